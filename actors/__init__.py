@@ -1,0 +1,1 @@
+"""Stateful Ray workers: class selectors, samplers, and the pool that feeds them."""

@@ -1,0 +1,46 @@
+"""Schemas, fingerprints and atomic writes, shared by all stages."""
+
+from otcondense.store.features import FEATURES_SCHEMA_VERSION, ClassFeatures, class_file, read_class_features, write_class_features
+from otcondense.store.files import Store, canonical_json
+from otcondense.store.fingerprint import fingerprint, hash8, sha256_bytes
+from otcondense.store.lock import DriverLock
+from otcondense.store.selection import (
+    MANIFEST_COLUMNS,
+    SELECTION_SCHEMA_VERSION,
+    ClassSelection,
+    manifest_table,
+    read_class_selection,
+    read_manifest,
+    selection_file,
+    write_class_selection,
+)
+from otcondense.store.tables import array_column, array_field, read_array, read_fingerprint, read_table, table_metadata, write_table
+
+__all__ = [
+    "FEATURES_SCHEMA_VERSION",
+    "MANIFEST_COLUMNS",
+    "SELECTION_SCHEMA_VERSION",
+    "ClassFeatures",
+    "ClassSelection",
+    "DriverLock",
+    "Store",
+    "array_column",
+    "array_field",
+    "canonical_json",
+    "class_file",
+    "fingerprint",
+    "hash8",
+    "manifest_table",
+    "read_array",
+    "read_class_features",
+    "read_class_selection",
+    "read_fingerprint",
+    "read_manifest",
+    "read_table",
+    "selection_file",
+    "sha256_bytes",
+    "table_metadata",
+    "write_class_features",
+    "write_class_selection",
+    "write_table",
+]

@@ -1,0 +1,117 @@
+"""Files under one root, written whole or not at all."""
+
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import BaseModel
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+def canonical_json(value: Any, *, indent: int | None = None) -> str:
+    """Return the one JSON text of `value`: sorted keys, shortest floats, pydantic models as objects."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(value, sort_keys=True, indent=indent, separators=separators, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Files under one root: a local directory or any fsspec URI such as `s3://bucket/run`.
+
+    Names are relative to the root and use `/`. On a local disk a file is written under a temporary name in the same
+    directory, flushed to the disk and renamed; an object store gets one PUT under the final name.
+    """
+
+    root: str
+
+    @cached_property
+    def _target(self) -> tuple[AbstractFileSystem, str]:
+        filesystem, root = fsspec.core.url_to_fs(self.root)
+        return filesystem, root.rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the root is on this machine's file system, where renaming is atomic and files can be locked."""
+        return isinstance(self._target[0], LocalFileSystem)
+
+    def path(self, name: str = "") -> str:
+        """Return the absolute path (or URI path) of `name`.
+
+        Raises: ValueError if `name` would leave the root.
+        """
+        parts = [part for part in name.split("/") if part]
+        if name.startswith("/") or ".." in parts:
+            raise ValueError(f"a name in a store must stay below its root {self.root}, found {name!r}")
+        return "/".join([self._target[1], *parts])
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is a file or directory called `name`."""
+        return bool(self._target[0].exists(self.path(name)))
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the content of `name`."""
+        return bytes(self._target[0].cat_file(self.path(name)))
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write `data` under `name`, whole or not at all."""
+        if not self.is_local:
+            self._target[0].pipe_file(self.path(name), data)
+            return
+        final = Path(self.path(name))
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = final.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(final)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def read_json(self, name: str) -> Any:
+        """Return the JSON value stored under `name`."""
+        return json.loads(self.read_bytes(name))
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write `value` as canonical JSON under `name`."""
+        self.write_bytes(name, (canonical_json(value, indent=1) + "\n").encode())
+
+    def append_line(self, name: str, line: str) -> None:
+        """Append one line to a log; only logs may be appended to, every other file is written whole."""
+        if self.is_local:
+            path = Path(self.path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a") as file:
+                file.write(line + "\n")
+            return
+        earlier = self.read_bytes(name) if self.exists(name) else b""
+        self.write_bytes(name, earlier + line.encode() + b"\n")
+
+    def list(self, prefix: str = "") -> list[str]:
+        """Return the sorted names of all files below `prefix`, temporary ones left out."""
+        base = self.path(prefix)
+        if not self._target[0].exists(base):
+            return []
+        start = len(self._target[1]) + 1
+        names = (str(path)[start:] for path in self._target[0].find(base))
+        return sorted(name for name in names if not name.rsplit("/", 1)[-1].startswith(TEMPORARY_PREFIX))
+
+    def remove(self, name: str) -> None:
+        """Delete the file or directory tree `name` if it is there."""
+        if self.exists(name):
+            self._target[0].rm(self.path(name), recursive=True)

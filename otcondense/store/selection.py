@@ -1,0 +1,146 @@
+"""Selection results, one Parquet file per class, and the manifest of a whole subset."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Int
+
+from otcondense.errors import InputError
+from otcondense.store.files import Store
+from otcondense.store.tables import read_table, table_metadata, write_table
+
+SELECTION_SCHEMA_VERSION = 1
+MANIFEST_COLUMNS = (
+    "image_id",
+    "class_name",
+    "class_index",
+    "rank",
+    "weight",
+    "represented_mass",
+    "gain",
+    "cross_entropy",
+    "sha256",
+)
+
+
+@dataclass(frozen=True)
+class ClassSelection:
+    """What one selector chose from one class, and what it knows about every image of the class."""
+
+    class_name: str
+    class_index: int
+    image_ids: list[str]
+    """All images of the class, in the order of the feature file."""
+    indices: Int[np.ndarray, " budget"]
+    """Positions of the chosen images in `image_ids`, in order of choice."""
+    represented_mass: Float[np.ndarray, " n"]
+    """Share of the class's mass each image receives from the subset; sums to 1."""
+    assignment: Int[np.ndarray, " n"]
+    """Position of the chosen image that stands for each image, -1 where it is left out."""
+    cross_entropy: Float[np.ndarray, " n"] | None
+    sha256: list[str]
+    gain: Float[np.ndarray, " budget"]
+    """Decrease of the objective when each chosen image came in; nan where unknown."""
+    summary: dict[str, Any] = field(default_factory=dict)
+    """Objective, terms, lower bound, history and diagnostics; JSON values only."""
+
+
+def selection_file(directory: str, class_name: str) -> str:
+    """Return the name of the selection file of one class."""
+    return f"{directory}/class_name={class_name}/selection.parquet"
+
+
+def write_class_selection(store: Store, directory: str, selection: ClassSelection, *, fingerprint: str) -> None:
+    """Write the selection file of one class, whole or not at all: one row for every image of the class."""
+    size = len(selection.image_ids)
+    rank = np.full(size, -1, dtype=np.int32)
+    rank[selection.indices] = np.arange(len(selection.indices), dtype=np.int32)
+    gain = np.full(size, np.nan)
+    gain[selection.indices] = selection.gain
+    entropy = selection.cross_entropy if selection.cross_entropy is not None else np.full(size, np.nan)
+    table = pa.table(
+        {
+            "image_id": pa.array(selection.image_ids, pa.string()),
+            "rank": pa.array(rank, mask=rank < 0),
+            "represented_mass": pa.array(selection.represented_mass, pa.float64()),
+            "assignment": pa.array(selection.assignment, pa.int32()),
+            "gain": pa.array(gain, pa.float64(), from_pandas=True),
+            "cross_entropy": pa.array(entropy, pa.float32(), from_pandas=True),
+            "sha256": pa.array(selection.sha256, pa.string()),
+        }
+    )
+    metadata = {
+        "class_name": selection.class_name,
+        "class_index": selection.class_index,
+        "schema_version": SELECTION_SCHEMA_VERSION,
+        "summary": selection.summary,
+    }
+    write_table(store, selection_file(directory, selection.class_name), table, fingerprint=fingerprint, **metadata)
+
+
+def read_class_selection(store: Store, directory: str, class_name: str) -> ClassSelection:
+    """Return what was chosen from one class.
+
+    Raises: InputError if the file is damaged, FileNotFoundError if it is missing.
+    """
+    table = read_table(store, selection_file(directory, class_name))
+    metadata = table_metadata(table)
+    rank = table.column("rank").fill_null(-1).to_numpy()
+    chosen = np.flatnonzero(rank >= 0)
+    indices = chosen[np.argsort(rank[chosen])]
+    return ClassSelection(
+        class_name=str(metadata["class_name"]),
+        class_index=int(metadata["class_index"]),
+        image_ids=table.column("image_id").to_pylist(),
+        indices=indices,
+        represented_mass=table.column("represented_mass").to_numpy(),
+        assignment=table.column("assignment").to_numpy(),
+        cross_entropy=table.column("cross_entropy").to_numpy(),
+        sha256=table.column("sha256").to_pylist(),
+        gain=table.column("gain").to_numpy()[indices],
+        summary=dict(metadata["summary"]),
+    )
+
+
+def manifest_table(selections: list[ClassSelection]) -> pa.Table:
+    """Return the manifest of a subset: one row for each chosen image, by class and order of choice.
+
+    `represented_mass` of a chosen image is the share of its class that it stands for; `weight` is that share times
+    the number of images chosen from the class, so that weights average 1 within a class.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in MANIFEST_COLUMNS}
+    for selection in sorted(selections, key=lambda each: each.class_index):
+        for rank, index in enumerate(selection.indices):
+            share = float(selection.represented_mass[selection.assignment == index].sum())
+            entropy = None if selection.cross_entropy is None else float(selection.cross_entropy[index])
+            row = (
+                selection.image_ids[index],
+                selection.class_name,
+                selection.class_index,
+                rank,
+                share * len(selection.indices),
+                share,
+                float(selection.gain[rank]),
+                entropy,
+                selection.sha256[index],
+            )
+            for name, value in zip(MANIFEST_COLUMNS, row, strict=True):
+                columns[name].append(value)
+    types = (pa.string(), pa.string(), pa.int32(), pa.int32(), pa.float64(), pa.float64(), pa.float64(), pa.float32(), pa.string())
+    arrays = [pa.array(columns[name], kind, from_pandas=True) for name, kind in zip(MANIFEST_COLUMNS, types, strict=True)]
+    return pa.Table.from_arrays(arrays, names=list(MANIFEST_COLUMNS))
+
+
+def read_manifest(store: Store, name: str) -> pa.Table:
+    """Return the manifest stored under `name`.
+
+    Raises: InputError if it is missing, damaged or has other columns.
+    """
+    if not store.exists(name):
+        raise InputError(f"there is no subset manifest {store.path(name)}; run `python -m jobs.select_subset` first")
+    table = read_table(store, name)
+    if tuple(table.column_names) != MANIFEST_COLUMNS:
+        raise InputError(f"{store.path(name)} must have the columns {', '.join(MANIFEST_COLUMNS)}, found {', '.join(table.column_names)}")
+    return table

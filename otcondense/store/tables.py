@@ -1,0 +1,91 @@
+"""Parquet tables with a fingerprint: fixed-size binary arrays, no dates, the same bytes for the same content."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from otcondense.errors import InputError
+from otcondense.store.files import Store, canonical_json
+from otcondense.store.fingerprint import sha256_bytes
+
+METADATA_KEY = b"otcondense"
+
+
+def array_field(name: str, array: NDArray[Any]) -> pa.Field:
+    """Return the field of an array column: one fixed-size binary per row, with dtype and row shape beside it."""
+    shape = list(array.shape[1:])
+    width = int(array.dtype.itemsize * np.prod(shape, dtype=np.int64))
+    return pa.field(name, pa.binary(width), metadata={"dtype": array.dtype.str, "shape": json.dumps(shape)})
+
+
+def array_column(array: NDArray[Any]) -> pa.Array:
+    """Return `array` [n, ...] as one fixed-size binary value per row, in C order, without copying rows."""
+    rows = np.ascontiguousarray(array)
+    width = int(rows.dtype.itemsize * np.prod(rows.shape[1:], dtype=np.int64))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(rows)])
+
+
+def read_array(table: pa.Table, name: str) -> NDArray[Any]:
+    """Return the array column `name` as [n, ...] with its stored dtype."""
+    field = table.schema.field(name)
+    column = table.column(name).combine_chunks()
+    chunk = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    shape = json.loads(field.metadata[b"shape"])
+    values = np.frombuffer(chunk.buffers()[1], dtype=np.dtype(field.metadata[b"dtype"].decode()))
+    rows = values.reshape(-1, *shape)
+    return rows[chunk.offset : chunk.offset + len(chunk)].copy()
+
+
+def write_table(store: Store, name: str, table: pa.Table, *, fingerprint: str, **metadata: Any) -> None:
+    """Write `table` under `name`, whole or not at all, with `fingerprint` and `metadata` in its schema."""
+    kept = {"fingerprint": fingerprint, "content": table_digest(table), **metadata}
+    marked = table.replace_schema_metadata({METADATA_KEY: canonical_json(kept).encode()})
+    sink = pa.BufferOutputStream()
+    pq.write_table(marked, sink, compression="zstd", store_schema=True)
+    store.write_bytes(name, sink.getvalue().to_pybytes())
+
+
+def table_digest(table: pa.Table) -> str:
+    """Return the SHA-256 of the table's content, independent of chunking and compression."""
+    sink = pa.BufferOutputStream()
+    plain = table.replace_schema_metadata(None).combine_chunks()
+    with pa.ipc.new_stream(sink, plain.schema) as writer:
+        writer.write_table(plain, max_chunksize=max(1, plain.num_rows))
+    return sha256_bytes(sink.getvalue().to_pybytes())
+
+
+def read_table(store: Store, name: str) -> pa.Table:
+    """Return the table stored under `name`, its content checked against its own digest.
+
+    Raises: InputError if the file is not one that `write_table` wrote, or was changed since.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(store.read_bytes(name)))
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{store.path(name)} is not a readable Parquet file ({error}); run the stage again to redo it") from error
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise InputError(f"{store.path(name)} is damaged ({error}); run the stage again to redo it") from error
+    if table_digest(table) != table_metadata(table).get("content"):
+        raise InputError(f"{store.path(name)} does not have the content it was written with; run the stage again to redo it")
+    return table
+
+
+def table_metadata(table: pa.Table) -> dict[str, Any]:
+    """Return what `write_table` kept beside the rows."""
+    return dict(json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}")))
+
+
+def read_fingerprint(store: Store, name: str) -> str | None:
+    """Return the fingerprint of a stored table, or None where there is no valid table of that name."""
+    if not store.exists(name):
+        return None
+    try:
+        return str(table_metadata(read_table(store, name))["fingerprint"])
+    except (InputError, KeyError):
+        return None

@@ -1,0 +1,1 @@
+"""Data flowing through Ray Data: read, decode, encode, write Parquet; exports."""
