@@ -1,0 +1,112 @@
+"""A pool of long-lived actors and the loop that feeds them, one unit of work at a time.
+
+Ray's own `ActorPool` stops at the first death. Here a unit whose actor died is queued again on a fresh actor, an error
+of one unit is recorded and the others go on.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from pydantic import Field
+from ray.actor import ActorHandle
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from otcondense.config import Config
+from otcondense.errors import InputError
+
+Unit = dict[str, Any]
+
+
+class PoolConfig(Config):
+    """How many actors, and what each may use."""
+
+    num_actors: int = Field(default=2, ge=1)
+    """Number of actors that work at the same time."""
+    num_cpus: float = Field(default=1.0, ge=0)
+    """CPUs of each actor."""
+    num_gpus: float = Field(default=0.0, ge=0)
+    """GPUs of each actor; a fraction shares one."""
+    max_attempts: int = Field(default=3, ge=1)
+    """How often a unit is tried when the actor or node that works on it dies."""
+
+
+@dataclass
+class PoolOutcome:
+    """What became of the units: results by unit name, and why others failed."""
+
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    num_requeued: int = 0
+
+
+class Pool:
+    """Feeds units of work to actors that have a method `run(unit) -> dict`.
+
+    A unit is a small dict with a unique `name`. Which actor works on which unit, and in which order they end, has no
+    influence on what a unit writes.
+    """
+
+    def __init__(self, make_actor: Callable[[], ActorHandle], config: PoolConfig) -> None:
+        self._make_actor = make_actor
+        self._config = config
+        self._busy: dict[ray.ObjectRef, tuple[ActorHandle, Unit]] = {}
+        self._attempts: dict[str, int] = {}
+
+    def run(self, units: Sequence[Unit], on_done: Callable[[Unit], None] | None = None) -> PoolOutcome:
+        """Work on all units; returns when each has a result or a failure."""
+        assert len({unit["name"] for unit in units}) == len(units), "unit names must be unique"
+        outcome = PoolOutcome()
+        queue = deque(units)
+        idle = [self._make_actor() for _ in range(min(self._config.num_actors, len(units)))]
+        actors = set(idle)
+        while queue or self._busy:
+            while queue and idle:
+                self._start(idle.pop(), queue.popleft())
+            done, _ = ray.wait(list(self._busy), num_returns=1)
+            actor, unit = self._busy.pop(done[0])
+            if self._collect(done[0], unit, outcome, queue):
+                idle.append(actor)
+            else:
+                actors.discard(actor)
+                ray.kill(actor)
+                actors.add(replacement := self._make_actor())
+                idle.append(replacement)
+            if on_done is not None and (unit["name"] in outcome.results or unit["name"] in outcome.failures):
+                on_done(unit)
+        for actor in actors:
+            ray.kill(actor)
+        return outcome
+
+    def _start(self, actor: ActorHandle, unit: Unit) -> None:
+        self._attempts[unit["name"]] = self._attempts.get(unit["name"], 0) + 1
+        self._busy[actor.run.remote(unit)] = (actor, unit)
+
+    def _collect(self, reference: ray.ObjectRef, unit: Unit, outcome: PoolOutcome, queue: deque[Unit]) -> bool:
+        """Record the result of one unit; returns whether its actor can go on."""
+        name = unit["name"]
+        try:
+            outcome.results[name] = ray.get(reference)
+        except RayActorError as error:
+            self._retry(unit, outcome, queue, f"its worker died: {_first_line(error)}")
+            return False
+        except RayTaskError as error:
+            cause = error.cause if isinstance(error.cause, Exception) else error
+            outcome.failures[name] = str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
+        except RayError as error:
+            self._retry(unit, outcome, queue, f"Ray lost it: {_first_line(error)}")
+            return False
+        return True
+
+    def _retry(self, unit: Unit, outcome: PoolOutcome, queue: deque[Unit], reason: str) -> None:
+        if self._attempts[unit["name"]] < self._config.max_attempts:
+            outcome.num_requeued += 1
+            queue.append(unit)
+        else:
+            outcome.failures[unit["name"]] = f"{reason} (tried {self._config.max_attempts} times)"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

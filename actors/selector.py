@@ -1,0 +1,108 @@
+"""The class-level actor: reads one class's features, runs a selector on it, writes one file."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import ray
+
+from otcondense.selection import SELECTORS
+from otcondense.selection.base import Selector
+from otcondense.store import (
+    SELECTION_SCHEMA_VERSION,
+    ClassFeatures,
+    ClassSelection,
+    Store,
+    class_file,
+    fingerprint,
+    read_class_features,
+    read_class_selection,
+    read_fingerprint,
+    selection_file,
+    sha256_bytes,
+    write_class_selection,
+)
+
+
+def class_seed(seed: int, class_name: str) -> int:
+    """Return the seed of one class, the same wherever and whenever the class is selected."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{class_name}".encode()).digest()[:4])
+
+
+def run_selector(method: str, settings: dict[str, Any], features: ClassFeatures) -> ClassSelection:
+    """Run one selector on one class.
+
+    Args:
+        method: name in `SELECTORS`.
+        settings: keyword arguments of the selector, `budget` and `seed` among them.
+        features: the class.
+    """
+    seed = class_seed(settings.get("seed", 0), features.class_name)
+    selector = SELECTORS[method](**{**settings, "seed": seed})
+    selector.fit(features.features, cross_entropy=features.cross_entropy, logits=features.logits)
+    return ClassSelection(
+        class_name=features.class_name,
+        class_index=features.class_index,
+        image_ids=features.image_ids,
+        indices=np.asarray(selector.indices_),
+        represented_mass=selector.represented_mass_,
+        assignment=selector.assignment_,
+        cross_entropy=features.cross_entropy,
+        sha256=features.sha256,
+        gain=_gains(selector),
+        summary=_summary(selector),
+    )
+
+
+def _gains(selector: Selector) -> np.ndarray:
+    """Return by how much the objective fell when each chosen image came in; nan where the selector does not say."""
+    gains = dict[int, float]()
+    previous = float("nan")
+    for step in selector.history_:
+        if "added" in step:
+            gains[int(step["added"])] = previous - step["objective"]
+        previous = step["objective"]
+    return np.array([gains.get(int(index), float("nan")) for index in selector.indices_])
+
+
+def _summary(selector: Selector) -> dict[str, Any]:
+    return {
+        "objective": _finite(selector.objective_),
+        "lower_bound": _finite(selector.lower_bound_),
+        "swap_optimal": bool(getattr(selector, "swap_optimal_", False)),
+        "terms": selector.terms_,
+        "history": selector.history_,
+        "diagnostics": selector.diagnostics_,
+        "left_out_share": float((selector.assignment_ < 0).mean()),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+@ray.remote
+class ClassSelector:
+    """A long-lived worker that selects one class after another.
+
+    Running a finished class again is a no-op: its file carries the fingerprint of the class's features and of the
+    selector's settings.
+    """
+
+    def __init__(self, root: str, method: str, features_directory: str, directory: str) -> None:
+        self._store = Store(root)
+        self._method = method
+        self._features_directory = features_directory
+        self._directory = directory
+
+    def run(self, unit: dict[str, Any]) -> dict[str, Any]:
+        """Select one class; `unit` holds its `name` and the selector's `settings`."""
+        class_name, settings = unit["name"], unit["settings"]
+        source = self._store.read_bytes(class_file(self._features_directory, class_name))
+        expected = fingerprint([SELECTION_SCHEMA_VERSION, self._method, settings, sha256_bytes(source)])
+        skipped = read_fingerprint(self._store, selection_file(self._directory, class_name)) == expected
+        if not skipped:
+            features = read_class_features(self._store, self._features_directory, class_name)
+            write_class_selection(self._store, self._directory, run_selector(self._method, settings, features), fingerprint=expected)
+        selection = read_class_selection(self._store, self._directory, class_name)
+        return {"skipped": skipped, "objective": selection.summary["objective"], "swap_optimal": selection.summary["swap_optimal"]}

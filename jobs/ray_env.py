@@ -1,0 +1,54 @@
+"""Starting Ray the same way everywhere: one BLAS thread per worker, loopback only, a private token file."""
+
+import logging
+import os
+import warnings
+from pathlib import Path
+
+import ray
+
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    # A worker that looks for other files than the installed ones would wait for a network that may not be there.
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    # ray.train.report waits for one poll of the controller; the default of 2 s is long for short runs.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+}
+LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
+
+
+def start_ray(num_cpus: int | None = None) -> None:
+    """Connect to the cluster named by RAY_ADDRESS, or start one on this machine that listens on loopback only.
+
+    Args:
+        num_cpus: CPUs of a cluster started here, all of the machine's by default; at least two, since Ray Data needs one
+            beside the encoders.
+    """
+    if ray.is_initialized():
+        return
+    os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    common = {"runtime_env": {"env_vars": WORKER_ENVIRONMENT}, "log_to_driver": False, "logging_level": logging.ERROR}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if os.environ.get("RAY_ADDRESS"):
+            ray.init(**common)
+        else:
+            cpus = max(2, num_cpus or os.cpu_count() or 2)
+            ray.init(
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                **common,
+            )
+    _close_token_file()
+
+
+def _close_token_file() -> None:
+    """Make the token that Ray may just have written readable by its owner alone; Ray leaves it to the umask."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.exists() and token.stat().st_uid == os.getuid():
+        token.chmod(0o600)
