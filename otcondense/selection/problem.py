@@ -1,0 +1,76 @@
+"""The subset problem: what one class asks of the search, in the units the search works in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from otcondense.ot import PartialOutput, PartialProblem, SemiDualNewton
+from otcondense.selection.statistics import Statistics, make_statistics
+
+
+@dataclass(frozen=True)
+class SubsetProblem:
+    r"""Minimise $L(S) = OT_\varepsilon(S) + \alpha \cdot$ statistics $(S) + \beta \cdot$ mean cross-entropy over $|S| = K$.
+
+    Every number is absolute here: the selector has already multiplied the relative settings by the class's own cost.
+    """
+
+    cost_matrix: Float[Tensor, "n n"]
+    """Row = chosen image, column = class image, float64, >= 0."""
+    budget: int
+    kappa: float
+    epsilon: float
+    alpha: float = 0.0
+    beta: float = 0.0
+    features: Float[Tensor, "n d"] | None = None
+    """Features with the (weighted) class mean subtracted, float64; None where alpha is 0."""
+    statistics: Literal["diagonal", "full"] = "diagonal"
+    cross_entropy: Float[Tensor, " n"] | None = None
+    """Nats, >= 0; None where beta is 0."""
+    weights: Float[Tensor, " n"] | None = None
+    """Share of each class image, sum 1: the column masses are kappa times this; None is uniform."""
+    include: tuple[int, ...] = ()
+    exclude: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of class images."""
+        return len(self.cost_matrix)
+
+    @cached_property
+    def b(self) -> Float[Tensor, " n"]:
+        """Column masses, sum kappa."""
+        if self.weights is None:
+            return self.cost_matrix.new_full((self.size,), self.kappa / self.size)
+        return self.kappa * self.weights
+
+    @cached_property
+    def statistics_term(self) -> Statistics | None:
+        """The statistics of the class and of its subsets; None where alpha is 0."""
+        if self.alpha == 0 or self.features is None:
+            return None
+        return make_statistics(self.statistics, self.features, self.weights)
+
+    def transport(self, indices: Sequence[int]) -> PartialOutput:
+        """Solve the one-sided partial transport from the subset `indices` to the class, to convergence."""
+        rows = self.cost_matrix[torch.as_tensor(list(indices), device=self.cost_matrix.device)]
+        return SemiDualNewton()(PartialProblem(rows, epsilon=self.epsilon, kappa=self.kappa, b=self.b))
+
+    def penalty(self, indices: Sequence[int]) -> float:
+        """Statistics and confidence terms of a subset, weighted."""
+        index = torch.as_tensor(list(indices), device=self.cost_matrix.device)
+        value = 0.0
+        if self.statistics_term is not None:
+            value += self.alpha * float(self.statistics_term.value(index))
+        if self.beta > 0 and self.cross_entropy is not None:
+            value += self.beta * float(self.cross_entropy[index].mean())
+        return value
+
+    def exact_objective(self, indices: Sequence[int]) -> float:
+        """Return the converged objective of a subset, any size from 1."""
+        return float(self.transport(indices).regularized_value) + self.penalty(indices)
