@@ -1,0 +1,44 @@
+# Every target sets up what it needs by itself; `make help` explains each.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check bench report clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, found {sys.version.split()[0]}; name another with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[workflow,dev]'
+	@touch $@
+
+setup: $(VENV)/.installed ## create .venv with the pinned versions (about 7 GB)
+
+demo: setup ## the whole way on real images: select, train, sample, measure, report (minutes on two cores)
+	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
+
+test: setup ## all tests that take seconds
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: setup ## the whole way at tiny size, faults in training and selection
+	$(BIN)/python -m pytest -q -m slow
+
+check: setup ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## every benchmark, with its yardstick in the same run
+	$(BIN)/python -m benchmarks.run_all
+
+report: setup ## write the report of the demo's run again
+	$(BIN)/python -m jobs.report --config jobs/configs/demo.yaml
+
+clean: ## delete the demo's data and runs, keep .venv
+	rm -rf data runs build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -1,0 +1,62 @@
+"""The command line that all verbs share."""
+
+import argparse
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jobs.run_directory import Run, open_run
+from jobs.settings import describe_fields, load_config
+from otcondense.errors import InputError
+
+Stage = Callable[[Run], None]
+DEFAULT_CONFIG = "jobs/configs/demo.yaml"
+INTERRUPTED = 130
+
+
+class FieldHelp(argparse.Action):
+    """Prints the usage and then every setting, its default and its meaning."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        parser.print_help()
+        print("\nsettings (key=value on the command line, or in the configuration file; NAME is a name of your choice):")
+        for name, default, meaning in describe_fields():
+            print(f"  {name}  [{default}]")
+            print(textwrap.fill(meaning, 110, initial_indent="      ", subsequent_indent="      "))
+        parser.exit()
+
+
+def parse(verb: str, description: str, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed command line of one verb."""
+    parser = argparse.ArgumentParser(prog=f"python -m jobs.{verb}", description=description, add_help=False)
+    parser.add_argument("-h", "--help", action=FieldHelp, nargs=0, help="show this and every setting, and exit")
+    parser.add_argument("--config", default=DEFAULT_CONFIG, help=f"configuration file [{DEFAULT_CONFIG}]")
+    parser.add_argument("--run", help="directory of the run, in place of the configuration's")
+    parser.add_argument("--fresh", action="store_true", help="delete what an earlier run left in the directory")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that override the configuration file's")
+    return parser.parse_intermixed_args(arguments)
+
+
+def main(verb: str, description: str, stage: Stage, arguments: Sequence[str] | None = None) -> None:
+    """Run one verb and leave the process: 0 done, 2 a mistake of the user's, 130 interrupted."""
+    options = parse(verb, description, arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    started = time.perf_counter()
+    try:
+        config = load_config(options.config, options.overrides, options.run)
+        with open_run(config, fresh=options.fresh) as run:
+            stage(run)
+    except InputError as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\ninterrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    print(f"{verb} done in {time.perf_counter() - started:.1f} s")
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,118 @@
+"""The configuration of a whole run: the components' own models, nested."""
+
+from typing import Any, Literal
+
+from pydantic import Field, create_model, model_validator
+
+from actors.pool import PoolConfig
+from otcondense.config import Config
+from otcondense.datasets import SourceConfig
+from otcondense.diffusion import SamplerConfig, TrainingConfig
+from otcondense.encoders import EncoderConfig
+from otcondense.evaluation import EvaluationConfig
+from otcondense.selection import SELECTORS
+from otcondense.selection.base import SelectorConfig
+from pipeline.extract import ExtractionConfig
+
+SHARED_FIELDS = frozenset(SelectorConfig.model_fields)
+
+
+def _own_settings(name: str) -> type[Config]:
+    """Return the settings of one selector without those that all methods of a run share."""
+    fields = SELECTORS[name].Config.model_fields
+    own: dict[str, Any] = {key: (info.annotation, info) for key, info in fields.items() if key not in SHARED_FIELDS}
+    return create_model(f"{name}_settings", __base__=Config, **own)
+
+
+_settings = {name: _own_settings(name) for name in SELECTORS}
+_settings_fields: dict[str, Any] = {name: (model, model()) for name, model in _settings.items()}
+SelectorSettings: type[Config] = create_model("SelectorSettings", __base__=Config, **_settings_fields)
+
+
+class SelectionConfig(Config):
+    """Which images to choose, and how."""
+
+    methods: tuple[str, ...] = ("geometry_aware", "random")
+    """Selection methods to run, by name."""
+    budget: int | dict[str, int] = 10
+    """Images to choose from each class: one number, or one for each class name."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the methods that draw at random; each class derives its own from it."""
+    small_class: Literal["error", "take_all"] = "error"
+    """What to do with a class of fewer images than the budget: refuse it, or take all of it."""
+    settings: SelectorSettings = SelectorSettings()  # type: ignore[valid-type]
+    """Settings of each method."""
+    pool: PoolConfig = PoolConfig()
+    """The actors that select classes in parallel; they do not change the result."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "SelectionConfig":
+        unknown = [name for name in self.methods if name not in SELECTORS]
+        if unknown:
+            raise ValueError(f"methods must be among {', '.join(SELECTORS)}, found {', '.join(unknown)}")
+        budgets = self.budget.values() if isinstance(self.budget, dict) else [self.budget]
+        if any(budget < 1 for budget in budgets):
+            raise ValueError(f"budget must be at least 1, found {min(budgets)}")
+        for method in self.methods:
+            SELECTORS[method].Config(**self.selector_settings(method, next(iter(budgets), 1)))
+        return self
+
+    def selector_settings(self, method: str, budget: int) -> dict[str, Any]:
+        """Return the keyword arguments of the selector `method` for a class of which `budget` images are chosen."""
+        own: dict[str, Any] = getattr(self.settings, method).model_dump(mode="json")
+        return {**own, "budget": budget, "seed": self.seed, "small_class": self.small_class}
+
+    def budget_of(self, class_name: str) -> int:
+        """Return how many images to choose from one class."""
+        return self.budget[class_name] if isinstance(self.budget, dict) else self.budget
+
+
+class ModelConfigs(Config):
+    """One generative model: how it is trained and how it is sampled."""
+
+    training: TrainingConfig
+    """Training on each of the listed subsets."""
+    sampling: SamplerConfig
+    """Sampling from each of its checkpoints."""
+
+
+class RunConfig(Config):
+    """Everything a run needs to know."""
+
+    run: str
+    """Directory of the run: a local path or any fsspec URI such as s3://bucket/run."""
+    digits: str | None = None
+    """Where to write scikit-learn's handwritten digits before the run, for the demo; null writes nothing."""
+    source: SourceConfig
+    """Images to choose from."""
+    held_out: SourceConfig | None = None
+    """Images of the same classes that no stage but evaluation sees."""
+    encoder: EncoderConfig
+    """Network whose features and logits the selection works on."""
+    judge: EncoderConfig | None = None
+    """Second network, never seen by selection, for evaluation; null uses the first."""
+    extraction: ExtractionConfig = ExtractionConfig()
+    """Feature extraction with Ray Data."""
+    selection: SelectionConfig = SelectionConfig()
+    """Choice of the subsets."""
+    models: dict[str, ModelConfigs] = Field(default_factory=dict)
+    """Generative models to train on the subsets, by a name of your choice."""
+    samplers: PoolConfig = PoolConfig()
+    """The actors that sample images in parallel; they do not change the result."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Metrics of the samples against the held-out images."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "RunConfig":
+        for name, model in self.models.items():
+            missing = [subset for subset in model.training.subsets if subset not in self.selection.methods]
+            if missing:
+                raise ValueError(f"models.{name}.training.subsets must be among selection.methods, found {', '.join(missing)}")
+        if self.models and self.held_out is None:
+            raise ValueError("held_out must name a folder of images to evaluate the models against, found null")
+        return self
+
+    @property
+    def judge_or_encoder(self) -> EncoderConfig:
+        """The network that evaluation looks through."""
+        return self.judge or self.encoder

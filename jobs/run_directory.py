@@ -1,0 +1,162 @@
+"""What is where in a run, and who may write there."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+import yaml
+
+from jobs.config import RunConfig
+from otcondense import __version__
+from otcondense.config import Config
+from otcondense.encoders import EncoderConfig
+from otcondense.errors import InputError
+from otcondense.store import FEATURES_SCHEMA_VERSION, SELECTION_SCHEMA_VERSION, DriverLock, Store, fingerprint, hash8, sha256_bytes
+
+LAYOUT_VERSION = 1
+VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
+RESOURCE_FIELDS = frozenset({"device", "pool", "num_workers", "max_failures", "log_every"})
+"""Settings that change where and how fast a stage runs, never what it writes."""
+
+
+def relevant(value: Any) -> Any:
+    """Return a configuration as JSON without the settings that cannot change a result."""
+    plain = value.model_dump(mode="json") if isinstance(value, Config) else value
+    if isinstance(plain, dict):
+        return {key: relevant(each) for key, each in plain.items() if key not in RESOURCE_FIELDS}
+    return [relevant(each) for each in plain] if isinstance(plain, list) else plain
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory: its configuration, its files and the names they have.
+
+    Each stage's directory carries eight digits of the hash of its configuration and of all it was made from.
+    """
+
+    config: RunConfig
+    store: Store = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "store", Store(self.config.run))
+
+    def features_key(self, encoder: EncoderConfig) -> list[Any]:
+        """Return what the features of `encoder` are made from."""
+        return [FEATURES_SCHEMA_VERSION, relevant(self.config.source), relevant(encoder)]
+
+    def features_directory(self, encoder: EncoderConfig) -> str:
+        """Return where the features of `encoder` are."""
+        return f"features/{encoder.name.replace('/', '-')}-{hash8(self.features_key(encoder))}"
+
+    def selection_key(self, method: str) -> list[Any]:
+        """Return what the selection by `method` is made from."""
+        selection = self.config.selection
+        settings = selection.selector_settings(method, 1)
+        return [SELECTION_SCHEMA_VERSION, self.features_key(self.config.encoder), method, relevant(selection.budget), relevant(settings)]
+
+    def selection_directory(self, method: str) -> str:
+        """Return where the selections by `method` are, a directory for each class."""
+        return f"selection/{method}-{hash8(self.selection_key(method))}"
+
+    def manifest(self, method: str) -> str:
+        """Return the name of the manifest of the subset that `method` chose."""
+        return f"subset-{method}-{hash8(self.selection_key(method))}.parquet"
+
+    def manifest_fingerprint(self, method: str) -> str:
+        """Return the SHA-256 of the manifest, the input of all that is made from the subset.
+
+        Raises: InputError if the subset has not been selected yet.
+        """
+        if not self.store.exists(self.manifest(method)):
+            raise InputError(f"run {self.store.root} has no subset by {method} yet; run `python -m jobs.select_subset` first")
+        return sha256_bytes(self.store.read_bytes(self.manifest(method)))
+
+    def training_directory(self, model: str, method: str) -> str:
+        """Return where `model`, trained on the subset by `method`, is."""
+        key = [self.selection_key(method), relevant(self.config.models[model].training)]
+        return f"training/{model}-{method}-{hash8(key)}"
+
+    def samples_directory(self, model: str, method: str, step: int) -> str:
+        """Return where the samples of one checkpoint are."""
+        sampling = relevant(self.config.models[model].sampling)
+        return f"{self.training_directory(model, method)}/samples/{step:07d}-{hash8(sampling)}"
+
+    def metrics_file(self, model: str, method: str, step: int) -> str:
+        """Return the name of the metrics of one checkpoint's samples."""
+        judge, sampling = relevant(self.config.judge_or_encoder), relevant(self.config.models[model].sampling)
+        key = [sampling, judge, relevant(self.config.evaluation), relevant(self.config.held_out)]
+        return f"{self.training_directory(model, method)}/metrics/{step:07d}-{hash8(key)}.json"
+
+    def trainings(self) -> list[tuple[str, str]]:
+        """Return every pair of model and selection method that is trained."""
+        return [(name, method) for name, model in self.config.models.items() for method in model.training.subsets]
+
+    def checkpoints(self) -> list[tuple[str, str, int]]:
+        """Return model, method and step of every checkpoint that is sampled and evaluated."""
+        steps = {name: model.training.checkpoint_steps for name, model in self.config.models.items()}
+        return [(name, method, step) for name, method in self.trainings() for step in steps[name]]
+
+    def description(self) -> dict[str, Any]:
+        """Return the resolved configuration with the versions it runs on and the fingerprint of its source."""
+        return {
+            "layout": LAYOUT_VERSION,
+            "source": fingerprint(relevant(self.config.source)),
+            "configuration": self.config.model_dump(mode="json"),
+            "versions": {"otcondense": __version__, "python": platform.python_version(), **{n: metadata.version(n) for n in VERSIONED}},
+        }
+
+
+@contextmanager
+def open_run(config: RunConfig, *, fresh: bool = False) -> Iterator[Run]:
+    """Take the run directory for this driver, or say why it cannot be had.
+
+    Args:
+        config: the run's configuration.
+        fresh: delete what an earlier run left there.
+
+    Raises: InputError if another driver holds the run, or if it holds another source's or layout's files.
+    """
+    run = Run(config)
+    with DriverLock(run.store):
+        if fresh:
+            for name in _entries(run.store):
+                run.store.remove(name)
+        _refuse_other_run(run)
+        run.store.write_bytes("config.yaml", yaml.safe_dump(run.description(), sort_keys=False, allow_unicode=True).encode())
+        yield run
+
+
+def _entries(store: Store) -> list[str]:
+    _refuse_foreign_directory(store)
+    return sorted({name.split("/")[0] for name in store.list()} - {".lock"})
+
+
+def _refuse_foreign_directory(store: Store) -> None:
+    others = [name for name in store.list() if name != ".lock"]
+    if others and not store.exists("config.yaml"):
+        raise InputError(f"{store.root} holds files that no run made, such as {others[0]}; choose another directory with --run")
+
+
+def _refuse_other_run(run: Run) -> None:
+    _refuse_foreign_directory(run.store)
+    if not run.store.exists("config.yaml"):
+        return
+    try:
+        earlier = yaml.safe_load(run.store.read_bytes("config.yaml"))
+        layout, source = earlier["layout"], earlier["configuration"]["source"]
+    except (yaml.YAMLError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{run.store.path('config.yaml')} is damaged ({type(error).__name__}); choose another --run, or --fresh to delete this one"
+        ) from error
+    now = relevant(run.config.source)
+    differences = [f"source.{key}: {source.get(key)!r} there, {now.get(key)!r} here" for key in now if now[key] != source.get(key)]
+    if layout != LAYOUT_VERSION:
+        differences.append(f"layout: {layout!r} there, {LAYOUT_VERSION!r} here")
+    if differences:
+        raise InputError(
+            f"run {run.store.root} was made from another source ({'; '.join(differences)}); "
+            "choose another directory with --run NEW, or delete what is there with --fresh"
+        )
