@@ -1,0 +1,39 @@
+"""Work in fixed blocks of rows, so that results do not depend on the number of threads."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+
+import torch
+
+BLOCK_ROWS = 128
+
+
+@lru_cache(maxsize=4)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="otcondense", initializer=torch.set_num_threads, initargs=(1,))
+
+
+def row_blocks(work: Callable[[slice], None], size: int, *, workers: int = 1, rows: int = BLOCK_ROWS) -> None:
+    """Call `work` on consecutive slices of `rows` rows; on several threads the slices, and so the bytes, are the same."""
+    slices = [slice(start, min(start + rows, size)) for start in range(0, size, rows)]
+    if workers <= 1 or len(slices) < 2:
+        for part in slices:
+            work(part)
+    else:
+        list(_pool(workers).map(work, slices))
+
+
+@contextmanager
+def single_threaded() -> Iterator[int]:
+    """Run torch operations on one thread each inside the context, and say how many threads were set before.
+
+    Sums split over a varying number of threads round differently; the engine splits its work itself.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,138 @@
+"""Newton's method on the semi-dual: k unknowns, concave, smooth."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from otcondense.errors import InputError
+from otcondense.ot.output import PartialOutput
+from otcondense.ot.problem import PartialProblem
+
+
+@dataclass(frozen=True)
+class SemiDualNewton:
+    r"""Converged solution in float64, in the log domain, from any start.
+
+    maximise over f:  sum_i a_i f_i - epsilon sum_j b_j log sum_i (a_i / kappa) exp((f_i - C_ij) / epsilon)
+
+    The gradient is the row error, the Hessian -(diag(P 1) - P diag(1/b) P^T) / epsilon. A cold start anneals epsilon from the range of the cost;
+    every step is damped until the value grows, and falls back on a Sinkhorn sweep where Newton's direction is of no use.
+
+    Source: the semi-dual of Cuturi & Peyre (2018), eq. 2.5, with a dummy row.
+    """
+
+    tolerance: float = 1e-10
+    """L1 error of the row masses (total 1) at which the problem counts as solved."""
+    max_iterations: int = 200
+    anneal: float = 4.0
+    """Factor between two levels of a cold start."""
+
+    def __call__(self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None = None) -> PartialOutput:
+        """Solve one problem or a batch of problems; `init` are potentials of the chosen images, in the gauge where the dummy's is 0."""
+        if problem.epsilon <= 0:
+            raise InputError(
+                f"SemiDualNewton needs epsilon > 0, found {problem.epsilon}; PotSolver(method='emd') solves the unregularised problem"
+            )
+        cost, a, b = (part.double() for part in problem.balanced())
+        batch = cost.reshape(-1, *cost.shape[-2:])
+        state = _State(batch, a, b, problem.kappa, problem.has_dummy)
+        levels = [problem.epsilon] if init is not None else self._levels(problem.epsilon, float(cost.max()))
+        f = cost.new_zeros(batch.shape[:2]) if init is None else _with_dummy(init.double().reshape(len(batch), -1), problem.has_dummy)
+        iterations = 0
+        for epsilon in levels:
+            tolerance = self.tolerance if epsilon == problem.epsilon else 1e-2
+            f, steps = state.ascend(f, epsilon, tolerance, self.max_iterations)
+            iterations += steps
+        f = f[:, : problem.num_rows] - (f[:, -1:] if problem.has_dummy else 0)
+        solved = PartialProblem(problem.cost_matrix.double(), problem.epsilon, problem.kappa, problem.a, problem.b)
+        return PartialOutput(solved, f.reshape(cost.shape[:-2] + (problem.num_rows,)), 10 * self.tolerance, iterations)
+
+    def _levels(self, epsilon: float, largest: float) -> list[float]:
+        levels, level = [epsilon], epsilon * self.anneal
+        while level < largest / 8:
+            levels.append(level)
+            level *= self.anneal
+        return levels[::-1]
+
+
+def _with_dummy(f: Float[Tensor, "batch k"], has_dummy: bool) -> Float[Tensor, "batch r"]:
+    return torch.cat([f, f.new_zeros(len(f), 1)], dim=1) if has_dummy else f
+
+
+@dataclass(frozen=True)
+class _State:
+    cost: Float[Tensor, "batch r n"]
+    a: Float[Tensor, " r"]
+    b: Float[Tensor, " n"]
+    kappa: float
+    has_dummy: bool
+
+    def evaluate(
+        self, f: Float[Tensor, "batch r"], epsilon: float, rows: Float[Tensor, "batch r n"]
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch r n"], Float[Tensor, "batch r"]]:
+        """Return the semi-dual value, the plan's shares of each column, and the row masses of the plan."""
+        scores = (f[:, :, None] - rows).div_(epsilon).add_(torch.log(self.a / self.kappa)[:, None])
+        top = scores.amax(dim=1, keepdim=True)
+        shares = scores.sub_(top).exp_()
+        total = shares.sum(dim=1, keepdim=True)
+        value = f @ self.a - epsilon * ((top + total.log())[:, 0] @ self.b)
+        shares.div_(total)
+        return value, shares, shares @ self.b
+
+    def ascend(self, f: Float[Tensor, "batch r"], epsilon: float, tolerance: float, limit: int) -> tuple[Float[Tensor, "batch r"], int]:
+        """Ascend every problem of the batch until its row error is within the tolerance."""
+        f = f.clone()
+        active = torch.arange(len(f), device=f.device)
+        value, shares, mass = self.evaluate(f, epsilon, self.cost)
+        iterations = 0
+        for iterations in range(1, limit + 1):  # noqa: B007
+            open_ = (self.a - mass).abs().sum(dim=1) > tolerance
+            if not bool(open_.any()):
+                break
+            if not bool(open_.all()):
+                active, value, shares, mass = active[open_], value[open_], shares[open_], mass[open_]
+            rows = self.cost[active]
+            step = self._direction(shares, mass, epsilon)
+            f_active, value, shares, mass = self._search(f[active], value, step, mass, epsilon, rows)
+            f[active] = f_active
+        return f, iterations
+
+    def _direction(self, shares: Float[Tensor, "batch r n"], mass: Float[Tensor, "batch r"], epsilon: float) -> Float[Tensor, "batch r"]:
+        hessian = -(shares * self.b) @ shares.mT
+        hessian.diagonal(dim1=-2, dim2=-1).add_(mass)
+        gradient = self.a - mass
+        # The constant direction is the gauge: its curvature is set to 1, and the gradient has no part in it.
+        hessian += self.a.mean() / len(self.a)
+        hessian.diagonal(dim1=-2, dim2=-1).add_(1e-13 * self.a.mean())
+        factor, info = torch.linalg.cholesky_ex(hessian)
+        step = epsilon * torch.cholesky_solve(gradient[..., None], factor)[..., 0]
+        sinkhorn = epsilon * (self.a.log() - mass.clamp(min=1e-300).log())
+        good = (info == 0) & torch.isfinite(step).all(dim=1) & ((step * gradient).sum(dim=1) > 0)
+        return torch.where(good[:, None], step, sinkhorn)
+
+    def _search(  # noqa: PLR0913
+        self,
+        f: Float[Tensor, "batch r"],
+        value: Float[Tensor, " batch"],
+        step: Float[Tensor, "batch r"],
+        mass: Float[Tensor, "batch r"],
+        epsilon: float,
+        rows: Float[Tensor, "batch r n"],
+    ) -> tuple[Float[Tensor, "batch r"], Float[Tensor, " batch"], Float[Tensor, "batch r n"], Float[Tensor, "batch r"]]:
+        """Halve the step until the value grows as it should; the last resort is a Sinkhorn sweep, which always does."""
+        gradient = self.a - mass
+        slope = (gradient * step).sum(dim=1)
+        noise = 1e-14 * (value.abs() + f.abs().amax(dim=1) * self.kappa + epsilon)
+        length = torch.ones_like(value)
+        for _ in range(12):
+            trial = f + length[:, None] * step
+            new_value, shares, new_mass = self.evaluate(trial, epsilon, rows)
+            good: Bool[Tensor, " batch"] = new_value >= value + 1e-4 * length * slope - noise
+            if bool(good.all()):
+                return trial, new_value, shares, new_mass
+            length = torch.where(good, length, length / 2)
+        sweep = f + epsilon * (self.a.log() - mass.clamp(min=1e-300).log())
+        trial = torch.where(good[:, None], f + length[:, None] * step, sweep)
+        return (trial, *self.evaluate(trial, epsilon, rows))
