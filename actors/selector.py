@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import ray
 
+from otcondense.errors import InputError
 from otcondense.selection import SELECTORS
 from otcondense.selection.base import Selector
 from otcondense.store import (
@@ -13,13 +14,9 @@ from otcondense.store import (
     ClassFeatures,
     ClassSelection,
     Store,
-    class_file,
     fingerprint,
     read_class_features,
-    read_class_selection,
-    read_fingerprint,
-    selection_file,
-    sha256_bytes,
+    stored_metadata,
     write_class_selection,
 )
 
@@ -54,6 +51,17 @@ def run_selector(method: str, settings: dict[str, Any], features: ClassFeatures)
     )
 
 
+def selection_fingerprint(store: Store, features_file: str, method: str, settings: dict[str, Any]) -> str:
+    """Return the fingerprint of the selection of one class: of its features' content and of the selector's settings.
+
+    Raises: InputError if the features are missing.
+    """
+    metadata = stored_metadata(store, features_file)
+    if metadata is None:
+        raise InputError(f"{store.path(features_file)} is missing or damaged; run `python -m jobs.extract_features` first")
+    return fingerprint([SELECTION_SCHEMA_VERSION, method, settings, metadata["content"]])
+
+
 def _gains(selector: Selector) -> np.ndarray:
     """Return by how much the objective fell when each chosen image came in; nan where the selector does not say."""
     gains = dict[int, float]()
@@ -83,11 +91,7 @@ def _finite(value: float) -> float | None:
 
 @ray.remote
 class ClassSelector:
-    """A long-lived worker that selects one class after another.
-
-    Running a finished class again is a no-op: its file carries the fingerprint of the class's features and of the
-    selector's settings.
-    """
+    """A long-lived worker that selects one class after another; running a class again writes the same bytes."""
 
     def __init__(self, root: str, method: str, features_directory: str, directory: str) -> None:
         self._store = Store(root)
@@ -96,13 +100,8 @@ class ClassSelector:
         self._directory = directory
 
     def run(self, unit: dict[str, Any]) -> dict[str, Any]:
-        """Select one class; `unit` holds its `name` and the selector's `settings`."""
-        class_name, settings = unit["name"], unit["settings"]
-        source = self._store.read_bytes(class_file(self._features_directory, class_name))
-        expected = fingerprint([SELECTION_SCHEMA_VERSION, self._method, settings, sha256_bytes(source)])
-        skipped = read_fingerprint(self._store, selection_file(self._directory, class_name)) == expected
-        if not skipped:
-            features = read_class_features(self._store, self._features_directory, class_name)
-            write_class_selection(self._store, self._directory, run_selector(self._method, settings, features), fingerprint=expected)
-        selection = read_class_selection(self._store, self._directory, class_name)
-        return {"skipped": skipped, "objective": selection.summary["objective"], "swap_optimal": selection.summary["swap_optimal"]}
+        """Select one class; `unit` holds its `name`, the selector's `settings` and the `fingerprint` of the result."""
+        features = read_class_features(self._store, self._features_directory, unit["name"])
+        selection = run_selector(self._method, unit["settings"], features)
+        write_class_selection(self._store, self._directory, selection, fingerprint=unit["fingerprint"])
+        return {"objective": selection.summary["objective"], "swap_optimal": selection.summary["swap_optimal"]}

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from actors.pool import Pool
-from actors.selector import ClassSelector
+from actors.pool import Pool, Unit
+from actors.selector import ClassSelector, selection_fingerprint
 from jobs.cli import main
 from jobs.progress import bar, note
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run
 from otcondense.datasets import list_images
 from otcondense.errors import InputError
-from otcondense.store import manifest_table, read_class_selection, write_table
+from otcondense.store import class_file, manifest_table, read_class_selection, read_fingerprint, selection_file, write_table
 
 
 def check_budgets(run: Run) -> None:
@@ -39,28 +39,42 @@ def select_subset(run: Run) -> None:
     """Run every method on every class, then write each method's manifest."""
     check_budgets(run)
     class_names = sorted({record.class_name for record in list_images(run.config.source)})
-    start_ray()
     for method in run.config.selection.methods:
-        _select(run, method, class_names)
+        units = _units(run, method, class_names)
+        open_units = [unit for unit in units if not _is_done(run, method, unit)]
+        if open_units:
+            _select(run, method, open_units)
+        note(f"select {method}", f"{len(units)} classes, {len(units) - len(open_units)} of them finished before")
+        _write_manifest(run, method, class_names)
 
 
-def _select(run: Run, method: str, class_names: list[str]) -> None:
-    selection, directory = run.config.selection, run.selection_directory(method)
-    features = run.features_directory(run.config.encoder)
-    units = [{"name": name, "settings": selection.selector_settings(method, selection.budget_of(name))} for name in class_names]
+def _units(run: Run, method: str, class_names: list[str]) -> list[Unit]:
+    selection, features = run.config.selection, run.features_directory(run.config.encoder)
+    units = []
+    for name in class_names:
+        settings = selection.selector_settings(method, selection.budget_of(name))
+        expected = selection_fingerprint(run.store, class_file(features, name), method, settings)
+        units.append({"name": name, "settings": settings, "fingerprint": expected})
+    return units
+
+
+def _is_done(run: Run, method: str, unit: Unit) -> bool:
+    return read_fingerprint(run.store, selection_file(run.selection_directory(method), unit["name"])) == unit["fingerprint"]
+
+
+def _select(run: Run, method: str, units: list[Unit]) -> None:
+    pool, features = run.config.selection.pool, run.features_directory(run.config.encoder)
+    start_ray()
 
     def make_actor() -> Any:
-        options = {"num_cpus": selection.pool.num_cpus, "num_gpus": selection.pool.num_gpus}
-        return ClassSelector.options(**options).remote(run.store.root, method, features, directory)
+        actor = ClassSelector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
+        return actor.remote(run.store.root, method, features, run.selection_directory(method))
 
     with bar(f"select {method}", len(units), "class") as progress:
-        outcome = Pool(make_actor, selection.pool).run(units, on_done=lambda _: progress.update())
+        outcome = Pool(make_actor, pool).run(units, on_done=lambda _: progress.update())
     if outcome.failures:
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in sorted(outcome.failures.items()))
         raise InputError(f"{len(outcome.failures)} of {len(units)} classes could not be selected by {method}:\n{reasons}")
-    _write_manifest(run, method, class_names)
-    skipped = sum(result["skipped"] for result in outcome.results.values())
-    note(f"select {method}", f"{len(units)} classes, {skipped} of them finished before")
 
 
 def _write_manifest(run: Run, method: str, class_names: list[str]) -> None:

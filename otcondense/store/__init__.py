@@ -14,7 +14,16 @@ from otcondense.store.selection import (
     selection_file,
     write_class_selection,
 )
-from otcondense.store.tables import array_column, array_field, read_array, read_fingerprint, read_table, table_metadata, write_table
+from otcondense.store.tables import (
+    array_column,
+    array_field,
+    read_array,
+    read_fingerprint,
+    read_table,
+    stored_metadata,
+    table_metadata,
+    write_table,
+)
 
 __all__ = [
     "FEATURES_SCHEMA_VERSION",
@@ -39,6 +48,7 @@ __all__ = [
     "read_table",
     "selection_file",
     "sha256_bytes",
+    "stored_metadata",
     "table_metadata",
     "write_class_features",
     "write_class_selection",

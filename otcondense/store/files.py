@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -65,6 +65,10 @@ class Store:
     def read_bytes(self, name: str) -> bytes:
         """Return the content of `name`."""
         return bytes(self._target[0].cat_file(self.path(name)))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open `name` for reading at any position."""
+        return cast("IO[bytes]", self._target[0].open(self.path(name), "rb"))
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write `data` under `name`, whole or not at all."""

@@ -81,6 +81,17 @@ def table_metadata(table: pa.Table) -> dict[str, Any]:
     return dict(json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}")))
 
 
+def stored_metadata(store: Store, name: str) -> dict[str, Any] | None:
+    """Return what is kept beside the rows of a stored table without reading the rows, None where there is no such table."""
+    if not store.exists(name):
+        return None
+    try:
+        with store.open(name) as file:
+            return dict(json.loads((pq.read_schema(file).metadata or {})[METADATA_KEY]))
+    except (pa.ArrowInvalid, KeyError):
+        return None
+
+
 def read_fingerprint(store: Store, name: str) -> str | None:
     """Return the fingerprint of a stored table, or None where there is no valid table of that name."""
     if not store.exists(name):
