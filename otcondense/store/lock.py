@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 from otcondense.errors import InputError
 from otcondense.store.files import Store
@@ -27,7 +27,7 @@ class DriverLock:
         """Whether this process holds the run."""
         return self._file is not None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "DriverLock":
         if not self._store.is_local:
             return self
         path = Path(self._store.path(".lock"))

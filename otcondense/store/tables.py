@@ -50,9 +50,16 @@ def write_table(store: Store, name: str, table: pa.Table, *, fingerprint: str, *
 
 
 def table_digest(table: pa.Table) -> str:
-    """Return the SHA-256 of the table's content, independent of chunking and compression."""
+    """Return the SHA-256 of the table's content, independent of chunking, compression and what lies under nulls."""
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        if column.null_count:
+            columns[f"{name}/null"] = column.is_null()
+            column = column.fill_null("" if pa.types.is_string(column.type) else 0)
+        columns[name] = column
+    plain = pa.table({name: pa.concat_arrays([column]) for name, column in columns.items()})
     sink = pa.BufferOutputStream()
-    plain = table.replace_schema_metadata(None).combine_chunks()
     with pa.ipc.new_stream(sink, plain.schema) as writer:
         writer.write_table(plain, max_chunksize=max(1, plain.num_rows))
     return sha256_bytes(sink.getvalue().to_pybytes())

@@ -1,0 +1,63 @@
+"""Files are written whole or not at all, and names stay below the root."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from otcondense.store import Store, canonical_json, fingerprint, hash8
+
+
+def test_write_leaves_only_the_final_file(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.write_bytes("a/b.bin", b"one")
+    store.write_bytes("a/b.bin", b"two")
+    assert store.read_bytes("a/b.bin") == b"two"
+    assert store.list() == ["a/b.bin"]
+    assert os.listdir(tmp_path / "a") == ["b.bin"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    store = Store(str(tmp_path))
+    store.write_bytes("a.bin", b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os if step == "fsync" else Path, step, fail)
+    with pytest.raises(OSError, match="No space"):
+        store.write_bytes("a.bin", b"new")
+    assert store.read_bytes("a.bin") == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x"])
+def test_names_cannot_leave_the_root(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="below its root"):
+        Store(str(tmp_path)).write_bytes(name, b"")
+
+
+def test_an_object_store_has_the_same_face() -> None:
+    store = Store("memory://bucket/run")
+    store.write_json("a/b.json", {"b": 1, "a": [1.5, None]})
+    store.append_line("logs/x", "1")
+    store.append_line("logs/x", "2")
+    assert not store.is_local
+    assert store.read_json("a/b.json") == {"a": [1.5, None], "b": 1}
+    assert store.list() == ["a/b.json", "logs/x"]
+    assert store.read_bytes("logs/x") == b"1\n2\n"
+    store.remove("a")
+    assert store.list() == ["logs/x"]
+
+
+def test_fingerprints_follow_content_not_order() -> None:
+    assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 1.5})
+    assert hash8([1]) == fingerprint([1])[:8]
+    assert canonical_json({"b": "ä", "a": None}) == '{"a":null,"b":"ä"}'
+
+
+def test_what_has_no_canonical_form_is_refused() -> None:
+    with pytest.raises(TypeError, match="canonical"):
+        fingerprint({"a": object()})
