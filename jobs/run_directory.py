@@ -18,16 +18,21 @@ from otcondense.store import FEATURES_SCHEMA_VERSION, SELECTION_SCHEMA_VERSION, 
 
 LAYOUT_VERSION = 1
 VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
-RESOURCE_FIELDS = frozenset({"device", "pool", "num_workers", "max_failures", "log_every"})
+RESOURCE_FIELDS = frozenset({"device", "pool", "num_workers"})
 """Settings that change where and how fast a stage runs, never what it writes."""
 
 
-def relevant(value: Any) -> Any:
-    """Return a configuration as JSON without the settings that cannot change a result."""
+def identity(value: Any) -> Any:
+    """Return a configuration as JSON without the settings that cannot change a result.
+
+    A component that knows more precisely which settings those are has an `identity` of its own.
+    """
+    if hasattr(value, "identity"):
+        return value.identity()
     plain = value.model_dump(mode="json") if isinstance(value, Config) else value
     if isinstance(plain, dict):
-        return {key: relevant(each) for key, each in plain.items() if key not in RESOURCE_FIELDS}
-    return [relevant(each) for each in plain] if isinstance(plain, list) else plain
+        return {key: identity(each) for key, each in plain.items() if key not in RESOURCE_FIELDS}
+    return [identity(each) for each in plain] if isinstance(plain, list) else plain
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Run:
 
     def features_key(self, encoder: EncoderConfig) -> list[Any]:
         """Return what the features of `encoder` are made from."""
-        return [FEATURES_SCHEMA_VERSION, relevant(self.config.source), relevant(encoder)]
+        return [FEATURES_SCHEMA_VERSION, identity(self.config.source), identity(encoder)]
 
     def features_directory(self, encoder: EncoderConfig) -> str:
         """Return where the features of `encoder` are."""
@@ -55,7 +60,7 @@ class Run:
         """Return what the selection by `method` is made from."""
         selection = self.config.selection
         settings = selection.selector_settings(method, 1)
-        return [SELECTION_SCHEMA_VERSION, self.features_key(self.config.encoder), method, relevant(selection.budget), relevant(settings)]
+        return [SELECTION_SCHEMA_VERSION, self.features_key(self.config.encoder), method, identity(selection.budget), identity(settings)]
 
     def selection_directory(self, method: str) -> str:
         """Return where the selections by `method` are, a directory for each class."""
@@ -76,18 +81,18 @@ class Run:
 
     def training_directory(self, model: str, method: str) -> str:
         """Return where `model`, trained on the subset by `method`, is."""
-        key = [self.selection_key(method), relevant(self.config.models[model].training)]
+        key = [self.selection_key(method), identity(self.config.models[model].training)]
         return f"training/{model}-{method}-{hash8(key)}"
 
     def samples_directory(self, model: str, method: str, step: int) -> str:
         """Return where the samples of one checkpoint are."""
-        sampling = relevant(self.config.models[model].sampling)
+        sampling = identity(self.config.models[model].sampling)
         return f"{self.training_directory(model, method)}/samples/{step:07d}-{hash8(sampling)}"
 
     def metrics_file(self, model: str, method: str, step: int) -> str:
         """Return the name of the metrics of one checkpoint's samples."""
-        judge, sampling = relevant(self.config.judge_or_encoder), relevant(self.config.models[model].sampling)
-        key = [sampling, judge, relevant(self.config.evaluation), relevant(self.config.held_out)]
+        judge, sampling = identity(self.config.judge_or_encoder), identity(self.config.models[model].sampling)
+        key = [sampling, judge, identity(self.config.evaluation), identity(self.config.held_out)]
         return f"{self.training_directory(model, method)}/metrics/{step:07d}-{hash8(key)}.json"
 
     def trainings(self) -> list[tuple[str, str]]:
@@ -96,14 +101,14 @@ class Run:
 
     def checkpoints(self) -> list[tuple[str, str, int]]:
         """Return model, method and step of every checkpoint that is sampled and evaluated."""
-        steps = {name: model.training.checkpoint_steps for name, model in self.config.models.items()}
-        return [(name, method, step) for name, method in self.trainings() for step in steps[name]]
+        models = self.config.models
+        return [(name, method, step) for name, method in self.trainings() for step in models[name].training.kept_steps]
 
     def description(self) -> dict[str, Any]:
         """Return the resolved configuration with the versions it runs on and the fingerprint of its source."""
         return {
             "layout": LAYOUT_VERSION,
-            "source": fingerprint(relevant(self.config.source)),
+            "source": fingerprint(identity(self.config.source)),
             "configuration": self.config.model_dump(mode="json"),
             "versions": {"otcondense": __version__, "python": platform.python_version(), **{n: metadata.version(n) for n in VERSIONED}},
         }
@@ -151,7 +156,7 @@ def _refuse_other_run(run: Run) -> None:
         raise InputError(
             f"{run.store.path('config.yaml')} is damaged ({type(error).__name__}); choose another --run, or --fresh to delete this one"
         ) from error
-    now = relevant(run.config.source)
+    now = identity(run.config.source)
     differences = [f"source.{key}: {source.get(key)!r} there, {now.get(key)!r} here" for key in now if now[key] != source.get(key)]
     if layout != LAYOUT_VERSION:
         differences.append(f"layout: {layout!r} there, {LAYOUT_VERSION!r} here")

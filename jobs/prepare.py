@@ -1,0 +1,19 @@
+"""Write what the demo starts from, images and encoders; does nothing where they are there."""
+
+from jobs.progress import note
+from jobs.run_directory import Run
+from otcondense.datasets import list_images, write_digits
+from otcondense.encoders import train_encoder
+
+
+def prepare(run: Run) -> None:
+    """Write the digits and train the encoders that the configuration asks for."""
+    config = run.config
+    if config.digits is not None:
+        write_digits(config.digits)
+        note("images", f"{config.digits} (scikit-learn's handwritten digits)")
+    records = list_images(config.source)
+    for encoder in (config.encoder, config.judge):
+        if encoder is not None and encoder.train is not None:
+            train_encoder(records, encoder)
+            note("encoder", f"{encoder.name}, weights {encoder.weights}")
