@@ -1,0 +1,22 @@
+"""Where labelled images come from: sources, decoding and the digits of the demo."""
+
+from otcondense.datasets.decoding import UnreadableImageError, center_crop, decode_image
+from otcondense.datasets.digits import write_digits
+from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path, read_image_bytes, records_identity
+from otcondense.datasets.sources import SOURCES, list_images, scan_images
+
+__all__ = [
+    "SOURCES",
+    "ImageRecord",
+    "Listing",
+    "SourceConfig",
+    "UnreadableImageError",
+    "center_crop",
+    "decode_image",
+    "image_path",
+    "list_images",
+    "read_image_bytes",
+    "records_identity",
+    "scan_images",
+    "write_digits",
+]

@@ -1,0 +1,86 @@
+"""scikit-learn's handwritten digits as a folder of PNG files: 1,797 real images of 8x8 pixels, ten classes."""
+
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from otcondense.errors import InputError
+
+MARKER = "digits.json"
+GREY_LEVELS = 16
+"""Largest value of the original images."""
+SPLITS = ("train", "held_out")
+
+
+def write_digits(root: str | Path, *, held_out_share: float = 0.221, seed: int = 0) -> None:
+    """Write the digits once as `root/train/{0..9}/NNNN.png` and `root/held_out/{0..9}/NNNN.png`, all or nothing.
+
+    The split is stratified and fixed by `seed`; by default it has 1,400 and 397 images. NNNN is the image's place in
+    scikit-learn's data set. All files carry the same date, so that every copy of the data has the same fingerprint.
+
+    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository (1998), test part.
+
+    Raises: InputError if `root` holds something else, or the digits in another split.
+    """
+    final = Path(root)
+    if not 0 < held_out_share < 1:
+        raise InputError(f"held_out_share must lie between 0 and 1, found {held_out_share}")
+    settings = {"held_out_share": held_out_share, "seed": seed}
+    if _is_complete(final, settings):
+        return
+    temporary = final.parent / f".tmp-{uuid.uuid4().hex}"
+    try:
+        _write_all(temporary, settings)
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_complete(root: Path, settings: dict[str, float]) -> bool:
+    """Tell whether the digits are there in this split; refuse to touch a folder that is not ours."""
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return False
+    marker = root / MARKER
+    if not marker.is_file():
+        raise InputError(f"{root} must be absent, empty or hold the digits, found other files; choose another folder")
+    written = json.loads(marker.read_text())
+    found = {key: written.get(key) for key in settings}
+    if found != settings:
+        raise InputError(f"{root} holds the digits split with {found}, expected {settings}; remove it or choose another folder")
+    counts: dict[str, int] = written.get("counts", {})
+    return counts == {split: len(list(root.glob(f"{split}/*/*.png"))) for split in SPLITS}
+
+
+def _write_all(root: Path, settings: dict[str, float]) -> None:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = np.rint(digits.images * (255 / GREY_LEVELS)).astype(np.uint8)
+    rows = dict(zip(SPLITS, _split(digits.target, settings), strict=True))
+    for split, chosen in rows.items():
+        for row in chosen:
+            _write_png(root / split / str(digits.target[row]) / f"{row:04d}.png", pixels[row])
+    counts = {split: len(chosen) for split, chosen in rows.items()}
+    (root / MARKER).write_text(json.dumps({**settings, "counts": counts}, sort_keys=True, indent=1) + "\n")
+
+
+def _split(labels: NDArray[np.int64], settings: dict[str, float]) -> list[NDArray[np.int64]]:
+    from sklearn.model_selection import train_test_split
+
+    size = round(settings["held_out_share"] * len(labels))
+    parts = train_test_split(np.arange(len(labels)), test_size=size, stratify=labels, random_state=int(settings["seed"]))
+    return [np.sort(part) for part in parts]
+
+
+def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    os.utime(path, (0, 0))
