@@ -1,5 +1,6 @@
 """Newton's method on the semi-dual: k unknowns, concave, smooth."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -29,25 +30,34 @@ class SemiDualNewton:
     anneal: float = 4.0
     """Factor between two levels of a cold start."""
 
-    def __call__(self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None = None) -> PartialOutput:
-        """Solve one problem or a batch of problems; `init` are potentials of the chosen images, in the gauge where the dummy's is 0."""
+    def __call__(
+        self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None = None, *, stop_above: float = math.inf
+    ) -> PartialOutput:
+        """Solve one problem or a batch of problems.
+
+        Args:
+            problem: cost [*batch, k, n].
+            init: potentials of the chosen images, in the gauge where the dummy's is 0: a warm start.
+            stop_above: stop a problem as soon as its semi-dual value passes this; the output is then a lower bound, not a solution.
+        """
         if problem.epsilon <= 0:
             raise InputError(
                 f"SemiDualNewton needs epsilon > 0, found {problem.epsilon}; PotSolver(method='emd') solves the unregularised problem"
             )
         cost, a, b = (part.double() for part in problem.balanced())
         batch = cost.reshape(-1, *cost.shape[-2:])
-        state = _State(batch, a, b, problem.kappa, problem.has_dummy)
+        state = _State(batch, a, b, problem.kappa)
         levels = [problem.epsilon] if init is not None else self._levels(problem.epsilon, float(cost.max()))
-        f = cost.new_zeros(batch.shape[:2]) if init is None else _with_dummy(init.double().reshape(len(batch), -1), problem.has_dummy)
+        f = cost.new_zeros(batch.shape[:2]) if init is None else _with_dummy(init.double().reshape(len(batch), -1), has_dummy=problem.has_dummy)
         iterations = 0
         for epsilon in levels:
             tolerance = self.tolerance if epsilon == problem.epsilon else 1e-2
-            f, steps = state.ascend(f, epsilon, tolerance, self.max_iterations)
+            enough = stop_above if epsilon == problem.epsilon else math.inf
+            f, steps = state.ascend(f, epsilon, _Stop(tolerance, enough, self.max_iterations))
             iterations += steps
         f = f[:, : problem.num_rows] - (f[:, -1:] if problem.has_dummy else 0)
         solved = PartialProblem(problem.cost_matrix.double(), problem.epsilon, problem.kappa, problem.a, problem.b)
-        return PartialOutput(solved, f.reshape(cost.shape[:-2] + (problem.num_rows,)), 10 * self.tolerance, iterations)
+        return PartialOutput(solved, f.reshape((*cost.shape[:-2], problem.num_rows)), 10 * self.tolerance, iterations)
 
     def _levels(self, epsilon: float, largest: float) -> list[float]:
         levels, level = [epsilon], epsilon * self.anneal
@@ -57,8 +67,15 @@ class SemiDualNewton:
         return levels[::-1]
 
 
-def _with_dummy(f: Float[Tensor, "batch k"], has_dummy: bool) -> Float[Tensor, "batch r"]:
+def _with_dummy(f: Float[Tensor, "batch k"], *, has_dummy: bool) -> Float[Tensor, "batch r"]:
     return torch.cat([f, f.new_zeros(len(f), 1)], dim=1) if has_dummy else f
+
+
+@dataclass(frozen=True)
+class _Stop:
+    tolerance: float
+    enough: float
+    iterations: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,6 @@ class _State:
     a: Float[Tensor, " r"]
     b: Float[Tensor, " n"]
     kappa: float
-    has_dummy: bool
 
     def evaluate(
         self, f: Float[Tensor, "batch r"], epsilon: float, rows: Float[Tensor, "batch r n"]
@@ -81,23 +97,22 @@ class _State:
         shares.div_(total)
         return value, shares, shares @ self.b
 
-    def ascend(self, f: Float[Tensor, "batch r"], epsilon: float, tolerance: float, limit: int) -> tuple[Float[Tensor, "batch r"], int]:
-        """Ascend every problem of the batch until its row error is within the tolerance."""
+    def ascend(self, f: Float[Tensor, "batch r"], epsilon: float, stop: _Stop) -> tuple[Float[Tensor, "batch r"], int]:
+        """Ascend every problem of the batch until its row error is within the tolerance, or its value is enough."""
         f = f.clone()
-        active = torch.arange(len(f), device=f.device)
-        value, shares, mass = self.evaluate(f, epsilon, self.cost)
-        iterations = 0
-        for iterations in range(1, limit + 1):  # noqa: B007
-            open_ = (self.a - mass).abs().sum(dim=1) > tolerance
-            if not bool(open_.any()):
-                break
-            if not bool(open_.all()):
-                active, value, shares, mass = active[open_], value[open_], shares[open_], mass[open_]
-            rows = self.cost[active]
+        active, rows = torch.arange(len(f), device=f.device), self.cost
+        value, shares, mass = self.evaluate(f, epsilon, rows)
+        for iteration in range(stop.iterations):
+            unsolved = ((self.a - mass).abs().sum(dim=1) > stop.tolerance) & (value <= stop.enough)
+            if not bool(unsolved.any()):
+                return f, iteration
+            if not bool(unsolved.all()):
+                active, value, shares, mass = active[unsolved], value[unsolved], shares[unsolved], mass[unsolved]
+                rows = self.cost[active]
             step = self._direction(shares, mass, epsilon)
-            f_active, value, shares, mass = self._search(f[active], value, step, mass, epsilon, rows)
-            f[active] = f_active
-        return f, iterations
+            moved, value, shares, mass = self._search(f[active], value, step, mass, epsilon, rows)
+            f[active] = moved
+        return f, stop.iterations
 
     def _direction(self, shares: Float[Tensor, "batch r n"], mass: Float[Tensor, "batch r"], epsilon: float) -> Float[Tensor, "batch r"]:
         hessian = -(shares * self.b) @ shares.mT
@@ -112,7 +127,7 @@ class _State:
         good = (info == 0) & torch.isfinite(step).all(dim=1) & ((step * gradient).sum(dim=1) > 0)
         return torch.where(good[:, None], step, sinkhorn)
 
-    def _search(  # noqa: PLR0913
+    def _search(
         self,
         f: Float[Tensor, "batch r"],
         value: Float[Tensor, " batch"],
