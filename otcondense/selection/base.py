@@ -2,15 +2,19 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from otcondense.config import Config
 from otcondense.errors import InputError
+from otcondense.selection.nearest import Distances, first_minimum
+
+AnySelector = TypeVar("AnySelector", bound="Selector")
 
 
 class SelectorConfig(Config):
@@ -49,6 +53,15 @@ class Candidates:
         assert array is not None
         return len(array)
 
+    @property
+    def mass(self) -> Float[np.ndarray, " n"]:
+        """Weight of each image, uniform where none was given, sum 1."""
+        return np.full(self.size, 1 / self.size) if self.weights is None else self.weights
+
+    def distances(self) -> Distances:
+        """Cost from every image to chosen ones: the cost matrix where one was given, else squared Euclidean distances."""
+        return Distances(self.features, self.cost)
+
     def require(self, name: str, selector: str) -> NDArray[np.float64]:
         """Return the array called `name`, or say which selector misses it."""
         array = getattr(self, name)
@@ -57,14 +70,20 @@ class Candidates:
         return array  # type: ignore[no-any-return]
 
 
+def _to_numpy(values: Any) -> NDArray[Any]:
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
+    array: NDArray[Any] = np.asarray(values)
+    return array
+
+
 def as_rows(name: str, values: ArrayLike, ndim: int, size: int | None = None) -> NDArray[np.float64]:
     """Return `values` as a finite, contiguous float64 array of `ndim` dimensions and `size` rows.
 
     Raises: InputError naming the argument, the expected and the found shape or value.
     """
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().float().numpy() if "bfloat16" in str(values.dtype) else values.detach().cpu().numpy()
-    array = np.asarray(values)
+    array = _to_numpy(values)
     if array.dtype.kind not in "fiub":
         raise InputError(f"{name} must be numeric, found dtype {array.dtype}")
     array = np.ascontiguousarray(array, dtype=np.float64)
@@ -149,11 +168,17 @@ class Selector(ABC):
     terms_: dict[str, float]
     diagnostics_: dict[str, Any]
 
+    config: SelectorConfig
+
     def __init__(self, **settings: Any) -> None:
-        self.config = self.Config(**settings)
+        try:
+            self.config = self.Config(**settings)
+        except ValidationError as error:
+            found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}" for e in error.errors())
+            raise InputError(f"{type(self).__name__} was given a setting it cannot use: {found}") from error
 
     def fit(
-        self,
+        self: AnySelector,
         features: ArrayLike | None,
         *,
         cross_entropy: ArrayLike | None = None,
@@ -161,7 +186,7 @@ class Selector(ABC):
         logits: ArrayLike | None = None,
         cost: ArrayLike | None = None,
         weights: ArrayLike | None = None,
-    ) -> Self:
+    ) -> AnySelector:
         """Choose the subset of one class.
 
         Args:
@@ -184,8 +209,25 @@ class Selector(ABC):
             )
         self.objective_, self.lower_bound_ = float("nan"), float("nan")
         self.history_, self.terms_, self.diagnostics_ = [], {}, {}
-        self._fit(candidates, min(self.config.budget, candidates.size))
+        self.represented_mass_ = self.assignment_ = np.empty(0)
+        budget = min(self.config.budget, candidates.size)
+        self._fit(candidates, budget)
+        assert len(set(self.indices_.tolist())) == len(self.indices_) == budget
+        self._represent(candidates)
         return self
+
+    def _represent(self, candidates: Candidates) -> None:
+        """Give each image to the nearest chosen one, where the selector has not said who stands for it."""
+        if not len(self.assignment_):
+            chosen = np.sort(self.indices_)
+            self.assignment_ = chosen[first_minimum(candidates.distances().to(chosen))]
+        if not len(self.represented_mass_):
+            self.represented_mass_ = candidates.mass
+
+    def _record(self, index: int, objective: float = float("nan")) -> None:
+        """Add the choice of one image to the history."""
+        step = {"step": len(self.history_), "stage": "greedy", "added": index, "removed": None, "objective": objective}
+        self.history_.append(step)
 
     @abstractmethod
     def _fit(self, candidates: Candidates, budget: int) -> None:

@@ -1,0 +1,27 @@
+"""Choosing a subset of one class: the geometry-aware selector and the baselines, all with one face."""
+
+from otcondense.selection.base import Candidates, Selector, SelectorConfig
+from otcondense.selection.ccs import CcsSelector
+from otcondense.selection.d2c import D2cSelector
+from otcondense.selection.dq import DqSelector
+from otcondense.selection.herding import HerdingSelector
+from otcondense.selection.k_center import KCenterSelector
+from otcondense.selection.k_means import KMeansSelector
+from otcondense.selection.k_medoids import KMedoidsSelector
+from otcondense.selection.nearest_mean import NearestMeanSelector
+from otcondense.selection.random_choice import RandomSelector
+
+SELECTORS: dict[str, type[Selector]] = {
+    "random": RandomSelector,
+    "herding": HerdingSelector,
+    "k_center": KCenterSelector,
+    "ccs": CcsSelector,
+    "dq": DqSelector,
+    "d2c": D2cSelector,
+    "nearest_mean": NearestMeanSelector,
+    "k_means": KMeansSelector,
+    "k_medoids": KMedoidsSelector,
+}
+"""Every selector by the name that configurations use."""
+
+__all__ = ["SELECTORS", "Candidates", "Selector", "SelectorConfig"]
