@@ -1,0 +1,76 @@
+"""What features and images must look like before anything is computed from them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otcondense.errors import InputError
+
+ArrayOrTensor = Tensor | NDArray[Any]
+"""Where a public function takes features: [n, d], one row per image, torch or numpy."""
+
+
+def as_features(name: str, values: ArrayOrTensor, minimum: int = 1) -> Float[Tensor, "n d"]:
+    """Return `values` as a finite float64 tensor of at least `minimum` rows, on the device it came from.
+
+    Raises: InputError naming the set, the expected and the found shape, type, count or row.
+    """
+    tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise InputError(f"features of {name} must be real numbers, found {tensor.dtype}")
+    if tensor.ndim != 2 or tensor.shape[1] == 0:
+        raise InputError(f"features of {name} must have shape [images, dimensions], found {tuple(tensor.shape)}")
+    _check_count(name, len(tensor), minimum)
+    tensor = tensor.detach().to(torch.float64)
+    finite = tensor.isfinite().all(dim=1)
+    if not finite.all():
+        first = int((~finite).nonzero()[0, 0])
+        raise InputError(
+            f"features of {name} must be finite, found NaN or infinity in {int((~finite).sum())} of {len(tensor)} rows, "
+            f"the first in row {first}; look at that image and at the encoder's weights"
+        )
+    return tensor
+
+
+def as_feature_pair(
+    first: tuple[str, ArrayOrTensor], second: tuple[str, ArrayOrTensor], minimum: int = 1
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"]]:
+    """Return two feature sets of the same encoder, each checked by `as_features`.
+
+    Raises: InputError where one is unfit or their dimensions differ.
+    """
+    one, two = as_features(*first, minimum), as_features(*second, minimum)
+    if one.shape[1] != two.shape[1]:
+        raise InputError(
+            f"features of {first[0]} and {second[0]} must come from one encoder, found {one.shape[1]} and {two.shape[1]} dimensions"
+        )
+    return one, two
+
+
+def as_images(name: str, values: ArrayOrTensor, minimum: int = 1) -> UInt8[Tensor, "n c h w"]:
+    """Return `values` as a uint8 tensor of images.
+
+    Raises: InputError naming the set, the expected and the found type, shape or count; floats get a hint at their range.
+    """
+    tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+    if tensor.dtype != torch.uint8:
+        raise InputError(f"images of {name} must be uint8 in 0..255, found {_describe(tensor)}; scale and round them first")
+    if tensor.ndim != 4 or tensor.shape[1] not in (1, 3):
+        raise InputError(f"images of {name} must have shape [images, 1 or 3 channels, height, width], found {tuple(tensor.shape)}")
+    _check_count(name, len(tensor), minimum)
+    return tensor
+
+
+def _check_count(name: str, found: int, minimum: int) -> None:
+    if found < minimum:
+        raise InputError(f"{name} must hold at least {minimum} images for the metrics asked for, found {found}; add images")
+
+
+def _describe(tensor: Tensor) -> str:
+    if tensor.numel() == 0 or tensor.is_complex():
+        return str(tensor.dtype)
+    return f"{tensor.dtype} between {float(tensor.min()):.4g} and {float(tensor.max()):.4g}"
