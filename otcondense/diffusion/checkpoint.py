@@ -39,7 +39,7 @@ def checkpoint_directory(directory: str, step: int) -> str:
     return f"{directory}/checkpoints/step-{step:06d}"
 
 
-def save_checkpoint(store: Store, directory: str, state: TrainState, *, fingerprint: str, image_shape: tuple[int, int, int]) -> Checkpoint:
+def save_checkpoint(store: Store, directory: str, state: TrainState, *, fingerprint: str) -> Checkpoint:
     """Write the checkpoint of the current step below the training run `directory`."""
     place = checkpoint_directory(directory, state.step)
     store.remove(f"{place}/{STATE_FILE}")
@@ -56,7 +56,7 @@ def save_checkpoint(store: Store, directory: str, state: TrainState, *, fingerpr
         "objective": resolve_objective(state.config.objective, state.config.model),
         "time_convention": state.objective.time_convention,
         "num_classes": state.model.num_classes,
-        "image_shape": list(image_shape),
+        "image_shape": list(state.model.image_shape),
         "files": files,
     }
     store.write_json(f"{place}/{STATE_FILE}", record)

@@ -1,8 +1,9 @@
-"""Small labelled images as one Parquet file, the input of training and the form of samples."""
+"""Small labelled images: bytes in Parquet, the input of training and the form of samples, and [-1, 1] for the network."""
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
 
 from otcondense.errors import InputError
 from otcondense.store import Store, array_column, array_field, read_array, read_table, write_table
@@ -37,3 +38,13 @@ def read_images(store: Store, name: str) -> tuple[UInt8[np.ndarray, "n c h w"], 
     if missing:
         raise InputError(f"{store.path(name)} must have the columns class_index and image, found {', '.join(table.column_names)}")
     return read_array(table, "image"), table.column("class_index").to_numpy().astype(np.int64)
+
+
+def to_unit_range(images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """Map bytes 0..255 to [-1, 1]."""
+    return images.float() / 127.5 - 1
+
+
+def to_bytes(x: Float[Tensor, "b c h w"]) -> UInt8[Tensor, "b c h w"]:
+    """Map [-1, 1] to bytes 0..255, rounding to the nearest and cutting off what lies outside."""
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).byte()

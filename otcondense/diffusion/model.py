@@ -133,7 +133,7 @@ class Transformer(nn.Module):
     def __init__(self, size: ModelSize, config: ModelConfig, num_classes: int, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, side, _ = image_shape
-        self.num_classes, self.in_channels, self.patch_size = num_classes, channels, size.patch_size
+        self.num_classes, self.image_shape, self.patch_size = num_classes, image_shape, size.patch_size
         self.out_channels = 2 * channels if config.learn_sigma else channels
         self.x_embedder = PatchEmbedder(size.patch_size, channels, size.width)
         self.t_embedder = TimestepEmbedder(size.width, config.freq_shift)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -135,8 +134,3 @@ def resolve_objective(name: str, model: ModelConfig) -> str:
     if chosen == "dit" and not model.learn_sigma:
         raise InputError("objective dit learns the variance and needs model.learn_sigma=true, found false")
     return chosen
-
-
-def null_labels(labels: Int[Tensor, " n"], null_class: int) -> Int[Tensor, " n"]:
-    """Return as many labels that all say: no class."""
-    return torch.full_like(labels, null_class)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from otcondense.config import Config
 from otcondense.diffusion.draws import DrawConfig, Draws, batch_indices, draw
+from otcondense.diffusion.images import to_unit_range
 from otcondense.diffusion.model import Transformer, build_model
 from otcondense.diffusion.objectives import OBJECTIVES, Network, NoiseObjective, VelocityObjective, resolve_objective
 from otcondense.diffusion.sizes import ModelConfig
@@ -123,11 +124,6 @@ def create_state(config: TrainingConfig, num_classes: int, image_shape: tuple[in
     ema = deepcopy(model).requires_grad_(requires_grad=False).eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     return TrainState(config, model, ema, optimizer, model)
-
-
-def to_unit_range(images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """Map bytes 0..255 to [-1, 1]."""
-    return images.float() / 127.5 - 1
 
 
 def make_batch(

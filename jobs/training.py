@@ -1,0 +1,169 @@
+"""One training run on Ray Train, from the driver's side: recognise finished work, check the cluster, start, watch, report."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from jobs.train_loop import TrainJob, worker_main
+from otcondense.diffusion.checkpoint import checkpoint_directory
+from otcondense.diffusion.training import TrainingConfig
+from otcondense.errors import InputError
+from otcondense.store import Store, hash8
+
+Progress = Callable[[dict[str, Any]], None]
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training run left behind."""
+
+    directory: str
+    checkpoints: dict[int, str]
+    """Directory of the checkpoint of each kept step."""
+    resumed_from: int | None
+    """Step of the checkpoint that the last start went on from; None if nothing was left to do."""
+    seconds: float
+
+
+def train(
+    store_root: str,
+    directory: str,
+    images_name: str,
+    config: TrainingConfig,
+    num_classes: int,
+    image_shape: tuple[int, int, int],
+    fingerprint: str,
+    on_progress: Progress | None = None,
+) -> TrainingResult:
+    """Train one model on one image file; Ray must be running already.
+
+    Args:
+        store_root: root of the run, seen by every worker under the same name.
+        directory: where checkpoints and the loss curve go, relative to the root.
+        images_name: the image file (see `otcondense.diffusion.images`), relative to the root.
+        config: the training configuration.
+        num_classes: number of classes.
+        image_shape: channels, height, width.
+        fingerprint: of the image file's content and `config.identity()`; checkpoints of another one are refused.
+        on_progress: called with each new line of the loss curve, from a thread of its own.
+
+    Raises: InputError if the cluster cannot place the workers, the directory holds another run, or the loss diverges.
+    """
+    started = time.perf_counter()
+    job = TrainJob(store_root, directory, images_name, config, num_classes, image_shape, fingerprint)
+    checkpoints = {step: checkpoint_directory(directory, step) for step in config.kept_steps}
+    if not job.missing_steps():
+        return TrainingResult(directory, checkpoints, None, time.perf_counter() - started)
+    use_gpu = place(config, ray.cluster_resources())
+    with _watching(job, on_progress):
+        outcome = _fit(job, use_gpu)
+    if outcome["diverged"]:
+        raise InputError(
+            f"training in {job.store.path(directory)} stopped: {outcome['diverged']}; the last good checkpoint is kept; "
+            "lower learning_rate or set grad_clip"
+        )
+    return TrainingResult(directory, checkpoints, outcome["resumed_from"], time.perf_counter() - started)
+
+
+def place(config: TrainingConfig, resources: dict[str, float]) -> bool:
+    """Return whether to use GPUs, given what the cluster has.
+
+    Raises: InputError if the workers can never be placed, so that nobody waits for them.
+    """
+    gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
+    use_gpu = config.device == "cuda" or (config.device == "auto" and gpus >= config.num_workers)
+    kind, available = ("GPU", gpus) if use_gpu else ("CPU", cpus)
+    if available < config.num_workers:
+        raise InputError(
+            f"num_workers={config.num_workers} need one {kind} each, the cluster has {available}; "
+            f"set num_workers to at most {max(1, available)} or add nodes"
+        )
+    return use_gpu
+
+
+def _fit(job: TrainJob, use_gpu: bool) -> dict[str, Any]:  # noqa: FBT001
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    settings = {**job.__dict__, "config": job.config.model_dump(mode="json")}
+    trainer = TorchTrainer(
+        worker_main,
+        train_loop_config=settings,
+        scaling_config=ScalingConfig(
+            num_workers=job.config.num_workers, use_gpu=use_gpu, resources_per_worker=None if use_gpu else {"CPU": 1}
+        ),
+        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+        run_config=RunConfig(
+            # A name of its own each time: what to resume from is decided by our checkpoints, not by Ray's record of the run.
+            name=f"ray-train-{hash8([job.directory, time.time_ns()])}",
+            storage_path=job.store.path(f"logs/{job.directory}") if job.store.is_local else job.store.root,
+            failure_config=FailureConfig(max_failures=job.config.max_failures),
+        ),
+    )
+    try:
+        result = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise _cause(error) from error
+    return dict(result.return_value)
+
+
+def _cause(error: Exception) -> Exception:
+    """Return the user's mistake behind a failed run if there is one, else the failure itself."""
+    failures = getattr(error, "worker_failures", {})
+    for failure in failures.values():
+        for candidate in (failure, getattr(failure, "cause", None), failure.__cause__):
+            if isinstance(candidate, InputError):
+                return candidate
+    return error
+
+
+@contextmanager
+def _watching(job: TrainJob, on_progress: Progress | None) -> Iterator[None]:
+    """Hand each new line of the step log to `on_progress` while the block runs."""
+    if on_progress is None:
+        yield
+        return
+    log = StepLog(job.store, f"logs/{job.directory}/steps.jsonl")
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(POLL_SECONDS):
+            for line in log.new_lines():
+                on_progress(line)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    for line in log.new_lines():
+        on_progress(line)
+
+
+class StepLog:
+    """The lines that were added to a log since it was last looked at."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._name = store, name
+        self._seen = len(self._complete())
+
+    def _complete(self) -> list[str]:
+        if not self._store.exists(self._name):
+            return []
+        text = self._store.read_bytes(self._name).decode()
+        return text[: text.rfind("\n") + 1].splitlines()
+
+    def new_lines(self) -> list[dict[str, Any]]:
+        """Return the new lines, decoded."""
+        lines = self._complete()
+        new, self._seen = lines[self._seen :], len(lines)
+        return [json.loads(line) for line in new]
