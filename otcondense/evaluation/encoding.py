@@ -1,5 +1,6 @@
 """What evaluation asks of an encoder, and running one over images in batches of a fixed size."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,7 +19,7 @@ class EncoderOutput(Protocol):
     def features(self) -> Tensor: ...
 
     @property
-    def logits(self) -> Tensor: ...
+    def logits(self) -> Tensor | None: ...
 
 
 @runtime_checkable
@@ -34,32 +35,18 @@ class ImageEncoder(Protocol):
     def __call__(self, images: UInt8[Tensor, "b c h w"], /) -> EncoderOutput: ...
 
 
-@runtime_checkable
-class PreprocessingEncoder(Protocol):
-    """An encoder of float images with its own transform from uint8."""
-
-    @property
-    def weights_sha256(self) -> str: ...
-
-    def preprocess(self, images: UInt8[Tensor, "b c h w"], /) -> Any: ...
-
-    def __call__(self, images: Any, /) -> Any: ...
-
-
 @dataclass(frozen=True)
 class NamedEncoder:
-    """An encoder of float images, made fit for evaluation: named, and called with uint8 images."""
+    """An `ImageEncoder` made of a function, such as `otcondense.encoders.Encoder.encode_pixels`."""
 
     name: str
-    encoder: PreprocessingEncoder
-
-    @property
-    def weights_sha256(self) -> str:
-        """Hash of the weights, recorded with every figure."""
-        return self.encoder.weights_sha256
+    weights_sha256: str
+    """Hash of the weights, recorded with every figure."""
+    encode: Callable[[Tensor], Any]
+    """Takes uint8 images [b, c, h, w], gives an `EncoderOutput`."""
 
     def __call__(self, images: UInt8[Tensor, "b c h w"], /) -> EncoderOutput:
-        output: EncoderOutput = self.encoder(self.encoder.preprocess(images))
+        output: EncoderOutput = self.encode(images)
         return output
 
 
@@ -90,6 +77,8 @@ def encode_padded(batch: UInt8[Tensor, "b c h w"], encoder: ImageEncoder, batch_
     output = encoder(torch.cat([batch, batch.new_zeros(batch_size - count, *batch.shape[1:])]))
     rows = {part: getattr(output, part) for part in ("features", "logits")}
     for part, values in rows.items():
+        if values is None:
+            raise InputError(f"encoder {encoder.name} must give {part} for the metrics, found None; use an encoder with a classifier")
         if values.ndim != 2 or len(values) != batch_size:
             expected = f"[{batch_size}, *] for a batch of {batch_size} images"
             raise InputError(f"encoder {encoder.name} must give {part} {expected}, found {tuple(values.shape)}")

@@ -140,20 +140,17 @@ def test_inception_score_of_sorted_samples_needs_the_shuffle():
     assert scores[1]["inception_score"] == pytest.approx(1, abs=1e-6)
 
 
-def test_an_encoder_with_its_own_transform_is_adapted():
-    class Plain:
-        weights_sha256 = "f" * 64
+def test_a_function_becomes_an_encoder():
+    named = NamedEncoder("plain", "f" * 64, LinearEncoder())
+    metrics = evaluate_images(images(20), images(20, 1), named, CONFIG)
+    assert (metrics.encoder, metrics.encoder_sha256) == ("plain", "f" * 64)
+    assert metrics.values == evaluate_images(images(20), images(20, 1), LinearEncoder(), CONFIG).values
 
-        def preprocess(self, images):
-            return images.float() / 255
 
-        def __call__(self, images):
-            assert images.max() <= 1
-            return SimpleNamespace(features=images.flatten(1), logits=images.flatten(1)[:, :3])
-
-    named = NamedEncoder("plain", Plain())
-    assert (named.name, named.weights_sha256) == ("plain", "f" * 64)
-    assert encode_images(images(5), named, 4).features.shape == (5, 48)
+def test_an_encoder_without_classifier_is_refused():
+    featureless = NamedEncoder("headless", "", lambda x: SimpleNamespace(features=x.flatten(1).float(), logits=None))
+    with pytest.raises(InputError, match=r"headless must give logits.*found None"):
+        evaluate_images(images(20), images(20, 1), featureless, CONFIG)
 
 
 @pytest.mark.parametrize(
