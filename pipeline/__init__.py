@@ -1,1 +1,1 @@
-"""Data flowing through Ray Data: read, decode, encode, write Parquet; exports."""
+"""Data that flows through Ray Data: features of images, training arrays, exports of subsets."""

@@ -14,7 +14,8 @@ def cross_entropy(logits: Float[Tensor, "b c"], labels: Int64[Tensor, " b"]) -> 
 def entropy(logits: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
     """Return the entropy of the predicted distribution in nats, between 0 and log c, as float32."""
     log_p = log_probabilities(logits)
-    return -torch.special.xlogy(log_p.exp(), log_p.exp()).sum(1).float()
+    information: Tensor = torch.special.xlogy(log_p.exp(), log_p.exp())
+    return information.sum(1).neg().float()
 
 
 def max_prob(logits: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:

@@ -1,0 +1,103 @@
+"""The Ray Data part of extraction: chunks in, encoded chunks out, in whatever order they are ready."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from pydantic import Field
+from ray.data import ActorPoolStrategy, DataContext
+
+from otcondense.config import Config
+from otcondense.encoders import EncoderConfig
+from otcondense.errors import InputError
+from pipeline.chunks import DecodeConfig, decode_chunk
+from pipeline.encoding import EncoderActor
+
+CHUNKS_PER_TASK = 4
+
+
+class ExtractionConfig(Config):
+    """How extraction is spread over the cluster; nothing here changes a result."""
+
+    num_encoders: int = Field(default=1, ge=1)
+    """Encoder actors that work at the same time."""
+    cpus_per_encoder: float = Field(default=1.0, gt=0)
+    """CPUs that each encoder actor takes; the rest of the cluster's CPUs read and decode images."""
+    gpus_per_encoder: float | None = Field(default=None, ge=0)
+    """GPUs that each encoder actor takes; by default 1 if the cluster has GPUs and the encoder's device is not cpu, else 0."""
+    cpus_per_reader: float = Field(default=1.0, gt=0)
+    """CPUs that each decoding task takes."""
+    stall_timeout_s: int = Field(default=600, ge=10)
+    """Seconds without any progress after which the run gives up."""
+
+    def identity(self) -> dict[str, object]:
+        """Return the settings that decide the features: none."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the two kinds of workers ask Ray for."""
+
+    cpus_per_reader: float
+    cpus_per_encoder: float
+    gpus_per_encoder: float
+
+
+def stream_encoded(
+    rows: list[dict[str, Any]], decode: DecodeConfig, encoder: EncoderConfig, config: ExtractionConfig, sha256: str
+) -> Iterator[dict[str, Any]]:
+    """Decode and encode chunks on the cluster; yields each as `EncoderActor` returns it.
+
+    Raises: InputError before anything starts if the cluster is too small, since Ray Data would wait for ever.
+    """
+    if not rows:
+        return
+    # Asking for memory also keeps Ray from fusing both steps into the actor, where images would be decoded one by one.
+    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    resources = plan_resources(config, encoder, cluster)
+    context = DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context.execution_no_progress_timeout_s = config.stall_timeout_s
+    with DataContext.current(context):
+        tasks = max(min(len(rows), 2 * int(cluster["CPU"])), -(-len(rows) // CHUNKS_PER_TASK))
+        encoded = (
+            ray.data.from_items(rows, override_num_blocks=tasks)
+            .map(decode_chunk, fn_kwargs={"config": decode}, num_cpus=resources.cpus_per_reader, memory=decode.task_bytes(CHUNKS_PER_TASK))
+            .map_batches(
+                EncoderActor,
+                fn_constructor_kwargs={"config": encoder, "sha256": sha256},
+                batch_size=1,
+                batch_format="numpy",
+                compute=ActorPoolStrategy(size=config.num_encoders),
+                num_cpus=resources.cpus_per_encoder,
+                num_gpus=resources.gpus_per_encoder,
+            )
+        )
+    yield from encoded.iter_rows()
+
+
+def plan_resources(config: ExtractionConfig, encoder: EncoderConfig, cluster: dict[str, float]) -> Resources:
+    """Return what each worker asks for on a cluster with these total resources.
+
+    Raises: InputError if the encoders would leave no CPU to read images, or there are too few GPUs.
+    """
+    cpus, gpus = cluster.get("CPU", 0.0), cluster.get("GPU", 0.0)
+    needed = config.num_encoders * config.cpus_per_encoder + config.cpus_per_reader
+    if needed > cpus:
+        raise InputError(
+            f"extraction needs {needed:g} CPUs for {config.num_encoders} encoder(s) and one reader, the cluster has {cpus:g}; lower "
+            "extraction.num_encoders, cpus_per_encoder or cpus_per_reader"
+        )
+    per_encoder = config.gpus_per_encoder
+    if per_encoder is None:
+        per_encoder = 1.0 if gpus and encoder.device != "cpu" else 0.0
+    if config.num_encoders * per_encoder > gpus:
+        raise InputError(
+            f"extraction needs {config.num_encoders * per_encoder:g} GPUs for {config.num_encoders} encoder(s), the cluster has {gpus:g}; "
+            "lower extraction.num_encoders or gpus_per_encoder"
+        )
+    return Resources(config.cpus_per_reader, config.cpus_per_encoder, per_encoder)
