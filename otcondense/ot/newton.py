@@ -11,60 +11,7 @@ from otcondense.errors import InputError
 from otcondense.ot.output import PartialOutput
 from otcondense.ot.problem import PartialProblem
 
-
-@dataclass(frozen=True)
-class SemiDualNewton:
-    r"""Converged solution in float64, in the log domain, from any start.
-
-    maximise over f:  sum_i a_i f_i - epsilon sum_j b_j log sum_i (a_i / kappa) exp((f_i - C_ij) / epsilon)
-
-    The gradient is the row error, the Hessian -(diag(P 1) - P diag(1/b) P^T) / epsilon. A cold start anneals epsilon from the range of the cost;
-    every step is damped until the value grows, and falls back on a Sinkhorn sweep where Newton's direction is of no use.
-
-    Source: the semi-dual of Cuturi & Peyre (2018), eq. 2.5, with a dummy row.
-    """
-
-    tolerance: float = 1e-10
-    """L1 error of the row masses (total 1) at which the problem counts as solved."""
-    max_iterations: int = 200
-    anneal: float = 4.0
-    """Factor between two levels of a cold start."""
-
-    def __call__(
-        self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None = None, *, stop_above: float = math.inf
-    ) -> PartialOutput:
-        """Solve one problem or a batch of problems.
-
-        Args:
-            problem: cost [*batch, k, n].
-            init: potentials of the chosen images, in the gauge where the dummy's is 0: a warm start.
-            stop_above: stop a problem as soon as its semi-dual value passes this; the output is then a lower bound, not a solution.
-        """
-        if problem.epsilon <= 0:
-            raise InputError(
-                f"SemiDualNewton needs epsilon > 0, found {problem.epsilon}; PotSolver(method='emd') solves the unregularised problem"
-            )
-        cost, a, b = (part.double() for part in problem.balanced())
-        batch = cost.reshape(-1, *cost.shape[-2:])
-        state = _State(batch, a, b, problem.kappa)
-        levels = [problem.epsilon] if init is not None else self._levels(problem.epsilon, float(cost.max()))
-        f = cost.new_zeros(batch.shape[:2]) if init is None else _with_dummy(init.double().reshape(len(batch), -1), has_dummy=problem.has_dummy)
-        iterations = 0
-        for epsilon in levels:
-            tolerance = self.tolerance if epsilon == problem.epsilon else 1e-2
-            enough = stop_above if epsilon == problem.epsilon else math.inf
-            f, steps = state.ascend(f, epsilon, _Stop(tolerance, enough, self.max_iterations))
-            iterations += steps
-        f = f[:, : problem.num_rows] - (f[:, -1:] if problem.has_dummy else 0)
-        solved = PartialProblem(problem.cost_matrix.double(), problem.epsilon, problem.kappa, problem.a, problem.b)
-        return PartialOutput(solved, f.reshape((*cost.shape[:-2], problem.num_rows)), 10 * self.tolerance, iterations)
-
-    def _levels(self, epsilon: float, largest: float) -> list[float]:
-        levels, level = [epsilon], epsilon * self.anneal
-        while level < largest / 8:
-            levels.append(level)
-            level *= self.anneal
-        return levels[::-1]
+WARM_ITERATIONS = 40
 
 
 def _with_dummy(f: Float[Tensor, "batch k"], *, has_dummy: bool) -> Float[Tensor, "batch r"]:
@@ -151,3 +98,76 @@ class _State:
         sweep = f + epsilon * (self.a.log() - mass.clamp(min=1e-300).log())
         trial = torch.where(good[:, None], f + length[:, None] * step, sweep)
         return (trial, *self.evaluate(trial, epsilon, rows))
+
+
+@dataclass(frozen=True)
+class SemiDualNewton:
+    r"""Converged solution in float64, in the log domain, from any start.
+
+    maximise over f:  sum_i a_i f_i - epsilon sum_j b_j log sum_i (a_i / kappa) exp((f_i - C_ij) / epsilon)
+
+    The gradient is the row error, the Hessian -(diag(P 1) - P diag(1/b) P^T) / epsilon. A cold start anneals epsilon from the range of the cost;
+    every step is damped until the value grows, and falls back on a Sinkhorn sweep where Newton's direction is of no use.
+
+    Source: the semi-dual of Cuturi & Peyre (2018), eq. 2.5, with a dummy row.
+    """
+
+    tolerance: float = 1e-10
+    """L1 error of the row masses (total 1) at which the problem counts as solved."""
+    max_iterations: int = 200
+    anneal: float = 4.0
+    """Factor between two levels of a cold start."""
+
+    def __call__(
+        self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None = None, *, stop_above: float = math.inf
+    ) -> PartialOutput:
+        """Solve one problem or a batch of problems.
+
+        Args:
+            problem: cost [*batch, k, n].
+            init: potentials of the chosen images, in the gauge where the dummy's is 0: a warm start.
+            stop_above: stop a problem as soon as its semi-dual value passes this; the output is then a lower bound, not a solution.
+        """
+        if problem.epsilon <= 0:
+            raise InputError(
+                f"SemiDualNewton needs epsilon > 0, found {problem.epsilon}; PotSolver(method='emd') solves the unregularised problem"
+            )
+        cost, a, b = (part.double() for part in problem.balanced())
+        batch = cost.reshape(-1, *cost.shape[-2:])
+        state = _State(batch, a, b, problem.kappa)
+        goal = _Stop(self.tolerance, stop_above, self.max_iterations)
+        if init is None:
+            f, iterations = self._anneal(state, problem.epsilon, goal)
+        else:
+            warm = _with_dummy(init.double().reshape(len(batch), -1), has_dummy=problem.has_dummy)
+            f, iterations = self._warm(state, problem.epsilon, warm, goal)
+        f = f[:, : problem.num_rows] - (f[:, -1:] if problem.has_dummy else 0)
+        solved = PartialProblem(problem.cost_matrix.double(), problem.epsilon, problem.kappa, problem.a, problem.b)
+        return PartialOutput(solved, f.reshape((*cost.shape[:-2], problem.num_rows)), 10 * self.tolerance, iterations)
+
+    def _anneal(self, state: _State, epsilon: float, goal: _Stop) -> tuple[Float[Tensor, "batch r"], int]:
+        f, iterations = state.cost.new_zeros(state.cost.shape[:2]), 0
+        for level in self._levels(epsilon, float(state.cost.max())):
+            stop = goal if level == epsilon else _Stop(1e-2, math.inf, self.max_iterations)
+            f, steps = state.ascend(f, level, stop)
+            iterations += steps
+        return f, iterations
+
+    def _warm(self, state: _State, epsilon: float, f: Float[Tensor, "batch r"], goal: _Stop) -> tuple[Float[Tensor, "batch r"], int]:
+        """Ascend from a warm start; a problem that it does not help starts cold."""
+        f, iterations = state.ascend(f, epsilon, _Stop(goal.tolerance, goal.enough, min(WARM_ITERATIONS, goal.iterations)))
+        if iterations < min(WARM_ITERATIONS, goal.iterations):
+            return f, iterations
+        value, _, mass = state.evaluate(f, epsilon, state.cost)
+        stuck = ((state.a - mass).abs().sum(dim=1) > goal.tolerance) & (value <= goal.enough)
+        if bool(stuck.any()):
+            f[stuck], steps = self._anneal(_State(state.cost[stuck], state.a, state.b, state.kappa), epsilon, goal)
+            iterations += steps
+        return f, iterations
+
+    def _levels(self, epsilon: float, largest: float) -> list[float]:
+        levels, level = [epsilon], epsilon * self.anneal
+        while level < largest / 8:
+            levels.append(level)
+            level *= self.anneal
+        return levels[::-1]

@@ -61,16 +61,23 @@ class SubsetProblem:
         rows = self.cost_matrix[torch.as_tensor(list(indices), device=self.cost_matrix.device)]
         return SemiDualNewton()(PartialProblem(rows, epsilon=self.epsilon, kappa=self.kappa, b=self.b))
 
-    def penalty(self, indices: Sequence[int]) -> float:
-        """Statistics and confidence terms of a subset, weighted."""
+    def penalties(self, indices: Sequence[int]) -> dict[str, float]:
+        """Statistics and confidence terms of a subset, weighted by alpha and beta."""
         index = torch.as_tensor(list(indices), device=self.cost_matrix.device)
-        value = 0.0
-        if self.statistics_term is not None:
-            value += self.alpha * float(self.statistics_term.value(index))
-        if self.beta > 0 and self.cross_entropy is not None:
-            value += self.beta * float(self.cross_entropy[index].mean())
-        return value
+        statistics = self.statistics_term
+        return {
+            "statistics": 0.0 if statistics is None else self.alpha * float(statistics.value(index)),
+            "confidence": 0.0 if self.cross_entropy is None else self.beta * float(self.cross_entropy[index].mean()),
+        }
+
+    def terms(self, indices: Sequence[int], output: PartialOutput) -> dict[str, float]:
+        """All terms of the objective, which is their sum."""
+        return {"transport": float(output.regularized_value), **self.penalties(indices)}
+
+    def penalty(self, indices: Sequence[int]) -> float:
+        """Sum of the statistics and confidence terms."""
+        return sum(self.penalties(indices).values())
 
     def exact_objective(self, indices: Sequence[int]) -> float:
         """Return the converged objective of a subset, any size from 1."""
-        return float(self.transport(indices).regularized_value) + self.penalty(indices)
+        return sum(self.terms(indices, self.transport(indices)).values())

@@ -41,7 +41,9 @@ def k_medoids(problem: SubsetProblem, *, workers: int = 1) -> list[int]:
     return chosen
 
 
-def _best(cost: Float[Tensor, "n n"], nearest: Float[Tensor, " n"], weight: Float[Tensor, " n"], barred: Bool[Tensor, " n"], workers: int) -> int:
+def _best(
+    cost: Float[Tensor, "n n"], nearest: Float[Tensor, " n"], weight: Float[Tensor, " n"], barred: Bool[Tensor, " n"], workers: int
+) -> int:
     total = weight.new_empty(len(cost))
 
     def work(rows: slice) -> None:

@@ -1,0 +1,56 @@
+"""What a finished search tells: terms, masses, assignment, diagnostics."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from otcondense.ot import PartialOutput
+from otcondense.ot.exact import linear_value
+from otcondense.selection.problem import SubsetProblem
+from otcondense.selection.search import SwapSearch
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Results of one class, on the CPU."""
+
+    objective: float
+    lower_bound: float
+    terms: dict[str, float]
+    represented_mass: Float[np.ndarray, " n"]
+    assignment: Int[np.ndarray, " n"]
+    diagnostics: dict[str, Any]
+
+
+def describe(search: SwapSearch, problem: SubsetProblem) -> Outcome:
+    """Solve the final subset from a cold start, so that the result does not depend on the path to it, and read off what it says."""
+    output = problem.transport(search.subset)
+    terms = problem.terms(search.subset, output)
+    mass, assignment = _representation(search.subset, output)
+    return Outcome(sum(terms.values()), float("nan"), terms, mass, assignment, _diagnostics(search, problem, output))
+
+
+def _representation(subset: list[int], output: PartialOutput) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """Mass that each class image receives, and the chosen image that sends it most; -1 where more of its capacity stays unused."""
+    plan = output.full_plan
+    # The dummy comes last: a tie goes to the chosen image.
+    first = plan.argmax(dim=0).cpu().numpy()
+    names = np.asarray([*subset, -1], dtype=np.int64)
+    return output.plan.sum(dim=0).cpu().numpy(), names[first]
+
+
+def _diagnostics(search: SwapSearch, problem: SubsetProblem, output: PartialOutput) -> dict[str, Any]:
+    counts = search.counts
+    return {
+        **counts,
+        "pruned_share": 1 - counts["exact_solves"] / max(1, counts["screened"]),
+        "epsilon": problem.epsilon,
+        "alpha": problem.alpha,
+        "beta": problem.beta,
+        "marginal_error": float(output.marginal_error),
+        "certified_error": float(output.certified_error),
+        "transport_cost": float(output.transport_cost),
+        "lp_value": linear_value(output.problem),
+    }
