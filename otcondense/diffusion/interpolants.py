@@ -1,7 +1,7 @@
 """Paths from noise to data: x_t = alpha(t) * data + sigma(t) * noise, with t = 0 noise and t = 1 data."""
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor
 TIME_CONVENTION = "t=0 noise, t=1 data, velocity = d x_t / d t, network input t"
 
 
+@runtime_checkable
 class Interpolant(Protocol):
     """A path and its derivative; every method maps timesteps in [0, 1] to one value each."""
 

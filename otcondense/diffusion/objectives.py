@@ -1,8 +1,9 @@
 """What the network is trained to predict: the losses of SiT and DiT behind one face, and their registry."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -12,14 +13,11 @@ from otcondense.diffusion.interpolants import TIME_CONVENTION, GeneralizedVarian
 from otcondense.diffusion.sizes import ModelConfig
 from otcondense.errors import InputError
 
-
-class Network(Protocol):
-    """A model, wrapped or not: noisy images, timesteps and labels in; raw output out."""
-
-    def __call__(self, x: Float[Tensor, "n c h w"], t: Float[Tensor, " n"], labels: Int[Tensor, " n"]) -> Tensor:
-        """Return the raw output [n, k, h, w]."""
+Network = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""A model, wrapped or not: noisy images [n, c, h, w], timesteps [n] and labels [n] in; raw output [n, k, h, w] out."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A training objective."""
 
@@ -115,7 +113,7 @@ class NoiseObjective:
         return error + bound
 
 
-OBJECTIVES: dict[str, VelocityObjective | NoiseObjective] = {
+OBJECTIVES: dict[str, Objective] = {
     "sit-linear": VelocityObjective(Linear()),
     "sit-gvp": VelocityObjective(GeneralizedVariancePreserving()),
     "dit": NoiseObjective(),

@@ -1,5 +1,6 @@
 """Samplers: from noise to images with classifier-free guidance, each image a function of (seed, image index) alone."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +20,7 @@ from otcondense.errors import InputError
 
 Predictor = Callable[[Tensor, float], Tensor]
 LABEL, NOISE = 0, 1
-DEFAULT_METHOD = {VelocityObjective: "heun", NoiseObjective: "ddpm"}
+DEFAULT_METHOD: dict[type, str] = {VelocityObjective: "heun", NoiseObjective: "ddpm"}
 
 
 class SamplerConfig(Config):
@@ -118,7 +119,7 @@ class ReverseStep:
         if not self.clip:
             return data, noise
         data, kept = data.clamp(-1, 1), float(self.schedule.alphas_cumprod[step])
-        return data, (x - kept**0.5 * data) / (1 - kept) ** 0.5
+        return data, (x - math.sqrt(kept) * data) / math.sqrt(1 - kept)
 
     def ddpm(self, output: Tensor, x: Tensor, step: int, noise: Tensor) -> Tensor:
         """Sample p(x_{t-1} | x_t) with the learned variance. Source: Nichol & Dhariwal (2021), equation 15."""
@@ -131,7 +132,7 @@ class ReverseStep:
         """Take the deterministic step of Song et al., "Denoising Diffusion Implicit Models" (2021), equation 12 with sigma = 0."""
         data, noise = self.predict(output, x, step)
         kept = float(self.schedule.previous[step])
-        return kept**0.5 * data + (1 - kept) ** 0.5 * noise
+        return math.sqrt(kept) * data + math.sqrt(1 - kept) * noise
 
 
 def resolve_method(config: SamplerConfig, objective: str) -> str:

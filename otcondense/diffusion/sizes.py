@@ -33,7 +33,7 @@ MODELS: dict[str, ModelSize] = {
         for letter, size in _LETTERS.items()
         for patch in (2, 4, 8)
     },
-    **{f"{family}-demo/2": ModelSize(family, 96, 4, 4, 2) for family in _FAMILIES},
+    **{f"{family}-demo/2": ModelSize(family, 64, 4, 4, 2) for family in _FAMILIES},
 }
 
 

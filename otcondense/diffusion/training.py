@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -13,7 +13,7 @@ from otcondense.config import Config
 from otcondense.diffusion.draws import DrawConfig, Draws, batch_indices, draw
 from otcondense.diffusion.images import to_unit_range
 from otcondense.diffusion.model import Transformer, build_model
-from otcondense.diffusion.objectives import OBJECTIVES, Network, NoiseObjective, VelocityObjective, resolve_objective
+from otcondense.diffusion.objectives import OBJECTIVES, Network, Objective, resolve_objective
 from otcondense.diffusion.sizes import ModelConfig
 
 # Fields that change where, how often or how far is computed, but not what a checkpoint of a given step holds.
@@ -67,7 +67,7 @@ class TrainingConfig(Config):
     """Steps between two lines of the loss curve."""
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "TrainingConfig":
         resolve_objective(self.objective, self.model)
         late = [step for step in self.checkpoint_steps if not 1 <= step <= self.num_steps]
         if late:
@@ -113,7 +113,7 @@ class TrainState:
     """Number of finished steps."""
 
     @property
-    def objective(self) -> VelocityObjective | NoiseObjective:
+    def objective(self) -> Objective:
         """The loss that the configuration names."""
         return OBJECTIVES[resolve_objective(self.config.objective, self.config.model)]
 
