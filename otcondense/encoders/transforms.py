@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -30,7 +30,7 @@ class InputSpec:
     crop_mode: str
 
     @classmethod
-    def of_model(cls, name: str, *, image_size: int | None, channels: int, crop_pct: float | None) -> Self:
+    def of_model(cls, name: str, *, image_size: int | None, channels: int, crop_pct: float | None) -> "InputSpec":
         """Return what timm's model `name` expects, with the overrides that are not None.
 
         Raises: InputError if timm knows no such model.

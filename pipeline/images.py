@@ -1,0 +1,130 @@
+"""Pixels of a subset as one array, for models that are trained on small images directly."""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int64, UInt8
+
+from otcondense.datasets import ImageRecord, SourceConfig, UnreadableImageError, center_crop, decode_image, image_path, read_image_bytes
+from otcondense.errors import InputError
+from otcondense.store import Store, hash8, sha256_bytes
+
+IMAGES_SCHEMA_VERSION = 1
+READERS = 4
+
+
+@dataclass(frozen=True)
+class WantedImage:
+    """One image of a training set, and how to know that it is still the same."""
+
+    image_id: str
+    class_index: int
+    path: str
+    sha256: str | None
+    """Expected SHA-256 of the file, None if nothing was recorded."""
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Images of one size with their classes, in the order of the manifest."""
+
+    images: UInt8[np.ndarray, "n c h w"]
+    labels: Int64[np.ndarray, " n"]
+    image_ids: list[str]
+
+    def to_bytes(self) -> bytes:
+        """Return the arrays as an npz file without pickled objects, the same bytes for the same images."""
+        sink = io.BytesIO()
+        np.savez(sink, images=self.images, labels=self.labels, image_ids=np.array(self.image_ids, dtype=np.str_))
+        return sink.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what `to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return cls(arrays["images"], arrays["labels"], arrays["image_ids"].tolist())
+
+
+def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImage]:
+    """Return the images of a subset manifest in its order.
+
+    Raises: InputError if an entry leads out of the source's root.
+    """
+    columns = manifest.select(["image_id", "class_index", "sha256"]).to_pylist()
+    return [WantedImage(row["image_id"], row["class_index"], image_path(source, row["image_id"]), row["sha256"]) for row in columns]
+
+
+def record_images(records: list[ImageRecord]) -> list[WantedImage]:
+    """Return the images of a listing in its order."""
+    return [WantedImage(record.image_id, record.class_index, record.path, None) for record in records]
+
+
+def load_images(wanted: list[WantedImage], source: SourceConfig, shape: tuple[int, int, int]) -> TrainingImages:
+    """Read, crop and scale images to `shape` (channels, height, width), 8 bits a channel.
+
+    An image of exactly this size keeps its pixels; others are scaled to cover it and their centre is cut out.
+
+    Raises: InputError naming the image that is missing, unreadable or not the one the manifest was made from.
+    """
+    if not wanted:
+        raise InputError("there must be at least one image to load, found an empty list")
+    images = np.empty((len(wanted), *shape), dtype=np.uint8)
+    with ThreadPoolExecutor(READERS) as pool:
+        for row, pixels in enumerate(pool.map(lambda image: load_image(image, source, shape), wanted)):
+            images[row] = pixels
+    return TrainingImages(images, np.array([image.class_index for image in wanted], dtype=np.int64), [image.image_id for image in wanted])
+
+
+def load_image(wanted: WantedImage, source: SourceConfig, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "c h w"]:
+    """Read one image as uint8 pixels of the wanted shape.
+
+    Raises: InputError as `load_images` does.
+    """
+    channels, height, width = shape
+    if channels not in (1, 3):
+        raise InputError(f"images must have 1 (grey) or 3 (RGB) channels, found shape {shape}")
+    try:
+        image = decode_image(read_wanted(wanted), channels=channels, max_pixels=source.max_pixels)
+    except UnreadableImageError as error:
+        raise InputError(f"image {wanted.path} cannot be decoded ({error}); mend it or leave it out") from error
+    pixels = np.asarray(center_crop(image, (height, width)))
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def read_wanted(wanted: WantedImage) -> bytes:
+    """Return the bytes of an image file, checked against the manifest.
+
+    Raises: InputError if the file is missing or has changed.
+    """
+    try:
+        data = read_image_bytes(wanted.path)
+    except OSError as error:
+        raise InputError(
+            f"image {wanted.path} of the subset cannot be read ({error.strerror or error}); restore it or select again"
+        ) from error
+    if wanted.sha256 is not None and sha256_bytes(data) != wanted.sha256:
+        raise InputError(f"image {wanted.path} has changed since its features were extracted; extract and select again")
+    return data
+
+
+def write_training_images(
+    store: Store, directory: str, wanted: list[WantedImage], source: SourceConfig, shape: tuple[int, int, int]
+) -> str:
+    """Write `training-images-HASH8.npz` with the images to `directory` of the store and return its name; skip it if it is there.
+
+    Raises: InputError as `load_images` does.
+    """
+    key = [IMAGES_SCHEMA_VERSION, list(shape), [[image.image_id, image.class_index, image.sha256] for image in wanted]]
+    name = f"{directory}/training-images-{hash8(key)}.npz".lstrip("/")
+    if not store.exists(name):
+        store.write_bytes(name, load_images(wanted, source, shape).to_bytes())
+    return name
+
+
+def read_training_images(store: Store, name: str) -> TrainingImages:
+    """Return the arrays that `write_training_images` stored."""
+    return TrainingImages.from_bytes(store.read_bytes(name))
