@@ -55,13 +55,17 @@ class Pool:
         self._busy: dict[ray.ObjectRef, tuple[ActorHandle, Unit]] = {}
         self._attempts: dict[str, int] = {}
 
-    def run(self, units: Sequence[Unit], on_done: Callable[[Unit], None] | None = None) -> PoolOutcome:
-        """Work on all units; returns when each has a result or a failure."""
+    def run(self, units: Sequence[Unit], on_done: Callable[[int, int], None] = lambda _done, _total: None) -> PoolOutcome:
+        """Work on all units, calling `on_done` with the number of finished ones and their total as it grows.
+
+        Returns when each unit has a result or a failure.
+        """
         assert len({unit["name"] for unit in units}) == len(units), "unit names must be unique"
         outcome = PoolOutcome()
         queue = deque(units)
         idle = [self._make_actor() for _ in range(min(self._config.num_actors, len(units)))]
         actors = set(idle)
+        on_done(0, len(units))
         while queue or self._busy:
             while queue and idle:
                 self._start(idle.pop(), queue.popleft())
@@ -74,8 +78,7 @@ class Pool:
                 ray.kill(actor)
                 actors.add(replacement := self._make_actor())
                 idle.append(replacement)
-            if on_done is not None and (unit["name"] in outcome.results or unit["name"] in outcome.failures):
-                on_done(unit)
+            on_done(len(outcome.results) + len(outcome.failures), len(units))
         for actor in actors:
             ray.kill(actor)
         return outcome

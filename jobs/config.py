@@ -67,6 +67,20 @@ class SelectionConfig(Config):
         return self.budget[class_name] if isinstance(self.budget, dict) else self.budget
 
 
+class PixelConfig(Config):
+    """The images that models are trained on and that their samples are."""
+
+    size: int = Field(default=8, ge=2)
+    """Height and width in pixels; images are centre-cropped and resized to it."""
+    channels: Literal[1, 3] = 1
+    """Colour channels: 3 is RGB, 1 is grey."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return self.channels, self.size, self.size
+
+
 class ModelConfigs(Config):
     """One generative model: how it is trained and how it is sampled."""
 
@@ -95,6 +109,8 @@ class RunConfig(Config):
     """Feature extraction with Ray Data."""
     selection: SelectionConfig = SelectionConfig()
     """Choice of the subsets."""
+    pixels: PixelConfig = PixelConfig()
+    """Size of the images that models are trained on."""
     models: dict[str, ModelConfigs] = Field(default_factory=dict)
     """Generative models to train on the subsets, by a name of your choice."""
     samplers: PoolConfig = PoolConfig()

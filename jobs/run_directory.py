@@ -18,7 +18,7 @@ from otcondense.store import FEATURES_SCHEMA_VERSION, SELECTION_SCHEMA_VERSION, 
 
 LAYOUT_VERSION = 1
 VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
-RESOURCE_FIELDS = frozenset({"device", "pool", "num_workers"})
+RESOURCE_FIELDS = frozenset({"device", "memory_limit_gb", "num_workers", "pool", "threads"})
 """Settings that change where and how fast a stage runs, never what it writes."""
 
 
@@ -50,7 +50,8 @@ class Run:
 
     def features_key(self, encoder: EncoderConfig) -> list[Any]:
         """Return what the features of `encoder` are made from."""
-        return [FEATURES_SCHEMA_VERSION, identity(self.config.source), identity(encoder)]
+        trained = None if encoder.train is None else identity(encoder.train)
+        return [FEATURES_SCHEMA_VERSION, identity(self.config.source), identity(encoder), encoder.weights, trained]
 
     def features_directory(self, encoder: EncoderConfig) -> str:
         """Return where the features of `encoder` are."""
@@ -79,9 +80,13 @@ class Run:
             raise InputError(f"run {self.store.root} has no subset by {method} yet; run `python -m jobs.select_subset` first")
         return sha256_bytes(self.store.read_bytes(self.manifest(method)))
 
+    def images_file(self, method: str) -> str:
+        """Return the name of the chosen images as pixels, the input of training."""
+        return f"training/images-{method}-{hash8([self.selection_key(method), identity(self.config.pixels)])}.parquet"
+
     def training_directory(self, model: str, method: str) -> str:
         """Return where `model`, trained on the subset by `method`, is."""
-        key = [self.selection_key(method), identity(self.config.models[model].training)]
+        key = [self.selection_key(method), identity(self.config.pixels), identity(self.config.models[model].training)]
         return f"training/{model}-{method}-{hash8(key)}"
 
     def samples_directory(self, model: str, method: str, step: int) -> str:
@@ -91,7 +96,7 @@ class Run:
 
     def metrics_file(self, model: str, method: str, step: int) -> str:
         """Return the name of the metrics of one checkpoint's samples."""
-        judge, sampling = identity(self.config.judge_or_encoder), identity(self.config.models[model].sampling)
+        judge, sampling = self.features_key(self.config.judge_or_encoder), identity(self.config.models[model].sampling)
         key = [sampling, judge, identity(self.config.evaluation), identity(self.config.held_out)]
         return f"{self.training_directory(model, method)}/metrics/{step:07d}-{hash8(key)}.json"
 

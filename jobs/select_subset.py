@@ -5,9 +5,9 @@ from typing import Any
 from actors.pool import Pool, Unit
 from actors.selector import ClassSelector, selection_fingerprint
 from jobs.cli import main
-from jobs.progress import bar, note
+from jobs.progress import Bar, note
 from jobs.ray_env import start_ray
-from jobs.run_directory import Run
+from jobs.run_directory import Run, identity
 from otcondense.datasets import list_images
 from otcondense.errors import InputError
 from otcondense.store import class_file, manifest_table, read_class_selection, read_fingerprint, selection_file, write_table
@@ -53,7 +53,7 @@ def _units(run: Run, method: str, class_names: list[str]) -> list[Unit]:
     units = []
     for name in class_names:
         settings = selection.selector_settings(method, selection.budget_of(name))
-        expected = selection_fingerprint(run.store, class_file(features, name), method, settings)
+        expected = selection_fingerprint(run.store, class_file(features, name), method, identity(settings))
         units.append({"name": name, "settings": settings, "fingerprint": expected})
     return units
 
@@ -70,8 +70,8 @@ def _select(run: Run, method: str, units: list[Unit]) -> None:
         actor = ClassSelector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
         return actor.remote(run.store.root, method, features, run.selection_directory(method))
 
-    with bar(f"select {method}", len(units), "class") as progress:
-        outcome = Pool(make_actor, pool).run(units, on_done=lambda _: progress.update())
+    with Bar(f"select {method}", "class") as progress:
+        outcome = Pool(make_actor, pool).run(units, on_done=progress.show)
     if outcome.failures:
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in sorted(outcome.failures.items()))
         raise InputError(f"{len(outcome.failures)} of {len(units)} classes could not be selected by {method}:\n{reasons}")

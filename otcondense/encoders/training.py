@@ -50,7 +50,7 @@ def train_encoder(
     """
     weights, settings = _checked(records, config)
     store, name = Store(str(weights.parent)), weights.name
-    mark = fingerprint([config.identity(), records_identity(records), [record.class_index for record in records]])
+    mark = fingerprint([config.identity(), settings, records_identity(records), [record.class_index for record in records]])
     if (done := _finished(store, name, mark)) is not None:
         return EncoderTraining(str(weights), done, skipped=True)
     spec = config.input_spec()

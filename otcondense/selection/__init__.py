@@ -4,6 +4,7 @@ from otcondense.selection.base import Candidates, Selector, SelectorConfig
 from otcondense.selection.ccs import CcsSelector
 from otcondense.selection.d2c import D2cSelector
 from otcondense.selection.dq import DqSelector
+from otcondense.selection.geometry_aware import GeometryAwareSelector
 from otcondense.selection.herding import HerdingSelector
 from otcondense.selection.k_center import KCenterSelector
 from otcondense.selection.k_means import KMeansSelector
@@ -12,6 +13,7 @@ from otcondense.selection.nearest_mean import NearestMeanSelector
 from otcondense.selection.random_choice import RandomSelector
 
 SELECTORS: dict[str, type[Selector]] = {
+    "geometry_aware": GeometryAwareSelector,
     "random": RandomSelector,
     "herding": HerdingSelector,
     "k_center": KCenterSelector,
@@ -24,4 +26,4 @@ SELECTORS: dict[str, type[Selector]] = {
 }
 """Every selector by the name that configurations use."""
 
-__all__ = ["SELECTORS", "Candidates", "Selector", "SelectorConfig"]
+__all__ = ["SELECTORS", "Candidates", "GeometryAwareSelector", "Selector", "SelectorConfig"]

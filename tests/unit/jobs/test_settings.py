@@ -1,0 +1,70 @@
+"""A configuration file and overrides: every mistake is one clear message."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs.settings import describe_fields, load_config
+from otcondense.errors import InputError
+
+MINIMAL = """
+run: runs/x
+source: {path: data/train}
+encoder: {name: resnet18}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "c.yaml"
+    path.write_text(MINIMAL)
+    return str(path)
+
+
+def test_overrides_win_over_the_file(file: str) -> None:
+    config = load_config(
+        file, ["selection.budget=3", "selection.settings.geometry_aware.kappa=1.5", "selection.methods=[random]"], run="elsewhere"
+    )
+    assert config.selection.budget == 3
+    assert config.selection.settings.geometry_aware.kappa == 1.5
+    assert config.selection.methods == ("random",)
+    assert config.run == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("selection.bugdet=3", "selection.bugdet is not a setting; did you mean selection.budget?"),
+        ("selection.settings.geometry_aware.kapa=2", "did you mean selection.settings.geometry_aware.kappa?"),
+        ("sorce.path=x", "did you mean source"),
+        ("selection.budget=0", "budget must be at least 1, found 0"),
+        ("selection.budget=ten", "selection.budget"),
+        ("selection.methods=[magic]", "methods must be among geometry_aware"),
+        ("selection.settings.geometry_aware.kappa=0.8", "kappa.*greater than or equal to 1, found 0.8"),
+        ("selection.budget", "must look like key=value"),
+        ("selection.methods=[", "not valid YAML"),
+        ("run.x=3", "cannot be set"),
+        ("models={sit: {training: {subsets: [herding]}, sampling: {}}}", "subsets must be among selection.methods"),
+        ("models={sit: {training: {subsets: [random]}, sampling: {}}}", "held_out must name a folder"),
+    ],
+)
+def test_mistakes_are_named(file: str, override: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"(?s){message.replace('?', '[?]')}"):
+        load_config(file, [override])
+
+
+def test_a_missing_file_lists_the_shipped_ones() -> None:
+    with pytest.raises(InputError, match="demo.yaml"):
+        load_config("nowhere.yaml", [])
+
+
+def test_every_shipped_configuration_resolves() -> None:
+    for path in Path("jobs/configs").glob("*.yaml"):
+        assert load_config(str(path), []).run
+
+
+def test_every_setting_has_a_meaning() -> None:
+    fields = list(describe_fields())
+    assert len(fields) > 60
+    assert not [name for name, _, meaning in fields if not meaning]
+    assert ("selection.budget", "10") in [(name, default) for name, default, _ in fields]
