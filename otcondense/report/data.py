@@ -1,0 +1,129 @@
+"""What a report shows: plain arrays and numbers. Where they come from is not the report's business."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """Figures of one model, trained on one method's subset for one length."""
+
+    model: str
+    method: str
+    steps: int
+    """Training steps."""
+    values: Mapping[str, float]
+    """By the names of `otcondense.evaluation.Metrics.values`; those that the report does not know are left out."""
+    num_samples: int
+    num_held_out: int
+    encoder: str
+    encoder_sha256: str
+
+
+@dataclass(frozen=True)
+class SubsetRow:
+    """Figures of one method's chosen images themselves, without training."""
+
+    method: str
+    num_images: int
+    num_held_out: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ClassSheet:
+    """Chosen images of one class by several methods."""
+
+    class_name: str
+    images: Mapping[str, UInt8[np.ndarray, "_ c h w"]]
+    """By method, in the order of choice."""
+
+
+@dataclass(frozen=True)
+class SampleSheet:
+    """Samples of one model, each with the nearest real images in feature space."""
+
+    model: str
+    method: str
+    steps: int
+    samples: UInt8[np.ndarray, "n c h w"]
+    nearest_training: UInt8[np.ndarray, "n c h w"]
+    nearest_held_out: UInt8[np.ndarray, "n c h w"]
+    training_distances: Float[np.ndarray, " n"]
+    held_out_distances: Float[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """The features of one class and which of its images each method chose."""
+
+    class_name: str
+    features: Float[np.ndarray, "n d"]
+    chosen: Mapping[str, Int[np.ndarray, " _"]]
+    """Rows by method."""
+    left_out: Mapping[str, Int[np.ndarray, " _"]] = field(default_factory=dict)
+    """By method, rows that no chosen image stands for."""
+
+
+@dataclass(frozen=True)
+class ObjectiveHistory:
+    """Objective of one class's selection after each step."""
+
+    class_name: str
+    method: str
+    objective: Float[np.ndarray, " t"]
+    stages: tuple[str, ...]
+    """Of each step, such as greedy or swap."""
+    lower_bound: float | None = None
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """Training loss of one model on one method's subset."""
+
+    model: str
+    method: str
+    steps: Int[np.ndarray, " t"]
+    loss: Float[np.ndarray, " t"]
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """How long a stage of the run took."""
+
+    stage: str
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All of a report; sections without data are left out."""
+
+    title: str
+    summary: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """A few figures for the top of the page, by name."""
+    metrics: tuple[MetricRow, ...] = ()
+    subsets: tuple[SubsetRow, ...] = ()
+    class_sheets: tuple[ClassSheet, ...] = ()
+    sample_sheets: tuple[SampleSheet, ...] = ()
+    feature_maps: tuple[FeatureMap, ...] = ()
+    histories: tuple[ObjectiveHistory, ...] = ()
+    loss_curves: tuple[LossCurve, ...] = ()
+    stage_times: tuple[StageTime, ...] = ()
+    config_yaml: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All methods in the order in which they first appear; it decides their colours and markers."""
+        names = [row.method for row in self.metrics] + [row.method for row in self.subsets]
+        names += [name for sheet in self.class_sheets for name in sheet.images]
+        names += [sheet.method for sheet in self.sample_sheets]
+        names += [name for each in self.feature_maps for name in (*each.chosen, *each.left_out)]
+        names += [each.method for each in self.histories] + [each.method for each in self.loss_curves]
+        return tuple(dict.fromkeys(names))

@@ -1,0 +1,163 @@
+"""Plotly figures of a run, shared by the report and any other page: transparent, coloured by method, fit for light and dark.
+
+Text and grid colours come from the page's style sheet; see `otcondense/report/style.css`.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float
+
+from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
+from otcondense.report.tables import Metric
+
+COLOURS = ("#3b7dea", "#e5773a", "#1f9d74", "#a066dd", "#d9538c", "#14a3b8", "#c1992a", "#7d8896", "#9a6a4f", "#6aa323")
+"""Readable on white and on near-black alike."""
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x", "pentagon", "hexagon", "triangle-down")
+DASHES = ("solid", "dash", "dot", "dashdot")
+MUTED = "#8a94a3"
+SMOOTHING = 0.05
+"""Share of a loss curve's points that its running mean spans."""
+
+
+def colour_of(method: str, methods: Sequence[str]) -> str:
+    """Return a method's colour, the same in all figures of one report."""
+    return COLOURS[methods.index(method) % len(COLOURS)]
+
+
+def metric_curves(rows: Sequence[MetricRow], metric: Metric, methods: Sequence[str]) -> go.Figure:
+    """Draw one figure over the training length, a line for each method; copy share gets its no-copying level 0.5."""
+    figure = _figure(f"{metric.label} ({metric.direction})", "training steps", height=250)
+    for method in methods:
+        points = sorted((row.steps, row.values[metric.key]) for row in rows if row.method == method and metric.key in row.values)
+        if points:
+            steps, values = zip(*points, strict=True)
+            figure.add_scatter(x=list(steps), y=_rounded(values), mode="lines+markers", **_style(method, methods, size=8), showlegend=False)
+    if metric.key == "copy_share":
+        figure.add_hline(y=0.5, line={"color": MUTED, "width": 1, "dash": "dot"}, annotation_text="no copying")
+    steps_seen = sorted({row.steps for row in rows})
+    return figure.update_xaxes(tickvals=steps_seen, ticktext=[f"{each:,}" for each in steps_seen])
+
+
+def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
+    """Draw the features of one class in their two main directions, with each method's chosen and left-out images."""
+    points, shares = principal_plane(data.features)
+    figure = _figure("", f"first direction ({shares[0]:.0%} of the variance)", height=440)
+    figure.update_yaxes(title=f"second direction ({shares[1]:.0%})", scaleanchor="x")
+    figure.add_scatter(
+        x=_rounded(points[:, 0]),
+        y=_rounded(points[:, 1]),
+        mode="markers",
+        name=f"all {len(points):,} images",
+        marker={"color": MUTED, "size": 6, "opacity": 0.4},
+        hoverinfo="skip",
+    )
+    for method, rows in data.left_out.items():
+        marker = {"symbol": "x-thin", "size": 8, "line": {"color": colour_of(method, methods), "width": 1.5}}
+        _points(figure, points[rows], f"left out by {label(method)} ({len(rows)})", marker)
+    for method, rows in data.chosen.items():
+        marker = {**_style(method, methods, size=12)["marker"], "line": {"color": "#ffffff", "width": 1.5}}
+        _points(figure, points[rows], f"chosen by {label(method)} ({len(rows)})", marker)
+    return figure
+
+
+def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figure:
+    """Draw the objective after each step, a line for each stage, and the proven lower bound."""
+    figure = _figure("", "step", height=280)
+    figure.update_yaxes(title="objective")
+    style = _style(data.method, methods, size=6)
+    for number, stage in enumerate(dict.fromkeys(data.stages)):
+        steps = [step for step, each in enumerate(data.stages) if each == stage]
+        line = {**style["line"], "dash": DASHES[number % len(DASHES)]}
+        symbol = {**style["marker"], "symbol": SYMBOLS[number % len(SYMBOLS)]}
+        values = _rounded(data.objective[steps])
+        figure.add_scatter(x=[step + 1 for step in steps], y=values, mode="lines+markers", name=label(stage), line=line, marker=symbol)
+    if data.lower_bound is not None:
+        ends = [1, max(2, len(data.objective))]
+        figure.add_scatter(
+            x=ends, y=_rounded([data.lower_bound] * 2), mode="lines", name="lower bound", line={"color": MUTED, "dash": "dash"}
+        )
+    return figure
+
+
+def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figure:
+    """Draw training losses of one model: running means, the recorded values faint behind them."""
+    figure = _figure("", "training steps", height=300)
+    figure.update_yaxes(title="loss")
+    for curve in curves:
+        style, window = _style(curve.method, methods, size=4), max(1, round(SMOOTHING * len(curve.loss)))
+        steps = [int(step) for step in curve.steps]
+        if window > 1:
+            figure.add_scatter(
+                x=steps, y=_rounded(curve.loss), mode="lines", opacity=0.25, hoverinfo="skip", showlegend=False, line=style["line"]
+            )
+        figure.add_scatter(
+            x=steps, y=_rounded(running_mean(curve.loss, window)), mode="lines", name=label(curve.method), line=style["line"]
+        )
+    return figure
+
+
+def principal_plane(features: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " 2"]]:
+    """Project features on the two directions of largest variance, signs fixed; also return the shares of variance."""
+    centred = np.asarray(features, dtype=np.float64) - features.mean(axis=0)
+    _, spread, directions = np.linalg.svd(
+        np.pad(centred, ((0, max(0, 2 - len(centred))), (0, max(0, 2 - centred.shape[1])))), full_matrices=False
+    )
+    plane = directions[:2] * np.sign(directions[np.arange(2), np.abs(directions[:2]).argmax(axis=1)])[:, None]
+    padded = np.pad(centred, ((0, 0), (0, plane.shape[1] - centred.shape[1])))
+    total = float((spread**2).sum())
+    shares = spread[:2] ** 2 / total if total > 0 else np.zeros(2)
+    return padded @ plane.T, shares
+
+
+def running_mean(values: Float[np.ndarray, " t"], window: int) -> Float[np.ndarray, " t"]:
+    """Average each value with up to `window` - 1 values before it."""
+    sums = np.cumsum(np.concatenate([[0.0], np.asarray(values, dtype=np.float64)]))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(0, ends - window)
+    means: Float[np.ndarray, " t"] = (sums[ends] - sums[starts]) / (ends - starts)
+    return means
+
+
+def label(text: str) -> str:
+    """Return a name as Plotly shall write it: it reads HTML tags in labels."""
+    return html.escape(text, quote=False)
+
+
+def _points(figure: go.Figure, points: Float[np.ndarray, "n 2"], name: str, marker: Mapping[str, Any]) -> None:
+    figure.add_scatter(x=_rounded(points[:, 0]), y=_rounded(points[:, 1]), mode="markers", name=name, marker=marker)
+
+
+def _style(method: str, methods: Sequence[str], size: int) -> dict[str, Any]:
+    colour, number = colour_of(method, methods), methods.index(method)
+    marker = {"color": colour, "symbol": SYMBOLS[number % len(SYMBOLS)], "size": size}
+    return {"name": label(method), "line": {"color": colour, "width": 2.2}, "marker": marker}
+
+
+def _figure(title: str, x_title: str, height: int) -> go.Figure:
+    axis = {"gridcolor": "rgba(128,138,153,0.22)", "linecolor": "rgba(128,138,153,0.5)", "zeroline": False, "automargin": True}
+    return go.Figure(
+        layout={
+            "template": go.layout.Template(),
+            "title": {"text": title, "x": 0, "xanchor": "left", "font": {"size": 14}},
+            "height": height,
+            "margin": {"l": 8, "r": 8, "t": 36 if title else 12, "b": 8},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": "inherit", "size": 12.5, "color": MUTED},
+            "hovermode": "closest",
+            "hoverlabel": {"bgcolor": "#1d2430", "font": {"color": "#f3f5f8"}},
+            "dragmode": False,
+            "legend": {"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"},
+            "xaxis": {**axis, "title": x_title},
+            "yaxis": axis,
+        }
+    )
+
+
+def _rounded(values: Any) -> list[float]:
+    """Return plain numbers to 6 significant digits: smaller files, and bytes that do not depend on the last bit."""
+    return [float(f"{float(value):.6g}") for value in values]

@@ -1,0 +1,184 @@
+"""Turns report data into one HTML file that needs nothing else: no network, no other file."""
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from otcondense.report.data import ClassSheet, FeatureMap, LossCurve, ObjectiveHistory, ReportData, SampleSheet
+from otcondense.report.plots import colour_of, feature_map, loss_curves, metric_curves, objective_history
+from otcondense.report.sheets import image_sheet
+from otcondense.report.tables import METRICS, metric_tables, order_statements, subset_table
+
+SHEET_COLUMNS = 10
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image sheet as it stands in the page."""
+
+    source: str
+    """PNG as a data URI."""
+    width: int
+    height: int
+    alt: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure as it stands in the page."""
+
+    name: str
+    figure: str
+    """Plotly JSON, safe inside a script element."""
+    height: int
+    description: str
+    """What the figure shows, in words: for screen readers and where JavaScript is off."""
+
+
+def render_report(data: ReportData) -> str:
+    """Return the report as one HTML page.
+
+    The same data give the same text. Everything that comes from data is escaped; the page's own policy forbids it to load
+    anything or to run any script but its own two.
+
+    Args:
+        data: what to show; sections without data are left out.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=PackageLoader("otcondense.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(duration=duration, slug=slug)
+    scripts = {"plotly": get_plotlyjs(), "draw": _resource("draw_plots.js.j2")}
+    page: str = environment.get_template("report.html.j2").render(
+        **_context(data), style=_resource("style.css"), scripts=scripts, policy=_policy(list(scripts.values()))
+    )
+    return page
+
+
+def _context(data: ReportData) -> dict[str, Any]:
+    methods = data.methods
+    return {
+        "data": data,
+        "legend": {method: colour_of(method, methods) for method in methods},
+        "tables": metric_tables(data.metrics),
+        "meanings": METRICS,
+        "order": order_statements(data.metrics),
+        "subset_table": subset_table(data.subsets) if data.subsets else None,
+        "curves": _curves(data),
+        "class_rows": [_class_row(sheet) for sheet in data.class_sheets],
+        "class_methods": list(dict.fromkeys(name for sheet in data.class_sheets for name in sheet.images)),
+        "sample_sheets": [_sample_view(sheet) for sheet in data.sample_sheets],
+        "maps": [_map_plot(each, number, methods) for number, each in enumerate(data.feature_maps)],
+        "histories": [_history_plot(each, number, methods) for number, each in enumerate(data.histories)],
+        "losses": _loss_plots(data.loss_curves, methods),
+        "longest_stage": max((each.seconds for each in data.stage_times), default=0.0) or 1.0,
+        "total_seconds": sum(each.seconds for each in data.stage_times),
+    }
+
+
+def _curves(data: ReportData) -> dict[str, list[Plot]]:
+    """Return for each model with more than one training length a figure for each metric."""
+    found: dict[str, list[Plot]] = {}
+    for table in metric_tables(data.metrics):
+        rows = [row for row in data.metrics if row.model == table.name]
+        if len(table.groups) < 2:
+            continue
+        for metric in table.metrics:
+            description = f"{metric.label} of {table.name} over training steps, a line for each method; the figures are in the table above."
+            figure = metric_curves(rows, metric, data.methods)
+            found.setdefault(table.name, []).append(_plot(f"curve-{len(found)}-{metric.key}", figure, description))
+    return found
+
+
+def _class_row(sheet: ClassSheet) -> dict[str, Any]:
+    pictures = {
+        method: _picture(images, SHEET_COLUMNS, f"{len(images)} images of class {sheet.class_name} chosen by {method}")
+        for method, images in sheet.images.items()
+        if len(images)
+    }
+    return {"name": sheet.class_name, "pictures": pictures}
+
+
+def _sample_view(sheet: SampleSheet) -> dict[str, Any]:
+    copies = sheet.training_distances < sheet.held_out_distances
+    name = f"{sheet.model}, {sheet.method}, {sheet.steps:,} steps"
+    count = len(sheet.samples)
+    rows = {
+        "Sample": _picture(sheet.samples, count, f"{count} samples of {name}", copies),
+        "Nearest chosen image": _picture(sheet.nearest_training, count, f"The chosen image nearest to each sample of {name}"),
+        "Nearest held-out image": _picture(sheet.nearest_held_out, count, f"The held-out image nearest to each sample of {name}"),
+    }
+    ratio = float(np.median(sheet.training_distances / np.maximum(sheet.held_out_distances, np.finfo(float).tiny)))
+    return {"name": name, "rows": rows, "copies": int(copies.sum()), "count": count, "ratio": f"{ratio:.2f}"}
+
+
+def _map_plot(data: FeatureMap, number: int, methods: Sequence[str]) -> Plot:
+    chosen = ", ".join(f"{len(rows)} chosen by {method}" for method, rows in data.chosen.items())
+    words = f"The {len(data.features):,} images of class {data.class_name} in the two main directions of their features; {chosen}."
+    return _plot(f"map-{number}", feature_map(data, methods), words)
+
+
+def _history_plot(data: ObjectiveHistory, number: int, methods: Sequence[str]) -> Plot:
+    final = float(data.objective[-1])
+    bound = ""
+    if data.lower_bound is not None:
+        gap = f", {(final - data.lower_bound) / abs(final):.1%} below" if final else ""
+        bound = f" No subset of this size can go below {data.lower_bound:.5g}{gap}."
+    words = f"Class {data.class_name}, {data.method}: the objective ends at {final:.5g} after {len(data.objective)} steps.{bound}"
+    return _plot(f"history-{number}", objective_history(data, methods), words)
+
+
+def _loss_plots(curves: Sequence[LossCurve], methods: Sequence[str]) -> dict[str, Plot]:
+    plots = {}
+    for number, model in enumerate(dict.fromkeys(curve.model for curve in curves)):
+        own = [curve for curve in curves if curve.model == model]
+        ends = ", ".join(f"{curve.method} {float(curve.loss[-max(1, len(curve.loss) // 20) :].mean()):.4g}" for curve in own)
+        plots[model] = _plot(f"loss-{number}", loss_curves(own, methods), f"Training loss of {model}; mean of the last twentieth: {ends}.")
+    return plots
+
+
+def _plot(name: str, figure: Any, description: str) -> Plot:
+    text = json.dumps(json.loads(figure.to_json()), sort_keys=True, separators=(",", ":"))
+    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return Plot(f"plot-{name}", safe, int(figure.layout.height), description)
+
+
+def _picture(images: UInt8[np.ndarray, "n c h w"], columns: int, alt: str, framed: Bool[np.ndarray, " n"] | None = None) -> Picture:
+    sheet = image_sheet(images, columns=columns, framed=framed)
+    return Picture(f"data:image/png;base64,{base64.b64encode(sheet.png).decode('ascii')}", sheet.width, sheet.height, alt)
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Allow the page's own scripts by their hashes, inline styles and inline images; nothing else, from nowhere else."""
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode('ascii')}'" for each in scripts)
+    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def _resource(name: str) -> str:
+    return files("otcondense.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def slug(text: str) -> str:
+    """Return a heading as the name of a link target."""
+    return html.escape("-".join(text.lower().split()))
+
+
+def duration(seconds: float) -> str:
+    """Return a time such as 8.3 s, 2 min 05 s or 1 h 04 min."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
