@@ -1,0 +1,105 @@
+"""Samplers: orders of accuracy, diffusers' schedulers, guidance, and independence of the batch."""
+
+import math
+
+import pytest
+import torch
+
+from otcondense.diffusion import ModelConfig, SamplerConfig, build_model, sample_batch
+from otcondense.diffusion.gaussian import respaced_schedule
+from otcondense.diffusion.sampler import GuidedModel, ReverseStep, image_labels, integrate, resolve_method
+from otcondense.errors import InputError
+
+SHAPE = (1, 8, 8)
+METHODS = [("SiT", "heun"), ("SiT", "euler"), ("DiT", "ddpm"), ("DiT", "ddim")]
+OBJECTIVE = {"SiT": "sit-linear", "DiT": "dit"}
+
+
+def random_model(family):
+    model = build_model(ModelConfig(name=f"{family}-demo/2", width=32, depth=2, num_heads=2), 10, SHAPE)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
+
+
+@pytest.mark.parametrize(("heun", "order"), [(False, 1), (True, 2)])
+def test_order_of_the_integrator(heun, order):
+    """dx/dt = x cos(t) from 1 has the solution exp(sin t)."""
+    errors = [
+        abs(
+            float(integrate(lambda x, t: x * math.cos(t), torch.ones(1, 1, 1, 1, dtype=torch.float64), n, heun=heun))
+            - math.exp(math.sin(1))
+        )
+        for n in (20, 40)
+    ]
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.15)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize("step", [999, 500, 1])
+def test_steps_equal_diffusers(step, clip):
+    from diffusers import DDIMScheduler, DDPMScheduler
+
+    common = {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02, "clip_sample": clip}
+    x, output = torch.randn(2, 3, 4, 4), torch.randn(2, 6, 4, 4).clamp(-1, 1)
+    ours = ReverseStep(respaced_schedule(1000), clip)
+    ddim = DDIMScheduler(**common, set_alpha_to_one=True)
+    ddim.set_timesteps(1000)
+    expected = ddim.step(output[:, :3], step, x, use_clipped_model_output=True).prev_sample
+    torch.testing.assert_close(ours.ddim(output, x, step), expected, rtol=1e-3, atol=1e-4)
+    ddpm = DDPMScheduler(**common, variance_type="learned_range")
+    noise = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    expected = ddpm.step(output, step, x, generator=torch.Generator().manual_seed(0)).prev_sample
+    torch.testing.assert_close(ours.ddpm(output, x, step, noise), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("family", "method"), METHODS)
+def test_samples_do_not_depend_on_the_batch(family, method):
+    """The same images in other batches, in another order, with padding; one grey level is what other batch sizes may cost."""
+    model, settings = random_model(family), {"method": method, "num_steps": 4}
+    whole, labels = sample_batch(model, OBJECTIVE[family], torch.arange(12), SamplerConfig(batch_size=12, **settings))
+    again, _ = sample_batch(model, OBJECTIVE[family], torch.arange(12), SamplerConfig(batch_size=12, **settings))
+    assert torch.equal(whole, again)
+    assert len({image.numpy().tobytes() for image in whole}) == 12
+    assert torch.equal(labels, torch.arange(12) % 10)
+    for indices in (torch.tensor([11, 3, 7]), torch.arange(5)):
+        part, some = sample_batch(model, OBJECTIVE[family], indices, SamplerConfig(batch_size=5, **settings))
+        assert (part.int() - whole[indices].int()).abs().max() <= 1
+        assert torch.equal(some, labels[indices])
+
+
+def test_seed_and_model_matter():
+    model = random_model("SiT")
+    first, second = (
+        sample_batch(model, "sit-linear", torch.arange(2), SamplerConfig(batch_size=2, num_steps=2, seed=seed))[0] for seed in (0, 1)
+    )
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("channels", [None, 1])
+def test_guidance_extrapolates(channels):
+    """With two outputs of which the second is the variance: guided = null + scale (class - null), the rest is the class's."""
+    model, x, labels = random_model("DiT"), torch.randn(3, *SHAPE), torch.tensor([1, 2, 3])
+    with torch.no_grad():
+        of_class, of_null = model(x, torch.full((3,), 7.0), labels), model(x, torch.full((3,), 7.0), torch.full((3,), 10))
+        guided = GuidedModel(model, labels, SamplerConfig(cfg_scale=2.5, guidance_channels=channels))(x, 7.0)
+        plain = GuidedModel(model, labels, SamplerConfig(cfg_scale=1.0))(x, 7.0)
+    torch.testing.assert_close(plain, of_class)
+    torch.testing.assert_close(guided[:, :1], (of_null + 2.5 * (of_class - of_null))[:, :1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(guided[:, 1:], of_class[:, 1:], rtol=1e-4, atol=1e-5)
+
+
+def test_random_labels_depend_on_the_index_alone():
+    config = SamplerConfig(labels="random")
+    labels = image_labels(config, torch.arange(500), 10)
+    assert torch.equal(labels[[17, 3]], image_labels(config, torch.tensor([17, 3]), 10))
+    assert labels.bincount(minlength=10).min() > 25
+
+
+@pytest.mark.parametrize(("objective", "method"), [("dit", "heun"), ("sit-linear", "ddpm"), ("sit-gvp", "ddim")])
+def test_unfitting_method(objective, method):
+    with pytest.raises(InputError, match=f"{objective}, found {method}"):
+        resolve_method(SamplerConfig(method=method), objective)

@@ -1,0 +1,70 @@
+"""Images and samples on disk."""
+
+import numpy as np
+import pytest
+
+from otcondense.diffusion import SamplerConfig
+from otcondense.diffusion.images import read_images, write_images
+from otcondense.diffusion.samples import is_sampled, read_samples, samples_fingerprint, sampling_units, write_part
+from otcondense.errors import InputError
+from otcondense.store import Store
+
+CHECKPOINT = {"objective": "dit", "files": {"ema": {"sha256": "e"}, "model": {"sha256": "m"}}}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path))
+
+
+def pixels(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (count, 3, 4, 4), dtype=np.uint8), rng.integers(0, 10, count)
+
+
+def test_images_round_trip(store):
+    images, labels = pixels(5)
+    write_images(store, "images.parquet", images, labels, fingerprint="x")
+    stored, classes = read_images(store, "images.parquet")
+    assert np.array_equal(stored, images)
+    assert np.array_equal(classes, labels)
+
+
+def test_units_cover_all_images():
+    units = sampling_units(SamplerConfig(num_samples=25, batch_size=10))
+    assert [(unit["first"], unit["count"]) for unit in units] == [(0, 10), (10, 10), (20, 5)]
+    assert len({unit["name"] for unit in units}) == 3
+
+
+def test_samples_come_back_in_order(store):
+    config = SamplerConfig(num_samples=25, batch_size=10)
+    images, labels = pixels(25)
+    for unit in reversed(sampling_units(config)):
+        rows = slice(unit["first"], unit["first"] + unit["count"])
+        write_part(store, "samples", unit, (images[rows], labels[rows]), "wanted")
+        assert is_sampled(store, "samples", unit, "wanted")
+        assert not is_sampled(store, "samples", unit, "other")
+    stored, classes = read_samples(store, "samples", 25)
+    assert np.array_equal(stored, images)
+    assert np.array_equal(classes, labels)
+    assert len(read_samples(store, "samples", 7)[0]) == 7
+    with pytest.raises(InputError, match="must hold 30 samples, found 25"):
+        read_samples(store, "samples", 30)
+
+
+def test_damaged_part_is_not_taken_for_done(store):
+    unit = sampling_units(SamplerConfig(num_samples=4, batch_size=4))[0]
+    write_part(store, "samples", unit, pixels(4), "wanted")
+    name = f"samples/{unit['name']}"
+    store.write_bytes(name, store.read_bytes(name)[:-9])
+    assert not is_sampled(store, "samples", unit, "wanted")
+
+
+@pytest.mark.parametrize(("change", "same"), [({"num_samples": 9}, True), ({"cfg_scale": 2.0}, False), ({"weights": "model"}, False)])
+def test_fingerprint(change, same):
+    assert (samples_fingerprint(SamplerConfig(**change), CHECKPOINT) == samples_fingerprint(SamplerConfig(), CHECKPOINT)) is same
+
+
+def test_missing_images(store):
+    with pytest.raises(InputError, match=r"no image file .*absent.parquet"):
+        read_images(store, "absent.parquet")
