@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import ray
+import torch
 from pydantic import Field
 from ray.data import ActorPoolStrategy, DataContext
 
@@ -21,8 +23,8 @@ CHUNKS_PER_TASK = 4
 class ExtractionConfig(Config):
     """How extraction is spread over the cluster; nothing here changes a result."""
 
-    num_encoders: int = Field(default=1, ge=1)
-    """Encoder actors that work at the same time."""
+    num_encoders: int = Field(default=1, ge=0)
+    """Encoder actors that work at the same time; 0 decodes and encodes in this process, without a cluster."""
     cpus_per_encoder: float = Field(default=1.0, gt=0)
     """CPUs that each encoder actor takes; the rest of the cluster's CPUs read and decode images."""
     gpus_per_encoder: float | None = Field(default=None, ge=0)
@@ -49,12 +51,33 @@ class Resources:
 def stream_encoded(
     rows: list[dict[str, Any]], decode: DecodeConfig, encoder: EncoderConfig, config: ExtractionConfig, sha256: str
 ) -> Iterator[dict[str, Any]]:
-    """Decode and encode chunks on the cluster; yields each as `EncoderActor` returns it.
+    """Decode and encode chunks; yields each as `EncoderActor` returns it, in any order.
 
     Raises: InputError before anything starts if the cluster is too small, since Ray Data would wait for ever.
     """
     if not rows:
         return
+    stream = _stream_on_cluster if config.num_encoders else _stream_here
+    yield from stream(rows, decode, encoder, config, sha256)
+
+
+def _stream_here(
+    rows: list[dict[str, Any]], decode: DecodeConfig, encoder: EncoderConfig, _config: ExtractionConfig, sha256: str
+) -> Iterator[dict[str, Any]]:
+    threads = torch.get_num_threads()
+    actor = EncoderActor(encoder, sha256)
+    try:
+        for row in rows:
+            decoded = decode_chunk(row, decode)
+            encoded = actor({name: np.asarray([value]) for name, value in decoded.items()})
+            yield {name: values[0] for name, values in encoded.items()}
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _stream_on_cluster(
+    rows: list[dict[str, Any]], decode: DecodeConfig, encoder: EncoderConfig, config: ExtractionConfig, sha256: str
+) -> Iterator[dict[str, Any]]:
     # Asking for memory also keeps Ray from fusing both steps into the actor, where images would be decoded one by one.
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     resources = plan_resources(config, encoder, cluster)

@@ -1,0 +1,205 @@
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from otcondense.datasets import SourceConfig, write_digits
+from otcondense.encoders import EncoderConfig, cross_entropy, load_encoder
+from otcondense.errors import InputError
+from otcondense.store import Store, class_file, read_class_features, read_table
+from pipeline import stream
+from pipeline.encoding import EncoderActor
+from pipeline.extract import ExtractionConfig, extract_features
+from pipeline.quarantine import Lost, check_lost_share
+from pipeline.stream import plan_resources
+
+BAD = {"0/empty.png": b"", "0/text.png": b"not a picture", "2/cut.png": None}
+REASONS = {"0/empty.png": "the file is empty", "0/text.png": "not an image of a known format", "2/cut.png": "damaged"}
+HERE = ExtractionConfig(num_encoders=0)
+ONE = ExtractionConfig()
+TWO = ExtractionConfig(num_encoders=2, cpus_per_encoder=0.5)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Three classes of 21 digits, three files that cannot be read, and one that is no image."""
+    folder = tmp_path_factory.mktemp("source")
+    write_digits(folder / "digits")
+    for label in "012":
+        for path in sorted((folder / "digits" / "train" / label).iterdir())[:21]:
+            (folder / "images" / label).mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, folder / "images" / label / path.name)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "whole.png")
+    for name, data in BAD.items():
+        (folder / "images" / name).write_bytes((folder / "whole.png").read_bytes()[:1500] if data is None else data)
+    (folder / "images" / "readme.txt").write_text("digits")
+    return SourceConfig(path=str(folder / "images"), max_lost_share=0.05)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    torch.manual_seed(0)
+    model = timm.create_model("test_byobnet", pretrained=False, num_classes=3, in_chans=1)
+    path = tmp_path_factory.mktemp("weights") / "encoder.safetensors"
+    save_file(model.state_dict(), path)
+    return EncoderConfig(
+        name="test_byobnet", weights=str(path), image_size=32, in_chans=1, num_classes=3, crop_pct=1.0, batch_size=8, device="cpu"
+    )
+
+
+@pytest.fixture(scope="module")
+def extracted(source, encoder, tmp_path_factory):
+    """The undisturbed run without a cluster: store and result."""
+    store = Store(str(tmp_path_factory.mktemp("run")))
+    seen = []
+    result = extract_features(store.root, "features", source, encoder, HERE, "stage", lambda done, total: seen.append((done, total)))
+    assert seen[0] == (0, 66)
+    assert seen[-1] == (66, 66)
+    return store, result
+
+
+def contents(store):
+    return {name: store.read_bytes(name) for name in store.list()}
+
+
+def test_every_image_comes_out_or_is_quarantined(extracted):
+    store, result = extracted
+    assert (result.num_images, result.num_quarantined, result.num_ignored) == (63, 3, 1)
+    assert (result.classes_done, result.classes_skipped) == (3, 0)
+    lost = read_table(store, "features/_quarantine.parquet").to_pylist()
+    assert [row["image_id"] for row in lost] == sorted(BAD)
+    assert all(row["reason"].startswith(REASONS[row["image_id"]]) and row["class_name"] == row["image_id"][0] for row in lost)
+    assert sum(read_class_features(store, "features", name).size for name in "012") == 63
+
+
+def test_features_are_those_of_the_encoder_alone(extracted, source, encoder):
+    reference = load_encoder(encoder)
+    for index, name in enumerate("012"):
+        found = read_class_features(extracted[0], "features", name)
+        pixels = np.stack([np.asarray(Image.open(Path(source.path) / image_id)) for image_id in found.image_ids])
+        features, logits = reference.encode_pixels(torch.from_numpy(pixels)[:, None])
+        np.testing.assert_allclose(found.features, features, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.logits, logits, rtol=1e-3, atol=1e-3)
+        labels = torch.full((len(pixels),), index)
+        np.testing.assert_allclose(found.cross_entropy, cross_entropy(logits, labels), rtol=1e-4)
+        assert (found.class_index, set(found.width), set(found.height)) == (index, {8}, {8})
+        assert found.image_ids == sorted(found.image_ids)
+
+
+def test_a_second_run_redoes_only_what_changed(extracted, source, encoder, tmp_path):
+    before = contents(extracted[0])
+    store = Store(str(tmp_path / "run"))
+    shutil.copytree(extracted[0].root, store.root)
+    again = extract_features(store.root, "features", source, encoder, HERE, "stage")
+    assert (again.classes_done, again.classes_skipped, again.num_quarantined) == (0, 3, 3)
+    damaged = store.read_bytes(class_file("features", "1"))
+    store.write_bytes(class_file("features", "1"), damaged[: len(damaged) // 2])
+    redone = extract_features(store.root, "features", source, encoder, HERE, "stage")
+    assert (redone.classes_done, redone.classes_skipped) == (1, 2)
+    assert contents(store) == before
+
+
+def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(ray_cluster, extracted, source, encoder, tmp_path):
+    store = Store(str(tmp_path / "run"))
+
+    def interrupt(done, total):
+        if store.exists("features") and any("part-0" in name for name in store.list("features")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(store.root, "features", source, encoder, ONE, "stage", interrupt)
+    result = extract_features(store.root, "features", source, encoder, HERE, "stage")
+    assert result.classes_skipped >= 1
+    assert result.classes_done + result.classes_skipped == 3
+    assert contents(store) == contents(extracted[0])
+
+
+def test_one_of_two_encoders_is_killed_and_replaced(ray_cluster, extracted, source, encoder, tmp_path, monkeypatch):
+    """A process dies in the middle of its work; Ray Data starts another, no image is lost or doubled, and the bytes are those of one."""
+    marker = tmp_path / "killed"
+
+    class Mortal(EncoderActor):
+        def __call__(self, batch):
+            if int(batch["class_index"][0]) == 1 and not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().__call__(batch)
+
+    monkeypatch.setattr(stream, "EncoderActor", Mortal)
+    store = Store(str(tmp_path / "run"))
+    extract_features(store.root, "features", source, encoder, TWO, "stage")
+    assert marker.exists()
+    assert contents(store) == contents(extracted[0])
+
+
+@pytest.fixture
+def broken(source, tmp_path):
+    """The source with nothing but empty files in class 1."""
+    shutil.copytree(source.path, tmp_path / "images")
+    for path in (tmp_path / "images" / "1").iterdir():
+        path.write_bytes(b"")
+    return SourceConfig(path=str(tmp_path / "images"), classes=("1",))
+
+
+def test_a_class_without_one_good_image_ends_the_run(broken, encoder, tmp_path):
+    everything = broken.model_copy(update={"max_lost_share": 1.0})
+    with pytest.raises(InputError, match=r"no image of class 1 can be used, the first is 1/\d+.png: the file is empty"):
+        extract_features(str(tmp_path / "run"), "features", everything, encoder, HERE, "stage")
+    assert not Store(str(tmp_path / "run")).exists(class_file("features", "1"))
+
+
+def test_too_many_lost_images_end_the_run_early_with_a_list(broken, encoder, tmp_path):
+    with pytest.raises(InputError, match=r"at most 1\.00% of the 21 images may be unreadable .* found 8,"):
+        extract_features(str(tmp_path / "run"), "features", broken, encoder, HERE, "stage")
+    assert len(read_table(Store(str(tmp_path / "run")), "features/_quarantine.parquet")) == 8
+
+
+def test_features_without_a_classifier_have_no_confidences(source, encoder, tmp_path):
+    torch.manual_seed(0)
+    headless = timm.create_model("test_byobnet", pretrained=False, num_classes=0, in_chans=1)
+    save_file(headless.state_dict(), tmp_path / "headless.safetensors")
+    config = encoder.model_copy(update={"num_classes": 0, "weights": str(tmp_path / "headless.safetensors")})
+    extract_features(str(tmp_path / "run"), "features", source, config, HERE, "stage")
+    found = read_class_features(Store(str(tmp_path / "run")), "features", "2")
+    assert (found.logits, found.cross_entropy, found.entropy, found.max_prob) == (None, None, None, None)
+
+
+def test_another_number_of_classes_is_refused_before_any_work(source, encoder, tmp_path):
+    with pytest.raises(InputError, match=r"classifier of test_byobnet has 10 classes, .* has 3 folders"):
+        extract_features(str(tmp_path), "features", source, encoder.model_copy(update={"num_classes": 10}), ONE, "stage")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("config", "cluster", "message"),
+    [
+        (ExtractionConfig(num_encoders=2), {"CPU": 2.0}, r"needs 3 CPUs for 2 encoder\(s\) and one reader, the cluster has 2"),
+        (ExtractionConfig(), {"CPU": 1.0}, "the cluster has 1"),
+        (ExtractionConfig(num_encoders=3), {"CPU": 16.0, "GPU": 2.0}, r"needs 3 GPUs for 3 encoder\(s\), the cluster has 2"),
+        (ExtractionConfig(gpus_per_encoder=1), {"CPU": 16.0}, "the cluster has 0"),
+    ],
+)
+def test_a_cluster_that_is_too_small_is_refused_instead_of_waiting(config, cluster, message):
+    with pytest.raises(InputError, match=message):
+        plan_resources(config, EncoderConfig(), cluster)
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cuda", 1), ("cpu", 0)])
+def test_encoders_take_gpus_where_there_are_some(device, gpus):
+    found = plan_resources(ExtractionConfig(), EncoderConfig(device=device), {"CPU": 4.0, "GPU": 2.0})
+    assert found.gpus_per_encoder == gpus
+
+
+def test_the_lost_share_lists_the_first_few():
+    lost = [Lost(f"a/{number}.png", "a", "the file is empty") for number in range(7)]
+    check_lost_share(lost, 700, 0.01, "somewhere")
+    with pytest.raises(InputError, match=r"found 7, all listed in somewhere:\n  a/0.png: the file is empty\n(.*\n){4}  \.\.\.\n"):
+        check_lost_share(lost, 699, 0.01, "somewhere")
