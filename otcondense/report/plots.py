@@ -45,8 +45,9 @@ def metric_curves(rows: Sequence[MetricRow], metric: Metric, methods: Sequence[s
 def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
     """Draw the features of one class in their two main directions, with each method's chosen and left-out images."""
     points, shares = principal_plane(data.features)
-    figure = _figure("", f"first direction ({shares[0]:.0%} of the variance)", height=440)
-    figure.update_yaxes(title=f"second direction ({shares[1]:.0%})", scaleanchor="x")
+    figure = _figure("", f"first direction ({shares[0]:.0%} of the variance)", height=480)
+    figure.update_yaxes(title_text=f"second direction ({shares[1]:.0%})", scaleanchor="x", constrain="domain")
+    figure.update_xaxes(constrain="domain")
     figure.add_scatter(
         x=_rounded(points[:, 0]),
         y=_rounded(points[:, 1]),
@@ -67,12 +68,13 @@ def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
 def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figure:
     """Draw the objective after each step, a line for each stage, and the proven lower bound."""
     figure = _figure("", "step", height=280)
-    figure.update_yaxes(title="objective")
+    figure.update_yaxes(title_text="objective")
     style = _style(data.method, methods, size=6)
     for number, stage in enumerate(dict.fromkeys(data.stages)):
         steps = [step for step, each in enumerate(data.stages) if each == stage]
         line = {**style["line"], "dash": DASHES[number % len(DASHES)]}
         symbol = {**style["marker"], "symbol": SYMBOLS[number % len(SYMBOLS)]}
+        steps = [steps[0] - 1, *steps] if steps[0] > 0 else steps  # joined to the stage before
         values = _rounded(data.objective[steps])
         figure.add_scatter(x=[step + 1 for step in steps], y=values, mode="lines+markers", name=label(stage), line=line, marker=symbol)
     if data.lower_bound is not None:
@@ -86,7 +88,7 @@ def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figu
 def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figure:
     """Draw training losses of one model: running means, the recorded values faint behind them."""
     figure = _figure("", "training steps", height=300)
-    figure.update_yaxes(title="loss")
+    figure.update_yaxes(title_text="loss")
     for curve in curves:
         style, window = _style(curve.method, methods, size=4), max(1, round(SMOOTHING * len(curve.loss)))
         steps = [int(step) for step in curve.steps]
@@ -138,7 +140,13 @@ def _style(method: str, methods: Sequence[str], size: int) -> dict[str, Any]:
 
 
 def _figure(title: str, x_title: str, height: int) -> go.Figure:
-    axis = {"gridcolor": "rgba(128,138,153,0.22)", "linecolor": "rgba(128,138,153,0.5)", "zeroline": False, "automargin": True}
+    axis: dict[str, Any] = {
+        "gridcolor": "rgba(128,138,153,0.22)",
+        "linecolor": "rgba(128,138,153,0.5)",
+        "zeroline": False,
+        "automargin": True,
+        "title": {"font": {"size": 12}, "standoff": 8},
+    }
     return go.Figure(
         layout={
             "template": go.layout.Template(),
@@ -147,12 +155,12 @@ def _figure(title: str, x_title: str, height: int) -> go.Figure:
             "margin": {"l": 8, "r": 8, "t": 36 if title else 12, "b": 8},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"family": "inherit", "size": 12.5, "color": MUTED},
+            "font": {"size": 12, "color": MUTED},
             "hovermode": "closest",
             "hoverlabel": {"bgcolor": "#1d2430", "font": {"color": "#f3f5f8"}},
             "dragmode": False,
-            "legend": {"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"},
-            "xaxis": {**axis, "title": x_title},
+            "legend": {"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom", "xanchor": "left"},
+            "xaxis": {**axis, "title": {**axis["title"], "text": x_title}},
             "yaxis": axis,
         }
     )

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +9,17 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool
 
 from otcondense.report.data import ClassSheet, FeatureMap, LossCurve, ObjectiveHistory, ReportData, SampleSheet
 from otcondense.report.plots import colour_of, feature_map, loss_curves, metric_curves, objective_history
-from otcondense.report.sheets import image_sheet
+from otcondense.report.sheets import Sheet, image_sheet, row_length
 from otcondense.report.tables import METRICS, metric_tables, order_statements, subset_table
 
-SHEET_COLUMNS = 10
+CLASS_WIDTH, CLASS_TILE = 440, 32
+"""Pixels of a row of chosen images, and least side of an image there."""
+STRIP_WIDTH, STRIP_TILE = 760, 40
+"""The same for rows of samples."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def render_report(data: ReportData) -> str:
     environment = Environment(
         loader=PackageLoader("otcondense.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(duration=duration, slug=slug)
+    environment.filters.update(duration=duration)
     scripts = {"plotly": get_plotlyjs(), "draw": _resource("draw_plots.js.j2")}
     page: str = environment.get_template("report.html.j2").render(
         **_context(data), style=_resource("style.css"), scripts=scripts, policy=_policy(list(scripts.values()))
@@ -103,7 +105,9 @@ def _curves(data: ReportData) -> dict[str, list[Plot]]:
 
 def _class_row(sheet: ClassSheet) -> dict[str, Any]:
     pictures = {
-        method: _picture(images, SHEET_COLUMNS, f"{len(images)} images of class {sheet.class_name} chosen by {method}")
+        method: _picture(
+            image_sheet(images, width=CLASS_WIDTH, tile=CLASS_TILE), f"{len(images)} images of class {sheet.class_name} chosen by {method}"
+        )
         for method, images in sheet.images.items()
         if len(images)
     }
@@ -113,14 +117,23 @@ def _class_row(sheet: ClassSheet) -> dict[str, Any]:
 def _sample_view(sheet: SampleSheet) -> dict[str, Any]:
     copies = sheet.training_distances < sheet.held_out_distances
     name = f"{sheet.model}, {sheet.method}, {sheet.steps:,} steps"
-    count = len(sheet.samples)
-    rows = {
-        "Sample": _picture(sheet.samples, count, f"{count} samples of {name}", copies),
-        "Nearest chosen image": _picture(sheet.nearest_training, count, f"The chosen image nearest to each sample of {name}"),
-        "Nearest held-out image": _picture(sheet.nearest_held_out, count, f"The held-out image nearest to each sample of {name}"),
-    }
+    length = row_length(sheet.samples, STRIP_WIDTH, STRIP_TILE)
+    strips = [_strip(sheet, name, slice(start, start + length), copies) for start in range(0, len(sheet.samples), length)]
     ratio = float(np.median(sheet.training_distances / np.maximum(sheet.held_out_distances, np.finfo(float).tiny)))
-    return {"name": name, "rows": rows, "copies": int(copies.sum()), "count": count, "ratio": f"{ratio:.2f}"}
+    return {"name": name, "strips": strips, "copies": int(copies.sum()), "count": len(sheet.samples), "ratio": f"{ratio:.2f}"}
+
+
+def _strip(sheet: SampleSheet, name: str, part: slice, copies: Bool[np.ndarray, " n"]) -> dict[str, Picture]:
+    """Return three rows of pictures whose columns belong together."""
+    rows = {
+        "Sample": (sheet.samples, f"samples of {name}; {int(copies[part].sum())} framed as nearer to a chosen image", copies[part]),
+        "Nearest chosen": (sheet.nearest_training, "chosen images nearest to the samples above", None),
+        "Nearest held-out": (sheet.nearest_held_out, "held-out images nearest to the samples above", None),
+    }
+    return {
+        label: _picture(image_sheet(images[part], width=STRIP_WIDTH, tile=STRIP_TILE, framed=framed), f"{len(images[part])} {alt}")
+        for label, (images, alt, framed) in rows.items()
+    }
 
 
 def _map_plot(data: FeatureMap, number: int, methods: Sequence[str]) -> Plot:
@@ -133,8 +146,8 @@ def _history_plot(data: ObjectiveHistory, number: int, methods: Sequence[str]) -
     final = float(data.objective[-1])
     bound = ""
     if data.lower_bound is not None:
-        gap = f", {(final - data.lower_bound) / abs(final):.1%} below" if final else ""
-        bound = f" No subset of this size can go below {data.lower_bound:.5g}{gap}."
+        gap = f" (gap {(final - data.lower_bound) / abs(final):.1%})" if final else ""
+        bound = f" Proven: no subset of this size is below {data.lower_bound:.5g}{gap}."
     words = f"Class {data.class_name}, {data.method}: the objective ends at {final:.5g} after {len(data.objective)} steps.{bound}"
     return _plot(f"history-{number}", objective_history(data, methods), words)
 
@@ -154,8 +167,7 @@ def _plot(name: str, figure: Any, description: str) -> Plot:
     return Plot(f"plot-{name}", safe, int(figure.layout.height), description)
 
 
-def _picture(images: UInt8[np.ndarray, "n c h w"], columns: int, alt: str, framed: Bool[np.ndarray, " n"] | None = None) -> Picture:
-    sheet = image_sheet(images, columns=columns, framed=framed)
+def _picture(sheet: Sheet, alt: str) -> Picture:
     return Picture(f"data:image/png;base64,{base64.b64encode(sheet.png).decode('ascii')}", sheet.width, sheet.height, alt)
 
 
@@ -167,11 +179,6 @@ def _policy(scripts: Sequence[str]) -> str:
 
 def _resource(name: str) -> str:
     return files("otcondense.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def slug(text: str) -> str:
-    """Return a heading as the name of a link target."""
-    return html.escape("-".join(text.lower().split()))
 
 
 def duration(seconds: float) -> str:

@@ -14,6 +14,8 @@ GAP = 6
 FRAME = 3
 """Pixels of a frame, within the gap."""
 FRAME_COLOUR = (225, 87, 60, 255)
+LARGEST = 96
+"""Longest side in pixels that an image keeps."""
 
 
 @dataclass(frozen=True)
@@ -25,38 +27,51 @@ class Sheet:
     height: int
 
 
-def image_sheet(
-    images: UInt8[np.ndarray, "n c h w"], *, columns: int, tile: int = 56, framed: Bool[np.ndarray, " n"] | None = None
-) -> Sheet:
+def image_sheet(images: UInt8[np.ndarray, "n c h w"], *, width: int, tile: int = 40, framed: Bool[np.ndarray, " n"] | None = None) -> Sheet:
     """Lay images out row by row.
 
     Args:
         images: grey (c = 1) or RGB (c = 3).
-        columns: images in a row.
-        tile: side in pixels that an image fills at least, by whole-number enlargement; larger images keep their size.
+        width: pixels that a row may take; it holds one image at least.
+        tile: side in pixels that an image fills at least, by whole-number enlargement; images above 96 pixels are shrunk to that.
         framed: images that get a frame.
 
     Raises: InputError for no images or other channel counts.
     """
     if len(images) == 0 or images.shape[1] not in (1, 3):
         raise InputError(f"an image sheet needs images of 1 or 3 channels, found shape {images.shape}")
-    scale = max(1, -(-tile // max(images.shape[2:])))
-    height, width = (scale * side for side in images.shape[2:])
-    rows = -(-len(images) // columns)
-    sheet = np.zeros((rows * (height + GAP) + GAP, min(columns, len(images)) * (width + GAP) + GAP, 4), dtype=np.uint8)
-    for number, image in enumerate(images):
-        top, left = GAP + (number // columns) * (height + GAP), GAP + (number % columns) * (width + GAP)
+    tiles = [_tile(image, tile) for image in images]
+    height, side = tiles[0].shape[:2]
+    columns = min(len(tiles), row_length(images, width, tile))
+    sheet = np.zeros((-(-len(tiles) // columns) * (height + GAP) + GAP, columns * (side + GAP) + GAP, 4), dtype=np.uint8)
+    for number, pixels in enumerate(tiles):
+        top, left = GAP + (number // columns) * (height + GAP), GAP + (number % columns) * (side + GAP)
         if framed is not None and framed[number]:
-            sheet[top - FRAME : top + height + FRAME, left - FRAME : left + width + FRAME] = FRAME_COLOUR
-        sheet[top : top + height, left : left + width] = _opaque(image, scale)
+            sheet[top - FRAME : top + height + FRAME, left - FRAME : left + side + FRAME] = FRAME_COLOUR
+        sheet[top : top + height, left : left + side] = pixels
     return Sheet(_png(sheet), sheet.shape[1], sheet.shape[0])
 
 
-def _opaque(image: UInt8[np.ndarray, "c h w"], scale: int) -> UInt8[np.ndarray, "_ _ 4"]:
-    """Return one image as enlarged RGBA."""
-    colours = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)
-    pixels = np.concatenate([colours, np.full((*image.shape[1:], 1), 255, dtype=np.uint8)], axis=2)
-    return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+def row_length(images: UInt8[np.ndarray, "n c h w"], width: int, tile: int = 40) -> int:
+    """Return how many of these images a row of `width` pixels holds, at least 1."""
+    return max(1, (width - GAP) // (_shown(images.shape[2:], tile)[1] + GAP))
+
+
+def _shown(size: tuple[int, ...], tile: int) -> tuple[int, int]:
+    """Return height and width in pixels at which an image of `size` is shown."""
+    longest = max(size)
+    if longest > LARGEST:
+        return max(1, round(size[0] * LARGEST / longest)), max(1, round(size[1] * LARGEST / longest))
+    scale = max(1, min(-(-tile // longest), LARGEST // longest))
+    return size[0] * scale, size[1] * scale
+
+
+def _tile(image: UInt8[np.ndarray, "c h w"], tile: int) -> UInt8[np.ndarray, "_ _ 4"]:
+    """Return one image as opaque RGBA in the size shown."""
+    height, width = _shown(image.shape[1:], tile)
+    picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)))
+    method = Image.Resampling.NEAREST if height >= image.shape[1] else Image.Resampling.LANCZOS
+    return np.asarray(picture.resize((width, height), method).convert("RGBA"))
 
 
 def _png(pixels: UInt8[np.ndarray, "h w 4"]) -> bytes:

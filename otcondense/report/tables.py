@@ -20,6 +20,8 @@ class Metric:
     better: Literal["lower", "higher"]
     digits: int
     meaning: str
+    floor: float | None = None
+    """Where lower is better: values below are as good as this one."""
 
     @property
     def arrow(self) -> str:
@@ -31,7 +33,13 @@ class Metric:
         """Direction of better in words, for screen readers."""
         return f"{self.better} is better"
 
+    def rank(self, value: float) -> float:
+        """Return what values are compared by, smaller is better; what looks equal in the table is equal."""
+        shown = float(self.text(value if self.floor is None else max(value, self.floor)))
+        return shown if self.better == "lower" else -shown
+
     def text(self, value: float) -> str:
+        """Return the value as it stands in a table."""
         return f"{value:.{self.digits}f}"
 
 
@@ -42,7 +50,7 @@ METRICS = (
     Metric("precision", "Precision", "higher", 3, "Share of samples within the held-out images' neighbourhoods: do samples look real?"),
     Metric("recall", "Recall", "higher", 3, "Share of held-out images within the samples' neighbourhoods: is the variety there?"),
     Metric("coverage", "Coverage", "higher", 3, "Share of held-out images with a sample in their neighbourhood; sturdier against outliers than recall."),
-    Metric("copy_share", "Copy share", "lower", 3, "Share of samples nearer to a chosen image than to a held-out one, sets of equal size: 0.5 is no copying, 1 is all copies."),
+    Metric("copy_share", "Copy share", "lower", 3, "Share of samples nearer to a chosen image than to a held-out one, sets of equal size: 0.5 is no copying, 1 is all copies.", 0.5),
 )  # fmt: skip
 
 
@@ -123,18 +131,17 @@ def _lines(rows: Sequence[MetricRow] | Sequence[SubsetRow], metrics: Sequence[Me
     return tuple(Line(row.method, tuple(_cell(row, each, best[each.key], len(rows)) for each in metrics)) for row in rows)
 
 
-def _best(values: Sequence[float], metric: Metric) -> str | None:
-    """Return the best value as it is written: what the reader cannot tell apart is equally good."""
-    if not values:
-        return None
-    return metric.text(min(values) if metric.better == "lower" else max(values))
+def _best(values: Sequence[float], metric: Metric) -> float | None:
+    return min((metric.rank(value) for value in values), default=None)
 
 
-def _cell(row: MetricRow | SubsetRow, metric: Metric, best: str | None, competitors: int) -> Cell:
-    if metric.key not in row.values:
+def _cell(row: MetricRow | SubsetRow, metric: Metric, best: float | None, competitors: int) -> Cell:
+    value = row.values.get(metric.key)
+    if value is None:
         return Cell("n/a")
-    text, spread = metric.text(row.values[metric.key]), row.values.get(f"{metric.key}_std")
-    return Cell(text, best=competitors > 1 and text == best, spread="" if not spread else metric.text(spread))
+    spread = row.values.get(f"{metric.key}_std")
+    is_best = competitors > 1 and metric.rank(value) == best
+    return Cell(metric.text(value), best=is_best, spread="" if not spread else metric.text(spread))
 
 
 def _provenance(rows: Sequence[MetricRow]) -> str:
@@ -143,35 +150,44 @@ def _provenance(rows: Sequence[MetricRow]) -> str:
     return "; ".join(parts) + "."
 
 
-def order_statements(rows: Sequence[MetricRow]) -> tuple[str, ...]:
-    """Say for each model whether the order of methods by its first figure changes with the training length."""
+@dataclass(frozen=True)
+class OrderStatement:
+    """Whether the order of methods changed with the training length, for one model."""
+
+    model: str
+    verdict: str
+    orders: tuple[tuple[str, str], ...] = ()
+    """For each training length, the methods by the first figure, best first, `=` between equals."""
+
+
+def order_statements(rows: Sequence[MetricRow]) -> tuple[OrderStatement, ...]:
+    """Say for each model whether the order of methods changes with the training length."""
     return tuple(_order_statement(model, [row for row in rows if row.model == model]) for model in _unique(row.model for row in rows))
 
 
-def _order_statement(model: str, rows: Sequence[MetricRow]) -> str:
+def _order_statement(model: str, rows: Sequence[MetricRow]) -> OrderStatement:
     lengths = sorted({row.steps for row in rows})
     methods = [name for name in _unique(row.method for row in rows) if {row.steps for row in rows if row.method == name} == set(lengths)]
-    if len(lengths) < 2 or len(methods) < 2:
-        missing = "one training length" if len(lengths) < 2 else "one method"
-        return f"{model}: only {missing} was run, so nothing can be said about it here."
-    compared = [each for each in _known_metrics(rows)[0] if all(each.key in row.values for row in rows)]
-    if not compared:
-        return f"{model}: no figure is known for all rows, so nothing can be said about it here."
-    orders = {each.label: [_order(rows, methods, steps, each) for steps in lengths] for each in compared}
-    flipped = [label for label, order in orders.items() if len(set(order)) > 1]
-    first = compared[0].label
-    seen = "; ".join(f"{', '.join(order)} at {steps:,} steps" for order, steps in zip(orders[first], lengths, strict=True))
-    verdict = "it did flip here" if first in flipped else "it did not flip here"
-    others = [label for label in flipped if label != first]
-    rest = f" The order by {_listed(others)} changes too." if others and first in flipped else ""
-    rest = f" But the order by {_listed(others)} does change." if others and first not in flipped else rest
-    return f"{model}: by {first}, {verdict} (best first: {seen}).{rest}"
+    metrics = [each for each in _known_metrics(rows)[0] if all(each.key in row.values for row in rows)]
+    if len(lengths) < 2 or len(methods) < 2 or not metrics:
+        missing = "with one training length" if len(lengths) < 2 else "with one method" if len(methods) < 2 else "without a common figure"
+        return OrderStatement(model, f"nothing can be said {missing}.")
+    orders = {each.label: [_order(rows, methods, steps, each) for steps in lengths] for each in metrics}
+    flipped = [name for name, order in orders.items() if len(set(order)) > 1]
+    first = metrics[0].label
+    others = [name for name in flipped if name != first]
+    verdict = f"by {first} the order {'did flip here' if first in flipped else 'did not flip here'}"
+    rest = (
+        f"; {'so did' if first in flipped else 'but'} the order by {_listed(others)}{'' if first in flipped else ' did'}" if others else ""
+    )
+    seen = tuple((f"{steps:,} steps", order) for steps, order in zip(lengths, orders[first], strict=True))
+    return OrderStatement(model, f"{verdict}{rest}.", seen)
 
 
-def _order(rows: Sequence[MetricRow], methods: Sequence[str], steps: int, metric: Metric) -> tuple[str, ...]:
-    sign = 1 if metric.better == "lower" else -1
-    value = {row.method: sign * float(metric.text(row.values[metric.key])) for row in rows if row.steps == steps}
-    return tuple(sorted(methods, key=lambda name: (value[name], methods.index(name))))
+def _order(rows: Sequence[MetricRow], methods: Sequence[str], steps: int, metric: Metric) -> str:
+    rank = {row.method: metric.rank(row.values[metric.key]) for row in rows if row.steps == steps and row.method in methods}
+    groups = [[name for name in methods if rank[name] == each] for each in sorted(set(rank.values()))]
+    return ", ".join(" = ".join(group) for group in groups)
 
 
 def _listed(names: Sequence[str]) -> str:
