@@ -67,7 +67,9 @@ class _State:
         gradient = self.a - mass
         # The constant direction is the gauge: its curvature is set to 1, and the gradient has no part in it.
         hessian += self.a.mean() / len(self.a)
-        hessian.diagonal(dim1=-2, dim2=-1).add_(1e-13 * self.a.mean())
+        # Damping that vanishes with the gradient limits a step to some 30 epsilon: far from the optimum the Hessian may be singular.
+        damping = 1e-13 * self.a.mean() + 0.03 * gradient.abs().amax(dim=1)
+        hessian.diagonal(dim1=-2, dim2=-1).add_(damping[:, None])
         factor, info = torch.linalg.cholesky_ex(hessian)
         step = epsilon * torch.cholesky_solve(gradient[..., None], factor)[..., 0]
         sinkhorn = epsilon * (self.a.log() - mass.clamp(min=1e-300).log())

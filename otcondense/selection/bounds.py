@@ -18,7 +18,8 @@ from torch import Tensor
 from otcondense.ot.blocks import row_blocks
 
 STEPS = 2
-DRIFT = 20.0
+HEADROOM = {torch.float32: 85.0, torch.float64: 650.0}
+FLOOR = {torch.float32: -60.0, torch.float64: -500.0}
 
 
 @dataclass
@@ -33,6 +34,7 @@ class TransportBounds:
     own: Float[Tensor, " n"] = field(init=False)
     """Potential of each candidate, the best known so far."""
     _kernel: Float[Tensor, "n n"] | None = field(init=False, default=None)
+    _room: float = field(init=False, default=0.0)
     _u: Float[Tensor, " n"] = field(init=False)
     _v: Float[Tensor, " n"] = field(init=False)
 
@@ -62,27 +64,40 @@ class TransportBounds:
 
     def _refresh(self, prices: Float[Tensor, " n"], a: float) -> None:
         """Move the reference potentials of the kernel where the prices have drifted too far from them."""
-        if self._kernel is not None and float((prices - self._v).abs().max()) <= DRIFT * self.epsilon:
+        if self._kernel is not None and float((prices - self._v).max()) <= self._room * self.epsilon:
             return
         if self._kernel is None and hasattr(self, "_v"):
             return
-        self._start_own(prices, a)
+        if self._kernel is None:
+            self._start_own(prices, a)
         self._u, self._v = self.own.clone(), prices.clone()
-        top = float((self._u + float(self._v.max())).max()) / self.epsilon
-        dtype = torch.float32 if top < 60 else torch.float64
+        top = self._largest_exponent()
         if top > 500:
             self._kernel = None
             return
+        dtype = torch.float32 if top < 60 else torch.float64
+        # Prices may rise until products overflow, or until the raised smallest entries would count.
+        self._room = min(HEADROOM[dtype] - top, -FLOOR[dtype] / 2)
         kernel = torch.empty(self.cost_matrix.shape, dtype=dtype, device=self.cost_matrix.device)
-        floor = -60.0 if dtype == torch.float32 else -500.0
 
         def fill(rows: slice) -> None:
-            exponent = (self._v - self.cost_matrix[rows]).add_(self._u[rows, None]).div_(self.epsilon)
             # Raising the smallest entries only lowers the bound.
-            kernel[rows] = exponent.clamp_(min=floor).exp_()
+            kernel[rows] = self._exponent(rows).to(dtype).clamp_(min=FLOOR[dtype]).exp_()
 
         row_blocks(fill, len(kernel), workers=self.workers)
         self._kernel = kernel
+
+    def _exponent(self, rows: slice) -> Float[Tensor, "m n"]:
+        return (self._v - self.cost_matrix[rows]).add_(self._u[rows, None]).div_(self.epsilon)
+
+    def _largest_exponent(self) -> float:
+        largest = self._u.new_empty(len(self._u))
+
+        def work(rows: slice) -> None:
+            largest[rows] = self._exponent(rows).amax(dim=1)
+
+        row_blocks(work, len(largest), workers=self.workers)
+        return float(largest.max())
 
     def _start_own(self, prices: Float[Tensor, " n"], a: float) -> None:
         """Start from the unregularised best potential: the cost at which a candidate's share of the class is full."""
@@ -99,8 +114,9 @@ class TransportBounds:
         dtype = self._kernel.dtype
         weight = torch.exp((prices - self._v) / self.epsilon).to(dtype)
         mass = self.b.to(dtype)
-        everything = len(candidates) == len(self.b)
-        out = self.b.new_empty(len(candidates))
+        # Most of a class is bounded in place; gathering rows only pays for a small part of it.
+        everything = 2 * len(candidates) > len(self.b)
+        out = self.b.new_empty(len(self.b) if everything else len(candidates))
         offset = math.log(a / self.kappa)
         # Relative rounding: of a kernel entry, its product and the potential (4 units), and of a sum of n terms.
         unit = torch.finfo(dtype).eps
@@ -119,8 +135,8 @@ class TransportBounds:
             out[rows] = a * own - self.epsilon * (claimed * (1 + loose) + 16 * unit * self.kappa)
             self.own[index] = own
 
-        row_blocks(work, len(candidates), workers=self.workers)
-        return torch.nan_to_num(out, nan=-math.inf)
+        row_blocks(work, len(out), workers=self.workers)
+        return torch.nan_to_num(out[candidates] if everything else out, nan=-math.inf)
 
     def _log_pass(self, prices: Float[Tensor, " n"], a: float, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         """Return the same where the kernel would overflow: exponentials at every step."""

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Self, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,10 +13,12 @@ from otcondense.errors import InputError
 from otcondense.ot.blocks import single_threaded
 from otcondense.selection.authors import AuthorsSettings, authors_select
 from otcondense.selection.base import Candidates, Selector, SelectorConfig, validate_candidates
+from otcondense.selection.cuts import CutSearch
+from otcondense.selection.exhaustive import ExhaustiveSearch
 from otcondense.selection.forecast import check_memory
 from otcondense.selection.outcome import Outcome, describe
 from otcondense.selection.problem import SubsetProblem
-from otcondense.selection.search import SearchLimits, SwapSearch
+from otcondense.selection.search import Search, SearchLimits
 from otcondense.selection.start import k_medoids
 from otcondense.selection.units import ObjectiveConfig, build_problem, check_size, tensor
 
@@ -85,7 +87,8 @@ class GeometryAwareSelector(Selector):
         problem, units = build_problem(config, candidates, budget, config.device, workers)
         clock.lap("cost_matrix_s")
         limits = SearchLimits(config.swap_tolerance * units.cost, config.max_passes, config.max_seconds)
-        search = SwapSearch(problem, limits, workers)
+        certified = config.objective == "regularized" and config.solver == "newton"
+        search: Search = CutSearch(problem, limits, workers) if certified else ExhaustiveSearch(problem, limits)
         self._start(search, problem, start, workers)
         self.greedy_indices_ = np.asarray(search.subset, dtype=np.int64)
         clock.lap("start_s")
@@ -96,7 +99,7 @@ class GeometryAwareSelector(Selector):
         self._report(outcome, search)
         self.diagnostics_ |= {"median_cost": units.cost, "max_cost_over_epsilon": units.largest / problem.epsilon}
 
-    def _start(self, search: SwapSearch, problem: SubsetProblem, start: list[int], workers: int) -> None:
+    def _start(self, search: Search, problem: SubsetProblem, start: list[int], workers: int) -> None:
         if start:
             search.place_at(start)
         elif self.config.start == "k_medoids":
@@ -104,7 +107,7 @@ class GeometryAwareSelector(Selector):
         else:
             search.grow(list(problem.include))
 
-    def _report(self, outcome: Outcome, search: SwapSearch) -> None:
+    def _report(self, outcome: Outcome, search: Search) -> None:
         self.indices_ = np.asarray(search.subset, dtype=np.int64)
         self.objective_, self.terms_ = outcome.objective, outcome.terms
         self.represented_mass_, self.assignment_ = outcome.represented_mass, outcome.assignment
@@ -157,7 +160,7 @@ class GeometryAwareSelector(Selector):
             include = tuple(path[budget].indices_.tolist())
         return path
 
-    def partial_fit(self, features: ArrayLike | None, **data: Any) -> Self:
+    def partial_fit(self, features: ArrayLike | None, **data: Any) -> "GeometryAwareSelector":
         """Add candidates to the class of the last call and swap on from the current subset; indices go on counting.
 
         The first call is a `fit`. A cost matrix cannot grow: give the features.

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from otcondense.ot import PartialOutput
 from otcondense.ot.exact import linear_value
 from otcondense.selection.problem import SubsetProblem
-from otcondense.selection.search import SwapSearch
+from otcondense.selection.search import Search
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Outcome:
     diagnostics: dict[str, Any]
 
 
-def describe(search: SwapSearch, problem: SubsetProblem) -> Outcome:
+def describe(search: Search, problem: SubsetProblem) -> Outcome:
     """Solve the final subset from a cold start, so that the result does not depend on the path to it, and read off what it says."""
     output = problem.transport(search.subset)
     terms = problem.terms(search.subset, output)
@@ -41,7 +41,7 @@ def _representation(subset: list[int], output: PartialOutput) -> tuple[Float[np.
     return output.plan.sum(dim=0).cpu().numpy(), names[first]
 
 
-def _diagnostics(search: SwapSearch, problem: SubsetProblem, output: PartialOutput) -> dict[str, Any]:
+def _diagnostics(search: Search, problem: SubsetProblem, output: PartialOutput) -> dict[str, Any]:
     counts = search.counts
     return {
         **counts,

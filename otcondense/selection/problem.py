@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otcondense.ot import PartialOutput, PartialProblem, SemiDualNewton
+from otcondense.ot import PartialOutput, PartialProblem, PotSolver, SemiDualNewton, Sinkhorn
 from otcondense.selection.statistics import Statistics, make_statistics
 
 
@@ -36,6 +36,11 @@ class SubsetProblem:
     """Share of each class image, sum 1: the column masses are kappa times this; None is uniform."""
     include: tuple[int, ...] = ()
     exclude: tuple[int, ...] = ()
+    objective: Literal["regularized", "transport"] = "regularized"
+    """Transport term: the regularised value, or the cost of the converged plan."""
+    solver: Literal["newton", "sinkhorn", "pot"] = "newton"
+    workers: int = 1
+    """Threads; no result depends on it."""
 
     @property
     def size(self) -> int:
@@ -54,12 +59,24 @@ class SubsetProblem:
         """The statistics of the class and of its subsets; None where alpha is 0."""
         if self.alpha == 0 or self.features is None:
             return None
-        return make_statistics(self.statistics, self.features, self.weights)
+        return make_statistics(self.statistics, self.features, self.weights, self.workers)
+
+    def make_solver(self) -> SemiDualNewton | Sinkhorn | PotSolver:
+        """Return the solver of the transport term; POT's is its exact linear program where the cost of the plan is asked for."""
+        if self.solver == "newton":
+            return SemiDualNewton()
+        if self.solver == "sinkhorn":
+            return Sinkhorn(max_iterations=100_000, tolerance=1e-9)
+        return PotSolver("emd" if self.objective == "transport" else "sinkhorn")
 
     def transport(self, indices: Sequence[int]) -> PartialOutput:
         """Solve the one-sided partial transport from the subset `indices` to the class, to convergence."""
         rows = self.cost_matrix[torch.as_tensor(list(indices), device=self.cost_matrix.device)]
-        return SemiDualNewton()(PartialProblem(rows, epsilon=self.epsilon, kappa=self.kappa, b=self.b))
+        return self.make_solver()(PartialProblem(rows, epsilon=self.epsilon, kappa=self.kappa, b=self.b))
+
+    def transport_term(self, output: PartialOutput) -> Float[Tensor, "*batch"]:
+        """Return the transport term of the objective, from a solution."""
+        return output.regularized_value if self.objective == "regularized" else output.transport_cost
 
     def penalties(self, indices: Sequence[int]) -> dict[str, float]:
         """Statistics and confidence terms of a subset, weighted by alpha and beta."""
@@ -72,7 +89,7 @@ class SubsetProblem:
 
     def terms(self, indices: Sequence[int], output: PartialOutput) -> dict[str, float]:
         """All terms of the objective, which is their sum."""
-        return {"transport": float(output.regularized_value), **self.penalties(indices)}
+        return {"transport": float(self.transport_term(output)), **self.penalties(indices)}
 
     def penalty(self, indices: Sequence[int]) -> float:
         """Sum of the statistics and confidence terms."""

@@ -16,23 +16,33 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CHUNK_VALUES = 1 << 22
+from otcondense.ot.blocks import row_blocks
+
+CHUNK_VALUES = 1 << 19
+
+
+class PlaceStatistics(ABC):
+    """The term of a subset with one open place, as a function of the image that takes it."""
+
+    @abstractmethod
+    def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        """Return the term with each candidate in turn."""
+
+    @abstractmethod
+    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
+        """Return a lower bound on the term with each image of the class in turn, tight at `reference`."""
 
 
 class Statistics(ABC):
     """The statistics of one class; features are centred at the weighted class mean."""
 
     @abstractmethod
+    def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
+        """Return the term of `rest` with one more image."""
+
     def value(self, subset: Int[Tensor, " k"]) -> Float[Tensor, ""]:
         """Return the term of one subset."""
-
-    @abstractmethod
-    def extended(self, rest: Int[Tensor, " r"], candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-        """Return the term of `rest` with each candidate added in turn."""
-
-    @abstractmethod
-    def lower_bound(self, rest: Int[Tensor, " r"], reference: int) -> Float[Tensor, " n"]:
-        """Return a lower bound on the term of `rest` with each image of the class added in turn, tight at `reference`."""
+        return self.at(subset[:-1]).exact(subset[-1:])[0]
 
 
 def class_weights(size: int, weights: Float[Tensor, " n"] | None, like: Tensor) -> Float[Tensor, " n"]:
@@ -53,44 +63,65 @@ class DiagonalStatistics(Statistics):
     features: Float[Tensor, "n d"]
     squares: Float[Tensor, "n d"]
     std: Float[Tensor, " d"]
+    workers: int = 1
 
     @classmethod
-    def of(cls, features: Float[Tensor, "n d"], weights: Float[Tensor, " n"] | None) -> "DiagonalStatistics":
+    def of(cls, features: Float[Tensor, "n d"], weights: Float[Tensor, " n"] | None, workers: int = 1) -> "DiagonalStatistics":
+        """Measure a class of centred features."""
         mass = class_weights(len(features), weights, features)
         squares = features.square()
-        return cls(features, squares, (mass @ squares / unbiased(mass)).sqrt())
+        return cls(features, squares, (mass @ squares / unbiased(mass)).sqrt(), workers)
 
-    def value(self, subset: Int[Tensor, " k"]) -> Float[Tensor, ""]:
-        return self.extended(subset[:-1], subset[-1:])[0]
+    def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
+        return _DiagonalPlace(self, self.features[rest].sum(dim=0), self.squares[rest].sum(dim=0), len(rest) + 1)
 
-    def extended(self, rest: Int[Tensor, " r"], candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-        total, squares, size = self.features[rest].sum(dim=0), self.squares[rest].sum(dim=0), len(rest) + 1
-        rows = max(1, CHUNK_VALUES // self.features.shape[1])
-        values = []
-        for part in candidates.split(rows):
-            mean = (self.features[part] + total) / size
+
+@dataclass(frozen=True)
+class _DiagonalPlace(PlaceStatistics):
+    of: DiagonalStatistics
+    total: Float[Tensor, " d"]
+    squares: Float[Tensor, " d"]
+    size: int
+
+    def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        values = self.total.new_empty(len(candidates))
+
+        def work(rows: slice) -> None:
+            part = candidates[rows]
+            mean = (self.of.features[part] + self.total).div_(self.size)
             value = mean.square().sum(dim=1)
-            if size > 1:
-                variance = (self.squares[part] + squares).sub_(mean.square_(), alpha=size).div_(size - 1).clamp_(min=0)
-                value += variance.sqrt_().sub_(self.std).square_().sum(dim=1)
+            if self.size > 1:
+                variance = (self.of.squares[part] + self.squares).sub_(mean.square_(), alpha=self.size).div_(self.size - 1)
+                value += variance.clamp_(min=0).sqrt_().sub_(self.of.std).square_().sum(dim=1)
             else:
-                value += self.std.square().sum()
-            values.append(value)
-        return torch.cat(values)
+                value += self.of.std.square().sum()
+            values[rows] = value
 
-    def lower_bound(self, rest: Int[Tensor, " r"], reference: int) -> Float[Tensor, " n"]:
-        total, size = self.features[rest].sum(dim=0), len(rest) + 1
+        row_blocks(work, len(candidates), workers=self.of.workers, rows=max(1, CHUNK_VALUES // (4 * len(self.total))))
+        return values
+
+    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
+        of, size = self.of, self.size
+        spread_of_class = of.std.square().sum()
         if size == 1:
-            return (self.squares.sum(dim=1)) + self.std.square().sum()
-        spread = self.squares[rest].sum(dim=0) - total.square() / size
-        own = (spread + self.squares[reference] * (1 - 1 / size) - self.features[reference] * total * (2 / size)) / (size - 1)
-        root = own.clamp(min=1e-12 * float(self.std.square().max()) + 1e-300).sqrt()
-        slope = (1 - self.std / root) / (size - 1)
-        constant = (slope * spread).sum() - (self.std * root).sum() + self.std.square().sum() + total.square().sum() / size**2
-        linear = slope * total * (-2 / size) + total * (2 / size**2)
-        value = constant + self.squares @ (slope * (1 - 1 / size) + 1 / size**2) + self.features @ linear
-        # The sums above cancel; what rounding may add is taken off.
-        return value - 1e-13 * (self.std.square().sum() + constant.abs() + total.square().sum())
+            return of.squares.sum(dim=1) + spread_of_class
+        spread = self.squares - self.total.square() / size
+        own = (spread + of.squares[reference] * (1 - 1 / size) - of.features[reference] * self.total * (2 / size)) / (size - 1)
+        root = own.clamp(min=1e-12 * float(of.std.square().max()) + 1e-300).sqrt()
+        slope = (1 - of.std / root) / (size - 1)
+        constant = (slope * spread).sum() - (of.std * root).sum() + spread_of_class + self.total.square().sum() / size**2
+        quadratic = slope * (1 - 1 / size) + 1 / size**2
+        linear = slope * self.total * (-2 / size) + self.total * (2 / size**2)
+        # The sums cancel; what rounding may add is taken off.
+        value = torch.empty_like(of.features[:, 0]).fill_(
+            float(constant - 1e-13 * (spread_of_class + constant.abs() + self.total.square().sum()))
+        )
+
+        def work(rows: slice) -> None:
+            value[rows] += of.squares[rows] @ quadratic + of.features[rows] @ linear
+
+        row_blocks(work, len(value), workers=of.workers, rows=512)
+        return value
 
 
 @dataclass(frozen=True)
@@ -105,63 +136,70 @@ class FullStatistics(Statistics):
 
     @classmethod
     def of(cls, features: Float[Tensor, "n d"], weights: Float[Tensor, " n"] | None) -> "FullStatistics":
+        """Measure a class of centred features."""
         mass = class_weights(len(features), weights, features)
         gram = features @ features.T
         spread = (gram * (mass / unbiased(mass))) @ gram
         return cls(gram, (spread + spread.T) / 2, float(mass @ gram.diagonal()) / unbiased(mass))
 
-    def value(self, subset: Int[Tensor, " k"]) -> Float[Tensor, ""]:
-        return self.extended(subset[:-1], subset[-1:])[0]
-
-    def _mean_and_trace(self, rest: Int[Tensor, " r"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-        """Squared norm of the mean and trace of the covariance, for each image of the class added to `rest`."""
-        size = len(rest) + 1
-        own = self.gram.diagonal()
-        mean = (self.gram[rest][:, rest].sum() + 2 * self.gram[rest].sum(dim=0) + own) / size**2
+    def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
+        size, own = len(rest) + 1, self.gram.diagonal()
+        rows = self.gram[rest]
+        mean = (rows[:, rest].sum() + 2 * rows.sum(dim=0) + own) / size**2
         trace = (own[rest].sum() + own - size * mean) / (size - 1) if size > 1 else torch.zeros_like(mean)
-        return mean, trace
+        return _FullPlace(self, rest, self.spread[rest], mean + trace + self.trace)
 
-    def extended(self, rest: Int[Tensor, " r"], candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-        size = len(rest) + 1
-        mean, trace = (part[candidates] for part in self._mean_and_trace(rest))
-        value = mean + trace + self.trace
+
+@dataclass(frozen=True)
+class _FullPlace(PlaceStatistics):
+    of: FullStatistics
+    rest: Int[Tensor, " r"]
+    rows: Float[Tensor, "r n"]
+    known: Float[Tensor, " n"]
+    """Everything but the trace of the root, for each image of the class."""
+
+    def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        size = len(self.rest) + 1
+        value = self.known[candidates]
         if size == 1:
             return value
-        roots = [self._roots(rest, part) for part in candidates.split(max(1, CHUNK_VALUES // size**2))]
-        return value - 2 * torch.cat(roots)
+        rows = max(1, CHUNK_VALUES // size**2)
+        starts = range(0, len(candidates), rows)
+        return value - 2 * torch.cat([self._roots(candidates[start : start + rows]) for start in starts])
 
-    def _blocks(self, rest: Int[Tensor, " r"], candidates: Int[Tensor, " m"]) -> Float[Tensor, "m k k"]:
-        """Centred M_SS / (k - 1) of `rest` with each candidate."""
-        size = len(rest) + 1
-        block = self.spread.new_empty(len(candidates), size, size)
-        block[:, :-1, :-1] = self.spread[rest][:, rest]
-        block[:, :-1, -1] = self.spread[candidates][:, rest]
-        block[:, -1, :-1] = block[:, :-1, -1]
-        block[:, -1, -1] = self.spread.diagonal()[candidates]
+    def _blocks(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, "m k k"]:
+        """Centred M_SS / (k - 1) with each candidate."""
+        size = len(self.rest) + 1
+        block = self.rows.new_empty(len(candidates), size, size)
+        block[:, :-1, :-1] = self.rows[:, self.rest]
+        block[:, :-1, -1] = block[:, -1, :-1] = self.rows[:, candidates].T
+        block[:, -1, -1] = self.of.spread.diagonal()[candidates]
         block -= block.mean(dim=1, keepdim=True)
         block -= block.mean(dim=2, keepdim=True)
         return block / (size - 1)
 
-    def _roots(self, rest: Int[Tensor, " r"], candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-        return torch.linalg.eigvalsh(self._blocks(rest, candidates)).clamp(min=0).sqrt().sum(dim=1)
+    def _roots(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        values: Float[Tensor, "m k"] = torch.linalg.eigvalsh(self._blocks(candidates))
+        return values.clamp(min=0).sqrt().sum(dim=1)
 
-    def lower_bound(self, rest: Int[Tensor, " r"], reference: int) -> Float[Tensor, " n"]:
-        size = len(rest) + 1
-        mean, trace = self._mean_and_trace(rest)
+    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
+        size = len(self.rest) + 1
         if size == 1:
-            return mean + self.trace
-        values, vectors = torch.linalg.eigh(self._blocks(rest, rest.new_tensor([reference]))[0])
+            return self.known
+        values, vectors = torch.linalg.eigh(self._blocks(self.rest.new_tensor([reference]))[0])
         roots = (values.clamp(min=0) + 1e-6 * values[-1].clamp(min=1e-300)).sqrt()
         inverse = (vectors / roots) @ vectors.T / (size - 1)
         inverse -= inverse.mean(dim=0, keepdim=True)
         inverse -= inverse.mean(dim=1, keepdim=True)
-        linear = self.spread.diagonal() * inverse[-1, -1] + 2 * inverse[-1, :-1] @ self.spread[rest]
-        total = (inverse[:-1, :-1] * self.spread[rest][:, rest]).sum() + linear
-        # The root of the constant direction is not part of the trace, but it is part of `roots`: adding it keeps the bound valid.
-        bound = mean + trace + self.trace - total - roots.sum()
-        return bound - 1e-11 * (self.trace + trace.abs() + total.abs())
+        total: Float[Tensor, " n"] = self.of.spread.diagonal() * inverse[-1, -1] + 2 * inverse[-1, :-1] @ self.rows
+        total += (inverse[:-1, :-1] * self.rows[:, self.rest]).sum()
+        # The root of the constant direction is no part of the trace but of `roots`: that only lowers the bound.
+        bound = self.known - total - roots.sum()
+        return bound - 1e-11 * (self.known.abs() + total.abs())
 
 
-def make_statistics(kind: Literal["diagonal", "full"], features: Float[Tensor, "n d"], weights: Float[Tensor, " n"] | None) -> Statistics:
+def make_statistics(
+    kind: Literal["diagonal", "full"], features: Float[Tensor, "n d"], weights: Float[Tensor, " n"] | None, workers: int = 1
+) -> Statistics:
     """Return the statistics of a class of centred features."""
-    return DiagonalStatistics.of(features, weights) if kind == "diagonal" else FullStatistics.of(features, weights)
+    return DiagonalStatistics.of(features, weights, workers) if kind == "diagonal" else FullStatistics.of(features, weights)

@@ -38,6 +38,8 @@ class ObjectiveConfig(SelectorConfig):
     """Transport term: the regularised value, which bounds can certify, or the cost of the converged plan, as in the paper (exhaustive search)."""
     statistics: Literal["diagonal", "full"] = "diagonal"
     """Statistics term: standard deviations, as in the paper, or full covariances."""
+    solver: Literal["newton", "sinkhorn", "pot"] = "newton"
+    """Solver of the transport term: Newton on the semi-dual, with certified bounds; or Sinkhorn or POT, with exhaustive search."""
     preset: Literal["inception", "googlenet", "resnet34", "resnet50"] | None = None
     """Take scale, epsilon, kappa, alpha and beta from the paper's settings for this encoder, where they are not given."""
     include: tuple[int, ...] = ()
@@ -113,7 +115,11 @@ def build_problem(config: ObjectiveConfig, candidates: Candidates, budget: int, 
     """
     features = None if candidates.features is None else tensor(candidates.features, device)
     weights = None if candidates.weights is None else tensor(candidates.weights, device)
-    cost = SquaredEuclidean(workers)(features) if candidates.cost is None and features is not None else tensor(candidates.cost, device)
+    cost = (
+        SquaredEuclidean(workers)(features)
+        if candidates.cost is None and features is not None
+        else tensor(candidates.require("cost", "GeometryAwareSelector"), device)
+    )
     alpha = _weight(config.alpha, DEFAULT_ALPHA, "alpha", "features", features)
     beta = _weight(config.beta, DEFAULT_BETA, "beta", "cross_entropy", candidates.cross_entropy)
     units = Units(median_cost(cost), float(cost.max()))
@@ -130,10 +136,13 @@ def build_problem(config: ObjectiveConfig, candidates: Candidates, budget: int, 
         beta=beta * units.cost if config.scale == "relative" else beta,
         features=features if alpha > 0 else None,
         statistics=config.statistics,
-        cross_entropy=tensor(candidates.cross_entropy, device) if beta > 0 else None,
+        cross_entropy=tensor(candidates.require("cross_entropy", "beta > 0"), device) if beta > 0 else None,
         weights=weights,
         include=config.include,
         exclude=config.exclude,
+        objective=config.objective,
+        solver=config.solver,
+        workers=workers,
     )
     return problem, units
 
