@@ -1,0 +1,112 @@
+"""Best marks, provenance, and the statement on the order of methods."""
+
+import pytest
+
+from otcondense.report.data import MetricRow, SubsetRow
+from otcondense.report.tables import METRICS, metric_tables, order_statements, subset_table
+
+
+def row(method, steps, model="SiT", **values):
+    return MetricRow(model, method, steps, values, 500, 397, "judge", "ab" * 32)
+
+
+def best_marks(table):
+    return [
+        {metric.key: line.method for line in group.lines for metric, cell in zip(table.metrics, line.cells, strict=True) if cell.best}
+        for group in table.groups
+    ]
+
+
+def test_the_best_figure_of_each_training_length_is_marked_in_its_direction():
+    rows = [
+        row("a", 600, fid=3.0, recall=0.5),
+        row("b", 600, fid=2.0, recall=0.4),
+        row("a", 2500, fid=1.0, recall=0.1),
+        row("b", 2500, fid=1.5, recall=0.2),
+    ]
+    (table,) = metric_tables(rows)
+    assert [metric.label for metric in table.metrics] == ["FID", "Recall"]
+    assert [group.label for group in table.groups] == ["600 training steps", "2,500 training steps"]
+    assert best_marks(table) == [{"fid": "b", "recall": "a"}, {"fid": "a", "recall": "b"}]
+    assert table.provenance == "500 samples against 397 held-out images through judge (weights abababababab)."
+
+
+def test_figures_that_look_equal_share_the_mark_and_a_lone_method_has_none():
+    (table,) = metric_tables([row("a", 1, fid=2.001), row("b", 1, fid=2.004), row("c", 1, fid=2.4), row("a", 2, fid=1.0)])
+    assert [[cell.best for line in group.lines for cell in line.cells] for group in table.groups] == [[True, True, False], [False]]
+
+
+def test_below_half_no_copy_share_is_better_than_another():
+    (table,) = metric_tables([row("a", 1, copy_share=0.41, copy_share_std=0.02), row("b", 1, copy_share=0.5), row("c", 1, copy_share=0.6)])
+    cells = [line.cells[0] for line in table.groups[0].lines]
+    assert [cell.best for cell in cells] == [True, True, False]
+    assert [cell.spread for cell in cells] == ["0.020", "", ""]
+
+
+def test_missing_figures_are_said_to_be_missing():
+    (table,) = metric_tables([row("a", 1, fid=2.0, precision=0.5), row("b", 1, fid=3.0)])
+    assert table.groups[0].lines[1].cells[1].text == "n/a"
+    assert not table.groups[0].lines[1].cells[1].best
+
+
+@pytest.mark.parametrize(("distance", "columns"), [(2.000001, ["fid"]), (2.1, ["fid", "frechet_distance"])])
+def test_a_distance_that_repeats_fid_needs_no_column(distance, columns):
+    (table,) = metric_tables([row("a", 1, fid=2.0, frechet_distance=distance)])
+    assert [metric.key for metric in table.metrics] == columns
+    assert bool(table.note) == (len(columns) == 1)
+
+
+def test_each_model_has_its_table():
+    assert [table.name for table in metric_tables([row("a", 1, fid=1.0), row("a", 1, "DiT", fid=2.0)])] == ["SiT", "DiT"]
+
+
+def test_subsets_compete_only_at_equal_size():
+    rows = [
+        SubsetRow("a", 10, 50, {"frechet_distance": 4.0}),
+        SubsetRow("b", 10, 50, {"frechet_distance": 3.0}),
+        SubsetRow("a", 20, 50, {"frechet_distance": 1.0}),
+    ]
+    table = subset_table(rows)
+    assert [group.label for group in table.groups] == ["10 chosen images", "20 chosen images"]
+    assert best_marks(table) == [{"frechet_distance": "b"}, {}]
+
+
+@pytest.mark.parametrize(
+    ("long", "verdict"),
+    [
+        ({"a": (1.0, 0.9), "b": (2.0, 0.5)}, "by FID the order did not flip here."),
+        ({"a": (2.0, 0.9), "b": (1.0, 0.5)}, "by FID the order did flip here."),
+        ({"a": (1.0, 0.5), "b": (2.0, 0.9)}, "by FID the order did not flip here; but the order by Recall did."),
+        ({"a": (2.0, 0.5), "b": (1.0, 0.9)}, "by FID the order did flip here; so did the order by Recall."),
+    ],
+)
+def test_the_report_says_whether_the_order_flipped(long, verdict):
+    short = [row("a", 600, fid=3.0, recall=0.8), row("b", 600, fid=4.0, recall=0.7)]
+    (found,) = order_statements([*short, *(row(name, 2500, fid=fid, recall=recall) for name, (fid, recall) in long.items())])
+    assert (found.model, found.verdict) == ("SiT", verdict)
+    assert found.orders[0] == ("600 steps", "a, b")
+
+
+def test_equal_figures_are_one_place_in_the_order():
+    (found,) = order_statements([row("a", 1, fid=2.0), row("b", 1, fid=2.0), row("a", 2, fid=1.0), row("b", 2, fid=1.001)])
+    assert found.orders == (("1 steps", "a = b"), ("2 steps", "a = b"))
+    assert "did not flip" in found.verdict
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([row("a", 1, fid=1.0), row("b", 1, fid=2.0)], "one training length"),
+        ([row("a", 1, fid=1.0), row("a", 2, fid=2.0), row("b", 2, fid=2.0)], "one method"),
+        ([row("a", 1, fid=1.0), row("b", 1, recall=0.1), row("a", 2, fid=2.0), row("b", 2, fid=2.0)], "common figure"),
+    ],
+)
+def test_nothing_is_claimed_without_a_comparison(rows, reason):
+    (found,) = order_statements(rows)
+    assert reason in found.verdict
+    assert found.orders == ()
+
+
+def test_every_metric_says_which_way_is_better():
+    assert {metric.key for metric in METRICS if metric.better == "lower"} == {"fid", "frechet_distance", "copy_share"}
+    assert all(metric.arrow in "↑↓" and metric.better in metric.direction for metric in METRICS)
