@@ -1,9 +1,7 @@
 """Pixels of a subset as one array, for models that are trained on small images directly."""
 
-import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +9,8 @@ from jaxtyping import Int64, UInt8
 
 from otcondense.datasets import ImageRecord, SourceConfig, UnreadableImageError, center_crop, decode_image, image_path, read_image_bytes
 from otcondense.errors import InputError
-from otcondense.store import Store, hash8, sha256_bytes
+from otcondense.store import sha256_bytes
 
-IMAGES_SCHEMA_VERSION = 1
 READERS = 4
 
 
@@ -35,18 +32,6 @@ class TrainingImages:
     images: UInt8[np.ndarray, "n c h w"]
     labels: Int64[np.ndarray, " n"]
     image_ids: list[str]
-
-    def to_bytes(self) -> bytes:
-        """Return the arrays as an npz file without pickled objects, the same bytes for the same images."""
-        sink = io.BytesIO()
-        np.savez(sink, images=self.images, labels=self.labels, image_ids=np.array(self.image_ids, dtype=np.str_))
-        return sink.getvalue()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read what `to_bytes` wrote."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return cls(arrays["images"], arrays["labels"], arrays["image_ids"].tolist())
 
 
 def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImage]:
@@ -109,22 +94,3 @@ def read_wanted(wanted: WantedImage) -> bytes:
     if wanted.sha256 is not None and sha256_bytes(data) != wanted.sha256:
         raise InputError(f"image {wanted.path} has changed since its features were extracted; extract and select again")
     return data
-
-
-def write_training_images(
-    store: Store, directory: str, wanted: list[WantedImage], source: SourceConfig, shape: tuple[int, int, int]
-) -> str:
-    """Write `training-images-HASH8.npz` with the images to `directory` of the store and return its name; skip it if it is there.
-
-    Raises: InputError as `load_images` does.
-    """
-    key = [IMAGES_SCHEMA_VERSION, list(shape), [[image.image_id, image.class_index, image.sha256] for image in wanted]]
-    name = f"{directory}/training-images-{hash8(key)}.npz".lstrip("/")
-    if not store.exists(name):
-        store.write_bytes(name, load_images(wanted, source, shape).to_bytes())
-    return name
-
-
-def read_training_images(store: Store, name: str) -> TrainingImages:
-    """Return the arrays that `write_training_images` stored."""
-    return TrainingImages.from_bytes(store.read_bytes(name))
