@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from otcondense.diffusion.checkpoint import (
     is_complete,
     latest_checkpoint,
     list_checkpoints,
+    refuse_foreign,
+    refuse_other_inputs,
     restore_state,
     save_checkpoint,
 )
@@ -23,6 +26,7 @@ from otcondense.diffusion.images import read_images
 from otcondense.diffusion.training import TrainingConfig, TrainState, create_state, learning_rate, make_batch, train_step
 from otcondense.store import Store
 
+CURVE_FILE = "metrics.jsonl"
 NUM_RECOVERY_CHECKPOINTS = 2
 
 
@@ -46,6 +50,19 @@ class TrainJob:
     def missing_steps(self) -> list[int]:
         """Return the steps whose checkpoints are wanted and not there."""
         return [step for step in self.config.kept_steps if not is_complete(self.store, self.directory, step, self.fingerprint)]
+
+    def clear_outdated(self) -> None:
+        """Remove the checkpoints and the loss curve if they are of the same configuration on images that have changed since.
+
+        Raises: InputError if they are of another configuration.
+        """
+        newest = latest_checkpoint(self.store, self.directory)
+        if newest is None:
+            return
+        refuse_foreign(self.store, newest, self.config)
+        if newest.state["fingerprint"] != self.fingerprint:
+            self.store.remove(f"{self.directory}/checkpoints")
+            self.store.remove(f"{self.directory}/{CURVE_FILE}")
 
 
 @dataclass(frozen=True)
@@ -82,11 +99,13 @@ class LossCurve:
     The same lines with their times go to the log at once.
     """
 
-    def __init__(self, job: TrainJob, workers: Workers, start: int) -> None:
+    def __init__(self, job: TrainJob, workers: Workers, start: int, end: int) -> None:
         self._job, self._workers = job, workers
-        self._name, self._log = f"{job.directory}/metrics.jsonl", f"logs/{job.directory}/steps.jsonl"
+        self._name, self._log = f"{job.directory}/{CURVE_FILE}", f"logs/{job.directory}/steps.jsonl"
         self._last, self._since, self._total = start, time.perf_counter(), torch.zeros((), device=workers.device)
-        self.lines = [line for line in self._stored() if line["step"] <= start]
+        stored = self._stored()
+        self.lines = [line for line in stored if line["step"] <= start]
+        self._later = [line for line in stored if line["step"] > end]
 
     def _stored(self) -> list[dict[str, Any]]:
         if not self._job.store.exists(self._name):
@@ -111,13 +130,15 @@ class LossCurve:
         self.lines.append(line)
         seconds = (time.perf_counter() - self._since) / (step - self._last)
         if self._workers.rank == 0:
-            self._job.store.append_line(self._log, json.dumps({**line, "step_seconds": seconds, "time": time.time()}))
+            self._job.store.append_line(
+                self._log, json.dumps({**line, "step_seconds": seconds, "time": time.time(), "process": os.getpid()})
+            )
         self._last, self._since = step, time.perf_counter()
         self._total.zero_()
 
     def save(self) -> None:
         """Rewrite the file of the curve."""
-        text = "".join(json.dumps(line) + "\n" for line in self.lines)
+        text = "".join(json.dumps(line) + "\n" for line in [*self.lines, *self._later])
         self._job.store.write_bytes(self._name, text.encode())
 
 
@@ -126,8 +147,12 @@ def run_loop(job: TrainJob, workers: Workers) -> dict[str, Any]:
 
     Returns: `resumed_from` (a step, 0 for a fresh start) and `diverged` (a message, or None).
 
-    Raises: InputError if a checkpoint in the directory is of another configuration.
+    Raises: InputError if the newest checkpoint in the directory is of another configuration or of other images.
     """
+    newest = latest_checkpoint(job.store, job.directory)
+    if newest is not None:
+        refuse_foreign(job.store, newest, job.config)
+        refuse_other_inputs(job.store, newest, job.fingerprint)
     missing = job.missing_steps()
     resumed_from, diverged = 0, None
     if missing:
@@ -151,7 +176,7 @@ def resume(job: TrainJob, state: TrainState, before: int) -> int:
 
 def _steps(job: TrainJob, workers: Workers, state: TrainState, last: int) -> None:
     images, labels = (torch.from_numpy(array).to(workers.device) for array in read_images(job.store, job.images_name))
-    curve = LossCurve(job, workers, state.step)
+    curve = LossCurve(job, workers, state.step, last)
     share = (workers.rank, workers.world_size)
     while state.step < last:
         curve.add(train_step(state, make_batch(job.config, state.step, images, labels, share))["loss"])
@@ -159,22 +184,22 @@ def _steps(job: TrainJob, workers: Workers, state: TrainState, last: int) -> Non
         if at_checkpoint or state.step % job.config.log_every == 0:
             curve.flush(state.step)
         if at_checkpoint:
-            _checkpoint(job, workers, state, curve)
+            _checkpoint(job, workers, state, curve, is_last=state.step == last)
 
 
-def _checkpoint(job: TrainJob, workers: Workers, state: TrainState, curve: LossCurve) -> None:
+def _checkpoint(job: TrainJob, workers: Workers, state: TrainState, curve: LossCurve, *, is_last: bool) -> None:
     if workers.rank == 0:
         curve.save()
         save_checkpoint(job.store, job.directory, state, fingerprint=job.fingerprint)
-        for step in superfluous(job, state.step):
+        for step in superfluous(job, state.step, is_last=is_last):
             job.store.remove(checkpoint_directory(job.directory, step))
     workers.report({"step": state.step, "loss": curve.lines[-1]["loss"]})
 
 
-def superfluous(job: TrainJob, step: int) -> Iterator[int]:
+def superfluous(job: TrainJob, step: int, *, is_last: bool) -> Iterator[int]:
     """Return the checkpoints that nobody needs once that of `step` is written: none but the kept ones at the end."""
     recovery = [each for each in list_checkpoints(job.store, job.directory) if each <= step and each not in job.config.kept_steps]
-    spare = 0 if step == job.config.num_steps else NUM_RECOVERY_CHECKPOINTS
+    spare = 0 if is_last else NUM_RECOVERY_CHECKPOINTS
     return iter(recovery[: max(0, len(recovery) - spare)])
 
 

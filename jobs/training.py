@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -32,33 +33,20 @@ class TrainingResult:
     seconds: float
 
 
-def train(
-    store_root: str,
-    directory: str,
-    images_name: str,
-    config: TrainingConfig,
-    num_classes: int,
-    image_shape: tuple[int, int, int],
-    fingerprint: str,
-    on_progress: Progress | None = None,
-) -> TrainingResult:
+def train(job: TrainJob, on_progress: Progress | None = None) -> TrainingResult:
     """Train one model on one image file; Ray must be running already.
 
+    Checkpoints of the same configuration on images that have changed since are made anew.
+
     Args:
-        store_root: root of the run, seen by every worker under the same name.
-        directory: where checkpoints and the loss curve go, relative to the root.
-        images_name: the image file (see `otcondense.diffusion.images`), relative to the root.
-        config: the training configuration.
-        num_classes: number of classes.
-        image_shape: channels, height, width.
-        fingerprint: of the image file's content and `config.identity()`; checkpoints of another one are refused.
+        job: what to train on, where, and how.
         on_progress: called with each new line of the loss curve, from a thread of its own.
 
-    Raises: InputError if the cluster cannot place the workers, the directory holds another run, or the loss diverges.
+    Raises: InputError if the cluster cannot place the workers, the directory holds another configuration, or the loss diverges.
     """
-    started = time.perf_counter()
-    job = TrainJob(store_root, directory, images_name, config, num_classes, image_shape, fingerprint)
+    started, config, directory = time.perf_counter(), job.config, job.directory
     checkpoints = {step: checkpoint_directory(directory, step) for step in config.kept_steps}
+    job.clear_outdated()
     if not job.missing_steps():
         return TrainingResult(directory, checkpoints, None, time.perf_counter() - started)
     use_gpu = place(config, ray.cluster_resources())
@@ -103,7 +91,7 @@ def _fit(job: TrainJob, use_gpu: bool) -> dict[str, Any]:  # noqa: FBT001
         run_config=RunConfig(
             # A name of its own each time: what to resume from is decided by our checkpoints, not by Ray's record of the run.
             name=f"ray-train-{hash8([job.directory, time.time_ns()])}",
-            storage_path=job.store.path(f"logs/{job.directory}") if job.store.is_local else job.store.root,
+            storage_path=_logs_path(job),
             failure_config=FailureConfig(max_failures=job.config.max_failures),
         ),
     )
@@ -112,6 +100,12 @@ def _fit(job: TrainJob, use_gpu: bool) -> dict[str, Any]:  # noqa: FBT001
     except ray.train.TrainingFailedError as error:
         raise _cause(error) from error
     return dict(result.return_value)
+
+
+def _logs_path(job: TrainJob) -> str:
+    """Return where Ray keeps its own record of the run; it wants an absolute path or a URI."""
+    name = f"logs/{job.directory}"
+    return str(Path(job.store.path(name)).absolute()) if job.store.is_local else f"{job.store.root.rstrip('/')}/{name}"
 
 
 def _cause(error: Exception) -> Exception:

@@ -11,7 +11,7 @@ from torch import Tensor
 from otcondense.diffusion.model import Transformer, build_model
 from otcondense.diffusion.objectives import OBJECTIVES, resolve_objective
 from otcondense.diffusion.sizes import ModelConfig
-from otcondense.diffusion.training import TrainState
+from otcondense.diffusion.training import TrainingConfig, TrainState
 from otcondense.errors import InputError
 from otcondense.store import Store, sha256_bytes
 
@@ -134,7 +134,8 @@ def restore_state(store: Store, checkpoint: Checkpoint, state: TrainState, *, fi
 
     Raises: InputError if the checkpoint belongs to another configuration or to other images.
     """
-    _refuse_foreign(store, checkpoint, state, fingerprint)
+    refuse_foreign(store, checkpoint, state.config)
+    refuse_other_inputs(store, checkpoint, fingerprint)
     parts = {part: _load_part(store, checkpoint, part) for part in PARTS}
     state.model.load_state_dict(parts["model"])
     state.ema.load_state_dict(parts["ema"])
@@ -145,17 +146,29 @@ def restore_state(store: Store, checkpoint: Checkpoint, state: TrainState, *, fi
     state.step = checkpoint.step
 
 
-def _refuse_foreign(store: Store, checkpoint: Checkpoint, state: TrainState, fingerprint: str) -> None:
-    found, wanted = checkpoint.state["config"], state.config.identity()
+def refuse_foreign(store: Store, checkpoint: Checkpoint, config: TrainingConfig) -> None:
+    """Check that a checkpoint is of the configuration `config`.
+
+    Raises: InputError that names what differs.
+    """
+    found, wanted = checkpoint.state["config"], config.identity()
     changed = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     if changed:
         differences = "; ".join(f"{key}: expected {wanted.get(key)!r}, found {found.get(key)!r}" for key in changed)
         raise InputError(
             f"checkpoint {store.path(checkpoint.directory)} is of another configuration ({differences}); use another directory"
         )
-    if checkpoint.state["fingerprint"] != fingerprint:
+
+
+def refuse_other_inputs(store: Store, checkpoint: Checkpoint, fingerprint: str) -> None:
+    """Check that a checkpoint was trained on the images and configuration of `fingerprint`.
+
+    Raises: InputError if it was not.
+    """
+    found = checkpoint.state["fingerprint"]
+    if found != fingerprint:
         raise InputError(
-            f"checkpoint {store.path(checkpoint.directory)} was trained on other inputs (fingerprint {checkpoint.state['fingerprint'][:8]}, "
+            f"checkpoint {store.path(checkpoint.directory)} was trained on other inputs (fingerprint {found[:8]}, "
             f"expected {fingerprint[:8]}); use another directory"
         )
 

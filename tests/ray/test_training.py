@@ -1,0 +1,131 @@
+"""Training on Ray Train with two gloo workers, and sampling on an actor."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import ray
+import torch
+
+from actors.sampler import Sampler, SamplerActor
+from jobs.train_loop import TrainJob, Workers, run_loop
+from jobs.training import place, train
+from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig
+from otcondense.diffusion.images import write_images
+from otcondense.diffusion.samples import read_samples, sampling_units
+from otcondense.errors import InputError
+from otcondense.store import Store
+
+SHAPE = (1, 8, 8)
+
+
+def config(**settings):
+    defaults = {
+        "model": ModelConfig(width=16, depth=1, num_heads=2),
+        "global_batch_size": 8,
+        "num_steps": 12,
+        "checkpoint_steps": (6,),
+        "log_every": 3,
+        "num_workers": 2,
+    }
+    return TrainingConfig(**{**defaults, **settings})
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    torch.set_num_threads(1)
+    made = Store(str(tmp_path_factory.mktemp("run")))
+    images = np.random.default_rng(0).integers(0, 256, (20, *SHAPE), dtype=np.uint8)
+    write_images(made, "images.parquet", images, np.arange(20) % 10, fingerprint="images")
+    return made
+
+
+def job(store, name, settings=None, fingerprint="inputs"):
+    return TrainJob(store.root, f"training/{name}", "images.parquet", settings or config(), 10, SHAPE, fingerprint)
+
+
+@pytest.fixture(scope="module")
+def trained(ray_cluster, store):
+    """Two workers' run, its result and the progress that the driver saw."""
+    seen = []
+    return train(job(store, "two"), seen.append), seen
+
+
+def curve(store, directory):
+    return [json.loads(line) for line in store.read_bytes(f"{directory}/metrics.jsonl").decode().splitlines()]
+
+
+def test_two_workers_follow_the_curve_of_one(trained, store):
+    result, seen = trained
+    assert sorted(result.checkpoints) == [6, 12]
+    assert result.resumed_from == 0
+    assert [line["step"] for line in seen] == [3, 6, 9, 12]
+    run_loop(job(store, "one", config(num_workers=1)), Workers())
+    losses = [[line["loss"] for line in curve(store, f"training/{name}")] for name in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_a_second_call_finds_everything_done(trained, store):
+    result = train(job(store, "two"))
+    assert result.resumed_from is None
+    assert result.checkpoints == trained[0].checkpoints
+
+
+def test_another_configuration_is_refused(trained, store):
+    with pytest.raises(InputError, match=r"learning_rate: expected 0.1"):
+        train(job(store, "two", config(learning_rate=0.1), "changed"))
+
+
+def test_samplers_write_the_same_parts_in_any_order(trained, store):
+    checkpoint = trained[0].checkpoints[12]
+    settings = SamplerConfig(num_samples=10, batch_size=4, num_steps=2)
+    units, root = sampling_units(settings), store.root
+    actor = SamplerActor.options(num_cpus=0).remote(root, checkpoint, settings.model_dump(mode="json"), "samples/actor")
+    done = ray.get([actor.run.remote(unit) for unit in reversed(units)])
+    assert [unit["skipped"] for unit in done] == [False] * 3
+    assert ray.get(actor.run.remote(units[1]))["skipped"]
+    ray.kill(actor)
+    local = Sampler(root, checkpoint, settings.model_dump(mode="json"), "samples/local")
+    for unit in units:
+        local.run(unit)
+        assert store.read_bytes(f"samples/local/{unit['name']}") == store.read_bytes(f"samples/actor/{unit['name']}")
+    assert read_samples(store, "samples/actor", 10)[1].tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("settings", "resources", "use_gpu"),
+    [
+        ({}, {"CPU": 4.0}, False),
+        ({}, {"CPU": 4.0, "GPU": 2.0}, True),
+        ({}, {"CPU": 4.0, "GPU": 1.0}, False),
+        ({"device": "cpu"}, {"CPU": 2.0, "GPU": 8.0}, False),
+    ],
+)
+def test_placement(settings, resources, use_gpu):
+    assert place(config(**settings), resources) is use_gpu
+
+
+@pytest.mark.parametrize(("device", "message"), [("auto", "one CPU each, the cluster has 1"), ("cuda", "one GPU each, the cluster has 0")])
+def test_workers_that_cannot_be_placed(device, message):
+    with pytest.raises(InputError, match=message):
+        place(config(device=device), {"CPU": 1.0})
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_at_most_one_interval(ray_cluster, store):
+    """kill -9 of the first worker after its second checkpoint; the run goes on and ends with the undisturbed run's files."""
+    settings, killed = config(num_steps=400, checkpoint_steps=(), checkpoint_every=100, log_every=50), []
+
+    def kill_once(line):
+        if line["step"] >= 250 and not killed:
+            killed.append(line["step"])
+            os.kill(line["process"], signal.SIGKILL)
+
+    result = train(job(store, "killed", settings), kill_once)
+    assert killed
+    assert killed[0] - 100 <= result.resumed_from < 400
+    train(job(store, "calm", settings))
+    names = [name.removeprefix("training/calm/") for name in store.list("training/calm")]
+    assert all(store.read_bytes(f"training/calm/{name}") == store.read_bytes(f"training/killed/{name}") for name in names)
