@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,10 +90,15 @@ def _stream_on_cluster(
         tasks = max(min(len(rows), 2 * int(cluster["CPU"])), -(-len(rows) // CHUNKS_PER_TASK))
         encoded = (
             ray.data.from_items(rows, override_num_blocks=tasks)
-            .map(decode_chunk, fn_kwargs={"config": decode}, num_cpus=resources.cpus_per_reader, memory=decode.task_bytes(CHUNKS_PER_TASK))
+            .map(
+                decode_chunk,  # type: ignore[arg-type]
+                fn_kwargs={"config": decode},
+                num_cpus=resources.cpus_per_reader,
+                memory=decode.task_bytes(CHUNKS_PER_TASK),
+            )
             .map_batches(
                 EncoderActor,
-                fn_constructor_kwargs={"config": encoder, "sha256": sha256},
+                fn_constructor_kwargs={"config": _for_workers(encoder), "sha256": sha256},
                 batch_size=1,
                 batch_format="numpy",
                 compute=ActorPoolStrategy(size=config.num_encoders),
@@ -101,6 +107,11 @@ def _stream_on_cluster(
             )
         )
     yield from encoded.iter_rows()
+
+
+def _for_workers(encoder: EncoderConfig) -> EncoderConfig:
+    """Make the path of the weights absolute: workers have another working directory than the driver."""
+    return encoder if encoder.weights is None else encoder.model_copy(update={"weights": str(Path(encoder.weights).resolve())})
 
 
 def plan_resources(config: ExtractionConfig, encoder: EncoderConfig, cluster: dict[str, float]) -> Resources:
