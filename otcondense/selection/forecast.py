@@ -1,6 +1,7 @@
 """How much memory and time a class will take, before anything is allocated."""
 
 import os
+import resource
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,13 @@ def available_memory(device: str) -> int:
     if torch.device(device).type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def peak_memory(device: str) -> int:
+    """Return the largest memory in bytes so far: of the GPU's allocator, or of this process."""
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def check_memory(

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -15,7 +16,8 @@ from otcondense.selection.authors import AuthorsSettings, authors_select
 from otcondense.selection.base import Candidates, Selector, SelectorConfig, validate_candidates
 from otcondense.selection.cuts import CutSearch
 from otcondense.selection.exhaustive import ExhaustiveSearch
-from otcondense.selection.forecast import check_memory
+from otcondense.selection.forecast import check_memory, peak_memory
+from otcondense.selection.lower_bound import LowerBoundConfig, subset_lower_bound
 from otcondense.selection.outcome import Outcome, describe
 from otcondense.selection.problem import SubsetProblem
 from otcondense.selection.search import Search, SearchLimits
@@ -38,6 +40,8 @@ class GeometryAwareConfig(ObjectiveConfig):
     """Seconds before the search stops without a proof (the result then depends on the machine); None is no limit."""
     memory_limit_gb: float | None = Field(default=None, gt=0)
     """Refuse a class whose forecast passes this many GB (1e9 bytes), before anything is allocated; None is the machine's memory."""
+    lower_bound: LowerBoundConfig | None = LowerBoundConfig()
+    """Work spent on the lower bound over all subsets (`lower_bound_`); None leaves it out."""
     threads: int | None = Field(default=None, ge=1)
     """Threads; None is torch's setting. The result does not depend on it."""
     device: str = "cpu"
@@ -77,7 +81,7 @@ class GeometryAwareSelector(Selector):
             self._take_all(budget)
         else:
             check_size(config, candidates.size, budget)
-            check_memory(candidates, config.memory_limit_gb, config.device)
+            check_memory(candidates, config.memory_limit_gb, config.device, budget=budget, full_statistics=config.statistics == "full")
             with single_threaded() as threads:
                 self._search(config, candidates, budget, (config.threads or threads, list(start)))
 
@@ -98,6 +102,19 @@ class GeometryAwareSelector(Selector):
         clock.lap("outcome_s")
         self._report(outcome, search)
         self.diagnostics_ |= {"median_cost": units.cost, "max_cost_over_epsilon": units.largest / problem.epsilon}
+        self._bound(problem, workers)
+        clock.lap("lower_bound_s")
+        self.profile_["peak_memory_bytes"] = peak_memory(config.device)
+
+    def _bound(self, problem: SubsetProblem, workers: int) -> None:
+        """Set the lower bound; where the transport term is the cost of the plan, that of the unregularised problem."""
+        if self.config.lower_bound is None:
+            return
+        # The plan of any epsilon costs no less than the optimum of the linear program.
+        relaxed = replace(problem, epsilon=0.0) if problem.objective == "transport" else problem
+        bound = subset_lower_bound(relaxed, upper=self.objective_, config=self.config.lower_bound, subset=self.indices_.tolist(), workers=workers)
+        self.lower_bound_ = bound.value
+        self.diagnostics_ |= {"gap": gap(self.objective_, bound.value), "lower_bound_method": bound.method}
 
     def _start(self, search: Search, problem: SubsetProblem, start: list[int], workers: int) -> None:
         if start:
@@ -111,7 +128,6 @@ class GeometryAwareSelector(Selector):
         self.indices_ = np.asarray(search.subset, dtype=np.int64)
         self.objective_, self.terms_ = outcome.objective, outcome.terms
         self.represented_mass_, self.assignment_ = outcome.represented_mass, outcome.assignment
-        self.lower_bound_ = outcome.lower_bound
         self.swap_optimal_ = search.proven
         self.history_ = search.history
         self.diagnostics_ = outcome.diagnostics
@@ -198,7 +214,7 @@ def _concatenate(old: Candidates, new: Candidates) -> Candidates:
         if (first is None) != (second is None) or (first is not None and first.shape[1:] != second.shape[1:]):
             raise InputError(f"{name} must be given in every call of partial_fit, with the same columns")
         parts[name] = None if first is None else np.concatenate([first, second])
-    return Candidates(**parts)  # type: ignore[arg-type]
+    return Candidates(**parts)
 
 
 def gap(objective: float, lower_bound: float) -> float:

@@ -17,7 +17,6 @@ class Outcome:
     """Results of one class, on the CPU."""
 
     objective: float
-    lower_bound: float
     terms: dict[str, float]
     represented_mass: Float[np.ndarray, " n"]
     assignment: Int[np.ndarray, " n"]
@@ -29,7 +28,7 @@ def describe(search: Search, problem: SubsetProblem) -> Outcome:
     output = problem.transport(search.subset)
     terms = problem.terms(search.subset, output)
     mass, assignment = _representation(search.subset, output)
-    return Outcome(sum(terms.values()), float("nan"), terms, mass, assignment, _diagnostics(search, problem, output))
+    return Outcome(sum(terms.values()), terms, mass, assignment, _diagnostics(search, problem, output))
 
 
 def _representation(subset: list[int], output: PartialOutput) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:

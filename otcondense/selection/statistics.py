@@ -180,7 +180,8 @@ class _FullPlace(PlaceStatistics):
 
     def _roots(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         values: Float[Tensor, "m k"] = torch.linalg.eigvalsh(self._blocks(candidates))
-        return values.clamp(min=0).sqrt().sum(dim=1)
+        roots: Float[Tensor, " m"] = values.clamp(min=0).sqrt().sum(dim=1)
+        return roots
 
     def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
         size = len(self.rest) + 1
@@ -194,7 +195,7 @@ class _FullPlace(PlaceStatistics):
         total: Float[Tensor, " n"] = self.of.spread.diagonal() * inverse[-1, -1] + 2 * inverse[-1, :-1] @ self.rows
         total += (inverse[:-1, :-1] * self.rows[:, self.rest]).sum()
         # The root of the constant direction is no part of the trace but of `roots`: that only lowers the bound.
-        bound = self.known - total - roots.sum()
+        bound: Float[Tensor, " n"] = self.known - total - roots.sum()
         return bound - 1e-11 * (self.known.abs() + total.abs())
 
 
