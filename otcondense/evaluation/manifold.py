@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair
@@ -28,11 +28,6 @@ class DensityCoverage(NamedTuple):
     """Share in 0..1 of held-out images whose ball holds at least one sample."""
 
 
-class _Hits(NamedTuple):
-    counts: Int[Tensor, " n"]
-    covered: Bool[Tensor, " m"]
-
-
 def precision_recall(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3) -> PrecisionRecall:
     """Return the improved precision and recall.
 
@@ -45,9 +40,13 @@ def precision_recall(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours
     Source: Kynkäänniemi et al. 2019 (arXiv:1904.06991), equations 1-3.
     """
     one, two = _pair(samples, held_out, neighbours)
-    precision = _hits(one, two, neighbours).counts.gt(0).double().mean()
-    recall = _hits(two, one, neighbours).counts.gt(0).double().mean()
-    return PrecisionRecall(float(precision), float(recall))
+    slack = tie_slack(two, one)
+    sample_radii, real_radii = (knn_squared_radii(each, neighbours) + slack for each in (one, two))
+    precise, recalled = [], torch.zeros(len(two), dtype=torch.bool, device=two.device)
+    for start, squared in squared_distance_blocks(one, two):
+        precise.append((squared <= real_radii).any(dim=1))
+        recalled |= (squared <= sample_radii[start : start + len(squared), None]).any(dim=0)
+    return PrecisionRecall(float(torch.cat(precise).double().mean()), float(recalled.double().mean()))
 
 
 def density_coverage(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3) -> DensityCoverage:
@@ -58,20 +57,14 @@ def density_coverage(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours
     Source: Naeem et al. 2020 (arXiv:2002.09797), equations 4 and 6.
     """
     one, two = _pair(samples, held_out, neighbours)
-    hits = _hits(one, two, neighbours)
-    return DensityCoverage(float(hits.counts.double().mean() / neighbours), float(hits.covered.double().mean()))
+    radii = knn_squared_radii(two, neighbours) + tie_slack(two, one)
+    hits, covered = 0, torch.zeros(len(two), dtype=torch.bool, device=two.device)
+    for _, squared in squared_distance_blocks(one, two):
+        inside = squared <= radii
+        hits += int(inside.sum())
+        covered |= inside.any(dim=0)
+    return DensityCoverage(hits / (neighbours * len(one)), float(covered.double().mean()))
 
 
 def _pair(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"]]:
     return as_feature_pair(("the samples", samples), ("the held-out images", held_out), neighbours + 1)
-
-
-def _hits(points: Float[Tensor, "n d"], centres: Float[Tensor, "m d"], neighbours: int) -> _Hits:
-    """Count for each point the balls it lies in, and mark the balls that hold a point."""
-    radii = knn_squared_radii(centres, neighbours) + tie_slack(centres, points)
-    counts, covered = [], torch.zeros(len(centres), dtype=torch.bool, device=centres.device)
-    for _, squared in squared_distance_blocks(points, centres):
-        inside = squared <= radii
-        counts.append(inside.sum(dim=1))
-        covered |= inside.any(dim=0)
-    return _Hits(torch.cat(counts), covered)
