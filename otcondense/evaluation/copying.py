@@ -49,7 +49,9 @@ def copying(samples: ArrayOrTensor, training: ArrayOrTensor, held_out: ArrayOrTe
     slack = tie_slack(rows, chosen, unseen)
     shares = ((near < far - slack).double() + 0.5 * ((near - far).abs() <= slack).double()).mean(dim=0)
     ratios = ((near + slack) / (far + slack)).sqrt().quantile(0.5, dim=0)
-    return Copying(float(shares.mean()), float(shares.std(correction=0)), float(ratios.mean()), size, draws)
+    # Equal shares have exactly no spread; the formula would leave a rounding error.
+    spread = 0.0 if shares.min() == shares.max() else float(shares.std(correction=0))
+    return Copying(float(shares.mean()), spread, float(ratios.mean()), size, draws)
 
 
 def _draw(total: int, size: int, seed: int, stream: int) -> Tensor:

@@ -137,6 +137,12 @@ def test_copy_share_of_copies(source, expected):
     assert (found.copy_share, found.copy_share_std, found.set_size) == (expected, 0, 20)
 
 
+def test_copy_share_of_sets_of_one_size_has_exactly_no_spread():
+    found = copying(rows(100, 64), np.concatenate([rows(100, 64)[:49], rows(1, 64, 1)]), rows(50, 64, 2))
+    assert 0.49 <= found.copy_share < 1
+    assert found.copy_share_std == 0
+
+
 def test_copy_share_counts_ties_as_half():
     images = rows(15)
     assert copying(rows(8, seed=2), images, images).copy_share == 0.5
