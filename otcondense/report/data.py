@@ -1,5 +1,6 @@
 """What a report shows: plain arrays and numbers. Where they come from is not the report's business."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -78,6 +79,12 @@ class ObjectiveHistory:
     stages: tuple[str, ...]
     """Of each step, such as greedy or swap."""
     lower_bound: float | None = None
+    """Proven bound on the final objective; None or nan where there is none."""
+
+    @property
+    def bound(self) -> float | None:
+        """The lower bound if there is one."""
+        return None if self.lower_bound is None or math.isnan(self.lower_bound) else self.lower_bound
 
 
 @dataclass(frozen=True)

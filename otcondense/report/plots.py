@@ -77,11 +77,9 @@ def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figu
         steps = [steps[0] - 1, *steps] if steps[0] > 0 else steps  # joined to the stage before
         values = _rounded(data.objective[steps])
         figure.add_scatter(x=[step + 1 for step in steps], y=values, mode="lines+markers", name=label(stage), line=line, marker=symbol)
-    if data.lower_bound is not None:
+    if data.bound is not None:
         ends = [1, max(2, len(data.objective))]
-        figure.add_scatter(
-            x=ends, y=_rounded([data.lower_bound] * 2), mode="lines", name="lower bound", line={"color": MUTED, "dash": "dash"}
-        )
+        figure.add_scatter(x=ends, y=_rounded([data.bound] * 2), mode="lines", name="lower bound", line={"color": MUTED, "dash": "dash"})
     return figure
 
 

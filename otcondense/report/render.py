@@ -145,9 +145,9 @@ def _map_plot(data: FeatureMap, number: int, methods: Sequence[str]) -> Plot:
 def _history_plot(data: ObjectiveHistory, number: int, methods: Sequence[str]) -> Plot:
     final = float(data.objective[-1])
     bound = ""
-    if data.lower_bound is not None:
-        gap = f" (gap {(final - data.lower_bound) / abs(final):.1%})" if final else ""
-        bound = f" Proven: no subset of this size is below {data.lower_bound:.5g}{gap}."
+    if data.bound is not None:
+        gap = f" (gap {(final - data.bound) / abs(final):.1%})" if final else ""
+        bound = f" Proven: no subset of this size is below {data.bound:.5g}{gap}."
     words = f"Class {data.class_name}, {data.method}: the objective ends at {final:.5g} after {len(data.objective)} steps.{bound}"
     return _plot(f"history-{number}", objective_history(data, methods), words)
 

@@ -110,6 +110,12 @@ def test_objective_history_joins_its_stages_and_shows_the_bound():
     assert traces == {"greedy": ([1, 2], [4.0, 3.0]), "swap": ([2, 3], [3.0, 2.5]), "lower bound": ([1, 3], [2.0, 2.0])}
 
 
+@pytest.mark.parametrize("bound", [None, float("nan")])
+def test_objective_history_without_a_bound_draws_none(bound):
+    data = ObjectiveHistory("3", "ga", np.array([4.0, 3.0]), ("greedy", "greedy"), bound)
+    assert [trace.name for trace in objective_history(data, ("ga",)).data] == ["greedy"]
+
+
 def test_feature_map_shows_all_chosen_and_left_out_images():
     data = FeatureMap("3", np.random.default_rng(0).normal(size=(20, 4)), {"ga": np.array([1, 2])}, {"ga": np.array([5])})
     sizes = {trace.name: len(trace.x) for trace in feature_map(data, ("ga",)).data}
