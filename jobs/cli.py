@@ -12,8 +12,9 @@ from jobs.run_directory import Run, open_run
 from jobs.settings import describe_fields, load_config
 from otcondense.errors import InputError
 
-Stage = Callable[[Run], None]
+Command = Callable[[Run, argparse.Namespace], None]
 DEFAULT_CONFIG = "jobs/configs/demo.yaml"
+MISTAKE = 2
 INTERRUPTED = 130
 
 
@@ -29,33 +30,38 @@ class FieldHelp(argparse.Action):
         parser.exit()
 
 
-def parse(verb: str, description: str, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the parsed command line of one verb."""
+def parser_for(verb: str, description: str) -> argparse.ArgumentParser:
+    """Return the command line that all verbs share."""
     parser = argparse.ArgumentParser(prog=f"python -m jobs.{verb}", description=description, add_help=False)
     parser.add_argument("-h", "--help", action=FieldHelp, nargs=0, help="show this and every setting, and exit")
     parser.add_argument("--config", default=DEFAULT_CONFIG, help=f"configuration file [{DEFAULT_CONFIG}]")
     parser.add_argument("--run", help="directory of the run, in place of the configuration's")
     parser.add_argument("--fresh", action="store_true", help="delete what an earlier run left in the directory")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that override the configuration file's")
-    return parser.parse_intermixed_args(arguments)
+    return parser
 
 
-def main(verb: str, description: str, stage: Stage, arguments: Sequence[str] | None = None) -> None:
+def main(verb: str, description: str, stage: Callable[[Run], None], arguments: Sequence[str] | None = None) -> None:
+    """Run one stage and leave the process."""
+    run_verb(parser_for(verb, description), lambda run, _: stage(run), arguments)
+
+
+def run_verb(parser: argparse.ArgumentParser, command: Command, arguments: Sequence[str] | None = None) -> None:
     """Run one verb and leave the process: 0 done, 2 a mistake of the user's, 130 interrupted."""
-    options = parse(verb, description, arguments)
+    options = parser.parse_intermixed_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.perf_counter()
     try:
         config = load_config(options.config, options.overrides, options.run)
         with open_run(config, fresh=options.fresh) as run:
-            stage(run)
+            command(run, options)
     except InputError as error:
         print(f"\nerror: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(MISTAKE)
     except KeyboardInterrupt:
         print("\ninterrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    print(f"{verb} done in {time.perf_counter() - started:.1f} s")
+    print(f"{parser.prog} done in {time.perf_counter() - started:.1f} s")
 
 
 def _interrupt(*_: Any) -> None:

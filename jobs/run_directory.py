@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -46,7 +47,9 @@ class Run:
     store: Store = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "store", Store(self.config.run))
+        # Workers have working directories of their own: every path that reaches one is absolute.
+        root = self.config.run if "://" in self.config.run else str(Path(self.config.run).resolve())
+        object.__setattr__(self, "store", Store(root))
 
     def features_key(self, encoder: EncoderConfig) -> list[Any]:
         """Return what the features of `encoder` are made from."""

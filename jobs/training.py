@@ -80,7 +80,9 @@ def _fit(job: TrainJob, use_gpu: bool) -> dict[str, Any]:  # noqa: FBT001
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    settings = {**job.__dict__, "config": job.config.model_dump(mode="json")}
+    # Ray gives each worker a working directory of its own, so a relative root would be another place there.
+    root = str(Path(job.store.path()).absolute()) if job.store.is_local else job.store_root
+    settings = {**vars(job), "store_root": root, "config": job.config.model_dump(mode="json")}
     trainer = TorchTrainer(
         worker_main,
         train_loop_config=settings,

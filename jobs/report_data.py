@@ -1,0 +1,148 @@
+"""What the report of a run shows, read from the run's files."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from jobs.evaluate import Evaluation, read_metrics, read_subset_quality
+from jobs.run_directory import Run
+from jobs.stage_log import stage_seconds
+from otcondense.diffusion.images import read_images
+from otcondense.diffusion.samples import read_samples
+from otcondense.evaluation import nearest_neighbours
+from otcondense.report import (
+    ClassSheet,
+    FeatureMap,
+    LossCurve,
+    MetricRow,
+    ObjectiveHistory,
+    ReportData,
+    SampleSheet,
+    StageTime,
+    SubsetRow,
+)
+from otcondense.store import ClassSelection, Store, read_class_features, read_class_selection, read_manifest
+
+SHEET_CLASSES = 20
+"""Classes whose chosen images are shown; the first of the source."""
+SHEET_SAMPLES = 30
+"""Samples that are shown beside their nearest images."""
+HISTORY_CLASSES = 5
+"""Classes whose objective is drawn."""
+
+
+def collect(run: Run) -> ReportData:
+    """Return everything that the run has so far; what is missing is left out of the report."""
+    selections = _selections(run)
+    return ReportData(
+        title=f"OTCondense: {run.config.run}",
+        facts=_facts(run, selections),
+        metrics=tuple(_metric_rows(run)),
+        subsets=tuple(_subset_rows(run)),
+        class_sheets=tuple(_class_sheets(run, selections)),
+        sample_sheets=tuple(_sample_sheets(run)),
+        feature_maps=tuple(_feature_maps(run, selections)),
+        histories=tuple(_histories(selections)),
+        loss_curves=tuple(_loss_curves(run)),
+        stage_times=tuple(StageTime(name, seconds) for name, seconds in stage_seconds(run).items()),
+        config_yaml=yaml.safe_dump(run.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        versions=run.description()["versions"],
+    )
+
+
+def _selections(run: Run) -> dict[str, list[ClassSelection]]:
+    """Return the finished selections of each method, by class."""
+    found: dict[str, list[ClassSelection]] = {}
+    for method in run.config.selection.methods:
+        if run.store.exists(run.manifest(method)):
+            names = dict.fromkeys(read_manifest(run.store, run.manifest(method)).column("class_name").to_pylist())
+            found[method] = [read_class_selection(run.store, run.selection_directory(method), name) for name in names]
+    return found
+
+
+def _facts(run: Run, selections: dict[str, list[ClassSelection]]) -> dict[str, str]:
+    facts = {"source": run.config.source.path}
+    for method, classes in selections.items():
+        facts["classes"] = str(len(classes))
+        facts["images"] = str(sum(len(each.image_ids) for each in classes))
+        facts["chosen"] = str(sum(len(each.indices) for each in classes))
+        proven = sum(bool(each.summary["swap_optimal"]) for each in classes)
+        if proven:
+            facts[f"{method}: proven swap-optimal"] = f"{proven} of {len(classes)} classes"
+    return facts
+
+
+def _metric_rows(run: Run) -> Iterator[MetricRow]:
+    for row in read_metrics(run):
+        kept = {key: row[key] for key in ("model", "method", "values", "num_samples", "num_held_out", "encoder", "encoder_sha256")}
+        yield MetricRow(steps=row["step"], **kept)
+
+
+def _subset_rows(run: Run) -> Iterator[SubsetRow]:
+    for method, values in read_subset_quality(run).items():
+        figures = {name: value for name, value in values.items() if not name.startswith("num_")}
+        yield SubsetRow(method, int(values["num_images"]), int(values["num_held_out"]), figures)
+
+
+def _class_sheets(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[ClassSheet]:
+    stored = {method: read_images(run.store, run.images_file(method)) for method in selections if run.store.exists(run.images_file(method))}
+    classes = next(iter(selections.values()), [])[:SHEET_CLASSES]
+    for selection in classes if stored else []:
+        by_method = {method: images[labels == selection.class_index] for method, (images, labels) in stored.items()}
+        yield ClassSheet(selection.class_name, by_method)
+
+
+def _sample_sheets(run: Run) -> Iterator[SampleSheet]:
+    evaluation = Evaluation(run)
+    for row in read_metrics(run):
+        model, method, step = row["model"], row["method"], row["step"]
+        images, _ = read_samples(run.store, run.samples_directory(model, method, step), SHEET_SAMPLES)
+        training, _ = read_images(run.store, run.images_file(method))
+        near = [_nearest(evaluation, images, real) for real in (training, evaluation.held_out.numpy())]
+        (near_training, training_distances), (near_held_out, held_out_distances) = near
+        yield SampleSheet(model, method, step, images, near_training, near_held_out, training_distances, held_out_distances)
+
+
+def _nearest(evaluation: Evaluation, samples: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest real image of each sample in the judge's features, and its distance."""
+    features = [evaluation.judge(torch.from_numpy(images)).features for images in (samples, real)]
+    found = nearest_neighbours(features[0], features[1])
+    return real[found.indices[:, 0].numpy()], found.distances[:, 0].numpy()
+
+
+def _feature_maps(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[FeatureMap]:
+    """Yield the map of one class: the first."""
+    first = {method: classes[0] for method, classes in selections.items() if classes}
+    if first:
+        class_name = next(iter(first.values())).class_name
+        features = read_class_features(run.store, run.features_directory(run.config.encoder), class_name).features
+        chosen = {method: each.indices for method, each in first.items()}
+        left_out = {method: np.flatnonzero(each.assignment < 0) for method, each in first.items()}
+        yield FeatureMap(class_name, features, chosen, left_out)
+
+
+def _histories(selections: dict[str, list[ClassSelection]]) -> Iterator[ObjectiveHistory]:
+    for method, classes in selections.items():
+        for each in classes[:HISTORY_CLASSES]:
+            steps = [step for step in each.summary["history"] if np.isfinite(step["objective"])]
+            if steps:
+                objective = np.array([step["objective"] for step in steps])
+                stages = tuple(str(step["stage"]) for step in steps)
+                yield ObjectiveHistory(each.class_name, method, objective, stages, each.summary["lower_bound"])
+
+
+def _loss_curves(run: Run) -> Iterator[LossCurve]:
+    for model, method in run.trainings():
+        name = f"{run.training_directory(model, method)}/metrics.jsonl"
+        if run.store.exists(name):
+            lines = _lines(run.store, name)
+            steps, loss = np.array([line["step"] for line in lines]), np.array([line["loss"] for line in lines])
+            yield LossCurve(model, method, steps, loss)
+
+
+def _lines(store: Store, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in store.read_bytes(name).decode().splitlines()]
