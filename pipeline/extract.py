@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from otcondense.datasets import ImageRecord, Listing, SourceConfig, records_identity, scan_images
 from otcondense.encoders import EncoderConfig, weights_sha256
 from otcondense.errors import InputError
-from otcondense.store import FEATURES_SCHEMA_VERSION, ClassFeatures, Store, class_file, read_fingerprint, write_class_features
+from otcondense.store import FEATURES_SCHEMA_VERSION, ClassFeatures, Store, class_file, read_table, table_metadata, write_class_features
 from otcondense.store import fingerprint as fingerprint_of
 from pipeline.chunks import DecodeConfig, ImageStatus, make_chunks, read_statuses
 from pipeline.encoding import CONFIDENCES
@@ -127,10 +127,14 @@ def _plan(records: list[ImageRecord], stage: list[Any], batch_size: int) -> list
 
 
 def _finished(target: _Target, work: _ClassWork) -> list[Lost] | None:
-    """Return what a finished class lost, or None if it has to be encoded."""
-    if read_fingerprint(target.store, class_file(target.directory, work.name)) != work.mark:
+    """Return what a finished class lost, or None if it has to be encoded: also if its file is damaged or does not add up."""
+    try:
+        table = read_table(target.store, class_file(target.directory, work.name))
+    except (FileNotFoundError, InputError):  # not there, or damaged: both are mended by encoding the class
         return None
-    return read_class_quarantine(target.store, target.directory, work.name, work.mark)
+    lost = read_class_quarantine(target.store, target.directory, work.name, work.mark)
+    complete = table_metadata(table).get("fingerprint") == work.mark and len(table) + len(lost) == len(work.records)
+    return lost if complete else None
 
 
 def _encode(target: _Target, todo: list[_ClassWork], job: _Job) -> Iterator[tuple[int, list[Lost]]]:

@@ -105,6 +105,11 @@ def test_a_second_run_redoes_only_what_changed(extracted, source, encoder, tmp_p
     redone = extract_features(store.root, "features", source, encoder, HERE, "stage")
     assert (redone.classes_done, redone.classes_skipped) == (1, 2)
     assert contents(store) == before
+    store.remove("features/class_name=2/_quarantine.json")
+    assert extract_features(store.root, "features", source, encoder, HERE, "stage").classes_done == 1, "21 images do not make 22"
+    assert contents(store) == before
+    other = extract_features(store.root, "features", source, encoder, HERE, "another stage")
+    assert other.classes_done == 3
 
 
 def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(ray_cluster, extracted, source, encoder, tmp_path):
