@@ -91,17 +91,19 @@ def _finite(value: float) -> float | None:
 
 @ray.remote
 class ClassSelector:
-    """A long-lived worker that selects one class after another; running a class again writes the same bytes."""
+    """A long-lived worker that selects one class after another; running a unit again writes the same bytes."""
 
-    def __init__(self, root: str, method: str, features_directory: str, directory: str) -> None:
+    def __init__(self, root: str, features_directory: str) -> None:
         self._store = Store(root)
-        self._method = method
         self._features_directory = features_directory
-        self._directory = directory
 
     def run(self, unit: dict[str, Any]) -> dict[str, Any]:
-        """Select one class; `unit` holds its `name`, the selector's `settings` and the `fingerprint` of the result."""
-        features = read_class_features(self._store, self._features_directory, unit["name"])
-        selection = run_selector(self._method, unit["settings"], features)
-        write_class_selection(self._store, self._directory, selection, fingerprint=unit["fingerprint"])
+        """Select one class.
+
+        Args:
+            unit: `method`, `class_name`, the selector's `settings`, the `directory` of the result and its `fingerprint`.
+        """
+        features = read_class_features(self._store, self._features_directory, unit["class_name"])
+        selection = run_selector(unit["method"], unit["settings"], features)
+        write_class_selection(self._store, unit["directory"], selection, fingerprint=unit["fingerprint"])
         return {"objective": selection.summary["objective"], "swap_optimal": selection.summary["swap_optimal"]}

@@ -14,8 +14,6 @@ WORKER_ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # ray.train.report waits for one poll of the controller; the default of 2 s is long for short runs.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    # The backend prints its own retries on the terminal; what matters comes as an exception.
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
 

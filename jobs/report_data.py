@@ -100,7 +100,8 @@ def _sample_sheets(run: Run) -> Iterator[SampleSheet]:
     evaluation = Evaluation(run)
     for row in read_metrics(run):
         model, method, step = row["model"], row["method"], row["step"]
-        images, _ = read_samples(run.store, run.samples_directory(model, method, step), SHEET_SAMPLES)
+        shown = min(SHEET_SAMPLES, row["num_samples"])
+        images, _ = read_samples(run.store, run.samples_directory(model, method, step), shown)
         training, _ = read_images(run.store, run.images_file(method))
         near = [_nearest(evaluation, images, real) for real in (training, evaluation.held_out.numpy())]
         (near_training, training_distances), (near_held_out, held_out_distances) = near

@@ -53,8 +53,7 @@ class Run:
 
     def features_key(self, encoder: EncoderConfig) -> list[Any]:
         """Return what the features of `encoder` are made from."""
-        trained = None if encoder.train is None else identity(encoder.train)
-        return [FEATURES_SCHEMA_VERSION, identity(self.config.source), identity(encoder), encoder.weights, trained]
+        return [FEATURES_SCHEMA_VERSION, identity(self.config.source), identity(encoder)]
 
     def features_directory(self, encoder: EncoderConfig) -> str:
         """Return where the features of `encoder` are."""

@@ -1,8 +1,9 @@
 """Choose the subset of every class: `python -m jobs.select_subset`."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from actors.pool import Pool, Unit
+from actors.pool import Pool, PoolOutcome, Unit
 from actors.selector import ClassSelector, selection_fingerprint
 from jobs.cli import main
 from jobs.progress import Bar, note
@@ -39,42 +40,51 @@ def select_subset(run: Run) -> None:
     """Run every method on every class, then write each method's manifest."""
     check_budgets(run)
     class_names = sorted({record.class_name for record in list_images(run.config.source)})
+    units = [unit for method in run.config.selection.methods for unit in _units(run, method, class_names)]
+    open_units = [unit for unit in units if not _is_done(run, unit)]
+    if open_units:
+        _select(run, open_units)
+    note("select", f"{len(units)} selections of a class, {len(units) - len(open_units)} of them finished before")
     for method in run.config.selection.methods:
-        units = _units(run, method, class_names)
-        open_units = [unit for unit in units if not _is_done(run, method, unit)]
-        if open_units:
-            _select(run, method, open_units)
-        note(f"select {method}", f"{len(units)} classes, {len(units) - len(open_units)} of them finished before")
         _write_manifest(run, method, class_names)
 
 
-def _units(run: Run, method: str, class_names: list[str]) -> list[Unit]:
+def _units(run: Run, method: str, class_names: list[str]) -> Iterator[Unit]:
     selection, features = run.config.selection, run.features_directory(run.config.encoder)
-    units = []
     for name in class_names:
         settings = selection.selector_settings(method, selection.budget_of(name))
         expected = selection_fingerprint(run.store, class_file(features, name), method, identity(settings))
-        units.append({"name": name, "settings": settings, "fingerprint": expected})
-    return units
+        yield {
+            "name": f"{method}, class {name}",
+            "method": method,
+            "class_name": name,
+            "settings": settings,
+            "directory": run.selection_directory(method),
+            "fingerprint": expected,
+        }
 
 
-def _is_done(run: Run, method: str, unit: Unit) -> bool:
-    return read_fingerprint(run.store, selection_file(run.selection_directory(method), unit["name"])) == unit["fingerprint"]
+def _is_done(run: Run, unit: Unit) -> bool:
+    return read_fingerprint(run.store, selection_file(unit["directory"], unit["class_name"])) == unit["fingerprint"]
 
 
-def _select(run: Run, method: str, units: list[Unit]) -> None:
+def _select(run: Run, units: list[Unit]) -> None:
     pool, features = run.config.selection.pool, run.features_directory(run.config.encoder)
     start_ray()
 
     def make_actor() -> Any:
-        actor = ClassSelector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
-        return actor.remote(run.store.root, method, features, run.selection_directory(method))
+        return ClassSelector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus).remote(run.store.root, features)
 
-    with Bar(f"select {method}", "class") as progress:
+    with Bar("select", "class") as progress:
         outcome = Pool(make_actor, pool).run(units, on_done=progress.show)
+    refuse_failures(outcome, len(units), "selections")
+
+
+def refuse_failures(outcome: PoolOutcome, total: int, what: str) -> None:
+    """Raise InputError with the reason of every failed unit, if there is one."""
     if outcome.failures:
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in sorted(outcome.failures.items()))
-        raise InputError(f"{len(outcome.failures)} of {len(units)} classes could not be selected by {method}:\n{reasons}")
+        raise InputError(f"{len(outcome.failures)} of {total} {what} failed, the others are kept:\n{reasons}")
 
 
 def _write_manifest(run: Run, method: str, class_names: list[str]) -> None:

@@ -1,0 +1,51 @@
+"""The demo at tiny size: three classes of real digits, two dozen steps."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from otcondense.datasets.digits import write_digits
+
+CLASSES, TRAIN_IMAGES, HELD_OUT_IMAGES = 3, 30, 15
+
+
+def write_images(root: Path) -> None:
+    """Write three classes of the digits below `root`."""
+    write_digits(root / "all")
+    for part, count in (("train", TRAIN_IMAGES), ("held_out", HELD_OUT_IMAGES)):
+        for name in range(CLASSES):
+            folder = root / part / str(name)
+            folder.mkdir(parents=True)
+            for image in sorted((root / "all" / part / str(name)).iterdir())[:count]:
+                shutil.copy(image, folder / image.name)
+
+
+def write_config(root: Path) -> Path:
+    """Write the images and the configuration file of a tiny run below `root`, and return the file."""
+    write_images(root)
+    encoder = {"name": "test_resnet", "image_size": 32, "in_chans": 1, "num_classes": CLASSES}
+    training = {"num_steps": 12, "checkpoint_steps": [6, 12], "global_batch_size": 8, "warmup_steps": 2, "log_every": 3}
+    small = {"width": 16, "depth": 1, "num_heads": 2}
+    config = {
+        "run": str(root / "run"),
+        "source": {"path": str(root / "train")},
+        "held_out": {"path": str(root / "held_out")},
+        "encoder": {**encoder, "weights": str(root / "a.safetensors"), "train": {"epochs": 2, "batch_size": 32}},
+        "judge": {**encoder, "weights": str(root / "b.safetensors"), "train": {"epochs": 2, "batch_size": 32, "seed": 1}},
+        "selection": {"budget": 4},
+        "evaluation": {"inception_score_splits": 2},
+        "models": {
+            "sit": {
+                "training": {**training, "model": {"name": "SiT-demo/2", **small}},
+                "sampling": {"num_steps": 2, "num_samples": 24, "batch_size": 16},
+            },
+            "dit": {
+                "training": {**training, "model": {"name": "DiT-demo/2", **small}, "subsets": ["geometry_aware"]},
+                "sampling": {"num_steps": 2, "num_samples": 24, "batch_size": 16},
+            },
+        },
+    }
+    path = root / "tiny.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
