@@ -158,6 +158,9 @@ def run_loop(job: TrainJob, workers: Workers) -> dict[str, Any]:
     if missing:
         state = create_state(job.config, job.num_classes, job.image_shape, workers.device)
         resumed_from = resume(job, state, missing[0])
+        assert workers.mean(torch.tensor(float(resumed_from), device=workers.device)) == resumed_from, (
+            "workers resumed from different steps"
+        )
         workers.wrap(state)
         try:
             _steps(job, workers, state, missing[-1])
