@@ -24,6 +24,7 @@ from otcondense.diffusion.checkpoint import (
 )
 from otcondense.diffusion.images import read_images
 from otcondense.diffusion.training import TrainingConfig, TrainState, create_state, learning_rate, make_batch, train_step
+from otcondense.errors import InputError
 from otcondense.store import Store
 
 CURVE_FILE = "metrics.jsonl"
@@ -50,6 +51,19 @@ class TrainJob:
     def missing_steps(self) -> list[int]:
         """Return the steps whose checkpoints are wanted and not there."""
         return [step for step in self.config.kept_steps if not is_complete(self.store, self.directory, step, self.fingerprint)]
+
+    def load_images(self) -> tuple[Tensor, Tensor]:
+        """Return the training images [n, c, h, w] as bytes and the class of each.
+
+        Raises: InputError if the file is missing or damaged, or does not hold images of the expected shape and classes.
+        """
+        images, labels = read_images(self.store, self.images_name)
+        place = self.store.path(self.images_name)
+        if len(images) == 0 or images.shape[1:] != self.image_shape:
+            raise InputError(f"{place} must hold images of shape {self.image_shape}, found {len(images)} of shape {images.shape[1:]}")
+        if labels.min() < 0 or labels.max() >= self.num_classes:
+            raise InputError(f"{place} must hold classes 0 to {self.num_classes - 1}, found {labels.min()} to {labels.max()}")
+        return torch.from_numpy(images), torch.from_numpy(labels)
 
     def clear_outdated(self) -> None:
         """Remove the checkpoints and the loss curve if they are of the same configuration on images that have changed since.
@@ -178,7 +192,7 @@ def resume(job: TrainJob, state: TrainState, before: int) -> int:
 
 
 def _steps(job: TrainJob, workers: Workers, state: TrainState, last: int) -> None:
-    images, labels = (torch.from_numpy(array).to(workers.device) for array in read_images(job.store, job.images_name))
+    images, labels = (tensor.to(workers.device) for tensor in job.load_images())
     curve = LossCurve(job, workers, state.step, last)
     share = (workers.rank, workers.world_size)
     while state.step < last:

@@ -42,13 +42,15 @@ def train(job: TrainJob, on_progress: Progress | None = None) -> TrainingResult:
         job: what to train on, where, and how.
         on_progress: called with each new line of the loss curve, from a thread of its own.
 
-    Raises: InputError if the cluster cannot place the workers, the directory holds another configuration, or the loss diverges.
+    Raises: InputError if the images are not what was announced, the cluster cannot place the workers, the directory holds
+        another configuration, or the loss diverges.
     """
     started, config, directory = time.perf_counter(), job.config, job.directory
     checkpoints = {step: checkpoint_directory(directory, step) for step in config.kept_steps}
     job.clear_outdated()
     if not job.missing_steps():
         return TrainingResult(directory, checkpoints, None, time.perf_counter() - started)
+    job.load_images()  # a mistake in them is told here, before any worker starts
     use_gpu = place(config, ray.cluster_resources())
     with _watching(job, on_progress):
         outcome = _fit(job, use_gpu)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,3 +157,16 @@ def test_clearing_spares_another_configuration(make_job):
     with pytest.raises(InputError, match="seed: expected 1, found 0"):
         other.clear_outdated()
     assert results(other) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_classes": 5}, "classes 0 to 4, found 0 to 9"),
+        ({"image_shape": (3, 8, 8)}, r"shape \(3, 8, 8\), found 20 of shape \(1, 8, 8\)"),
+        ({"images_name": "absent.parquet"}, "absent.parquet"),
+    ],
+)
+def test_unfitting_images(change, message, make_job):
+    with pytest.raises(InputError, match=message):
+        replace(make_job(), **change).load_images()
