@@ -1,7 +1,7 @@
 """A proven lower bound on the best objective over all subsets: how far from optimal a subset can be at most.
 
 Tiny problems are enumerated. For others a concave dual function (see `relaxation`) is maximised by L-BFGS, in rounds of less and less smoothing, on the rows
-that can matter, in float32; after each round the point found is evaluated on every row in float64 with a margin for rounding, and the best value stands.
+that can matter, in float32 unless they are few; after each round the point found is evaluated on every row in float64 with a margin for rounding, and the best value stands.
 """
 
 import math
@@ -30,6 +30,9 @@ LEAST_EPSILON = (0.03, 0.01, 0.004)
 """Smallest epsilon of each round, as a share of the objective or the median cost; the certified value uses the problem's own."""
 EFFORT = (0.25, 0.375, 0.375)
 """Share of the evaluations of each round; the first works on every row."""
+
+SMALL = 1 << 17
+"""Entries of a cost matrix up to which float64 and full convergence of the levels cost next to nothing."""
 
 
 class LowerBoundConfig(Config):
@@ -153,11 +156,13 @@ class SmoothedDual:
     def __init__(self, relaxation: Relaxation, rows: Int[Tensor, " m"], epsilon: float, tau: float) -> None:
         self.relaxation, self.problem, self.rows, self.epsilon, self.tau = relaxation, relaxation.problem, rows, epsilon, tau
         problem = self.problem
-        self.cost = (problem.cost_matrix[rows] / epsilon).float()
+        small = len(rows) * problem.size <= SMALL
+        self.dtype, self.steps = (torch.float64, 6) if small else (torch.float32, 2)
+        self.cost = (problem.cost_matrix[rows] / epsilon).to(self.dtype)
         self.kernel = torch.empty_like(self.cost)
-        self.b = problem.b.float()
+        self.b = problem.b.to(self.dtype)
         self.log_w = (problem.b / problem.kappa).log()
-        self.x = relaxation.features[rows].float()
+        self.x = relaxation.features[rows].to(self.dtype)
         self.forced, self.share = len(problem.include), 1 / problem.budget
         self.scale_g = math.sqrt(problem.size * epsilon / problem.kappa)
         self.scale_p = math.sqrt(2 / problem.alpha) if problem.alpha else 1.0
@@ -167,10 +172,19 @@ class SmoothedDual:
         self.evaluations = 0
 
     def maximise(self, point: DualPoint, iterations: int) -> tuple[DualPoint, int]:
-        """Climb from a dual point; returns the end and the number of evaluations."""
-        options = {"maxiter": iterations, "maxfun": iterations, "maxcor": 15, "ftol": 1e-9, "gtol": 0.0}
-        result = minimize(self._negative, self._pack(point), jac=True, method="L-BFGS-B", options=options)
-        return self._unpack(torch.from_numpy(result.x).to(point.g)), self.evaluations
+        """Climb from a dual point; returns the end and the number of evaluations.
+
+        L-BFGS starts afresh where a line search fails, which the carried-over levels can cause, as long as it gains.
+        """
+        z, value = self._pack(point), math.inf
+        while self.evaluations < iterations:
+            left = iterations - self.evaluations
+            options = {"maxiter": left, "maxfun": left, "maxcor": 15, "ftol": 1e-9, "gtol": 0.0}
+            result = minimize(self._negative, z, jac=True, method="L-BFGS-B", options=options)
+            gain, z, value = value - result.fun, result.x, result.fun
+            if gain < 1e-5 * abs(value):
+                break
+        return self._unpack(torch.from_numpy(z).to(point.g)), self.evaluations
 
     def _pack(self, point: DualPoint) -> np.ndarray:
         w = torch.log((1 - point.q - self.share).clamp(min=1e-12))
@@ -193,13 +207,13 @@ class SmoothedDual:
         value, y = soft_choice(price, self.forced, problem.budget, self.tau)
         scores = point.g / epsilon + self.log_w
         value += float(problem.b @ point.g) - (problem.kappa - 1) * epsilon * float(torch.logsumexp(scores, dim=0))
-        served = (y.float() @ self.kernel).double() * problem.b
+        served = (y.to(self.dtype) @ self.kernel).double() * problem.b
         slope_g = problem.b - (problem.kappa - 1) * torch.softmax(scores, dim=0) - served
         return value + self.relaxation.statistics_constant(point), torch.cat([slope_g * self.scale_g, *self._slopes(point, y)])
 
     def _row_prices(self, g: Float[Tensor, " n"]) -> Float[Tensor, " m"]:
         """Prices of the working rows, and their shares of the columns in `kernel`; the levels carry over from call to call."""
-        reduced, price = (g / self.epsilon).float(), self.cost.new_empty(len(self.cost))
+        reduced, price = (g / self.epsilon).to(self.dtype), self.cost.new_empty(len(self.cost))
         if self.level is None:
             level = torch.empty_like(price)
 
@@ -208,7 +222,7 @@ class SmoothedDual:
 
             row_blocks(start, len(price), workers=self.relaxation.workers)
             self.level = level
-        level, steps = self.level, 3 if self.evaluations == 1 else 2
+        level, steps = self.level, self.steps + (self.evaluations == 1)
 
         def work(rows: slice) -> None:
             x = reduced - self.cost[rows]
@@ -223,7 +237,7 @@ class SmoothedDual:
         """Gradient in the scaled p and w."""
         if not len(self.relaxation.std):
             return point.p, point.q
-        alpha, size, weight = self.problem.alpha, self.problem.budget, (y * self.share).float()
+        alpha, size, weight = self.problem.alpha, self.problem.budget, (y * self.share).to(self.dtype)
         c, room = size / (size - 1), 1 - point.q * size / (size - 1)
         slope_p = (weight @ self.x).double() - point.p / (2 * room)
         slope_q = c * (weight @ self.x.square()).double() - c * point.p.square() / (4 * room.square())

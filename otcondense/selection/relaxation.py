@@ -51,12 +51,13 @@ def level_rows(
 
     Returns: the shifts, exp(min(x, 0)), and sum_j b_j (exp(min(x, 0)) + max(x, 0)) at the shifted x, which is overwritten.
     """
-    shift = x.new_zeros(len(x))
+    shift, tolerance = x.new_zeros(len(x)), share * (1e-5 if x.dtype == torch.float32 else 1e-11)
     for _ in range(steps):
         mass, capped, excess = x.clamp(max=0).exp_() @ b, (x >= 0).to(x.dtype) @ b, x.clamp(min=0) @ b
-        free = share - capped
-        rise = torch.log(free.clamp(min=1e-30) / (mass - capped).clamp(min=1e-30)).clamp(-20, 20)
-        step = torch.where(free > 1e-6 * share, rise, -1 - excess / capped.clamp(min=1e-30))
+        rise = torch.log((share - capped).clamp(min=1e-30) / (mass - capped).clamp(min=1e-30)).clamp(-20, 20)
+        step = torch.where(capped > share + tolerance, -1 - excess / capped.clamp(min=1e-30), rise)
+        # A row whose capped columns take all its mass is at its optimum over a whole interval.
+        step = torch.where((mass - share).abs() <= tolerance, 0, step)
         shift += step
         x += step[:, None]
     total = x.clamp(min=0) @ b
@@ -125,7 +126,7 @@ class Relaxation:
             dummy = problem.epsilon * float(torch.logsumexp(point.g / problem.epsilon + (problem.b / problem.kappa).log(), dim=0))
         return value - (problem.kappa - 1) * dummy
 
-    def prices(self, point: DualPoint, steps: int = 8) -> Float[Tensor, " n"]:
+    def prices(self, point: DualPoint, steps: int = 10) -> Float[Tensor, " n"]:
         """Return the price of every row at a dual point in float64; each is a valid lower bound however far its level is off."""
         problem, epsilon, share = self.problem, self.problem.epsilon, 1 / self.problem.budget
         price, cold = torch.empty_like(point.g), self.mu is None
