@@ -1,43 +1,51 @@
-"""The sampling actor: loads a checkpoint once, then samples one batch after another, one file each."""
+"""The sampling actor: loads a checkpoint when it meets it, then samples one batch after another, one file each."""
 
 from typing import Any
 
 import ray
 import torch
 
-from otcondense.diffusion.checkpoint import load_model
+from otcondense.diffusion import Transformer
+from otcondense.diffusion.checkpoint import Checkpoint, load_model
 from otcondense.diffusion.sampler import SamplerConfig, sample_batch
-from otcondense.diffusion.samples import is_sampled, samples_fingerprint, write_part
+from otcondense.diffusion.samples import samples_fingerprint, write_part
 from otcondense.store import Store
 
 
 class Sampler:
-    """Samples units of work; running one again writes the same bytes.
+    """A long-lived worker that samples batches of any checkpoint; running a unit again writes the same bytes.
 
     Args:
         store_root: root of the run.
-        checkpoint: directory of the checkpoint, relative to the root.
-        config: the sampler's configuration as JSON.
-        directory: where the parts go, relative to the root.
         device: where to compute.
     """
 
-    def __init__(self, store_root: str, checkpoint: str, config: dict[str, Any], directory: str, device: str = "cpu") -> None:
+    def __init__(self, store_root: str, device: str = "cpu") -> None:
         if device == "cpu":
             torch.set_num_threads(1)
-        self._store, self._directory, self._config = Store(store_root), directory, SamplerConfig(**config)
-        self._model, loaded = load_model(self._store, checkpoint, weights=self._config.weights, device=device)
-        self._objective = loaded.state["objective"]
-        self._fingerprint = samples_fingerprint(self._config, loaded.state)
+        self._store, self._device = Store(store_root), device
+        self._loaded: tuple[tuple[str, str], tuple[Transformer, Checkpoint]] | None = None
 
     def run(self, unit: dict[str, Any]) -> dict[str, Any]:
-        """Sample the images `first` to `first + count` of `unit` into the file `name`, unless it is there already."""
-        if is_sampled(self._store, self._directory, unit, self._fingerprint):
-            return {"name": unit["name"], "count": unit["count"], "skipped": True}
-        indices = torch.arange(unit["first"], unit["first"] + unit["count"])
-        images, labels = sample_batch(self._model, self._objective, indices, self._config)
-        write_part(self._store, self._directory, unit, (images.numpy(), labels.numpy()), self._fingerprint)
-        return {"name": unit["name"], "count": unit["count"], "skipped": False}
+        """Sample one batch into a file.
+
+        Args:
+            unit: `checkpoint` and `directory` relative to the root, the sampler's `config` as JSON, and the `part` as
+                `sampling_units` lists it.
+        """
+        config, part = SamplerConfig(**unit["config"]), unit["part"]
+        model, checkpoint = self._load(unit["checkpoint"], config.weights)
+        indices = torch.arange(part["first"], part["first"] + part["count"])
+        images, labels = sample_batch(model, checkpoint.state["objective"], indices, config)
+        expected = samples_fingerprint(config, checkpoint.state)
+        write_part(self._store, unit["directory"], part, (images.numpy(), labels.numpy()), expected)
+        return {"count": part["count"]}
+
+    def _load(self, checkpoint: str, weights: str) -> tuple[Transformer, Checkpoint]:
+        if self._loaded is None or self._loaded[0] != (checkpoint, weights):
+            model = load_model(self._store, checkpoint, weights=weights, device=self._device)
+            self._loaded = ((checkpoint, weights), model)
+        return self._loaded[1]
 
 
 SamplerActor = ray.remote(Sampler)

@@ -54,6 +54,7 @@ def _train(run: Run, name: str, method: str, num_classes: int) -> None:
         return
     start_ray()
     with Bar(title, "step") as progress:
+        progress.show(0, config.num_steps)
         result = run_training(job, lambda line: progress.show(line["step"], config.num_steps, loss=line["loss"]))
     note(title, f"{config.num_steps} steps, from step {result.resumed_from}")
 

@@ -79,18 +79,17 @@ def test_another_configuration_is_refused(trained, store):
 
 
 def test_samplers_write_the_same_parts_in_any_order(trained, store):
-    checkpoint = trained[0].checkpoints[12]
     settings = SamplerConfig(num_samples=10, batch_size=4, num_steps=2)
-    units, root = sampling_units(settings), store.root
-    actor = SamplerActor.options(num_cpus=0).remote(root, checkpoint, settings.model_dump(mode="json"), "samples/actor")
-    done = ray.get([actor.run.remote(unit) for unit in reversed(units)])
-    assert [unit["skipped"] for unit in done] == [False] * 3
-    assert ray.get(actor.run.remote(units[1]))["skipped"]
+    shared = {"checkpoint": trained[0].checkpoints[12], "config": settings.model_dump(mode="json")}
+    parts = sampling_units(settings)
+    actor = SamplerActor.options(num_cpus=0).remote(store.root)
+    units = [{**shared, "directory": "samples/actor", "part": part} for part in reversed(parts)]
+    assert ray.get([actor.run.remote(unit) for unit in units]) == [{"count": 2}, {"count": 4}, {"count": 4}]
     ray.kill(actor)
-    local = Sampler(root, checkpoint, settings.model_dump(mode="json"), "samples/local")
-    for unit in units:
-        local.run(unit)
-        assert store.read_bytes(f"samples/local/{unit['name']}") == store.read_bytes(f"samples/actor/{unit['name']}")
+    local = Sampler(store.root)
+    for part in parts:
+        local.run({**shared, "directory": "samples/local", "part": part})
+        assert store.read_bytes(f"samples/local/{part['name']}") == store.read_bytes(f"samples/actor/{part['name']}")
     assert read_samples(store, "samples/actor", 10)[1].tolist() == list(range(10))
 
 
