@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -108,11 +109,13 @@ class GeometryAwareSelector(Selector):
 
     def _bound(self, problem: SubsetProblem, workers: int) -> None:
         """Set the lower bound; where the transport term is the cost of the plan, that of the unregularised problem."""
-        if self.config.lower_bound is None:
+        if self.config.lower_bound is None or (problem.objective == "transport" and find_spec("ot") is None):
             return
         # The plan of any epsilon costs no less than the optimum of the linear program.
         relaxed = replace(problem, epsilon=0.0) if problem.objective == "transport" else problem
-        bound = subset_lower_bound(relaxed, upper=self.objective_, config=self.config.lower_bound, subset=self.indices_.tolist(), workers=workers)
+        bound = subset_lower_bound(
+            relaxed, upper=self.objective_, config=self.config.lower_bound, subset=self.indices_.tolist(), workers=workers
+        )
         self.lower_bound_ = bound.value
         self.diagnostics_ |= {"gap": gap(self.objective_, bound.value), "lower_bound_method": bound.method}
 

@@ -33,11 +33,10 @@ def describe(search: Search, problem: SubsetProblem) -> Outcome:
 
 def _representation(subset: list[int], output: PartialOutput) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
     """Mass that each class image receives, and the chosen image that sends it most; -1 where more of its capacity stays unused."""
-    plan = output.full_plan
-    # The dummy comes last: a tie goes to the chosen image.
-    first = plan.argmax(dim=0).cpu().numpy()
-    names = np.asarray([*subset, -1], dtype=np.int64)
-    return output.plan.sum(dim=0).cpu().numpy(), names[first]
+    mass = output.plan.sum(dim=0)
+    names = np.asarray(subset, dtype=np.int64)[output.plan.argmax(dim=0).cpu().numpy()]
+    left_out = (mass < output.problem.column_mass - mass).cpu().numpy()
+    return mass.cpu().numpy(), np.where(left_out, -1, names)
 
 
 def _diagnostics(search: Search, problem: SubsetProblem, output: PartialOutput) -> dict[str, Any]:

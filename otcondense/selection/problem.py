@@ -63,6 +63,8 @@ class SubsetProblem:
 
     def make_solver(self) -> SemiDualNewton | Sinkhorn | PotSolver:
         """Return the solver of the transport term; POT's is its exact linear program where the cost of the plan is asked for."""
+        if self.epsilon == 0:
+            return PotSolver("emd")
         if self.solver == "newton":
             return SemiDualNewton()
         if self.solver == "sinkhorn":

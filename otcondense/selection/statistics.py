@@ -180,7 +180,9 @@ class _FullPlace(PlaceStatistics):
 
     def _roots(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         values: Float[Tensor, "m k"] = torch.linalg.eigvalsh(self._blocks(candidates))
-        roots: Float[Tensor, " m"] = values.clamp(min=0).sqrt().sum(dim=1)
+        # What is zero but for rounding would otherwise count with its root.
+        noise = 1e-14 * values.shape[1] * values[:, -1:].clamp(min=0)
+        roots: Float[Tensor, " m"] = values.where(values > noise, 0.0).sqrt().sum(dim=1)
         return roots
 
     def lower_bound(self, reference: int) -> Float[Tensor, " n"]:

@@ -1,0 +1,186 @@
+"""The selector against brute force, and what must not change its answer."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otcondense.selection.geometry_aware import GeometryAwareSelector
+from otcondense.selection.lower_bound import LowerBoundConfig
+from tests.generators.classes import SmallClass, all_values, distances, objective, objectives, small_class, small_classes
+
+QUICK_BOUND = LowerBoundConfig(max_iterations=9, enumerate_up_to=0)
+
+
+def fit(data: SmallClass, **options) -> GeometryAwareSelector:
+    return GeometryAwareSelector(**{"lower_bound": None, **options}).fit(
+        data.features, cross_entropy=data.cross_entropy, weights=data.weights
+    )
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    small_classes(11),
+    st.integers(1, 3),
+    st.sampled_from((1.0, 1.05, 1.5)),
+    st.sampled_from(("diagonal", "full")),
+    st.sampled_from((0.005, 0.05)),
+)
+def test_against_every_subset(data, budget, kappa, statistics, epsilon_relative):
+    selector = fit(
+        data, budget=budget, kappa=kappa, statistics=statistics, epsilon_relative=epsilon_relative, lower_bound=LowerBoundConfig()
+    )
+    values = all_values(data, selector)
+    best, slack = min(values.values()), 1e-6 * selector.diagnostics_["median_cost"]
+    own = tuple(sorted(selector.indices_.tolist()))
+    assert selector.objective_ == pytest.approx(values[own], abs=slack)
+    assert selector.lower_bound_ <= best + slack
+    assert best <= selector.objective_ + slack
+    assert selector.swap_optimal_
+    neighbours = [value for subset, value in values.items() if len(set(subset) & set(own)) == budget - 1]
+    assert all(value >= selector.objective_ - slack for value in neighbours)
+    assert selector.objective_ - selector.lower_bound_ <= 0.15 * selector.objective_
+
+
+@settings(max_examples=5, deadline=None)
+@given(small_classes(12), st.integers(2, 4))
+def test_greedy_is_the_exact_greedy_choice(data, budget):
+    selector = fit(data, budget=budget)
+    chosen: list[int] = []
+    for image in selector.greedy_indices_.tolist():
+        others = [other for other in range(data.size) if other not in chosen]
+        values = dict(zip(others, objectives(data, [(*chosen, other) for other in others], selector), strict=True))
+        assert values[image] <= min(values.values()) + 1e-6 * selector.diagnostics_["median_cost"]
+        chosen.append(image)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"statistics": "full"}, {"kappa": 1.0}, {"alpha": 0.0}, {"start": "k_medoids"}, {"epsilon_relative": 5e-3}]
+)
+def test_every_accepted_swap_decreases_the_objective(options):
+    data = small_class(3, 50, width=6, outliers=3)
+    selector = fit(data, budget=5, start="k_medoids", **{**options}) if "start" not in options else fit(data, budget=5, **options)
+    swaps = [step["objective"] for step in selector.history_ if step["stage"] == "swap"]
+    assert len(swaps) >= 1
+    assert all(after < before for before, after in zip(swaps, swaps[1:], strict=False))
+    assert selector.swap_optimal_
+    assert selector.objective_ == pytest.approx(objective(data, tuple(selector.indices_), selector), rel=1e-6)
+    assert selector.objective_ == pytest.approx(sum(selector.terms_.values()))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_no_single_swap_improves_a_larger_class(weighted):
+    data = small_class(11, 40, width=5, outliers=2, weighted=weighted)
+    selector = fit(data, budget=4)
+    own = selector.indices_.tolist()
+    for position in range(4):
+        rest = own[:position] + own[position + 1 :]
+        others = objectives(data, [(*rest, image) for image in range(40) if image not in own], selector)
+        assert min(others) >= selector.objective_ * (1 - 1e-7)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 1000))
+def test_permutation_and_shift_of_the_features(seed):
+    data = small_class(seed, 30, width=5, outliers=2)
+    plain = fit(data, budget=4)
+    order = np.random.default_rng(seed).permutation(30)
+    moved = SmallClass(data.features[order], data.cross_entropy[order])
+    assert sorted(order[fit(moved, budget=4).indices_].tolist()) == sorted(plain.indices_.tolist())
+    shifted = SmallClass(data.features + 1e3, data.cross_entropy)
+    assert fit(shifted, budget=4).indices_.tolist() == plain.indices_.tolist()
+
+
+def test_a_change_of_feature_units_changes_nothing():
+    data = small_class(5, 40, width=4, outliers=2)
+    plain = fit(data, budget=5)
+    scaled = fit(SmallClass(data.features * 37.0, data.cross_entropy), budget=5)
+    assert scaled.indices_.tolist() == plain.indices_.tolist()
+    assert scaled.objective_ == pytest.approx(plain.objective_ * 37.0**2, rel=1e-9)
+
+
+def test_masses_and_assignment():
+    data = small_class(7, 60, width=4, outliers=6)
+    selector = fit(data, budget=5, kappa=1.25)
+    assert selector.represented_mass_.sum() == pytest.approx(1.0, abs=1e-9)
+    assert (selector.represented_mass_ <= 1.25 / 60 + 1e-12).all()
+    assert set(selector.assignment_.tolist()) == {*selector.indices_.tolist(), -1}
+    assert ((selector.represented_mass_ < 0.5 * 1.25 / 60) == (selector.assignment_ == -1)).all()
+    assert np.mean(selector.assignment_[:6] == -1) > 0.5
+
+
+def test_diagnostics_are_ordered():
+    selector = fit(small_class(7, 60, width=4, outliers=6), budget=5, lower_bound=QUICK_BOUND)
+    found = selector.diagnostics_
+    assert found["lp_value"] <= found["transport_cost"] <= selector.terms_["transport"]
+    assert found["marginal_error"] <= 1e-9
+    assert 0 < found["pruned_share"] <= 1
+    assert 0 <= found["gap"] < 1
+    assert found["gap"] == pytest.approx(1 - selector.lower_bound_ / selector.objective_)
+
+
+@pytest.mark.parametrize("options", [{}, {"statistics": "full"}, {"epsilon_relative": 1e-2}])
+def test_same_bytes_for_any_number_of_threads(options):
+    data = small_class(2, 300, width=20, outliers=15)
+    results = [fit(data, budget=5, lower_bound=QUICK_BOUND, threads=threads, **options) for threads in (1, 2, 3)]
+    before = torch.get_num_threads()
+    for other in results[1:]:
+        assert other.indices_.tolist() == results[0].indices_.tolist()
+        assert other.objective_ == results[0].objective_
+        assert other.lower_bound_ == results[0].lower_bound_
+        assert other.represented_mass_.tobytes() == results[0].represented_mass_.tobytes()
+        assert other.history_ == results[0].history_
+        assert other.diagnostics_ == results[0].diagnostics_
+    assert torch.get_num_threads() == before
+
+
+def test_exhaustive_search_of_other_solvers_agrees():
+    data = small_class(4, 14, width=3, outliers=1)
+    certified = fit(data, budget=2)
+    for solver in ("sinkhorn", "pot"):
+        other = fit(data, budget=2, solver=solver, epsilon_relative=0.05)
+        assert other.indices_.tolist() == certified.indices_.tolist()
+        assert other.objective_ == pytest.approx(certified.objective_, rel=1e-6)
+        assert other.swap_optimal_
+
+
+@pytest.mark.parametrize("solver", ["newton", "pot"])
+def test_transport_objective_is_the_cost_of_the_plan(solver):
+    data = small_class(4, 24, width=3, outliers=1)
+    selector = fit(data, budget=2, objective="transport", solver=solver, lower_bound=QUICK_BOUND)
+    expected = selector.diagnostics_["lp_value" if solver == "pot" else "transport_cost"]
+    assert selector.terms_["transport"] == pytest.approx(expected, rel=1e-9)
+    assert selector.lower_bound_ <= selector.objective_
+    assert selector.swap_optimal_
+    assert selector.diagnostics_["exact_solves"] > 24
+
+
+def test_limits_end_the_search_without_a_proof():
+    data = small_class(3, 50, width=6, outliers=3)
+    for limit in ({"max_passes": 0}, {"max_seconds": 0.0}):
+        selector = fit(data, budget=5, start="k_medoids", **limit)
+        assert not selector.swap_optimal_
+        assert selector.indices_.tolist() == selector.greedy_indices_.tolist()
+
+
+def test_a_cost_matrix_in_place_of_features():
+    data = small_class(6, 40, width=4)
+    from_cost = GeometryAwareSelector(budget=5).fit(None, cost=distances(data.features), cross_entropy=data.cross_entropy)
+    from_features = fit(data, budget=5, alpha=0.0)
+    assert from_cost.indices_.tolist() == from_features.indices_.tolist()
+    assert from_cost.terms_["statistics"] == 0
+    both = GeometryAwareSelector(budget=5).fit(data.features, cost=distances(data.features), cross_entropy=data.cross_entropy)
+    assert both.indices_.tolist() == fit(data, budget=5).indices_.tolist()
+
+
+def test_weights_count_as_copies():
+    data = small_class(8, 20, width=3)
+    copies = np.repeat(np.arange(20), np.random.default_rng(0).integers(1, 4, size=20))
+    repeated = distances(data.features)[np.ix_(copies, copies)]
+    weights = np.bincount(copies, minlength=20).astype(float)
+    options = {"budget": 3, "alpha": 0.0, "epsilon": 0.4, "lower_bound": None}
+    weighted = GeometryAwareSelector(**options).fit(data.features, weights=weights)
+    plain = GeometryAwareSelector(**options).fit(None, cost=repeated)
+    assert weighted.objective_ == pytest.approx(plain.objective_, rel=1e-8)
+    assert set(weighted.indices_.tolist()) == set(copies[plain.indices_].tolist())

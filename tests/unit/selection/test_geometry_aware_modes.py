@@ -1,0 +1,182 @@
+"""Bad input, presets, forced images, nested subsets, candidates that come later, large classes."""
+
+import numpy as np
+import pytest
+
+from otcondense.errors import InputError
+from otcondense.selection.forecast import forecast
+from otcondense.selection.geometry_aware import GeometryAwareSelector
+from otcondense.selection.presets import PRESETS
+from tests.generators.classes import all_values, small_class
+
+DATA = small_class(0, 30, width=4)
+QUICK = {"lower_bound": None}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budget": 0}, "budget"),
+        ({"budget": 5, "kappa": 0.9}, "kappa"),
+        ({"budget": 5, "kappa": float("nan")}, "kappa"),
+        ({"budget": 5, "kappa": 6.0}, "kappa \\* budget must be below"),
+        ({"budget": 30}, "kappa \\* budget must be below"),
+        ({"budget": 31}, "budget must be at most"),
+        ({"budget": 5, "epsilon": 0.0}, "epsilon"),
+        ({"budget": 5, "epsilon_relative": -1.0}, "epsilon_relative"),
+        ({"budget": 5, "alpha": -1.0}, "alpha"),
+        ({"budget": 5, "scale": "absolute"}, "epsilon must be given"),
+        ({"budget": 5, "beta": 1.0}, "cross_entropy must be given"),
+        ({"budget": 5, "include": (1, 1)}, "include must hold distinct"),
+        ({"budget": 5, "include": (1,), "exclude": (1, 2)}, "include and exclude must not overlap"),
+        ({"budget": 5, "include": (30,)}, "include must hold indices below"),
+        ({"budget": 5, "exclude": tuple(range(26))}, "exclude must leave"),
+        ({"budget": 1, "include": (1, 2)}, "include must hold at most"),
+        ({"budget": 5, "preset": "vgg"}, "preset"),
+        ({"budget": 5, "reference": "authors"}, "epsilon must be given"),
+        ({"budget": 5, "colour": 1}, "colour"),
+        ({"budget": 5, "memory_limit_gb": 1e-4}, "memory_limit_gb"),
+    ],
+)
+def test_settings_that_make_no_sense(options, message):
+    with pytest.raises(InputError, match=message):
+        GeometryAwareSelector(**QUICK, **options).fit(DATA.features)
+
+
+def with_value(value: float) -> np.ndarray:
+    features = DATA.features.copy()
+    features[3, 1] = value
+    return features
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"features": with_value(np.nan)}, "features must be finite"),
+        ({"features": with_value(np.inf)}, "features must be finite"),
+        ({"features": np.ones((30, 4))}, "features must differ"),
+        ({"features": DATA.features[:, 0]}, "features must have 2"),
+        ({"features": None}, "features or cost must be given"),
+        ({"features": DATA.features, "cross_entropy": -DATA.cross_entropy}, "cross_entropy must be >= 0"),
+        ({"features": DATA.features, "cross_entropy": DATA.cross_entropy[:5]}, "cross_entropy must have one row"),
+        ({"features": DATA.features, "weights": np.zeros(30)}, "weights must be >= 0"),
+        ({"features": None, "cost": -np.ones((30, 30))}, "cost must be a square matrix"),
+        ({"features": None, "cost": np.ones((30, 20))}, "cost must be a square matrix"),
+        ({"features": np.ones((1, 4))}, "kappa \\* budget must be below"),
+    ],
+)
+def test_data_that_make_no_sense(arrays, message):
+    budget = 1 if arrays["features"] is not None and len(arrays["features"]) == 1 else 5
+    with pytest.raises(InputError, match=message):
+        GeometryAwareSelector(budget=budget, **QUICK).fit(**arrays)
+
+
+def test_alpha_without_features():
+    with pytest.raises(InputError, match="features must be given when alpha > 0"):
+        GeometryAwareSelector(budget=5, alpha=1.0, **QUICK).fit(None, cost=np.ones((30, 30)))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.int64, "fortran", "strided", "torch"])
+def test_arrays_of_any_kind(kind):
+    import torch
+
+    features = np.round(DATA.features * 8)
+    plain = GeometryAwareSelector(budget=4, **QUICK).fit(features).indices_.tolist()
+    forms = {"fortran": np.asfortranarray(features), "strided": np.repeat(features, 2, axis=0)[::2], "torch": torch.from_numpy(features)}
+    other = forms[kind] if isinstance(kind, str) else features.astype(kind)
+    assert GeometryAwareSelector(budget=4, **QUICK).fit(other).indices_.tolist() == plain
+
+
+def test_duplicates_go_to_the_lower_index():
+    features = np.concatenate([DATA.features, DATA.features])
+    selector = GeometryAwareSelector(budget=4, **QUICK).fit(features)
+    first = GeometryAwareSelector(budget=4, **QUICK).fit(features)
+    assert selector.indices_.tolist() == first.indices_.tolist()
+    assert selector.indices_[0] < 30
+    mostly_equal = np.zeros((40, 3))
+    mostly_equal[:6] = small_class(1, 6).features
+    assert GeometryAwareSelector(budget=3, **QUICK).fit(mostly_equal).swap_optimal_
+
+
+def test_a_class_no_larger_than_the_budget():
+    selector = GeometryAwareSelector(budget=40, small_class="take_all").fit(DATA.features)
+    assert selector.indices_.tolist() == list(range(30))
+    assert selector.represented_mass_.sum() == pytest.approx(1.0)
+    assert GeometryAwareSelector(budget=3, small_class="take_all").fit(np.ones((1, 2))).indices_.tolist() == [0]
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_are_the_paper_s_numbers_and_can_be_overridden(name):
+    config = GeometryAwareSelector(budget=10, preset=name).config
+    assert (config.scale, config.kappa, config.alpha) == ("absolute", 1.05, 6.0)
+    assert config.epsilon == (12.0 if name in {"inception", "googlenet"} else 20.0)
+    assert GeometryAwareSelector(budget=10, preset=name, kappa=1.2).config.kappa == 1.2
+    assert type(config).model_validate(config.model_dump()) == config
+
+
+def test_scales():
+    selector = GeometryAwareSelector(budget=4, scale="absolute", epsilon=0.3, beta=2.0, alpha=3.0, **QUICK)
+    used = selector.fit(DATA.features, cross_entropy=DATA.cross_entropy).diagnostics_
+    assert (used["epsilon"], used["alpha"], used["beta"]) == (0.3, 3.0, 2.0)
+    used = GeometryAwareSelector(budget=4, beta=2.0, **QUICK).fit(DATA.features, cross_entropy=DATA.cross_entropy).diagnostics_
+    median = np.sort(np.square(DATA.features[:, None] - DATA.features).sum(axis=2).ravel())[(900 - 1) // 2]
+    assert used["epsilon"] == pytest.approx(0.05 * median)
+    assert used["beta"] == pytest.approx(2.0 * median)
+
+
+def test_forced_images():
+    data = small_class(2, 12, width=3)
+    selector = GeometryAwareSelector(budget=3, include=(5,), exclude=(0, 1)).fit(data.features, cross_entropy=data.cross_entropy)
+    assert selector.indices_[0] == 5
+    assert not {0, 1} & set(selector.indices_.tolist())
+    values = all_values(data, selector)
+    assert selector.lower_bound_ <= min(values.values()) + 1e-9 * selector.objective_
+    assert all(set(step) >= {"step", "stage", "added", "removed", "objective"} for step in selector.history_)
+    everything = GeometryAwareSelector(budget=2, include=(3, 4), **QUICK).fit(data.features)
+    assert everything.indices_.tolist() == [3, 4]
+    assert everything.swap_optimal_
+
+
+def test_nested_subsets():
+    path = GeometryAwareSelector(**QUICK).fit_path(DATA.features, budgets=(2, 5, 9), cross_entropy=DATA.cross_entropy)
+    assert list(path) == [2, 5, 9]
+    for small, large in ((2, 5), (5, 9)):
+        assert path[large].indices_[:small].tolist() == path[small].indices_.tolist()
+        assert path[large].swap_optimal_
+    with pytest.raises(InputError, match="budgets must be increasing"):
+        GeometryAwareSelector().fit_path(DATA.features, budgets=(5, 2))
+
+
+def test_candidates_that_come_later():
+    selector = GeometryAwareSelector(budget=4, **QUICK)
+    selector.partial_fit(DATA.features[:20], cross_entropy=DATA.cross_entropy[:20])
+    first = selector.objective_
+    selector.partial_fit(DATA.features[20:], cross_entropy=DATA.cross_entropy[20:])
+    assert selector.swap_optimal_
+    assert selector.represented_mass_.shape == (30,)
+    assert selector.objective_ != first
+    again = GeometryAwareSelector(budget=4, start="k_medoids", **QUICK).fit(DATA.features, cross_entropy=DATA.cross_entropy)
+    assert selector.objective_ == pytest.approx(again.objective_, rel=0.1)
+    with pytest.raises(InputError, match="cross_entropy must be given in every call"):
+        selector.partial_fit(DATA.features)
+    with pytest.raises(InputError, match="partial_fit needs features"):
+        selector.partial_fit(None, cost=np.ones((3, 3)))
+
+
+def test_the_authors_reference_is_reachable():
+    options = {"budget": 3, "reference": "authors", "epsilon": 2.0, "alpha": 6.0, "beta": 1.0}
+    selector = GeometryAwareSelector(**options).fit(DATA.features, cross_entropy=DATA.cross_entropy)
+    assert len(selector.greedy_indices_) == len(selector.indices_) == 3
+    assert not selector.swap_optimal_
+    with pytest.raises(InputError, match="knows no include"):
+        GeometryAwareSelector(**options, include=(1,)).fit(DATA.features, cross_entropy=DATA.cross_entropy)
+
+
+def test_forecast_grows_with_the_class_and_is_checked_before_allocation():
+    small, large = forecast(1300, 2048, 10), forecast(20_000, 2048, 10)
+    assert small.memory_bytes < 1e9
+    assert large.memory_bytes < 24e9
+    assert large.seconds > small.seconds
+    features = np.zeros((100_000, 1), dtype=np.float32)
+    with pytest.raises(InputError, match="forecast of 1"):
+        GeometryAwareSelector(budget=5, memory_limit_gb=10.0).fit(features)
