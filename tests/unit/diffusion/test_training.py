@@ -59,7 +59,7 @@ def test_one_step_is_adamw_with_clipping(tiny_config, digits):
     for parameter in plain.model.parameters():
         parameter.grad *= 0.01 / norm
     optimizer.step()
-    assert float(metrics["loss"]) == float(loss)
+    assert metrics["loss"].item() == loss.item()
     assert float(metrics["grad_norm"]) == pytest.approx(float(norm), rel=1e-5)
     for ours, theirs in zip(state.model.parameters(), plain.model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
@@ -127,7 +127,7 @@ def test_bfloat16_is_close(family, tiny_config, digits):
 
 @pytest.mark.parametrize(("family", "below"), [("SiT", 0.75), ("DiT", 0.5)])
 def test_loss_falls(family, below, tiny_config, digits):
-    losses = curve(tiny_config(family, global_batch_size=32, learning_rate=4e-3), digits, 100)
+    losses = curve(tiny_config(family, global_batch_size=16, learning_rate=4e-3), digits, 80)
     assert sum(losses[-10:]) < below * sum(losses[:10])
 
 
