@@ -11,6 +11,7 @@ from otcondense.selection import SELECTORS, Selector
 from otcondense.selection.base import validate_candidates
 
 ROWS: list[tuple[str, dict[str, Any]]] = [
+    ("geometry_aware", {"alpha": 0.0}),
     ("random", {}),
     ("herding", {}),
     ("herding", {"variant": "deepcore"}),
@@ -33,6 +34,8 @@ NEEDS = {
     "nearest_mean": "features",
     "dq": "features",
 }
+REFUSES = {"geometry_aware"}
+"""Selectors that refuse, by an error, a class that leaves nothing to choose: one no larger than kappa * budget, or of equal images."""
 every_selector = pytest.mark.parametrize(
     ("name", "settings"), ROWS, ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values()))
 )
@@ -49,12 +52,23 @@ def fit(name: str, settings: dict[str, Any], budget: int, data: dict[str, Any], 
     return selector.fit(data["features"], **{key: value for key, value in data.items() if key != "features"})
 
 
+def replay(history: list[dict[str, Any]]) -> list[int]:
+    """The subset that a history of choices and swaps ends in."""
+    subset: list[int] = []
+    for step in history:
+        if step["removed"] is None:
+            subset.append(step["added"])
+        else:
+            subset[subset.index(step["removed"])] = step["added"]
+    return subset
+
+
 def test_every_selector_has_a_row() -> None:
     assert {name for name, _ in ROWS} == set(SELECTORS)
 
 
 @every_selector
-@pytest.mark.parametrize("budget", [1, 2, 7, 29, 30])
+@pytest.mark.parametrize("budget", [1, 2, 7, 28])
 def test_chooses_exactly_the_budget_and_tells_who_stands_for_whom(name: str, settings: dict[str, Any], budget: int) -> None:
     selector = fit(name, settings, budget, arrays())
     chosen = selector.indices_.tolist()
@@ -63,7 +77,16 @@ def test_chooses_exactly_the_budget_and_tells_who_stands_for_whom(name: str, set
     assert selector.represented_mass_.shape == selector.assignment_.shape == (30,)
     assert selector.represented_mass_.sum() == pytest.approx(1)
     assert set(selector.assignment_.tolist()) <= {-1, *chosen}
-    assert [step["added"] for step in selector.history_][:budget] == chosen
+    assert replay(selector.history_) == chosen
+
+
+@every_selector
+def test_a_budget_of_the_whole_class_takes_it(name: str, settings: dict[str, Any]) -> None:
+    if name in REFUSES:
+        with pytest.raises(InputError, match="must be below the number of images"):
+            fit(name, settings, 30, arrays())
+    else:
+        assert sorted(fit(name, settings, 30, arrays()).indices_.tolist()) == list(range(30))
 
 
 @every_selector
@@ -78,7 +101,11 @@ def test_same_input_same_choice_also_after_another_fit(name: str, settings: dict
 @every_selector
 def test_duplicates_and_constant_features_still_give_distinct_images(name: str, settings: dict[str, Any]) -> None:
     data = arrays() | {"features": np.ones((30, 5)), "difficulty": np.zeros(30), "logits": np.zeros((30, 4)), "cross_entropy": np.zeros(30)}
-    assert len(set(fit(name, settings, 9, data).indices_.tolist())) == 9
+    if name in REFUSES:
+        with pytest.raises(InputError, match="features must differ"):
+            fit(name, settings, 9, data)
+    else:
+        assert len(set(fit(name, settings, 9, data).indices_.tolist())) == 9
 
 
 @every_selector
@@ -106,7 +133,11 @@ def test_a_class_smaller_than_the_budget_is_refused_or_taken_whole(name: str, se
 
 @every_selector
 def test_a_class_of_one_image(name: str, settings: dict[str, Any]) -> None:
-    assert fit(name, settings, 1, arrays(n=1)).indices_.tolist() == [0]
+    if name in REFUSES:
+        with pytest.raises(InputError, match="must be below the number of images"):
+            fit(name, settings, 1, arrays(n=1))
+    else:
+        assert fit(name, settings, 1, arrays(n=1)).indices_.tolist() == [0]
 
 
 @every_selector
