@@ -12,7 +12,8 @@ The statistics become linear in the rows too. With v the variance of the subset 
 
     m^2 + (sqrt(v) - sigma)^2 >= p m + q (v + c m^2) - p^2 / (4 (1 - c q)) - sigma^2 q / (1 - q),
 
-and v + c m^2 is the sum of x^2 / (K - 1) over the subset. The Frechet distance with full covariances is at least this in the principal axes of the class.
+and v + c m^2 is the sum of x^2 / (K - 1) over the subset. The Frechet distance with full covariances is at least this in the principal axes of the class,
+and at least the sum of all but the K - 1 largest eigenvalues of the class covariance, whichever serves.
 
 The bound is the dummy's price, the constants and the K cheapest rows: a Lagrangian bound of the k-median kind (Cornuejols, Fisher and Nemhauser 1977),
 with entropy and statistics. Smoothing the choice of the K cheapest lowers the bound a little and makes it differentiable.
@@ -31,6 +32,9 @@ from otcondense.selection.statistics import DiagonalStatistics
 
 NEGLIGIBLE = 1e-9
 """Features whose deviation is below this share of the largest are dropped: their term is >= 0."""
+
+MISSED = 0.05
+"""Share of the class's variance beyond the reach of any subset, above which that alone bounds the full statistics better than rows do."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,12 @@ class Relaxation:
             self.fixed += problem.alpha * rows.square().sum(dim=1)
             self.constant = problem.alpha * float(std.square().sum())
             rows, std = rows[:, :0], std[:0]
+        elif problem.statistics == "full":
+            # K images span K - 1 directions at most: the class's variance in all others is missed for certain.
+            missed = float(std.square().sort(descending=True).values[size - 1 :].sum())
+            if missed > MISSED * float(std.square().sum()):
+                self.constant = problem.alpha * missed * (1 - 1e-9)
+                rows, std = rows[:, :0], std[:0]
         kept = std > NEGLIGIBLE * std.max() if len(std) else std > 0
         self.features, self.std = rows[:, kept], std[kept]
 
