@@ -6,13 +6,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.selection.problem import SubsetProblem
 
-COUNTS = ("exact_solves", "newton_steps", "dual_points", "rows_visited", "swaps", "screened", "passes", "undecided")
+COUNTS = ("exact_solves", "newton_steps", "dual_points", "rows_visited", "swaps", "screened", "passes", "undecided", "rebuilds")
+MOST_DROPPED = 4
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,43 @@ class Search(ABC):
             self.counts["passes"] = -(-visits // len(movable))
         # A candidate that did not converge does not count as ruled out.
         self.proven = self.counts["undecided"] == 0
+
+    def explore(self, other_starts: list[list[int]], rounds: int, seed: int) -> None:
+        """Leave the swap-optimal subset for better ones: from other starts, then by dropping a few images at random and growing again.
+
+        Each trial ends with a proof of its own; one that is not proven, or not better, is taken back.
+        """
+        forced = set(self.problem.include)
+        generator = np.random.default_rng(seed)
+        for trial in range(len(other_starts) + rounds):
+            if not self.proven or self._out_of_budget(0, 1):
+                return
+            movable = [position for position, image in enumerate(self.subset) if image not in forced]
+            if len(movable) < MOST_DROPPED + 1:
+                return
+            if trial < len(other_starts):
+                start = other_starts[trial]
+            else:
+                count = min(MOST_DROPPED, max(2, len(movable) // 3))
+                dropped = set(generator.choice(movable, size=count, replace=False).tolist())
+                start = [image for position, image in enumerate(self.subset) if position not in dropped]
+            self._attempt(start)
+
+    def _attempt(self, start: list[int]) -> None:
+        saved = (self.subset, self._f, self.value, self.history)
+        self.history, self.proven = [], False
+        self.grow(start)
+        self.swap()
+        if self.proven and self.value < saved[2] - self.limits.tolerance:
+            removed = [image for image in saved[0] if image not in self.subset]
+            added = [image for image in self.subset if image not in saved[0]]
+            self.history = list(saved[3])
+            for old, new in zip(removed, added, strict=True):
+                self._record("rebuild", new, old)
+            self.counts["rebuilds"] += 1
+        else:
+            self.subset, self._f, self.value, self.history = saved
+            self.proven = self.counts["undecided"] == 0
 
     def _improve(self, position: int) -> bool:
         """Put the best image in one position; say whether that changed the subset."""

@@ -1,5 +1,7 @@
 """The converged solver against a general optimiser, POT, the linear program and closed forms."""
 
+import itertools
+
 import numpy as np
 import ot
 import pytest
@@ -65,9 +67,9 @@ def test_cost_does_not_grow_with_capacity(seed, k, kappas):
     rows = points(seed, 12)
     cost = distances(rows[:k], rows)
     values = [float(solve(PartialProblem(cost, float(cost.max()) / 1e4, kappa)).transport_cost) for kappa in sorted(kappas)]
-    assert all(after <= before + 2e-3 * float(cost.max()) for before, after in zip(values, values[1:], strict=False))
+    assert all(after <= before + 2e-3 * float(cost.max()) for before, after in itertools.pairwise(values))
     linear = [linear_value(PartialProblem(cost, 1.0, kappa)) for kappa in sorted(kappas)]
-    assert all(after <= before + 1e-9 for before, after in zip(linear, linear[1:], strict=False))
+    assert all(after <= before + 1e-9 for before, after in itertools.pairwise(linear))
 
 
 @pytest.mark.parametrize("kappa", [1.0, 1.05, 1.5, 2.0, 4.0])

@@ -1,5 +1,7 @@
 """The selector against brute force, and what must not change its answer."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -60,10 +62,10 @@ def test_greedy_is_the_exact_greedy_choice(data, budget):
 )
 def test_every_accepted_swap_decreases_the_objective(options):
     data = small_class(3, 50, width=6, outliers=3)
-    selector = fit(data, budget=5, start="k_medoids", **{**options}) if "start" not in options else fit(data, budget=5, **options)
+    selector = fit(data, budget=5, start="k_medoids", **options) if "start" not in options else fit(data, budget=5, **options)
     swaps = [step["objective"] for step in selector.history_ if step["stage"] == "swap"]
     assert len(swaps) >= 1
-    assert all(after < before for before, after in zip(swaps, swaps[1:], strict=False))
+    assert all(after < before for before, after in itertools.pairwise(swaps))
     assert selector.swap_optimal_
     assert selector.objective_ == pytest.approx(objective(data, tuple(selector.indices_), selector), rel=1e-6)
     assert selector.objective_ == pytest.approx(sum(selector.terms_.values()))

@@ -1,0 +1,65 @@
+"""What every benchmark prints last: one JSON object with figures, bounds, machine and commit."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+BOUND_KINDS = ("at_most", "at_least")
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine, as far as it matters for speed."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "torch": torch.__version__,
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    except OSError:
+        return platform.machine()
+
+
+def commit() -> str:
+    """Return the commit that was measured, with a mark if the tree has changes."""
+    result = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"
+
+
+def missed(figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Name the bounds that the figures miss; a bound is {"at_most": value} or {"at_least": value} under the figure's name."""
+    broken = []
+    for name, bound in bounds.items():
+        value = figures[name]
+        if not (value <= bound.get("at_most", float("inf")) and value >= bound.get("at_least", float("-inf"))):
+            broken.append(f"{name} = {value:.4g}, asked {dict(bound)}")
+    return broken
+
+
+def finish(name: str, figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]) -> bool:
+    """Print the missed bounds and the last line; say whether all bounds hold."""
+    broken = missed(figures, bounds)
+    for line in broken:
+        print(f"missed: {line}")
+    record = {
+        "benchmark": name,
+        "figures": dict(figures),
+        "bounds": {key: dict(value) for key, value in bounds.items()},
+        "ok": not broken,
+        "machine": machine(),
+        "commit": commit(),
+    }
+    print(json.dumps(record, sort_keys=True))
+    return not broken

@@ -1,0 +1,195 @@
+"""Speed and quality of the selection engine against a plain re-implementation of the authors' evaluation.
+
+`python -m benchmarks.selection [--quick] [--budgets 10,50,100]`
+"""
+
+import argparse
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.harness import finish
+from benchmarks.synthetic import SyntheticClass, synthetic_class
+from otcondense.ot import PartialProblem
+from otcondense.ot.exact import linear_value
+from otcondense.selection import GeometryAwareSelector
+from otcondense.selection.authors import AuthorsSettings, authors_evaluate_sets, authors_select
+
+SECONDS = {10: 1.0, 50: 8.0, 100: 20.0}
+RATIOS = {10: 1000.0, 50: 2000.0, 100: 2000.0}
+GPU_SECONDS = {10: 30.0, 50: 180.0, 100: 480.0}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much to measure."""
+
+    images: int
+    width: int
+    budgets: tuple[int, ...]
+    quality_classes: int
+    max_passes: int
+
+
+def our_selection(data: SyntheticClass, budget: int, **options: Any) -> tuple[GeometryAwareSelector, float]:
+    """Select, timed without the lower bound, which is timed apart."""
+    selector = GeometryAwareSelector(budget=budget, **options)
+    start = time.perf_counter()
+    selector.fit(data.features, cross_entropy=data.cross_entropy)
+    seconds = time.perf_counter() - start
+    return selector, seconds - selector.profile_.get("lower_bound_s", 0.0)
+
+
+def authors_settings(selector: GeometryAwareSelector, budget: int, max_swaps: int) -> AuthorsSettings:
+    """Return the same problem in the authors' absolute units."""
+    used = selector.diagnostics_
+    return AuthorsSettings(
+        budget=budget, epsilon=used["epsilon"], kappa=selector.config.kappa, alpha=used["alpha"], beta=used["beta"], max_swaps=max_swaps
+    )
+
+
+def seconds_per_set(data: SyntheticClass, size: int, settings: AuthorsSettings) -> float:
+    """Time the plain evaluation of a few candidate sets of one size; the batch is theirs where memory allows, else smaller."""
+    features, entropy = torch.from_numpy(data.features).float(), torch.from_numpy(data.cross_entropy).float()
+    count = max(2, min(256, (1 << 27) // features.numel()))
+    generator = torch.Generator().manual_seed(0)
+    sets = torch.stack([torch.randperm(len(features), generator=generator)[:size] for _ in range(count)])
+    authors_evaluate_sets(features, entropy, sets[:1], settings)
+    start = time.perf_counter()
+    authors_evaluate_sets(features, entropy, sets, settings)
+    return (time.perf_counter() - start) / count
+
+
+def yardstick(data: SyntheticClass, budget: int, settings: AuthorsSettings, passes: int) -> tuple[float, str]:
+    """Multiply the time of a candidate set out to the authors' greedy and swap passes; sizes in between are interpolated."""
+    sizes = sorted({1, max(1, budget // 2), budget})
+    times = [seconds_per_set(data, size, settings) for size in sizes]
+    n = len(data.features)
+    greedy = sum((n - k + 1) * float(np.interp(k, sizes, times)) for k in range(1, budget + 1))
+    swaps = budget * (n - budget) * times[-1]
+    text = f"greedy {greedy:.0f} s + {passes} passes x {budget * (n - budget)} sets x {times[-1] * 1e3:.2f} ms = {greedy + passes * swaps:.0f} s"
+    return greedy + passes * swaps, text
+
+
+def exact_lp(data: SyntheticClass, indices: list[int], kappa: float) -> float:
+    """LP value of a subset at equal weights."""
+    rows = torch.from_numpy(data.features)
+    rows = rows - rows.mean(dim=0)
+    return linear_value(PartialProblem(torch.cdist(rows[indices], rows).square(), 1.0, kappa))
+
+
+def measure_budget(data: SyntheticClass, budget: int, size: Size) -> dict[str, Any]:
+    """Return all figures of one budget."""
+    selector, seconds = our_selection(data, budget)
+    found = selector.diagnostics_
+    settings = authors_settings(selector, budget, size.max_passes)
+    features, entropy = torch.from_numpy(data.features).float(), torch.from_numpy(data.cross_entropy).float()
+    theirs = authors_select(features, entropy, settings)
+    swaps = sum(step["stage"] == "swap" for step in theirs.history)
+    passes = min(settings.max_swaps, swaps + 1)
+    total, shown = yardstick(data, budget, settings, passes)
+    brute = budget * (size.images - budget) * max(1, found["passes"])
+    print(
+        f"K={budget}: {seconds:.2f} s, bound {selector.profile_['lower_bound_s']:.2f} s, gap {100 * found['gap']:.2f} %, yardstick: {shown}"
+    )
+    return {
+        "seconds": seconds,
+        "lower_bound_seconds": selector.profile_["lower_bound_s"],
+        "peak_memory_gb": selector.profile_["peak_memory_bytes"] / 1e9,
+        "proven": int(selector.swap_optimal_),
+        "gap_percent": 100 * found["gap"],
+        "exact_solves": found["exact_solves"],
+        "brute_force_solves": brute,
+        "lp_value_ours": found["lp_value"],
+        "lp_value_authors": exact_lp(data, theirs.indices, selector.config.kappa),
+        "authors_passes": passes,
+        "yardstick_seconds": total,
+        "times_faster": total / seconds,
+    }
+
+
+def converged_objective(data: SyntheticClass, selector: GeometryAwareSelector, indices: list[int]) -> float:
+    """Objective of a given subset under the selector's own converged objective: a search that may not move."""
+    fixed = GeometryAwareSelector(budget=len(indices), include=tuple(indices), lower_bound=None)
+    return fixed.fit(data.features, cross_entropy=data.cross_entropy).objective_
+
+
+def quality(size: Size) -> dict[str, float]:
+    """Compare with the authors' subset under the same converged objective, with and without outliers."""
+    not_worse = proven = 0
+    for seed in range(size.quality_classes):
+        data = synthetic_class(300, 64, seed=seed, outliers=0.05 if seed % 2 else 0.0)
+        selector, _ = our_selection(data, 10, lower_bound=None)
+        settings = authors_settings(selector, 10, 30)
+        theirs = authors_select(torch.from_numpy(data.features).float(), torch.from_numpy(data.cross_entropy).float(), settings)
+        other = converged_objective(data, selector, theirs.indices)
+        not_worse += selector.objective_ <= other + selector.diagnostics_["certified_error"]
+        proven += selector.swap_optimal_
+    print(f"quality: not worse than the authors' subset in {not_worse} of {size.quality_classes} classes, proven swap-optimal in {proven}")
+    return {"quality_not_worse_share": not_worse / size.quality_classes, "quality_proven_share": proven / size.quality_classes}
+
+
+def matrix_product_peak(device: str) -> float:
+    """Measure float64 operations a second of a large matrix product."""
+    side = 4096
+    rows = torch.rand(side, side, dtype=torch.float64, device=device)
+    for _ in range(2):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        _ = rows @ rows
+        torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+    return 2 * side**3 / seconds
+
+
+def measure_gpu(size: Size, classes: int) -> dict[str, float]:
+    """Time a few classes on the GPU and multiply out to 1,000."""
+    figures: dict[str, float] = {}
+    peak = matrix_product_peak("cuda")
+    data = [synthetic_class(size.images, size.width, seed=seed) for seed in range(classes)]
+    for budget in size.budgets:
+        our_selection(data[0], budget, device="cuda", lower_bound=None)
+        start = time.perf_counter()
+        for part in data:
+            our_selection(part, budget, device="cuda", lower_bound=None)
+        each = (time.perf_counter() - start) / classes
+        figures[f"gpu_seconds_1000_classes_k{budget}"] = 1000 * each
+        figures[f"gpu_share_of_product_peak_k{budget}"] = 2 * size.images**2 * size.width / each / peak
+        print(f"GPU, K={budget}: {each * 1e3:.0f} ms a class x 1000 = {1000 * each:.0f} s")
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small class and few repeats, under a minute on two cores")
+    parser.add_argument("--budgets", default="10,50,100", help="numbers of images to choose")
+    parser.add_argument("--max-passes", type=int, default=30, help="passes of the authors' swap stage at most")
+    parser.add_argument("--gpu-classes", type=int, default=10, help="classes timed on a GPU where there is one")
+    args = parser.parse_args()
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+    budgets = tuple(int(value) for value in args.budgets.split(","))
+    size = Size(400, 256, (10,), 4, 3) if args.quick else Size(1300, 2048, budgets, 40, args.max_passes)
+    data = synthetic_class(size.images, size.width, seed=0)
+    our_selection(synthetic_class(100, 8, seed=0), 2)
+    figures: dict[str, Any] = {"images": size.images, "width": size.width}
+    bounds: dict[str, dict[str, float]] = {"quality_not_worse_share": {"at_least": 0.95}, "quality_proven_share": {"at_least": 1.0}}
+    for budget in size.budgets:
+        figures |= {f"{name}_k{budget}": value for name, value in measure_budget(data, budget, size).items()}
+        bounds |= {f"proven_k{budget}": {"at_least": 1}, f"peak_memory_gb_k{budget}": {"at_most": 1.0}}
+        if not args.quick:
+            bounds[f"seconds_k{budget}"] = {"at_most": SECONDS.get(budget, math.inf)}
+            bounds[f"times_faster_k{budget}"] = {"at_least": RATIOS.get(budget, 0.0)}
+    figures |= quality(size)
+    if torch.cuda.is_available():
+        figures |= measure_gpu(size, args.gpu_classes)
+        if not args.quick:
+            bounds |= {f"gpu_seconds_1000_classes_k{k}": {"at_most": GPU_SECONDS[k]} for k in budgets if k in GPU_SECONDS}
+    raise SystemExit(0 if finish("selection", figures, bounds) else 1)
+
+
+if __name__ == "__main__":
+    main()
