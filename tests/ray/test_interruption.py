@@ -1,0 +1,66 @@
+"""A driver that is interrupted or killed anywhere leaves a run that the same command finishes, with the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny import write_config
+
+pytestmark = pytest.mark.slow
+STAGE_PATTERNS = {
+    "extraction": "run/features/*/class_name=0/part-0.parquet",
+    "selection": "run/selection/*/class_name=0/selection.parquet",
+    "training": "run/training/sit-geometry*/checkpoints/*6/state.json",
+    "sampling": "run/training/*/samples/*/part-00000.parquet",
+}
+
+
+def start(config: Path) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "jobs.run", "--config", str(config)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def results(root: Path) -> dict[str, bytes]:
+    kept = [path for path in sorted((root / "run").rglob("*")) if path.is_file()]
+    names = {str(path.relative_to(root / "run")): path for path in kept}
+    return {name: path.read_bytes() for name, path in names.items() if not name.startswith(("logs/", ".lock", "report", "config"))}
+
+
+def wait_for(root: Path, pattern: str, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 240
+    while not list(root.glob(pattern)):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline, f"{pattern} did not appear"
+        time.sleep(0.02)
+
+
+@pytest.mark.timeout(600)
+def test_every_stage_can_be_interrupted(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    for number, (stage, pattern) in enumerate(STAGE_PATTERNS.items()):
+        process = start(config)
+        wait_for(tmp_path, pattern, process)
+        if number % 2:
+            process.kill()
+            process.wait()
+        else:
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+            assert process.returncode == 130, f"{stage}: {output}"
+            assert "the same command goes on from there" in output
+            assert "Traceback" not in output
+    last = start(config)
+    output, _ = last.communicate(timeout=300)
+    assert last.returncode == 0, output
+    disturbed = results(tmp_path)
+
+    (tmp_path / "run").rename(tmp_path / "disturbed")
+    again = start(config)
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    assert results(tmp_path) == disturbed
