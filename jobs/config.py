@@ -54,13 +54,14 @@ class SelectionConfig(Config):
         if any(budget < 1 for budget in budgets):
             raise ValueError(f"budget must be at least 1, found {min(budgets)}")
         for method in self.methods:
-            SELECTORS[method].Config(**self.selector_settings(method, next(iter(budgets), 1)))
+            self.selector_settings(method, max(budgets))
         return self
 
     def selector_settings(self, method: str, budget: int) -> dict[str, Any]:
-        """Return the keyword arguments of the selector `method` for a class of which `budget` images are chosen."""
-        own: dict[str, Any] = getattr(self.settings, method).model_dump(mode="json")
-        return {**own, "budget": budget, "seed": self.seed, "small_class": self.small_class}
+        """Return the resolved keyword arguments of the selector `method` for a class of which `budget` images are chosen."""
+        given: dict[str, Any] = getattr(self.settings, method).model_dump(exclude_unset=True)
+        shared = {"budget": budget, "seed": self.seed, "small_class": self.small_class}
+        return SELECTORS[method].Config(**given, **shared).model_dump(mode="json")
 
     def budget_of(self, class_name: str) -> int:
         """Return how many images to choose from one class."""

@@ -3,6 +3,8 @@
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ray
@@ -14,6 +16,8 @@ WORKER_ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # ray.train.report waits for one poll of the controller; the default of 2 s is long for short runs.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # Ray's backend prints its own retries on the terminal; what matters comes as an exception.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
 
@@ -31,7 +35,7 @@ def start_ray(num_cpus: int | None = None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     common = {"runtime_env": {"env_vars": WORKER_ENVIRONMENT}, "log_to_driver": False, "logging_level": logging.ERROR}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet_backend():
         warnings.simplefilter("ignore")
         if os.environ.get("RAY_ADDRESS"):
             ray.init(**common)
@@ -45,6 +49,19 @@ def start_ray(num_cpus: int | None = None) -> None:
                 **common,
             )
     _close_token_file()
+
+
+@contextmanager
+def _quiet_backend() -> Iterator[None]:
+    """Keep off the terminal what Ray's backend says of its log level while it starts; Python's own errors are raised."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as sink:
+        os.dup2(sink.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _close_token_file() -> None:

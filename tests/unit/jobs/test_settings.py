@@ -54,7 +54,7 @@ def test_mistakes_are_named(file: str, override: str, message: str) -> None:
 
 
 def test_a_missing_file_lists_the_shipped_ones() -> None:
-    with pytest.raises(InputError, match="demo.yaml"):
+    with pytest.raises(InputError, match=r"demo\.yaml"):
         load_config("nowhere.yaml", [])
 
 
