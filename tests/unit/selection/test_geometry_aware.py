@@ -125,7 +125,7 @@ def test_diagnostics_are_ordered():
 @pytest.mark.parametrize("options", [{}, {"statistics": "full"}, {"epsilon_relative": 1e-2}])
 def test_same_bytes_for_any_number_of_threads(options):
     data = small_class(2, 300, width=20, outliers=15)
-    results = [fit(data, budget=5, lower_bound=QUICK_BOUND, threads=threads, **options) for threads in (1, 2, 3)]
+    results = [fit(data, budget=5, lower_bound=QUICK_BOUND, rebuilds=1, threads=threads, **options) for threads in (1, 2, 3)]
     before = torch.get_num_threads()
     for other in results[1:]:
         assert other.indices_.tolist() == results[0].indices_.tolist()
@@ -166,13 +166,27 @@ def test_limits_end_the_search_without_a_proof():
         assert selector.indices_.tolist() == selector.greedy_indices_.tolist()
 
 
+def test_rebuilds_only_ever_improve_and_keep_the_proof():
+    data = small_class(9, 60, width=6, outliers=3)
+    values = [fit(data, budget=6, rebuilds=rebuilds).objective_ for rebuilds in (0, 2, 8)]
+    assert values[2] <= values[1] <= values[0]
+    best = fit(data, budget=6, rebuilds=8)
+    assert best.swap_optimal_
+    assert best.objective_ == pytest.approx(objective(data, tuple(best.indices_), best), rel=1e-6)
+    rebuilt = [step for step in best.history_ if step["stage"] == "rebuild"]
+    assert bool(rebuilt) == (values[2] < values[0])
+    assert len(best.indices_) == 6
+
+
 def test_a_cost_matrix_in_place_of_features():
     data = small_class(6, 40, width=4)
-    from_cost = GeometryAwareSelector(budget=5).fit(None, cost=distances(data.features), cross_entropy=data.cross_entropy)
+    from_cost = GeometryAwareSelector(budget=5, lower_bound=None).fit(None, cost=distances(data.features), cross_entropy=data.cross_entropy)
     from_features = fit(data, budget=5, alpha=0.0)
     assert from_cost.indices_.tolist() == from_features.indices_.tolist()
     assert from_cost.terms_["statistics"] == 0
-    both = GeometryAwareSelector(budget=5).fit(data.features, cost=distances(data.features), cross_entropy=data.cross_entropy)
+    both = GeometryAwareSelector(budget=5, lower_bound=None).fit(
+        data.features, cost=distances(data.features), cross_entropy=data.cross_entropy
+    )
     assert both.indices_.tolist() == fit(data, budget=5).indices_.tolist()
 
 
