@@ -1,6 +1,6 @@
 """Write what the demo starts from, images and encoders; does nothing where they are there."""
 
-from jobs.progress import note
+from jobs.progress import Bar, note
 from jobs.run_directory import Run
 from otcondense.datasets import list_images, write_digits
 from otcondense.encoders import train_encoder
@@ -15,5 +15,7 @@ def prepare(run: Run) -> None:
     records = list_images(config.source)
     for encoder in (config.encoder, config.judge):
         if encoder is not None and encoder.train is not None:
-            train_encoder(records, encoder)
-            note("encoder", f"{encoder.name}, weights {encoder.weights}")
+            with Bar(f"train encoder {encoder.name}", "epoch") as progress:
+                trained = train_encoder(records, encoder, progress.show)
+            when = "finished before" if trained.skipped else f"accuracy on its training images {trained.accuracy:.3f}"
+            note(f"train encoder {encoder.name}", f"{trained.weights}, {when}")

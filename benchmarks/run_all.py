@@ -1,0 +1,94 @@
+"""Run every benchmark, keep its last line as one JSON file per machine, and write the tables of README.md.
+
+`python -m benchmarks.run_all [--quick] [--only NAME] [--tables]`
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+README = HERE / "README.md"
+BENCHMARKS = ("selection",)
+MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
+
+
+def run(name: str, *, quick: bool) -> dict[str, Any] | None:
+    """Run one benchmark and return the object of its last line; None if it printed none."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if quick else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    try:
+        return dict(json.loads(lines[-1]))
+    except (IndexError, json.JSONDecodeError):
+        return None
+
+
+def file_name(record: dict[str, Any]) -> str:
+    """Return the name of a result: benchmark and machine."""
+    machine = record["machine"]
+    device = machine["gpu"] or f"{machine['cpu']} {machine['cores']} cores"
+    return f"{record['benchmark']}-{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}.json"
+
+
+def table(record: dict[str, Any]) -> str:
+    """Return one result as a table, a row for each figure that has a number."""
+    machine = record["machine"]
+    device = machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads"
+    rows = [f"## {record['benchmark']} on {device}", "", f"Commit `{record['commit']}`, torch {machine['torch']}.", ""]
+    rows += ["| figure | measured | asked | |", "|---|---|---|---|"]
+    for name, value in sorted(record["figures"].items()):
+        if isinstance(value, int | float):
+            rows.append(f"| {name} | {value:.4g} | {_asked(record['bounds'].get(name))} | {_verdict(value, record['bounds'].get(name))} |")
+    return "\n".join(rows)
+
+
+def _asked(bound: dict[str, float] | None) -> str:
+    return "" if bound is None else ", ".join(f"{kind.replace('_', ' ')} {limit:g}" for kind, limit in bound.items())
+
+
+def _verdict(value: float, bound: dict[str, float] | None) -> str:
+    if bound is None:
+        return ""
+    return "met" if bound.get("at_least", float("-inf")) <= value <= bound.get("at_most", float("inf")) else "**missed**"
+
+
+def write_tables() -> None:
+    """Rewrite the tables of README.md from all results."""
+    text = README.read_text(encoding="utf-8").split(MARK)[0]
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    README.write_text(text + MARK + "\n\n" + "\n\n".join(table(record) for record in records) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under a minute each; results are printed, not kept")
+    parser.add_argument("--only", choices=BENCHMARKS, help="run one benchmark")
+    parser.add_argument("--tables", action="store_true", help="only write the tables from the results that are there")
+    options = parser.parse_args()
+    failed = []
+    for name in [] if options.tables else [options.only] if options.only else BENCHMARKS:
+        record = run(name, quick=options.quick)
+        if record is None or not record["ok"]:
+            failed.append(name)
+        if record is not None and not options.quick:
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / file_name(record)).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if not options.quick:
+        write_tables()
+    if failed:
+        sys.exit(f"bounds missed or benchmark failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
