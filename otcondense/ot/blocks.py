@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import torch
 
-BLOCK_ROWS = 128
+BLOCK_ROWS = 512
 
 
 @lru_cache(maxsize=4)
