@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otcondense.config import Config
-from otcondense.datasets import SourceConfig
+from otcondense.datasets import SourceConfig, is_local_file
 from otcondense.errors import InputError
 from otcondense.store import canonical_json
 from pipeline.images import WantedImage, manifest_images, read_wanted
@@ -74,8 +74,8 @@ def write_json_list(export: Export, target: Path) -> None:
 
 def write_image_folder(export: Export, target: Path) -> None:
     """Write CLASS/IMAGE under the names of the source, as links or copies, each image checked first."""
-    if export.files == "link" and any("://" in image.path for image in export.images):
-        raise InputError("images of a remote source cannot be linked; set files=copy")
+    if export.files == "link" and not all(is_local_file(image.path) for image in export.images):
+        raise InputError("images of a remote source, or inside other files, cannot be linked; set files=copy")
     for image in export.images:
         path = target / image.image_id
         path.parent.mkdir(parents=True, exist_ok=True)

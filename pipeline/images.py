@@ -7,7 +7,15 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int64, UInt8
 
-from otcondense.datasets import ImageRecord, SourceConfig, UnreadableImageError, center_crop, decode_image, image_path, read_image_bytes
+from otcondense.datasets import (
+    ImageRecord,
+    SourceConfig,
+    UnreadableImageError,
+    center_crop,
+    decode_image,
+    image_locations,
+    read_image_bytes,
+)
 from otcondense.errors import InputError
 from otcondense.store import sha256_bytes
 
@@ -37,10 +45,12 @@ class TrainingImages:
 def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImage]:
     """Return the images of a subset manifest in its order.
 
-    Raises: InputError if an entry leads out of the source's root.
+    Raises: InputError if an entry leads out of the source's root or is not in it.
     """
     columns = manifest.select(["image_id", "class_index", "sha256"]).to_pylist()
-    return [WantedImage(row["image_id"], row["class_index"], image_path(source, row["image_id"]), row["sha256"]) for row in columns]
+    locations = image_locations(source, [row["image_id"] for row in columns])
+    pairs = zip(columns, locations, strict=True)
+    return [WantedImage(row["image_id"], row["class_index"], location, row["sha256"]) for row, location in pairs]
 
 
 def record_images(records: list[ImageRecord]) -> list[WantedImage]:

@@ -2,8 +2,9 @@
 
 from otcondense.datasets.decoding import UnreadableImageError, center_crop, decode_image
 from otcondense.datasets.digits import write_digits
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path, read_image_bytes, records_identity
-from otcondense.datasets.sources import SOURCES, list_images, scan_images
+from otcondense.datasets.locations import is_local_file, read_image_bytes
+from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path, records_identity
+from otcondense.datasets.sources import SOURCES, image_locations, list_images, scan_images
 
 __all__ = [
     "SOURCES",
@@ -13,7 +14,9 @@ __all__ = [
     "UnreadableImageError",
     "center_crop",
     "decode_image",
+    "image_locations",
     "image_path",
+    "is_local_file",
     "list_images",
     "read_image_bytes",
     "records_identity",

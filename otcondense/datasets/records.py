@@ -1,11 +1,10 @@
-"""What every source of images gives: records of labelled files, below one root that no name can leave."""
+"""What every source of images gives: records of labelled images, below one root that no name can leave."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import fsspec
 from pydantic import Field
 
 from otcondense.config import Config
@@ -19,9 +18,22 @@ class SourceConfig(Config):
     """Where the labelled images are."""
 
     path: str
-    """Folder (or fsspec URI such as s3://bucket/folder) that holds one folder per class."""
-    kind: Literal["image_folder"] = "image_folder"
-    """How the source is laid out: image_folder is PATH/CLASS/IMAGE, also with folders inside a class."""
+    """Folder, or fsspec URI such as s3://bucket/folder, of the images: one folder per class, or the files of another kind."""
+    kind: Literal["image_folder", "parquet", "webdataset", "hf", "features"] = "image_folder"
+    """How the source is laid out: image_folder is PATH/CLASS/IMAGE, also with folders inside a class; parquet is a file or a folder of
+    them with a column of images (bytes, or paths below PATH) and one of labels; webdataset is a tar file or a folder of them; hf is a
+    data set that Hugging Face's save_to_disk wrote (one split); features is Parquet or npy with features of no images at all."""
+    image_column: str = "image"
+    """For parquet and hf, the column of the images: bytes, a struct of bytes and path, or (parquet) paths below the source folder."""
+    label_column: str = "label"
+    """For parquet, hf and features, the column of the labels, whole numbers or text; for webdataset, the key of the label in KEY.json."""
+    id_column: str | None = None
+    """For parquet, hf and features, the column of the image ids; by default an id is FILE/ROW."""
+    features_column: str = "features"
+    """For features in Parquet, the column of the features: lists of numbers, all of one length."""
+    class_names: str | None = None
+    """Text file with one class name per line; a class gets its line number, from 0, as index, in place of its rank among the names
+    that are there. For a folder with a part of ImageNet's classes and a classifier of all."""
     classes: tuple[str, ...] | None = None
     """Names of the classes to use, all by default; a class keeps the index it has among all classes of the source."""
     max_lost_share: float = Field(default=0.01, ge=0, le=1)
@@ -33,7 +45,9 @@ class SourceConfig(Config):
 
     def identity(self) -> dict[str, object]:
         """Return the settings that decide which images there are and how they are decoded, for fingerprints."""
-        return self.model_dump(mode="json", include={"path", "kind", "classes", "max_pixels"})
+        kept = {"path", "kind", "classes", "class_names", "max_pixels"}
+        columns = set() if self.kind == "image_folder" else {"image_column", "label_column", "id_column", "features_column"}
+        return self.model_dump(mode="json", include=kept | columns)
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,9 @@ class ImageRecord:
     class_index: int
     """Rank of the class name among all classes of the source, in sorted order."""
     path: str
-    """Where to read it: an absolute path or a URI."""
+    """Where to read it, for `read_image_bytes`: an absolute path, a URI, or a place inside such a file."""
     size_bytes: int
+    """Bytes of the image; in Parquet the mean of its row group."""
     mtime_ns: int
     """Time of last change in ns since 1970, 0 where the store does not tell."""
 
@@ -97,14 +112,3 @@ def _resolved(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError) as error:
         raise InputError(f"{path} is a symbolic link that leads to itself; remove it") from error
-
-
-def read_image_bytes(path: str) -> bytes:
-    """Return the bytes of the file at a local path or URI.
-
-    Raises: OSError if it cannot be read.
-    """
-    if not is_remote(path):
-        return Path(path).read_bytes()
-    with fsspec.open(path, "rb") as file:
-        return bytes(file.read())

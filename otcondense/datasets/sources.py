@@ -2,16 +2,25 @@
 
 from collections.abc import Callable
 
+from otcondense.datasets.arrow_files import scan_arrow
 from otcondense.datasets.image_folder import scan_image_folder
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig
+from otcondense.datasets.parquet_files import scan_parquet
+from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path
+from otcondense.datasets.tar_shards import scan_tar_shards
+from otcondense.errors import InputError
 
-SOURCES: dict[str, Callable[[SourceConfig], Listing]] = {"image_folder": scan_image_folder}
+SOURCES: dict[str, Callable[[SourceConfig], Listing]] = {
+    "image_folder": scan_image_folder,
+    "parquet": scan_parquet,
+    "webdataset": scan_tar_shards,
+    "hf": scan_arrow,
+}
 
 
 def scan_images(source: SourceConfig) -> Listing:
     """Return the classes, images and ignored files of a source.
 
-    Raises: InputError naming the folder, class or link that is not as it must be.
+    Raises: InputError naming the folder, file, class or link that is not as it must be.
     """
     return SOURCES[source.kind](source)
 
@@ -22,3 +31,17 @@ def list_images(source: SourceConfig) -> list[ImageRecord]:
     Raises: InputError as `scan_images` does.
     """
     return scan_images(source).records
+
+
+def image_locations(source: SourceConfig, image_ids: list[str]) -> list[str]:
+    """Return where to read each of these images, for `read_image_bytes`.
+
+    Raises: InputError if an identifier would lead out of the source, or is not one of it.
+    """
+    if source.kind == "image_folder":
+        return [image_path(source, image_id) for image_id in image_ids]
+    known = {record.image_id: record.path for record in list_images(source)}
+    for image_id in image_ids:
+        if image_id not in known:
+            raise InputError(f"{source.path} has no image {image_id!r}; the manifest is not one of this source")
+    return [known[image_id] for image_id in image_ids]

@@ -126,7 +126,7 @@ def test_missing_empty_and_flat_roots_are_refused(tmp_path):
 
 
 def test_an_unknown_class_is_answered_with_the_nearest(root):
-    with pytest.raises(InputError, match=r"'bta' is not a folder of .*: beta"):
+    with pytest.raises(InputError, match=r"'bta' is not in .*: beta"):
         list_images(SourceConfig(path=str(root), classes=("bta",)))
 
 

@@ -1,0 +1,133 @@
+"""The files below a source's root, local or remote. Symbolic links must stay below the root unless the source allows more."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from otcondense.datasets.records import SourceConfig, is_remote
+from otcondense.errors import InputError
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a source."""
+
+    name: str
+    """Path relative to the root, with `/`."""
+    path: str
+    """Absolute path or URI."""
+    size_bytes: int
+    mtime_ns: int
+    """Time of last change in ns since 1970, 0 where the store does not tell."""
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the file or a folder above it has a name that starts with a dot."""
+        return self.name.startswith(".") or "/." in self.name
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the name in lower case, with its dot."""
+        return os.path.splitext(self.name)[1].lower()  # noqa: PTH122 - also URIs
+
+
+def list_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
+    """Return the folders directly below the root and all files below it.
+
+    Raises: InputError if the root is missing, a link leaves it or leads to itself, or a name is not valid text.
+    """
+    return _remote_tree(source) if is_remote(source.path) else _local_tree(source)
+
+
+def container_files(source: SourceConfig, suffix: str) -> tuple[list[SourceFile], list[str]]:
+    """Return the files that hold the images, sorted by name, and the names of the files that do not.
+
+    `source.path` is one such file or a folder of them.
+
+    Raises: InputError as `list_tree` does, and if there is no such file.
+    """
+    if source.path.lower().endswith(suffix) and (is_remote(source.path) or Path(source.path).is_file()):
+        return [_single_file(source.path)], []
+    _, files = list_tree(source)
+    wanted = [file for file in files if file.suffix == suffix and not file.is_hidden]
+    if not wanted:
+        raise InputError(
+            f"{source.path} must be a {suffix} file or hold such files (source.kind is {source.kind}), found {len(files)} others"
+        )
+    others = sorted({file.name for file in files} - {file.name for file in wanted})
+    return sorted(wanted, key=lambda file: file.name), others
+
+
+def _single_file(path: str) -> SourceFile:
+    if is_remote(path):
+        filesystem, inner = fsspec.core.url_to_fs(path)
+        if not filesystem.exists(inner):
+            raise InputError(f"the source {path} must be a file, found nothing there")
+        return _remote_file(filesystem, inner.rsplit("/", 1)[-1], inner, filesystem.info(inner))
+    resolved = Path(path).resolve()
+    status = resolved.stat()
+    return SourceFile(resolved.name, str(resolved), status.st_size, status.st_mtime_ns)
+
+
+def _local_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
+    root = Path(source.path).resolve()
+    if not root.is_dir():
+        found = "a file" if root.exists() else "nothing"
+        wanted = "with one folder per class" if source.kind == "image_folder" else f"of kind {source.kind}"
+        raise InputError(f"the image source {source.path} must be a folder {wanted}, found {found} there")
+    with os.scandir(root) as entries:
+        folders = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    return folders, list(_walk(source, str(root), str(root), frozenset({str(root)})))
+
+
+def _walk(source: SourceConfig, root: str, folder: str, above: frozenset[str]) -> Iterator[SourceFile]:
+    """Yield the files below `folder`; `above` are the real folders on the way down, which a link must not lead back to."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            _check_name(entry.path)
+            real = _followed(source, root, entry.path) if entry.is_symlink() else entry.path
+            if entry.is_dir():
+                if real in above:
+                    raise InputError(f"{entry.path} is a symbolic link to a folder that contains it; remove it")
+                yield from _walk(source, root, entry.path, above | {real})
+            else:
+                status = entry.stat()
+                yield SourceFile(entry.path[len(root.rstrip("/")) + 1 :], entry.path, status.st_size, status.st_mtime_ns)
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the file name {path!r} is not valid UTF-8; rename it") from error
+
+
+def _followed(source: SourceConfig, root: str, link: str) -> str:
+    try:
+        target = Path(link).resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{link} is a symbolic link that leads nowhere or to itself; remove it") from error
+    if not source.allow_links and not target.is_relative_to(root):
+        raise InputError(f"{link} is a symbolic link out of {root} to {target}; set allow_links=true if that is wanted")
+    return str(target)
+
+
+def _remote_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
+    filesystem, root = fsspec.core.url_to_fs(source.path)
+    root = root.rstrip("/")
+    found: dict[str, Any] = filesystem.find(root, detail=True)
+    if not found:
+        raise InputError(f"the image source {source.path} must hold images, found nothing there")
+    files = [_remote_file(filesystem, path[len(root) + 1 :], path, info) for path, info in found.items()]
+    return sorted({file.name.split("/", 1)[0] for file in files if "/" in file.name and not file.name.startswith(".")}), files
+
+
+def _remote_file(filesystem: fsspec.AbstractFileSystem, name: str, path: str, info: dict[str, Any]) -> SourceFile:
+    changed = info.get("LastModified", info.get("mtime", info.get("created")))
+    seconds = changed.timestamp() if isinstance(changed, datetime) else float(changed or 0)
+    return SourceFile(name, filesystem.unstrip_protocol(path), int(info["size"]), round(seconds * 1e9))
