@@ -113,13 +113,13 @@ def _class_name(source: SourceConfig, row: LabelledRow, classes: tuple[str, ...]
         if source.class_names is not None and row.label not in classes:
             near = get_close_matches(row.label, classes, n=3) or list(classes[:SHOWN])
             raise InputError(f"label {row.label!r} of {row.image_id} is not in {source.class_names}; nearest names: {', '.join(near)}")
-        return row.label
+        return str(row.label)
     if not 0 <= row.label < len(classes):
         raise InputError(
             f"the label of {row.image_id} in {source.path} must lie between 0 and {len(classes) - 1}, found {row.label}; leave out rows "
             "without a label"
         )
-    return classes[row.label]
+    return classes[int(row.label)]
 
 
 def _check_name(source: SourceConfig, name: str) -> None:
