@@ -1,6 +1,7 @@
 """The class-level actor: reads one class's features, runs a selector on it, writes one file."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,12 @@ from otcondense.store import (
     fingerprint,
     read_class_features,
     stored_metadata,
+    with_confidences,
     write_class_selection,
 )
+
+IMAGE_SETTINGS = ("include", "exclude")
+"""Settings of a selector that name images of its class."""
 
 
 def class_seed(seed: int, class_name: str) -> int:
@@ -31,11 +36,12 @@ def run_selector(method: str, settings: dict[str, Any], features: ClassFeatures)
 
     Args:
         method: name in `SELECTORS`.
-        settings: keyword arguments of the selector, `budget` and `seed` among them.
+        settings: keyword arguments of the selector, `budget` and `seed` among them; `include` and `exclude` as image_ids.
         features: the class.
     """
+    own = {name: _positions(features, image_ids) for name, image_ids in settings.items() if name in IMAGE_SETTINGS}
     seed = class_seed(settings.get("seed", 0), features.class_name)
-    selector = SELECTORS[method](**{**settings, "seed": seed})
+    selector = SELECTORS[method](**{**settings, **own, "seed": seed})
     selector.fit(features.features, cross_entropy=features.cross_entropy, logits=features.logits)
     return ClassSelection(
         class_name=features.class_name,
@@ -51,15 +57,36 @@ def run_selector(method: str, settings: dict[str, Any], features: ClassFeatures)
     )
 
 
-def selection_fingerprint(store: Store, features_file: str, method: str, settings: dict[str, Any]) -> str:
-    """Return the fingerprint of the selection of one class: of its features' content and of the selector's settings.
+def _positions(features: ClassFeatures, image_ids: list[str]) -> list[int]:
+    """Return where the images are in their class.
 
-    Raises: InputError if the features are missing.
+    Raises: InputError naming an image that the class does not have.
     """
-    metadata = stored_metadata(store, features_file)
-    if metadata is None:
-        raise InputError(f"{store.path(features_file)} is missing or damaged; run `python -m jobs.extract_features` first")
-    return fingerprint([SELECTION_SCHEMA_VERSION, method, settings, metadata["content"]])
+    rows = {image_id: row for row, image_id in enumerate(features.image_ids)}
+    missing = [image_id for image_id in image_ids if image_id not in rows]
+    if missing:
+        raise InputError(f"class {features.class_name} must hold the images to include or exclude, found no {missing[0]}")
+    return [rows[image_id] for image_id in image_ids]
+
+
+def selection_fingerprint(store: Store, inputs: Sequence[str], method: str, settings: dict[str, Any]) -> str:
+    """Return the fingerprint of the selection of one class: of the content of its input files and of the selector's settings.
+
+    Args:
+        store: the run.
+        inputs: names of the class's features and, where they lie elsewhere, of its confidences.
+        method: name in `SELECTORS`.
+        settings: keyword arguments of the selector that can change the result.
+
+    Raises: InputError if an input is missing.
+    """
+    contents = []
+    for name in inputs:
+        metadata = stored_metadata(store, name)
+        if metadata is None:
+            raise InputError(f"{store.path(name)} is missing or damaged; run `python -m jobs.extract_features` first")
+        contents.append(metadata["content"])
+    return fingerprint([SELECTION_SCHEMA_VERSION, method, settings, *contents])
 
 
 def _gains(selector: Selector) -> np.ndarray:
@@ -93,9 +120,10 @@ def _finite(value: float) -> float | None:
 class ClassSelector:
     """A long-lived worker that selects one class after another; running a unit again writes the same bytes."""
 
-    def __init__(self, root: str, features_directory: str) -> None:
+    def __init__(self, root: str, features_directory: str, confidence_directory: str | None) -> None:
         self._store = Store(root)
         self._features_directory = features_directory
+        self._confidence_directory = confidence_directory
 
     def run(self, unit: dict[str, Any]) -> dict[str, Any]:
         """Select one class.
@@ -104,6 +132,8 @@ class ClassSelector:
             unit: `method`, `class_name`, the selector's `settings`, the `directory` of the result and its `fingerprint`.
         """
         features = read_class_features(self._store, self._features_directory, unit["class_name"])
+        if self._confidence_directory != self._features_directory:
+            features = with_confidences(self._store, features, self._confidence_directory)
         selection = run_selector(unit["method"], unit["settings"], features)
         write_class_selection(self._store, unit["directory"], selection, fingerprint=unit["fingerprint"])
         return {"objective": selection.summary["objective"], "swap_optimal": selection.summary["swap_optimal"]}

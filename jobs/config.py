@@ -8,13 +8,13 @@ from actors.pool import PoolConfig
 from otcondense.config import Config
 from otcondense.datasets import SourceConfig
 from otcondense.diffusion import SamplerConfig, TrainingConfig
-from otcondense.encoders import EncoderConfig
+from otcondense.encoders import ConfidenceConfig, EncoderConfig
 from otcondense.evaluation import EvaluationConfig
 from otcondense.selection import SELECTORS
 from otcondense.selection.base import SelectorConfig
 from pipeline.extract import ExtractionConfig
 
-SHARED_FIELDS = frozenset(SelectorConfig.model_fields)
+SHARED_FIELDS = frozenset({*SelectorConfig.model_fields, "include", "exclude"})
 
 
 def _own_settings(name: str) -> type[Config]:
@@ -40,6 +40,10 @@ class SelectionConfig(Config):
     """Seed of the methods that draw at random; each class derives its own from it."""
     small_class: Literal["error", "take_all"] = "error"
     """What to do with a class of fewer images than the budget: refuse it, or take all of it."""
+    include: tuple[str, ...] = ()
+    """Image identifiers (class/file) that must be chosen; only methods that can promise it may then run."""
+    exclude: tuple[str, ...] = ()
+    """Image identifiers that must not be chosen, for their licence, say; they still count as part of their class."""
     settings: SelectorSettings = SelectorSettings()  # type: ignore[valid-type]
     """Settings of each method."""
     pool: PoolConfig = PoolConfig()
@@ -50,6 +54,10 @@ class SelectionConfig(Config):
         unknown = [name for name in self.methods if name not in SELECTORS]
         if unknown:
             raise ValueError(f"methods must be among {', '.join(SELECTORS)}, found {', '.join(unknown)}")
+        if self.include or self.exclude:
+            unfit = [name for name in self.methods if "include" not in SELECTORS[name].Config.model_fields]
+            if unfit:
+                raise ValueError(f"include and exclude are kept by geometry_aware alone, found methods {', '.join(unfit)} beside them")
         budgets = self.budget.values() if isinstance(self.budget, dict) else [self.budget]
         if any(budget < 1 for budget in budgets):
             raise ValueError(f"budget must be at least 1, found {min(budgets)}")
@@ -104,6 +112,8 @@ class RunConfig(Config):
     """Images of the same classes that no stage but evaluation sees."""
     encoder: EncoderConfig
     """Network whose features and logits the selection works on."""
+    confidence: ConfidenceConfig = ConfidenceConfig()
+    """Where the confidence in each image's label comes from."""
     judge: EncoderConfig | None = None
     """Second network, never seen by selection, for evaluation; null uses the first."""
     extraction: ExtractionConfig = ExtractionConfig()
@@ -128,6 +138,12 @@ class RunConfig(Config):
         if self.models and self.held_out is None:
             raise ValueError("held_out must name a folder of images to evaluate the models against, found null")
         return self
+
+    @property
+    def encoders(self) -> list[EncoderConfig]:
+        """Every network that looks at all images, each once: of the features, of the confidences, of the evaluation."""
+        found = [self.encoder, self.confidence.classifier, self.judge]
+        return list({each.model_dump_json(): each for each in found if each is not None}.values())
 
     @property
     def judge_or_encoder(self) -> EncoderConfig:

@@ -6,19 +6,23 @@ from jobs.progress import Bar, note
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run
 from jobs.select_subset import check_budgets
+from otcondense.datasets import scan_images
 from otcondense.encoders import EncoderConfig
 from otcondense.store import fingerprint
 from pipeline.extract import extract_features
+from pipeline.probe_scores import score_by_probe
 
 
 def extract(run: Run) -> None:
-    """Extract the features of every class with the encoder of the selection, and with the judge if there is one."""
+    """Extract the features of every class with each network of the configuration, then the confidences that take a probe."""
     prepare(run)
     check_budgets(run)
-    start_ray()
-    for encoder in (run.config.encoder, run.config.judge):
-        if encoder is not None:
-            _extract(run, encoder)
+    if run.config.extraction.num_encoders:
+        start_ray()
+    for encoder in run.config.encoders:
+        _extract(run, encoder)
+    if run.config.confidence.kind == "probe":
+        _probe(run)
 
 
 def _extract(run: Run, encoder: EncoderConfig) -> None:
@@ -39,6 +43,16 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
         note(title, f"{result.num_quarantined} unreadable images, listed in {run.features_directory(encoder)}/_quarantine.parquet")
     if result.num_ignored:
         note(title, f"{result.num_ignored} files of the source are no images by their name")
+
+
+def _probe(run: Run) -> None:
+    directory = run.confidence_directory()
+    assert directory is not None
+    source = scan_images(run.config.source)
+    names = sorted({record.class_name for record in source.records})
+    config, key = run.config.confidence.probe, fingerprint(run.probe_key())
+    skipped = score_by_probe(run.store, run.features_directory(run.config.encoder), directory, names, config, key)
+    note("probe", f"confidences of {len(names)} classes in {directory}" + (", finished before" if skipped else ""))
 
 
 if __name__ == "__main__":

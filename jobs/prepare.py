@@ -13,8 +13,8 @@ def prepare(run: Run) -> None:
         write_digits(config.digits)
         note("images", f"{config.digits} (scikit-learn's handwritten digits)")
     records = list_images(config.source)
-    for encoder in (config.encoder, config.judge):
-        if encoder is not None and encoder.train is not None:
+    for encoder in config.encoders:
+        if encoder.train is not None:
             with Bar(f"train encoder {encoder.name}", "epoch") as progress:
                 trained = train_encoder(records, encoder, progress.show)
             when = "finished before" if trained.skipped else f"accuracy on its training images {trained.accuracy:.3f}"

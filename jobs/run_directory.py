@@ -15,7 +15,16 @@ from otcondense import __version__
 from otcondense.config import Config
 from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
-from otcondense.store import FEATURES_SCHEMA_VERSION, SELECTION_SCHEMA_VERSION, DriverLock, Store, fingerprint, hash8, sha256_bytes
+from otcondense.store import (
+    CONFIDENCES_SCHEMA_VERSION,
+    FEATURES_SCHEMA_VERSION,
+    SELECTION_SCHEMA_VERSION,
+    DriverLock,
+    Store,
+    fingerprint,
+    hash8,
+    sha256_bytes,
+)
 
 LAYOUT_VERSION = 1
 VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
@@ -62,8 +71,15 @@ class Run:
     def selection_key(self, method: str) -> list[Any]:
         """Return what the selection by `method` is made from."""
         selection = self.config.selection
-        settings = selection.selector_settings(method, 1)
-        return [SELECTION_SCHEMA_VERSION, self.features_key(self.config.encoder), method, identity(selection.budget), identity(settings)]
+        settings, images = selection.selector_settings(method, 1), (selection.include, selection.exclude)
+        return [
+            SELECTION_SCHEMA_VERSION,
+            self.features_key(self.config.encoder),
+            method,
+            identity(selection.budget),
+            *map(list, images),
+            identity(settings),
+        ]
 
     def selection_directory(self, method: str) -> str:
         """Return where the selections by `method` are, a directory for each class."""

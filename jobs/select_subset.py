@@ -1,5 +1,6 @@
 """Choose the subset of every class: `python -m jobs.select_subset`."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from jobs.cli import main
 from jobs.progress import Bar, note
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run, identity
-from otcondense.datasets import list_images
+from otcondense.datasets import ImageRecord, list_images
 from otcondense.errors import InputError
 from otcondense.store import class_file, manifest_table, read_class_selection, read_fingerprint, selection_file, write_table
 
@@ -20,12 +21,14 @@ def check_budgets(run: Run) -> None:
     Raises: InputError naming class, budget and number of images.
     """
     selection = run.config.selection
-    sizes: dict[str, int] = {}
-    for record in list_images(run.config.source):
-        sizes[record.class_name] = sizes.get(record.class_name, 0) + 1
+    records = list_images(run.config.source)
+    sizes = Counter(record.class_name for record in records)
+    unknown = {*selection.include, *selection.exclude} - {record.image_id for record in records}
+    if unknown:
+        raise InputError(f"selection.include and selection.exclude must name images of {run.config.source.path}, found {min(unknown)}")
     if isinstance(selection.budget, dict) and set(selection.budget) != set(sizes):
-        missing, unknown = sorted(set(sizes) - set(selection.budget)), sorted(set(selection.budget) - set(sizes))
-        raise InputError(f"selection.budget must name every class once; missing: {missing[:5]}, not in the source: {unknown[:5]}")
+        missing, surplus = sorted(set(sizes) - set(selection.budget)), sorted(set(selection.budget) - set(sizes))
+        raise InputError(f"selection.budget must name every class once; missing: {missing[:5]}, not in the source: {surplus[:5]}")
     if selection.small_class == "take_all":
         return
     for class_name, size in sizes.items():
@@ -39,8 +42,9 @@ def check_budgets(run: Run) -> None:
 def select_subset(run: Run) -> None:
     """Run every method on every class, then write each method's manifest."""
     check_budgets(run)
-    class_names = sorted({record.class_name for record in list_images(run.config.source)})
-    units = [unit for method in run.config.selection.methods for unit in _units(run, method, class_names)]
+    records = list_images(run.config.source)
+    class_names = sorted({record.class_name for record in records})
+    units = [unit for method in run.config.selection.methods for unit in _units(run, method, records)]
     open_units = [unit for unit in units if not _is_done(run, unit)]
     if open_units:
         _select(run, open_units)
@@ -49,11 +53,15 @@ def select_subset(run: Run) -> None:
         _write_manifest(run, method, class_names)
 
 
-def _units(run: Run, method: str, class_names: list[str]) -> Iterator[Unit]:
+def _units(run: Run, method: str, records: list[ImageRecord]) -> Iterator[Unit]:
+    """Yield one unit for each class, the largest classes first: the last to end are then short ones."""
     selection, features = run.config.selection, run.features_directory(run.config.encoder)
-    for name in class_names:
+    forced, barred = (_by_class(image_ids, records) for image_ids in (selection.include, selection.exclude))
+    for name, _ in Counter(record.class_name for record in records).most_common():
         settings = selection.selector_settings(method, selection.budget_of(name))
-        expected = selection_fingerprint(run.store, class_file(features, name), method, identity(settings))
+        if "include" in settings:
+            settings |= {"include": forced.get(name, []), "exclude": barred.get(name, [])}
+        expected = selection_fingerprint(run.store, inputs, method, identity(settings))
         yield {
             "name": f"{method}, class {name}",
             "method": method,
@@ -62,6 +70,16 @@ def _units(run: Run, method: str, class_names: list[str]) -> Iterator[Unit]:
             "directory": run.selection_directory(method),
             "fingerprint": expected,
         }
+
+
+def _by_class(image_ids: tuple[str, ...], records: list[ImageRecord]) -> dict[str, list[str]]:
+    """Return the listed images of each class."""
+    found: dict[str, list[str]] = {}
+    wanted = set(image_ids)
+    for record in records if wanted else []:
+        if record.image_id in wanted:
+            found.setdefault(record.class_name, []).append(record.image_id)
+    return found
 
 
 def _is_done(run: Run, unit: Unit) -> bool:
@@ -73,7 +91,9 @@ def _select(run: Run, units: list[Unit]) -> None:
     start_ray()
 
     def make_actor() -> Any:
-        return ClassSelector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus).remote(run.store.root, features)
+        return ClassSelector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus).remote(
+            run.store.root, features, run.confidence_directory()
+        )
 
     with Bar("select", "class") as progress:
         outcome = Pool(make_actor, pool).run(units, on_done=progress.show)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tiny import write_config
 import jobs.run
 from jobs.cli import main
 from jobs.run import run_all
+from otcondense.store import Store, read_manifest
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -111,6 +113,25 @@ def test_the_number_of_workers_does_not_change_the_bytes(finished: Path, fresh: 
     assert all(ours[name] == theirs[name] for name in compared)
 
 
+def test_budgets_of_their_own_and_forced_and_barred_images(finished: Path) -> None:
+    budgets = "selection.budget={'0': 2, '1': 3, '2': 4}"
+    first, second = (f"1/{path.name}" for path in sorted((finished / "train" / "1").iterdir())[:2])
+    overrides = [
+        budgets,
+        "selection.methods=[geometry_aware]",
+        "models={}",
+        f"selection.include=['{first}']",
+        f"selection.exclude=['{second}']",
+    ]
+    before = set((finished / "run").glob("subset-*.parquet"))
+    main("select_subset", "", jobs.run.select_subset, ["--config", str(finished / "tiny.yaml"), *overrides])
+    (manifest,) = set((finished / "run").glob("subset-*.parquet")) - before
+    rows = read_manifest(Store(str(finished / "run")), manifest.name).to_pylist()
+    assert Counter(row["class_name"] for row in rows) == {"0": 2, "1": 3, "2": 4}
+    assert first in [row["image_id"] for row in rows]
+    assert second not in [row["image_id"] for row in rows]
+
+
 def empty_class(root: Path) -> list[str]:
     (root / "train" / "empty").mkdir()
     return []
@@ -141,6 +162,8 @@ def foreign_directory(root: Path) -> list[str]:
         (unreadable_image, "1/"),
         (missing_source, "nowhere must be a folder"),
         (foreign_directory, "holds files that no run made, such as thesis.tex"),
+        (lambda _: ["selection.exclude=[1/none.png]"], "kept by geometry_aware alone, found methods random"),
+        (lambda _: ["selection.exclude=[1/none.png]", "selection.methods=[geometry_aware]", "models={}"], "found 1/none.png"),
         (lambda _: ["encoder.num_classes=4"], "4 classes"),
         (lambda _: ["selection.settings.geometry_aware.kappa=10"], "kappa"),
     ],
