@@ -68,6 +68,17 @@ class Run:
         """Return where the features of `encoder` are."""
         return f"features/{encoder.name.replace('/', '-')}-{hash8(self.features_key(encoder))}"
 
+    def probe_key(self) -> list[Any]:
+        """Return what the confidences of the probe are made from."""
+        return [CONFIDENCES_SCHEMA_VERSION, self.features_key(self.config.encoder), identity(self.config.confidence)]
+
+    def confidence_directory(self) -> str | None:
+        """Return where the confidences for the selection are, which may be where the features are; None if it does without."""
+        confidence = self.config.confidence
+        if confidence.kind == "probe":
+            return f"scores/probe-{hash8(self.probe_key())}"
+        return None if confidence.kind == "none" else self.features_directory(confidence.classifier or self.config.encoder)
+
     def selection_key(self, method: str) -> list[Any]:
         """Return what the selection by `method` is made from."""
         selection = self.config.selection
@@ -79,6 +90,7 @@ class Run:
             identity(selection.budget),
             *map(list, images),
             identity(settings),
+            *identity(self.config.confidence),
         ]
 
     def selection_directory(self, method: str) -> str:

@@ -55,12 +55,14 @@ def select_subset(run: Run) -> None:
 
 def _units(run: Run, method: str, records: list[ImageRecord]) -> Iterator[Unit]:
     """Yield one unit for each class, the largest classes first: the last to end are then short ones."""
-    selection, features = run.config.selection, run.features_directory(run.config.encoder)
+    selection = run.config.selection
+    directories = dict.fromkeys([run.features_directory(run.config.encoder), run.confidence_directory()])
     forced, barred = (_by_class(image_ids, records) for image_ids in (selection.include, selection.exclude))
     for name, _ in Counter(record.class_name for record in records).most_common():
         settings = selection.selector_settings(method, selection.budget_of(name))
         if "include" in settings:
             settings |= {"include": forced.get(name, []), "exclude": barred.get(name, [])}
+        inputs = [class_file(directory, name) for directory in directories if directory is not None]
         expected = selection_fingerprint(run.store, inputs, method, identity(settings))
         yield {
             "name": f"{method}, class {name}",

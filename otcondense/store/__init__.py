@@ -1,5 +1,6 @@
 """Schemas, fingerprints and atomic writes, shared by all stages."""
 
+from otcondense.store.confidences import CONFIDENCES_SCHEMA_VERSION, ClassConfidences, with_confidences, write_class_confidences
 from otcondense.store.features import FEATURES_SCHEMA_VERSION, ClassFeatures, class_file, read_class_features, write_class_features
 from otcondense.store.files import Store, canonical_json
 from otcondense.store.fingerprint import fingerprint, hash8, sha256_bytes
@@ -26,9 +27,11 @@ from otcondense.store.tables import (
 )
 
 __all__ = [
+    "CONFIDENCES_SCHEMA_VERSION",
     "FEATURES_SCHEMA_VERSION",
     "MANIFEST_COLUMNS",
     "SELECTION_SCHEMA_VERSION",
+    "ClassConfidences",
     "ClassFeatures",
     "ClassSelection",
     "DriverLock",
@@ -50,6 +53,8 @@ __all__ = [
     "sha256_bytes",
     "stored_metadata",
     "table_metadata",
+    "with_confidences",
+    "write_class_confidences",
     "write_class_features",
     "write_class_selection",
     "write_table",

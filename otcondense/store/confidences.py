@@ -1,0 +1,75 @@
+"""How sure a classifier is of each image of a class, where that does not come with the features."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Float32
+
+from otcondense.errors import InputError
+from otcondense.store.features import OPTIONAL_COLUMNS, ClassFeatures, class_file
+from otcondense.store.files import Store
+from otcondense.store.tables import array_column, array_field, read_array, read_table, write_table
+
+CONFIDENCES_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ClassConfidences:
+    """The images of one class, sorted by `image_id`, and what a classifier says of each."""
+
+    class_name: str
+    class_index: int
+    image_ids: list[str]
+    logits: Float[np.ndarray, "n c"]
+    """Stored as float16."""
+    cross_entropy: Float32[np.ndarray, " n"]
+    """Cross-entropy of the true class, in nats."""
+    entropy: Float32[np.ndarray, " n"]
+    """Entropy of the predicted distribution, in nats."""
+    max_prob: Float32[np.ndarray, " n"]
+    """Largest predicted probability."""
+
+
+def write_class_confidences(store: Store, directory: str, confidences: ClassConfidences, *, fingerprint: str) -> None:
+    """Write the confidences of one class, whole or not at all, under the name that its features would have."""
+    logits = confidences.logits.astype(np.float16)
+    fields = [
+        pa.field("image_id", pa.string()),
+        array_field("logits", logits),
+        *(pa.field(name, pa.float32()) for name in OPTIONAL_COLUMNS),
+    ]
+    columns = [pa.array(confidences.image_ids, pa.string()), array_column(logits)]
+    columns += [pa.array(getattr(confidences, name), pa.float32()) for name in OPTIONAL_COLUMNS]
+    write_table(
+        store,
+        class_file(directory, confidences.class_name),
+        pa.Table.from_arrays(columns, schema=pa.schema(fields)),
+        fingerprint=fingerprint,
+        class_name=confidences.class_name,
+        class_index=confidences.class_index,
+        schema_version=CONFIDENCES_SCHEMA_VERSION,
+    )
+
+
+def with_confidences(store: Store, features: ClassFeatures, directory: str | None) -> ClassFeatures:
+    """Return features with the logits and confidences that lie in `directory`, or with none if that is None.
+
+    The directory is one of confidences or of another encoder's features.
+
+    Raises: InputError if it does not hold the confidences of exactly these images, FileNotFoundError if the class is missing.
+    """
+    if directory is None:
+        return replace(features, logits=None, cross_entropy=None, entropy=None, max_prob=None)
+    name = class_file(directory, features.class_name)
+    table = read_table(store, name)
+    if "cross_entropy" not in table.column_names:
+        raise InputError(f"{store.path(name)} holds no confidences; set confidence.classifier to an encoder with a classifier")
+    if table.column("image_id").to_pylist() != features.image_ids:
+        raise InputError(
+            f"{store.path(name)} must hold the {features.size} images that have features, found {len(table)} others; run "
+            "`python -m jobs.extract_features` again"
+        )
+    optional = {column: table.column(column).to_numpy() for column in OPTIONAL_COLUMNS}
+    logits = read_array(table, "logits").astype(np.float32) if "logits" in table.column_names else None
+    return replace(features, logits=logits, **optional)
