@@ -1,4 +1,4 @@
-"""Any timm model as an encoder, by name or with weights from a local file."""
+"""Any timm model, or torchvision's GoogLeNet, as an encoder, by name or with weights from a local file."""
 
 import hashlib
 from pathlib import Path
@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from otcondense.config import Config
+from otcondense.encoders.googlenet import GOOGLENET, GoogLeNet
+from otcondense.encoders.presets import resolve_preset
 from otcondense.encoders.transforms import InputSpec, pretrained_config
 from otcondense.errors import InputError
 
@@ -37,7 +39,7 @@ class EncoderConfig(Config):
     """Which model turns images into features, and how it is run."""
 
     name: str = "resnet50"
-    """Name of a timm model."""
+    """Name of a timm model, or a preset: inception-v3, googlenet, resnet-34, resnet-50 (the paper's), dinov2-b14, dinov2-l14."""
     weights: str | None = None
     """Local .safetensors file with the weights; by default timm's pretrained weights are fetched by name."""
     image_size: int | None = Field(default=None, ge=8)
@@ -54,6 +56,11 @@ class EncoderConfig(Config):
     """Where the model runs; auto takes a GPU where there is one."""
     train: TrainEncoderConfig | None = None
     """If set, the classifier is trained on the source's own images and saved to `weights` before it is used."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        return resolve_preset(values)
 
     def identity(self) -> dict[str, object]:
         """Return the settings that decide the features, for the names of directories; a weights file counts by its name.
@@ -150,14 +157,20 @@ def build_model(config: EncoderConfig, *, pretrained: bool = False) -> nn.Module
     classes = config.classes()
     if pretrained and classes not in (0, known["num_classes"]):
         raise InputError(
-            f"timm's pretrained {config.name} has {known['num_classes']} classes, expected num_classes={classes}; "
+            f"the pretrained {config.name} has {known['num_classes']} classes, expected num_classes={classes}; "
             "give the weights of a classifier for these classes, or num_classes=0 to use features only"
         )
     sized: dict[str, Any] = {"img_size": config.image_size} if known["fixed_input_size"] and config.image_size else {}
     try:
+        if config.name == GOOGLENET:
+            return GoogLeNet(classes, pretrained=pretrained)
         return timm.create_model(config.name, pretrained=pretrained, num_classes=classes, in_chans=config.in_chans, **sized)
     except (OSError, RuntimeError) as error:
-        raise InputError(f"timm's model {config.name} could not be loaded ({error}); give a local file in `weights`") from error
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"the pretrained weights of {config.name} could not be fetched ({reason}); connect this machine to the internet once, or "
+            "set `weights` to a .safetensors file that was brought here by other means"
+        ) from error
 
 
 def load_encoder(config: EncoderConfig) -> Encoder:
@@ -194,10 +207,20 @@ def load_weights(model: nn.Module, path: Path, config: EncoderConfig) -> None:
     from safetensors.torch import load_file
 
     try:
-        model.load_state_dict(load_file(path))
+        tensors = load_file(path)
+        if not config.classes():
+            tensors = without_classifier(tensors, config.name)
+        model.load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:
         expected = f"{config.name} with in_chans={config.in_chans} and num_classes={config.classes()}"
         raise InputError(f"encoder weights {path} do not fit {expected}: {error}") from error
+
+
+def without_classifier(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the weights of a model without those of its classifier, which is not used."""
+    classifier = pretrained_config(name).get("classifier") or "fc"
+    heads = tuple(f"{head}." for head in ([classifier] if isinstance(classifier, str) else classifier))
+    return {key: tensor for key, tensor in tensors.items() if not key.startswith(heads)}
 
 
 def weights_sha256(config: EncoderConfig) -> str:

@@ -11,6 +11,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from otcondense.encoders.googlenet import GOOGLENET, GOOGLENET_CONFIG
+from otcondense.encoders.presets import PRESETS
 from otcondense.errors import InputError
 
 BITS8 = 255
@@ -87,14 +89,16 @@ def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]
 
 
 def pretrained_config(name: str) -> dict[str, Any]:
-    """Return timm's record of a model: input size, transform constants, number of classes.
+    """Return the record of a model as timm keeps it: input size, transform constants, number of classes.
 
     Raises: InputError with the nearest names if there is no such model.
     """
     import timm
 
+    if name == GOOGLENET:
+        return dict(GOOGLENET_CONFIG)
     found = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if found is None:
-        near = get_close_matches(name, timm.list_models(), n=3) or ["resnet50", "vit_base_patch14_dinov2"]
+        near = get_close_matches(name, [*PRESETS, *timm.list_models()], n=3) or ["resnet50", "vit_base_patch14_dinov2"]
         raise InputError(f"timm has no model called {name!r}; nearest names: {', '.join(near)}")
     return dataclasses.asdict(found)

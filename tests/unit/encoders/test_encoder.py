@@ -128,3 +128,11 @@ def test_a_damaged_weights_file_is_named(tmp_path):
     (tmp_path / "test_resnet.safetensors").write_bytes(b"not weights")
     with pytest.raises(InputError, match=r"test_resnet.safetensors do not fit"):
         load_encoder(config)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_checkpoint_with_a_classifier_gives_features_alone(tmp_path, name):
+    config, _ = saved(tmp_path, name)
+    whole, headless = load_encoder(config), load_encoder(config.model_copy(update={"num_classes": 0}))
+    inputs = torch.randint(0, 256, (4, *whole.spec.shape), dtype=torch.uint8)
+    assert torch.equal(whole.encode_inputs(inputs).features, headless.encode_inputs(inputs).features)

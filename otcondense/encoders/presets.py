@@ -1,0 +1,22 @@
+"""Encoders by a short name: the paper's classifiers, with the inputs their weights were trained on, and DINOv2."""
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "inception-v3": {"name": "inception_v3.tv_in1k"},
+    "googlenet": {"name": "googlenet"},
+    "resnet-34": {"name": "resnet34.tv_in1k"},
+    "resnet-50": {"name": "resnet50.tv_in1k"},
+    "dinov2-b14": {"name": "vit_base_patch14_dinov2.lvd142m", "image_size": 224},
+    "dinov2-l14": {"name": "vit_large_patch14_dinov2.lvd142m", "image_size": 224},
+}
+"""Settings of `EncoderConfig` by preset. The first four are torchvision's ImageNet weights, as in arXiv:2606.05883; Inception-v3
+and GoogLeNet take pixels scaled to [-1, 1], the ResNets ImageNet's mean and deviation. DINOv2 gives features without a classifier."""
+
+
+def resolve_preset(values: Any) -> Any:
+    """Return settings with a preset's name replaced by what it stands for; settings given beside it win."""
+    if isinstance(values, dict) and values.get("name") in PRESETS:
+        preset = PRESETS[values["name"]]
+        return {**preset, **values, "name": preset["name"]}
+    return values
