@@ -14,7 +14,7 @@ def export(run: Run, options: argparse.Namespace) -> None:
     """Write the subset of one method in another form."""
     if options.method not in run.config.selection.methods:
         raise InputError(f"--method must be among selection.methods {', '.join(run.config.selection.methods)}, found {options.method}")
-    config = ExportConfig(output=options.output, format=options.format, files=options.files)
+    config = ExportConfig(output=options.output, format=options.format, files=options.files, images=options.images)
     count = export_subset(read_manifest(run.store, run.manifest(options.method)), run.config.source, config)
     note("export", f"{count} images as {options.format}: {options.output}")
 
@@ -27,4 +27,5 @@ if __name__ == "__main__":
     )
     parser.add_argument("--output", required=True, help="file or folder to write; it must not exist yet")
     parser.add_argument("--files", choices=("link", "copy"), default="link", help="image_folder: link to the images or copy them [link]")
+    parser.add_argument("--images", action="store_true", help=ExportConfig.model_fields["images"].description)
     run_verb(parser, export)
