@@ -110,8 +110,8 @@ class RunConfig(Config):
     """Images to choose from."""
     held_out: SourceConfig | None = None
     """Images of the same classes that no stage but evaluation sees."""
-    encoder: EncoderConfig
-    """Network whose features and logits the selection works on."""
+    encoder: EncoderConfig = EncoderConfig()
+    """Network whose features and logits the selection works on; not used where the source holds features."""
     confidence: ConfidenceConfig = ConfidenceConfig()
     """Where the confidence in each image's label comes from."""
     judge: EncoderConfig | None = None
@@ -135,6 +135,8 @@ class RunConfig(Config):
             missing = [subset for subset in model.training.subsets if subset not in self.selection.methods]
             if missing:
                 raise ValueError(f"models.{name}.training.subsets must be among selection.methods, found {', '.join(missing)}")
+        if self.source.kind == "features" and (self.models or self.judge or self.confidence.classifier):
+            raise ValueError("models, judge and confidence.classifier look at images, source.kind=features has none; leave them out")
         if self.models and self.held_out is None:
             raise ValueError("held_out must name a folder of images to evaluate the models against, found null")
         return self
@@ -142,6 +144,8 @@ class RunConfig(Config):
     @property
     def encoders(self) -> list[EncoderConfig]:
         """Every network that looks at all images, each once: of the features, of the confidences, of the evaluation."""
+        if self.source.kind == "features":
+            return []
         found = [self.encoder, self.confidence.classifier, self.judge]
         return list({each.model_dump_json(): each for each in found if each is not None}.values())
 

@@ -10,6 +10,7 @@ from otcondense.datasets import scan_images
 from otcondense.encoders import EncoderConfig
 from otcondense.store import fingerprint
 from pipeline.extract import extract_features
+from pipeline.given_features import import_features
 from pipeline.probe_scores import score_by_probe
 
 
@@ -17,10 +18,12 @@ def extract(run: Run) -> None:
     """Extract the features of every class with each network of the configuration, then the confidences that take a probe."""
     prepare(run)
     check_budgets(run)
-    if run.config.extraction.num_encoders:
+    if run.config.extraction.num_encoders and run.config.encoders:
         start_ray()
     for encoder in run.config.encoders:
         _extract(run, encoder)
+    if run.config.source.kind == "features":
+        _import(run)
     if run.config.confidence.kind == "probe":
         _probe(run)
 
@@ -43,6 +46,16 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
         note(title, f"{result.num_quarantined} unreadable images, listed in {run.features_directory(encoder)}/_quarantine.parquet")
     if result.num_ignored:
         note(title, f"{result.num_ignored} files of the source are no images by their name")
+
+
+def _import(run: Run) -> None:
+    directory = run.features_directory(run.config.encoder)
+    with Bar("import features", "row") as progress:
+        result = import_features(
+            run.store.root, directory, run.config.source, fingerprint(run.features_key(run.config.encoder)), progress.show
+        )
+    classes = result.classes_done + result.classes_skipped
+    note("import features", f"{result.num_images} rows of {classes} classes, {result.classes_skipped} of them finished before; no images")
 
 
 def _probe(run: Run) -> None:

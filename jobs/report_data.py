@@ -65,7 +65,8 @@ def _selections(run: Run) -> dict[str, list[ClassSelection]]:
 
 
 def _facts(run: Run, selections: dict[str, list[ClassSelection]]) -> dict[str, str]:
-    facts = {"source": run.config.source.path}
+    source = run.config.source
+    facts = {"source": source.path if source.kind != "features" else f"{source.path} (features without images, so none are shown)"}
     for method, classes in selections.items():
         facts["classes"] = str(len(classes))
         facts["images"] = str(sum(len(each.image_ids) for each in classes))

@@ -61,12 +61,15 @@ class Run:
         object.__setattr__(self, "store", Store(root))
 
     def features_key(self, encoder: EncoderConfig) -> list[Any]:
-        """Return what the features of `encoder` are made from."""
+        """Return what the features of `encoder` are made from; features that were given are made from nothing else."""
+        if self.config.source.kind == "features":
+            return [FEATURES_SCHEMA_VERSION, identity(self.config.source)]
         return [FEATURES_SCHEMA_VERSION, identity(self.config.source), identity(encoder)]
 
     def features_directory(self, encoder: EncoderConfig) -> str:
         """Return where the features of `encoder` are."""
-        return f"features/{encoder.name.replace('/', '-')}-{hash8(self.features_key(encoder))}"
+        name = "given" if self.config.source.kind == "features" else encoder.name.replace("/", "-")
+        return f"features/{name}-{hash8(self.features_key(encoder))}"
 
     def probe_key(self) -> list[Any]:
         """Return what the confidences of the probe are made from."""

@@ -95,6 +95,8 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 
 def _explain(problem: Any, path: str) -> str:
     name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"{name} must be set: add {name}=VALUE to the command line, or set it in {path}"
     found = "" if isinstance(problem["input"], dict) else f", found {problem['input']!r}"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{name or path}: {message[0].lower()}{message[1:]}{found}"

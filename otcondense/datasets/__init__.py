@@ -2,6 +2,7 @@
 
 from otcondense.datasets.decoding import UnreadableImageError, center_crop, decode_image
 from otcondense.datasets.digits import write_digits
+from otcondense.datasets.feature_files import read_features
 from otcondense.datasets.locations import is_local_file, read_image_bytes
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path, records_identity
 from otcondense.datasets.sources import SOURCES, image_locations, list_images, scan_images
@@ -18,6 +19,7 @@ __all__ = [
     "image_path",
     "is_local_file",
     "list_images",
+    "read_features",
     "read_image_bytes",
     "records_identity",
     "scan_images",

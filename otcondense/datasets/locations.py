@@ -1,7 +1,7 @@
 """Where the bytes of one image are: a file, a range of bytes in a file, or a cell of a Parquet file.
 
-A location is one string, so that it travels through data sets and logs: an absolute path, a URI, or one of these two
-before the path or URI of a container: `bytes:OFFSET+SIZE@`, `cell:ROW_GROUP/ROW/COLUMN@`.
+A location is one string, so that it travels through data sets and logs: an absolute path, a URI, or one of these
+before the path or URI of a container: `bytes:OFFSET+SIZE@`, `cell:ROW_GROUP/ROW/COLUMN@`, `features:ROW@`.
 """
 
 import errno
@@ -35,6 +35,12 @@ def parquet_cell(path: str, row_group: int, row: int, column: str) -> str:
 def without_image(path: str, row: int) -> str:
     """Return the location of a row that has features and no image."""
     return f"features:{row}@{path}"
+
+
+def feature_row(location: str) -> tuple[str, int]:
+    """Return file and row of a location that `without_image` made."""
+    row, path = location.removeprefix("features:").split("@", 1)
+    return path, int(row)
 
 
 def is_local_file(location: str) -> bool:

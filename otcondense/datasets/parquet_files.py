@@ -103,7 +103,7 @@ def _rows(source: SourceConfig, file: SourceFile, table_file: Any, schema: pa.Sc
 
 def _cell_rows(source: SourceConfig, file: SourceFile, table_file: Any, leaf: str) -> Iterator[LabelledRow]:
     labels = _column(table_file, source.label_column)
-    ids = _ids(source, file, table_file, len(labels))
+    ids = row_ids(source, file, table_file, len(labels))
     position = 0
     for group in range(table_file.num_row_groups):
         details = table_file.metadata.row_group(group)
@@ -139,7 +139,8 @@ def _size_and_change(location: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _ids(source: SourceConfig, file: SourceFile, table_file: Any, count: int) -> list[str]:
+def row_ids(source: SourceConfig, file: SourceFile, table_file: Any, count: int) -> list[str]:
+    """Return the ids of a file's rows, from the column of ids if one is set."""
     if source.id_column is None:
         return [row_id(file, row) for row in range(count)]
     check_column(source, file.path, table_file.schema_arrow, "id_column")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from otcondense.datasets.arrow_files import scan_arrow
+from otcondense.datasets.feature_files import scan_features
 from otcondense.datasets.image_folder import scan_image_folder
 from otcondense.datasets.parquet_files import scan_parquet
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path
@@ -14,6 +15,7 @@ SOURCES: dict[str, Callable[[SourceConfig], Listing]] = {
     "parquet": scan_parquet,
     "webdataset": scan_tar_shards,
     "hf": scan_arrow,
+    "features": scan_features,
 }
 
 

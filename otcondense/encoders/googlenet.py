@@ -66,7 +66,8 @@ class GoogLeNet(nn.Module):
 
     def get_classifier(self) -> nn.Module:
         """Return the last layer."""
-        return self.net.fc
+        classifier: nn.Module = self.net.fc
+        return classifier
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
         """Return the logits."""

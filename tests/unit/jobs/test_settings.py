@@ -60,7 +60,14 @@ def test_a_missing_file_lists_the_shipped_ones() -> None:
 
 def test_every_shipped_configuration_resolves() -> None:
     for path in Path("jobs/configs").glob("*.yaml"):
-        assert load_config(str(path), []).run
+        assert load_config(str(path), ["source.path=images"]).run
+
+
+@pytest.mark.parametrize("name", ["my-folder", "imagenet-10k"])
+def test_a_path_is_the_only_setting_that_is_asked_for(name: str) -> None:
+    with pytest.raises(InputError, match=r"^source\.path must be set: add source\.path=VALUE to the command line, or set it in jobs/"):
+        load_config(f"jobs/configs/{name}.yaml", [])
+    assert load_config(f"jobs/configs/{name}.yaml", ["source.path=images"]).models == {}
 
 
 def test_every_setting_has_a_meaning() -> None:
