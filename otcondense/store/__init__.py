@@ -22,6 +22,7 @@ from otcondense.store.tables import (
     read_fingerprint,
     read_table,
     stored_metadata,
+    table_bytes,
     table_metadata,
     write_table,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "selection_file",
     "sha256_bytes",
     "stored_metadata",
+    "table_bytes",
     "table_metadata",
     "with_confidences",
     "write_class_confidences",

@@ -43,10 +43,14 @@ def read_array(table: pa.Table, name: str) -> NDArray[Any]:
 def write_table(store: Store, name: str, table: pa.Table, *, fingerprint: str, **metadata: Any) -> None:
     """Write `table` under `name`, whole or not at all, with `fingerprint` and `metadata` in its schema."""
     kept = {"fingerprint": fingerprint, "content": table_digest(table), **metadata}
-    marked = table.replace_schema_metadata({METADATA_KEY: canonical_json(kept).encode()})
+    store.write_bytes(name, table_bytes(table.replace_schema_metadata({METADATA_KEY: canonical_json(kept).encode()})))
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """Return the Parquet file of a table; one version of pyarrow gives the same bytes for the same table."""
     sink = pa.BufferOutputStream()
-    pq.write_table(marked, sink, compression="zstd", store_schema=True)
-    store.write_bytes(name, sink.getvalue().to_pybytes())
+    pq.write_table(table, sink, compression="zstd", store_schema=True)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def table_digest(table: pa.Table) -> str:

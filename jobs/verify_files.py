@@ -1,0 +1,119 @@
+"""What can be said of one stored file without knowing its run."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from otcondense.errors import InputError
+from otcondense.store import Store, fingerprint, read_table, table_bytes, table_metadata
+
+VERBS = {
+    "features/": "extract_features",
+    "scores/": "extract_features",
+    "selection/": "select_subset",
+    "subset-": "select_subset",
+    "latents/": "extract_latents",
+    "tokens/": "extract_tokens",
+    "text/": "extract_text",
+    "training/": "train",
+}
+"""Which verb writes the files of each name."""
+WRITER = re.compile(r"parquet-cpp-arrow version \d+\.\d+\.\d+")
+SAMPLES, METRICS, CLASS = "/samples/", "/metrics/", "/class_name="
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is not as it must be."""
+
+    file: str
+    found: str
+    verb: str
+    """The verb that writes the file."""
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.found}; mend: remove the file if it is there, then run `python -m jobs.{self.verb}` again"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is kept in memory of a table."""
+
+    rows: int
+    class_name: str | None
+    fingerprint: str
+    """Empty if the table has none."""
+    image_ids: str
+    """Fingerprint of the image identifiers in their order."""
+    is_unique: bool
+    """Whether no image identifier comes twice."""
+
+
+def verb_of(name: str) -> str:
+    """Return the verb that writes the file `name`."""
+    if SAMPLES in name:
+        return "sample"
+    if METRICS in name or "/quality-" in name:
+        return "evaluate"
+    return next((verb for prefix, verb in VERBS.items() if name.startswith(prefix)), "run")
+
+
+def read_facts(store: Store) -> tuple[dict[str, Facts], list[Problem]]:
+    """Read every table and JSON file of a run once; returns the facts of the good tables, and the damaged files."""
+    facts, problems = {}, []
+    for name in store.list():
+        try:
+            if name.endswith(".parquet"):
+                table = read_table(store, name)
+                _check_bytes(store.read_bytes(name), table)
+                facts[name] = _facts(table)
+            elif name.endswith(".json") and not name.startswith("logs/"):
+                store.read_json(name)
+        except (InputError, pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+            problems.append(Problem(name, f"damaged ({' '.join(str(error).split())})", verb_of(name)))
+    return facts, problems
+
+
+def _check_bytes(data: bytes, table: pa.Table) -> None:
+    """Find damage in what no reader looks at: the same version of pyarrow would write the very same bytes again.
+
+    Raises: ValueError if it would not.
+    """
+    writer = str(pq.ParquetFile(pa.BufferReader(data)).metadata.created_by)
+    if not WRITER.fullmatch(writer):
+        raise ValueError(f"written by {writer!r}, expected a version of pyarrow")
+    if writer.endswith(f" {pa.__version__}") and table_bytes(table) != data:
+        raise ValueError("its content is whole, its description is not")
+
+
+def _facts(table: pa.Table) -> Facts:
+    metadata = table_metadata(table)
+    image_ids = table.column("image_id").to_pylist() if "image_id" in table.column_names else []
+    rows = list(zip(image_ids, table.column("flipped").to_pylist(), strict=True)) if "flipped" in table.column_names else image_ids
+    return Facts(
+        rows=len(table),
+        class_name=metadata.get("class_name"),
+        fingerprint=str(metadata.get("fingerprint", "")),
+        image_ids=fingerprint(image_ids),
+        is_unique=len(set(rows)) == len(rows),
+    )
+
+
+def check_class_file(name: str, facts: Facts) -> Iterator[Problem]:
+    """Check that a table says which inputs it was made from, lists no image twice and lies in the folder of its class."""
+    if not facts.fingerprint:
+        yield Problem(name, "it has no fingerprint, no stage wrote it", verb_of(name))
+    if not facts.is_unique:
+        yield Problem(name, "an image is listed twice", verb_of(name))
+    if CLASS in name and facts.class_name != (folder := name.split(CLASS, 1)[1].split("/", 1)[0]):
+        yield Problem(name, f"it is of class {facts.class_name}, in the folder of class {folder}", verb_of(name))
+
+
+def read_hashes(store: Store, name: str) -> dict[str, str]:
+    """Return the SHA-256 of the source file of every image of a feature file."""
+    with store.open(name) as file:
+        table = pq.read_table(file, columns=["image_id", "sha256"])
+    return dict(zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True))

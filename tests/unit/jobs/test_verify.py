@@ -1,0 +1,176 @@
+"""Each kind of damage to a tiny run is named with its file; an undamaged run has no problem."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from actors.selector import run_selector
+from jobs.run_directory import Run
+from jobs.settings import load_config
+from jobs.verify import main, verify
+from otcondense.datasets import list_images
+from otcondense.diffusion.checkpoint import checkpoint_directory, save_checkpoint
+from otcondense.diffusion.training import create_state
+from otcondense.store import ClassFeatures, manifest_table, read_table, write_class_features, write_class_selection, write_table
+
+METHODS = ("random", "herding")
+SIZE = 6
+
+
+def make_run(root: Path) -> Run:
+    """Write a run of two classes without a cluster: features, selections, manifests and one checkpoint."""
+    rng = np.random.default_rng(0)
+    for class_name in "ab":
+        (root / "images" / class_name).mkdir(parents=True)
+        for number in range(SIZE):
+            pixels = rng.integers(0, 256, (4, 4), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / "images" / class_name / f"{number}.png")
+    model = {"name": "SiT-demo/2", "width": 16, "depth": 1, "num_heads": 2}
+    training = {"model": model, "subsets": ["random"], "num_steps": 1, "checkpoint_steps": [1], "global_batch_size": 2}
+    values = {
+        "run": str(root / "run"),
+        "source": {"path": str(root / "images")},
+        "held_out": {"path": str(root / "images")},
+        "encoder": {"name": "test_resnet"},
+        "selection": {"budget": 2, "methods": list(METHODS)},
+        "models": {"m": {"training": training, "sampling": {}}},
+    }
+    (root / "c.yaml").write_text(yaml.safe_dump(values))
+    run = Run(load_config(str(root / "c.yaml"), []))
+    run.store.write_bytes("config.yaml", yaml.safe_dump(run.description()).encode())
+    fill(run, rng)
+    return run
+
+
+def fill(run: Run, rng: np.random.Generator) -> None:
+    chosen = {method: [] for method in METHODS}
+    for index, class_name in enumerate("ab"):
+        image_ids = [record.image_id for record in list_images(run.config.source) if record.class_name == class_name]
+        sizes, values = np.full(SIZE, 4, np.int32), rng.normal(size=(SIZE, 3)).astype(np.float32)
+        hashes = [f"{class_name}{number}" * 32 for number in range(SIZE)]
+        features = ClassFeatures(class_name, index, image_ids, values, None, None, None, None, sizes, sizes, hashes)
+        write_class_features(run.store, run.features_directory(run.config.encoder), features, fingerprint="f")
+        for method in METHODS:
+            chosen[method].append(run_selector(method, run.config.selection.selector_settings(method, 2), features))
+            write_class_selection(run.store, run.selection_directory(method), chosen[method][-1], fingerprint="s")
+    for method in METHODS:
+        write_table(run.store, run.manifest(method), manifest_table(chosen[method]), fingerprint="m")
+    state = create_state(run.config.models["m"].training, num_classes=2, image_shape=(1, 8, 8))
+    for parameter in state.model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    state.optimizer.step()
+    save_checkpoint(run.store, run.training_directory("m", "random"), state, fingerprint="t")
+
+
+@pytest.fixture(scope="module")
+def undamaged(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_run(tmp_path_factory.mktemp("verify"))
+
+
+@pytest.fixture
+def run(undamaged: Run, tmp_path: Path) -> Run:
+    shutil.copytree(undamaged.store.root, tmp_path / "run")
+    return Run(undamaged.config.model_copy(update={"run": str(tmp_path / "run")}))
+
+
+def files(run: Run) -> dict[str, str]:
+    """One file of each kind."""
+    return {
+        "features": f"{run.features_directory(run.config.encoder)}/class_name=a/part-0.parquet",
+        "selection": f"{run.selection_directory('herding')}/class_name=a/selection.parquet",
+        "manifest": run.manifest("random"),
+        "weights": f"{checkpoint_directory(run.training_directory('m', 'random'), 0)}/ema.safetensors",
+    }
+
+
+def named(run: Run, name: str) -> bool:
+    place = name.rsplit("/", 1)[0] if name.endswith(".safetensors") else name
+    return any(problem.file.startswith(place) for problem in verify(run))
+
+
+def test_an_undamaged_run_has_no_problem(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify(run) == []
+    main([run.store.root])
+    assert "0 problems" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["features", "selection", "manifest", "weights"])
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.6, 0.98])
+def test_a_flipped_bit_is_found(run: Run, kind: str, place: float) -> None:
+    name = files(run)[kind]
+    data = bytearray(run.store.read_bytes(name))
+    data[int(place * len(data))] ^= 16
+    run.store.write_bytes(name, bytes(data))
+    assert named(run, name)
+
+
+@pytest.mark.parametrize("kind", ["features", "selection", "manifest", "weights"])
+def test_a_truncated_file_is_found(run: Run, kind: str) -> None:
+    name = files(run)[kind]
+    run.store.write_bytes(name, run.store.read_bytes(name)[:-100])
+    assert named(run, name)
+
+
+@pytest.mark.parametrize("kind", ["features", "selection", "manifest", "weights"])
+def test_a_missing_file_is_found(run: Run, kind: str) -> None:
+    name = files(run)[kind]
+    run.store.remove(name)
+    assert named(run, name)
+
+
+@pytest.mark.parametrize("kind", ["features", "selection"])
+def test_files_swapped_between_classes_are_found(run: Run, kind: str) -> None:
+    one = files(run)[kind]
+    other = one.replace("class_name=a", "class_name=b")
+    contents = run.store.read_bytes(one), run.store.read_bytes(other)
+    run.store.write_bytes(one, contents[1])
+    run.store.write_bytes(other, contents[0])
+    assert named(run, one)
+    assert named(run, other)
+
+
+def test_swapped_manifests_are_found(run: Run) -> None:
+    run.store.write_bytes(run.manifest("random"), run.store.read_bytes(run.manifest("herding")))
+    assert [problem.file for problem in verify(run)] == [run.manifest("random")]
+
+
+def test_a_manifest_of_changed_images_is_found(run: Run) -> None:
+    """The file is whole, with a digest of its own, but names an image by another SHA-256."""
+    table = read_table(run.store, run.manifest("random"))
+    hashes = table.column("sha256").to_pylist()
+    table = table.set_column(table.column_names.index("sha256"), "sha256", [["0" * 64, *hashes[1:]]])
+    write_table(run.store, run.manifest("random"), table, fingerprint="m")
+    assert any("are not images of" in problem.found for problem in verify(run))
+
+
+def test_an_image_without_features_is_counted(run: Run, undamaged: Run, tmp_path: Path) -> None:
+    shutil.copytree(undamaged.config.source.path, tmp_path / "images")
+    (tmp_path / "images" / "a" / "more.png").write_bytes(b"")
+    source = run.config.source.model_copy(update={"path": str(tmp_path / "images")})
+    moved = Run(run.config.model_copy(update={"source": source}))
+    for before, after in ((run, moved),):
+        old, new = (each.features_directory(each.config.encoder) for each in (before, after))
+        shutil.copytree(run.store.path(old), run.store.path(new))
+    assert any("6 images and 0 quarantined ones, the source has 7" in problem.found for problem in verify(moved))
+
+
+def test_a_problem_is_one_line_and_ends_with_1(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run.store.write_bytes(run.manifest("random"), b"PAR1")
+    with pytest.raises(SystemExit) as ended:
+        main([run.store.root])
+    line = capsys.readouterr().out.splitlines()[0]
+    assert ended.value.code == 1
+    assert line.startswith(f"{run.manifest('random')}: damaged")
+    assert "python -m jobs.select_subset" in line
+
+
+def test_a_directory_without_a_run_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path)])
+    assert ended.value.code == 2
+    assert "found no config.yaml" in capsys.readouterr().err
