@@ -10,6 +10,7 @@ from otcondense.datasets import SourceConfig
 from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
 from otcondense.evaluation import EvaluationConfig
+from otcondense.representations import LatentConfig, TextConfig, TokenConfig
 from otcondense.selection import SELECTORS
 from otcondense.selection.base import SelectorConfig
 from pipeline.extract import ExtractionConfig
@@ -126,6 +127,14 @@ class RunConfig(Config):
     """Generative models to train on the subsets, by a name of your choice."""
     samplers: PoolConfig = PoolConfig()
     """The actors that sample images in parallel; they do not change the result."""
+    latents: LatentConfig = LatentConfig()
+    """Latents of images, for training (`python -m jobs.extract_latents`)."""
+    tokens: TokenConfig = TokenConfig()
+    """Patch tokens of images, for training (`python -m jobs.extract_tokens`)."""
+    text: TextConfig = TextConfig()
+    """Text embeddings of class names, for training (`python -m jobs.extract_text`)."""
+    representations: PoolConfig = PoolConfig(num_actors=1)
+    """The actors that extract latents and tokens in parallel; they do not change the result."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Metrics of the samples against the held-out images."""
 

@@ -1,0 +1,14 @@
+"""Extract the VAE latents of the images of all subsets, or of the whole source: `python -m jobs.extract_latents`."""
+
+from jobs.cli import main
+from jobs.representations import extract_images
+from jobs.run_directory import Run
+
+
+def extract(run: Run) -> None:
+    """Extract the VAE latents that the configuration asks for."""
+    extract_images(run, "latents", run.config.latents)
+
+
+if __name__ == "__main__":
+    main("extract_latents", __doc__, extract)

@@ -1,0 +1,105 @@
+"""What the verbs that extract latents, tokens and text share: one unit of work for each class, fed to a pool of actors."""
+
+from typing import Any
+
+import pyarrow.parquet as pq
+import ray
+import torch
+
+from actors.pool import Pool, Unit
+from jobs.progress import Bar, note
+from jobs.ray_env import start_ray
+from jobs.run_directory import Run, identity
+from jobs.select_subset import refuse_failures
+from otcondense.datasets import image_locations
+from otcondense.errors import InputError
+from otcondense.representations import REPRESENTATIONS_SCHEMA_VERSION, RepresentationConfig
+from otcondense.store import Store, hash8, read_manifest, stored_metadata
+from pipeline.representations import KINDS, write_class
+
+
+class Extractor:
+    """A long-lived worker that encodes one class after another; running a unit again writes the same bytes."""
+
+    def __init__(self, root: str, kind: str, config: dict[str, Any]) -> None:
+        model_config, model = KINDS[kind]
+        self._store, self._config = Store(root), model_config(**config)
+        torch.backends.cudnn.deterministic = True
+        self._model = model(self._config)
+
+    def run(self, unit: dict[str, Any]) -> dict[str, Any]:
+        """Encode one class; tells whether there was something to do."""
+        return {"done": write_class(self._store, unit["directory"], unit, self._config, self._model)}
+
+
+def representation_directory(run: Run, kind: str, config: RepresentationConfig) -> str:
+    """Return where the latents or tokens of a run are; they depend on the source alone, whichever subset asks for them."""
+    key = [REPRESENTATIONS_SCHEMA_VERSION, identity(run.config.source), config.identity()]
+    return f"{kind}/{config.image_size}-{hash8(key)}"
+
+
+def extract_images(run: Run, kind: str, config: RepresentationConfig) -> None:
+    """Make the latents or tokens of every image that the configuration asks for.
+
+    Raises: InputError if features or subsets are missing, or with the reason of every class that failed.
+    """
+    units = image_units(run, kind, config)
+    pool = run.config.representations
+    start_ray()
+
+    def make_actor() -> Any:
+        return (
+            ray.remote(Extractor)
+            .options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
+            .remote(run.store.root, kind, config.model_dump(mode="json"))
+        )
+
+    with Bar(kind, "class") as progress:
+        outcome = Pool(make_actor, pool).run(units, on_done=progress.show)
+    refuse_failures(outcome, len(units), f"classes of {kind}")
+    done = sum(result["done"] for result in outcome.results.values())
+    images = sum(len(unit["images"]) for unit in units)
+    note(
+        kind,
+        f"{images} images of {len(units)} classes in {representation_directory(run, kind, config)}, {len(units) - done} finished before",
+    )
+
+
+def image_units(run: Run, kind: str, config: RepresentationConfig) -> list[Unit]:
+    """Return one unit of work for each class: its images with their places and SHA-256."""
+    rows = _selected(run) if config.images == "subsets" else _with_features(run)
+    image_ids = sorted(rows)
+    places = dict(zip(image_ids, image_locations(run.config.source, image_ids), strict=True))
+    units: dict[str, Unit] = {}
+    for image_id in image_ids:
+        row = rows[image_id]
+        shared = {
+            "name": f"{kind} of class {row['class_name']}",
+            "class_name": row["class_name"],
+            "directory": representation_directory(run, kind, config),
+            "source": run.config.source.model_dump(mode="json"),
+        }
+        unit = units.setdefault(row["class_name"], shared | {"images": []})
+        unit["images"].append({key: row[key] for key in ("image_id", "class_index", "sha256")} | {"path": places[image_id]})
+    return list(units.values())
+
+
+def _selected(run: Run) -> dict[str, dict[str, Any]]:
+    tables = [read_manifest(run.store, run.manifest(method)) for method in run.config.selection.methods]
+    return {row["image_id"]: row for table in tables for row in table.to_pylist()}
+
+
+def _with_features(run: Run) -> dict[str, dict[str, Any]]:
+    directory = run.features_directory(run.config.encoder)
+    rows = {}
+    for name in (name for name in run.store.list(directory) if name.endswith("/part-0.parquet")):
+        metadata = stored_metadata(run.store, name)
+        if metadata is None:
+            raise InputError(f"{run.store.path(name)} is damaged; run `python -m jobs.extract_features` again")
+        with run.store.open(name) as file:
+            columns = pq.read_table(file, columns=["image_id", "sha256"]).to_pylist()
+        shared = {key: metadata[key] for key in ("class_name", "class_index")}
+        rows.update({row["image_id"]: row | shared for row in columns})
+    if not rows:
+        raise InputError(f"run {run.store.root} has no features yet; run `python -m jobs.extract_features` first")
+    return rows

@@ -1,0 +1,173 @@
+"""Latents, tokens and text from tiny models with random weights, against the libraries' own answers."""
+
+import json
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from otcondense.errors import InputError
+from otcondense.representations import LatentConfig, LatentModel, TextConfig, TextModel, TokenConfig, TokenModel, adm_center_crop
+from otcondense.store import Store, class_file, read_array, read_table, sha256_bytes, table_metadata
+from pipeline.representations import write_class, write_text
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory):
+    from diffusers import AutoencoderKL
+
+    torch.manual_seed(0)
+    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2, "block_out_channels": (8, 8)}
+    path = tmp_path_factory.mktemp("vae")
+    AutoencoderKL(**blocks, norm_num_groups=4, latent_channels=4).save_pretrained(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vit") / "vit.safetensors"
+    save_file(timm.create_model("test_vit", img_size=SIZE, num_classes=0).state_dict(), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def t5(tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(0)
+    words = Tokenizer(models.WordLevel({"<pad>": 0, "<unk>": 1, "great": 2, "white": 3, "shark": 4}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    path = tmp_path_factory.mktemp("t5")
+    transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<unk>").save_pretrained(path)
+    config = transformers.T5Config(vocab_size=5, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+    transformers.T5EncoderModel(config).save_pretrained(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def unit(tmp_path_factory):
+    rng, root = np.random.default_rng(0), tmp_path_factory.mktemp("images")
+    images = []
+    for number in range(3):
+        Image.fromarray(rng.integers(0, 256, (40, 50 + number, 3), dtype=np.uint8)).save(root / f"{number}.png")
+        digest = sha256_bytes((root / f"{number}.png").read_bytes())
+        images.append({"image_id": f"a/{number}.png", "class_index": 5, "path": str(root / f"{number}.png"), "sha256": digest})
+    return {"class_name": "a", "directory": "x", "source": {"path": str(root)}, "images": images}
+
+
+def pixels_of(unit):
+    return torch.stack([adm_center_crop(Image.open(image["path"]), SIZE) for image in unit["images"]])
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (130, 257), (20, 31), (32, 500)])
+def test_the_crop_is_the_middle_of_the_image(width, height):
+    """A linear ramp keeps its middle value, and stays symmetric about it, whatever it is scaled by."""
+    ramp = np.broadcast_to(np.linspace(0, 255, width), (height, width)).astype(np.uint8)
+    crop = adm_center_crop(Image.fromarray(ramp).convert("RGB"), SIZE)
+    assert crop.shape == (3, SIZE, SIZE)
+    row = crop[0, 0].float()
+    assert abs(float(row.mean()) - 127.5) < 255 / min(width, SIZE)
+    torch.testing.assert_close(row + row.flip(0), torch.full((SIZE,), 255.0), atol=12, rtol=0)
+
+
+def test_an_image_of_the_right_size_keeps_its_pixels():
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(adm_center_crop(Image.fromarray(pixels), SIZE).permute(1, 2, 0), pixels)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_latents_are_the_posterior_of_the_autoencoder(vae, unit, tmp_path, batch_size, mirror):
+    from diffusers import AutoencoderKL
+
+    config = LatentConfig(model=vae, image_size=SIZE, batch_size=batch_size, mirror=mirror, device="cpu")
+    store = Store(str(tmp_path))
+    assert write_class(store, "x", unit, config, LatentModel(config))
+    table = read_table(store, class_file("x", "a"))
+    reference = AutoencoderKL.from_pretrained(vae)
+    with torch.no_grad():
+        expected = [reference.encode(each.float() / 127.5 - 1).latent_dist for each in (pixels_of(unit), pixels_of(unit).flip(3))]
+    for name in ("mean", "std"):
+        rows = read_array(table, name)
+        assert rows.dtype == np.float16
+        assert rows.shape == (6 if mirror else 3, 4, SIZE // 2, SIZE // 2)
+        for place, posterior in enumerate(expected[: 1 + mirror]):
+            np.testing.assert_allclose(rows[place :: 1 + mirror], getattr(posterior, name), atol=2e-3)
+    assert table.column("flipped").to_pylist() == ([False, True] * 3 if mirror else [False] * 3)
+    assert (table_metadata(table)["scaling_factor"], table_metadata(table)["class_index"]) == (reference.config.scaling_factor, 5)
+
+
+def test_a_finished_class_is_skipped_and_a_damaged_one_redone_with_the_same_bytes(vae, unit, tmp_path):
+    config, store = LatentConfig(model=vae, image_size=SIZE, batch_size=4, device="cpu"), Store(str(tmp_path))
+    model, name = LatentModel(config), class_file("x", "a")
+    assert write_class(store, "x", unit, config, model)
+    before = store.read_bytes(name)
+    assert not write_class(store, "x", unit | {"images": unit["images"][::-1]}, config, model)
+    store.write_bytes(name, before[:-50])
+    assert write_class(store, "x", unit, config, model)
+    assert store.read_bytes(name) == before
+    other = LatentModel(config)
+    other.sha256 = "of other weights"
+    assert write_class(store, "x", unit, config, other)
+
+
+def test_an_image_that_changed_is_refused(vae, unit, tmp_path):
+    config = LatentConfig(model=vae, image_size=SIZE, device="cpu")
+    changed = unit | {"images": [unit["images"][0] | {"sha256": "0" * 64}]}
+    with pytest.raises(InputError, match="has changed since its features were extracted"):
+        write_class(Store(str(tmp_path)), "x", changed, config, LatentModel(config))
+    assert not Store(str(tmp_path)).list()
+
+
+@pytest.mark.parametrize(("image_size", "input_size"), [(SIZE, SIZE), (48, SIZE)])
+def test_tokens_are_the_patches_of_the_transformer(vit, unit, tmp_path, image_size, input_size):
+    config = TokenConfig(name="test_vit", file=vit, image_size=image_size, input_size=input_size, mirror=False, device="cpu", batch_size=2)
+    store = Store(str(tmp_path))
+    write_class(store, "x", unit, config, TokenModel(config))
+    tokens = read_array(read_table(store, class_file("x", "a")), "tokens")
+    reference = timm.create_model("test_vit", img_size=SIZE, num_classes=0).eval()
+    assert (tokens.dtype, tokens.shape) == (np.float16, (3, (SIZE // 16) ** 2, reference.num_features))
+    if image_size == input_size:
+        from safetensors.torch import load_file
+
+        reference.load_state_dict(load_file(vit))
+        mean, std = (torch.tensor(reference.pretrained_cfg[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+        with torch.no_grad():
+            expected = reference.forward_features((pixels_of(unit) / 255 - mean) / std)[:, reference.num_prefix_tokens :]
+        np.testing.assert_allclose(tokens, expected, atol=5e-3)
+
+
+@pytest.mark.parametrize(("size", "tokens"), [(256, 256), (512, 1024)])
+def test_dinov2_has_one_token_for_each_of_the_diffusion_transformer(size, tokens):
+    assert (TokenConfig(image_size=size).model_size // 14) ** 2 == tokens == (size // 16) ** 2
+
+
+def test_text_is_embedded_per_class(t5, tmp_path):
+    from transformers import AutoTokenizer, T5EncoderModel
+
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"n1": "great white shark", "n2": "shark"}))
+    config, store = TextConfig(model=t5, names=str(names), prompt="white {name}", max_tokens=6, device="cpu"), Store(str(tmp_path))
+    assert write_text(store, "text/t.parquet", {0: "n1", 1: "n2"}, config, TextModel(config))
+    assert not write_text(store, "text/t.parquet", {0: "n1", 1: "n2"}, config, TextModel(config))
+    table = read_table(store, "text/t.parquet")
+    assert table.column("prompt").to_pylist() == ["white great white shark", "white shark"]
+    np.testing.assert_array_equal(read_array(table, "mask"), [[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]])
+    read = AutoTokenizer.from_pretrained(t5)("white shark", return_tensors="pt")
+    with torch.no_grad():
+        expected = T5EncoderModel.from_pretrained(t5).eval()(**read).last_hidden_state[0]
+    np.testing.assert_allclose(read_array(table, "tokens")[1, :2], expected, atol=5e-3)
+    with pytest.raises(InputError, match=r"missing in .*: n3 and 0 more"):
+        write_text(store, "text/t.parquet", {0: "n3"}, config, TextModel(config))
+
+
+def test_a_model_that_is_not_there_is_a_clear_mistake(tmp_path):
+    with pytest.raises(InputError, match=r"latents.model must be an AutoencoderKL .* download it"):
+        LatentModel(LatentConfig(model=str(tmp_path / "nowhere")))
