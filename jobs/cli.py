@@ -41,18 +41,35 @@ def parser_for(verb: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def main(verb: str, description: str, stage: Callable[[Run], None], arguments: Sequence[str] | None = None) -> None:
-    """Run one stage and leave the process."""
-    run_verb(parser_for(verb, description), lambda run, _: stage(run), arguments)
+def main(
+    verb: str,
+    description: str,
+    stage: Callable[[Run], None],
+    arguments: Sequence[str] | None = None,
+    forecast: Callable[[Run], None] | None = None,
+) -> None:
+    """Run one stage, or print its forecast if it has one and is asked for it, and leave the process."""
+    parser = parser_for(verb, description)
+    if forecast is not None:
+        parser.add_argument("--dry-run", action="store_true", help="print what would be done, with time, memory and storage; write nothing")
+    run_verb(parser, lambda run, _: stage(run), arguments, forecast)
 
 
-def run_verb(parser: argparse.ArgumentParser, command: Command, arguments: Sequence[str] | None = None) -> None:
+def run_verb(
+    parser: argparse.ArgumentParser,
+    command: Command,
+    arguments: Sequence[str] | None = None,
+    forecast: Callable[[Run], None] | None = None,
+) -> None:
     """Run one verb and leave the process: 0 done, 2 a mistake of the user's, 130 interrupted."""
     options = parser.parse_intermixed_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.perf_counter()
     try:
         config = load_config(options.config, options.overrides, options.run)
+        if forecast is not None and options.dry_run:
+            forecast(Run(config))
+            return
         with open_run(config, fresh=options.fresh) as run:
             command(run, options)
     except InputError as error:

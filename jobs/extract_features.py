@@ -1,6 +1,7 @@
 """Read, decode and encode the images with Ray Data, one Parquet file per class: `python -m jobs.extract_features`."""
 
 from jobs.cli import main
+from jobs.forecast import forecast_features
 from jobs.prepare import prepare
 from jobs.progress import Bar, note
 from jobs.ray_env import start_ray
@@ -69,4 +70,4 @@ def _probe(run: Run) -> None:
 
 
 if __name__ == "__main__":
-    main("extract_features", __doc__, extract)
+    main("extract_features", __doc__, extract, forecast=forecast_features)

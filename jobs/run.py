@@ -5,6 +5,7 @@ import time
 from jobs.cli import main
 from jobs.evaluate import evaluate, print_table
 from jobs.extract_features import extract
+from jobs.forecast import forecast_run
 from jobs.report import report
 from jobs.run_directory import Run
 from jobs.sample import sample
@@ -33,4 +34,4 @@ def run_all(run: Run) -> None:
 
 
 if __name__ == "__main__":
-    main("run", __doc__, run_all)
+    main("run", __doc__, run_all, forecast=forecast_run)

@@ -45,6 +45,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         f"source.path={root / 'pictures'}",
         f"encoder={encoder}",
         "extraction.num_encoders=0",
+        "selection.settings.geometry_aware.rebuilds=0",
     ]
 
 
@@ -99,6 +100,7 @@ def test_features_without_images_are_enough(tmp_path: Path, capsys: pytest.Captu
     np.save(tmp_path / "mine" / "labels.npy", labels)
     run = tmp_path / "run"
     arguments = ["--config=jobs/configs/my-folder.yaml", f"--run={run}", f"source.path={tmp_path / 'mine'}", "source.kind=features"]
+    arguments.append("selection.settings.geometry_aware.rebuilds=0")
     main("run", "", run_all, arguments)
     assert "30 rows of 2 classes, 0 of them finished before; no images" in capsys.readouterr().out
     manifest = read_manifest(Store(str(run)), next(run.glob("subset-*.parquet")).name)

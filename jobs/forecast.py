@@ -1,0 +1,61 @@
+"""What `--dry-run` prints: the work of each stage, and time and memory of the extraction from a timed sample."""
+
+from pathlib import Path
+
+from jobs.progress import note
+from jobs.run_directory import Run
+from jobs.select_subset import check_budgets
+from otcondense.datasets import list_images
+from otcondense.errors import InputError
+from pipeline.forecast import ExtractionForecast, forecast_extraction
+
+
+def forecast_features(run: Run) -> None:
+    """Print what extracting features would take, for each network; nothing is written."""
+    source, digits = run.config.source, run.config.digits
+    if digits is not None and not Path(source.path).exists():
+        raise InputError(
+            f"the digits are not written to {digits} yet, so there is nothing to sample; start the demo once without --dry-run"
+        )
+    check_budgets(run)
+    if not run.config.encoders:
+        note("import features", f"{len(list_images(source))} rows of {source.path}; no images, no encoder")
+    for encoder in run.config.encoders:
+        _print(f"extract {encoder.name}", forecast_extraction(source, encoder, run.config.extraction))
+
+
+def forecast_run(run: Run) -> None:
+    """Print what a whole run would do; nothing is written."""
+    forecast_features(run)
+    config = run.config
+    sizes: dict[str, int] = {}
+    for record in list_images(config.source):
+        sizes[record.class_name] = sizes.get(record.class_name, 0) + 1
+    chosen = sum(min(config.selection.budget_of(name), size) for name, size in sizes.items())
+    note("select", f"{len(config.selection.methods)} method(s), {len(sizes)} classes, {chosen} images each")
+    for model, method in run.trainings():
+        note(f"train {model} on {method}", f"{config.models[model].training.num_steps} steps")
+    samples = sum(config.models[model].sampling.num_samples for model, _, _ in run.checkpoints())
+    if samples:
+        note("sample and evaluate", f"{len(run.checkpoints())} checkpoints, {samples} images")
+
+
+def _print(title: str, found: ExtractionForecast) -> None:
+    note(title, f"{found.num_images} images of {found.num_classes} classes, {_size(found.source_bytes)}, {found.num_batches} batches")
+    note("", f"memory: {_size(found.reader_bytes)} a reader, {_size(found.encoder_bytes)} an encoder (weights and inputs)")
+    note("", f"storage: {_size(found.stored_bytes)} of features")
+    sample = f"{1 / found.decode_seconds:.0f} images/s decoded, {found.encode_seconds:.3g} s a batch, each in one process"
+    note("", f"time: {_duration(found.seconds)} ({sample}; {found.sampled} images sampled, {found.unreadable} unreadable)")
+
+
+def _size(count: int) -> str:
+    value, units = float(count), ["bytes", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g} {units[0]}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
