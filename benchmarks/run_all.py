@@ -14,7 +14,10 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 README = HERE / "README.md"
-BENCHMARKS = ("selection",)
+BENCHMARKS = (
+    "selection",
+    "large_class",
+)
 MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 
 
