@@ -51,7 +51,7 @@ def container_files(source: SourceConfig, suffix: str) -> tuple[list[SourceFile]
 
     Raises: InputError as `list_tree` does, and if there is no such file.
     """
-    if source.path.lower().endswith(suffix) and (is_remote(source.path) or Path(source.path).is_file()):
+    if source.path.lower().endswith(suffix) and _is_file(source.path):
         return [_single_file(source.path)], []
     _, files = list_tree(source)
     wanted = [file for file in files if file.suffix == suffix and not file.is_hidden]
@@ -63,11 +63,27 @@ def container_files(source: SourceConfig, suffix: str) -> tuple[list[SourceFile]
     return sorted(wanted, key=lambda file: file.name), others
 
 
+def source_state(source: SourceConfig) -> tuple[tuple[str, int, int], ...]:
+    """Return path, size and time of change of everything a source is made of: as long as it is the same, so is the listing.
+
+    Raises: InputError as `list_tree` does.
+    """
+    files = [_single_file(source.path)] if _is_file(source.path) else list_tree(source)[1]
+    if source.class_names is not None and Path(source.class_names).is_file():
+        files = [*files, _single_file(source.class_names)]
+    return tuple((file.path, file.size_bytes, file.mtime_ns) for file in files)
+
+
+def _is_file(path: str) -> bool:
+    if not is_remote(path):
+        return Path(path).is_file()
+    filesystem, inner = fsspec.core.url_to_fs(path)
+    return bool(filesystem.isfile(inner))
+
+
 def _single_file(path: str) -> SourceFile:
     if is_remote(path):
         filesystem, inner = fsspec.core.url_to_fs(path)
-        if not filesystem.exists(inner):
-            raise InputError(f"the source {path} must be a file, found nothing there")
         return _remote_file(filesystem, inner.rsplit("/", 1)[-1], inner, filesystem.info(inner))
     resolved = Path(path).resolve()
     status = resolved.stat()

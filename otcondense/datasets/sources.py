@@ -1,9 +1,11 @@
 """The kinds of sources, by name."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from otcondense.datasets.arrow_files import scan_arrow
 from otcondense.datasets.feature_files import scan_features
+from otcondense.datasets.files import source_state
 from otcondense.datasets.image_folder import scan_image_folder
 from otcondense.datasets.parquet_files import scan_parquet
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path
@@ -17,6 +19,8 @@ SOURCES: dict[str, Callable[[SourceConfig], Listing]] = {
     "hf": scan_arrow,
     "features": scan_features,
 }
+LISTINGS_KEPT = 2
+"""Listings of containers that a process keeps: of the source and of the held-out images."""
 
 
 def scan_images(source: SourceConfig) -> Listing:
@@ -24,6 +28,14 @@ def scan_images(source: SourceConfig) -> Listing:
 
     Raises: InputError naming the folder, file, class or link that is not as it must be.
     """
+    if source.kind == "image_folder":
+        return scan_image_folder(source)
+    return _scan_container(source, source_state(source))
+
+
+@lru_cache(maxsize=LISTINGS_KEPT)
+def _scan_container(source: SourceConfig, _state: tuple[tuple[str, int, int], ...]) -> Listing:
+    """Scan a container once while it stays as it is: reading the headers of large tars takes minutes."""
     return SOURCES[source.kind](source)
 
 

@@ -8,6 +8,7 @@ import pytest
 from containers import LABELS, png, table, write_parquet, write_path_parquet, write_saved, write_shards, write_tar
 
 from otcondense.datasets import (
+    SOURCES,
     SourceConfig,
     decode_image,
     image_locations,
@@ -17,6 +18,7 @@ from otcondense.datasets import (
     records_identity,
     scan_images,
 )
+from otcondense.datasets.tar_shards import scan_tar_shards
 from otcondense.errors import InputError
 
 KINDS = {
@@ -62,6 +64,10 @@ def test_one_file_is_a_source_too(tmp_path):
     listing = scan_images(SourceConfig(path=str(tmp_path / "data/train-1.parquet"), kind="parquet", id_column="key"))
     assert [record.image_id for record in listing.records] == ["k/5", "k/4"]
     assert read_image_bytes(listing.records[0].path) == png(5)
+    fsspec.filesystem("memory").put(str(tmp_path / "data"), "/one.parquet", recursive=True)
+    for path in ("memory://one.parquet", "memory://one.parquet/train-1.parquet"):
+        found = list_images(SourceConfig(path=path, kind="parquet", id_column="key"))
+        assert {record.image_id for record in found} >= {"k/4", "k/5"}
 
 
 def test_integer_labels_are_class_indices(tmp_path):
@@ -96,6 +102,18 @@ def test_a_rewritten_parquet_file_is_read_anew(tmp_path):
     first = read_image_bytes(record.path)
     write_parquet(root, table(("cat",) * 6).take(list(range(5, -1, -1))))
     assert read_image_bytes(record.path) != first
+
+
+def test_a_container_is_scanned_again_only_when_it_changed(tmp_path, monkeypatch):
+    root = write_shards(tmp_path / "data", "cls")
+    source = SourceConfig(path=str(root), kind="webdataset")
+    scans = []
+    monkeypatch.setitem(SOURCES, "webdataset", lambda each: scans.append(each) or scan_tar_shards(each))
+    assert list_images(source) == list_images(source)
+    assert len(scans) == 1
+    write_tar(root / "shard-1.tar", {"9.png": png(9), "9.cls": b"emu"})
+    assert [record.image_id for record in list_images(source)][-1] == "shard-1.tar/9.png"
+    assert len(scans) == 2
 
 
 def without_label(root):
