@@ -38,7 +38,8 @@ class LatentModel:
         from diffusers import AutoencoderKL
 
         try:
-            model = AutoencoderKL.from_pretrained(config.model, use_safetensors=True)
+            load: Any = AutoencoderKL.from_pretrained
+            model = load(config.model, use_safetensors=True)
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -66,9 +66,9 @@ class Store:
         """Return the content of `name`."""
         return bytes(self._target[0].cat_file(self.path(name)))
 
-    def open(self, name: str) -> IO[bytes]:
-        """Open `name` for reading at any position."""
-        return cast("IO[bytes]", self._target[0].open(self.path(name), "rb"))
+    def open(self, name: str) -> Any:
+        """Open `name` for reading at any position; a remote file has the methods of `IO[bytes]` but not its type."""
+        return self._target[0].open(self.path(name), "rb")
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write `data` under `name`, whole or not at all."""
