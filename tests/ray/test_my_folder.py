@@ -68,6 +68,7 @@ def test_a_folder_becomes_a_subset_and_a_report(arguments: list[str], capsys: py
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.slow
 def test_confidences_can_be_left_out(arguments: list[str]) -> None:
     main("run", "", run_all, [*arguments, "confidence.kind=none"])
     run = Path(arguments[1].removeprefix("--run="))
@@ -75,6 +76,7 @@ def test_confidences_can_be_left_out(arguments: list[str]) -> None:
     assert sorted(table.column("cross_entropy").null_count for table in tables) == [0, 23]
 
 
+@pytest.mark.slow
 def test_confidences_can_come_from_another_network(arguments: list[str], tmp_path: Path) -> None:
     torch.manual_seed(1)
     save_file(timm.create_model("test_byobnet", pretrained=False, num_classes=3).state_dict(), tmp_path / "judge.safetensors")
