@@ -17,6 +17,7 @@ README = HERE / "README.md"
 BENCHMARKS = (
     "selection",
     "large_class",
+    "extraction",
 )
 MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 
