@@ -178,5 +178,5 @@ def test_forecast_grows_with_the_class_and_is_checked_before_allocation():
     assert large.memory_bytes < 24e9
     assert large.seconds > small.seconds
     features = np.zeros((100_000, 1), dtype=np.float32)
-    with pytest.raises(InputError, match="forecast of 1"):
+    with pytest.raises(InputError, match="forecast of 2"):
         GeometryAwareSelector(budget=5, memory_limit_gb=10.0).fit(features)
