@@ -5,6 +5,7 @@ from otcondense.store.features import FEATURES_SCHEMA_VERSION, ClassFeatures, cl
 from otcondense.store.files import Store, canonical_json
 from otcondense.store.fingerprint import fingerprint, hash8, sha256_bytes
 from otcondense.store.lock import DriverLock
+from otcondense.store.progress import StageProgress, UnitProgress, progress_file, read_progress, write_progress
 from otcondense.store.selection import (
     MANIFEST_COLUMNS,
     SELECTION_SCHEMA_VERSION,
@@ -36,7 +37,9 @@ __all__ = [
     "ClassFeatures",
     "ClassSelection",
     "DriverLock",
+    "StageProgress",
     "Store",
+    "UnitProgress",
     "array_column",
     "array_field",
     "canonical_json",
@@ -44,11 +47,13 @@ __all__ = [
     "fingerprint",
     "hash8",
     "manifest_table",
+    "progress_file",
     "read_array",
     "read_class_features",
     "read_class_selection",
     "read_fingerprint",
     "read_manifest",
+    "read_progress",
     "read_table",
     "selection_file",
     "sha256_bytes",
@@ -59,5 +64,6 @@ __all__ = [
     "write_class_confidences",
     "write_class_features",
     "write_class_selection",
+    "write_progress",
     "write_table",
 ]

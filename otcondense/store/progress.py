@@ -1,0 +1,84 @@
+"""How far each stage of a run is: what a page, a status line and the terminal show. One small file a stage, in `logs/`."""
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from otcondense.config import Config
+from otcondense.errors import InputError
+from otcondense.store.files import Store
+
+PROGRESS_DIRECTORY = "logs/progress"
+UnitState = Literal["queued", "running", "done", "failed", "skipped"]
+
+
+class UnitProgress(Config):
+    """How far one unit of work is, such as the selection of a class by a method."""
+
+    name: str
+    """Unique within its stage."""
+    state: UnitState = "queued"
+    """`skipped`: finished by an earlier start and recognised."""
+    class_name: str = ""
+    method: str = ""
+    size: int = 0
+    """Images in the class."""
+    step: str = ""
+    """What is being done while it is running: read, greedy, swaps, rebuilds, lower bound, write."""
+    swaps: int = 0
+    objective: float | None = None
+    started: float | None = None
+    """Seconds since the epoch."""
+    seconds: float | None = None
+    """Time of the unit alone, once it is done or failed."""
+    worker: str = ""
+    attempts: int = 0
+    message: str = ""
+    """Why it failed, or why it was queued again."""
+
+
+class StageProgress(Config):
+    """How far one stage is."""
+
+    stage: str
+    """Name of its verb."""
+    title: str
+    unit: str
+    """What is counted: image, class, step, batch."""
+    done: int = Field(default=0, ge=0)
+    """Finished ones, skipped and failed ones among them."""
+    total: int = Field(default=0, ge=0)
+    started: float = 0.0
+    """Seconds since the epoch."""
+    updated: float = 0.0
+    finished: bool = False
+    figures: dict[str, float] = Field(default_factory=dict)
+    """What the progress bar shows beside the count, such as the loss."""
+    units: tuple[UnitProgress, ...] = ()
+    """In the order of work; empty where a stage only counts."""
+
+
+def progress_file(stage: str) -> str:
+    """Return the name of the progress of a stage."""
+    return f"{PROGRESS_DIRECTORY}/{stage}.json"
+
+
+def write_progress(store: Store, progress: StageProgress) -> None:
+    """Write the progress of a stage, whole or not at all."""
+    store.write_bytes(progress_file(progress.stage), progress.model_dump_json(exclude_defaults=True).encode())
+
+
+def read_progress(store: Store, stage: str) -> StageProgress | None:
+    """Return the progress of a stage, None if it has none yet.
+
+    Raises: InputError if the file is damaged.
+    """
+    name = progress_file(stage)
+    if not store.exists(name):
+        return None
+    try:
+        return StageProgress.model_validate_json(store.read_bytes(name))
+    except ValidationError as error:
+        raise InputError(
+            f"{store.path(name)} is damaged ({error.error_count()} faults); it is written anew while the stage runs"
+        ) from error
