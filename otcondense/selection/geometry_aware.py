@@ -25,7 +25,7 @@ from otcondense.selection.search import Search, SearchLimits
 from otcondense.selection.start import k_medoids
 from otcondense.selection.units import ObjectiveConfig, build_problem, check_size, tensor
 
-REBUILD_WORK = 12_000_000
+MOST_REBUILDS, REBUILD_WORK = 16, 16_000_000
 
 
 class GeometryAwareConfig(ObjectiveConfig):
@@ -36,9 +36,9 @@ class GeometryAwareConfig(ObjectiveConfig):
     reference: Literal["authors"] | None = None
     """Compute what the paper's published code computes instead, quirks included; always in its absolute units (epsilon is needed)."""
     rebuilds: int | None = Field(default=None, ge=0)
-    """Further trials from the swap-optimal subset, kept where they find a better one: the first from k-medoids, the others by dropping a few images
-    at random (by `seed`) and growing again. None is up to 12, and as
-    many as 12,000,000 / (budget * images^2): small problems have more to gain, and a trial costs less."""
+    """Further searches from the swap-optimal subset, kept where they find a better one: the first from k-medoids, the others with half of its images
+    replaced at random (by `seed`). None is up to 16, and as many as 16,000,000 / (budget * images^2): small problems have more to gain, and a
+    search costs less."""
     swap_tolerance: float = Field(default=1e-8, gt=0, le=1e-2)
     """A swap is an improvement when it lowers the objective by more than this share of the median cost."""
     max_passes: int | None = Field(default=None, ge=0)
@@ -105,7 +105,7 @@ class GeometryAwareSelector(Selector):
         clock.lap("start_s")
         search.swap()
         clock.lap("swaps_s")
-        rebuilds = min(12, REBUILD_WORK // (budget * problem.size**2)) if config.rebuilds is None else config.rebuilds
+        rebuilds = min(MOST_REBUILDS, REBUILD_WORK // (budget * problem.size**2)) if config.rebuilds is None else config.rebuilds
         if rebuilds > 0 and certified:
             others = [k_medoids(problem, workers=workers)] if config.start == "greedy" and not start else []
             search.explore(others, rebuilds - len(others), config.seed)

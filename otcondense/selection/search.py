@@ -14,7 +14,6 @@ from torch import Tensor
 from otcondense.selection.problem import SubsetProblem
 
 COUNTS = ("exact_solves", "newton_steps", "dual_points", "rows_visited", "swaps", "screened", "passes", "undecided", "rebuilds")
-MOST_DROPPED = 4
 
 
 @dataclass(frozen=True)
@@ -89,30 +88,32 @@ class Search(ABC):
         self.proven = self.counts["undecided"] == 0
 
     def explore(self, other_starts: list[list[int]], rounds: int, seed: int) -> None:
-        """Leave the swap-optimal subset for better ones: from other starts, then by dropping a few images at random and growing again.
+        """Leave the swap-optimal subset for better ones: swap from other starts, then from the subset with half of its images replaced at random.
 
         Each trial ends with a proof of its own; one that is not proven, or not better, is taken back.
         """
-        forced = set(self.problem.include)
         generator = np.random.default_rng(seed)
         for trial in range(len(other_starts) + rounds):
             if not self.proven or self._out_of_budget(0, 1):
                 return
-            movable = [position for position, image in enumerate(self.subset) if image not in forced]
-            if len(movable) < MOST_DROPPED + 1:
-                return
-            if trial < len(other_starts):
-                start = other_starts[trial]
-            else:
-                count = min(MOST_DROPPED, max(2, len(movable) // 3))
-                dropped = set(generator.choice(movable, size=count, replace=False).tolist())
-                start = [image for position, image in enumerate(self.subset) if position not in dropped]
-            self._attempt(start)
+            self._attempt(other_starts[trial] if trial < len(other_starts) else self._with_half_replaced(generator))
+
+    def _with_half_replaced(self, generator: np.random.Generator) -> list[int]:
+        """Return the subset with half of its images that are not forced replaced by random ones."""
+        forced = set(self.problem.include)
+        movable = [position for position, image in enumerate(self.subset) if image not in forced]
+        free = self._allowed().tolist()
+        count = min(-(-len(movable) // 2), len(free))
+        places = generator.choice(movable, size=count, replace=False).tolist()
+        subset = list(self.subset)
+        for place, image in zip(places, generator.choice(free, size=count, replace=False).tolist(), strict=True):
+            subset[place] = image
+        return subset
 
     def _attempt(self, start: list[int]) -> None:
         saved = (self.subset, self._f, self.value, self.history)
         self.history, self.proven = [], False
-        self.grow(start)
+        self.place_at(start)
         self.swap()
         if self.proven and self.value < saved[2] - self.limits.tolerance:
             removed = [image for image in saved[0] if image not in self.subset]
