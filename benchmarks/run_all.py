@@ -24,7 +24,7 @@ MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 
 def run(name: str, *, quick: bool) -> dict[str, Any] | None:
     """Run one benchmark and return the object of its last line; None if it printed none."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if quick else [])]
+    command = [sys.executable, "-u", "-m", f"benchmarks.{name}", *(["--quick"] if quick else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = []

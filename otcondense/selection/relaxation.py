@@ -106,7 +106,7 @@ class Relaxation:
                 self.constant = problem.alpha * missed * (1 - 1e-9)
                 rows, std = rows[:, :0], std[:0]
         kept = std > NEGLIGIBLE * std.max() if len(std) else std > 0
-        self.features, self.std = rows[:, kept], std[kept]
+        self.features, self.std = (rows, std) if bool(kept.all()) else (rows[:, kept], std[kept])
 
     def row_terms(self, point: DualPoint, rows: Int[Tensor, " m"] | slice) -> Float[Tensor, " m"]:
         """Return what rows cost beside the transport."""
@@ -155,9 +155,13 @@ class Relaxation:
             mu[rows] += epsilon * shift
             price[rows] = mu[rows] * share + epsilon * (share * math.log(problem.kappa / share) - spent)
 
-        row_blocks(work, problem.size, workers=self.workers)
+        def add_terms(rows: slice) -> None:
+            price[rows] += self.row_terms(point, rows)
+
+        for each in (work, add_terms):
+            row_blocks(each, problem.size, workers=self.workers)
         self.mu = mu
-        return price + self.row_terms(point, slice(None))
+        return price
 
     def certify(self, point: DualPoint) -> tuple[float, Float[Tensor, " n"]]:
         """Return the bound at a dual point, less what rounding may have added, and the prices of all rows."""
@@ -168,8 +172,11 @@ class Relaxation:
         scale = float(point.g.abs().max() + problem.cost_matrix.max()) + problem.epsilon * (1 + math.log(problem.size * problem.budget))
         if self.mu is not None:
             scale += float(self.mu.abs().max())
-        linear = self.features.abs() @ point.p.abs() + 2 * self.features.square() @ point.q.abs() if len(self.std) else self.fixed
-        scale += problem.alpha * float(linear.max() + self.std.square().sum()) + abs(self.statistics_constant(point)) + abs(value)
+        if len(self.std):
+            longest = float(torch.linalg.vector_norm(self.features, dim=1).max())
+            linear = longest * float(torch.linalg.vector_norm(point.p)) + 2 * longest**2 * float(point.q.abs().max())
+            scale += problem.alpha * (linear + float(self.std.square().sum())) + abs(self.statistics_constant(point))
+        scale += float(self.fixed.abs().max()) + abs(value)
         self.margin = 4 * torch.finfo(torch.float64).eps * (problem.size + self.features.shape[1] + 64) * problem.kappa * scale
         return value - self.margin, price
 
