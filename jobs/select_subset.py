@@ -44,7 +44,7 @@ def select_subset(run: Run) -> None:
     check_budgets(run)
     records = list_images(run.config.source)
     class_names = sorted({record.class_name for record in records})
-    units = [unit for method in run.config.selection.methods for unit in _units(run, method, records)]
+    units = [unit for method in run.config.selection.methods for unit in selection_units(run, method, records)]
     open_units = [unit for unit in units if not _is_done(run, unit)]
     if open_units:
         _select(run, open_units)
@@ -53,8 +53,11 @@ def select_subset(run: Run) -> None:
         _write_manifest(run, method, class_names)
 
 
-def _units(run: Run, method: str, records: list[ImageRecord]) -> Iterator[Unit]:
-    """Yield one unit for each class, the largest classes first: the last to end are then short ones."""
+def selection_units(run: Run, method: str, records: list[ImageRecord]) -> Iterator[Unit]:
+    """Yield one unit for each class of the records, the largest classes first: the last to end are then short ones.
+
+    Raises: InputError if features are missing.
+    """
     selection = run.config.selection
     directories = dict.fromkeys([run.features_directory(run.config.encoder), run.confidence_directory()])
     forced, barred = (_by_class(image_ids, records) for image_ids in (selection.include, selection.exclude))

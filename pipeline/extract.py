@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otcondense.datasets import ImageRecord, Listing, SourceConfig, records_identity, scan_images
+from otcondense.datasets import ImageRecord, Listing, SourceConfig, by_class, records_identity, scan_images
 from otcondense.encoders import EncoderConfig, weights_sha256
 from otcondense.errors import InputError
 from otcondense.store import FEATURES_SCHEMA_VERSION, ClassFeatures, Store, class_file, read_table, table_metadata, write_class_features
@@ -86,7 +86,7 @@ def extract_features(
     target, listing = _Target(Store(store_root), directory), scan_images(source)
     _check_classes(encoder, listing, source)
     sha256 = weights_sha256(encoder)
-    works = _plan(listing.records, [fingerprint, sha256, FEATURES_SCHEMA_VERSION], encoder.batch_size)
+    works = _plan(listing.records, fingerprint, sha256, encoder.batch_size)
     lost_before = {work.name: _finished(target, work) for work in works}
     todo = [work for work in works if lost_before[work.name] is None]
     lost = [each for known in lost_before.values() if known is not None for each in known]
@@ -115,14 +115,23 @@ def _check_classes(encoder: EncoderConfig, listing: Listing, source: SourceConfi
         )
 
 
-def _plan(records: list[ImageRecord], stage: list[Any], batch_size: int) -> list[_ClassWork]:
-    """Return the work of each class, in order, with the fingerprint of its inputs and the stage."""
-    by_class: dict[int, list[ImageRecord]] = {}
-    for record in records:
-        by_class.setdefault(record.class_index, []).append(record)
+def class_fingerprint(records: list[ImageRecord], fingerprint: str, sha256: str) -> str:
+    """Return the fingerprint of the features of one class.
+
+    Args:
+        records: the images of the class, sorted.
+        fingerprint: stands for all settings of the stage.
+        sha256: of the encoder's weights.
+    """
+    first = records[0]
+    return fingerprint_of([fingerprint, sha256, FEATURES_SCHEMA_VERSION, first.class_index, first.class_name, records_identity(records)])
+
+
+def _plan(records: list[ImageRecord], fingerprint: str, sha256: str, batch_size: int) -> list[_ClassWork]:
+    """Return the work of each class, in order."""
     return [
-        _ClassWork(images, fingerprint_of([*stage, index, images[0].class_name, records_identity(images)]), -(-len(images) // batch_size))
-        for index, images in by_class.items()
+        _ClassWork(images, class_fingerprint(images, fingerprint, sha256), -(-len(images) // batch_size))
+        for images in by_class(records).values()
     ]
 
 

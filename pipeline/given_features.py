@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from otcondense.datasets import ImageRecord, SourceConfig, read_features, records_identity, scan_images
+from otcondense.datasets import ImageRecord, SourceConfig, by_class, read_features, records_identity, scan_images
 from otcondense.errors import InputError
 from otcondense.store import (
     FEATURES_SCHEMA_VERSION,
@@ -30,13 +30,9 @@ def import_features(
     Raises: InputError if features are not finite numbers in rows of one length.
     """
     store, listing = Store(store_root), scan_images(source)
-    classes: dict[int, list[ImageRecord]] = {}
-    for record in listing.records:
-        classes.setdefault(record.class_index, []).append(record)
-    marks = {
-        index: fingerprint_of([fingerprint, FEATURES_SCHEMA_VERSION, index, records_identity(rows)]) for index, rows in classes.items()
-    }
-    todo = [rows for index, rows in classes.items() if read_fingerprint(store, class_file(directory, rows[0].class_name)) != marks[index]]
+    classes = by_class(listing.records)
+    marks = {name: rows_fingerprint(rows, fingerprint) for name, rows in classes.items()}
+    todo = [rows for name, rows in classes.items() if read_fingerprint(store, class_file(directory, name)) != marks[name]]
     total, done = len(listing.records), len(listing.records) - sum(map(len, todo))
     on_progress(done, total)
     width: int | None = None
@@ -46,10 +42,15 @@ def import_features(
         if features.shape[1] != width:
             raise InputError(f"features of {source.path} must all have one length, found {width} and {features.shape[1]}")
         for rows, part in zip(group, np.split(features, np.cumsum([len(rows) for rows in group])[:-1]), strict=True):
-            write_class_features(store, directory, _class_features(rows, part), fingerprint=marks[rows[0].class_index])
+            write_class_features(store, directory, _class_features(rows, part), fingerprint=marks[rows[0].class_name])
             done += len(rows)
             on_progress(done, total)
     return ExtractionResult(total, 0, len(listing.ignored), len(todo), len(classes) - len(todo))
+
+
+def rows_fingerprint(rows: list[ImageRecord], fingerprint: str) -> str:
+    """Return the fingerprint of one class of given features; `fingerprint` stands for all settings of the stage."""
+    return fingerprint_of([fingerprint, FEATURES_SCHEMA_VERSION, rows[0].class_index, records_identity(rows)])
 
 
 def _groups(classes: list[list[ImageRecord]]) -> Iterator[list[list[ImageRecord]]]:

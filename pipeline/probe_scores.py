@@ -27,7 +27,7 @@ def score_by_probe(store: Store, features: str, directory: str, class_names: lis
 
     Raises: InputError if features are missing or there is but one class.
     """
-    mark = fingerprint_of([fingerprint, *(_content(store, class_file(features, name)) for name in class_names)])
+    mark = probe_fingerprint(store, features, class_names, fingerprint)
     if all(read_fingerprint(store, class_file(directory, name)) == mark for name in class_names):
         return True
     classes = [read_class_features(store, features, name) for name in class_names]
@@ -39,6 +39,14 @@ def score_by_probe(store: Store, features: str, directory: str, class_names: lis
     for each, start in zip(classes, starts, strict=False):
         write_class_confidences(store, directory, _confidences(each, logits[start : start + each.size]), fingerprint=mark)
     return False
+
+
+def probe_fingerprint(store: Store, features: str, class_names: list[str], fingerprint: str) -> str:
+    """Return the fingerprint of the confidences of every class: of the content of all features, and of the settings.
+
+    Raises: InputError if features are missing.
+    """
+    return fingerprint_of([fingerprint, *(_content(store, class_file(features, name)) for name in class_names)])
 
 
 def _content(store: Store, name: str) -> str:

@@ -67,7 +67,13 @@ def write_class(store: Store, directory: str, unit: dict[str, Any], config: Repr
     ]
     fields += [array_field(key, values) for key, values in arrays.items()]
     columns += [array_column(values) for values in arrays.values()]
-    metadata = {"class_name": unit["class_name"], "class_index": images[0].class_index, "image_size": config.image_size, **model.facts}
+    metadata = {
+        "class_name": unit["class_name"],
+        "class_index": images[0].class_index,
+        "image_size": config.image_size,
+        "weights_sha256": model.sha256,
+        **model.facts,
+    }
     table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
     write_table(store, name, table, fingerprint=mark, schema_version=REPRESENTATIONS_SCHEMA_VERSION, **metadata)
     return True
@@ -114,12 +120,11 @@ def write_text(store: Store, name: str, classes: dict[int, str], config: TextCon
 
     Raises: InputError if `names` has no name for a class.
     """
-    prompts = {index: config.prompt.replace("{name}", text) for index, text in _readable(classes, config).items()}
-    contents = [[index, classes[index], prompts[index]] for index in sorted(classes)]
-    mark = fingerprint([REPRESENTATIONS_SCHEMA_VERSION, config.identity(), model.sha256, contents])
+    contents = _prompts(classes, config)
+    mark = text_fingerprint(config, model.sha256, classes)
     if read_fingerprint(store, name) == mark:
         return False
-    embedded = [model(prompts[index]) for index in sorted(classes)]
+    embedded = [model(prompt) for _, _, prompt in contents]
     arrays = {key: np.stack([each[place] for each in embedded]) for place, key in enumerate(("tokens", "mask"))}
     if not np.isfinite(arrays["tokens"]).all():
         raise InputError(f"text embeddings must be finite in float16, found NaN or infinite values from {config.model}")
@@ -128,8 +133,22 @@ def write_text(store: Store, name: str, classes: dict[int, str], config: TextCon
     fields += [array_field(key, values) for key, values in arrays.items()]
     columns += [array_column(values) for values in arrays.values()]
     table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
-    write_table(store, name, table, fingerprint=mark, schema_version=REPRESENTATIONS_SCHEMA_VERSION)
+    write_table(store, name, table, fingerprint=mark, schema_version=REPRESENTATIONS_SCHEMA_VERSION, weights_sha256=model.sha256)
     return True
+
+
+def text_fingerprint(config: TextConfig, sha256: str, classes: dict[int, str]) -> str:
+    """Return the fingerprint of the text embeddings: of what the model reads for each class, its weights and the settings.
+
+    Raises: InputError if `names` has no name for a class.
+    """
+    return fingerprint([REPRESENTATIONS_SCHEMA_VERSION, config.identity(), sha256, _prompts(classes, config)])
+
+
+def _prompts(classes: dict[int, str], config: TextConfig) -> list[tuple[int, str, str]]:
+    """Return index, name and prompt of each class in the order of the indices."""
+    readable = _readable(classes, config)
+    return [(index, classes[index], config.prompt.replace("{name}", readable[index])) for index in sorted(classes)]
 
 
 def _readable(classes: dict[int, str], config: TextConfig) -> dict[int, str]:

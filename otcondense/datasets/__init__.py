@@ -4,7 +4,7 @@ from otcondense.datasets.decoding import UnreadableImageError, center_crop, deco
 from otcondense.datasets.digits import write_digits
 from otcondense.datasets.feature_files import read_features
 from otcondense.datasets.locations import is_local_file, read_image_bytes
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path, records_identity
+from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, by_class, image_path, records_identity
 from otcondense.datasets.sources import SOURCES, image_locations, list_images, scan_images
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Listing",
     "SourceConfig",
     "UnreadableImageError",
+    "by_class",
     "center_crop",
     "decode_image",
     "image_locations",

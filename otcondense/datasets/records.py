@@ -79,6 +79,14 @@ class Listing:
     """Files without an image suffix, outside class folders or hidden, relative to the root, sorted."""
 
 
+def by_class(records: Iterable[ImageRecord]) -> dict[str, list[ImageRecord]]:
+    """Return the records of each class, classes and records in the order given."""
+    classes: dict[str, list[ImageRecord]] = {}
+    for record in records:
+        classes.setdefault(record.class_name, []).append(record)
+    return classes
+
+
 def records_identity(records: Iterable[ImageRecord]) -> list[list[object]]:
     """Return `[image_id, size_bytes, mtime_ns]` of each record: what changes when an input file changes."""
     return [[record.image_id, record.size_bytes, record.mtime_ns] for record in records]

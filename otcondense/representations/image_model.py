@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from otcondense.config import Config
 
-REPRESENTATIONS_SCHEMA_VERSION = 1
+REPRESENTATIONS_SCHEMA_VERSION = 2
 
 
 class RepresentationConfig(Config):

@@ -1,67 +1,102 @@
-"""Latents of the chosen images, with actors: one file per class, whole and the same again."""
+"""Latents, tokens and text through their verbs: one file per class, whole, the same again, and checked."""
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from PIL import Image
 
-from actors.selector import run_selector
-from jobs.extract_latents import extract
-from jobs.representations import image_units, representation_directory
+from jobs import extract_features, extract_latents, extract_text, extract_tokens, select_subset
+from jobs.cli import main
+from jobs.extract_text import text_file
+from jobs.representations import representation_directory
 from jobs.run_directory import Run
 from jobs.settings import load_config
 from jobs.verify import verify
-from otcondense.store import ClassFeatures, manifest_table, read_table, sha256_bytes, write_class_features, write_table
+from otcondense.store import read_array, read_manifest, read_table
+from tests.generators.weights import write_autoencoder, write_t5, write_timm
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
+IMAGES, VERBS = 3, {"latents": extract_latents, "tokens": extract_tokens, "text": extract_text}
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Two classes of three images with features, of each of which one image is chosen."""
-    from diffusers import AutoencoderKL
-
-    torch.manual_seed(0)
-    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2, "block_out_channels": (8, 8)}
-    AutoencoderKL(**blocks, norm_num_groups=4, latent_channels=4).save_pretrained(tmp_path / "vae")
+@pytest.fixture(scope="module")
+def config(tmp_path_factory, ray_cluster):
+    """Configuration of a run of two classes, one image of each of which is chosen."""
+    root, rng = tmp_path_factory.mktemp("representations"), np.random.default_rng(0)
+    for class_name in ("cat", "dog"):
+        (root / "images" / class_name).mkdir(parents=True)
+        for number in range(IMAGES):
+            Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(root / "images" / class_name / f"{number}.png")
+    encoder = write_timm(root / "encoder.safetensors", "test_resnet")
     values = {
-        "run": str(tmp_path / "run"),
-        "source": {"path": str(tmp_path / "images")},
+        "run": str(root / "run"),
+        "source": {"path": str(root / "images")},
+        "encoder": {"name": "test_resnet", "weights": encoder, "num_classes": 0, "image_size": 32, "device": "cpu"},
+        "confidence": {"kind": "none"},
+        "extraction": {"num_encoders": 0},
         "selection": {"budget": 1, "methods": ["random"]},
-        "latents": {"model": str(tmp_path / "vae"), "image_size": 16, "device": "cpu", "batch_size": 2},
+        "latents": {"model": write_autoencoder(root / "vae"), "image_size": 16, "device": "cpu", "batch_size": 2},
+        "tokens": {
+            "name": "test_vit",
+            "file": write_timm(root / "vit.safetensors", "test_vit", img_size=32),
+            "image_size": 32,
+            "input_size": 32,
+            "device": "cpu",
+            "images": "source",
+        },
+        "text": {"model": write_t5(root / "t5", ("cat", "dog")), "max_tokens": 4, "device": "cpu"},
     }
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(values))
-    run, rng, chosen = Run(load_config(str(tmp_path / "c.yaml"), [])), np.random.default_rng(0), []
-    for index, class_name in enumerate("ab"):
-        (tmp_path / "images" / class_name).mkdir(parents=True)
-        paths = [tmp_path / "images" / class_name / f"{number}.png" for number in range(3)]
-        for path in paths:
-            Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(path)
-        hashes, sizes = [sha256_bytes(path.read_bytes()) for path in paths], np.full(3, 20, np.int32)
-        image_ids, values = [f"{class_name}/{path.name}" for path in paths], rng.normal(size=(3, 2)).astype(np.float32)
-        features = ClassFeatures(class_name, index, image_ids, values, None, None, None, None, sizes, sizes, hashes)
-        write_class_features(run.store, run.features_directory(run.config.encoder), features, fingerprint="f")
-        chosen.append(run_selector("random", run.config.selection.selector_settings("random", 1), features))
-    write_table(run.store, run.manifest("random"), manifest_table(chosen), fingerprint="m")
-    return run
+    (root / "c.yaml").write_text(yaml.safe_dump(values))
+    for verb in (extract_features, select_subset):
+        main(verb.__name__, "", getattr(verb, "extract", getattr(verb, "select_subset", None)), ["--config", str(root / "c.yaml")])
+    return str(root / "c.yaml")
 
 
-def test_latents_of_a_run(run):
-    config = run.config.latents
-    extract(run)
-    directory = representation_directory(run, "latents", config)
-    tables = [read_table(run.store, name) for name in run.store.list(directory)]
-    assert [len(table) for table in tables] == [2, 2], "one image of each class and its mirror image"
-    before = {name: run.store.read_bytes(name) for name in run.store.list(directory)}
-    run.store.write_bytes(min(before), b"PAR1")
-    assert min(before) in [problem.file for problem in verify(run)]
-    extract(run)
-    assert {name: run.store.read_bytes(name) for name in before} == before
+def make(config: str, kind: str) -> tuple[Run, dict[str, bytes]]:
+    """Make one kind through its verb and return the run and the files of that kind."""
+    run = Run(load_config(config, []))
+    main(f"extract_{kind}", "", VERBS[kind].extract, ["--config", config])
+    directory = text_file(run).rsplit("/", 1)[0] if kind == "text" else representation_directory(run, kind, getattr(run.config, kind))
+    return run, {name: run.store.read_bytes(name) for name in run.store.list(directory)}
 
 
-def test_the_whole_source_is_what_has_features(run):
-    config = run.config.latents.model_copy(update={"images": "source"})
-    units = image_units(run, "latents", config)
-    assert [len(unit["images"]) for unit in units] == [3, 3]
-    assert [unit["class_name"] for unit in units] == ["a", "b"]
+def check_latents(run: Run, names: list[str]) -> None:
+    chosen = set(read_manifest(run.store, run.manifest("random")).column("image_id").to_pylist())
+    tables = [read_table(run.store, name) for name in names]
+    assert [table.column("flipped").to_pylist() for table in tables] == [[False, True]] * 2
+    assert {image_id for table in tables for image_id in table.column("image_id").to_pylist()} == chosen
+    assert read_array(tables[0], "mean").shape == (2, 4, 8, 8)
+
+
+def check_tokens(run: Run, names: list[str]) -> None:
+    tables = [read_table(run.store, name) for name in names]
+    assert [len(table) for table in tables] == [2 * IMAGES] * 2, "all images of the source and their mirror images"
+    assert read_array(tables[0], "tokens").shape[:2] == (2 * IMAGES, 4)
+
+
+def check_text(run: Run, names: list[str]) -> None:
+    (table,) = (read_table(run.store, name) for name in names)
+    assert table.column("prompt").to_pylist() == ["cat", "dog"]
+    assert read_array(table, "mask").tolist() == [[1, 0, 0, 0]] * 2
+
+
+@pytest.mark.parametrize(("kind", "check"), [("latents", check_latents), ("tokens", check_tokens), ("text", check_text)])
+def test_what_a_verb_makes_is_right_and_its_damage_is_found_and_mended(config, kind, check):
+    run, made = make(config, kind)
+    check(run, list(made))
+    assert verify(run) == []
+    first, *others = made
+    run.store.write_bytes(first, b"PAR1")
+    for name in others:
+        run.store.remove(name)
+    assert [problem.file for problem in verify(run)] == list(made)
+    assert {problem.found for problem in verify(run) if problem.file in others} <= {"the file is missing"}
+    assert make(config, kind)[1] == made
+
+
+def test_latents_of_other_images_than_asked_for_are_found(config):
+    run, made = make(config, "latents")
+    other = Run(run.config.model_copy(update={"latents": run.config.latents.model_copy(update={"images": "source"})}))
+    assert [(problem.file, problem.found) for problem in verify(other)] == [
+        (name, "made from other inputs than the run has now") for name in made
+    ]

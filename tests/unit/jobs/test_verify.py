@@ -1,22 +1,37 @@
 """Each kind of damage to a tiny run is named with its file; an undamaged run has no problem."""
 
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 import yaml
 from PIL import Image
+from safetensors.torch import save_file
 
 from actors.selector import run_selector
+from jobs.extract_features import extract
 from jobs.run_directory import Run
+from jobs.select_subset import selection_units
 from jobs.settings import load_config
 from jobs.verify import main, verify
 from otcondense.datasets import list_images
 from otcondense.diffusion.checkpoint import checkpoint_directory, save_checkpoint
 from otcondense.diffusion.training import create_state
-from otcondense.store import ClassFeatures, manifest_table, read_table, write_class_features, write_class_selection, write_table
+from otcondense.store import (
+    manifest_table,
+    read_class_features,
+    read_table,
+    table_metadata,
+    with_confidences,
+    write_class_features,
+    write_class_selection,
+    write_table,
+)
 
 METHODS = ("random", "herding")
 SIZE = 6
@@ -36,30 +51,31 @@ def make_run(root: Path) -> Run:
         "run": str(root / "run"),
         "source": {"path": str(root / "images")},
         "held_out": {"path": str(root / "images")},
-        "encoder": {"name": "test_resnet"},
+        "encoder": {"name": "test_resnet", "weights": str(root / "e.safetensors"), "num_classes": 0, "image_size": 32, "device": "cpu"},
+        "confidence": {"kind": "probe"},
+        "extraction": {"num_encoders": 0},
         "selection": {"budget": 2, "methods": list(METHODS)},
         "models": {"m": {"training": training, "sampling": {}}},
     }
     (root / "c.yaml").write_text(yaml.safe_dump(values))
     run = Run(load_config(str(root / "c.yaml"), []))
     run.store.write_bytes("config.yaml", yaml.safe_dump(run.description()).encode())
-    fill(run, rng)
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_resnet", num_classes=0).state_dict(), root / "e.safetensors")
+    fill(run)
     return run
 
 
-def fill(run: Run, rng: np.random.Generator) -> None:
-    chosen = {method: [] for method in METHODS}
-    for index, class_name in enumerate("ab"):
-        image_ids = [record.image_id for record in list_images(run.config.source) if record.class_name == class_name]
-        sizes, values = np.full(SIZE, 4, np.int32), rng.normal(size=(SIZE, 3)).astype(np.float32)
-        hashes = [f"{class_name}{number}" * 32 for number in range(SIZE)]
-        features = ClassFeatures(class_name, index, image_ids, values, None, None, None, None, sizes, sizes, hashes)
-        write_class_features(run.store, run.features_directory(run.config.encoder), features, fingerprint="f")
-        for method in METHODS:
-            chosen[method].append(run_selector(method, run.config.selection.selector_settings(method, 2), features))
-            write_class_selection(run.store, run.selection_directory(method), chosen[method][-1], fingerprint="s")
+def fill(run: Run) -> None:
+    extract(run)
+    directory, confidences = run.features_directory(run.config.encoder), run.confidence_directory()
     for method in METHODS:
-        write_table(run.store, run.manifest(method), manifest_table(chosen[method]), fingerprint="m")
+        chosen = []
+        for unit in selection_units(run, method, list_images(run.config.source)):
+            features = with_confidences(run.store, read_class_features(run.store, directory, unit["class_name"]), confidences)
+            chosen.append(run_selector(method, unit["settings"], features))
+            write_class_selection(run.store, unit["directory"], chosen[-1], fingerprint=unit["fingerprint"])
+        write_table(run.store, run.manifest(method), manifest_table(chosen), fingerprint="m")
     state = create_state(run.config.models["m"].training, num_classes=2, image_shape=(1, 8, 8))
     for parameter in state.model.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -82,6 +98,7 @@ def files(run: Run) -> dict[str, str]:
     """One file of each kind."""
     return {
         "features": f"{run.features_directory(run.config.encoder)}/class_name=a/part-0.parquet",
+        "scores": f"{run.confidence_directory()}/class_name=a/part-0.parquet",
         "selection": f"{run.selection_directory('herding')}/class_name=a/selection.parquet",
         "manifest": run.manifest("random"),
         "weights": f"{checkpoint_directory(run.training_directory('m', 'random'), 0)}/ema.safetensors",
@@ -99,7 +116,7 @@ def test_an_undamaged_run_has_no_problem(run: Run, capsys: pytest.CaptureFixture
     assert "0 problems" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind", ["features", "selection", "manifest", "weights"])
+@pytest.mark.parametrize("kind", ["features", "scores", "selection", "manifest", "weights"])
 @pytest.mark.parametrize("place", [0.02, 0.3, 0.6, 0.98])
 def test_a_flipped_bit_is_found(run: Run, kind: str, place: float) -> None:
     name = files(run)[kind]
@@ -109,21 +126,21 @@ def test_a_flipped_bit_is_found(run: Run, kind: str, place: float) -> None:
     assert named(run, name)
 
 
-@pytest.mark.parametrize("kind", ["features", "selection", "manifest", "weights"])
+@pytest.mark.parametrize("kind", ["features", "scores", "selection", "manifest", "weights"])
 def test_a_truncated_file_is_found(run: Run, kind: str) -> None:
     name = files(run)[kind]
     run.store.write_bytes(name, run.store.read_bytes(name)[:-100])
     assert named(run, name)
 
 
-@pytest.mark.parametrize("kind", ["features", "selection", "manifest", "weights"])
+@pytest.mark.parametrize("kind", ["features", "scores", "selection", "manifest", "weights"])
 def test_a_missing_file_is_found(run: Run, kind: str) -> None:
     name = files(run)[kind]
     run.store.remove(name)
     assert named(run, name)
 
 
-@pytest.mark.parametrize("kind", ["features", "selection"])
+@pytest.mark.parametrize("kind", ["features", "scores", "selection"])
 def test_files_swapped_between_classes_are_found(run: Run, kind: str) -> None:
     one = files(run)[kind]
     other = one.replace("class_name=a", "class_name=b")
@@ -146,6 +163,39 @@ def test_a_manifest_of_changed_images_is_found(run: Run) -> None:
     table = table.set_column(table.column_names.index("sha256"), "sha256", [["0" * 64, *hashes[1:]]])
     write_table(run.store, run.manifest("random"), table, fingerprint="m")
     assert any("are not images of" in problem.found for problem in verify(run))
+
+
+def test_features_of_an_image_that_has_changed_are_found(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.config.source.path, tmp_path / "images")  # with the times of change, so that nothing else differs
+    path = tmp_path / "images" / "a" / "0.png"
+    source = run.config.source.model_copy(update={"path": str(tmp_path / "images")})
+    moved = Run(run.config.model_copy(update={"source": source}))
+    directory = moved.features_directory(moved.config.encoder)
+    again = Run(
+        moved.config.model_copy(
+            update={"run": str(tmp_path / "again"), "confidence": run.config.confidence.model_copy(update={"kind": "none"})}
+        )
+    )
+    extract(again)
+    assert verify(again) == []
+    os.utime(path, ns=(0, 0))
+    assert [(problem.file, problem.found) for problem in verify(again)] == [
+        (f"{directory}/class_name=a/part-0.parquet", "made from other inputs than the run has now")
+    ]
+
+
+def test_selections_of_other_features_are_found(run: Run) -> None:
+    """The features were rewritten with other values, whole and under the right fingerprint."""
+    name = files(run)["features"]
+    features = read_class_features(run.store, name.split("/class_name")[0], "a")
+    mark = table_metadata(read_table(run.store, name))["fingerprint"]
+    changed = replace(features, features=features.features + 1)
+    write_class_features(run.store, name.split("/class_name")[0], changed, fingerprint=mark)
+    stale = {problem.file for problem in verify(run) if problem.found == "made from other inputs than the run has now"}
+    assert stale == {
+        *(f"{run.confidence_directory()}/class_name={each}/part-0.parquet" for each in "ab"),
+        *(f"{run.selection_directory(method)}/class_name=a/selection.parquet" for method in METHODS),
+    }
 
 
 def test_an_image_without_features_is_counted(run: Run, undamaged: Run, tmp_path: Path) -> None:

@@ -7,48 +7,29 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from otcondense.errors import InputError
 from otcondense.representations import LatentConfig, LatentModel, TextConfig, TextModel, TokenConfig, TokenModel, adm_center_crop
 from otcondense.store import Store, class_file, read_array, read_table, sha256_bytes, table_metadata
 from pipeline.representations import write_class, write_text
+from tests.generators.weights import write_autoencoder, write_t5, write_timm
 
 SIZE = 32
 
 
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory):
-    from diffusers import AutoencoderKL
-
-    torch.manual_seed(0)
-    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2, "block_out_channels": (8, 8)}
-    path = tmp_path_factory.mktemp("vae")
-    AutoencoderKL(**blocks, norm_num_groups=4, latent_channels=4).save_pretrained(path)
-    return str(path)
+    return write_autoencoder(tmp_path_factory.mktemp("vae"))
 
 
 @pytest.fixture(scope="module")
 def vit(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("vit") / "vit.safetensors"
-    save_file(timm.create_model("test_vit", img_size=SIZE, num_classes=0).state_dict(), path)
-    return str(path)
+    return write_timm(tmp_path_factory.mktemp("vit") / "vit.safetensors", "test_vit", img_size=SIZE)
 
 
 @pytest.fixture(scope="module")
 def t5(tmp_path_factory):
-    transformers = pytest.importorskip("transformers")
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    torch.manual_seed(0)
-    words = Tokenizer(models.WordLevel({"<pad>": 0, "<unk>": 1, "great": 2, "white": 3, "shark": 4}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    path = tmp_path_factory.mktemp("t5")
-    transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<unk>").save_pretrained(path)
-    config = transformers.T5Config(vocab_size=5, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
-    transformers.T5EncoderModel(config).save_pretrained(path)
-    return str(path)
+    return write_t5(tmp_path_factory.mktemp("t5"), ("great", "white", "shark"))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otcondense.errors import InputError
-from otcondense.store import Store, fingerprint, read_table, table_bytes, table_metadata
+from otcondense.store import Store, read_table, table_bytes, table_metadata
 
 VERBS = {
     "features/": "extract_features",
@@ -46,8 +46,8 @@ class Facts:
     class_name: str | None
     fingerprint: str
     """Empty if the table has none."""
-    image_ids: str
-    """Fingerprint of the image identifiers in their order."""
+    weights_sha256: str
+    """Of the network that made it, as it says itself; empty if it says nothing."""
     is_unique: bool
     """Whether no image identifier comes twice."""
 
@@ -97,7 +97,7 @@ def _facts(table: pa.Table) -> Facts:
         rows=len(table),
         class_name=metadata.get("class_name"),
         fingerprint=str(metadata.get("fingerprint", "")),
-        image_ids=fingerprint(image_ids),
+        weights_sha256=str(metadata.get("weights_sha256", "")),
         is_unique=len(set(rows)) == len(rows),
     )
 

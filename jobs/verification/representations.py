@@ -1,0 +1,42 @@
+"""Latents, tokens and text embeddings: made from the images and classes that the run has now."""
+
+from collections.abc import Iterator
+
+from jobs.extract_text import text_file
+from jobs.representations import image_units, representation_directory
+from jobs.verification.evidence import Evidence, known
+from jobs.verification.files import Problem
+from otcondense.representations import RepresentationConfig
+from otcondense.store import class_file
+from pipeline.images import WantedImage
+from pipeline.representations import class_fingerprint, text_fingerprint
+
+
+def check_representations(evidence: Evidence) -> Iterator[Problem]:
+    """Check what has been begun; the weights are taken to be those that each file names, since loading them could take gigabytes."""
+    yield from _check_images(evidence, "latents", evidence.run.config.latents)
+    yield from _check_images(evidence, "tokens", evidence.run.config.tokens)
+    name = text_file(evidence.run)
+    if evidence.images and evidence.has_any(name.rsplit("/", 1)[0]):
+        yield from evidence.check(name, "extract_text", _text_fingerprint(evidence, name))
+
+
+def _check_images(evidence: Evidence, kind: str, config: RepresentationConfig) -> Iterator[Problem]:
+    directory = representation_directory(evidence.run, kind, config)
+    if not evidence.has_any(directory):
+        return
+    for unit in known(f"images of {kind}", lambda: image_units(evidence.run, kind, config)) or []:
+        name = class_file(directory, unit["class_name"])
+        expected = None
+        if name in evidence.facts:
+            images = sorted((WantedImage(**image) for image in unit["images"]), key=lambda image: image.image_id)
+            expected = class_fingerprint(config, evidence.facts[name].weights_sha256, unit["class_name"], images)
+        yield from evidence.check(name, f"extract_{kind}", expected)
+
+
+def _text_fingerprint(evidence: Evidence, name: str) -> str | None:
+    if name not in evidence.facts:
+        return None
+    sha256 = evidence.facts[name].weights_sha256
+    classes = {records[0].class_index: class_name for class_name, records in evidence.images.items()}
+    return known("prompts of the text embeddings", lambda: text_fingerprint(evidence.run.config.text, sha256, classes))

@@ -1,0 +1,32 @@
+"""Checkpoints and what was made from them."""
+
+from collections.abc import Iterator
+
+from jobs.run_directory import Run
+from jobs.verification.files import Problem, verb_of
+from otcondense.diffusion.checkpoint import STATE_FILE, checkpoint_directory, open_checkpoint
+from otcondense.diffusion.samples import part_name, sampling_units
+from otcondense.errors import InputError
+
+
+def check_checkpoints(run: Run) -> Iterator[Problem]:
+    """Check the hashes of every checkpoint that is there."""
+    places = {name.rsplit("/", 1)[0] for name in run.store.list("training") if "/checkpoints/" in name}
+    for place in sorted(places):
+        try:
+            open_checkpoint(run.store, place)
+        except InputError as error:
+            yield Problem(f"{place}/{STATE_FILE}", str(error), verb_of(place))
+
+
+def check_trainings(run: Run) -> Iterator[Problem]:
+    """Check that what was sampled has its checkpoint, and what was measured its samples."""
+    for model, method, step in run.checkpoints():
+        state = f"{checkpoint_directory(run.training_directory(model, method), step)}/{STATE_FILE}"
+        directory = run.samples_directory(model, method, step)
+        measured = run.store.exists(run.metrics_file(model, method, step))
+        if (measured or run.store.list(directory)) and not run.store.exists(state):
+            yield Problem(state, "the file is missing", "train")
+        for number, _ in enumerate(sampling_units(run.config.models[model].sampling)):
+            if measured and not run.store.exists(f"{directory}/{part_name(number)}"):
+                yield Problem(f"{directory}/{part_name(number)}", "the file is missing", "sample")
