@@ -57,6 +57,7 @@ class Export:
 
     manifest: pa.Table
     images: list[WantedImage]
+    source: SourceConfig
     config: ExportConfig
 
 
@@ -71,7 +72,7 @@ def export_subset(manifest: pa.Table, source: SourceConfig, config: ExportConfig
     output = Path(config.output)
     if output.exists() or output.is_symlink():
         raise InputError(f"the export {output} must not exist yet; remove it or choose another name")
-    export = Export(manifest, manifest_images(manifest, source), config)
+    export = Export(manifest, manifest_images(manifest, source), source, config)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.parent / f".tmp-{uuid.uuid4().hex}"
     try:
@@ -95,13 +96,17 @@ def write_json_list(export: Export, target: Path) -> None:
 
 
 def write_image_folder(export: Export, target: Path) -> None:
-    """Write CLASS/IMAGE under the names of the source, as links or copies, each image checked first."""
+    """Write CLASS/IMAGE, as links or copies, each image checked first.
+
+    Images of a folder keep their names; images of other sources, whose ids need not be names of files, are called by their rank.
+    """
     if export.config.files == "link" and not all(is_local_file(image.path) for image in export.images):
         raise InputError("images of a remote source, or inside other files, cannot be linked; set files=copy")
-    for image in export.images:
-        path = target / image.image_id
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for image, row in zip(export.images, export.manifest.select(["class_name", "rank"]).to_pylist(), strict=True):
         data = read_wanted(image)
+        named = f"{row['class_name']}/{row['rank']:06d}.{_suffix(image, data)}"
+        path = target / (image.image_id if export.source.kind == "image_folder" else named)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if export.config.files == "copy":
             path.write_bytes(data)
         else:
@@ -140,12 +145,15 @@ def write_webdataset(export: Export, target: Path) -> None:
 
 
 def _members(image: WantedImage, row: dict[str, Any]) -> dict[str, bytes]:
-    """Return the files of one sample by suffix; an image of a suffix that loaders do not know is named by its content."""
+    """Return the files of one sample by suffix."""
     data = read_wanted(image)
-    kind = next(
-        (name for magic, name in MAGIC.items() if data.startswith(magic)), PurePosixPath(image.image_id).suffix[1:].lower() or "img"
-    )
-    return {kind: data, "cls": str(image.class_index).encode(), "json": canonical_json(row).encode()}
+    return {_suffix(image, data): data, "cls": str(image.class_index).encode(), "json": canonical_json(row).encode()}
+
+
+def _suffix(image: WantedImage, data: bytes) -> str:
+    """Return the suffix of an image: by its content where that is known, else the one it has."""
+    known = (name for magic, name in MAGIC.items() if data.startswith(magic))
+    return next(known, PurePosixPath(image.image_id).suffix[1:].lower() or "img")
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:

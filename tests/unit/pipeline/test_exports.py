@@ -1,15 +1,17 @@
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from containers import table, write_parquet, write_saved, write_shards
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from otcondense.datasets import SourceConfig, list_images
+from otcondense.datasets import SourceConfig, list_images, read_image_bytes
 from otcondense.errors import InputError
 from otcondense.store import sha256_bytes
 from pipeline.exports import EXPORTS, ExportConfig, export_subset
@@ -30,7 +32,7 @@ def source(tmp_path):
 @pytest.fixture
 def manifest(source):
     digests = [sha256_bytes((Path(source.path) / image_id).read_bytes()) for image_id in CHOSEN]
-    return pa.table({"image_id": CHOSEN, "class_name": ["b", "a"], "class_index": [1, 0], "sha256": digests})
+    return pa.table({"image_id": CHOSEN, "class_name": ["b", "a"], "class_index": [1, 0], "rank": [0, 0], "sha256": digests})
 
 
 def test_json_lists_the_paths_in_order_of_choice(source, manifest, tmp_path):
@@ -50,6 +52,38 @@ def test_image_folder_is_read_by_torchvision(source, manifest, tmp_path, files):
         image_id = CHOSEN[1 - label]
         np.testing.assert_array_equal(np.asarray(image), np.asarray(Image.open(Path(source.path) / image_id)))
     assert all(Path(path).is_symlink() == (files == "link") for path, _ in folder.samples)
+
+
+HOSTILE = ("../../evil", "/etc/evil", "..", "a/b", "x" * 300, "<script>")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "hf", "webdataset"])
+def test_images_inside_other_files_get_a_folder_for_each_class(kind, tmp_path):
+    write = {"parquet": write_parquet, "hf": write_saved, "webdataset": partial(write_shards, style="cls")}[kind]
+    source = SourceConfig(path=str(write(tmp_path / "source")), kind=kind)
+    check_image_folder(source, tmp_path / "out" / "subset")
+
+
+def test_an_id_cannot_lead_out_of_an_image_folder(tmp_path):
+    columns = table().set_column(2, "key", pa.array(HOSTILE))
+    source = SourceConfig(path=str(write_parquet(tmp_path / "source", columns)), kind="parquet", id_column="key")
+    check_image_folder(source, tmp_path / "out" / "subset")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
+
+
+def check_image_folder(source: SourceConfig, output: Path) -> None:
+    """Export all images, in reverse order, and let torchvision read them."""
+    records = list_images(source)[::-1]
+    rows = [(each.image_id, each.class_name, each.class_index, sha256_bytes(read_image_bytes(each.path))) for each in records]
+    columns = zip(("image_id", "class_name", "class_index", "sha256"), map(list, zip(*rows, strict=True)), strict=True)
+    manifest = pa.table({**dict(columns), "rank": range(len(records))})
+    with pytest.raises(InputError, match="set files=copy"):
+        export_subset(manifest, source, ExportConfig(output=str(output), format="image_folder"))
+    export_subset(manifest, source, ExportConfig(output=str(output), format="image_folder", files="copy"))
+    folder = ImageFolder(str(output))
+    assert folder.classes == ["cat", "dog", "emu"]
+    found = sorted((sha256_bytes(Path(path).read_bytes()), folder.classes[label]) for path, label in folder.samples)
+    assert found == sorted((row[3], row[1]) for row in rows)
 
 
 def test_copies_are_a_source_of_their_own_and_links_need_leave(source, manifest, tmp_path):
