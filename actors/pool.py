@@ -4,6 +4,7 @@ Ray's own `ActorPool` stops at the first death. Here a unit whose actor died is 
 of one unit is recorded and the others go on.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from otcondense.config import Config
 from otcondense.errors import InputError
 
 Unit = dict[str, Any]
+OnChange = Callable[[str, dict[str, Any]], None]
+"""Gets the name of a unit and what has changed of it, by the names of `otcondense.store.UnitProgress`."""
 
 
 class PoolConfig(Config):
@@ -54,18 +57,20 @@ class Pool:
         self._config = config
         self._busy: dict[ray.ObjectRef, tuple[ActorHandle, Unit]] = {}
         self._attempts: dict[str, int] = {}
+        self._started: dict[str, float] = {}
+        self._on_change: OnChange = lambda _name, _changes: None
 
-    def run(self, units: Sequence[Unit], on_done: Callable[[int, int], None] = lambda _done, _total: None) -> PoolOutcome:
-        """Work on all units, calling `on_done` with the number of finished ones and their total as it grows.
+    def run(self, units: Sequence[Unit], on_change: OnChange | None = None) -> PoolOutcome:
+        """Work on all units, calling `on_change` whenever one is started, ends or is queued again.
 
         Returns when each unit has a result or a failure.
         """
+        self._on_change = on_change or self._on_change
         assert len({unit["name"] for unit in units}) == len(units), "unit names must be unique"
         outcome = PoolOutcome()
         queue = deque(units)
         idle = [self._make_actor() for _ in range(min(self._config.num_actors, len(units)))]
         actors = set(idle)
-        on_done(0, len(units))
         while queue or self._busy:
             while queue and idle:
                 self._start(idle.pop(), queue.popleft())
@@ -78,7 +83,6 @@ class Pool:
                 ray.kill(actor)
                 actors.add(replacement := self._make_actor())
                 idle.append(replacement)
-            on_done(len(outcome.results) + len(outcome.failures), len(units))
         for actor in actors:
             ray.kill(actor)
         return outcome
@@ -86,18 +90,23 @@ class Pool:
     def _start(self, actor: ActorHandle, unit: Unit) -> None:
         self._attempts[unit["name"]] = self._attempts.get(unit["name"], 0) + 1
         self._busy[actor.run.remote(unit)] = (actor, unit)
+        self._started[unit["name"]] = time.time()
+        self._on_change(
+            unit["name"], {"state": "running", "started": self._started[unit["name"]], "attempts": self._attempts[unit["name"]]}
+        )
 
     def _collect(self, reference: ray.ObjectRef, unit: Unit, outcome: PoolOutcome, queue: deque[Unit]) -> bool:
         """Record the result of one unit; returns whether its actor can go on."""
         name = unit["name"]
         try:
             outcome.results[name] = ray.get(reference)
+            self._on_change(name, {"state": "done", "seconds": time.time() - self._started[name]})
         except RayActorError as error:
             self._retry(unit, outcome, queue, f"its worker died: {_first_line(error)}")
             return False
         except RayTaskError as error:
             cause = error.cause if isinstance(error.cause, Exception) else error
-            outcome.failures[name] = str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
+            self._fail(name, str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}", outcome)
         except RayError as error:
             self._retry(unit, outcome, queue, f"Ray lost it: {_first_line(error)}")
             return False
@@ -107,8 +116,13 @@ class Pool:
         if self._attempts[unit["name"]] < self._config.max_attempts:
             outcome.num_requeued += 1
             queue.append(unit)
+            self._on_change(unit["name"], {"state": "queued", "message": reason})
         else:
-            outcome.failures[unit["name"]] = f"{reason} (tried {self._config.max_attempts} times)"
+            self._fail(unit["name"], f"{reason} (tried {self._config.max_attempts} times)", outcome)
+
+    def _fail(self, name: str, reason: str, outcome: PoolOutcome) -> None:
+        outcome.failures[name] = reason
+        self._on_change(name, {"state": "failed", "message": reason, "seconds": time.time() - self._started[name]})
 
 
 def _first_line(error: Exception) -> str:

@@ -108,8 +108,8 @@ def speed(root: Path, size: Size) -> dict[str, float]:
         sides = {"plain": plain_loop, "here": lambda source, encoder: extract(source, encoder, ExtractionConfig())}
         times: dict[str, list[list[float]]] = {name: [] for name in sides}
         for _ in range(size.repeats):
-            for name, take in sides.items():
-                times[name].append([take(each, encoder) for each in (part, source)])
+            for who, take in sides.items():
+                times[who].append([take(each, encoder) for each in (part, source)])
         between = size.images * (CLASSES - 1) / CLASSES
         few, whole = ({name: statistics.median(each[place] for each in taken) for name, taken in times.items()} for place in (0, 1))
         rate = {name: between / (whole[name] - few[name]) for name in sides}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from jobs.cli import main
-from jobs.progress import Bar, note
+from jobs.progress import Progress, note
 from jobs.run_directory import Run, identity
 from otcondense.datasets import list_images, records_identity
 from otcondense.diffusion.images import read_images
@@ -78,7 +78,7 @@ def evaluate(run: Run) -> None:
     jobs = [(subset_quality_file(run, method), _subset_job, (method,)) for method in run.config.selection.methods if method in methods]
     jobs += [(run.metrics_file(*each), _samples_job, each) for each in run.checkpoints()]
     finished = 0
-    with Bar("evaluate", "set") as progress:
+    with Progress(run.store, "evaluate", "evaluate", "set") as progress:
         for done, (name, job, arguments) in enumerate(jobs):
             progress.show(done, len(jobs))
             finished += not job(evaluation, name, *arguments)

@@ -3,7 +3,7 @@
 from jobs.cli import main
 from jobs.forecast import forecast_features
 from jobs.prepare import prepare
-from jobs.progress import Bar, note
+from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run
 from jobs.select_subset import check_budgets
@@ -31,7 +31,7 @@ def extract(run: Run) -> None:
 
 def _extract(run: Run, encoder: EncoderConfig) -> None:
     title = f"extract {encoder.name}"
-    with Bar(title, "image") as progress:
+    with Progress(run.store, f"extract_features-{encoder.name}", title, "image") as progress:
         result = extract_features(
             run.store.root,
             run.features_directory(encoder),
@@ -51,7 +51,7 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
 
 def _import(run: Run) -> None:
     directory = run.features_directory(run.config.encoder)
-    with Bar("import features", "row") as progress:
+    with Progress(run.store, "extract_features-given", "import features", "row") as progress:
         result = import_features(
             run.store.root, directory, run.config.source, fingerprint(run.features_key(run.config.encoder)), progress.show
         )

@@ -1,6 +1,6 @@
 """Write what the demo starts from, images and encoders; does nothing where they are there."""
 
-from jobs.progress import Bar, note
+from jobs.progress import Progress, note
 from jobs.run_directory import Run
 from otcondense.datasets import list_images, write_digits
 from otcondense.encoders import train_encoder
@@ -15,7 +15,7 @@ def prepare(run: Run) -> None:
     records = list_images(config.source)
     for encoder in config.encoders:
         if encoder.train is not None:
-            with Bar(f"train encoder {encoder.name}", "epoch") as progress:
+            with Progress(run.store, f"train-encoder-{encoder.name}", f"train encoder {encoder.name}", "epoch") as progress:
                 trained = train_encoder(records, encoder, progress.show)
             when = "finished before" if trained.skipped else f"accuracy on its training images {trained.accuracy:.3f}"
             note(f"train encoder {encoder.name}", f"{trained.weights}, {when}")

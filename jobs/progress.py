@@ -1,40 +1,78 @@
-"""Progress on the terminal: one bar with ETA for each piece of a stage."""
+"""Progress of a stage: one bar with ETA on the terminal, and one small file in `logs/` for whoever looks from elsewhere."""
 
 import sys
+import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
 
+from otcondense.store import StageProgress, Store, UnitProgress, write_progress
+
 TITLE_WIDTH = 34
+SECONDS_BETWEEN_WRITES = 1.0
+ENDED = ("done", "failed", "skipped")
 
 
-class Bar:
-    """A progress bar with count, rate and ETA; without a terminal it prints about one line every ten seconds.
+class Progress:
+    """A bar with count, rate and ETA (without a terminal, about one line every ten seconds), and the same as a file.
 
-    It appears with the first count that leaves something to do.
+    Both appear with the first count that leaves something to do.
     """
 
-    def __init__(self, title: str, unit: str) -> None:
-        self._title, self._unit = title, unit
+    def __init__(self, store: Store, stage: str, title: str, unit: str) -> None:
+        self._store = store
+        self._state = StageProgress(stage=stage, title=title, unit=unit)
+        self._units: dict[str, UnitProgress] = {}
         self._bar: tqdm[Any] | None = None
+        self._written = 0.0
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.close()
+            self._write(finished=error is None and self._state.done == self._state.total)
 
     def show(self, done: int, total: int, **figures: float) -> None:
         """Show that `done` of `total` are done, and `figures` beside them."""
         if self._bar is None:
             if done >= total:
                 return
-            interval = 0.2 if sys.stderr.isatty() else 10.0
-            self._bar = tqdm(total=total, initial=done, desc=f"{self._title:<{TITLE_WIDTH}}", unit=self._unit, mininterval=interval)
+            self._start(done, total)
+        assert self._bar is not None
         self._bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()}, refresh=False)
         self._bar.update(done - self._bar.n)
+        self._state = self._state.model_copy(update={"done": done, "total": total, "figures": figures})
+        if time.monotonic() - self._written > SECONDS_BETWEEN_WRITES:
+            self._write(finished=False)
+
+    def follow(self, units: Sequence[UnitProgress]) -> None:
+        """Show the units of the stage in the order of work."""
+        self._units = {unit.name: unit for unit in units}
+        self._show_units()
+
+    def change(self, name: str, changes: dict[str, Any]) -> None:
+        """Show what has changed of one unit, by the names of `UnitProgress`."""
+        self._units[name] = self._units[name].model_copy(update=changes)
+        self._show_units()
+
+    def _show_units(self) -> None:
+        self.show(sum(unit.state in ENDED for unit in self._units.values()), len(self._units))
+
+    def _start(self, done: int, total: int) -> None:
+        interval = 0.2 if sys.stderr.isatty() else 10.0
+        title = f"{self._state.title:<{TITLE_WIDTH}}"
+        self._bar = tqdm(total=total, initial=done, desc=title, unit=self._state.unit, mininterval=interval)
+        self._state = self._state.model_copy(update={"before": done, "started": time.time()})
+
+    def _write(self, *, finished: bool) -> None:
+        changes = {"units": tuple(self._units.values()), "updated": time.time(), "finished": finished}
+        self._state = self._state.model_copy(update=changes)
+        write_progress(self._store, self._state)
+        self._written = time.monotonic()
 
 
 def note(title: str, text: str) -> None:

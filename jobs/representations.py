@@ -7,14 +7,14 @@ import ray
 import torch
 
 from actors.pool import Pool, Unit
-from jobs.progress import Bar, note
+from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run, identity
 from jobs.select_subset import refuse_failures
 from otcondense.datasets import image_locations
 from otcondense.errors import InputError
 from otcondense.representations import REPRESENTATIONS_SCHEMA_VERSION, RepresentationConfig
-from otcondense.store import Store, hash8, read_manifest, stored_metadata
+from otcondense.store import Store, UnitProgress, hash8, read_manifest, stored_metadata
 from pipeline.representations import KINDS, write_class
 
 
@@ -54,8 +54,9 @@ def extract_images(run: Run, kind: str, config: RepresentationConfig) -> None:
             .remote(run.store.root, kind, config.model_dump(mode="json"))
         )
 
-    with Bar(kind, "class") as progress:
-        outcome = Pool(make_actor, pool).run(units, on_done=progress.show)
+    with Progress(run.store, f"extract_{kind}", kind, "class") as progress:
+        progress.follow([UnitProgress(name=unit["name"], class_name=unit["class_name"], size=len(unit["images"])) for unit in units])
+        outcome = Pool(make_actor, pool).run(units, progress.change)
     refuse_failures(outcome, len(units), f"classes of {kind}")
     done = sum(result["done"] for result in outcome.results.values())
     images = sum(len(unit["images"]) for unit in units)

@@ -6,12 +6,13 @@ from typing import Any
 from actors.pool import Pool, Unit
 from actors.sampler import SamplerActor
 from jobs.cli import main
-from jobs.progress import Bar, note
+from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run
 from jobs.select_subset import refuse_failures
 from otcondense.diffusion.checkpoint import checkpoint_directory, open_checkpoint
 from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
+from otcondense.store import UnitProgress
 
 
 def sample(run: Run) -> None:
@@ -44,8 +45,9 @@ def _sample(run: Run, units: list[Unit]) -> None:
         device = "cuda" if pool.num_gpus else "cpu"
         return SamplerActor.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus).remote(run.store.root, device)
 
-    with Bar("sample", "batch") as progress:
-        outcome = Pool(make_actor, pool).run(units, on_done=progress.show)
+    with Progress(run.store, "sample", "sample", "batch") as progress:
+        progress.follow([UnitProgress(name=unit["name"]) for unit in units])
+        outcome = Pool(make_actor, pool).run(units, progress.change)
     refuse_failures(outcome, len(units), "batches of samples")
 
 

@@ -7,12 +7,21 @@ from typing import Any
 from actors.pool import Pool, PoolOutcome, Unit
 from actors.selector import ClassSelector, selection_fingerprint
 from jobs.cli import main
-from jobs.progress import Bar, note
+from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run, identity
 from otcondense.datasets import ImageRecord, list_images
 from otcondense.errors import InputError
-from otcondense.store import class_file, manifest_table, read_class_selection, read_fingerprint, selection_file, write_table
+from otcondense.store import (
+    UnitProgress,
+    UnitState,
+    class_file,
+    manifest_table,
+    read_class_selection,
+    read_fingerprint,
+    selection_file,
+    write_table,
+)
 
 
 def check_budgets(run: Run) -> None:
@@ -47,7 +56,7 @@ def select_subset(run: Run) -> None:
     units = [unit for method in run.config.selection.methods for unit in selection_units(run, method, records)]
     open_units = [unit for unit in units if not _is_done(run, unit)]
     if open_units:
-        _select(run, open_units)
+        _select(run, units, open_units)
     note("select", f"{len(units)} selections of a class, {len(units) - len(open_units)} of them finished before")
     for method in run.config.selection.methods:
         _write_manifest(run, method, class_names)
@@ -61,7 +70,7 @@ def selection_units(run: Run, method: str, records: list[ImageRecord]) -> Iterat
     selection = run.config.selection
     directories = dict.fromkeys([run.features_directory(run.config.encoder), run.confidence_directory()])
     forced, barred = (_by_class(image_ids, records) for image_ids in (selection.include, selection.exclude))
-    for name, _ in Counter(record.class_name for record in records).most_common():
+    for name, size in Counter(record.class_name for record in records).most_common():
         settings = selection.selector_settings(method, selection.budget_of(name))
         if "include" in settings:
             settings |= {"include": forced.get(name, []), "exclude": barred.get(name, [])}
@@ -71,6 +80,7 @@ def selection_units(run: Run, method: str, records: list[ImageRecord]) -> Iterat
             "name": f"{method}, class {name}",
             "method": method,
             "class_name": name,
+            "size": size,
             "settings": settings,
             "directory": run.selection_directory(method),
             "fingerprint": expected,
@@ -91,7 +101,7 @@ def _is_done(run: Run, unit: Unit) -> bool:
     return read_fingerprint(run.store, selection_file(unit["directory"], unit["class_name"])) == unit["fingerprint"]
 
 
-def _select(run: Run, units: list[Unit]) -> None:
+def _select(run: Run, units: list[Unit], open_units: list[Unit]) -> None:
     pool, features = run.config.selection.pool, run.features_directory(run.config.encoder)
     start_ray()
 
@@ -100,9 +110,16 @@ def _select(run: Run, units: list[Unit]) -> None:
             run.store.root, features, run.confidence_directory()
         )
 
-    with Bar("select", "class") as progress:
-        outcome = Pool(make_actor, pool).run(units, on_done=progress.show)
-    refuse_failures(outcome, len(units), "selections")
+    waiting = {unit["name"] for unit in open_units}
+    with Progress(run.store, "select_subset", "select", "class") as progress:
+        progress.follow([_followed(unit, is_open=unit["name"] in waiting) for unit in units])
+        outcome = Pool(make_actor, pool).run(open_units, progress.change)
+    refuse_failures(outcome, len(open_units), "selections")
+
+
+def _followed(unit: Unit, *, is_open: bool) -> UnitProgress:
+    state: UnitState = "queued" if is_open else "skipped"
+    return UnitProgress(name=unit["name"], class_name=unit["class_name"], method=unit["method"], size=unit["size"], state=state)
 
 
 def refuse_failures(outcome: PoolOutcome, total: int, what: str) -> None:

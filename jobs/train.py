@@ -1,7 +1,7 @@
 """Train every configured model on its subsets with Ray Train: `python -m jobs.train`."""
 
 from jobs.cli import main
-from jobs.progress import Bar, note
+from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run
 from jobs.train_loop import TrainJob
@@ -53,7 +53,7 @@ def _train(run: Run, name: str, method: str, num_classes: int) -> None:
         note(title, f"{config.num_steps} steps, finished before")
         return
     start_ray()
-    with Bar(title, "step") as progress:
+    with Progress(run.store, f"train-{name}-{method}", title, "step") as progress:
         progress.show(0, config.num_steps)
         result = run_training(job, lambda line: progress.show(line["step"], config.num_steps, loss=line["loss"]))
     note(title, f"{config.num_steps} steps, from step {result.resumed_from}")

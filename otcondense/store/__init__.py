@@ -5,7 +5,7 @@ from otcondense.store.features import FEATURES_SCHEMA_VERSION, ClassFeatures, cl
 from otcondense.store.files import Store, canonical_json
 from otcondense.store.fingerprint import fingerprint, hash8, sha256_bytes
 from otcondense.store.lock import DriverLock
-from otcondense.store.progress import StageProgress, UnitProgress, progress_file, read_progress, write_progress
+from otcondense.store.progress import StageProgress, UnitProgress, UnitState, progress_file, read_all_progress, write_progress
 from otcondense.store.selection import (
     MANIFEST_COLUMNS,
     SELECTION_SCHEMA_VERSION,
@@ -40,6 +40,7 @@ __all__ = [
     "StageProgress",
     "Store",
     "UnitProgress",
+    "UnitState",
     "array_column",
     "array_field",
     "canonical_json",
@@ -48,12 +49,12 @@ __all__ = [
     "hash8",
     "manifest_table",
     "progress_file",
+    "read_all_progress",
     "read_array",
     "read_class_features",
     "read_class_selection",
     "read_fingerprint",
     "read_manifest",
-    "read_progress",
     "read_table",
     "selection_file",
     "sha256_bytes",

@@ -41,13 +41,15 @@ class StageProgress(Config):
     """How far one stage is."""
 
     stage: str
-    """Name of its verb."""
+    """What it works on, such as `train-sit-random`; the name of its file."""
     title: str
     unit: str
     """What is counted: image, class, step, batch."""
     done: int = Field(default=0, ge=0)
     """Finished ones, skipped and failed ones among them."""
     total: int = Field(default=0, ge=0)
+    before: int = Field(default=0, ge=0)
+    """How many of them were finished by an earlier start."""
     started: float = 0.0
     """Seconds since the epoch."""
     updated: float = 0.0
@@ -57,10 +59,16 @@ class StageProgress(Config):
     units: tuple[UnitProgress, ...] = ()
     """In the order of work; empty where a stage only counts."""
 
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds that what is left takes at the speed so far; None where nothing is left, or nothing is known."""
+        done, seconds = self.done - self.before, self.updated - self.started
+        return None if self.finished or done <= 0 or self.done >= self.total else seconds / done * (self.total - self.done)
+
 
 def progress_file(stage: str) -> str:
     """Return the name of the progress of a stage."""
-    return f"{PROGRESS_DIRECTORY}/{stage}.json"
+    return f"{PROGRESS_DIRECTORY}/{stage.replace('/', '-')}.json"
 
 
 def write_progress(store: Store, progress: StageProgress) -> None:
@@ -68,17 +76,22 @@ def write_progress(store: Store, progress: StageProgress) -> None:
     store.write_bytes(progress_file(progress.stage), progress.model_dump_json(exclude_defaults=True).encode())
 
 
-def read_progress(store: Store, stage: str) -> StageProgress | None:
-    """Return the progress of a stage, None if it has none yet.
+def read_progress(store: Store, name: str) -> StageProgress:
+    """Return the progress stored under `name`.
 
     Raises: InputError if the file is damaged.
     """
-    name = progress_file(stage)
-    if not store.exists(name):
-        return None
     try:
         return StageProgress.model_validate_json(store.read_bytes(name))
     except ValidationError as error:
         raise InputError(
             f"{store.path(name)} is damaged ({error.error_count()} faults); it is written anew while the stage runs"
         ) from error
+
+
+def read_all_progress(store: Store) -> list[StageProgress]:
+    """Return the progress of every stage of a run that has begun, in the order in which they began.
+
+    Raises: InputError if a file is damaged.
+    """
+    return sorted((read_progress(store, name) for name in store.list(PROGRESS_DIRECTORY)), key=lambda stage: (stage.started, stage.stage))

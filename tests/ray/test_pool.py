@@ -30,16 +30,16 @@ class Worker:
 
 
 def run_pool(directory: Path, units: list[dict], num_actors: int = 2, max_attempts: int = 3):
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[str, str]] = []
     pool = Pool(lambda: Worker.remote(str(directory)), PoolConfig(num_actors=num_actors, max_attempts=max_attempts))
-    return pool.run(units, on_done=lambda done, total: seen.append((done, total))), seen
+    return pool.run(units, lambda name, changes: seen.append((name, changes["state"]))), seen
 
 
 @pytest.mark.parametrize("num_actors", [1, 2])
 def test_every_unit_is_done_once(ray_cluster: None, tmp_path: Path, num_actors: int) -> None:
     outcome, seen = run_pool(tmp_path, [{"name": f"u{i}", "value": i} for i in range(7)], num_actors)
     assert outcome.results == {f"u{i}": {"square": i * i} for i in range(7)}
-    assert seen == [(done, 7) for done in range(8)]
+    assert sorted(seen) == sorted((f"u{i}", state) for i in range(7) for state in ("running", "done"))
     assert not outcome.failures
     assert len(list(tmp_path.iterdir())) == 7
 
@@ -50,7 +50,9 @@ def test_a_unit_whose_actor_dies_is_tried_again(ray_cluster: None, tmp_path: Pat
     assert outcome.results == {"a": {"square": 4}, "b": {"square": 9}}
     assert "its worker died" in outcome.failures["c"]
     assert outcome.num_requeued == 4
-    assert seen[-1] == (3, 3)
+    states = {name: [state for each, state in seen if each == name] for name in "abc"}
+    assert states["a"] == ["running", "queued"] * 2 + ["running", "done"]
+    assert states["c"] == ["running", "queued"] * 2 + ["running", "failed"]
 
 
 def test_errors_are_recorded_and_the_others_go_on(ray_cluster: None, tmp_path: Path) -> None:

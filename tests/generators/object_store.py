@@ -1,0 +1,42 @@
+"""A real S3 server of moto's on loopback, with one bucket of images."""
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BUCKET = "bucket"
+
+
+@contextmanager
+def s3_bucket() -> Iterator[tuple[Any, dict[str, str]]]:
+    """Start a server and yield a client and the environment by which fsspec finds it."""
+    boto3, server_module = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    url = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": url}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in keys.items():
+            patch.setenv(name, value)
+        client = boto3.client("s3", endpoint_url=url)
+        client.create_bucket(Bucket=BUCKET)
+        yield client, keys
+    server.stop()
+
+
+def put_images(client: Any, classes: tuple[str, ...], images: int) -> None:
+    """Write `images` grey PNG files for each class below `images/`."""
+    rng = np.random.default_rng(0)
+    for class_name in classes:
+        for number in range(images):
+            data = io.BytesIO()
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(data, "PNG")
+            client.put_object(Bucket=BUCKET, Key=f"images/{class_name}/{number}.png", Body=data.getvalue())

@@ -1,0 +1,92 @@
+"""The bar's file, and `jobs.status` that reads it."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs.progress import Progress
+from jobs.status import duration, main, stage_state
+from otcondense.store import StageProgress, Store, UnitProgress, progress_file, read_all_progress, write_progress
+
+NAMES = ("a", "b", "c")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(str(tmp_path))
+    store.write_bytes("config.yaml", b"{}")
+    return store
+
+
+def followed(store: Store, ends: dict[str, dict]) -> StageProgress:
+    """Follow three units, one of them finished before, and return what is left on the disk."""
+    with Progress(store, "select_subset", "select", "class") as progress:
+        progress.follow([UnitProgress(name=name, state="skipped" if name == "a" else "queued") for name in NAMES])
+        for name, changes in ends.items():
+            progress.change(name, {"state": "running", "attempts": 1})
+            progress.change(name, changes)
+    (stage,) = read_all_progress(store)
+    return stage
+
+
+def test_units_are_followed_to_their_end(store: Store) -> None:
+    stage = followed(store, {"b": {"state": "done", "seconds": 2.0}, "c": {"state": "failed", "message": "no <b>memory</b>"}})
+    assert [unit.state for unit in stage.units] == ["skipped", "done", "failed"]
+    assert (stage.before, stage.done, stage.total, stage.finished) == (1, 3, 3, True)
+    assert stage.units[1].seconds == 2.0
+    assert stage_state(stage, time.time()) == "finished, 1 failed"
+
+
+def test_an_interrupted_stage_is_not_finished(store: Store) -> None:
+    with pytest.raises(KeyboardInterrupt), Progress(store, "train-sit-random", "train", "step") as progress:
+        progress.show(3, 10, loss=0.5)
+        raise KeyboardInterrupt
+    (stage,) = read_all_progress(store)
+    assert (stage.done, stage.total, stage.finished, stage.figures) == (3, 10, False, {"loss": 0.5})
+
+
+def test_finished_work_leaves_no_file(store: Store) -> None:
+    with Progress(store, "sample", "sample", "batch") as progress:
+        progress.show(5, 5)
+    assert read_all_progress(store) == []
+
+
+def test_the_time_left_leaves_out_what_was_finished_before() -> None:
+    stage = StageProgress(stage="s", title="s", unit="class", before=90, done=95, total=100, started=1000.0, updated=1020.0)
+    assert stage.eta_seconds == 20.0
+    assert stage.model_copy(update={"done": 90}).eta_seconds is None
+    assert stage.model_copy(update={"done": 100}).eta_seconds is None
+
+
+def test_status_names_stages_and_failures(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    followed(store, {"b": {"state": "failed", "message": "features are missing"}})
+    with pytest.raises(SystemExit) as ended:
+        main([store.root])
+    printed = capsys.readouterr().out
+    assert ended.value.code == 1
+    assert "2/3 class" in printed
+    assert "failed: b: features are missing" in printed
+
+
+def test_status_as_json(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    write_progress(store, StageProgress(stage="train-m", title="train m", unit="step", done=5, total=10, started=10.0, updated=20.0))
+    main([store.root, "--json"])
+    (stage,) = json.loads(capsys.readouterr().out)["stages"]
+    assert (stage["eta_seconds"], stage["done"]) == (10.0, 5)
+    assert stage["state"].startswith("no news for")
+
+
+def test_a_damaged_file_and_a_missing_run_are_mistakes(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store.write_bytes(progress_file("sample"), b"{")
+    for root, message in ((store.root, "is damaged"), (str(tmp_path / "nowhere"), "found no config.yaml")):
+        with pytest.raises(SystemExit) as ended:
+            main([root])
+        assert ended.value.code == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5.4, "5 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
