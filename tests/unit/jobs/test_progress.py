@@ -40,9 +40,13 @@ def test_units_are_followed_to_their_end(store: Store) -> None:
 
 
 def test_an_interrupted_stage_is_not_finished(store: Store) -> None:
-    with pytest.raises(KeyboardInterrupt), Progress(store, "train-sit-random", "train", "step") as progress:
-        progress.show(3, 10, loss=0.5)
-        raise KeyboardInterrupt
+    def train() -> None:
+        with Progress(store, "train-sit-random", "train", "step") as progress:
+            progress.show(3, 10, loss=0.5)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
     (stage,) = read_all_progress(store)
     assert (stage.done, stage.total, stage.finished, stage.figures) == (3, 10, False, {"loss": 0.5})
 
