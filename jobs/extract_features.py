@@ -31,6 +31,8 @@ def extract(run: Run) -> None:
 
 def _extract(run: Run, encoder: EncoderConfig) -> None:
     title = f"extract {encoder.name}"
+    if encoder.weights is None:
+        note(title, "weights from timm's hub, unless they are on this machine; `encoder.weights` names a local file")
     with Progress(run.store, f"extract_features-{encoder.name}", title, "image") as progress:
         result = extract_features(
             run.store.root,
