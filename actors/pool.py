@@ -34,6 +34,8 @@ class PoolConfig(Config):
     """GPUs of each actor; a fraction shares one."""
     max_attempts: int = Field(default=3, ge=1)
     """How often a unit is tried when the actor or node that works on it dies."""
+    deadline_seconds: float | None = Field(default=None, gt=0)
+    """Seconds after which a unit that has not ended, the start of its actor included, counts as failed and its actor is replaced; None waits."""
 
 
 @dataclass
@@ -74,11 +76,14 @@ class Pool:
         while queue or self._busy:
             while queue and idle:
                 self._start(idle.pop(), queue.popleft())
-            done, _ = ray.wait(list(self._busy), num_returns=1)
-            actor, unit = self._busy.pop(done[0])
-            if self._collect(done[0], unit, outcome, queue):
-                idle.append(actor)
-            else:
+            done, _ = ray.wait(list(self._busy), num_returns=1, timeout=self._patience())
+            for reference in done or self._overdue():
+                actor, unit = self._busy.pop(reference)
+                if done and self._collect(reference, unit, outcome, queue):
+                    idle.append(actor)
+                    continue
+                if not done:
+                    self._fail(unit["name"], f"it had not ended after {self._config.deadline_seconds:g} s, its deadline", outcome)
                 actors.discard(actor)
                 ray.kill(actor)
                 actors.add(replacement := self._make_actor())
@@ -90,17 +95,28 @@ class Pool:
     def _start(self, actor: ActorHandle, unit: Unit) -> None:
         self._attempts[unit["name"]] = self._attempts.get(unit["name"], 0) + 1
         self._busy[actor.run.remote(unit)] = (actor, unit)
-        self._started[unit["name"]] = time.time()
-        self._on_change(
-            unit["name"], {"state": "running", "started": self._started[unit["name"]], "attempts": self._attempts[unit["name"]]}
-        )
+        self._started[unit["name"]] = time.monotonic()
+        self._on_change(unit["name"], {"state": "running", "started": time.time(), "attempts": self._attempts[unit["name"]]})
+
+    def _patience(self) -> float | None:
+        """Return the seconds until the first deadline."""
+        if self._config.deadline_seconds is None:
+            return None
+        first = min(self._started[unit["name"]] for _, unit in self._busy.values())
+        return max(0.0, first + self._config.deadline_seconds - time.monotonic())
+
+    def _overdue(self) -> list[ray.ObjectRef]:
+        """Return the running units whose deadline has passed."""
+        assert self._config.deadline_seconds is not None
+        limit = time.monotonic() - self._config.deadline_seconds
+        return [reference for reference, (_, unit) in self._busy.items() if self._started[unit["name"]] <= limit]
 
     def _collect(self, reference: ray.ObjectRef, unit: Unit, outcome: PoolOutcome, queue: deque[Unit]) -> bool:
         """Record the result of one unit; returns whether its actor can go on."""
         name = unit["name"]
         try:
             outcome.results[name] = ray.get(reference)
-            self._on_change(name, {"state": "done", "seconds": time.time() - self._started[name]})
+            self._on_change(name, {"state": "done", "seconds": time.monotonic() - self._started[name]})
         except RayActorError as error:
             self._retry(unit, outcome, queue, f"its worker died: {_first_line(error)}")
             return False
@@ -122,7 +138,7 @@ class Pool:
 
     def _fail(self, name: str, reason: str, outcome: PoolOutcome) -> None:
         outcome.failures[name] = reason
-        self._on_change(name, {"state": "failed", "message": reason, "seconds": time.time() - self._started[name]})
+        self._on_change(name, {"state": "failed", "message": reason, "seconds": time.monotonic() - self._started[name]})
 
 
 def _first_line(error: Exception) -> str:

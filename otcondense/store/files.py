@@ -60,7 +60,12 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Tell whether there is a file or directory called `name`."""
-        return bool(self._target[0].exists(self.path(name)))
+        # fsspec's own `exists` takes every exception, an interruption or a failing network too, for a missing file.
+        try:
+            self._target[0].info(self.path(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def read_bytes(self, name: str) -> bytes:
         """Return the content of `name`."""
@@ -109,7 +114,7 @@ class Store:
     def list(self, prefix: str = "") -> list[str]:
         """Return the sorted names of all files below `prefix`, temporary ones left out."""
         base = self.path(prefix)
-        if not self._target[0].exists(base):
+        if not self.exists(prefix):
             return []
         start = len(self._target[1]) + 1
         names = (str(path)[start:] for path in self._target[0].find(base))

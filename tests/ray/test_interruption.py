@@ -21,7 +21,8 @@ STAGE_PATTERNS = {
 
 def start(config: Path) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "jobs.run", "--config", str(config)]
+    # A shell lets its background jobs, these tests among them, ignore Ctrl-C; the run must not inherit that.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "jobs.run", "--config", str(config)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 

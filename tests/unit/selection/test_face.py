@@ -11,7 +11,7 @@ from otcondense.selection import SELECTORS, Selector
 from otcondense.selection.base import validate_candidates
 
 ROWS: list[tuple[str, dict[str, Any]]] = [
-    ("geometry_aware", {"alpha": 0.0}),
+    ("geometry_aware", {"alpha": 0.0, "rebuilds": 2}),
     ("random", {}),
     ("herding", {}),
     ("herding", {"variant": "deepcore"}),

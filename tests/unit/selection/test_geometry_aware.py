@@ -16,7 +16,7 @@ QUICK_BOUND = LowerBoundConfig(max_iterations=9, enumerate_up_to=0)
 
 
 def fit(data: SmallClass, **options) -> GeometryAwareSelector:
-    return GeometryAwareSelector(**{"lower_bound": None, **options}).fit(
+    return GeometryAwareSelector(**{"lower_bound": None, "rebuilds": 2, **options}).fit(
         data.features, cross_entropy=data.cross_entropy, weights=data.weights
     )
 

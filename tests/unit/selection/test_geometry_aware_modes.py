@@ -10,7 +10,7 @@ from otcondense.selection.presets import PRESETS
 from tests.generators.classes import all_values, small_class
 
 DATA = small_class(0, 30, width=4)
-QUICK = {"lower_bound": None}
+QUICK = {"lower_bound": None, "rebuilds": 2}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from otcondense.store import Store, canonical_json, fingerprint, hash8
 
@@ -15,6 +16,16 @@ def test_write_leaves_only_the_final_file(tmp_path: Path) -> None:
     assert store.read_bytes("a/b.bin") == b"two"
     assert store.list() == ["a/b.bin"]
     assert os.listdir(tmp_path / "a") == ["b.bin"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ConnectionError])
+def test_a_question_that_fails_is_not_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(LocalFileSystem, "info", fail)
+    with pytest.raises(error):
+        Store(str(tmp_path)).exists("a")
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
