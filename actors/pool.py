@@ -1,26 +1,26 @@
-"""A pool of long-lived actors and the loop that feeds them, one unit of work at a time.
+"""A pool of long-lived workers and the loop that feeds them, one unit of work at a time.
 
-Ray's own `ActorPool` stops at the first death. Here a unit whose actor died is queued again on a fresh actor, an error
-of one unit is recorded and the others go on.
+Ray's own `ActorPool` stops at the first death. Here a unit whose worker died is queued again for another, an error of one
+unit is recorded and the others go on, and a unit that takes too long is stopped. The loop knows its workers only as a
+`Crew`, so that benchmarks can replay it with simulated ones.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import ray
 from pydantic import Field
-from ray.actor import ActorHandle
-from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from actors.crew import Crew, Ticket, Unit, UnitCancelled, UnitFailed, Worker, WorkerLost
 from otcondense.config import Config
-from otcondense.errors import InputError
 
-Unit = dict[str, Any]
 OnChange = Callable[[str, dict[str, Any]], None]
 """Gets the name of a unit and what has changed of it, by the names of `otcondense.store.UnitProgress`."""
+TICK_SECONDS = 1.0
+"""The longest time between two calls of `on_tick`."""
 
 
 class PoolConfig(Config):
@@ -35,7 +35,9 @@ class PoolConfig(Config):
     max_attempts: int = Field(default=3, ge=1)
     """How often a unit is tried when the actor or node that works on it dies."""
     deadline_seconds: float | None = Field(default=None, gt=0)
-    """Seconds after which a unit that has not ended, the start of its actor included, counts as failed and its actor is replaced; None waits."""
+    """Seconds after which a unit that has not ended counts as failed; None waits."""
+    grace_seconds: float = Field(default=5.0, ge=0)
+    """Seconds in which a unit that is to stop (its deadline, Ctrl-C) can do so by itself before its actor is killed."""
 
 
 @dataclass
@@ -47,99 +49,160 @@ class PoolOutcome:
     num_requeued: int = 0
 
 
-class Pool:
-    """Feeds units of work to actors that have a method `run(unit) -> dict`.
+@dataclass
+class _Job:
+    """A unit in work."""
 
-    A unit is a small dict with a unique `name`. Which actor works on which unit, and in which order they end, has no
-    influence on what a unit writes.
+    worker: Worker
+    unit: Unit
+    started: float
+    alarm: float
+    """When it is asked to stop, or, once it was, when its worker is killed."""
+    is_asked: bool = False
+    """Whether it was asked to stop."""
+
+
+class Pool:
+    """Feeds units of work to a crew. A unit is a small dict with a unique `name`.
+
+    Which worker works on which unit, and in which order they end, has no influence on what a unit writes.
     """
 
-    def __init__(self, make_actor: Callable[[], ActorHandle], config: PoolConfig) -> None:
-        self._make_actor = make_actor
-        self._config = config
-        self._busy: dict[ray.ObjectRef, tuple[ActorHandle, Unit]] = {}
+    def __init__(self, crew: Crew, config: PoolConfig) -> None:
+        self._crew, self._config = crew, config
+        self._arriving: dict[Ticket, Worker] = {}
+        self._idle: list[Worker] = []
+        self._jobs: dict[Ticket, _Job] = {}
+        self._queue: deque[Unit] = deque()
         self._attempts: dict[str, int] = {}
-        self._started: dict[str, float] = {}
+        self._failed_hires = 0
+        self._outcome = PoolOutcome()
         self._on_change: OnChange = lambda _name, _changes: None
 
-    def run(self, units: Sequence[Unit], on_change: OnChange | None = None) -> PoolOutcome:
-        """Work on all units, calling `on_change` whenever one is started, ends or is queued again.
+    def run(self, units: Sequence[Unit], on_change: OnChange | None = None, on_tick: Callable[[], None] = lambda: None) -> PoolOutcome:
+        """Work on all units in their order.
+
+        Args:
+            units: what to do.
+            on_change: called whenever a unit is started, ends or is queued again.
+            on_tick: called at least once a second while there is work.
 
         Returns when each unit has a result or a failure.
         """
-        self._on_change = on_change or self._on_change
         assert len({unit["name"] for unit in units}) == len(units), "unit names must be unique"
-        outcome = PoolOutcome()
-        queue = deque(units)
-        idle = [self._make_actor() for _ in range(min(self._config.num_actors, len(units)))]
-        actors = set(idle)
-        while queue or self._busy:
-            while queue and idle:
-                self._start(idle.pop(), queue.popleft())
-            done, _ = ray.wait(list(self._busy), num_returns=1, timeout=self._patience())
-            for reference in done or self._overdue():
-                actor, unit = self._busy.pop(reference)
-                if done and self._collect(reference, unit, outcome, queue):
-                    idle.append(actor)
-                    continue
-                if not done:
-                    self._fail(unit["name"], f"it had not ended after {self._config.deadline_seconds:g} s, its deadline", outcome)
-                actors.discard(actor)
-                ray.kill(actor)
-                actors.add(replacement := self._make_actor())
-                idle.append(replacement)
-        for actor in actors:
-            ray.kill(actor)
-        return outcome
-
-    def _start(self, actor: ActorHandle, unit: Unit) -> None:
-        self._attempts[unit["name"]] = self._attempts.get(unit["name"], 0) + 1
-        self._busy[actor.run.remote(unit)] = (actor, unit)
-        self._started[unit["name"]] = time.monotonic()
-        self._on_change(unit["name"], {"state": "running", "started": time.time(), "attempts": self._attempts[unit["name"]]})
-
-    def _patience(self) -> float | None:
-        """Return the seconds until the first deadline."""
-        if self._config.deadline_seconds is None:
-            return None
-        first = min(self._started[unit["name"]] for _, unit in self._busy.values())
-        return max(0.0, first + self._config.deadline_seconds - time.monotonic())
-
-    def _overdue(self) -> list[ray.ObjectRef]:
-        """Return the running units whose deadline has passed."""
-        assert self._config.deadline_seconds is not None
-        limit = time.monotonic() - self._config.deadline_seconds
-        return [reference for reference, (_, unit) in self._busy.items() if self._started[unit["name"]] <= limit]
-
-    def _collect(self, reference: ray.ObjectRef, unit: Unit, outcome: PoolOutcome, queue: deque[Unit]) -> bool:
-        """Record the result of one unit; returns whether its actor can go on."""
-        name = unit["name"]
+        self._on_change = on_change or self._on_change
+        self._queue.extend(units)
         try:
-            outcome.results[name] = ray.get(reference)
-            self._on_change(name, {"state": "done", "seconds": time.monotonic() - self._started[name]})
-        except RayActorError as error:
-            self._retry(unit, outcome, queue, f"its worker died: {_first_line(error)}")
-            return False
-        except RayTaskError as error:
-            cause = error.cause if isinstance(error.cause, Exception) else error
-            self._fail(name, str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}", outcome)
-        except RayError as error:
-            self._retry(unit, outcome, queue, f"Ray lost it: {_first_line(error)}")
-            return False
-        return True
+            while self._queue or self._jobs:
+                self._fill()
+                for ticket in self._crew.wait([*self._jobs, *self._arriving], self._patience()):
+                    self._end(ticket)
+                self._enforce_deadlines()
+                on_tick()
+        finally:
+            self._stop()
+        return self._outcome
 
-    def _retry(self, unit: Unit, outcome: PoolOutcome, queue: deque[Unit], reason: str) -> None:
-        if self._attempts[unit["name"]] < self._config.max_attempts:
-            outcome.num_requeued += 1
-            queue.append(unit)
-            self._on_change(unit["name"], {"state": "queued", "message": reason})
+    def _fill(self) -> None:
+        """Hire while there is more to do than hands, and give every idle worker a unit."""
+        while len(self._arriving) + len(self._idle) < min(len(self._queue), self._config.num_actors - len(self._jobs)):
+            worker, ticket = self._crew.hire()
+            self._arriving[ticket] = worker
+        while self._queue and self._idle:
+            self._start(self._idle.pop(), self._queue.popleft())
+
+    def _start(self, worker: Worker, unit: Unit) -> None:
+        name = unit["name"]
+        self._attempts[name] = self._attempts.get(name, 0) + 1
+        self._jobs[self._crew.start(worker, unit)] = self._job(worker, unit)
+        self._on_change(name, {"state": "running", "started": time.time(), "attempts": self._attempts[name]})
+
+    def _job(self, worker: Worker, unit: Unit) -> _Job:
+        now = self._crew.now()
+        return _Job(worker, unit, now, now + (self._config.deadline_seconds or math.inf))
+
+    def _end(self, ticket: Ticket) -> None:
+        if ticket in self._arriving:
+            self._welcome(ticket)
+            return
+        job = self._jobs.pop(ticket)
+        try:
+            result = self._crew.result(ticket)
+        except WorkerLost as error:
+            self._crew.dismiss(job.worker)
+            self._retry(job, str(error))
+            return
+        except UnitFailed as error:
+            self._fail(job, str(error))
+        except UnitCancelled:
+            self._fail(job, self._too_late())
         else:
-            self._fail(unit["name"], f"{reason} (tried {self._config.max_attempts} times)", outcome)
+            self._outcome.results[job.unit["name"]] = result
+            self._on_change(job.unit["name"], {"state": "done", "seconds": self._crew.now() - job.started, "message": "", **result})
+        self._idle.append(job.worker)
 
-    def _fail(self, name: str, reason: str, outcome: PoolOutcome) -> None:
-        outcome.failures[name] = reason
-        self._on_change(name, {"state": "failed", "message": reason, "seconds": time.monotonic() - self._started[name]})
+    def _welcome(self, ticket: Ticket) -> None:
+        worker = self._arriving.pop(ticket)
+        try:
+            self._crew.result(ticket)
+        except (WorkerLost, UnitFailed) as error:
+            self._crew.dismiss(worker)
+            self._failed_hires += 1
+            if self._failed_hires >= self._config.max_attempts:
+                self._give_up(f"no worker could be started: {error}")
+        else:
+            self._failed_hires = 0
+            self._idle.append(worker)
 
+    def _give_up(self, reason: str) -> None:
+        """Fail all that waits, unless there are workers to do it."""
+        while self._queue and not self._jobs and not self._idle:
+            unit = self._queue.popleft()
+            self._fail(self._job(None, unit), reason)
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    def _patience(self) -> float:
+        """Return the seconds until something has to be done, a second at most."""
+        first = min((job.alarm for job in self._jobs.values()), default=math.inf)
+        return max(0.0, min(TICK_SECONDS, first - self._crew.now()))
+
+    def _enforce_deadlines(self) -> None:
+        """Ask what is late to stop, and kill the workers of what does not."""
+        now = self._crew.now()
+        for ticket, job in [(ticket, job) for ticket, job in self._jobs.items() if job.alarm <= now]:
+            if job.is_asked:
+                del self._jobs[ticket]
+                self._crew.dismiss(job.worker)
+                self._fail(job, self._too_late())
+            else:
+                self._crew.cancel(ticket)
+                job.is_asked, job.alarm = True, now + self._config.grace_seconds
+
+    def _too_late(self) -> str:
+        return f"it had not ended after {self._config.deadline_seconds or 0:g} s, its deadline"
+
+    def _retry(self, job: _Job, reason: str) -> None:
+        name = job.unit["name"]
+        if self._attempts[name] < self._config.max_attempts:
+            self._outcome.num_requeued += 1
+            self._queue.append(job.unit)
+            self._on_change(name, {"state": "queued", "message": reason})
+        else:
+            self._fail(job, f"{reason} (tried {self._config.max_attempts} times)")
+
+    def _fail(self, job: _Job, reason: str) -> None:
+        self._outcome.failures[job.unit["name"]] = reason
+        self._on_change(job.unit["name"], {"state": "failed", "message": reason, "seconds": self._crew.now() - job.started})
+
+    def _stop(self) -> None:
+        """Let all workers go; those that are interrupted in a unit get the chance to stop by themselves."""
+        try:
+            for ticket, job in self._jobs.items():
+                self._crew.cancel(ticket)
+                self._on_change(job.unit["name"], {"state": "queued", "message": "interrupted"})
+            open_tickets, end = set(self._jobs), self._crew.now() + self._config.grace_seconds
+            while open_tickets and self._crew.now() < end:
+                open_tickets -= set(self._crew.wait(open_tickets, end - self._crew.now()))
+        finally:
+            for worker in [*self._idle, *self._arriving.values(), *(job.worker for job in self._jobs.values())]:
+                self._crew.dismiss(worker)
+            self._idle, self._arriving, self._jobs = [], {}, {}

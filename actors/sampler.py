@@ -32,6 +32,8 @@ class Sampler:
         Args:
             unit: `checkpoint` and `directory` relative to the root, the sampler's `config` as JSON, and the `part` as
                 `sampling_units` lists it.
+
+        Returns: the number of images as `size`.
         """
         config, part = SamplerConfig(**unit["config"]), unit["part"]
         model, checkpoint = self._load(unit["checkpoint"], config.weights)
@@ -39,7 +41,7 @@ class Sampler:
         images, labels = sample_batch(model, checkpoint.state["objective"], indices, config)
         expected = samples_fingerprint(config, checkpoint.state)
         write_part(self._store, unit["directory"], part, (images.numpy(), labels.numpy()), expected)
-        return {"count": part["count"]}
+        return {"size": part["count"]}
 
     def _load(self, checkpoint: str, weights: str) -> tuple[Transformer, Checkpoint]:
         if self._loaded is None or self._loaded[0] != (checkpoint, weights):

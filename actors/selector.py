@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import ray
+from ray.actor import ActorHandle
 
+from actors.reporter import Reporter, this_worker
 from otcondense.errors import InputError
-from otcondense.selection import SELECTORS
+from otcondense.selection import SELECTORS, Moment, Watcher
 from otcondense.selection.base import Selector
 from otcondense.store import (
     SELECTION_SCHEMA_VERSION,
@@ -17,6 +19,7 @@ from otcondense.store import (
     Store,
     fingerprint,
     read_class_features,
+    selection_measures,
     stored_metadata,
     with_confidences,
     write_class_selection,
@@ -31,18 +34,19 @@ def class_seed(seed: int, class_name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{class_name}".encode()).digest()[:4])
 
 
-def run_selector(method: str, settings: dict[str, Any], features: ClassFeatures) -> ClassSelection:
+def run_selector(method: str, settings: dict[str, Any], features: ClassFeatures, watcher: Watcher) -> ClassSelection:
     """Run one selector on one class.
 
     Args:
         method: name in `SELECTORS`.
         settings: keyword arguments of the selector, `budget` and `seed` among them; `include` and `exclude` as image_ids.
         features: the class.
+        watcher: is told of every step; what it raises ends the selection.
     """
     own = {name: _positions(features, image_ids) for name, image_ids in settings.items() if name in IMAGE_SETTINGS}
     seed = class_seed(settings.get("seed", 0), features.class_name)
     selector = SELECTORS[method](**{**settings, **own, "seed": seed})
-    selector.fit(features.features, cross_entropy=features.cross_entropy, logits=features.logits)
+    selector.watch(watcher).fit(features.features, cross_entropy=features.cross_entropy, logits=features.logits)
     return ClassSelection(
         class_name=features.class_name,
         class_index=features.class_index,
@@ -116,24 +120,44 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-@ray.remote
 class ClassSelector:
-    """A long-lived worker that selects one class after another; running a unit again writes the same bytes."""
+    """A long-lived worker that selects one class after another; running a unit again writes the same bytes.
 
-    def __init__(self, root: str, features_directory: str, confidence_directory: str | None) -> None:
+    Args:
+        root: of the run.
+        features_directory: where the features of all classes are.
+        confidence_directory: where their confidences are, None to select without.
+        board: the actor that mirrors progress, None for none.
+    """
+
+    def __init__(self, root: str, features_directory: str, confidence_directory: str | None, board: ActorHandle | None = None) -> None:
         self._store = Store(root)
         self._features_directory = features_directory
         self._confidence_directory = confidence_directory
+        self._board = board
 
     def run(self, unit: dict[str, Any]) -> dict[str, Any]:
         """Select one class.
 
         Args:
-            unit: `method`, `class_name`, the selector's `settings`, the `directory` of the result and its `fingerprint`.
+            unit: `name`, `method`, `class_name`, the selector's `settings`, the `directory` of the result and its `fingerprint`.
+
+        Returns: what is known of the selection, by the names of `UnitProgress`.
         """
+        reporter = Reporter(self._board, unit["name"])
+        reporter(Moment("read"))
         features = read_class_features(self._store, self._features_directory, unit["class_name"])
         if self._confidence_directory != self._features_directory:
             features = with_confidences(self._store, features, self._confidence_directory)
-        selection = run_selector(unit["method"], unit["settings"], features)
+        selection = run_selector(unit["method"], unit["settings"], features, reporter)
         write_class_selection(self._store, unit["directory"], selection, fingerprint=unit["fingerprint"])
-        return {"objective": selection.summary["objective"], "swap_optimal": selection.summary["swap_optimal"]}
+        return {**progress_of(selection.summary), "worker": this_worker()}
+
+
+def progress_of(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return what the summary of a selection says, by the names of `UnitProgress`."""
+    measures = selection_measures(summary)
+    return {"objective": measures.get("objective"), "swaps": int(measures.get("swaps", 0)), "measures": measures, "step": ""}
+
+
+SelectorActor = ray.remote(ClassSelector)

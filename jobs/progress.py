@@ -12,6 +12,8 @@ from otcondense.store import StageProgress, Store, UnitProgress, write_progress
 
 TITLE_WIDTH = 34
 SECONDS_BETWEEN_WRITES = 1.0
+WORK_PER_WRITE = 100
+"""Times as long as a write of the file takes until the next: a slow store or ten thousand units then cost one hundredth of the time."""
 ENDED = ("done", "failed", "skipped")
 
 
@@ -25,8 +27,9 @@ class Progress:
         self._store = store
         self._state = StageProgress(stage=stage, title=title, unit=unit)
         self._units: dict[str, UnitProgress] = {}
+        self._ended = 0
         self._bar: tqdm[Any] | None = None
-        self._written = 0.0
+        self._next_write = 0.0
 
     def __enter__(self) -> "Progress":
         return self
@@ -46,21 +49,26 @@ class Progress:
         self._bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()}, refresh=False)
         self._bar.update(done - self._bar.n)
         self._state = self._state.model_copy(update={"done": done, "total": total, "figures": figures})
-        if time.monotonic() - self._written > SECONDS_BETWEEN_WRITES:
+        if time.monotonic() >= self._next_write:
             self._write(finished=False)
 
     def follow(self, units: Sequence[UnitProgress]) -> None:
         """Show the units of the stage in the order of work."""
         self._units = {unit.name: unit for unit in units}
-        self._show_units()
+        self._ended = sum(unit.state in ENDED for unit in units)
+        self.show(self._ended, len(units))
 
     def change(self, name: str, changes: dict[str, Any]) -> None:
-        """Show what has changed of one unit, by the names of `UnitProgress`."""
-        self._units[name] = self._units[name].model_copy(update=changes)
-        self._show_units()
+        """Show that the state of one unit has changed, by the names of `UnitProgress`."""
+        before = self._units[name]
+        after = self._units[name] = before.model_copy(update=changes)
+        self._ended += (after.state in ENDED) - (before.state in ENDED)
+        self.show(self._ended, len(self._units))
 
-    def _show_units(self) -> None:
-        self.show(sum(unit.state in ENDED for unit in self._units.values()), len(self._units))
+    def update(self, name: str, changes: dict[str, Any]) -> None:
+        """Show how far a unit is; what comes in after its end is old."""
+        if self._units[name].state == "running":
+            self.change(name, changes)
 
     def _start(self, done: int, total: int) -> None:
         interval = 0.2 if sys.stderr.isatty() else 10.0
@@ -71,8 +79,10 @@ class Progress:
     def _write(self, *, finished: bool) -> None:
         changes = {"units": tuple(self._units.values()), "updated": time.time(), "finished": finished}
         self._state = self._state.model_copy(update=changes)
+        started = time.monotonic()
         write_progress(self._store, self._state)
-        self._written = time.monotonic()
+        ended = time.monotonic()
+        self._next_write = ended + max(SECONDS_BETWEEN_WRITES, WORK_PER_WRITE * (ended - started))
 
 
 def note(title: str, text: str) -> None:

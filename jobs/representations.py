@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import ray
 import torch
 
-from actors.pool import Pool, Unit
+from actors.crew import RayCrew, Unit
+from actors.pool import Pool
 from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run, identity
@@ -16,6 +17,8 @@ from otcondense.errors import InputError
 from otcondense.representations import REPRESENTATIONS_SCHEMA_VERSION, RepresentationConfig
 from otcondense.store import Store, UnitProgress, hash8, read_manifest, stored_metadata
 from pipeline.representations import KINDS, write_class
+
+FOUND = "finished before"
 
 
 class Extractor:
@@ -28,8 +31,9 @@ class Extractor:
         self._model = model(self._config)
 
     def run(self, unit: dict[str, Any]) -> dict[str, Any]:
-        """Encode one class; tells whether there was something to do."""
-        return {"done": write_class(self._store, unit["directory"], unit, self._config, self._model)}
+        """Encode one class; the `step` that it returns tells whether there was something to do."""
+        is_new = write_class(self._store, unit["directory"], unit, self._config, self._model)
+        return {"step": "" if is_new else FOUND}
 
 
 def representation_directory(run: Run, kind: str, config: RepresentationConfig) -> str:
@@ -56,9 +60,9 @@ def extract_images(run: Run, kind: str, config: RepresentationConfig) -> None:
 
     with Progress(run.store, f"extract_{kind}", kind, "class") as progress:
         progress.follow([UnitProgress(name=unit["name"], class_name=unit["class_name"], size=len(unit["images"])) for unit in units])
-        outcome = Pool(make_actor, pool).run(units, progress.change)
+        outcome = Pool(RayCrew(make_actor), pool).run(units, progress.change)
     refuse_failures(outcome, len(units), f"classes of {kind}")
-    done = sum(result["done"] for result in outcome.results.values())
+    done = sum(result["step"] != FOUND for result in outcome.results.values())
     images = sum(len(unit["images"]) for unit in units)
     note(
         kind,

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from actors.pool import Pool, Unit
+from actors.crew import RayCrew, Unit
+from actors.pool import Pool
 from actors.sampler import SamplerActor
 from jobs.cli import main
 from jobs.progress import Progress, note
@@ -47,7 +48,7 @@ def _sample(run: Run, units: list[Unit]) -> None:
 
     with Progress(run.store, "sample", "sample", "batch") as progress:
         progress.follow([UnitProgress(name=unit["name"]) for unit in units])
-        outcome = Pool(make_actor, pool).run(units, progress.change)
+        outcome = Pool(RayCrew(make_actor), pool).run(units, progress.change)
     refuse_failures(outcome, len(units), "batches of samples")
 
 

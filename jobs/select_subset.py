@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from actors.pool import Pool, PoolOutcome, Unit
-from actors.selector import ClassSelector, selection_fingerprint
+from actors.board import BoardLink, open_board
+from actors.crew import RayCrew, Unit
+from actors.pool import Pool, PoolOutcome
+from actors.selector import SelectorActor, progress_of, selection_fingerprint
 from jobs.cli import main
 from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
@@ -14,14 +16,16 @@ from otcondense.datasets import ImageRecord, list_images
 from otcondense.errors import InputError
 from otcondense.store import (
     UnitProgress,
-    UnitState,
     class_file,
     manifest_table,
     read_class_selection,
     read_fingerprint,
     selection_file,
+    stored_metadata,
     write_table,
 )
+
+STAGE = "select_subset"
 
 
 def check_budgets(run: Run) -> None:
@@ -104,22 +108,35 @@ def _is_done(run: Run, unit: Unit) -> bool:
 def _select(run: Run, units: list[Unit], open_units: list[Unit]) -> None:
     pool, features = run.config.selection.pool, run.features_directory(run.config.encoder)
     start_ray()
+    board = open_board(run.store.root, STAGE)
+    link = BoardLink(board)
 
     def make_actor() -> Any:
-        return ClassSelector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus).remote(
-            run.store.root, features, run.confidence_directory()
-        )
+        options = SelectorActor.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
+        return options.remote(run.store.root, features, run.confidence_directory(), board)
 
     waiting = {unit["name"] for unit in open_units}
-    with Progress(run.store, "select_subset", "select", "class") as progress:
-        progress.follow([_followed(unit, is_open=unit["name"] in waiting) for unit in units])
-        outcome = Pool(make_actor, pool).run(open_units, progress.change)
+    with Progress(run.store, STAGE, "select", "class") as progress:
+
+        def change(name: str, changes: dict[str, Any]) -> None:
+            link.note(name, changes)
+            progress.change(name, changes)
+
+        def tick() -> None:
+            for name, changes in link.exchange().items():
+                progress.update(name, changes)
+
+        progress.follow([_followed(run, unit, is_open=unit["name"] in waiting) for unit in units])
+        outcome = Pool(RayCrew(make_actor), pool).run(open_units, change, tick)
     refuse_failures(outcome, len(open_units), "selections")
 
 
-def _followed(unit: Unit, *, is_open: bool) -> UnitProgress:
-    state: UnitState = "queued" if is_open else "skipped"
-    return UnitProgress(name=unit["name"], class_name=unit["class_name"], method=unit["method"], size=unit["size"], state=state)
+def _followed(run: Run, unit: Unit, *, is_open: bool) -> UnitProgress:
+    shared = {"name": unit["name"], "class_name": unit["class_name"], "method": unit["method"], "size": unit["size"]}
+    if is_open:
+        return UnitProgress(**shared)
+    metadata = stored_metadata(run.store, selection_file(unit["directory"], unit["class_name"])) or {}
+    return UnitProgress(**shared, state="skipped", **progress_of(metadata.get("summary", {})))
 
 
 def refuse_failures(outcome: PoolOutcome, total: int, what: str) -> None:

@@ -11,6 +11,7 @@ from otcondense.selection.k_means import KMeansSelector
 from otcondense.selection.k_medoids import KMedoidsSelector
 from otcondense.selection.nearest_mean import NearestMeanSelector
 from otcondense.selection.random_choice import RandomSelector
+from otcondense.selection.watch import Moment, Watcher
 
 SELECTORS: dict[str, type[Selector]] = {
     "geometry_aware": GeometryAwareSelector,
@@ -26,4 +27,4 @@ SELECTORS: dict[str, type[Selector]] = {
 }
 """Every selector by the name that configurations use."""
 
-__all__ = ["SELECTORS", "Candidates", "GeometryAwareSelector", "Selector", "SelectorConfig"]
+__all__ = ["SELECTORS", "Candidates", "GeometryAwareSelector", "Moment", "Selector", "SelectorConfig", "Watcher"]

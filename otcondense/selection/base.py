@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from otcondense.config import Config
 from otcondense.errors import InputError
 from otcondense.selection.nearest import Distances, first_minimum
+from otcondense.selection.watch import Moment, Watcher, nobody
 
 AnySelector = TypeVar("AnySelector", bound="Selector")
 
@@ -171,11 +172,17 @@ class Selector(ABC):
     config: SelectorConfig
 
     def __init__(self, **settings: Any) -> None:
+        self._watcher: Watcher = nobody
         try:
             self.config = self.Config(**settings)
         except ValidationError as error:
             found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}" for e in error.errors())
             raise InputError(f"{type(self).__name__} was given a setting it cannot use: {found}") from error
+
+    def watch(self: AnySelector, watcher: Watcher) -> AnySelector:
+        """Tell `watcher` of every step of the fits to come; what it raises ends the fit. It changes no result."""
+        self._watcher = watcher
+        return self
 
     def fit(
         self: AnySelector,
@@ -228,6 +235,7 @@ class Selector(ABC):
         """Add the choice of one image to the history."""
         step = {"step": len(self.history_), "stage": "greedy", "added": index, "removed": None, "objective": objective}
         self.history_.append(step)
+        self._watcher(Moment("greedy", chosen=len(self.history_), objective=objective if np.isfinite(objective) else None))
 
     @abstractmethod
     def _fit(self, candidates: Candidates, budget: int) -> None:

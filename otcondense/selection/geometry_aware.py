@@ -24,6 +24,7 @@ from otcondense.selection.problem import SubsetProblem
 from otcondense.selection.search import Search, SearchLimits
 from otcondense.selection.start import k_medoids
 from otcondense.selection.units import ObjectiveConfig, build_problem, check_size, tensor
+from otcondense.selection.watch import Moment
 
 MOST_REBUILDS, REBUILD_WORK = 16, 16_000_000
 
@@ -95,18 +96,22 @@ class GeometryAwareSelector(Selector):
     def _search(self, config: GeometryAwareConfig, candidates: Candidates, budget: int, how: tuple[int, list[int]]) -> None:
         workers, start = how
         clock = _Clock(self.profile_)
+        self._watcher(Moment("cost matrix"))
         problem, units = build_problem(config, candidates, budget, config.device, workers)
         clock.lap("cost_matrix_s")
         limits = SearchLimits(config.swap_tolerance * units.cost, config.max_passes, config.max_seconds)
         certified = config.objective == "regularized" and config.solver == "newton"
         search: Search = CutSearch(problem, limits, workers) if certified else ExhaustiveSearch(problem, limits)
+        search.watcher = self._watcher
         self._start(search, problem, start, workers)
         self.greedy_indices_ = np.asarray(search.subset, dtype=np.int64)
         clock.lap("start_s")
+        search.stage = "swaps"
         search.swap()
         clock.lap("swaps_s")
         rebuilds = min(MOST_REBUILDS, REBUILD_WORK // (budget * problem.size**2)) if config.rebuilds is None else config.rebuilds
         if rebuilds > 0 and certified:
+            search.stage = "rebuilds"
             others = [k_medoids(problem, workers=workers)] if config.start == "greedy" and not start else []
             search.explore(others, rebuilds - len(others), config.seed)
         clock.lap("rebuilds_s")
@@ -114,6 +119,8 @@ class GeometryAwareSelector(Selector):
         clock.lap("outcome_s")
         self._report(outcome, search)
         self.diagnostics_ |= {"median_cost": units.cost, "max_cost_over_epsilon": units.largest / problem.epsilon}
+        search.stage = "lower bound"
+        search.tell()
         self._bound(problem, workers)
         clock.lap("lower_bound_s")
         self.profile_["peak_memory_bytes"] = peak_memory(config.device)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.selection.problem import SubsetProblem
+from otcondense.selection.watch import Moment, Watcher, nobody
 
 COUNTS = ("exact_solves", "newton_steps", "dual_points", "rows_visited", "swaps", "screened", "passes", "undecided", "rebuilds")
 
@@ -42,6 +43,7 @@ class Search(ABC):
     Attributes:
         value: upper bound on the objective of the current subset, within the certified error of its value.
         proven: whether every single swap has been ruled out for the current subset.
+        stage: what the search is doing, as `watcher` is told.
     """
 
     def __init__(self, problem: SubsetProblem, limits: SearchLimits) -> None:
@@ -51,8 +53,15 @@ class Search(ABC):
         self.history: list[dict[str, Any]] = []
         self.counts = dict.fromkeys(COUNTS, 0)
         self.proven = False
+        self.stage = "greedy"
+        self.watcher: Watcher = nobody
         self._f = problem.b.new_zeros(0)
         self._started = time.monotonic()
+
+    def tell(self) -> None:
+        """Tell the watcher where the search is."""
+        objective = self.value if math.isfinite(self.value) else None
+        self.watcher(Moment(self.stage, len(self.subset), self.counts["swaps"], objective))
 
     @abstractmethod
     def _contest(self, position: int | None, incumbent: float) -> Winner | None:
@@ -66,6 +75,7 @@ class Search(ABC):
         """Extend `subset` to the budget by the exact greedy choice: at each step the image of the lowest objective, all with mass 1/k."""
         self.place_at(subset)
         while len(self.subset) < self.problem.budget:
+            self.tell()
             winner = self._contest(None, math.inf)
             assert winner is not None, "no candidate has a finite objective"
             self.subset.append(winner.image)
@@ -129,6 +139,7 @@ class Search(ABC):
     def _improve(self, position: int) -> bool:
         """Put the best image in one position; say whether that changed the subset."""
         self.counts["rows_visited"] += 1
+        self.tell()
         winner = self._contest(position, self.value)
         if winner is None:
             return False

@@ -14,6 +14,7 @@ from otcondense.store.selection import (
     read_class_selection,
     read_manifest,
     selection_file,
+    selection_measures,
     write_class_selection,
 )
 from otcondense.store.tables import (
@@ -57,6 +58,7 @@ __all__ = [
     "read_manifest",
     "read_table",
     "selection_file",
+    "selection_measures",
     "sha256_bytes",
     "stored_metadata",
     "table_bytes",

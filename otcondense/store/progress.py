@@ -22,16 +22,23 @@ class UnitProgress(Config):
     class_name: str = ""
     method: str = ""
     size: int = 0
-    """Images in the class."""
+    """Images that it is about: in the class, or in the batch."""
     step: str = ""
-    """What is being done while it is running: read, greedy, swaps, rebuilds, lower bound, write."""
+    """What is being done while it is running: read, cost matrix, greedy, swaps, rebuilds, lower bound, write."""
+    chosen: int = 0
+    """Images in the subset so far."""
     swaps: int = 0
+    """Swaps so far."""
     objective: float | None = None
+    """Of the subset so far."""
+    measures: dict[str, float] = Field(default_factory=dict)
+    """What is known of a finished selection, by the names of `selection_measures`."""
     started: float | None = None
     """Seconds since the epoch."""
     seconds: float | None = None
     """Time of the unit alone, once it is done or failed."""
     worker: str = ""
+    """Host and process that works on it, or did last."""
     attempts: int = 0
     message: str = ""
     """Why it failed, or why it was queued again."""

@@ -104,6 +104,21 @@ def read_class_selection(store: Store, directory: str, class_name: str) -> Class
     )
 
 
+def selection_measures(summary: dict[str, Any]) -> dict[str, float]:
+    """Return what can be compared between classes, as plain numbers; what a selector does not know is left out.
+
+    Args:
+        summary: of a `ClassSelection`.
+
+    Returns: `objective`, `lower_bound` and each term (`transport`, `statistics`, `confidence`) in units of the cost, `gap` (share of the objective
+        by which it may be above the best one), `left_out_share` (0 to 1), `swap_optimal` (1 if proven), `swaps`.
+    """
+    diagnostics = summary.get("diagnostics", {})
+    found = {name: summary.get(name) for name in ("objective", "lower_bound", "left_out_share", "swap_optimal")}
+    found |= {name: diagnostics.get(name) for name in ("gap", "swaps")} | summary.get("terms", {})
+    return {name: float(value) for name, value in found.items() if value is not None and np.isfinite(value)}
+
+
 def manifest_table(selections: list[ClassSelection]) -> pa.Table:
     """Return the manifest of a subset: one row for each chosen image, by class and order of choice.
 

@@ -1,0 +1,147 @@
+"""A selector, a node or the driver dies in the middle of the selection: the same command ends with the same bytes, each class done once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from ray.cluster_utils import Cluster
+
+from jobs.select_subset import STAGE
+from otcondense.store import StageProgress, Store, progress_file, read_progress
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+CLASSES, IMAGES, WIDTH, BUDGET = 8, 700, 32, 12
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features of classes that take about a second each."""
+    root = tmp_path_factory.mktemp("data")
+    generator = np.random.default_rng(0)
+    np.save(root / "features.npy", generator.normal(size=(CLASSES * IMAGES, WIDTH)).astype(np.float32))
+    np.save(root / "labels.npy", np.repeat(np.arange(CLASSES), IMAGES))
+    return root
+
+
+def write_config(root: Path, data: Path) -> Path:
+    path = root / "config.yaml"
+    config = {
+        "run": str(root / "run"),
+        "source": {"kind": "features", "path": str(data)},
+        "confidence": {"kind": "none"},
+        "selection": {"budget": BUDGET, "methods": ["geometry_aware"], "pool": {"num_actors": 2}},
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def start(verb: str, config: Path, **environment: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
+    everything = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=everything)
+
+
+def finish(process: subprocess.Popen) -> str:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
+
+
+def prepared(root: Path, data: Path) -> Path:
+    """A run whose features are there."""
+    config = write_config(root, data)
+    finish(start("extract_features", config))
+    return config
+
+
+def results(root: Path) -> dict[str, bytes]:
+    found = [*root.glob("run/selection/*/*/selection.parquet"), *root.glob("run/subset-*.parquet")]
+    assert len(found) == CLASSES + 1
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, data: Path) -> dict[str, bytes]:
+    root = tmp_path_factory.mktemp("undisturbed")
+    finish(start("select_subset", prepared(root, data)))
+    return results(root)
+
+
+def progress_when(root: Path, process: subprocess.Popen, condition: Callable[[StageProgress], bool]) -> StageProgress:
+    """Return the progress of the selection once it is as wanted."""
+    store, deadline = Store(str(root / "run")), time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stdout.read()
+        if store.exists(progress_file(STAGE)):
+            progress = read_progress(store, progress_file(STAGE))
+            if condition(progress):
+                return progress
+        time.sleep(0.02)
+    raise AssertionError("the selection never came so far")
+
+
+def workers(progress: StageProgress) -> set[int]:
+    """Return the processes that are in the middle of a class."""
+    return {int(unit.worker.rsplit(":", 1)[1]) for unit in progress.units if unit.state == "running" and unit.worker}
+
+
+def test_a_selector_killed_in_mid_class(tmp_path: Path, data: Path, undisturbed: dict[str, bytes]) -> None:
+    config = prepared(tmp_path, data)
+    process = start("select_subset", config)
+    victim = min(workers(progress_when(tmp_path, process, lambda progress: bool(workers(progress)))))
+    os.kill(victim, signal.SIGKILL)
+    finish(process)
+    assert results(tmp_path) == undisturbed
+    progress = read_progress(Store(str(tmp_path / "run")), progress_file(STAGE))
+    assert sorted(unit.attempts for unit in progress.units) == [1] * (CLASSES - 1) + [2]
+    assert {unit.state for unit in progress.units} == {"done"}
+
+
+def test_a_driver_killed_and_started_again(tmp_path: Path, data: Path, undisturbed: dict[str, bytes]) -> None:
+    config = prepared(tmp_path, data)
+    process = start("select_subset", config)
+    progress_when(tmp_path, process, lambda progress: progress.done >= 2)
+    process.kill()
+    process.wait()
+    finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("run/selection/*/*/selection.parquet")}
+    assert 2 <= len(finished) < CLASSES
+    finish(start("select_subset", config))
+    assert results(tmp_path) == undisturbed
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished, "a finished class was done again"
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A head that works on nothing and two nodes of one CPU, as separate raylets of this machine."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    yield cluster
+    cluster.shutdown()
+
+
+def test_a_node_lost_without_warning(tmp_path: Path, data: Path, undisturbed: dict[str, bytes], cluster: Cluster) -> None:
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    config = prepared(tmp_path, data)
+    process = start("select_subset", config, RAY_ADDRESS=cluster.address)
+    progress_when(tmp_path, process, lambda progress: progress.done >= 1 and len(workers(progress)) == 2)
+    cluster.remove_node(nodes[0], allow_graceful=False)
+    finish(process)
+    assert results(tmp_path) == undisturbed
+    progress = read_progress(Store(str(tmp_path / "run")), progress_file(STAGE))
+    assert sum(unit.attempts for unit in progress.units) == CLASSES + 1
+
+
+@pytest.mark.parametrize("num_actors", [1, 4])
+def test_the_size_of_the_pool_changes_nothing(tmp_path: Path, data: Path, undisturbed: dict[str, bytes], num_actors: int) -> None:
+    config = prepared(tmp_path, data)
+    values = yaml.safe_load(config.read_text())
+    values["selection"]["pool"] |= {"num_actors": num_actors, "num_cpus": 0.5}
+    config.write_text(yaml.safe_dump(values))
+    finish(start("select_subset", config))
+    assert results(tmp_path) == undisturbed

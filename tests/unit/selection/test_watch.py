@@ -1,0 +1,41 @@
+"""Selectors tell a watcher where they are, stop when it raises, and choose the same whether watched or not."""
+
+import numpy as np
+import pytest
+
+from otcondense.selection import SELECTORS, Moment
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture
+def features() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(60, 8))
+
+
+def test_the_stages_come_in_order_with_swaps_and_objective(features: np.ndarray) -> None:
+    moments: list[Moment] = []
+    selector = SELECTORS["geometry_aware"](budget=5, rebuilds=2).watch(moments.append).fit(features)
+    stages = list(dict.fromkeys(moment.stage for moment in moments))
+    assert stages == ["cost matrix", "greedy", "swaps", "rebuilds", "lower bound"]
+    assert [moment.swaps for moment in moments] == sorted(moment.swaps for moment in moments)
+    assert moments[-1].objective == pytest.approx(selector.objective_, rel=1e-6)
+    assert {moment.chosen for moment in moments if moment.stage == "swaps"} == {5}
+
+
+def test_watching_changes_nothing(features: np.ndarray) -> None:
+    watched = SELECTORS["geometry_aware"](budget=5).watch(lambda _: None).fit(features)
+    alone = SELECTORS["geometry_aware"](budget=5).fit(features)
+    assert watched.indices_.tolist() == alone.indices_.tolist()
+    assert watched.history_ == alone.history_
+
+
+@pytest.mark.parametrize("method", ["geometry_aware", "random", "herding", "k_center", "k_medoids", "k_means", "nearest_mean"])
+def test_what_the_watcher_raises_ends_the_fit(method: str, features: np.ndarray) -> None:
+    def refuse(_: Moment) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        SELECTORS[method](budget=5).watch(refuse).fit(features)
