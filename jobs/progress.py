@@ -53,10 +53,15 @@ class Progress:
             self._write(finished=False)
 
     def follow(self, units: Sequence[UnitProgress]) -> None:
-        """Show the units of the stage in the order of work."""
+        """Show the units of the stage in the order of work; the file tells of them even if nothing is left to do."""
         self._units = {unit.name: unit for unit in units}
         self._ended = sum(unit.state in ENDED for unit in units)
         self.show(self._ended, len(units))
+        if self._bar is None:
+            now = time.time()
+            counts = {"done": self._ended, "total": len(units), "before": self._ended, "started": now}
+            self._state = self._state.model_copy(update=counts)
+            self._write(finished=True)
 
     def change(self, name: str, changes: dict[str, Any]) -> None:
         """Show that the state of one unit has changed, by the names of `UnitProgress`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from jobs.config import RunConfig
 from otcondense import __version__
@@ -150,6 +151,22 @@ class Run:
             "configuration": self.config.model_dump(mode="json"),
             "versions": {"otcondense": __version__, "python": platform.python_version(), **{n: metadata.version(n) for n in VERSIONED}},
         }
+
+
+def read_run(root: str) -> Run:
+    """Return the run in a directory as its `config.yaml` describes it.
+
+    Raises: InputError if there is no run, or its configuration is damaged.
+    """
+    store = Store(root)
+    if not store.exists("config.yaml"):
+        raise InputError(f"{root} must be the directory of a run, found no config.yaml there")
+    try:
+        values = yaml.safe_load(store.read_bytes("config.yaml"))["configuration"]
+        return Run(RunConfig.model_validate({**values, "run": root}))
+    except (yaml.YAMLError, ValidationError, TypeError, KeyError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{store.path('config.yaml')} is damaged ({reason}); run any stage again with its configuration file") from error
 
 
 @contextmanager

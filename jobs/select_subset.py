@@ -59,8 +59,7 @@ def select_subset(run: Run) -> None:
     class_names = sorted({record.class_name for record in records})
     units = [unit for method in run.config.selection.methods for unit in selection_units(run, method, records)]
     open_units = [unit for unit in units if not _is_done(run, unit)]
-    if open_units:
-        _select(run, units, open_units)
+    _select(run, units, open_units)
     note("select", f"{len(units)} selections of a class, {len(units) - len(open_units)} of them finished before")
     for method in run.config.selection.methods:
         _write_manifest(run, method, class_names)
@@ -106,6 +105,14 @@ def _is_done(run: Run, unit: Unit) -> bool:
 
 
 def _select(run: Run, units: list[Unit], open_units: list[Unit]) -> None:
+    waiting = {unit["name"] for unit in open_units}
+    with Progress(run.store, STAGE, "select", "class") as progress:
+        progress.follow([_followed(run, unit, is_open=unit["name"] in waiting) for unit in units])
+        outcome = _run_pool(run, open_units, progress) if open_units else PoolOutcome()
+    refuse_failures(outcome, len(open_units), "selections")
+
+
+def _run_pool(run: Run, open_units: list[Unit], progress: Progress) -> PoolOutcome:
     pool, features = run.config.selection.pool, run.features_directory(run.config.encoder)
     start_ray()
     board = open_board(run.store.root, STAGE)
@@ -115,20 +122,15 @@ def _select(run: Run, units: list[Unit], open_units: list[Unit]) -> None:
         options = SelectorActor.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
         return options.remote(run.store.root, features, run.confidence_directory(), board)
 
-    waiting = {unit["name"] for unit in open_units}
-    with Progress(run.store, STAGE, "select", "class") as progress:
+    def change(name: str, changes: dict[str, Any]) -> None:
+        link.note(name, changes)
+        progress.change(name, changes)
 
-        def change(name: str, changes: dict[str, Any]) -> None:
-            link.note(name, changes)
-            progress.change(name, changes)
+    def tick() -> None:
+        for name, changes in link.exchange().items():
+            progress.update(name, changes)
 
-        def tick() -> None:
-            for name, changes in link.exchange().items():
-                progress.update(name, changes)
-
-        progress.follow([_followed(run, unit, is_open=unit["name"] in waiting) for unit in units])
-        outcome = Pool(RayCrew(make_actor), pool).run(open_units, change, tick)
-    refuse_failures(outcome, len(open_units), "selections")
+    return Pool(RayCrew(make_actor), pool).run(open_units, change, tick)
 
 
 def _followed(run: Run, unit: Unit, *, is_open: bool) -> UnitProgress:

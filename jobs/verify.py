@@ -4,13 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import yaml
-from pydantic import ValidationError
-
 from jobs.cli import MISTAKE
-from jobs.config import RunConfig
 from jobs.progress import note
-from jobs.run_directory import Run
+from jobs.run_directory import Run, read_run
 from jobs.settings import load_config
 from jobs.verification import (
     Problem,
@@ -23,7 +19,6 @@ from jobs.verification import (
     gather,
 )
 from otcondense.errors import InputError
-from otcondense.store import Store
 
 PROBLEMS = 1
 
@@ -41,22 +36,6 @@ def verify(run: Run) -> list[Problem]:
     broken = {problem.file for problem in problems}
     problems += [problem for problem in check_manifests(evidence, broken) if problem.file not in broken]
     return sorted(set(problems), key=lambda problem: (problem.file, problem.found))
-
-
-def read_run(root: str) -> Run:
-    """Return the run in a directory as its `config.yaml` describes it.
-
-    Raises: InputError if there is no run, or its configuration is damaged.
-    """
-    store = Store(root)
-    if not store.exists("config.yaml"):
-        raise InputError(f"{root} must be the directory of a run, found no config.yaml there")
-    try:
-        values = yaml.safe_load(store.read_bytes("config.yaml"))["configuration"]
-        return Run(RunConfig.model_validate({**values, "run": root}))
-    except (yaml.YAMLError, ValidationError, TypeError, KeyError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{store.path('config.yaml')} is damaged ({reason}); run any stage again with its configuration file") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

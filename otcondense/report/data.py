@@ -67,6 +67,8 @@ class FeatureMap:
     """Rows by method."""
     left_out: Mapping[str, Int[np.ndarray, " _"]] = field(default_factory=dict)
     """By method, rows that no chosen image stands for."""
+    assignment: Mapping[str, Int[np.ndarray, " n"]] = field(default_factory=dict)
+    """By method, for each image the row of the chosen one that stands for it, -1 where it is left out; drawn as spokes."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from scipy.sparse.linalg import svds
 
 from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
 from otcondense.report.tables import Metric
@@ -19,6 +20,8 @@ COLOURS = ("#3b7dea", "#e5773a", "#1f9d74", "#a066dd", "#d9538c", "#14a3b8", "#c
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x", "pentagon", "hexagon", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")
 MUTED = "#8a94a3"
+SMALL = 32
+"""Rows or columns up to which all singular values are computed."""
 SMOOTHING = 0.05
 """Share of a loss curve's points that its running mean spans."""
 
@@ -56,6 +59,8 @@ def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
         marker={"color": MUTED, "size": 6, "opacity": 0.4},
         hoverinfo="skip",
     )
+    for method, assignment in data.assignment.items():
+        _spokes(figure, points, assignment, colour_of(method, methods), label(method))
     for method, rows in data.left_out.items():
         marker = {"symbol": "x-thin", "size": 8, "line": {"color": colour_of(method, methods), "width": 1.5}}
         _points(figure, points[rows], f"left out by {label(method)} ({len(rows)})", marker)
@@ -103,14 +108,22 @@ def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figur
 def principal_plane(features: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " 2"]]:
     """Project features on the two directions of largest variance, signs fixed; also return the shares of variance."""
     centred = np.asarray(features, dtype=np.float64) - features.mean(axis=0)
-    _, spread, directions = np.linalg.svd(
-        np.pad(centred, ((0, max(0, 2 - len(centred))), (0, max(0, 2 - centred.shape[1])))), full_matrices=False
-    )
-    plane = directions[:2] * np.sign(directions[np.arange(2), np.abs(directions[:2]).argmax(axis=1)])[:, None]
-    padded = np.pad(centred, ((0, 0), (0, plane.shape[1] - centred.shape[1])))
-    total = float((spread**2).sum())
-    shares = spread[:2] ** 2 / total if total > 0 else np.zeros(2)
-    return padded @ plane.T, shares
+    padded = np.pad(centred, ((0, max(0, 2 - len(centred))), (0, max(0, 2 - centred.shape[1]))))
+    spread, directions = _two_largest(padded)
+    directions = directions * np.sign(directions[np.arange(2), np.abs(directions).argmax(axis=1)])[:, None]
+    total = float((centred**2).sum())
+    shares = spread**2 / total if total > 0 else np.zeros(2)
+    return padded[: len(centred)] @ directions.T, shares
+
+
+def _two_largest(matrix: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, "2 d"]]:
+    """Return the two largest singular values, the largest first, and their right vectors."""
+    if min(matrix.shape) <= SMALL or not matrix.any():
+        _, spread, directions = np.linalg.svd(matrix, full_matrices=False)
+        return spread[:2], directions[:2]
+    # All singular values of a class of ImageNet take a second, the first two a tenth of that; a fixed start gives a fixed result.
+    _, spread, directions = svds(matrix, k=2, v0=np.ones(min(matrix.shape)), return_singular_vectors="vh")
+    return spread[::-1], directions[::-1]
 
 
 def running_mean(values: Float[np.ndarray, " t"], window: int) -> Float[np.ndarray, " t"]:
@@ -125,6 +138,16 @@ def running_mean(values: Float[np.ndarray, " t"], window: int) -> Float[np.ndarr
 def label(text: str) -> str:
     """Return a name as Plotly shall write it: it reads HTML tags in labels."""
     return html.escape(text, quote=False)
+
+
+def _spokes(figure: go.Figure, points: Float[np.ndarray, "n 2"], assignment: Int[np.ndarray, " n"], colour: str, name: str) -> None:
+    """Join every image to the chosen one that stands for it."""
+    rows = np.flatnonzero(assignment >= 0)
+    ends = np.full((len(rows), 3, 2), np.nan)
+    ends[:, 0], ends[:, 1] = points[rows], points[assignment[rows]]
+    x, y = ([None if np.isnan(value) else value for value in _rounded(part)] for part in (ends[..., 0].ravel(), ends[..., 1].ravel()))
+    line = {"color": colour, "width": 0.6}
+    figure.add_scatter(x=x, y=y, mode="lines", name=f"who stands for whom, {name}", line=line, opacity=0.35, hoverinfo="skip")
 
 
 def _points(figure: go.Figure, points: Float[np.ndarray, "n 2"], name: str, marker: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from otcondense.report.data import ClassSheet, FeatureMap, LossCurve, ObjectiveHistory, ReportData, SampleSheet
-from otcondense.report.plots import colour_of, feature_map, loss_curves, metric_curves, objective_history
+from otcondense.report.data import ClassSheet, ReportData, SampleSheet
+from otcondense.report.embed import Plot, embed, history_plot, loss_plots, map_plot
+from otcondense.report.plots import colour_of, metric_curves
 from otcondense.report.sheets import Sheet, image_sheet, row_length
 from otcondense.report.tables import METRICS, metric_tables, order_statements, subset_table
 
@@ -31,18 +31,6 @@ class Picture:
     width: int
     height: int
     alt: str
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure as it stands in the page."""
-
-    name: str
-    figure: str
-    """Plotly JSON, safe inside a script element."""
-    height: int
-    description: str
-    """What the figure shows, in words: for screen readers and where JavaScript is off."""
 
 
 def render_report(data: ReportData) -> str:
@@ -81,9 +69,9 @@ def _context(data: ReportData) -> dict[str, Any]:
         "class_rows": [_class_row(sheet) for sheet in data.class_sheets],
         "class_methods": list(dict.fromkeys(name for sheet in data.class_sheets for name in sheet.images)),
         "sample_sheets": [_sample_view(sheet) for sheet in data.sample_sheets],
-        "maps": [_map_plot(each, number, methods) for number, each in enumerate(data.feature_maps)],
-        "histories": [_history_plot(each, number, methods) for number, each in enumerate(data.histories)],
-        "losses": _loss_plots(data.loss_curves, methods),
+        "maps": [map_plot(each, number, methods) for number, each in enumerate(data.feature_maps)],
+        "histories": [history_plot(each, number, methods) for number, each in enumerate(data.histories)],
+        "losses": loss_plots(data.loss_curves, methods),
         "longest_stage": max((each.seconds for each in data.stage_times), default=0.0) or 1.0,
         "total_seconds": sum(each.seconds for each in data.stage_times),
     }
@@ -99,7 +87,7 @@ def _curves(data: ReportData) -> dict[str, list[Plot]]:
         for metric in table.metrics:
             description = f"{metric.label} of {table.name} over training steps, a line for each method; the figures are in the table above."
             figure = metric_curves(rows, metric, data.methods)
-            found.setdefault(table.name, []).append(_plot(f"curve-{len(found)}-{metric.key}", figure, description))
+            found.setdefault(table.name, []).append(embed(f"curve-{len(found)}-{metric.key}", figure, description))
     return found
 
 
@@ -134,37 +122,6 @@ def _strip(sheet: SampleSheet, name: str, part: slice, copies: Bool[np.ndarray, 
         label: _picture(image_sheet(images[part], width=STRIP_WIDTH, tile=STRIP_TILE, framed=framed), f"{len(images[part])} {alt}")
         for label, (images, alt, framed) in rows.items()
     }
-
-
-def _map_plot(data: FeatureMap, number: int, methods: Sequence[str]) -> Plot:
-    chosen = ", ".join(f"{len(rows)} chosen by {method}" for method, rows in data.chosen.items())
-    words = f"The {len(data.features):,} images of class {data.class_name} in the two main directions of their features; {chosen}."
-    return _plot(f"map-{number}", feature_map(data, methods), words)
-
-
-def _history_plot(data: ObjectiveHistory, number: int, methods: Sequence[str]) -> Plot:
-    final = float(data.objective[-1])
-    bound = ""
-    if data.bound is not None:
-        gap = f" (gap {(final - data.bound) / abs(final):.1%})" if final else ""
-        bound = f" Proven: no subset of this size is below {data.bound:.5g}{gap}."
-    words = f"Class {data.class_name}, {data.method}: the objective ends at {final:.5g} after {len(data.objective)} steps.{bound}"
-    return _plot(f"history-{number}", objective_history(data, methods), words)
-
-
-def _loss_plots(curves: Sequence[LossCurve], methods: Sequence[str]) -> dict[str, Plot]:
-    plots = {}
-    for number, model in enumerate(dict.fromkeys(curve.model for curve in curves)):
-        own = [curve for curve in curves if curve.model == model]
-        ends = ", ".join(f"{curve.method} {float(curve.loss[-max(1, len(curve.loss) // 20) :].mean()):.4g}" for curve in own)
-        plots[model] = _plot(f"loss-{number}", loss_curves(own, methods), f"Training loss of {model}; mean of the last twentieth: {ends}.")
-    return plots
-
-
-def _plot(name: str, figure: Any, description: str) -> Plot:
-    text = json.dumps(json.loads(figure.to_json()), sort_keys=True, separators=(",", ":"))
-    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return Plot(f"plot-{name}", safe, int(figure.layout.height), description)
 
 
 def _picture(sheet: Sheet, alt: str) -> Picture:

@@ -5,7 +5,15 @@ from otcondense.store.features import FEATURES_SCHEMA_VERSION, ClassFeatures, cl
 from otcondense.store.files import Store, canonical_json
 from otcondense.store.fingerprint import fingerprint, hash8, sha256_bytes
 from otcondense.store.lock import DriverLock
-from otcondense.store.progress import StageProgress, UnitProgress, UnitState, progress_file, read_all_progress, write_progress
+from otcondense.store.progress import (
+    StageProgress,
+    UnitProgress,
+    UnitState,
+    progress_file,
+    read_all_progress,
+    read_progress,
+    write_progress,
+)
 from otcondense.store.selection import (
     MANIFEST_COLUMNS,
     SELECTION_SCHEMA_VERSION,
@@ -56,6 +64,7 @@ __all__ = [
     "read_class_selection",
     "read_fingerprint",
     "read_manifest",
+    "read_progress",
     "read_table",
     "selection_file",
     "selection_measures",

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.extract_features import extract
-from jobs.run_directory import Run, open_run
+from jobs.run_directory import Run, open_run, read_run
 from jobs.settings import load_config
-from jobs.verify import read_run, verify
+from jobs.verify import verify
 from otcondense.store import Store, read_class_features
 from tests.generators.object_store import put_images, s3_bucket
 from tests.generators.weights import write_timm

@@ -6,7 +6,7 @@ import pytest
 from otcondense.selection import SELECTORS, Moment
 
 
-class Stop(Exception):
+class Stopped(Exception):  # noqa: N818
     pass
 
 
@@ -35,7 +35,7 @@ def test_watching_changes_nothing(features: np.ndarray) -> None:
 @pytest.mark.parametrize("method", ["geometry_aware", "random", "herding", "k_center", "k_medoids", "k_means", "nearest_mean"])
 def test_what_the_watcher_raises_ends_the_fit(method: str, features: np.ndarray) -> None:
     def refuse(_: Moment) -> None:
-        raise Stop
+        raise Stopped
 
-    with pytest.raises(Stop):
+    with pytest.raises(Stopped):
         SELECTORS[method](budget=5).watch(refuse).fit(features)

@@ -1,0 +1,90 @@
+"""Runs to look at: real selections of small classes with images, without a cluster."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from actors.selector import progress_of, run_selector
+from jobs.config import RunConfig
+from jobs.run_directory import Run
+from otcondense.datasets import by_class, list_images
+from otcondense.store import (
+    ClassFeatures,
+    StageProgress,
+    UnitProgress,
+    sha256_bytes,
+    write_class_features,
+    write_class_selection,
+    write_progress,
+)
+
+METHODS = ("geometry_aware", "random")
+HOSTILE = "<script>window.hacked=1<\u2215script><img src=x onerror=window.hacked=1>&\"'%2e%2e;#?"
+"""A class name of everything that means something in HTML, JavaScript, URLs and shells, and is a valid file name."""
+IMAGES, WIDTH, BUDGET = 40, 16, 4
+
+
+def make_run(root: Path, class_names: tuple[str, ...] = ("ant", "bee", "cat"), run: str | None = None) -> Run:
+    """Write images, features, selections by two methods and their progress."""
+    generator = np.random.default_rng(0)
+    for name in class_names:
+        (root / "images" / name).mkdir(parents=True)
+        for number in range(IMAGES):
+            image = Image.fromarray(generator.integers(0, 256, (24, 20, 3), dtype=np.uint8))
+            image.save(root / "images" / name / f"{number:02d}.png")
+    config = RunConfig(
+        run=run or str(root / "run"),
+        source={"path": str(root / "images")},
+        selection={"budget": BUDGET, "methods": METHODS, "settings": {"geometry_aware": {"rebuilds": 1}}},
+    )
+    made = Run(config)
+    made.store.write_bytes("config.yaml", yaml.safe_dump(made.description(), allow_unicode=True).encode())
+    write_selections(made)
+    return made
+
+
+def write_selections(run: Run) -> None:
+    """Select every class of the source by every method, on random features, and write what a finished stage leaves."""
+    units = []
+    directory = run.features_directory(run.config.encoder)
+    for number, (name, records) in enumerate(by_class(list_images(run.config.source)).items()):
+        features = class_features(name, number, [record.image_id for record in records])
+        write_class_features(run.store, directory, features, fingerprint="f")
+        for method in METHODS:
+            settings = run.config.selection.selector_settings(method, BUDGET)
+            selection = run_selector(method, settings, features, lambda _: None)
+            write_class_selection(run.store, run.selection_directory(method), selection, fingerprint="f")
+            shared = {"name": f"{method}, class {name}", "class_name": name, "method": method, "size": len(records)}
+            units.append(UnitProgress(**shared, state="done", seconds=1.0 + number, attempts=1, **progress_of(selection.summary)))
+    write_units(run, units, finished=True)
+
+
+def class_features(name: str, index: int, image_ids: list[str]) -> ClassFeatures:
+    """Draw the features of one class."""
+    generator = np.random.default_rng(index)
+    count = len(image_ids)
+    return ClassFeatures(
+        class_name=name,
+        class_index=index,
+        image_ids=image_ids,
+        features=generator.normal(size=(count, WIDTH)).astype(np.float32),
+        logits=None,
+        cross_entropy=generator.exponential(size=count).astype(np.float32),
+        entropy=None,
+        max_prob=None,
+        width=np.full(count, 20, np.int32),
+        height=np.full(count, 24, np.int32),
+        sha256=[sha256_bytes(each.encode()) for each in image_ids],
+    )
+
+
+def write_units(run: Run, units: list[UnitProgress], *, finished: bool) -> None:
+    """Write the progress of the selection as its driver does."""
+    now = time.time()
+    ended = sum(unit.state in ("done", "failed", "skipped") for unit in units)
+    counts = {"done": ended, "total": len(units), "started": now - 60, "updated": now}
+    stage = StageProgress(stage="select_subset", title="select", unit="class", finished=finished, units=tuple(units), **counts)
+    write_progress(run.store, stage)

@@ -1,0 +1,233 @@
+"""The page's answers: what they say of a run, whom they let in, and what no request can reach."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from jobs.dashboard import TOKEN_VARIABLE, access_for, main
+from jobs.page import Access, create_app
+from jobs.page.class_view import class_view
+from jobs.page.overview import overview
+from jobs.run_directory import Run
+from otcondense.errors import InputError
+from otcondense.store import UnitProgress, progress_file, read_class_selection, selection_file
+from tests.generators.page_runs import HOSTILE, IMAGES, METHODS, make_run, write_units
+
+TOKEN = "a-token-of-the-test"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_run(tmp_path_factory.mktemp("page"), ("ant", "bee", HOSTILE))
+
+
+@pytest.fixture
+def changed(run: Run, tmp_path: Path) -> Run:
+    """A copy of the run that a test may spoil."""
+    shutil.copytree(run.store.root, tmp_path / "run")
+    return Run(run.config.model_copy(update={"run": str(tmp_path / "run")}))
+
+
+def client(run: Run, token: str | None = None, host: str = "127.0.0.1") -> TestClient:
+    return TestClient(create_app(run, Access(token)), base_url=f"http://{host}", raise_server_exceptions=False)
+
+
+def test_the_overview_says_what_is_done_running_slow_and_failed(changed: Run) -> None:
+    now = time.time()
+    states = [
+        {"state": "done", "seconds": 2.0},
+        {"state": "done", "seconds": 4.0},
+        {"state": "running", "started": now - 5, "step": "swaps", "swaps": 7, "objective": 1.5},
+        {"state": "running", "started": now - 50},
+        {"state": "failed", "message": "features are missing", "attempts": 3},
+        {"state": "queued"},
+    ]
+    units = [UnitProgress(name=f"u{n}", class_name=f"c{n}", method="random", **state) for n, state in enumerate(states)]
+    write_units(changed, units, finished=False)
+    view = overview(changed)
+    assert [each.state for each in view.classes] == ["done", "done", "running", "slow", "failed", "queued"]
+    assert view.counts == {"done": 2, "running": 1, "slow": 1, "failed": 1, "queued": 1}
+    assert view.classes[2].measures.items() >= {"swaps": 7, "objective": 1.5}.items()
+    assert [(each.name, each.message) for each in view.failures] == [("u4", "features are missing")]
+    assert view.is_live
+    stage = next(each for each in view.stages if each.stage == "select_subset")
+    assert (stage.done, stage.total, stage.state) == (3, 6, "running")
+    assert stage.eta_seconds == pytest.approx(60, abs=5)
+
+
+def test_stages_to_come_wait(run: Run) -> None:
+    states = {each.title: each.state for each in overview(run).stages}
+    assert states == {"extract resnet50": "waiting", "select": "finished"}
+
+
+def test_without_logs_the_classes_are_read_from_their_selections(run: Run, changed: Run) -> None:
+    changed.store.remove("logs")
+    found = {(each.method, each.class_name): each for each in overview(changed).classes}
+    expected = {(each.method, each.class_name): each for each in overview(run).classes}
+    assert set(found) == set(expected)
+    assert {each.state for each in found.values()} == {"skipped"}
+    for key, each in found.items():
+        assert each.measures.items() >= {k: v for k, v in expected[key].measures.items() if k not in ("seconds", "size")}.items()
+
+
+def test_a_class_view_tells_what_the_selection_holds(run: Run) -> None:
+    view = class_view(run, "geometry_aware", "bee")
+    selection = read_class_selection(run.store, run.selection_directory("geometry_aware"), "bee")
+    assert [each.image.row for each in view.chosen] == selection.indices.tolist()
+    assert sum(each.count for each in view.chosen) + view.num_left_out == IMAGES
+    assert sum(each.share for each in view.chosen) == pytest.approx(selection.represented_mass[selection.assignment >= 0].sum())
+    assert all(each.image not in each.stands_for for each in view.chosen)
+    assert view.proof.startswith("Proven: no single swap lowers the objective")
+    assert view.figures["objective"] == selection.summary["objective"]
+
+
+def test_pages_and_pictures_are_served(run: Run) -> None:
+    with client(run) as page:
+        first = page.get("/")
+        assert first.status_code == 200
+        body = page.get("/api/run")
+        assert len(body.json()["classes"]) == 3 * len(METHODS)
+        assert page.get("/api/run", headers={"If-None-Match": body.headers["ETag"]}).status_code == 304
+        shown = page.get("/class", params={"method": "geometry_aware", "name": HOSTILE, "beside": "random"})
+        assert shown.status_code == 200
+        assert shown.text.count('<ol class="chosen">') == 2
+        assert "<script>window" not in shown.text
+        assert "<img src=x" not in shown.text
+        picture = page.get("/image", params={"method": "random", "name": HOSTILE, "row": 3})
+        assert picture.headers["content-type"] == "image/png"
+        for asset in ("/assets/plotly.js", "/assets/style.css", "/assets/draw_plots.js", "/static/overview.js", "/static/page.css"):
+            assert page.get(asset).status_code == 200
+        assert page.get("/training").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/image?method=random&name=ant&row=40", 404),
+        ("/image?method=random&name=ant&row=-1", 422),
+        ("/image?method=random&name=ant&row=0&side=100000", 422),
+        ("/image?method=random&name=../../images/ant&row=0", 404),
+        ("/image?method=../../../etc&name=passwd&row=0", 404),
+        ("/class?method=random&name=..", 404),
+        ("/class?method=random&name=%00", 404),
+        ("/class?method=random&name=nowhere", 404),
+        ("/class?method=herding&name=ant", 404),
+        ("/class?method=random&name=ant&beside=x", 404),
+        ("/samples?model=m&method=random&step=3", 404),
+        ("/static/../app.py", 404),
+        ("/static/%2e%2e/app.py", 404),
+        ("/assets/..%2f..%2fconfig.yaml", 404),
+        ("/report", 404),
+        ("/docs", 404),
+        ("/config.yaml", 404),
+    ],
+)
+def test_what_there_is_not_is_refused_without_a_traceback(run: Run, address: str, status: int) -> None:
+    with client(run) as page:
+        answer = page.get(address)
+    assert answer.status_code == status
+    assert "Traceback" not in answer.text
+
+
+def test_a_link_that_leads_out_of_the_source_is_not_followed(changed: Run, tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes((Path(changed.config.source.path) / "ant" / "00.png").read_bytes())
+    images = tmp_path / "images"
+    shutil.copytree(changed.config.source.path, images)
+    (images / "ant" / "00.png").unlink()
+    (images / "ant" / "00.png").symlink_to(tmp_path / "secret.png")
+    source = changed.config.source.model_copy(update={"path": str(images)})
+    elsewhere = Run(changed.config.model_copy(update={"source": source}))
+    for directory in ("features", "selection"):
+        assert changed.store.exists(directory)
+    moved = {method: elsewhere.selection_directory(method) for method in METHODS}
+    for method, name in moved.items():
+        shutil.copytree(changed.store.path(changed.selection_directory(method)), elsewhere.store.path(name), dirs_exist_ok=True)
+    with client(elsewhere) as page:
+        answer = page.get("/image", params={"method": "random", "name": "ant", "row": 0})
+        assert answer.status_code == 404
+        assert "leads out of" in answer.text
+        assert page.get("/image", params={"method": "random", "name": "ant", "row": 1}).status_code == 200
+
+
+def test_missing_images_and_damaged_files_are_named(changed: Run, tmp_path: Path) -> None:
+    name = selection_file(changed.selection_directory("random"), "ant")
+    changed.store.write_bytes(name, changed.store.read_bytes(name)[:-30])
+    changed.store.write_bytes(progress_file("select_subset"), b"{")
+    with client(changed) as page:
+        answers = [page.get("/class", params={"method": "random", "name": "ant"}), page.get("/"), page.get("/api/run")]
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+    assert "selection.parquet" in answers[0].text
+    assert all("select_subset.json" in answer.text and "damaged" in answer.text for answer in answers[1:])
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_nothing_can_be_changed(run: Run, method: str) -> None:
+    with client(run) as page:
+        assert page.request(method, "/api/run").status_code == 405
+
+
+def test_without_a_token_only_this_machines_names_are_answered(run: Run) -> None:
+    for host, status in (
+        ("localhost", 200),
+        ("127.0.0.1:8266", 200),
+        ("[::1]:8266", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+    ):
+        with client(run) as page:
+            assert page.get("/api/run", headers={"Host": host}).status_code == status, host
+
+
+def test_a_token_is_asked_for_and_kept_out_of_the_address(run: Run) -> None:
+    with client(run, TOKEN, "cluster.example") as page:
+        for address in ("/", "/api/run", "/image?method=random&name=ant&row=0", "/static/page.css", "/openapi.json", f"/?token={TOKEN}x"):
+            answer = page.get(address)
+            assert answer.status_code == 401, address
+            assert "ant" not in answer.text
+        assert page.get("/api/run", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        moved = page.get(f"/class?method=random&name=ant&token={TOKEN}", follow_redirects=False)
+        assert (moved.status_code, moved.headers["location"]) == (303, "/class?method=random&name=ant")
+        assert {"HttpOnly", "SameSite=strict"} <= set(moved.headers["set-cookie"].split("; "))
+        assert page.get("/api/run").status_code == 200
+
+
+def test_every_answer_keeps_the_page_to_itself(run: Run) -> None:
+    with client(run) as page:
+        for address in ("/", "/api/run", "/nothing", "/assets/plotly.js"):
+            headers = page.get(address).headers
+            assert "script-src 'self';" in headers["Content-Security-Policy"]
+            assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "Content-Security-Policy" not in page.get("/report").headers
+
+
+def test_other_addresses_get_a_token_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    assert access_for("127.0.0.1").token is access_for("localhost").token is access_for("::1").token is None
+    made = {access_for("0.0.0.0").token, access_for("10.0.0.7").token, access_for("head.example").token}
+    assert len(made) == 3
+    assert all(token is not None and len(token) >= 32 for token in made)
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    assert access_for("127.0.0.1").token == access_for("0.0.0.0").token == TOKEN
+    monkeypatch.setenv(TOKEN_VARIABLE, "short")
+    with pytest.raises(InputError, match="at least 16 characters"):
+        access_for("0.0.0.0")
+
+
+def test_the_verb_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path)])
+    assert ended.value.code == 2
+    assert "found no config.yaml" in capsys.readouterr().err
+
+
+def test_the_state_is_plain_json_of_the_documented_form(run: Run) -> None:
+    with client(run) as page:
+        schema = page.get("/openapi.json").json()
+        state = json.loads(page.get("/api/run").text)
+    assert schema["paths"]["/api/run"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Overview")
+    assert set(state) <= set(schema["components"]["schemas"]["Overview"]["properties"])
+    assert all(set(schema_path) == {"get"} for schema_path in schema["paths"].values())
