@@ -18,6 +18,7 @@ BENCHMARKS = (
     "selection",
     "large_class",
     "extraction",
+    "scheduling",
 )
 MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 

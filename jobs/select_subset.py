@@ -108,18 +108,26 @@ def _select(run: Run, units: list[Unit], open_units: list[Unit]) -> None:
     waiting = {unit["name"] for unit in open_units}
     with Progress(run.store, STAGE, "select", "class") as progress:
         progress.follow([_followed(run, unit, is_open=unit["name"] in waiting) for unit in units])
-        outcome = _run_pool(run, open_units, progress) if open_units else PoolOutcome()
+        outcome = run_pool(run, open_units, progress) if open_units else PoolOutcome()
     refuse_failures(outcome, len(open_units), "selections")
 
 
-def _run_pool(run: Run, open_units: list[Unit], progress: Progress) -> PoolOutcome:
+def run_pool(run: Run, open_units: list[Unit], progress: Progress, selector: Any = SelectorActor) -> PoolOutcome:
+    """Select classes with a pool of actors, their progress shown while it goes on.
+
+    Args:
+        run: the run.
+        open_units: what to do, as `selection_units` lists it.
+        progress: follows these units.
+        selector: the class of the actors.
+    """
     pool, features = run.config.selection.pool, run.features_directory(run.config.encoder)
     start_ray()
     board = open_board(run.store.root, STAGE)
     link = BoardLink(board)
 
     def make_actor() -> Any:
-        options = SelectorActor.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
+        options = selector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
         return options.remote(run.store.root, features, run.confidence_directory(), board)
 
     def change(name: str, changes: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from otcondense.store import ClassSelection, read_class_features, read_class_sel
 
 STOOD_FOR = 24
 """Images that are shown of those that a chosen one stands for, the ones that it gives most mass to first."""
+TELLING = 0.995
+"""A gap from here on says nothing: the bound is about 0."""
 LEFT_OUT = 120
 """Images that are shown of those that are left out."""
 
@@ -111,8 +113,8 @@ def _is_plain(class_name: str) -> bool:
 
 def _proof(selection: ClassSelection, measures: dict[str, float]) -> str:
     if measures.get("swap_optimal"):
-        gap = measures.get("gap")
-        within = "" if gap is None else f", and no subset of this size is more than {gap:.2%} better"
+        gap = measures.get("gap", 1.0)
+        within = f", and no subset of this size is more than {gap:.2%} better" if gap < TELLING else ""
         return f"Proven: no single swap lowers the objective{within}."
     if selection.summary.get("diagnostics", {}).get("take_all"):
         return "The class is no larger than the budget: all of it was taken."

@@ -147,7 +147,7 @@ def _spokes(figure: go.Figure, points: Float[np.ndarray, "n 2"], assignment: Int
     ends[:, 0], ends[:, 1] = points[rows], points[assignment[rows]]
     x, y = ([None if np.isnan(value) else value for value in _rounded(part)] for part in (ends[..., 0].ravel(), ends[..., 1].ravel()))
     line = {"color": colour, "width": 0.6}
-    figure.add_scatter(x=x, y=y, mode="lines", name=f"who stands for whom, {name}", line=line, opacity=0.35, hoverinfo="skip")
+    figure.add_scatter(x=x, y=y, mode="lines", name=f"who stands for whom, {name}", line=line, opacity=0.5, hoverinfo="skip")
 
 
 def _points(figure: go.Figure, points: Float[np.ndarray, "n 2"], name: str, marker: Mapping[str, Any]) -> None:
