@@ -1,0 +1,174 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jobs import doctor
+from jobs.diagnosis import Finding, look_at_ray, storage
+from jobs.diagnosis.cluster import Listener, decode_address, look_at_listeners, ray_listeners
+from jobs.diagnosis.machine import look_at_packages, look_at_threads
+from jobs.ray_token import find_token
+from otcondense.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home of its own without any Ray setting."""
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def verdicts(findings):
+    return {finding.name: finding.verdict for finding in findings}
+
+
+def test_a_sound_machine(home, monkeypatch, capsys):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    (home / ".ray").mkdir()
+    (home / ".ray/auth_token").write_text("secret-of-the-cluster\n")
+    (home / ".ray/auth_token").chmod(0o600)
+    doctor.main(["--storage", str(home / "new/runs"), "--json"])
+    text = capsys.readouterr().out
+    found = {finding["name"]: finding for finding in json.loads(text)["findings"]}
+    assert found["token"]["seen"] == f"from the file {home}/.ray/auth_token, mode 600"
+    assert found["versions belong together"]["verdict"] == "ok"
+    assert "torch 2." in found["packages"]["seen"]
+    assert "secret-of-the-cluster" not in text
+    assert not (home / "new").exists(), "the probe leaves nothing behind"
+
+
+def test_a_token_that_others_may_read_is_wrong(home, monkeypatch, capsys):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    (home / ".ray").mkdir()
+    (home / ".ray/auth_token").write_text("x")
+    (home / ".ray/auth_token").chmod(0o644)
+    with pytest.raises(SystemExit) as stop:
+        doctor.main(["--storage", str(home)])
+    assert stop.value.code == 1
+    output = capsys.readouterr().out
+    assert f"chmod 600 {home}/.ray/auth_token" in output
+    assert output.endswith("1 wrong\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "verdict", "words"),
+    [
+        ({}, "authentication", "note", "RAY_AUTH_MODE is not set"),
+        ({"RAY_AUTH_MODE": "disabled"}, "authentication", "wrong", "RAY_AUTH_MODE=disabled"),
+        ({"RAY_AUTH_MODE": "tokn"}, "authentication", "wrong", "must be token or disabled, found 'tokn'"),
+        ({"RAY_AUTH_MODE": "token"}, "token", "wrong", "none found"),
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "x"}, "token", "ok", "from the variable RAY_AUTH_TOKEN"),
+        ({"RAY_AUTH_TOKEN_PATH": "/nowhere/token"}, "authentication", "wrong", "found none at /nowhere/token"),
+        ({"RAY_ADDRESS": "ray://head:10001"}, "Ray address", "note", "Ray Client"),
+        ({"RAY_ADDRESS": "10.0.0.1:6379"}, "Ray address", "ok", "10.0.0.1:6379"),
+    ],
+)
+def test_authentication_and_address(monkeypatch, environment, name, verdict, words):
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    (finding,) = [finding for finding in look_at_ray(None) if finding.name == name]
+    assert finding.verdict == verdict
+    assert words in finding.seen
+    assert bool(finding.mend) == (verdict != "ok")
+
+
+def test_a_token_file_that_cannot_be_decoded(home, monkeypatch):
+    (home / "token").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(home / "token"))
+    with pytest.raises(InputError, match="must be readable, found UnicodeDecodeError"):
+        find_token()
+
+
+def test_a_cluster_that_is_not_there():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    found = [finding for finding in look_at_ray(f"http://127.0.0.1:{port}") if finding.name == "cluster"]
+    assert found[0].verdict == "wrong"
+    assert "cannot be reached" in found[0].seen
+
+
+def test_ports_of_ray_processes_are_seen():
+    server = subprocess.Popen(
+        ["raylet", "-m", "http.server", "--bind", "127.0.0.1", "0"], executable=sys.executable, stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not (mine := [each for each in ray_listeners() if each.process == "raylet"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        server.kill()
+        server.wait()
+    assert mine[0].address == "127.0.0.1"
+    assert mine[0].port > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("0100007F", "127.0.0.1"),
+        ("00000000", "0.0.0.0"),
+        ("0" * 32, "::"),
+        ("0" * 24 + "01000000", "::1"),
+        ("0000000000000000FFFF00000100007F", "127.0.0.1"),
+    ],
+)
+@pytest.mark.skipif(sys.byteorder != "little", reason="the texts are those of a little-endian kernel")
+def test_addresses_as_the_kernel_writes_them(text, address):
+    assert decode_address(text) == address
+
+
+@pytest.mark.parametrize(("address", "verdict"), [("127.0.0.1", "ok"), ("::1", "ok"), ("0.0.0.0", "note"), ("10.1.2.3", "note")])
+def test_a_port_beyond_loopback_is_told(address, verdict):
+    finding = look_at_listeners([Listener("gcs_server", address, 6379)])
+    assert finding.verdict == verdict
+    assert (f"gcs_server {address}:6379" in finding.seen) == (verdict == "note")
+
+
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        ({"ray": "2.60.0", "torch": "2.15.0+cu132"}, {"packages": "ok"}),
+        ({"ray": "2.59.0", "torch": "2.15.0"}, {"package ray": "wrong"}),
+        ({"ray": "2.60.0", "torch": "2.14.0"}, {"package torch": "note"}),
+        ({"ray": "2.60.0", "torch": None}, {"package torch": "wrong"}),
+    ],
+)
+def test_versions_are_held_against_the_tested_ones(installed, expected):
+    assert verdicts(look_at_packages(installed, {"ray": "2.60.0", "torch": "2.15.0"})) == expected
+
+
+@pytest.mark.parametrize(("setting", "verdict"), [(None, "ok"), ("1", "ok"), ("2", "ok"), ("3", "note"), ("0", "wrong"), ("two", "wrong")])
+def test_threads(setting, verdict):
+    assert look_at_threads(setting, 2).verdict == verdict
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="/proc refuses files to everyone else for another reason")
+def test_storage_that_cannot_be_written():
+    finding = storage.probe("/proc/runs")
+    assert finding.verdict == "wrong"
+    assert "/proc/runs: " in finding.seen
+
+
+def test_storage_of_an_unknown_kind():
+    assert storage.probe("nosuch://bucket/run").verdict == "wrong"
+
+
+@pytest.mark.parametrize(("used", "free_gib", "verdict"), [(0.5, 100, "ok"), (0.99, 5, "wrong"), (0.5, 5, "note")])
+def test_disk_space(monkeypatch, tmp_path, used, free_gib, verdict):
+    free = free_gib * 2**30
+    total = int(free / (1 - used))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"total": total, "used": total - free, "free": free}))
+    assert storage.free_space("disk", tmp_path).verdict == verdict
+
+
+def test_whatever_is_not_well_comes_with_its_remedy():
+    with pytest.raises(AssertionError):
+        Finding("threads", "wrong", "none")
