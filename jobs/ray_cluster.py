@@ -12,8 +12,17 @@ from jobs.ray_token import Token, authentication_mode, find_token
 from otcondense.errors import InputError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+NOT_READY = "No available agent"
 HOW_TO_REACH = "is the cluster up, and the tunnel or port-forward to it (ssh -L 8265:127.0.0.1:8265 HEAD)?"
 Answer = TypeVar("Answer")
+
+
+class UnreachableError(InputError):
+    """Nothing answers at the address: it may later, unlike a refusal."""
+
+
+class NotReadyError(UnreachableError):
+    """The cluster answers, but has only just started."""
 
 
 class JobServer:
@@ -39,8 +48,10 @@ class JobServer:
         except AuthenticationError as error:
             raise InputError(self._refusal(token)) from error
         except (ConnectionError, requests.exceptions.RequestException) as error:
-            raise InputError(f"the cluster at {self.address} cannot be reached; {HOW_TO_REACH}") from error
+            raise UnreachableError(f"the cluster at {self.address} cannot be reached; {HOW_TO_REACH}") from error
         except RuntimeError as error:
+            if NOT_READY in str(error):
+                raise NotReadyError(f"the cluster at {self.address} has no node yet that could start a job") from error
             reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__).strip(". ")
             raise InputError(f"the cluster at {self.address} refuses this: {reason}") from error
 

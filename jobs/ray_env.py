@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray._private import ray_constants
 
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -41,6 +42,10 @@ def start_ray(num_cpus: int | None = None) -> None:
             ray.init(**common)
         else:
             cpus = max(2, num_cpus or os.cpu_count() or 2)
+            # Ray puts a network card's address in the place of 127.0.0.1 and listens on all of them, unless it is told that this
+            # is no cluster; the switch has its name from the systems where that is the default.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+            ray_constants.ENABLE_RAY_CLUSTER = False
             ray.init(
                 num_cpus=cpus,
                 include_dashboard=False,

@@ -84,8 +84,10 @@ def look_at_listeners(listeners: list[Listener]) -> Finding:
         return Finding("Ray's ports", "ok", "no Ray process of this account listens on this machine")
     outside = sorted({f"{each.process} {each.address}:{each.port}" for each in listeners if not ip_address(each.address).is_loopback})
     if outside:
-        mend = "start Ray with --node-ip-address=127.0.0.1 (and --dashboard-host=127.0.0.1) on one machine; on several, keep the ports "
-        mend += "inside a private network and the token on (docs/security.md)"
+        mend = (
+            "on one machine export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 before `ray start`, which keeps all of it on loopback; on several "
+        )
+        mend += "keep the ports inside a private network and the token on (docs/security.md)"
         return Finding("Ray's ports", "note", f"reachable from outside: {', '.join(outside)}", mend)
     return Finding("Ray's ports", "ok", f"{len(listeners)}, all on loopback")
 
