@@ -1,0 +1,116 @@
+"""What Ray's own dashboard shows of a run, through its HTTP API: classes as tasks, stages as process names, the job, training, metrics."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from head import Head
+from tiny import write_config
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+METRICS = (
+    "ray_otcondense_units{",
+    "ray_otcondense_swaps_total{",
+    "ray_otcondense_unit_seconds_bucket{",
+)
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    token = tmp_path_factory.mktemp("head") / "token"
+    token.write_text("the-token-of-this-head")
+    token.chmod(0o600)
+    head = Head(token)
+    yield head
+    head.stop()
+
+
+def start(head: Head, verb: str, config: Path) -> subprocess.Popen:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"RAY_ADDRESS": f"127.0.0.1:{head.port}", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(head.token_file)}
+    command = [sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**environment, "OMP_NUM_THREADS": "1"}
+    )
+
+
+def ask(head: Head, path: str) -> Any:
+    headers = {"Authorization": f"Bearer {head.token_file.read_text()}"}
+    answer = requests.get(f"{head.address}{path}", headers=headers, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def until(seen: dict[str, bool], process: subprocess.Popen, look) -> None:
+    """Look until all has been seen or the process has ended."""
+    deadline = time.monotonic() + 300
+    while not all(seen.values()) and time.monotonic() < deadline:
+        ended = process.poll() is not None
+        look()
+        if ended:
+            break
+        time.sleep(0.3)
+
+
+def exported(head: Head) -> str:
+    """Return what the nodes export for Prometheus."""
+    nodes = ask(head, "/api/v0/nodes?detail=true")["data"]["result"]["result"]
+    addresses = {node["node_ip"] for node in nodes}
+    assert addresses == {"127.0.0.1"}
+    targets = ask(head, "/api/prometheus/sd")
+    ports = [target for group in targets for target in group["targets"]]
+    return "".join(requests.get(f"http://{target}/metrics", timeout=30).text for target in ports)
+
+
+def test_classes_and_stages_can_be_followed(head: Head, tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    values = yaml.safe_load(config.read_text()) | {"models": {}, "judge": None, "extraction": {"num_encoders": 0}}
+    values["selection"] = {"budget": 8, "methods": ["geometry_aware"], "settings": {"geometry_aware": {"rebuilds": 60}}}
+    config.write_text(yaml.safe_dump(values))
+    extraction = start(head, "extract_features", config)
+    output, _ = extraction.communicate(timeout=300)
+    assert extraction.returncode == 0, output
+
+    process = start(head, "select_subset", config)
+    seen = {"task": False, "title": False, "job": False, "metrics": False}
+
+    def look() -> None:
+        tasks = ask(head, "/api/v0/tasks?detail=true")["data"]["result"]["result"]
+        seen["task"] |= any(task["name"].startswith("geometry_aware, class ") for task in tasks)
+        for node in ask(head, "/nodes?view=summary")["data"]["summary"]:
+            detail = ask(head, f"/nodes/{node['raylet']['nodeId']}")["data"]["detail"]
+            lines = [" ".join(worker.get("cmdline") or []) for worker in detail.get("workers", [])]
+            seen["title"] |= any(
+                "ray::geometry_aware, class " in line and line.rstrip().endswith(("swaps", "rebuilds", "lower bound")) for line in lines
+            )
+        jobs = ask(head, "/api/jobs/")
+        seen["job"] |= any("jobs.select_subset" in job["entrypoint"] for job in jobs)
+        text = exported(head)
+        seen["metrics"] |= all(any(line.startswith(name) for line in text.splitlines()) for name in METRICS)
+
+    until(seen, process, look)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert all(seen.values()), seen
+
+
+def test_training_shows_as_a_train_run(head: Head, tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    values = yaml.safe_load(config.read_text())
+    values |= {"models": {"sit": values["models"]["sit"]}, "judge": None, "extraction": {"num_encoders": 0}}
+    values["models"]["sit"]["training"] |= {"subsets": ["random"], "num_workers": 1}
+    values["selection"]["methods"] = ["random"]
+    config.write_text(yaml.safe_dump(values))
+    for verb in ("extract_features", "select_subset", "train"):
+        process = start(head, verb, config)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+    runs = ask(head, "/api/train/v2/runs/v1")["train_runs"]
+    assert any(run["status"] == "FINISHED" for run in runs), runs
