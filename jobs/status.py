@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from jobs.cli import MISTAKE
 from otcondense.errors import InputError
-from otcondense.store import StageProgress, Store, read_all_progress
+from otcondense.store import StageProgress, Store, UnitProgress, read_all_progress
 
 FAILED = 1
 SILENT_SECONDS = 60.0
@@ -33,17 +33,26 @@ def duration(seconds: float) -> str:
 
 
 def print_status(stages: Sequence[StageProgress], now: float) -> None:
-    """Print one line for each stage, then every failure with its reason."""
+    """Print one line for each stage, then what is being worked on, then every failure with its reason."""
     print(f"{'stage':<36}{'done':>16}{'time':>14}{'left':>14}  state")
     for stage in stages:
         left = stage.eta_seconds
         count = f"{stage.done}/{stage.total} {stage.unit}"
         taken = duration(stage.updated - stage.started)
         print(f"{stage.title:<36}{count:>16}{taken:>14}{'' if left is None else duration(left):>14}  {stage_state(stage, now)}")
-    for stage in stages:
-        for unit in stage.units:
-            if unit.state == "failed":
-                print(f"failed: {unit.name}: {unit.message}")
+    for unit in (unit for stage in stages if not stage.finished for unit in stage.units if unit.state == "running"):
+        print(f"running: {unit_line(unit, now)}")
+    for unit in (unit for stage in stages for unit in stage.units if unit.state == "failed"):
+        print(f"failed: {unit.name}: {unit.message}")
+
+
+def unit_line(unit: UnitProgress, now: float) -> str:
+    """Return what a worker is doing, in words."""
+    known = [unit.step or "starting"]
+    known += [f"{unit.swaps} swaps"] if unit.swaps else []
+    known += [f"objective {unit.objective:.6g}"] if unit.objective is not None else []
+    known += [duration(now - unit.started)] if unit.started else []
+    return f"{unit.name}: {', '.join(known)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

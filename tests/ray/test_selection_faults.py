@@ -3,62 +3,26 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from ray.cluster_utils import Cluster
+from selection_runs import CLASSES, finish, prepared, start, write_features
 
 from jobs.select_subset import STAGE
 from otcondense.store import StageProgress, Store, progress_file, read_progress
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-CLASSES, IMAGES, WIDTH, BUDGET = 8, 700, 32, 12
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Features of classes that take about a second each."""
     root = tmp_path_factory.mktemp("data")
-    generator = np.random.default_rng(0)
-    np.save(root / "features.npy", generator.normal(size=(CLASSES * IMAGES, WIDTH)).astype(np.float32))
-    np.save(root / "labels.npy", np.repeat(np.arange(CLASSES), IMAGES))
+    write_features(root)
     return root
-
-
-def write_config(root: Path, data: Path) -> Path:
-    path = root / "config.yaml"
-    config = {
-        "run": str(root / "run"),
-        "source": {"kind": "features", "path": str(data)},
-        "confidence": {"kind": "none"},
-        "selection": {"budget": BUDGET, "methods": ["geometry_aware"], "pool": {"num_actors": 2}},
-    }
-    path.write_text(yaml.safe_dump(config))
-    return path
-
-
-def start(verb: str, config: Path, **environment: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
-    everything = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=everything)
-
-
-def finish(process: subprocess.Popen) -> str:
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    return output
-
-
-def prepared(root: Path, data: Path) -> Path:
-    """A run whose features are there."""
-    config = write_config(root, data)
-    finish(start("extract_features", config))
-    return config
 
 
 def results(root: Path) -> dict[str, bytes]:

@@ -2,9 +2,14 @@
 
 import json
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -12,9 +17,10 @@ from jobs.dashboard import TOKEN_VARIABLE, access_for, main
 from jobs.page import Access, create_app
 from jobs.page.class_view import class_view
 from jobs.page.overview import overview
-from jobs.run_directory import Run
+from jobs.run_directory import Run, read_run
 from otcondense.errors import InputError
 from otcondense.store import UnitProgress, progress_file, read_class_selection, selection_file
+from tests.generators.object_store import s3_bucket
 from tests.generators.page_runs import HOSTILE, IMAGES, METHODS, make_run, write_units
 
 TOKEN = "a-token-of-the-test"
@@ -231,3 +237,34 @@ def test_the_state_is_plain_json_of_the_documented_form(run: Run) -> None:
     assert schema["paths"]["/api/run"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Overview")
     assert set(state) <= set(schema["components"]["schemas"]["Overview"]["properties"])
     assert all(set(schema_path) == {"get"} for schema_path in schema["paths"].values())
+
+
+def test_a_run_on_an_object_store_is_shown(tmp_path: Path) -> None:
+    with s3_bucket():
+        remote = make_run(tmp_path, ("ant", "bee"), run="s3://bucket/run")
+        with client(read_run("s3://bucket/run")) as page:
+            assert len(page.get("/api/run").json()["classes"]) == 2 * len(METHODS)
+            shown = page.get("/class", params={"method": "geometry_aware", "name": "bee"})
+            assert shown.status_code == 200
+            assert shown.text.count("stands for") >= len(class_view(remote, "geometry_aware", "bee").chosen)
+
+
+def test_the_verb_serves_on_loopback_and_ends_with_ctrl_c(run: Run) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "jobs.dashboard", run.store.root, f"--port={port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        address = process.stdout.readline().strip()
+        assert address == f"http://127.0.0.1:{port}"
+        deadline, answer = time.monotonic() + 60, None
+        while answer is None and time.monotonic() < deadline:
+            try:
+                answer = httpx.get(f"{address}/api/run", timeout=5)
+            except httpx.TransportError:
+                time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    assert answer.status_code == 200
+    assert len(answer.json()["classes"]) == 3 * len(METHODS)
+    assert "Traceback" not in rest

@@ -74,6 +74,33 @@ def test_status_names_stages_and_failures(store: Store, capsys: pytest.CaptureFi
     assert "failed: b: features are missing" in printed
 
 
+def test_status_tells_what_is_being_worked_on(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    unit = {"name": "random, class a", "state": "running", "started": time.time() - 5, "step": "swaps", "swaps": 3, "objective": 1.5}
+    now = time.time()
+    write_progress(store, StageProgress(stage="s", title="select", unit="class", total=1, started=now, updated=now, units=(unit,)))
+    main([store.root])
+    assert "running: random, class a: swaps, 3 swaps, objective 1.5, 5 s" in capsys.readouterr().out
+
+
+def test_work_that_was_finished_before_is_told_of_without_a_bar(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(store, "select_subset", "select", "class") as progress:
+        progress.follow([UnitProgress(name="a", state="skipped")])
+    (stage,) = read_all_progress(store)
+    assert (stage.done, stage.total, stage.before, stage.finished) == (1, 1, 1, True)
+    assert capsys.readouterr().err == ""
+
+
+def test_news_of_a_unit_that_has_ended_is_old(store: Store) -> None:
+    with Progress(store, "select_subset", "select", "class") as progress:
+        progress.follow([UnitProgress(name="a")])
+        progress.change("a", {"state": "running"})
+        progress.update("a", {"step": "swaps", "objective": 3.0})
+        progress.change("a", {"state": "done", "step": "", "objective": 1.0})
+        progress.update("a", {"step": "rebuilds", "objective": 2.0})
+    (stage,) = read_all_progress(store)
+    assert (stage.units[0].step, stage.units[0].objective) == ("", 1.0)
+
+
 def test_status_as_json(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     write_progress(store, StageProgress(stage="train-m", title="train m", unit="step", done=5, total=10, started=10.0, updated=20.0))
     main([store.root, "--json"])

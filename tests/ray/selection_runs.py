@@ -1,0 +1,49 @@
+"""Selections of given features through the command line: classes of about a second each, and no images."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+CLASSES, IMAGES, WIDTH, BUDGET = 8, 700, 32, 12
+
+
+def write_features(root: Path) -> None:
+    """Write the features of all classes below `root`."""
+    generator = np.random.default_rng(0)
+    np.save(root / "features.npy", generator.normal(size=(CLASSES * IMAGES, WIDTH)).astype(np.float32))
+    np.save(root / "labels.npy", np.repeat(np.arange(CLASSES), IMAGES))
+
+
+def write_config(root: Path, data: Path) -> Path:
+    path = root / "config.yaml"
+    config = {
+        "run": str(root / "run"),
+        "source": {"kind": "features", "path": str(data)},
+        "confidence": {"kind": "none"},
+        "selection": {"budget": BUDGET, "methods": ["geometry_aware"], "pool": {"num_actors": 2}},
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def start(verb: str, config: Path, **environment: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
+    everything = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=everything)
+
+
+def finish(process: subprocess.Popen) -> str:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
+
+
+def prepared(root: Path, data: Path) -> Path:
+    """A run whose features are there."""
+    config = write_config(root, data)
+    finish(start("extract_features", config))
+    return config
