@@ -19,6 +19,7 @@ BENCHMARKS = (
     "large_class",
     "extraction",
     "scheduling",
+    "page",
 )
 MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 

@@ -62,7 +62,7 @@ def _environment() -> Environment:
 
 def _render(pages: Environment, template: str, run: Run, **values: Any) -> HTMLResponse:
     has_report = run.store.exists(REPORT)
-    text = pages.get_template(template).render(run=run.store.root, has_report=has_report, has_models=bool(run.config.models), **values)
+    text = pages.get_template(template).render(run=run.config.run, has_report=has_report, has_models=bool(run.config.models), **values)
     return HTMLResponse(text, headers={"Cache-Control": "no-store"})
 
 

@@ -97,7 +97,7 @@ def overview(run: Run) -> Overview:
     classes = tuple(_classes(run, stages, now))
     failures = [(stage, unit) for stage in stages for unit in stage.units if unit.state == "failed"]
     return Overview(
-        run=run.store.root,
+        run=run.config.run,
         is_live=any(view.is_live for view in views),
         updated=max((stage.updated for stage in stages), default=0.0),
         stages=views,

@@ -1,0 +1,183 @@
+"""The page of a run of 1,000 classes and 1.28 million images: seconds to the first view and to a class.
+
+`python -m benchmarks.page [--quick]`
+
+The yardstick is what a page has to do that keeps no file of progress: read the footers of all selections.
+"""
+
+import argparse
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import numpy as np
+import yaml
+
+from actors.selector import progress_of
+from benchmarks.harness import finish
+from benchmarks.synthetic import synthetic_class
+from jobs.config import RunConfig
+from jobs.page.overview import selections_on_disk
+from jobs.run_directory import Run
+from otcondense.store import (
+    ClassFeatures,
+    ClassSelection,
+    StageProgress,
+    UnitProgress,
+    write_class_features,
+    write_class_selection,
+    write_progress,
+)
+
+IMAGES, WIDTH, BUDGET = 1280, 2048, 50
+METHOD, OPENED = "geometry_aware", 8
+"""Classes that are opened, each once."""
+
+
+def make_run(root: Path, classes: int) -> Run:
+    """Write selections of all classes, features of those that are opened, and the progress of the stage."""
+    selection = {"methods": [METHOD], "budget": BUDGET}
+    run = Run(RunConfig(run=str(root / "run"), source={"path": str(root)}, confidence={"kind": "none"}, selection=selection))
+    run.store.write_bytes("config.yaml", yaml.safe_dump(run.description()).encode())
+    units = []
+    for number in range(classes):
+        made = make_selection(number)
+        write_class_selection(run.store, run.selection_directory(METHOD), made, fingerprint="f")
+        if number < OPENED:
+            write_class_features(run.store, run.features_directory(run.config.encoder), make_features(made), fingerprint="f")
+        shared = {"name": f"{METHOD}, class {made.class_name}", "class_name": made.class_name, "method": METHOD, "size": IMAGES}
+        units.append(UnitProgress(**shared, state="done", seconds=1.0, **progress_of(made.summary)))
+    now = time.time()
+    counts = {"done": classes, "total": classes, "started": now, "updated": now, "finished": True, "units": tuple(units)}
+    write_progress(run.store, StageProgress(stage="select_subset", title="select", unit="class", **counts))
+    return run
+
+
+def make_selection(number: int) -> ClassSelection:
+    """Draw a selection that looks like one of ImageNet's, with a history of as many steps."""
+    generator = np.random.default_rng(number)
+    indices = generator.choice(IMAGES, BUDGET, replace=False)
+    assignment = np.where(generator.random(IMAGES) < 0.05, -1, generator.choice(indices, IMAGES))
+    objective = 4000 + 500 * generator.random()
+    history = [
+        {"step": step, "stage": "greedy" if step < BUDGET else "swap", "added": 1, "removed": 2, "objective": objective + 1000 / (step + 1)}
+        for step in range(3 * BUDGET)
+    ]
+    name = f"n{number:08d}"
+    return ClassSelection(
+        class_name=name,
+        class_index=number,
+        image_ids=[f"{name}/{name}_{row:05d}.JPEG" for row in range(IMAGES)],
+        indices=indices,
+        represented_mass=np.where(assignment < 0, 0.0, 1 / (assignment >= 0).sum()),
+        assignment=assignment,
+        cross_entropy=generator.exponential(size=IMAGES).astype(np.float32),
+        sha256=[f"{row:064x}" for row in range(IMAGES)],
+        gain=generator.random(BUDGET),
+        summary={
+            "objective": objective,
+            "lower_bound": 0.95 * objective,
+            "swap_optimal": True,
+            "terms": {"transport": objective},
+            "history": history,
+            "diagnostics": {"gap": 0.05, "swaps": 2 * BUDGET},
+            "left_out_share": float((assignment < 0).mean()),
+        },
+    )
+
+
+def make_features(selection: ClassSelection) -> ClassFeatures:
+    """Draw the features of a class."""
+    data = synthetic_class(IMAGES, WIDTH, seed=selection.class_index)
+    none, pixels = None, np.zeros(IMAGES, np.int32)
+    features, ids, sha256 = data.features.astype(np.float32), selection.image_ids, selection.sha256
+    return ClassFeatures(selection.class_name, selection.class_index, ids, features, none, none, none, none, pixels, pixels, sha256)
+
+
+def seconds(what: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    started = time.perf_counter()
+    what()
+    return time.perf_counter() - started
+
+
+def measure(run: Run) -> dict[str, float]:
+    """Start the page as its verb does and ask it, each address for the first time."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "jobs.dashboard", run.store.root, f"--port={port}"]
+    with (
+        subprocess.Popen(command, stdout=subprocess.DEVNULL) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        try:
+            wait_for(client)
+            first = seconds(lambda: [client.get(address).raise_for_status() for address in ("/", "/api/run")])
+            opened = [seconds(lambda number=number: open_class(client, number)) for number in range(OPENED)]
+            drawn = draw_in_browser(port)
+        finally:
+            server.terminate()
+    figures = {"first_view_seconds": first, "class_view_first_seconds": opened[0], "class_view_seconds": statistics.median(opened)}
+    return figures | ({} if drawn is None else {"first_view_in_chromium_seconds": drawn})
+
+
+def wait_for(client: httpx.Client) -> None:
+    """Wait until the server answers, with what reads no file of the run."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            client.get("/static/page.css").raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError("the page's server did not start")
+
+
+def open_class(client: httpx.Client, number: int) -> None:
+    """Open the page of one class."""
+    client.get(f"/class?{urlencode({'method': METHOD, 'name': f'n{number:08d}'})}").raise_for_status()
+
+
+def draw_in_browser(port: int) -> float | None:
+    """Return the seconds until a browser shows all classes; None without one."""
+    program = shutil.which("chromium")
+    if program is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.goto("about:blank")
+        taken = seconds(lambda: (page.goto(f"http://127.0.0.1:{port}/"), page.wait_for_selector("body[data-shown]")))
+        browser.close()
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="100 classes in place of 1,000")
+    classes = 100 if parser.parse_args().quick else 1000
+    with tempfile.TemporaryDirectory() as root:
+        run = make_run(Path(root), classes)
+        figures: dict[str, Any] = {"classes": classes, "images": classes * IMAGES, **measure(run)}
+        figures["footers_seconds"] = seconds(lambda: selections_on_disk(run))
+    for name, value in figures.items():
+        print(f"{name:<32}{value:>12.4g}")
+    bounds = {"first_view_seconds": {"at_most": 1.0}, "class_view_seconds": {"at_most": 0.5}}
+    raise SystemExit(0 if finish("page", figures, bounds) else 1)
+
+
+if __name__ == "__main__":
+    main()
