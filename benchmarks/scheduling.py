@@ -231,7 +231,7 @@ def main() -> None:
         config = RunConfig(run=str(Path(root) / "run"), source={"kind": "features", "path": root}, confidence={"kind": "none"})
         run = Run(config)
         units = make_units(run, classes)
-        two, one = real_run(run, units, 2), real_run(run, units[:: max(1, classes // 200)], 1)
+        two, one = real_run(run, units, 2), real_run(run, units[:: max(1, classes // 100)], 1)
     figures: dict[str, Any] = {
         "classes": classes,
         "work_ms_per_class": 1000 * sum(two.work.values()) / classes,
