@@ -63,6 +63,30 @@ def save_checkpoint(store: Store, directory: str, state: TrainState, *, fingerpr
     return Checkpoint(place, record)
 
 
+def save_model(store: Store, place: str, model: Transformer, config: ModelConfig, objective: str = "auto") -> None:
+    """Write a model that was trained elsewhere so that `load_model` finds it; there is nothing to resume from."""
+    name = resolve_objective(objective, config)
+    data = save(_on_cpu(model.state_dict()))
+    store.remove(f"{place}/{STATE_FILE}")
+    store.write_bytes(f"{place}/ema.safetensors", data)
+    record = {
+        "schema_version": CHECKPOINT_SCHEMA_VERSION,
+        "step": 0,
+        "fingerprint": sha256_bytes(data),
+        "config": {"model": config.model_dump(mode="json")},
+        "objective": name,
+        "time_convention": OBJECTIVES[name].time_convention,
+        "num_classes": model.num_classes,
+        "image_shape": list(model.image_shape),
+        "files": {"ema": {"bytes": len(data), "sha256": sha256_bytes(data)}},
+    }
+    store.write_json(f"{place}/{STATE_FILE}", record)
+
+
+def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
 def _tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
     moments = {
         f"{moment}.{name}": state.optimizer.state[parameter][moment]
@@ -70,7 +94,7 @@ def _tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
         for moment in MOMENTS
     }
     parts = {"model": state.model.state_dict(), "ema": state.ema.state_dict(), "optimizer": moments}
-    return {part: {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()} for part, tensors in parts.items()}
+    return {part: _on_cpu(tensors) for part, tensors in parts.items()}
 
 
 def open_checkpoint(store: Store, place: str) -> Checkpoint:
@@ -174,6 +198,9 @@ def refuse_other_inputs(store: Store, checkpoint: Checkpoint, fingerprint: str) 
 
 
 def _load_part(store: Store, checkpoint: Checkpoint, part: str) -> dict[str, Tensor]:
+    if part not in checkpoint.state["files"]:
+        held = ", ".join(checkpoint.state["files"])
+        raise InputError(f"checkpoint {store.path(checkpoint.directory)} holds {held} alone, found {part} asked for")
     try:
         return load(_read_part(store, checkpoint.directory, part, checkpoint.state["files"][part]))
     except (ValueError, SafetensorError) as error:

@@ -23,7 +23,8 @@ MLP_RATIO = 4
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Scale and shift the tokens `x` (N, T, D) by one vector (N, D) each per sample."""
-    return torch.addcmul(shift.unsqueeze(1), x, 1 + scale.unsqueeze(1))
+    # A product and a sum, each rounded, as the public implementations have them: outputs then agree to the last bit.
+    return x * (1 + scale.unsqueeze(1)) + shift.unsqueeze(1)
 
 
 class TimestepEmbedder(nn.Module):
@@ -33,7 +34,7 @@ class TimestepEmbedder(nn.Module):
 
     def __init__(self, width: int, freq_shift: int) -> None:
         super().__init__()
-        half = FREQUENCY_CHANNELS // 2
+        self.freq_shift, half = freq_shift, FREQUENCY_CHANNELS // 2
         frequencies = torch.exp(-math.log(MAX_PERIOD) * torch.arange(half, dtype=torch.float32) / (half - freq_shift))
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.mlp = nn.Sequential(nn.Linear(FREQUENCY_CHANNELS, width), nn.SiLU(), nn.Linear(width, width))
@@ -96,8 +97,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(c).chunk(6, dim=1)  # 6 of (N, D)
-        x = torch.addcmul(x, gate1.unsqueeze(1), self.attn(modulate(self.norm1(x), shift1, scale1)))  # (N, T, D)
-        return torch.addcmul(x, gate2.unsqueeze(1), self.mlp(modulate(self.norm2(x), shift2, scale2)))  # (N, T, D)
+        x = x + gate1.unsqueeze(1) * self.attn(modulate(self.norm1(x), shift1, scale1))  # (N, T, D)
+        return x + gate2.unsqueeze(1) * self.mlp(modulate(self.norm2(x), shift2, scale2))  # type: ignore[no-any-return]  # (N, T, D)
 
 
 class FinalLayer(nn.Module):
@@ -133,7 +134,7 @@ class Transformer(nn.Module):
     def __init__(self, size: ModelSize, config: ModelConfig, num_classes: int, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, side, _ = image_shape
-        self.num_classes, self.image_shape, self.patch_size = num_classes, image_shape, size.patch_size
+        self.num_classes, self.image_shape, self.size, self.patch_size = num_classes, image_shape, size, size.patch_size
         self.out_channels = 2 * channels if config.learn_sigma else channels
         self.x_embedder = PatchEmbedder(size.patch_size, channels, size.width)
         self.t_embedder = TimestepEmbedder(size.width, config.freq_shift)

@@ -1,4 +1,4 @@
-"""The backbone against published sizes, against diffusers, and its initialisation."""
+"""The backbone against published sizes, and its initialisation; tests/unit/checkpoints holds it against diffusers."""
 
 import pytest
 import torch
@@ -6,8 +6,6 @@ import torch
 from otcondense.diffusion import MODELS, ModelConfig, build_model
 from otcondense.diffusion.model import Transformer, position_table
 from otcondense.errors import InputError
-
-SHAPE = (4, 16, 16)
 
 
 @pytest.mark.parametrize(
@@ -25,61 +23,6 @@ def test_sizes_are_the_published_ones(name, millions):
 def test_all_names_resolve():
     assert len(MODELS) == 26
     assert all(ModelConfig(name=name).size.patch_size == int(name[-1]) for name in MODELS)
-
-
-def randomised(config, shape=SHAPE, num_classes=7):
-    model = build_model(config, num_classes, shape)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
-    return model.eval()
-
-
-def diffusers_state(model):
-    """Our weights under diffusers' names; every block there has an embedder of its own."""
-    ours, renamed = model.state_dict(), {}
-    for kind in ("weight", "bias"):
-        renamed[f"pos_embed.proj.{kind}"] = ours[f"x_embedder.proj.{kind}"]
-        renamed[f"proj_out_1.{kind}"] = ours[f"final_layer.adaLN_modulation.1.{kind}"]
-        renamed[f"proj_out_2.{kind}"] = ours[f"final_layer.linear.{kind}"]
-    for index in range(len(model.blocks)):
-        block, emb = f"transformer_blocks.{index}", f"transformer_blocks.{index}.norm1.emb"
-        renamed[f"{emb}.class_embedder.embedding_table.weight"] = ours["y_embedder.embedding_table.weight"]
-        for kind in ("weight", "bias"):
-            renamed[f"{emb}.timestep_embedder.linear_1.{kind}"] = ours[f"t_embedder.mlp.0.{kind}"]
-            renamed[f"{emb}.timestep_embedder.linear_2.{kind}"] = ours[f"t_embedder.mlp.2.{kind}"]
-            renamed[f"{block}.norm1.linear.{kind}"] = ours[f"blocks.{index}.adaLN_modulation.1.{kind}"]
-            for part, name in zip(ours[f"blocks.{index}.attn.qkv.{kind}"].chunk(3), "qkv", strict=True):
-                renamed[f"{block}.attn1.to_{name}.{kind}"] = part
-            renamed[f"{block}.attn1.to_out.0.{kind}"] = ours[f"blocks.{index}.attn.proj.{kind}"]
-            renamed[f"{block}.ff.net.0.proj.{kind}"] = ours[f"blocks.{index}.mlp.fc1.{kind}"]
-            renamed[f"{block}.ff.net.2.{kind}"] = ours[f"blocks.{index}.mlp.fc2.{kind}"]
-    return renamed
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
-def test_output_equals_diffusers():
-    from diffusers import DiTTransformer2DModel
-
-    model = randomised(ModelConfig(name="DiT-S/2", width=64, depth=3, num_heads=4, freq_shift=1))
-    theirs = DiTTransformer2DModel(
-        num_attention_heads=4,
-        attention_head_dim=16,
-        in_channels=4,
-        out_channels=8,
-        num_layers=3,
-        sample_size=16,
-        patch_size=2,
-        num_embeds_ada_norm=7,
-        norm_eps=1e-6,
-    ).eval()
-    missing = theirs.load_state_dict(diffusers_state(model), strict=False).missing_keys
-    assert not [name for name in missing if "pos_embed.pos_embed" not in name]
-    x, t, labels = torch.randn(3, *SHAPE), torch.tensor([13, 500, 977]), torch.tensor([0, 6, 7])
-    with torch.no_grad():
-        expected = theirs(x, timestep=t, class_labels=labels).sample
-        torch.testing.assert_close(model(x, t.float(), labels), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_initialisation():

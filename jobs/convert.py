@@ -1,0 +1,88 @@
+"""Convert a checkpoint between public DiT/SiT files, ours and diffusers' DiTPipeline: `python -m jobs.convert`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+
+from jobs.cli import MISTAKE
+from otcondense.checkpoints import PublicModel, from_public, read_public, to_public
+from otcondense.diffusion.checkpoint import load_model, save_model
+from otcondense.errors import InputError
+from otcondense.store import Store
+
+
+def import_public(options: argparse.Namespace) -> None:
+    """Write a public file as one of our checkpoints."""
+    public = PublicModel(options.family, options.num_heads, options.data_first)
+    model, config = from_public(read_public(options.source, options.weights), public)
+    save_model(*_place(options.target), model, config)
+    print(f"{options.target}: {config.name}, {model.num_classes} classes, inputs of {model.image_shape}")
+
+
+def export_public(options: argparse.Namespace) -> None:
+    """Write one of our checkpoints under the public names."""
+    model, _ = _load(options)
+    store, name = _place(options.target)
+    store.write_bytes(name, save(to_public(model)))
+
+
+def export_diffusers(options: argparse.Namespace) -> None:
+    """Write one of our checkpoints as a folder that DiTPipeline.from_pretrained loads."""
+    from otcondense.checkpoints.dit_pipeline import export_pipeline
+
+    model, record = _load(options)
+    if record["objective"] != "dit":
+        raise InputError(f"DiTPipeline samples models that predict noise, found objective {record['objective']} in {options.source}")
+    names = None
+    if options.class_names:
+        names = {int(index): name for index, name in json.loads(Path(options.class_names).read_text(encoding="utf-8")).items()}
+    export_pipeline(model, options.autoencoder, options.target, names)
+
+
+def _load(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    model, checkpoint = load_model(*_place(options.source), weights=options.weights)
+    return model, checkpoint.state
+
+
+def _place(path: str) -> tuple[Store, str]:
+    absolute = Path(path).absolute()
+    return Store(str(absolute.parent)), absolute.name
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line: one sub-command for each way."""
+    made = argparse.ArgumentParser(prog="python -m jobs.convert", description=__doc__)
+    ways = made.add_subparsers(required=True, metavar="WAY")
+    for name, command in (("from-public", import_public), ("to-public", export_public), ("to-diffusers", export_diffusers)):
+        way = ways.add_parser(name, help=command.__doc__, description=command.__doc__)
+        way.set_defaults(command=command)
+        way.add_argument("source", help="what to convert: a file, or the directory of one of our checkpoints")
+        way.add_argument("target", help="where to write")
+        way.add_argument("--weights", choices=("ema", "model"), default="ema", help="averaged or last weights [ema]")
+        if command is import_public:
+            way.add_argument("--family", choices=("DiT", "SiT"), required=True, help="what the model was trained as")
+            way.add_argument("--num-heads", type=int, help="attention heads, where width and depth are of no named size")
+            way.add_argument("--data-first", action="store_true", help="t=0 is data and velocity noise - data, as in REPA")
+        if command is export_diffusers:
+            way.add_argument("--autoencoder", required=True, help="AutoencoderKL: a local folder or a name on the hub")
+            way.add_argument("--class-names", help="JSON file of readable names by class index")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Convert, and leave the process with 2 for a mistake of the user's."""
+    options = parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except (InputError, OSError, json.JSONDecodeError) as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        sys.exit(MISTAKE)
+
+
+if __name__ == "__main__":
+    main()
