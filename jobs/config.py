@@ -99,6 +99,12 @@ class ModelConfigs(Config):
     sampling: SamplerConfig
     """Sampling from each of its checkpoints."""
 
+    @model_validator(mode="after")
+    def _check(self) -> "ModelConfigs":
+        if self.training.data == "latents" and self.sampling.clip:
+            raise ValueError("sampling.clip must be false for a model of latents, which are not confined to [-1, 1]; found true")
+        return self
+
 
 class RunConfig(Config):
     """Everything a run needs to know."""
@@ -146,9 +152,19 @@ class RunConfig(Config):
                 raise ValueError(f"models.{name}.training.subsets must be among selection.methods, found {', '.join(missing)}")
         if self.source.kind == "features" and (self.models or self.judge or self.confidence.classifier):
             raise ValueError("models, judge and confidence.classifier look at images, source.kind=features has none; leave them out")
-        if self.models and self.held_out is None:
-            raise ValueError("held_out must name a folder of images to evaluate the models against, found null")
+        self._check_latents()
         return self
+
+    def _check_latents(self) -> None:
+        for name, model in self.models.items():
+            training, size = model.training, self.latents.image_size
+            if training.data == "latents" and self.pixels.shape != (3, size, size):
+                raise ValueError(
+                    f"pixels must be 3 channels of latents.image_size {size}, which models.{name} decodes to, found {self.pixels.shape}"
+                )
+            for part, used in (("latents", training.data == "latents"), ("tokens", training.alignment is not None)):
+                if used and training.flip and not getattr(self, part).mirror:
+                    raise ValueError(f"models.{name}.training.flip needs {part}.mirror=true, found false")
 
     @property
     def encoders(self) -> list[EncoderConfig]:

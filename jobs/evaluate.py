@@ -11,6 +11,7 @@ from torch import Tensor
 from jobs.cli import main
 from jobs.progress import Progress, note
 from jobs.run_directory import Run, identity
+from jobs.train import write_training_images
 from otcondense.datasets import list_images, records_identity
 from otcondense.diffusion.images import read_images
 from otcondense.diffusion.samples import read_samples
@@ -75,6 +76,8 @@ def evaluate(run: Run) -> None:
         return
     evaluation = Evaluation(run)
     methods = {method for _, method in run.trainings()}
+    for method in methods:
+        write_training_images(run, method)  # a model of latents has not needed them
     jobs = [(subset_quality_file(run, method), _subset_job, (method,)) for method in run.config.selection.methods if method in methods]
     jobs += [(run.metrics_file(*each), _samples_job, each) for each in run.checkpoints()]
     finished = 0

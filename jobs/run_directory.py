@@ -120,7 +120,10 @@ class Run:
 
     def training_directory(self, model: str, method: str) -> str:
         """Return where `model`, trained on the subset by `method`, is."""
-        key = [self.selection_key(method), identity(self.config.pixels), identity(self.config.models[model].training)]
+        training = self.config.models[model].training
+        key = [self.selection_key(method), identity(self.config.pixels), identity(training)]
+        parts = {"latents": training.data == "latents", "tokens": training.alignment is not None, "text": training.text}
+        key += [{part: getattr(self.config, part).identity()} for part, used in parts.items() if used]
         return f"training/{model}-{method}-{hash8(key)}"
 
     def samples_directory(self, model: str, method: str, step: int) -> str:

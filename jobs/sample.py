@@ -34,6 +34,8 @@ def _units(run: Run, name: str, method: str, step: int) -> Iterator[Unit]:
         "directory": run.samples_directory(name, method, step),
         "fingerprint": samples_fingerprint(config, open_checkpoint(run.store, checkpoint).state),
     }
+    if run.config.models[name].training.data == "latents":
+        shared["autoencoder"] = run.config.latents.model_dump(mode="json")
     for part in sampling_units(config):
         yield {"name": f"{name} on {method}, step {step}, {part['name']}", "part": part, **shared}
 

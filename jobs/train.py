@@ -1,14 +1,17 @@
 """Train every configured model on its subsets with Ray Train: `python -m jobs.train`."""
 
 from jobs.cli import main
+from jobs.extract_text import text_file
 from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
+from jobs.representations import representation_directory
 from jobs.run_directory import Run
-from jobs.train_loop import TrainJob
+from jobs.train_job import TrainJob
 from jobs.training import train as run_training
 from otcondense.datasets import scan_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.images import write_images
+from otcondense.diffusion.representations import Inputs, latent_shape
 from otcondense.store import fingerprint, read_fingerprint, read_manifest, stored_metadata
 from pipeline.images import load_images, manifest_images
 
@@ -17,7 +20,8 @@ def train(run: Run) -> None:
     """Train each model on each of its subsets, one run after another."""
     num_classes = len(scan_images(run.config.source).classes)
     for name, method in run.trainings():
-        write_training_images(run, method)
+        if run.config.models[name].training.data == "pixels":
+            write_training_images(run, method)
         _train(run, name, method, num_classes)
 
 
@@ -31,24 +35,53 @@ def write_training_images(run: Run, method: str) -> None:
         write_images(run.store, name, loaded.images, loaded.labels, fingerprint=expected)
 
 
+def training_inputs(run: Run, config: TrainingConfig, method: str) -> Inputs:
+    """Return where the latents, tokens and text of a training are."""
+    return Inputs(
+        manifest=run.manifest(method),
+        latents=representation_directory(run, "latents", run.config.latents) if config.data == "latents" else "",
+        tokens=representation_directory(run, "tokens", run.config.tokens) if config.alignment is not None else "",
+        text=text_file(run) if config.text else "",
+        autoencoder=run.config.latents.model if config.data == "latents" else "",
+    )
+
+
 def training_fingerprint(run: Run, config: TrainingConfig, method: str) -> str:
-    """Return the fingerprint of a training run: of its images' content and of its configuration."""
+    """Return the fingerprint of a training run: of its images' content and of its configuration.
+
+    Latents, tokens and text count by what they are made from; their directories carry the hash of that.
+    """
+    inputs = training_inputs(run, config, method)
+    made_from = [place for place in (inputs.latents, inputs.tokens, inputs.text) if place]
+    if config.data == "latents":
+        return fingerprint([run.manifest_fingerprint(method), config.identity(), made_from])
     metadata = stored_metadata(run.store, run.images_file(method))
     assert metadata is not None, "the training images are written first"
-    return fingerprint([metadata["content"], config.identity()])
+    return fingerprint([metadata["content"], config.identity(), *([made_from] if made_from else [])])
+
+
+def training_job(run: Run, name: str, method: str, num_classes: int) -> TrainJob:
+    """Return the training of one model on one subset.
+
+    Raises: InputError if the latents that it needs are missing.
+    """
+    config, inputs = run.config.models[name].training, training_inputs(run, run.config.models[name].training, method)
+    latents = config.data == "latents"
+    return TrainJob(
+        store_root=run.store.root,
+        directory=run.training_directory(name, method),
+        images_name="" if latents else run.images_file(method),
+        config=config,
+        num_classes=num_classes,
+        image_shape=latent_shape(run.store, inputs) if latents else run.config.pixels.shape,
+        fingerprint=training_fingerprint(run, config, method),
+        inputs=inputs,
+    )
 
 
 def _train(run: Run, name: str, method: str, num_classes: int) -> None:
     config, title = run.config.models[name].training, f"train {name} on {method}"
-    job = TrainJob(
-        store_root=run.store.root,
-        directory=run.training_directory(name, method),
-        images_name=run.images_file(method),
-        config=config,
-        num_classes=num_classes,
-        image_shape=run.config.pixels.shape,
-        fingerprint=training_fingerprint(run, config, method),
-    )
+    job = training_job(run, name, method, num_classes)
     if not job.missing_steps():
         note(title, f"{config.num_steps} steps, finished before")
         return

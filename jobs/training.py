@@ -12,9 +12,10 @@ from typing import Any
 
 import ray
 
-from jobs.train_loop import TrainJob, worker_main
+from jobs.train_job import TrainJob
+from jobs.train_loop import worker_main
 from otcondense.diffusion.checkpoint import checkpoint_directory
-from otcondense.diffusion.training import TrainingConfig
+from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
 from otcondense.store import Store, hash8
 
@@ -51,7 +52,7 @@ def train(job: TrainJob, on_progress: Progress | None = None) -> TrainingResult:
     job.clear_outdated()
     if not job.missing_steps():
         return TrainingResult(directory, checkpoints, None, time.perf_counter() - started)
-    job.load_images()  # a mistake in them is told here, before any worker starts
+    job.check_data()  # a mistake in them is told here, before any worker starts
     use_gpu = place(config, ray.cluster_resources())
     with _watching(job, on_progress):
         outcome = _fit(job, use_gpu)
@@ -85,7 +86,7 @@ def _fit(job: TrainJob, use_gpu: bool) -> dict[str, Any]:  # noqa: FBT001
 
     # Ray gives each worker a working directory of its own, so a relative root would be another place there.
     root = str(Path(job.store.path()).absolute()) if job.store.is_local else job.store_root
-    settings = {**vars(job), "store_root": root, "config": job.config.model_dump(mode="json")}
+    settings = {**job.settings(), "store_root": root}
     trainer = TorchTrainer(
         worker_main,
         train_loop_config=settings,

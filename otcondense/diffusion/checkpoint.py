@@ -8,10 +8,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from otcondense.diffusion.attach import attach, stored_attachments
 from otcondense.diffusion.model import Transformer, build_model
 from otcondense.diffusion.objectives import OBJECTIVES, resolve_objective
 from otcondense.diffusion.sizes import ModelConfig
-from otcondense.diffusion.training import TrainingConfig, TrainState
+from otcondense.diffusion.training import TrainState
+from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
 from otcondense.store import Store, sha256_bytes
 
@@ -227,5 +229,8 @@ def load_model(store: Store, place: str, *, weights: str = "ema", device: str = 
         )
     channels, height, width = record["image_shape"]
     model = build_model(ModelConfig(**record["config"]["model"]), record["num_classes"], (channels, height, width))
-    model.load_state_dict(_load_part(store, checkpoint, weights))
+    tensors = _load_part(store, checkpoint, weights)
+    if "seed" in record["config"]:  # trained here, with all that was attached
+        attach(model, TrainingConfig(**record["config"], num_workers=1), stored_attachments(tensors))
+    model.load_state_dict(tensors)
     return model.requires_grad_(requires_grad=False).eval().to(device), checkpoint

@@ -1,14 +1,16 @@
 """Every random number of training as a function of (seed, step, position in the global batch), whatever the number of workers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-ORDER, BATCH, SAMPLE = 0, 1, 2
+ORDER, BATCH, SAMPLE, POSTERIOR, SCORE, ATTACH, INDEPENDENT = range(7)
+"""What a random stream is for; part of its key."""
 
 
 def stream(*key: int) -> int:
@@ -50,6 +52,12 @@ class Draws:
     """Whether the sample trains the null class; one draw for all conditions."""
     flip: Bool[Tensor, " b"]
     """Whether the image is mirrored."""
+    posterior: Float[Tensor, "b c h w"] | None = None
+    """Standard normal, to draw latents from their posterior; from a stream of its own."""
+    text_drop: Bool[Tensor, " b"] | None = None
+    """Whether the text trains the null class, where that is drawn independently of the class."""
+    token_flip: Bool[Tensor, " b"] | None = None
+    """Whether the tokens are those of the mirrored image, where that is drawn independently of the image."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,10 @@ class DrawConfig:
     label_drop: float
     flip: bool
     image_shape: tuple[int, int, int]
+    posterior: bool = False
+    """Whether latents are drawn from their posterior."""
+    independent: bool = False
+    """Whether drops of the text and mirroring of the tokens are drawn independently (compat=authors)."""
 
 
 def draw(config: DrawConfig, step: int, rows: slice, device: str = "cpu") -> Draws:
@@ -72,4 +84,13 @@ def draw(config: DrawConfig, step: int, rows: slice, device: str = "cpu") -> Dra
     size = config.global_batch_size
     noise = torch.randn(size, *config.image_shape, generator=source, device=device)
     uniform, dropped, flipped = torch.rand(3, size, generator=source, device=device)
-    return Draws(noise[rows], uniform[rows], (dropped < config.label_drop)[rows], ((flipped < 0.5) & config.flip)[rows])
+    drawn = Draws(noise, uniform, dropped < config.label_drop, (flipped < 0.5) & config.flip)
+    if config.posterior:
+        source = generator(config.seed, POSTERIOR, step, device=device)
+        drawn = replace(drawn, posterior=torch.randn(size, *config.image_shape, generator=source, device=device))
+    if config.independent:
+        text, tokens = torch.rand(2, size, generator=generator(config.seed, INDEPENDENT, step, device=device), device=device)
+        drawn = replace(drawn, text_drop=text < config.label_drop, token_flip=(tokens < 0.5) & config.flip)
+    cut: dict[str, Any] = {field.name: getattr(drawn, field.name) for field in fields(drawn)}
+    cut = {name: None if value is None else value[rows] for name, value in cut.items()}
+    return Draws(**cut)

@@ -142,20 +142,32 @@ class Transformer(nn.Module):
         self.register_buffer("pos_embed", position_table(side // size.patch_size, size.width))
         self.blocks = nn.ModuleList(Block(size.width, size.num_heads) for _ in range(size.depth))
         self.final_layer = FinalLayer(size.width, size.patch_size**2 * self.out_channels)
+        self.text_embedder: nn.Module | None = None
+        self.projector: nn.Module | None = None
+        self.aligned_depth = 0
 
-    def forward(self, x: Float[Tensor, "n c h w"], t: Float[Tensor, " n"], labels: Int[Tensor, " n"]) -> Float[Tensor, "n k h w"]:
-        """Return the raw output, with 2c channels when `learn_sigma`.
+    def forward(
+        self, x: Float[Tensor, "n c h w"], t: Float[Tensor, " n"], labels: Int[Tensor, " n"], text_labels: Int[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "n k h w"] | tuple[Float[Tensor, "n k h w"], Float[Tensor, "n t d"]]:
+        """Return the raw output, with 2c channels when `learn_sigma`; in training, a projector's tokens beside it.
 
         Args:
             x: noisy images or latents.
             t: timesteps in the objective's own unit: [0, 1] for SiT, 0..999 for DiT.
             labels: class indices; `num_classes` is the null class.
+            text_labels: classes of the texts where they are not those of `labels`.
         """
         tokens = self.x_embedder(x) + self.pos_embed  # (N, T, D)
         c = self.t_embedder(t) + self.y_embedder(labels)  # (N, D)
-        for block in self.blocks:
+        if self.text_embedder is not None:
+            c = c + self.text_embedder(labels if text_labels is None else text_labels)  # (N, D)
+        projected = None
+        for depth, block in enumerate(self.blocks, start=1):
             tokens = block(tokens, c)  # (N, T, D)
-        return self.unpatchify(self.final_layer(tokens, c), x.shape[2], x.shape[3])  # (N, C_out, H, W)
+            if self.projector is not None and self.training and depth == self.aligned_depth:
+                projected = self.projector(tokens)  # (N, T, D_tokens)
+        out = self.unpatchify(self.final_layer(tokens, c), x.shape[2], x.shape[3])  # (N, C_out, H, W)
+        return out if projected is None else (out, projected)
 
     def unpatchify(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """Put the patches (N, T, p * p * C) back into images (N, C, H, W)."""

@@ -21,7 +21,7 @@ def part_name(part: int) -> str:
 
 def samples_fingerprint(config: SamplerConfig, checkpoint: dict[str, Any]) -> str:
     """Return the fingerprint of samples: of the sampler and of the weights in the checkpoint whose JSON is given."""
-    kept = config.model_dump(mode="json", exclude=SCHEDULING_FIELDS)
+    kept = {name: value for name, value in config.identity().items() if name not in SCHEDULING_FIELDS}
     return fingerprint([SAMPLES_SCHEMA_VERSION, kept, checkpoint["files"][config.weights]["sha256"], checkpoint["objective"]])
 
 

@@ -2,7 +2,7 @@
 
 from otcondense.representations.crop import adm_center_crop
 from otcondense.representations.image_model import REPRESENTATIONS_SCHEMA_VERSION, ImageModel, RepresentationConfig
-from otcondense.representations.latents import LatentConfig, LatentModel
+from otcondense.representations.latents import LatentConfig, LatentDecoder, LatentModel
 from otcondense.representations.text import TextConfig, TextModel
 from otcondense.representations.tokens import TokenConfig, TokenModel
 
@@ -10,6 +10,7 @@ __all__ = [
     "REPRESENTATIONS_SCHEMA_VERSION",
     "ImageModel",
     "LatentConfig",
+    "LatentDecoder",
     "LatentModel",
     "RepresentationConfig",
     "TextConfig",

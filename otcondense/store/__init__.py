@@ -14,6 +14,7 @@ from otcondense.store.progress import (
     read_progress,
     write_progress,
 )
+from otcondense.store.representations import Representation
 from otcondense.store.selection import (
     MANIFEST_COLUMNS,
     SELECTION_SCHEMA_VERSION,
@@ -46,6 +47,7 @@ __all__ = [
     "ClassFeatures",
     "ClassSelection",
     "DriverLock",
+    "Representation",
     "StageProgress",
     "Store",
     "UnitProgress",

@@ -1,5 +1,6 @@
 """The training loop as one worker runs it, without Ray: interruptions leave no trace, finished work is skipped."""
 
+import io
 import json
 import math
 from dataclasses import replace
@@ -7,14 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from jobs import train_loop
 from jobs.train_loop import TrainJob, Workers, run_loop
-from otcondense.diffusion import ModelConfig, TrainingConfig
-from otcondense.diffusion.checkpoint import list_checkpoints
+from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig, sample_batch
+from otcondense.diffusion.checkpoint import checkpoint_directory, list_checkpoints, load_model
 from otcondense.diffusion.images import write_images
 from otcondense.errors import InputError
 from otcondense.store import Store
+from tests.generators.latents import write_subset
 
 RUN = "training/run"
 
@@ -112,6 +115,85 @@ def test_only_the_newest_recovery_checkpoints_stay(make_job):
     run_loop(job, Workers(report=lambda _: kept.append(list_checkpoints(job.store, RUN))))
     assert kept[4] == [2, 4, 5]
     assert kept[-1] == [2, 10]
+
+
+def test_the_best_checkpoint_stays_and_is_named(make_job):
+    job = make_job(checkpoint_every=1, checkpoint_steps=(), keep_best=True, learning_rate=0.3, warmup_steps=0, keep_last=1)
+    run_loop(job, Workers())
+    losses = {line["step"]: line["loss"] for line in curve(job)}
+    best = min(losses, key=losses.get)
+    assert job.store.read_json(f"{RUN}/best.json") == {"step": best, "loss": losses[best]}
+    assert list_checkpoints(job.store, RUN) == sorted({best, 10})
+
+
+def test_a_part_at_a_time_follows_the_same_curve(make_job):
+    whole, cut = make_job("whole"), make_job("cut", accumulation=2)
+    for job in (whole, cut):
+        run_loop(job, Workers())
+    assert [line["loss"] for line in curve(cut)] == pytest.approx([line["loss"] for line in curve(whole)], rel=1e-4)
+
+
+def test_grids_of_samples(make_job):
+    job = make_job(grid_every=5)
+    run_loop(job, Workers())
+    for step in (5, 10):
+        sheet = Image.open(io.BytesIO(job.store.read_bytes(f"{RUN}/grids/step-{step:06d}.png")))
+        assert sheet.size == (64, 64)
+        assert np.asarray(sheet).std() > 10
+
+
+def test_times_go_to_the_logs_and_to_tensorboard(make_job):
+    job = make_job()
+    run_loop(job, Workers())
+    lines = [json.loads(line) for line in job.store.read_bytes(f"logs/{RUN}/steps.jsonl").decode().splitlines()]
+    assert all(0 <= line["data_wait_seconds"] <= line["step_seconds"] for line in lines)
+    (events,) = job.store.list(f"logs/{RUN}/tensorboard")
+    written = job.store.read_bytes(events)
+    assert all(name in written for name in (b"loss", b"learning_rate", b"step_seconds", b"data_wait_seconds"))
+    assert not any("seconds" in name for line in curve(job) for name in line)
+
+
+def test_out_of_memory_says_what_to_change(make_job, monkeypatch):
+    """The allocator itself refuses, in the place where a step would first ask for so much."""
+    monkeypatch.setattr(train_loop, "train_step", lambda *_: torch.empty(2**58, dtype=torch.uint8))
+    with pytest.raises(
+        InputError, match=r"(?s)ran out of memory with 4 images .* the forecast is .* GB on each device .*raise accumulation"
+    ):
+        run_loop(make_job(), Workers())
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_training_on_latents_with_all_that_can_be_attached(streamed, tmp_path):
+    """Interrupted or not, from memory or from a file: the same checkpoints; and they can be sampled."""
+    jobs = [latent_job(tmp_path / name, resident_gb=0 if streamed else None) for name in ("calm", "interrupted")]
+    for job in jobs:
+        job.check_data()
+    run_loop(jobs[0], Workers())
+
+    def die(report):
+        if report["step"] == 3:
+            raise LostError
+
+    with pytest.raises(LostError):
+        run_loop(jobs[1], Workers(report=die))
+    run_loop(jobs[1], Workers())
+    assert results(jobs[0]) == results(jobs[1])
+    assert set(curve(jobs[0])[0]) == {"step", "loss", "alignment", "learning_rate"}
+    model, checkpoint = load_model(jobs[0].store, checkpoint_directory(RUN, 6))
+    config = SamplerConfig(batch_size=4, num_steps=2, clip=False)
+    images, _ = sample_batch(model, checkpoint.state["objective"], torch.arange(4), config, lambda x: x[:, :3])
+    assert images.shape == (4, 3, 4, 4)
+
+
+def latent_job(root, **settings):
+    store = Store(str(root))
+    inputs = write_subset(store)
+    values = {
+        "model": ModelConfig(name="DiT-demo/2", width=16, depth=2, num_heads=2),
+        "data": "latents", "text": True, "alignment": {"depth": 1, "hidden_width": 8}, "flip": True,
+        "global_batch_size": 4, "num_steps": 6, "checkpoint_steps": (), "checkpoint_every": 3, "log_every": 2, "num_workers": 1,
+    }
+    return TrainJob(store.root, RUN, "", TrainingConfig(**{**values, **settings}), 3, (4, 4, 4), "inputs", inputs)
 
 
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(make_job, monkeypatch):

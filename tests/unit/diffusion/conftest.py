@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from otcondense.diffusion import ModelConfig, TrainingConfig
+from otcondense.diffusion import ModelConfig, Pixels, TrainingConfig, TrainingSet
 
 
 @pytest.fixture(autouse=True)
@@ -37,4 +37,4 @@ def digits():
     for image, label in zip(images, labels, strict=True):
         row, column = divmod(int(label), 4)
         image[0, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = 255
-    return torch.from_numpy(images), torch.from_numpy(labels)
+    return TrainingSet(Pixels(torch.from_numpy(images)), torch.from_numpy(labels))

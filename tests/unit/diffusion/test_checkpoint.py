@@ -29,7 +29,7 @@ def store(tmp_path):
 
 
 def advance(state, digits, steps):
-    return [float(train_step(state, make_batch(state.config, state.step, *digits))["loss"]) for _ in range(steps)]
+    return [float(train_step(state, make_batch(state.config, state.step, digits))["loss"]) for _ in range(steps)]
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ import torch
 
 from otcondense.diffusion import ModelConfig, SamplerConfig, build_model, sample_batch
 from otcondense.diffusion.gaussian import respaced_schedule
-from otcondense.diffusion.sampler import GuidedModel, ReverseStep, image_labels, integrate, resolve_method
+from otcondense.diffusion.interpolants import GeneralizedVariancePreserving, Linear
+from otcondense.diffusion.sampler import GuidedModel, image_labels, resolve_method
+from otcondense.diffusion.solvers import EulerMaruyama, ReverseStep, integrate
 from otcondense.errors import InputError
 
 SHAPE = (1, 8, 8)
-METHODS = [("SiT", "heun"), ("SiT", "euler"), ("DiT", "ddpm"), ("DiT", "ddim")]
+METHODS = [("SiT", "heun"), ("SiT", "euler"), ("SiT", "sde"), ("DiT", "ddpm"), ("DiT", "ddim")]
 OBJECTIVE = {"SiT": "sit-linear", "DiT": "dit"}
 
 
@@ -85,7 +87,7 @@ def test_guidance_extrapolates(channels):
     model, x, labels = random_model("DiT"), torch.randn(3, *SHAPE), torch.tensor([1, 2, 3])
     with torch.no_grad():
         of_class, of_null = model(x, torch.full((3,), 7.0), labels), model(x, torch.full((3,), 7.0), torch.full((3,), 10))
-        guided = GuidedModel(model, labels, SamplerConfig(cfg_scale=2.5, guidance_channels=channels))(x, 7.0)
+        guided = GuidedModel(model, labels, SamplerConfig(cfg_scale=2.5, guidance_channels=channels), 999.0, 0.0)(x, 7.0)
         plain = GuidedModel(model, labels, SamplerConfig(cfg_scale=1.0))(x, 7.0)
     torch.testing.assert_close(plain, of_class)
     torch.testing.assert_close(guided[:, :1], (of_null + 2.5 * (of_class - of_null))[:, :1], rtol=1e-4, atol=1e-5)
@@ -103,3 +105,68 @@ def test_random_labels_depend_on_the_index_alone():
 def test_unfitting_method(objective, method):
     with pytest.raises(InputError, match=f"{objective}, found {method}"):
         resolve_method(SamplerConfig(method=method), objective)
+
+
+class Draws:
+    """Noise for many one-pixel images."""
+
+    def __init__(self, count):
+        self._count, self._generator = count, torch.Generator().manual_seed(0)
+
+    def draw(self):
+        return torch.randn(self._count, 1, 1, 1, generator=self._generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("path", [Linear(), GeneralizedVariancePreserving()])
+def test_the_stochastic_equation_keeps_the_marginals(path):
+    """Data of mean 2 and standard deviation 0.5 has a velocity in closed form; its samples have that mean and deviation."""
+    mean, std = 2.0, 0.5
+
+    def velocity(x, t):
+        time = torch.tensor(t, dtype=torch.float64)
+        alpha, sigma, of_alpha, of_sigma = (
+            getattr(path, name)(time) for name in ("alpha", "sigma", "alpha_derivative", "sigma_derivative")
+        )
+        variance = (alpha * std) ** 2 + sigma**2
+        slope = (of_alpha * alpha * std**2 + of_sigma * sigma) / variance
+        return of_alpha * mean + slope * (x - alpha * mean)
+
+    samples = EulerMaruyama(path, 400)(velocity, Draws(20_000)).flatten()
+    assert float(samples.mean()) == pytest.approx(mean, abs=0.03)
+    assert float(samples.std()) == pytest.approx(std, abs=0.02)
+
+
+@pytest.mark.parametrize(("family", "method"), METHODS)
+def test_outside_its_interval_guidance_is_off_and_costs_nothing(family, method):
+    model, batches = random_model(family), []
+    model.register_forward_hook(lambda _, inputs, __: batches.append(len(inputs[0])))
+
+    def images(**settings):
+        batches.clear()
+        config = SamplerConfig(method=method, batch_size=2, num_steps=10, cfg_scale=3.0, **settings)
+        return sample_batch(model, OBJECTIVE[family], torch.arange(2), config)[0], list(batches)
+
+    everywhere, twice = images()
+    nowhere, once = images(guidance_interval=(0.0, 0.0))
+    partly, mixed = images(guidance_interval=(0.5, 1.0))
+    assert set(twice) == {4}
+    assert once.count(4) == 1
+    assert set(mixed) == {2, 4}
+    assert mixed == sorted(mixed), "the first half of the way is not guided"
+    assert not torch.equal(everywhere, partly)
+    assert not torch.equal(nowhere, partly)
+
+
+def test_decoded_latents():
+    model, config = random_model("SiT"), SamplerConfig(batch_size=2, num_steps=2, clip=False)
+    plain, _ = sample_batch(model, "sit-linear", torch.arange(2), config)
+    decoded, _ = sample_batch(model, "sit-linear", torch.arange(2), config, lambda x: -x)
+    assert torch.equal(255 - plain.int(), decoded.int())
+
+
+def test_identity_of_the_first_samples():
+    names = "method num_steps cfg_scale guidance_channels num_samples batch_size labels clip weights precision seed"
+    assert sorted(SamplerConfig().identity()) == sorted(names.split())
+    assert "guidance_interval" in SamplerConfig(guidance_interval=(0.3, 1.0)).identity()
+    with pytest.raises(ValueError, match="must rise within 0 and 1"):
+        SamplerConfig(guidance_interval=(0.9, 0.1))

@@ -45,7 +45,7 @@ def test_overrides_win_over_the_file(file: str) -> None:
         ("selection.methods=[", "not valid YAML"),
         ("run.x=3", "cannot be set"),
         ("models={sit: {training: {subsets: [herding]}, sampling: {}}}", "subsets must be among selection.methods"),
-        ("models={sit: {training: {subsets: [random]}, sampling: {}}}", "held_out must name a folder"),
+        ("models={sit: {training: {subsets: [random], data: latents}, sampling: {}}}", "sampling.clip must be false"),
     ],
 )
 def test_mistakes_are_named(file: str, override: str, message: str) -> None:

@@ -1,0 +1,101 @@
+"""The loss curve of a training: a result without times, and logs with them as JSON lines and for TensorBoard."""
+
+import json
+import math
+import os
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jobs.train_job import CURVE_FILE, TrainJob
+from jobs.workers import Workers
+from otcondense.diffusion.training import learning_rate
+
+
+class Diverged(Exception):  # noqa: N818 - it names what happened, and ends the run without being an error of ours
+    """The loss is no longer a finite number."""
+
+
+class LossCurve:
+    """The loss curve: one line for every `log_every` steps and every checkpoint.
+
+    `metrics.jsonl` is a result: it is rewritten whole with each checkpoint and does not depend on interruptions.
+    The same lines with their times go to the log at once, and to TensorBoard's files where the run is on a local disk.
+    """
+
+    def __init__(self, job: TrainJob, workers: Workers, start: int, end: int) -> None:
+        self._job, self._workers = job, workers
+        self._name, self._log = f"{job.directory}/{CURVE_FILE}", f"logs/{job.directory}/steps.jsonl"
+        self._last, self._since, self._waited = start, time.perf_counter(), 0.0
+        self._names = ("loss", "alignment") if job.config.alignment is not None else ("loss",)
+        self._totals = torch.zeros(len(self._names), device=workers.device)
+        self._writer = _tensorboard(job, start) if workers.rank == 0 else None
+        stored = self._stored()
+        self.lines = [line for line in stored if line["step"] <= start]
+        self._later = [line for line in stored if line["step"] > end]
+
+    def _stored(self) -> list[dict[str, Any]]:
+        if not self._job.store.exists(self._name):
+            return []
+        return [json.loads(line) for line in self._job.store.read_bytes(self._name).decode().splitlines()]
+
+    def add(self, metrics: dict[str, Tensor], waited: float = 0.0) -> None:
+        """Take in the metrics of one step without waiting for them, and the seconds that it waited for its data."""
+        self._totals += torch.stack([metrics[name] for name in self._names])
+        self._waited += waited
+
+    def flush(self, step: int) -> None:
+        """Write one line that covers the steps since the last.
+
+        Raises: Diverged if the loss is not finite.
+        """
+        if step == self._last:
+            return
+        count = step - self._last
+        means = dict(zip(self._names, (value / count for value in self._workers.mean(self._totals)), strict=True))
+        if not math.isfinite(means["loss"]):
+            raise Diverged(f"the loss became {means['loss']} between step {self._last} and step {step}")
+        line = {"step": step, **means, "learning_rate": learning_rate(self._job.config, step - 1)}
+        self.lines.append(line)
+        times = {"step_seconds": (time.perf_counter() - self._since) / count, "data_wait_seconds": self._waited / count}
+        if self._workers.rank == 0:
+            self._write(step, line, times)
+        self._last, self._since, self._waited = step, time.perf_counter(), 0.0
+        self._totals.zero_()
+
+    def _write(self, step: int, line: dict[str, Any], times: dict[str, float]) -> None:
+        self._job.store.append_line(self._log, json.dumps({**line, **times, "time": time.time(), "process": os.getpid()}))
+        if self._writer is not None:
+            for name, value in {**line, **times}.items():
+                self._writer.add_scalar(name, value, step)
+            self._writer.flush()
+
+    def mean_between(self, first: int, last: int) -> float:
+        """Return the mean loss of the steps after `first` up to `last`, both of which have a line or are the start."""
+        total, before = 0.0, 0
+        for line in self.lines:
+            if first < line["step"] <= last:
+                total += line["loss"] * (line["step"] - before)
+            before = line["step"]
+        return total / (last - first)
+
+    def save(self) -> None:
+        """Rewrite the file of the curve."""
+        text = "".join(json.dumps(line) + "\n" for line in [*self.lines, *self._later])
+        self._job.store.write_bytes(self._name, text.encode())
+
+    def close(self) -> None:
+        """Close TensorBoard's file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _tensorboard(job: TrainJob, start: int) -> Any:
+    """Return a writer of TensorBoard's event files, None on a store that cannot be appended to."""
+    if not job.store.is_local:
+        return None
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(job.store.path(f"logs/{job.directory}/tensorboard"), purge_step=start + 1)

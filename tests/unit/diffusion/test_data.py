@@ -1,0 +1,165 @@
+"""Training data: latents drawn from their posterior, in the orientation drawn, from memory or from a file."""
+
+import itertools
+
+import pytest
+import torch
+
+from otcondense.diffusion import Moments, TrainingConfig, TrainingSet, make_batch
+from otcondense.diffusion.data import allocate, fits, free_bytes
+from otcondense.diffusion.prefetch import batches, tensors_of
+from otcondense.diffusion.representations import check_inputs, latent_shape, load_inputs, load_text, token_width
+from otcondense.errors import InputError
+from otcondense.store import Store
+from tests.generators.latents import SCALE, SHIFT, image_rows, write_subset
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path))
+
+
+def config(**settings):
+    return TrainingConfig(**{"data": "latents", "flip": True, "global_batch_size": 8, **settings})
+
+
+def test_latents_are_drawn_from_the_posterior(store):
+    inputs = write_subset(store)
+    data = load_inputs(store, inputs, config(), "cpu")
+    assert latent_shape(store, inputs) == data.source.image_shape == (4, 4, 4)
+    batch = make_batch(config(), 3, data)
+    draws = batch.draws
+    assert draws.flip.any()
+    assert not draws.flip.all()
+    chosen = [int(torch.nonzero(data.labels == label).flatten()[0]) for label in batch.labels]
+    assert len(chosen) == 8
+    where = {mean.numpy().tobytes(): (row, flip) for row in range(12) for flip, mean in enumerate(data.source.mean[row])}
+    for x, noise, flip in zip(batch.x, draws.posterior, draws.flip, strict=True):
+        fitting = [
+            key
+            for key, (row, orientation) in where.items()
+            if torch.allclose(
+                x,
+                (data.source.mean[row, orientation].float() + data.source.std[row, orientation].float() * noise - SHIFT) * SCALE,
+                atol=1e-6,
+            )
+        ]
+        assert [where[key][1] for key in fitting] == [int(flip)]
+
+
+def test_the_noise_of_other_draws_is_not_that_of_the_posterior(store):
+    batch = make_batch(config(), 0, load_inputs(store, write_subset(store), config(), "cpu"))
+    assert not torch.equal(batch.draws.posterior, batch.draws.noise)
+
+
+@pytest.mark.parametrize("alignment", [None, {"depth": 1}])
+def test_streamed_batches_are_those_from_memory(alignment, store):
+    inputs = write_subset(store)
+    resident, streamed = (load_inputs(store, inputs, config(resident_gb=limit, alignment=alignment), "cpu") for limit in (None, 0))
+    assert (resident.streamed, streamed.streamed) == (False, True)
+    settings = config(alignment=alignment)
+    with batches(lambda step: [make_batch(settings, step, streamed)], range(5), "cpu", ahead=True) as take:
+        for step in range(5):
+            ahead, now = take(), [make_batch(settings, step, resident)]
+            assert len(list(tensors_of(ahead))) == (7 if alignment is None else 8)
+            assert all(torch.equal(one, other) for one, other in zip(tensors_of(ahead), tensors_of(now), strict=True))
+
+
+def test_tokens_follow_their_image(store):
+    inputs = write_subset(store)
+    settings = config(alignment={"depth": 1})
+    data = load_inputs(store, inputs, settings, "cpu")
+    assert token_width(store, inputs) == 6
+    batch = make_batch(settings, 0, data)
+    for tokens, flip, label in zip(batch.tokens, batch.draws.flip, batch.labels, strict=True):
+        fitting = [row for row in range(12) if torch.equal(data.tokens[row, int(flip)].float(), tokens)]
+        assert data.labels[fitting].tolist() == [int(label)]
+
+
+def test_without_mirroring_one_orientation_is_read(store):
+    assert load_inputs(store, write_subset(store), config(flip=False), "cpu").source.mean.shape == (12, 1, 4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda store: write_subset(store, rows=[*image_rows(), ("c1/new.png", "c1", 1, "f" * 64)]), None),
+        (lambda store: store.remove("latents/x/class_name=c1"), "class_name=c1.* is missing or damaged"),
+    ],
+)
+def test_missing_files(damage, message, store):
+    inputs = write_subset(store)
+    damage(store)
+    if message is None:
+        check_inputs(store, inputs, config())
+        return
+    with pytest.raises(InputError, match=message):
+        check_inputs(store, inputs, config())
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [*image_rows(), ("c1/new.png", "c1", 1, "f" * 64)],
+            r"1 are missing, the first is c1/new.png; run `python -m jobs.extract_latents`",
+        ),
+        ([(*row[:3], "0" * 64) if row[0] == "c2/3.png" else row for row in image_rows()], "the first is c2/3.png"),
+    ],
+)
+def test_missing_or_changed_images_are_named(rows, message, store, tmp_path):
+    write_subset(store)
+    other = Store(str(tmp_path / "other"))
+    inputs = write_subset(other, rows=rows)
+    store.write_bytes("subset.parquet", other.read_bytes("subset.parquet"))
+    for read in (check_inputs, lambda *arguments: load_inputs(*arguments, "cpu")):
+        with pytest.raises(InputError, match=message):
+            read(store, inputs, config())
+
+
+def test_text_is_masked_and_complete(store):
+    inputs = write_subset(store)
+    table = load_text(store, inputs, 3)
+    assert table.shape == (3, 3, 5)
+    assert not table[:, -1].any()
+    assert table[:, :-1].all()
+    with pytest.raises(InputError, match="classes 0 to 9, found 3"):
+        load_text(store, inputs, 10)
+
+
+def test_what_fits():
+    assert fits(10**9, "cpu", 1.0)
+    assert not fits(10**9 + 1, "cpu", 1.0)
+    assert not fits(free_bytes("cpu"), "cpu", None)
+
+
+def test_room_in_a_file_holds_what_is_written():
+    room = allocate((3, 2, 5), "cpu", streamed=True)
+    room[1, 0] = torch.arange(5)
+    assert room.sum() == 10
+
+
+def test_a_mistake_ahead_of_time_reaches_who_waits():
+    def make(step):
+        if step == 2:
+            raise InputError("no third batch")
+        return step
+
+    with batches(make, range(10), "cpu", ahead=True) as take:
+        assert [take(), take()] == [0, 1]
+        with pytest.raises(InputError, match="no third batch"):
+            take()
+
+
+def test_leaving_early_stops_the_thread():
+    made = itertools.count()
+    with batches(lambda _: next(made), range(10**9), "cpu", ahead=True) as take:
+        assert take() == 0
+    count = next(made)
+    assert next(made) == count + 1
+
+
+def test_pixels_have_no_posterior(digits, tiny_config):
+    assert make_batch(tiny_config(), 0, digits).draws.posterior is None
+    assert isinstance(digits, TrainingSet)
+    assert not isinstance(digits.source, Moments)
