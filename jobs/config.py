@@ -8,7 +8,9 @@ from actors.pool import PoolConfig
 from otcondense.config import Config
 from otcondense.datasets import SourceConfig
 from otcondense.diffusion import SamplerConfig, TrainingConfig
+from otcondense.diffusion.difficulty import DenoisingConfig
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
+from otcondense.encoders.margins import MarginConfig
 from otcondense.evaluation import EvaluationConfig
 from otcondense.representations import LatentConfig, TextConfig, TokenConfig
 from otcondense.selection import SELECTORS
@@ -77,6 +79,15 @@ class SelectionConfig(Config):
         return self.budget[class_name] if isinstance(self.budget, dict) else self.budget
 
 
+class ScoresConfig(Config):
+    """How hard each image is (`python -m jobs.score`)."""
+
+    denoising: DenoisingConfig = DenoisingConfig()
+    """Error of a frozen diffusion model, the score of D2C: high is hard."""
+    aum: MarginConfig = MarginConfig()
+    """Area under the margin while a classifier trains, the score of CCS: low is hard."""
+
+
 class PixelConfig(Config):
     """The images that models are trained on and that their samples are."""
 
@@ -123,6 +134,8 @@ class RunConfig(Config):
     """Where the confidence in each image's label comes from."""
     judge: EncoderConfig | None = None
     """Second network, never seen by selection, for evaluation; null uses the first."""
+    scores: ScoresConfig = ScoresConfig()
+    """Difficulty scores, for the selection methods that go by them."""
     extraction: ExtractionConfig = ExtractionConfig()
     """Feature extraction with Ray Data."""
     selection: SelectionConfig = SelectionConfig()

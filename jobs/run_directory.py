@@ -18,6 +18,7 @@ from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
 from otcondense.store import (
     CONFIDENCES_SCHEMA_VERSION,
+    DIFFICULTIES_SCHEMA_VERSION,
     FEATURES_SCHEMA_VERSION,
     SELECTION_SCHEMA_VERSION,
     DriverLock,
@@ -82,6 +83,15 @@ class Run:
         if confidence.kind == "probe":
             return f"scores/probe-{hash8(self.probe_key())}"
         return None if confidence.kind == "none" else self.features_directory(confidence.classifier or self.config.encoder)
+
+    def scores_key(self, kind: str) -> list[Any]:
+        """Return what the difficulty scores of one kind are made from."""
+        settings = getattr(self.config.scores, kind)
+        return [DIFFICULTIES_SCHEMA_VERSION, self.features_key(self.config.encoder), kind, identity(settings)]
+
+    def scores_directory(self, kind: str) -> str:
+        """Return where the difficulty scores of one kind are."""
+        return f"scores/{kind}-{hash8(self.scores_key(kind))}"
 
     def selection_key(self, method: str) -> list[Any]:
         """Return what the selection by `method` is made from."""

@@ -1,6 +1,12 @@
 """Schemas, fingerprints and atomic writes, shared by all stages."""
 
 from otcondense.store.confidences import CONFIDENCES_SCHEMA_VERSION, ClassConfidences, with_confidences, write_class_confidences
+from otcondense.store.difficulties import (
+    DIFFICULTIES_SCHEMA_VERSION,
+    ClassDifficulties,
+    read_class_difficulties,
+    write_class_difficulties,
+)
 from otcondense.store.features import FEATURES_SCHEMA_VERSION, ClassFeatures, class_file, read_class_features, write_class_features
 from otcondense.store.files import Store, canonical_json
 from otcondense.store.fingerprint import fingerprint, hash8, sha256_bytes
@@ -40,10 +46,12 @@ from otcondense.store.tables import (
 
 __all__ = [
     "CONFIDENCES_SCHEMA_VERSION",
+    "DIFFICULTIES_SCHEMA_VERSION",
     "FEATURES_SCHEMA_VERSION",
     "MANIFEST_COLUMNS",
     "SELECTION_SCHEMA_VERSION",
     "ClassConfidences",
+    "ClassDifficulties",
     "ClassFeatures",
     "ClassSelection",
     "DriverLock",
@@ -62,6 +70,7 @@ __all__ = [
     "progress_file",
     "read_all_progress",
     "read_array",
+    "read_class_difficulties",
     "read_class_features",
     "read_class_selection",
     "read_fingerprint",
@@ -76,6 +85,7 @@ __all__ = [
     "table_metadata",
     "with_confidences",
     "write_class_confidences",
+    "write_class_difficulties",
     "write_class_features",
     "write_class_selection",
     "write_progress",

@@ -190,8 +190,16 @@ def latent_job(root, **settings):
     inputs = write_subset(store)
     values = {
         "model": ModelConfig(name="DiT-demo/2", width=16, depth=2, num_heads=2),
-        "data": "latents", "text": True, "alignment": {"depth": 1, "hidden_width": 8}, "flip": True,
-        "global_batch_size": 4, "num_steps": 6, "checkpoint_steps": (), "checkpoint_every": 3, "log_every": 2, "num_workers": 1,
+        "data": "latents",
+        "text": True,
+        "alignment": {"depth": 1, "hidden_width": 8},
+        "flip": True,
+        "global_batch_size": 4,
+        "num_steps": 6,
+        "checkpoint_steps": (),
+        "checkpoint_every": 3,
+        "log_every": 2,
+        "num_workers": 1,
     }
     return TrainJob(store.root, RUN, "", TrainingConfig(**{**values, **settings}), 3, (4, 4, 4), "inputs", inputs)
 
