@@ -1,5 +1,6 @@
 """Sampled images on disk: one Parquet part for each batch, each a unit of work that can be recognised as done."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -53,14 +54,26 @@ def write_part(
     write_images(store, name, images, labels, indices=indices, fingerprint=fingerprint([wanted, unit["count"]]))
 
 
-def read_samples(store: Store, directory: str, num_samples: int) -> tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]]:
-    """Return the first `num_samples` sampled images below `directory` in the order of their indices, and the class of each.
+def iterate_samples(store: Store, directory: str, num_samples: int) -> Iterator[tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]]]:
+    """Yield the first `num_samples` sampled images below `directory` and the class of each, a part at a time, in the order of their indices.
 
     Raises: InputError if there are fewer, or a part is damaged.
     """
-    names = [name for name in store.list(directory) if name.rsplit("/", 1)[-1].startswith("part-")]
-    parts = [read_images(store, name) for name in names]
-    found = sum(len(labels) for _, labels in parts)
-    if found < num_samples:
-        raise InputError(f"{store.path(directory)} must hold {num_samples} samples, found {found}; run `python -m jobs.sample` first")
-    return np.concatenate([images for images, _ in parts])[:num_samples], np.concatenate([labels for _, labels in parts])[:num_samples]
+    found = 0
+    for name in (name for name in store.list(directory) if name.rsplit("/", 1)[-1].startswith("part-")):
+        images, labels = read_images(store, name)
+        left = num_samples - found
+        found += len(labels)
+        yield images[:left], labels[:left]
+        if found >= num_samples:
+            return
+    raise InputError(f"{store.path(directory)} must hold {num_samples} samples, found {found}; run `python -m jobs.sample` first")
+
+
+def read_samples(store: Store, directory: str, num_samples: int) -> tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]]:
+    """Return the samples that `iterate_samples` yields in one array, and the class of each.
+
+    Raises: InputError as it does.
+    """
+    parts = list(iterate_samples(store, directory, num_samples))
+    return np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
