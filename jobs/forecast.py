@@ -1,13 +1,25 @@
-"""What `--dry-run` prints: the work of each stage, and time and memory of the extraction from a timed sample."""
+"""What `--dry-run` prints: the work of each stage, time and memory of the extraction from a timed sample, of training from its shapes."""
 
 from pathlib import Path
+
+import torch
 
 from jobs.progress import note
 from jobs.run_directory import Run
 from jobs.select_subset import check_budgets
 from otcondense.datasets import list_images
+from otcondense.diffusion import TrainingConfig
+from otcondense.diffusion.attach import Attachments
+from otcondense.diffusion.forecast import TrainingForecast, forecast_training
 from otcondense.errors import InputError
 from pipeline.forecast import ExtractionForecast, forecast_extraction
+
+LATENT_CHANNELS, LATENT_STRIDE = 4, 8
+"""Of the autoencoder of Stable Diffusion, which DiT and SiT use."""
+TOKEN_WIDTH, TEXT_WIDTH = 768, 2048
+"""Of DINOv2 ViT-B and of flan-t5-xl."""
+TERAFLOPS = 395
+"""Half of the bf16 matrix-product speed measured on one H200; what a device reaches depends on it and on the model."""
 
 
 def forecast_features(run: Run) -> None:
@@ -34,10 +46,29 @@ def forecast_run(run: Run) -> None:
     chosen = sum(min(config.selection.budget_of(name), size) for name, size in sizes.items())
     note("select", f"{len(config.selection.methods)} method(s), {len(sizes)} classes, {chosen} images each")
     for model, method in run.trainings():
-        note(f"train {model} on {method}", f"{config.models[model].training.num_steps} steps")
+        _print_training(run, f"train {model} on {method}", config.models[model].training, len(sizes))
     samples = sum(config.models[model].sampling.num_samples for model, _, _ in run.checkpoints())
     if samples:
         note("sample and evaluate", f"{len(run.checkpoints())} checkpoints, {samples} images")
+
+
+def training_forecast(run: Run, training: TrainingConfig, num_classes: int) -> TrainingForecast:
+    """Return what one training will take; latents, tokens and text are taken to be of the usual sizes."""
+    side = run.config.latents.image_size // LATENT_STRIDE
+    shape = (LATENT_CHANNELS, side, side) if training.data == "latents" else run.config.pixels.shape
+    text = torch.empty(num_classes, run.config.text.max_tokens, TEXT_WIDTH, dtype=torch.float16, device="meta")
+    return forecast_training(training, num_classes, shape, Attachments(text, TOKEN_WIDTH))
+
+
+def _print_training(run: Run, title: str, training: TrainingConfig, num_classes: int) -> None:
+    found = training_forecast(run, training, num_classes)
+    seconds = found.flops / training.num_workers / (TERAFLOPS * 1e12)
+    note(title, f"{training.num_steps} steps of {training.global_batch_size} images on {training.num_workers} device(s)")
+    note("", found.text)
+    note(
+        "",
+        f"{found.flops / 1e15:.3g} PFLOP: {_duration(seconds)} where each device reaches {TERAFLOPS} TFLOP/s, as half of an H200's peak does",
+    )
 
 
 def _print(title: str, found: ExtractionForecast) -> None:

@@ -6,6 +6,7 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,9 +38,9 @@ def write_npz(parts: Parts, target: Path, count: int) -> None:
             file.write(np.concatenate(classes).astype(np.int64).tobytes())
 
 
-def _header(file: io.BufferedIOBase | zipfile.ZipExtFile | object, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+def _header(file: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     facts = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, facts)  # type: ignore[arg-type]
+    np.lib.format.write_array_header_1_0(file, facts)
 
 
 def _rows(images: UInt8[np.ndarray, "n c h w"]) -> bytes:

@@ -1,0 +1,110 @@
+"""From images to samples through latents: the whole way with every part that can be attached, at tiny size."""
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from jobs.cli import main
+from jobs.evaluate import evaluate
+from jobs.export_samples import export
+from jobs.extract_features import extract
+from jobs.run import extract_inputs, needed_inputs
+from jobs.run_directory import Run
+from jobs.sample import sample
+from jobs.select_subset import select_subset
+from jobs.settings import load_config
+from jobs.train import train
+from jobs.verify import verify
+from otcondense.diffusion.samples import read_samples
+from otcondense.errors import InputError
+from tests.generators.weights import write_autoencoder, write_t5, write_timm
+
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    root, rng = tmp_path_factory.mktemp("latents"), np.random.default_rng(0)
+    for part, count in (("train", 4), ("val", 12)):
+        for class_name in ("cat", "dog"):
+            (root / part / class_name).mkdir(parents=True)
+            for number in range(count):
+                image = Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8))
+                image.save(root / part / class_name / f"{number}.png")
+    encoder = {"name": "test_resnet", "weights": write_timm(root / "e.safetensors", "test_resnet"), "num_classes": 0, "image_size": 32}
+    training = {
+        "model": {"name": "DiT-demo/2", "width": 16, "depth": 2, "num_heads": 2},
+        "data": "latents",
+        "flip": True,
+        "text": True,
+        "alignment": {"depth": 1, "hidden_width": 8},
+        "subsets": ["random"],
+        "num_steps": 4,
+        "checkpoint_steps": [2],
+        "global_batch_size": 4,
+        "num_workers": 2,
+        "grid_every": 4,
+        "log_every": 1,
+        "device": "cpu",
+    }
+    values = {
+        "run": str(root / "run"),
+        "source": {"path": str(root / "train")},
+        "held_out": {"path": str(root / "val")},
+        "encoder": {**encoder, "device": "cpu"},
+        "judge": {
+            **encoder,
+            "weights": write_timm(root / "j.safetensors", "test_resnet", num_classes=2),
+            "num_classes": 2,
+            "device": "cpu",
+        },
+        "confidence": {"kind": "none"},
+        "extraction": {"num_encoders": 0},
+        "selection": {"budget": 2, "methods": ["random"]},
+        "pixels": {"size": 16, "channels": 3},
+        "latents": {"model": write_autoencoder(root / "vae"), "image_size": 16, "device": "cpu", "batch_size": 2},
+        "tokens": {
+            "name": "test_vit",
+            "file": write_timm(root / "vit.safetensors", "test_vit", img_size=64),
+            "image_size": 16,
+            "input_size": 64,
+            "device": "cpu",
+        },
+        "text": {"model": write_t5(root / "t5", ("cat", "dog")), "max_tokens": 4, "device": "cpu"},
+        "models": {"l": {"training": training, "sampling": {"num_steps": 2, "num_samples": 6, "batch_size": 4, "clip": False}}},
+    }
+    (root / "c.yaml").write_text(yaml.safe_dump(values))
+    return str(root / "c.yaml")
+
+
+def test_the_whole_way(config, tmp_path):
+    run = Run(load_config(config, []))
+    assert needed_inputs(run) == {"latents", "tokens", "text"}
+    for stage in (extract, select_subset):
+        main("stage", "", stage, ["--config", config])
+    with pytest.raises(InputError, match=r"latents/.* is missing or damaged; run `python -m jobs.extract_latents` first"):
+        train(run)
+    for stage in (extract_inputs, train, sample):
+        main("stage", "", stage, ["--config", config])
+    images, labels = read_samples(run.store, run.samples_directory("l", "random", 4), 6)
+    assert images.shape == (6, 3, 16, 16), "decoded"
+    assert labels.tolist() == [0, 1] * 3
+    grid = run.store.path(f"{run.training_directory('l', 'random')}/grids/step-000004.png")
+    assert Image.open(grid).size == (128, 128)
+    arguments = type("Options", (), {"model": None, "method": None, "step": 4, "format": "npz", "output": str(tmp_path / "s.npz")})
+    export(run, arguments)
+    assert np.array_equal(np.load(tmp_path / "s.npz")["arr_0"], images.transpose(0, 2, 3, 1))
+    assert verify(run) == []
+
+
+def test_a_change_of_the_autoencoder_trains_anew(config):
+    first, other = (Run(load_config(config, overrides)) for overrides in ([], ["latents.batch_size=3"]))
+    assert first.training_directory("l", "random") != other.training_directory("l", "random")
+
+
+def test_subsets_are_measured_on_pixels(config):
+    run = Run(load_config(config, ["evaluation.inception_score_splits=1"]))
+    assert not run.store.exists(run.images_file("random"))
+    evaluate(run)
+    assert run.store.exists(run.images_file("random"))
