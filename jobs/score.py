@@ -7,7 +7,8 @@ import numpy as np
 import ray
 import torch
 
-from actors.pool import Pool, Unit
+from actors.crew import RayCrew, Unit
+from actors.pool import Pool
 from jobs.cli import parser_for, run_verb
 from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
@@ -108,7 +109,7 @@ class Scorer:
         image_ids = [image["image_id"] for image in unit["images"]]
         scores = ClassDifficulties(unit["class_name"], unit["class_index"], image_ids, errors.numpy(), facts)
         write_class_difficulties(self._store, unit["directory"], scores, fingerprint=unit["fingerprint"])
-        return {"count": len(image_ids)}
+        return {"size": len(image_ids)}
 
     def _latents(self, unit: dict[str, Any]) -> torch.Tensor:
         source = Representation(self._store, unit["latents"], "jobs.extract_latents latents.images=source")
@@ -141,7 +142,7 @@ def _denoising(run: Run, classes: dict[str, list[ImageRecord]]) -> int:
 
     with Progress(run.store, "score", "score", "class") as progress:
         progress.follow([UnitProgress(name=unit["name"], class_name=unit["class_name"], size=len(unit["images"])) for unit in open_units])
-        outcome = Pool(make_actor, pool).run(open_units, progress.change)
+        outcome = Pool(RayCrew(make_actor), pool).run(open_units, progress.change)
     refuse_failures(outcome, len(open_units), "classes of scores")
     return len(units) - len(open_units)
 
