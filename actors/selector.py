@@ -6,18 +6,21 @@ from typing import Any
 
 import numpy as np
 import ray
+from jaxtyping import Float
 from ray.actor import ActorHandle
 
 from actors.reporter import Reporter, this_worker
 from otcondense.errors import InputError
 from otcondense.selection import SELECTORS, Moment, Watcher
 from otcondense.selection.base import Selector
+from otcondense.selection.watch import nobody
 from otcondense.store import (
     SELECTION_SCHEMA_VERSION,
     ClassFeatures,
     ClassSelection,
     Store,
     fingerprint,
+    read_class_difficulties,
     read_class_features,
     selection_measures,
     stored_metadata,
@@ -34,7 +37,13 @@ def class_seed(seed: int, class_name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{class_name}".encode()).digest()[:4])
 
 
-def run_selector(method: str, settings: dict[str, Any], features: ClassFeatures, watcher: Watcher) -> ClassSelection:
+def run_selector(
+    method: str,
+    settings: dict[str, Any],
+    features: ClassFeatures,
+    watcher: Watcher = nobody,
+    difficulty: Float[np.ndarray, " n"] | None = None,
+) -> ClassSelection:
     """Run one selector on one class.
 
     Args:
@@ -42,11 +51,12 @@ def run_selector(method: str, settings: dict[str, Any], features: ClassFeatures,
         settings: keyword arguments of the selector, `budget` and `seed` among them; `include` and `exclude` as image_ids.
         features: the class.
         watcher: is told of every step; what it raises ends the selection.
+        difficulty: score of each image, for the methods that go by it.
     """
     own = {name: _positions(features, image_ids) for name, image_ids in settings.items() if name in IMAGE_SETTINGS}
     seed = class_seed(settings.get("seed", 0), features.class_name)
     selector = SELECTORS[method](**{**settings, **own, "seed": seed})
-    selector.watch(watcher).fit(features.features, cross_entropy=features.cross_entropy, logits=features.logits)
+    selector.watch(watcher).fit(features.features, cross_entropy=features.cross_entropy, logits=features.logits, difficulty=difficulty)
     return ClassSelection(
         class_name=features.class_name,
         class_index=features.class_index,
@@ -88,7 +98,8 @@ def selection_fingerprint(store: Store, inputs: Sequence[str], method: str, sett
     for name in inputs:
         metadata = stored_metadata(store, name)
         if metadata is None:
-            raise InputError(f"{store.path(name)} is missing or damaged; run `python -m jobs.extract_features` first")
+            verb = "score" if name.startswith(("scores/denoising", "scores/aum")) else "extract_features"
+            raise InputError(f"{store.path(name)} is missing or damaged; run `python -m jobs.{verb}` first")
         contents.append(metadata["content"])
     return fingerprint([SELECTION_SCHEMA_VERSION, method, settings, *contents])
 
@@ -140,7 +151,8 @@ class ClassSelector:
         """Select one class.
 
         Args:
-            unit: `name`, `method`, `class_name`, the selector's `settings`, the `directory` of the result and its `fingerprint`.
+            unit: `name`, `method`, `class_name`, the selector's `settings`, where its `difficulty` scores are (or None), the `directory` of
+                the result and its `fingerprint`.
 
         Returns: what is known of the selection, by the names of `UnitProgress`.
         """
@@ -149,7 +161,9 @@ class ClassSelector:
         features = read_class_features(self._store, self._features_directory, unit["class_name"])
         if self._confidence_directory != self._features_directory:
             features = with_confidences(self._store, features, self._confidence_directory)
-        selection = run_selector(unit["method"], unit["settings"], features, reporter)
+        scores = unit["difficulty"]
+        difficulty = None if scores is None else read_class_difficulties(self._store, scores, unit["class_name"], features.image_ids)
+        selection = run_selector(unit["method"], unit["settings"], features, reporter, difficulty)
         write_class_selection(self._store, unit["directory"], selection, fingerprint=unit["fingerprint"])
         return {**progress_of(selection.summary), "worker": this_worker()}
 

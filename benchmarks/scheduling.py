@@ -124,7 +124,7 @@ def make_units(run: Run, classes: int) -> list[Unit]:
 def real_run(run: Run, units: list[Unit], num_actors: int) -> Measured:
     """Select all units with real actors."""
     settings = {"budget": BUDGET, "lower_bound": None, "rebuilds": 0}
-    shared = {"method": METHOD, "settings": settings, "directory": f"selection/{num_actors}", "fingerprint": "f"}
+    shared = {"method": METHOD, "settings": settings, "difficulty": None, "directory": f"selection/{num_actors}", "fingerprint": "f"}
     pool = PoolConfig(num_actors=num_actors)
     run = Run(run.config.model_copy(update={"selection": run.config.selection.model_copy(update={"pool": pool})}))
     clock = WaitClock()

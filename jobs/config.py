@@ -17,6 +17,9 @@ from otcondense.selection import SELECTORS
 from otcondense.selection.base import SelectorConfig
 from pipeline.extract import ExtractionConfig
 
+ScoreKind = Literal["denoising", "aum"]
+HARD_END: dict[str, str] = {"denoising": "high", "aum": "low"}
+"""Which end of each kind of score is hard."""
 SHARED_FIELDS = frozenset({*SelectorConfig.model_fields, "include", "exclude"})
 
 
@@ -49,6 +52,8 @@ class SelectionConfig(Config):
     """Image identifiers that must not be chosen, for their licence, say; they still count as part of their class."""
     settings: SelectorSettings = SelectorSettings()  # type: ignore[valid-type]
     """Settings of each method."""
+    difficulty: dict[Literal["d2c", "ccs"], ScoreKind] = Field(default_factory=lambda: {"d2c": "denoising", "ccs": "aum"})
+    """Kind of the scores (`python -m jobs.score`) that each method by difficulty goes by: denoising (high is hard) or aum (low is hard)."""
     pool: PoolConfig = PoolConfig()
     """The actors that select classes in parallel; they do not change the result."""
 
@@ -57,6 +62,10 @@ class SelectionConfig(Config):
         unknown = [name for name in self.methods if name not in SELECTORS]
         if unknown:
             raise ValueError(f"methods must be among {', '.join(SELECTORS)}, found {', '.join(unknown)}")
+        for name, kind in self.difficulty.items():
+            hard = getattr(self.settings, name).hard
+            if name in self.methods and hard != HARD_END[kind]:
+                raise ValueError(f"settings.{name}.hard must be {HARD_END[kind]} for scores of kind {kind}, found {hard}")
         if self.include or self.exclude:
             unfit = [name for name in self.methods if "include" not in SELECTORS[name].Config.model_fields]
             if unfit:
@@ -73,6 +82,10 @@ class SelectionConfig(Config):
         given: dict[str, Any] = getattr(self.settings, method).model_dump(exclude_unset=True)
         shared = {"budget": budget, "seed": self.seed, "small_class": self.small_class}
         return SELECTORS[method].Config(**given, **shared).model_dump(mode="json")
+
+    def score_kinds(self) -> tuple[ScoreKind, ...]:
+        """Return the kinds of scores that the methods go by."""
+        return tuple(sorted({self.difficulty[name] for name in ("d2c", "ccs") if name in self.methods}))
 
     def budget_of(self, class_name: str) -> int:
         """Return how many images to choose from one class."""

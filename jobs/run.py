@@ -10,6 +10,7 @@ from jobs.forecast import forecast_run
 from jobs.report import report
 from jobs.run_directory import Run
 from jobs.sample import sample
+from jobs.score import score
 from jobs.select_subset import select_subset
 from jobs.stage_log import log_stage, print_stages
 from jobs.train import train
@@ -30,8 +31,15 @@ def extract_inputs(run: Run) -> None:
         verbs[kind](run)
 
 
+def score_difficulty(run: Run) -> None:
+    """Make the scores that the methods of the run go by."""
+    for kind in run.config.selection.score_kinds():
+        score(run, kind)
+
+
 STAGES = {
     "extract_features": extract,
+    "score": score_difficulty,
     "select_subset": select_subset,
     "extract_inputs": extract_inputs,
     "train": train,
@@ -43,7 +51,7 @@ STAGES = {
 def run_all(run: Run) -> None:
     """Run every stage, then show the metrics, the times and where the report is."""
     for name, stage in STAGES.items():
-        if stage is extract_inputs and not needed_inputs(run):
+        if (stage is extract_inputs and not needed_inputs(run)) or (stage is score_difficulty and not run.config.selection.score_kinds()):
             continue
         started = time.perf_counter()
         stage(run)

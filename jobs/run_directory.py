@@ -93,6 +93,11 @@ class Run:
         """Return where the difficulty scores of one kind are."""
         return f"scores/{kind}-{hash8(self.scores_key(kind))}"
 
+    def difficulty_directory(self, method: str) -> str | None:
+        """Return where the scores are that `method` goes by, None for a method that needs none."""
+        kind = dict[str, str](self.config.selection.difficulty).get(method)
+        return None if kind is None else self.scores_directory(kind)
+
     def selection_key(self, method: str) -> list[Any]:
         """Return what the selection by `method` is made from."""
         selection = self.config.selection
@@ -105,6 +110,7 @@ class Run:
             *map(list, images),
             identity(settings),
             *identity(self.config.confidence),
+            *filter(None, [self.difficulty_directory(method)]),
         ]
 
     def selection_directory(self, method: str) -> str:

@@ -1,7 +1,7 @@
 """Score how hard each image is, for the methods that select by it: `python -m jobs.score --kind denoising|aum`."""
 
 import argparse
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import ray
@@ -10,6 +10,7 @@ import torch
 from actors.crew import RayCrew, Unit
 from actors.pool import Pool
 from jobs.cli import parser_for, run_verb
+from jobs.config import HARD_END, ScoreKind
 from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
 from jobs.representations import representation_directory
@@ -35,11 +36,10 @@ from otcondense.store import (
 )
 from pipeline.images import WantedImage, load_images
 
-Kind = Literal["denoising", "aum"]
-KINDS: tuple[Kind, ...] = ("denoising", "aum")
+KINDS: tuple[ScoreKind, ...] = get_args(ScoreKind)
 
 
-def score(run: Run, kind: Kind) -> None:
+def score(run: Run, kind: ScoreKind) -> None:
     """Score every image that has features.
 
     Raises: InputError if features, the scoring checkpoint or its latents are missing.
@@ -65,7 +65,7 @@ def _margins(run: Run, names: list[str]) -> int:
     torch.set_num_threads(1)  # sums of several threads differ in their last digits from run to run
     values = area_under_margin(rows, labels, len(found), config).numpy()
     for each, part in zip(found, np.split(values, np.cumsum([each.size for each in found])[:-1]), strict=True):
-        facts = {"kind": "aum", "hard": "low", "settings": config.model_dump(mode="json")}
+        facts = {"kind": "aum", "hard": HARD_END["aum"], "settings": config.model_dump(mode="json")}
         scores = ClassDifficulties(each.class_name, each.class_index, each.image_ids, part, facts)
         write_class_difficulties(run.store, directory, scores, fingerprint=mark)
     return 0
@@ -101,7 +101,7 @@ class Scorer:
         errors = denoising_errors(self._model, self._checkpoint.state["objective"], x, labels, self._config)
         facts = {
             "kind": "denoising",
-            "hard": "high",
+            "hard": HARD_END["denoising"],
             "settings": self._config.model_dump(mode="json", exclude={"checkpoint"}),
             "times": score_times(self._config),
             "weights_sha256": self._checkpoint.state["files"][self._config.weights]["sha256"],

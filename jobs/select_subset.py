@@ -71,7 +71,8 @@ def selection_units(run: Run, method: str, records: list[ImageRecord]) -> Iterat
     Raises: InputError if features are missing.
     """
     selection = run.config.selection
-    directories = dict.fromkeys([run.features_directory(run.config.encoder), run.confidence_directory()])
+    difficulty = run.difficulty_directory(method)
+    directories = dict.fromkeys([run.features_directory(run.config.encoder), run.confidence_directory(), difficulty])
     forced, barred = (_by_class(image_ids, records) for image_ids in (selection.include, selection.exclude))
     for name, size in Counter(record.class_name for record in records).most_common():
         settings = selection.selector_settings(method, selection.budget_of(name))
@@ -85,6 +86,7 @@ def selection_units(run: Run, method: str, records: list[ImageRecord]) -> Iterat
             "class_name": name,
             "size": size,
             "settings": settings,
+            "difficulty": difficulty,
             "directory": run.selection_directory(method),
             "fingerprint": expected,
         }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jobs.run_directory import Run
-from jobs.loss_curve import CURVE_FILE
+from jobs.train_job import CURVE_FILE
 from otcondense.report import LossCurve
 from otcondense.report.embed import Plot, loss_plots
 

@@ -14,10 +14,11 @@ VERB = "select_subset"
 def check_selections(evidence: Evidence) -> Iterator[Problem]:
     """Check that each class with features has a selection by every method, made from these features and this configuration."""
     run = evidence.run
-    inputs = [directory for directory in (run.features_directory(run.config.encoder), run.confidence_directory()) if directory is not None]
-    whole = [name for name in evidence.images if all(class_file(directory, name) in evidence.facts for directory in inputs)]
-    records = [record for name in whole for record in evidence.images[name]]
     for method in run.config.selection.methods:
+        needed = (run.features_directory(run.config.encoder), run.confidence_directory(), run.difficulty_directory(method))
+        inputs = [directory for directory in needed if directory is not None]
+        whole = [name for name in evidence.images if all(class_file(directory, name) in evidence.facts for directory in inputs)]
+        records = [record for name in whole for record in evidence.images[name]]
         if run.store.exists(run.manifest(method)) or evidence.has_any(run.selection_directory(method)):
             for unit in selection_units(run, method, records):
                 yield from evidence.check(selection_file(unit["directory"], unit["class_name"]), VERB, unit["fingerprint"])

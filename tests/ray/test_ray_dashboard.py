@@ -34,7 +34,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
 
 def start(head: Head, verb: str, config: Path) -> subprocess.Popen:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment |= {"RAY_ADDRESS": f"127.0.0.1:{head.port}", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(head.token_file)}
+    # Without the switch the driver looks for a head on 127.0.0.1 at the address of a network card (docs/security.md).
+    loopback = {"RAY_ADDRESS": f"127.0.0.1:{head.port}", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    environment |= {**loopback, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(head.token_file)}
     command = [sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**environment, "OMP_NUM_THREADS": "1"}

@@ -3,18 +3,23 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from tiny import CLASSES, write_config
 
+from actors.selector import run_selector
 from jobs import extract_features
 from jobs.cli import main
+from jobs.config import SelectionConfig
 from jobs.run_directory import Run
 from jobs.score import score
+from jobs.select_subset import select_subset
 from jobs.settings import load_config
+from jobs.verify import verify
 from otcondense.diffusion import ModelConfig, build_model
 from otcondense.diffusion.checkpoint import save_model
 from otcondense.errors import InputError
 from otcondense.selection import SELECTORS
-from otcondense.store import Store, read_class_difficulties, read_class_features
+from otcondense.store import Store, read_class_difficulties, read_class_features, read_class_selection
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -77,3 +82,28 @@ def test_scores_of_other_images_are_refused(run):
         read_class_difficulties(run.store, run.scores_directory("aum"), "0", ["another.png"])
     with pytest.raises(InputError, match="there are no scores"):
         read_class_difficulties(run.store, "scores/none", "0", [])
+
+
+def test_the_methods_by_difficulty_select_by_their_scores(run):
+    selection = run.config.selection.model_copy(update={"methods": ("d2c", "ccs")})
+    scored = Run(run.config.model_copy(update={"selection": selection}))
+    run.store.remove("scores")
+    with pytest.raises(InputError, match=r"scores/denoising-.* is missing or damaged; run `python -m jobs.score` first"):
+        select_subset(scored)
+    for kind in selection.score_kinds():
+        score(scored, kind)
+    select_subset(scored)
+    for method, kind in (("d2c", "denoising"), ("ccs", "aum")):
+        _, features, values = scores(run, kind)
+        for each, difficulty in zip(features, values, strict=True):
+            settings = selection.selector_settings(method, selection.budget_of(each.class_name))
+            expected = run_selector(method, settings, each, difficulty=difficulty)
+            stored = read_class_selection(run.store, scored.selection_directory(method), each.class_name)
+            assert stored.indices.tolist() == expected.indices.tolist()
+    assert {problem.file.split("/")[0] for problem in verify(scored)} <= {"features", "scores"}
+
+
+def test_a_score_whose_hard_end_is_the_other_one_is_refused(run):
+    values = run.config.selection.model_dump() | {"methods": ("d2c",), "difficulty": {"d2c": "aum"}}
+    with pytest.raises(ValidationError, match=r"settings\.d2c\.hard must be low for scores of kind aum, found high"):
+        SelectionConfig.model_validate(values)
