@@ -20,6 +20,8 @@ BENCHMARKS = (
     "extraction",
     "scheduling",
     "page",
+    "training",
+    "sampling",
 )
 MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 

@@ -1,0 +1,87 @@
+"""The yardstick: a plain training and sampling loop as the public DiT and SiT scripts have them, written anew in their manner.
+
+Images are decoded in the loop (or encoded by the autoencoder, for latents), arithmetic is float32 (TF32 on a GPU), AdamW is
+PyTorch's default, the average of the weights is updated one parameter after another, the loss is read at every step, and
+samples are saved one PNG after another and read again for the npz.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from otcondense.diffusion import OBJECTIVES, Transformer
+
+LABEL_DROP = 0.1
+
+
+class ImageFiles(Dataset[tuple[Tensor, int]]):
+    """PNG files, decoded when asked for; the class is the folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._files = sorted(root.rglob("*.png"))
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        with Image.open(self._files[index]) as image:
+            pixels = np.asarray(image, dtype=np.float32)
+        x = torch.from_numpy(pixels / 127.5 - 1).reshape(*pixels.shape[:2], -1).permute(2, 0, 1)
+        return x, int(self._files[index].parent.name)
+
+
+@dataclass
+class PlainTraining:
+    """The state of the plain loop."""
+
+    model: Transformer
+    objective: str
+    learning_rate: float
+    ema_decay: float
+
+    def __post_init__(self) -> None:
+        self.ema = deepcopy(self.model).requires_grad_(requires_grad=False)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.learning_rate, weight_decay=0)
+
+    def step(self, x: Tensor, labels: Tensor) -> float:
+        """Do one step and return its loss."""
+        noise, uniform = torch.randn_like(x), torch.rand(len(x), device=x.device)
+        labels = torch.where(torch.rand(len(x), device=x.device) < LABEL_DROP, self.model.num_classes, labels)
+        loss = OBJECTIVES[self.objective].losses(self.model, x, noise, uniform, labels).mean()
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.update_ema()
+        return loss.item()
+
+    @torch.no_grad()
+    def update_ema(self) -> None:
+        """Move each averaged parameter towards the current one."""
+        averaged = dict(self.ema.named_parameters())
+        for name, parameter in self.model.named_parameters():
+            averaged[name].mul_(self.ema_decay).add_(parameter.data, alpha=1 - self.ema_decay)
+
+
+def endless(root: Path, batch_size: int) -> Any:
+    """Yield batches of the files in random order, pass after pass."""
+    loader = DataLoader(ImageFiles(root), batch_size=batch_size, shuffle=True, drop_last=True)
+    while True:
+        yield from loader
+
+
+def save_pngs(images: np.ndarray, folder: Path, first: int) -> None:
+    """Save images [n, c, h, w], one file each."""
+    for offset, image in enumerate(images):
+        Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(folder / f"{first + offset:06d}.png")
+
+
+def pngs_to_npz(folder: Path, target: Path) -> None:
+    """Read every PNG again and write one npz."""
+    np.savez(target, arr_0=np.stack([np.asarray(Image.open(file).convert("RGB")) for file in sorted(folder.glob("*.png"))]))

@@ -1,0 +1,187 @@
+"""Training against a plain port of the reference loop, same model and batch, in the same run.
+
+`python -m benchmarks.training [--quick]`
+"""
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.gpu import device_peak, encoder_in_the_loop, synchronized
+from benchmarks.harness import finish
+from benchmarks.reference_loop import PlainTraining, endless
+from otcondense.diffusion import (
+    ModelConfig,
+    Moments,
+    Pixels,
+    TrainingConfig,
+    TrainingSet,
+    build_model,
+    create_state,
+    make_batch,
+    train_step,
+)
+from otcondense.diffusion.forecast import TRAINING_PASSES, forward_flops
+
+CLASSES, IMAGES, BATCH = 10, 400, 64
+GPU_CASES = {
+    "DiT-L/2_256": (32, 128),
+    "SiT-L/2_256": (32, 128),
+    "DiT-B/2_256": (32, 256),
+    "DiT-XL/2_256": (32, 96),
+    "DiT-L/2_512": (64, 32),
+}
+"""Side of the latents and images a step."""
+ABLATION = {
+    "latents": {"precision": "float32", "compile_blocks": False},
+    "bfloat16": {"precision": "bfloat16", "compile_blocks": False},
+    "compiled": {"precision": "bfloat16", "compile_blocks": True},
+}
+"""What each step brings: latents read from the device with one call each for AdamW and average, then bf16, then compiled blocks."""
+
+
+def write_images(root: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Write small grey images as the demo's, and return them with their classes."""
+    rng, labels = np.random.default_rng(0), np.arange(IMAGES) % CLASSES
+    images = rng.integers(0, 256, (IMAGES, 1, 8, 8), dtype=np.uint8)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = root / str(label) / f"{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0]).save(path)
+    return images, labels
+
+
+def plain_steps(root: Path, name: str) -> Callable[[], object]:
+    """Return one step of the plain loop on the demo's model."""
+    config = ModelConfig(name=f"{name}-demo/2")
+    training = PlainTraining(build_model(config, CLASSES, (1, 8, 8)), "dit" if name == "DiT" else "sit-linear", 2e-3, 0.995)
+    batches = endless(root, BATCH)
+
+    def step() -> object:
+        x, labels = next(batches)
+        flip = torch.rand(len(x)) < 0.5
+        return training.step(torch.where(flip.view(-1, 1, 1, 1), x.flip(-1), x), labels)
+
+    return step
+
+
+def our_steps(data: TrainingSet, config: TrainingConfig, device: str = "cpu") -> Callable[[], object]:
+    """Return one step of ours."""
+    state = create_state(config, int(data.labels.max()) + 1, data.source.image_shape, device)
+    return lambda: train_step(state, make_batch(config, state.step, data))
+
+
+def seconds_per_step(step: Callable[[], object], steps: int) -> float:
+    """Return the mean duration of a step."""
+    started = time.perf_counter()
+    for _ in range(steps):
+        step()
+    return (time.perf_counter() - started) / steps
+
+
+def in_turn(sides: dict[str, Callable[[], object]], steps: int, repeats: int) -> Iterator[tuple[str, float]]:
+    """Yield the name and the median seconds of a step of each side; the sides take turns, since machines are shared."""
+    for step in sides.values():
+        seconds_per_step(step, 3)
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for _, (name, step) in itertools.product(range(repeats), sides.items()):
+        times[name].append(seconds_per_step(step, steps))
+    yield from ((name, statistics.median(each)) for name, each in times.items())
+
+
+def cpu(root: Path, *, quick: bool) -> dict[str, float]:
+    """Compare steps a second on the demo's models, one thread on each side."""
+    torch.set_num_threads(1)
+    images, labels = write_images(root)
+    data = TrainingSet(Pixels(torch.from_numpy(images)), torch.from_numpy(labels))
+    figures: dict[str, float] = {}
+    for name in ("SiT", "DiT"):
+        config = TrainingConfig(model=ModelConfig(name=f"{name}-demo/2"), global_batch_size=BATCH, num_workers=1, flip=True)
+        sides = {"plain": plain_steps(root, name), "here": our_steps(data, config)}
+        seconds = dict(in_turn(sides, 15 if quick else 60, 3 if quick else 9))
+        figures |= {f"{name.lower()}_demo_{side}_steps_per_s": 1 / each for side, each in seconds.items()}
+        figures[f"{name.lower()}_demo_ratio"] = seconds["plain"] / seconds["here"]
+        print(
+            f"{name}-demo/2 {1 / seconds['plain']:>8.1f} steps/s plain{1 / seconds['here']:>8.1f} here, {seconds['plain'] / seconds['here']:.2f} times"
+        )
+    return figures
+
+
+def gpu(*, quick: bool) -> dict[str, float]:
+    """Return images a second, the share of the measured matrix-product peak, and what each step brought."""
+    peak, figures = device_peak(), {}
+    print(f"bf16 matrix products reach {peak / 1e12:.0f} TFLOP/s")
+    for case, (side, batch) in list(GPU_CASES.items())[: 1 if quick else None]:
+        name = case.split("_")[0]
+        flops = TRAINING_PASSES * forward_flops(build_model(ModelConfig(name=name), 1000, (4, side, side)))
+        data = random_latents(side)
+        rates = {step: _rate(data, name, batch, settings) for step, settings in ABLATION.items()}
+        figures |= {f"{case}_{step}_images_per_s": rate for step, rate in rates.items()}
+        figures[f"{case}_peak_share"] = rates["compiled"] * flops / peak
+        if side == 32:
+            plain = _plain_rate(name, min(batch, 64), side)
+            figures |= {f"{case}_plain_images_per_s": plain, f"{case}_ratio": rates["compiled"] / plain}
+        print(f"{case:<14}{rates['compiled']:>8.0f} images/s, {100 * figures[f'{case}_peak_share']:.0f} % of the peak")
+    return {"peak_TFLOP_per_s": peak / 1e12, **figures}
+
+
+def random_latents(side: int, images: int = 2048) -> TrainingSet:
+    """Return random moments on the GPU."""
+    mean = torch.randn(images, 2, 4, side, side, device="cuda").half()
+    return TrainingSet(
+        Moments(mean, mean.abs() / 10, 0.18215, 0.0),
+        torch.randint(0, 1000, (images,), device="cuda").index_fill(0, torch.tensor([0], device="cuda"), 999),
+    )
+
+
+def _rate(data: TrainingSet, name: str, batch: int, settings: dict[str, object]) -> float:
+    config = TrainingConfig.model_validate(
+        {
+            "model": {"name": name},
+            "data": "latents",
+            "global_batch_size": batch,
+            "num_workers": 1,
+            "flip": True,
+            "learning_rate": 1e-4,
+            **settings,
+        }
+    )
+    return batch / synchronized(our_steps(data, config, "cuda"))
+
+
+def _plain_rate(name: str, batch: int, side: int) -> float:
+    """Return images a second of the plain loop, with the autoencoder's encoder in it."""
+    torch.backends.cuda.matmul.allow_tf32 = True
+    model = build_model(ModelConfig(name=name), 1000, (4, side, side)).cuda()
+    training = PlainTraining(model, "dit" if name.startswith("DiT") else "sit-linear", 1e-4, 0.9999)
+    encode = encoder_in_the_loop(8 * side)
+    labels = torch.randint(0, 1000, (batch,), device="cuda")
+    return batch / synchronized(lambda: training.step(encode(batch), labels))
+
+
+def main() -> None:
+    """Measure, print and judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under a minute; the figures are rough")
+    quick = parser.parse_args().quick
+    with tempfile.TemporaryDirectory() as folder:
+        figures = cpu(Path(folder), quick=quick)
+    bounds = {f"{name}_demo_ratio": {"at_least": 1.5} for name in ("sit", "dit")}
+    if torch.cuda.is_available():
+        figures |= gpu(quick=quick)
+        for case in (case for case in ("DiT-L/2_256", "SiT-L/2_256") if f"{case}_ratio" in figures):
+            bounds |= {f"{case}_peak_share": {"at_least": 0.45}, f"{case}_ratio": {"at_least": 2.5}}
+    if not finish("training", figures, bounds):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
