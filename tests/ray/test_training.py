@@ -84,7 +84,7 @@ def test_samplers_write_the_same_parts_in_any_order(trained, store):
     parts = sampling_units(settings)
     actor = SamplerActor.options(num_cpus=0).remote(store.root)
     units = [{**shared, "directory": "samples/actor", "part": part} for part in reversed(parts)]
-    assert ray.get([actor.run.remote(unit) for unit in units]) == [{"count": 2}, {"count": 4}, {"count": 4}]
+    assert ray.get([actor.run.remote(unit) for unit in units]) == [{"size": 2}, {"size": 4}, {"size": 4}]
     ray.kill(actor)
     local = Sampler(store.root)
     for part in parts:
