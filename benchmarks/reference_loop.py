@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
 
 from otcondense.diffusion import OBJECTIVES, Transformer
 
@@ -22,18 +23,19 @@ LABEL_DROP = 0.1
 
 
 class ImageFiles(Dataset[tuple[Tensor, int]]):
-    """PNG files, decoded when asked for; the class is the folder."""
+    """PNG files, decoded and transformed when asked for; the class is the folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, size: int) -> None:
         self._files = sorted(root.rglob("*.png"))
+        steps = [transforms.CenterCrop(size), transforms.RandomHorizontalFlip(), transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
+        self._transform = transforms.Compose(steps)
 
     def __len__(self) -> int:
         return len(self._files)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         with Image.open(self._files[index]) as image:
-            pixels = np.asarray(image, dtype=np.float32)
-        x = torch.from_numpy(pixels / 127.5 - 1).reshape(*pixels.shape[:2], -1).permute(2, 0, 1)
+            x = self._transform(image)
         return x, int(self._files[index].parent.name)
 
 
@@ -69,9 +71,9 @@ class PlainTraining:
             averaged[name].mul_(self.ema_decay).add_(parameter.data, alpha=1 - self.ema_decay)
 
 
-def endless(root: Path, batch_size: int) -> Any:
+def endless(root: Path, size: int, batch_size: int) -> Any:
     """Yield batches of the files in random order, pass after pass."""
-    loader = DataLoader(ImageFiles(root), batch_size=batch_size, shuffle=True, drop_last=True)
+    loader = DataLoader(ImageFiles(root, size), batch_size=batch_size, shuffle=True, drop_last=True)
     while True:
         yield from loader
 
