@@ -2,10 +2,13 @@
 
 import logging
 import os
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import ray
 from ray._private import ray_constants
@@ -21,6 +24,7 @@ WORKER_ENVIRONMENT = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
+Answer = TypeVar("Answer")
 
 
 def start_ray(num_cpus: int | None = None) -> None:
@@ -74,3 +78,17 @@ def _close_token_file() -> None:
     token = Path.home() / ".ray" / "auth_token"
     if token.exists() and token.stat().st_uid == os.getuid():
         token.chmod(0o600)
+
+
+def in_thread(work: Callable[[], Answer]) -> Answer:
+    """Return what `work` returns from a thread of its own, so that Ctrl-C reaches the main thread: Ray Tune would take it over there."""
+    future: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is waited for
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future.result()

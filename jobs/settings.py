@@ -5,7 +5,7 @@ import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,8 @@ from pydantic_core import PydanticUndefined
 
 from jobs.config import RunConfig
 from otcondense.errors import InputError
+
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
 def load_config(path: str, overrides: list[str], run: str | None = None) -> RunConfig:
@@ -25,22 +27,34 @@ def load_config(path: str, overrides: list[str], run: str | None = None) -> RunC
 
     Raises: InputError naming the key, the expected and the found value.
     """
-    values = _read_yaml(path)
+    values = read_yaml(path)
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator:
             raise InputError(f"an override must look like key=value, found {override!r}; see --help for the keys")
-        _set(values, key.split("."), _parse_yaml(text, f"the value of {key}"))
+        set_value(values, key, _parse_yaml(text, f"the value of {key}"))
     if run is not None:
         values["run"] = run
-    _check_keys(RunConfig, values, "")
+    return build(RunConfig, values, path)
+
+
+def build(model: type[AnyModel], values: dict[str, Any], path: str) -> AnyModel:
+    """Return the configuration that `values` describe; `path` is where they come from.
+
+    Raises: InputError naming the key, the expected and the found value.
+    """
+    _check_keys(model, values, "")
     try:
-        return RunConfig.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         raise InputError("\n".join(_explain(problem, path) for problem in error.errors())) from error
 
 
-def _read_yaml(path: str) -> dict[str, Any]:
+def read_yaml(path: str) -> dict[str, Any]:
+    """Return the keys and values of a YAML file.
+
+    Raises: InputError if it is missing, or holds something else.
+    """
     file = Path(path)
     if not file.is_file():
         known = ", ".join(sorted(str(each) for each in Path(__file__).parent.joinpath("configs").glob("*.yaml")))
@@ -58,11 +72,16 @@ def _parse_yaml(text: str, name: str) -> Any:
         raise InputError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
-def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
+def set_value(values: dict[str, Any], name: str, value: Any) -> None:
+    """Set the value of a dotted name.
+
+    Raises: InputError if a part of the name is no group of settings.
+    """
+    keys = name.split(".")
     for key in keys[:-1]:
         inner = values.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise InputError(f"{'.'.join(keys)} cannot be set: {key} is {inner!r}, not a group of settings")
+            raise InputError(f"{name} cannot be set: {key} is {inner!r}, not a group of settings")
         values = inner
     values[keys[-1]] = value
 

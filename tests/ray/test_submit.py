@@ -11,7 +11,7 @@ import pytest
 from head import Head, free_port
 from tiny import write_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 TOKEN, OTHER_TOKEN = "the-token-of-this-head", "the-token-of-another-head"
 
 
@@ -41,7 +41,7 @@ def submit(head: Head, *arguments: str, token: Path | None = None, address: str 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"RAY_AUTH_TOKEN_PATH": str(token or head.token_file), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "jobs.submit", *arguments, "--address", address or head.address]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
 
 
 def results(run: Path) -> dict[str, bytes]:

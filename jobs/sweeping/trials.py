@@ -1,0 +1,129 @@
+"""The trials of a sweep: which there are, and the configuration of each."""
+
+import copy
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jobs.config import RunConfig
+from jobs.run_directory import Run, identity
+from jobs.settings import build, set_value
+from jobs.sweeping.config import Span, SweepConfig
+from otcondense.errors import InputError
+from otcondense.store import canonical_json, hash8
+
+SWEEP_VERSION = 1
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting of the space, and the run it makes."""
+
+    values: Values
+    """By the names of the space."""
+    run: Run
+    """The sweep's own run directory with the trial's configuration: stages it shares with other trials are shared."""
+    key: str
+    """Eight digits of the hash of all that it makes."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep in the run directory of its base configuration."""
+
+    config: SweepConfig
+    base: RunConfig
+    """The configuration that trials vary."""
+
+    def __post_init__(self) -> None:
+        method, models = self.config.method, self.base.models
+        if method not in self.base.selection.methods:
+            raise InputError(f"method must be among selection.methods {', '.join(self.base.selection.methods)}, found {method}")
+        if self.config.kind == "full" and (not models or self.config.trained_model(self.base) not in models):
+            raise InputError(f"full trials need a model of the configuration, there are {', '.join(models) or 'none'}; or kind=subset")
+
+    @property
+    def run(self) -> Run:
+        """The run that holds the sweep."""
+        return Run(self.base)
+
+    @property
+    def directory(self) -> str:
+        """Where the sweep's own files are."""
+        key = [SWEEP_VERSION, self.config.model_dump(mode="json", exclude=_HOW), identity(self.base)]
+        return f"sweeps/{self.config.name}-{hash8(key)}"
+
+    def trial(self, values: Values) -> Trial:
+        """Return the trial of some values.
+
+        Raises: InputError if no run can have them.
+        """
+        config = self.base_with(values)
+        plain = config.model_dump(mode="json", exclude_unset=True)
+        plain["run"] = self.run.store.root
+        set_value(plain, "selection.methods", [self.config.method])
+        plain["models"] = self._models(plain)
+        run = Run(build(RunConfig, plain, "the sweep"))
+        made = [run.selection_directory(self.config.method), *(run.metrics_file(*each) for each in run.checkpoints())]
+        return Trial(values, run, hash8(made))
+
+    def _models(self, plain: dict[str, Any]) -> dict[str, Any]:
+        if self.config.kind == "subset":
+            return {}
+        name = self.config.trained_model(self.base)
+        model = copy.deepcopy(plain["models"][name])
+        model["training"]["subsets"] = [self.config.method]
+        return {name: model}
+
+    def base_with(self, values: Values) -> RunConfig:
+        """Return the base configuration with the values of a trial: what a user would run to have that trial.
+
+        Raises: InputError if no run can have them.
+        """
+        plain = copy.deepcopy(self.base.model_dump(mode="json", exclude_unset=True))
+        for name, value in values.items():
+            set_value(plain, self.config.setting(name), value)
+        return build(RunConfig, plain, f"the trial {describe(values)}")
+
+    def planned(self) -> list[Values]:
+        """Return the values of every trial of a grid or random search, each once, in an order that does not change."""
+        found = _grid(self.config) if self.config.search == "grid" else _draws(self.config)
+        return list({canonical_json(values): values for values in found}.values())
+
+
+_HOW = {"max_concurrent", "driver_cpus", "driver_gpus", "max_failures", "loggers"}
+"""Fields that change where and how fast a sweep runs, never what it finds."""
+
+
+def describe(values: Values) -> str:
+    """Return the values of a trial as a reader names it."""
+    return " ".join(f"{name}={canonical_json(value) if isinstance(value, dict | list) else value}" for name, value in values.items())
+
+
+def _grid(config: SweepConfig) -> Iterator[Values]:
+    lists = {name: values for name, values in config.space.items() if not isinstance(values, Span)}
+    return (dict(zip(lists, combination, strict=True)) for combination in itertools.product(*lists.values()))
+
+
+def _draws(config: SweepConfig) -> Iterator[Values]:
+    """Yield the draws; the n-th is the same however many are asked for."""
+    assert config.num_trials is not None
+    for number in range(config.num_trials):
+        generator = np.random.default_rng([config.seed, number])
+        yield {name: _draw(values, generator) for name, values in config.space.items()}
+
+
+def _draw(values: tuple[Any, ...] | Span, generator: np.random.Generator) -> Any:
+    if not isinstance(values, Span):
+        return values[int(generator.integers(len(values)))]
+    if values.integer:
+        return int(generator.integers(int(values.low), int(values.high) + 1))
+    low, high = (math.log(end) if values.log else end for end in (values.low, values.high))
+    value = float(generator.uniform(low, high))
+    # Six digits: names of directories then do not depend on the last bit of a library's exponential.
+    return float(f"{math.exp(value) if values.log else value:.6g}")

@@ -1,0 +1,95 @@
+"""What one trial does, in a process that Ray Tune starts."""
+
+from typing import Any
+
+from jobs.config import RunConfig
+from jobs.evaluate import evaluate, read_metrics
+from jobs.run_directory import Run
+from jobs.sample import sample
+from jobs.select_subset import select_subset
+from jobs.settings import set_value
+from jobs.sweeping.config import SweepConfig
+from jobs.sweeping.records import Record, Records, Rung
+from jobs.sweeping.reference import measure_subset, reference_file
+from jobs.sweeping.trials import Sweep, Trial, Values
+from jobs.train import train
+from otcondense.errors import InputError
+
+
+def run_trial(values: Values, *, config: dict[str, Any], base: dict[str, Any], inputs: dict[str, str]) -> None:
+    """Do one trial, or tell Ray Tune again what an earlier start found, and keep its record.
+
+    Args:
+        values: of the trial, by the names of the space; those of a grid or random search under `values`.
+        config: the sweep's configuration.
+        base: the configuration that trials vary.
+        inputs: digest of what a trial is made from, by the directory of its features.
+    """
+    sweep = Sweep(SweepConfig.model_validate(config), RunConfig.model_validate(base))
+    trial = sweep.trial(values.get("values", values))
+    records = Records(root=sweep.run.store.root, directory=sweep.directory)
+    expected = trial_fingerprint(sweep, trial, inputs)
+    record = records.read(trial.key, expected) or Record(key=trial.key, fingerprint=expected, values=trial.values)
+    if record.is_settled:
+        for rung in record.rungs:
+            _report(rung)
+        return
+    try:
+        _work(sweep, trial, record, records)
+    except InputError as error:
+        records.write(record.model_copy(update={"state": "failed", "message": str(error), "rungs": ()}))
+        raise
+
+
+def trial_fingerprint(sweep: Sweep, trial: Trial, inputs: dict[str, str]) -> str:
+    """Return the fingerprint of all that a trial's figures come from."""
+    from otcondense.store import fingerprint
+
+    return fingerprint([sweep.config.kind, trial.key, inputs[trial.run.features_directory(trial.run.config.encoder)]])
+
+
+def _work(sweep: Sweep, trial: Trial, record: Record, records: Records) -> None:
+    select_subset(trial.run)
+    rungs: tuple[Rung, ...] = ()
+    for step in _steps(sweep, trial):
+        metrics = measure_subset(trial.run, sweep.config, reference_file(sweep)) if step == 0 else _measure_model(sweep, trial, step)
+        rungs = (*rungs, Rung(step=step, metrics=metrics))
+        last = step == _steps(sweep, trial)[-1]
+        # The record comes first: a trial that dies while it reports is not done again.
+        records.write(record.model_copy(update={"state": "finished" if last else "running", "rungs": rungs, "message": ""}))
+        _report(rungs[-1])
+
+
+def _steps(sweep: Sweep, trial: Trial) -> tuple[int, ...]:
+    """Return the checkpoints at which a trial is measured; 0 alone for the subset itself."""
+    if sweep.config.kind == "subset":
+        return (0,)
+    (model,) = trial.run.config.models.values()
+    return model.training.kept_steps
+
+
+def _measure_model(sweep: Sweep, trial: Trial, step: int) -> dict[str, float]:
+    """Train up to one checkpoint, sample from it and evaluate; what an earlier checkpoint left is gone on from."""
+    run = _up_to(trial.run, step)
+    train(run)
+    sample(run)
+    evaluate(run)
+    (row,) = [row for row in read_metrics(run) if row["step"] == step]
+    assert sweep.config.metric in row["values"], f"{sweep.config.metric} is no figure of a full trial"
+    return dict(row["values"])
+
+
+def _up_to(run: Run, step: int) -> Run:
+    """Return a run whose training ends at `step`; its directories are those of the whole one."""
+    plain = run.config.model_dump(mode="json", exclude_unset=True)
+    (name,) = run.config.models
+    kept = [each for each in run.config.models[name].training.kept_steps if each <= step]
+    set_value(plain, f"models.{name}.training.num_steps", step)
+    set_value(plain, f"models.{name}.training.checkpoint_steps", kept)
+    return Run(RunConfig.model_validate(plain))
+
+
+def _report(rung: Rung) -> None:
+    from ray import tune
+
+    tune.report({**rung.metrics, "step": rung.step})
