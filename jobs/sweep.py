@@ -104,5 +104,5 @@ def show(sweep: Sweep, records: list[Record]) -> None:
 
 if __name__ == "__main__":
     parser = parser_for("sweep", __doc__)
-    parser.add_argument("--sweep", required=True, help="file that says what to vary, such as jobs/configs/sweep-demo.yaml")
+    parser.add_argument("--sweep", required=True, help="file that says what to vary, such as jobs/sweeps/demo.yaml")
     run_verb(parser, sweep_settings)

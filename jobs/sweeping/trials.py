@@ -55,7 +55,8 @@ class Sweep:
     @property
     def directory(self) -> str:
         """Where the sweep's own files are."""
-        key = [SWEEP_VERSION, self.config.model_dump(mode="json", exclude=_HOW), identity(self.base)]
+        base = identity(self.base.model_dump(mode="json", exclude={"run"}))
+        key = [SWEEP_VERSION, self.config.model_dump(mode="json", exclude=_HOW), base]
         return f"sweeps/{self.config.name}-{hash8(key)}"
 
     def trial(self, values: Values) -> Trial:
@@ -102,7 +103,9 @@ _HOW = {"max_concurrent", "driver_cpus", "driver_gpus", "max_failures", "loggers
 
 def describe(values: Values) -> str:
     """Return the values of a trial as a reader names it."""
-    return " ".join(f"{name}={canonical_json(value) if isinstance(value, dict | list) else value}" for name, value in values.items())
+    return " ".join(
+        f"{name}={canonical_json(value) if isinstance(value, dict | list) else value}" for name, value in sorted(values.items())
+    )
 
 
 def _grid(config: SweepConfig) -> Iterator[Values]:

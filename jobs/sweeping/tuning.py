@@ -1,5 +1,6 @@
 """The sweep on Ray Tune: which trials are left, who runs when, what becomes of those that fail."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,10 @@ class Keeper(tune.Callback):
         record = self._read(ours)
         if record is not None and record.state == "running":
             self._records.write(record.model_copy(update={"state": "stopped"}))
-        self._change(ours, {"state": "done"})
+        if record is not None and record.state == "failed":
+            self._change(ours, {"state": "failed", "message": record.message})
+        else:
+            self._change(ours, {"state": "done"})
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:  # noqa: ARG002
         """Record why a trial failed, where it could not do so itself."""
@@ -101,10 +105,11 @@ def run_trials(sweep: Sweep, open_trials: Sequence[Trial], settled: Sequence[Rec
                 search_alg=search,
                 scheduler=scheduler,
                 num_samples=count,
+                reuse_actors=True,
                 max_concurrent_trials=at_once,
             ),
             run_config=tune.RunConfig(
-                name=f"ray-tune-{fingerprint([sweep.directory, ray.get_runtime_context().get_job_id(), _now()])[:8]}",
+                name=f"ray-tune-{fingerprint([sweep.directory, time.time_ns()])[:8]}",
                 storage_path=_logs_path(sweep),
                 failure_config=tune.FailureConfig(max_failures=config.max_failures),
                 callbacks=[keeper, *log_callbacks(config)],
@@ -150,9 +155,3 @@ def _logs_path(sweep: Sweep) -> str:
     """Return where Ray Tune keeps its own record and the TensorBoard files; it wants an absolute path or a URI."""
     name = f"logs/{sweep.directory}"
     return sweep.run.store.path(name) if sweep.run.store.is_local else f"{sweep.run.store.root.rstrip('/')}/{name}"
-
-
-def _now() -> int:
-    import time
-
-    return time.time_ns()

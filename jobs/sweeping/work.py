@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ray import tune
+
 from jobs.config import RunConfig
 from jobs.evaluate import evaluate, read_metrics
 from jobs.run_directory import Run
@@ -14,6 +16,7 @@ from jobs.sweeping.reference import measure_subset, reference_file
 from jobs.sweeping.trials import Sweep, Trial, Values
 from jobs.train import train
 from otcondense.errors import InputError
+from otcondense.store import fingerprint
 
 
 def run_trial(values: Values, *, config: dict[str, Any], base: dict[str, Any], inputs: dict[str, str]) -> None:
@@ -37,14 +40,12 @@ def run_trial(values: Values, *, config: dict[str, Any], base: dict[str, Any], i
     try:
         _work(sweep, trial, record, records)
     except InputError as error:
+        # Nothing is raised: Ray Tune would start the trial again, and the same mistake would be found.
         records.write(record.model_copy(update={"state": "failed", "message": str(error), "rungs": ()}))
-        raise
 
 
 def trial_fingerprint(sweep: Sweep, trial: Trial, inputs: dict[str, str]) -> str:
     """Return the fingerprint of all that a trial's figures come from."""
-    from otcondense.store import fingerprint
-
     return fingerprint([sweep.config.kind, trial.key, inputs[trial.run.features_directory(trial.run.config.encoder)]])
 
 
@@ -90,6 +91,4 @@ def _up_to(run: Run, step: int) -> Run:
 
 
 def _report(rung: Rung) -> None:
-    from ray import tune
-
     tune.report({**rung.metrics, "step": rung.step})
