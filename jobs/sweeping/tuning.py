@@ -1,5 +1,6 @@
 """The sweep on Ray Tune: which trials are left, who runs when, what becomes of those that fail."""
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from jobs.sweeping.searches import optuna_search
 from jobs.sweeping.trials import Sweep, Trial, Values, describe
 from jobs.sweeping.work import run_trial, trial_fingerprint
 from otcondense.store import UnitProgress, fingerprint
+
+# A trial that ends by a mistake of the user's has nothing to report; and the progress bar here says what Ray Tune's tables would.
+TUNE_VARIABLES = {"TUNE_DISABLE_STRICT_METRIC_CHECKING": "1", "RAY_AIR_NEW_OUTPUT": "0"}
 
 
 class Keeper(tune.Callback):
@@ -87,6 +91,7 @@ def run_trials(sweep: Sweep, open_trials: Sequence[Trial], settled: Sequence[Rec
 
     Raises: InputError if the cluster cannot hold one trial, or an extra is missing.
     """
+    os.environ.update(TUNE_VARIABLES)
     config, cluster = sweep.config, ray.cluster_resources()
     resources = trial_resources(sweep, cluster)
     at_once = concurrent_trials(resources, cluster, config.max_concurrent)

@@ -1,0 +1,157 @@
+"""Every deployment file against the schema of what reads it, and against what the docs promise of it."""
+
+import copy
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+from jobs.settings import load_config
+from jobs.submission import known_verbs
+from tests.generators.kuberay import SPECS
+
+CLUSTER = Path("cluster")
+KUBERNETES = "1.33"
+
+
+def documents(name):
+    return list(yaml.safe_load_all((CLUSTER / name).read_text()))
+
+
+def ray_spec(name):
+    (manifest,) = documents(f"kubernetes/{name}.yaml")
+    return manifest, manifest["spec"].get("rayClusterSpec", manifest["spec"])
+
+
+def groups(spec):
+    return [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
+
+
+@pytest.mark.parametrize("name", ["raycluster", "rayjob"])
+def test_manifests_have_the_fields_of_kuberay(name):
+    manifest, spec = ray_spec(name)
+    assert manifest["apiVersion"] == "ray.io/v1"
+    jsonschema.validate(manifest["spec"], SPECS[manifest["kind"]])
+    for group in groups(spec):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "node"}, "spec": group["template"]["spec"]}
+        kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("spoil", [lambda spec: spec.update(authOption={}), lambda spec: spec["workerGroupSpecs"][0].update(minReplica=1)])
+def test_a_misspelt_field_is_found(spoil):
+    _, spec = ray_spec("raycluster")
+    spoiled = copy.deepcopy(spec)
+    spoil(spoiled)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(spoiled, SPECS["RayCluster"])
+
+
+def test_what_a_cluster_stands_on_is_valid():
+    for document in documents("kubernetes/base.yaml"):
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("name", ["raycluster", "rayjob"])
+def test_every_pod_is_closed(name):
+    _, spec = ray_spec(name)
+    assert spec["authOptions"]["mode"] == "token"
+    assert spec["rayVersion"] == metadata.version("ray")
+    assert spec["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    for group in groups(spec):
+        pod = group["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+            assert {"name": "RAY_AUTH_MODE", "value": "token"} in container["env"]
+            assert container["resources"]["requests"] == container["resources"]["limits"], "Ray counts what it may use by the limits"
+
+
+def test_a_job_goes_on_in_a_cluster_of_its_own():
+    manifest, spec = ray_spec("rayjob")
+    command = shlex.split(manifest["spec"]["entrypoint"])
+    assert command[:2] == ["python", "-m"]
+    assert command[2].removeprefix("jobs.") in known_verbs()
+    options = dict(zip(command[3:7:2], command[4:7:2], strict=True))
+    config = load_config(options["--config"], command[7:], options["--run"])
+    assert manifest["spec"]["backoffLimit"] > 0
+    assert config.run.startswith("/shared/"), "the next cluster finds the files of the one before"
+    gpus = next(group for group in spec["workerGroupSpecs"] if group["groupName"] == "gpu")
+    assert gpus["minReplicas"] == gpus["replicas"] == config.extraction.num_encoders
+    mounts = gpus["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert {"name": "shared", "mountPath": "/shared"} in mounts
+
+
+def test_metrics_are_reached_by_prometheus_alone():
+    (policy,) = [each for each in documents("kubernetes/base.yaml") if each["kind"] == "NetworkPolicy"]
+    open_to_all = [rule for rule in policy["spec"]["ingress"] if "from" not in rule]
+    assert not open_to_all
+    by_port = {port["port"]: rule["from"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", [])}
+    assert [str(each) for each in by_port[8080]] == [
+        "{'namespaceSelector': {'matchLabels': {'kubernetes.io/metadata.name': 'monitoring'}}}"
+    ]
+    (monitor,) = documents("prometheus/podmonitor.yaml")
+    _, spec = ray_spec("raycluster")
+    for group in groups(spec):
+        ports = {port["name"] for port in group["template"]["spec"]["containers"][0]["ports"]}
+        assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} <= ports
+
+
+def test_the_ray_up_file_has_the_fields_of_ray():
+    (config,) = documents("ray-up-aws.yaml")
+    validate_config(prepare_config(copy.deepcopy(config)))
+    for command in (*config["head_start_ray_commands"], *config["worker_start_ray_commands"]):
+        assert "ray start" not in command or command.startswith("RAY_AUTH_MODE=token ray start")
+    assert config["file_mounts"]["/home/ray/.ray/auth_token"] == "~/.ray/auth_token"
+    assert "chmod 600 /home/ray/.ray/auth_token" in config["setup_commands"]
+    assert "--dashboard-host=127.0.0.1" in config["head_start_ray_commands"][1]
+    with pytest.raises(jsonschema.ValidationError):
+        validate_config({**prepare_config(copy.deepcopy(config)), "max_worker": 3})
+
+
+def test_shell_commands_are_sound(tmp_path):
+    (config,) = documents("ray-up-aws.yaml")
+    script = tmp_path / "commands.sh"
+    commands = [*config["setup_commands"], *config["head_start_ray_commands"], *config["worker_start_ray_commands"]]
+    script.write_text("#!/bin/bash\nRAY_HEAD_IP=127.0.0.1\n" + "\n".join(commands) + "\n")
+    checked = subprocess.run([Path(sys.executable).with_name("shellcheck"), script], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_image_is_sound_and_pinned():
+    checked = subprocess.run([Path(sys.executable).with_name("hadolint"), CLUSTER / "Dockerfile"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    text = (CLUSTER / "Dockerfile").read_text()
+    assert "pip install --no-cache-dir -c constraints.txt" in text
+    assert "USER 1000:1000" in text
+    extras = text.split("'.[")[1].split("]'")[0].split(",")
+    assert set(extras) <= set(tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"])
+    for line in (line for line in text.splitlines() if line.startswith("COPY")):
+        assert all(Path(name).exists() for name in line.split()[1:-1])
+    kept = {line[1:] for line in Path(".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {name for line in text.splitlines() if line.startswith("COPY") for name in line.split()[1:-1]} <= kept
+
+
+def test_grafana_reads_our_dashboard_from_prometheus():
+    (sources,) = documents("grafana/provisioning/datasources/prometheus.yaml")
+    assert [source["url"] for source in sources["datasources"]] == ["http://127.0.0.1:9090"]
+    (dashboards,) = documents("grafana/provisioning/dashboards/otcondense.yaml")
+    assert dashboards["providers"][0]["options"]["path"] == "$GRAFANA_DASHBOARDS"
+    (prometheus,) = documents("prometheus/prometheus.yaml")
+    assert prometheus["scrape_configs"][0]["file_sd_configs"]
+
+
+def test_no_file_of_the_cluster_holds_a_secret():
+    for path in (path for path in CLUSTER.rglob("*") if path.is_file()):
+        text = path.read_text()
+        assert "kind: Secret" not in text
+        assert "stringData" not in text
+        assert "aws_secret" not in text.lower()
