@@ -1,0 +1,132 @@
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save
+
+from jobs.settings import load_config
+from jobs.weights import needs
+from tests.generators.hub import COMMIT, hub
+
+REPOSITORY = "timm/test_resnet.r160_in1k"
+CONFIG = ["jobs/configs/my-folder.yaml", "source.path=x", "encoder={name: test_resnet}", "confidence={kind: classifier}"]
+LOAD = """
+import sys
+from otcondense.encoders import EncoderConfig, load_encoder
+print(float(sum(p.double().abs().sum() for p in load_encoder(EncoderConfig(name="test_resnet", device="cpu")).model.state_dict().values())))
+"""
+
+
+def run(cache, endpoint, *command, offline=False):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment = {**kept, "HF_HOME": str(cache), "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": str(int(offline)), "HF_HUB_DISABLE_XET": "1"}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return timm.create_model("test_resnet", pretrained=False)
+
+
+@pytest.fixture
+def files(model):
+    return {"model.safetensors": save(model.state_dict()), "README.md": b"x"}
+
+
+def test_weights_are_listed_fetched_checked_once_and_used_offline(files, model, tmp_path):
+    digest = hashlib.sha256(files["model.safetensors"]).hexdigest()
+    with hub(REPOSITORY, files) as (endpoint, seen):
+        listed = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG, "--list")
+        assert listed.returncode == 0, listed.stderr
+        assert digest[:16] in listed.stdout
+        assert "mit" in listed.stdout
+        assert f"{len(files['model.safetensors']) / 1e6:.1f} MB" in listed.stdout
+        assert not any("resolve" in request for request in seen)
+        fetched = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG)
+        assert fetched.returncode == 0, fetched.stderr
+        assert f"export HF_HOME={tmp_path} HF_HUB_OFFLINE=1" in fetched.stdout
+        again = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG)
+        assert again.returncode == 0, again.stderr
+        assert sum(request.startswith("GET") and "resolve" in request for request in seen) == 1
+    kept = json.loads((tmp_path / "otcondense-weights.json").read_text())
+    assert kept == {
+        f"{REPOSITORY}/model.safetensors": {"licence": "mit", "revision": COMMIT, "sha256": digest, "size": len(files["model.safetensors"])}
+    }
+    loaded = run(tmp_path, endpoint, "-c", LOAD, offline=True)
+    assert loaded.returncode == 0, loaded.stderr
+    assert float(loaded.stdout) == pytest.approx(float(sum(value.double().abs().sum() for value in model.state_dict().values())))
+    checked = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG, "--offline", offline=True)
+    assert checked.returncode == 0, checked.stderr
+    assert f"checked {REPOSITORY}/model.safetensors: {digest}" in checked.stdout
+
+
+def test_a_file_that_was_damaged_here_or_changed_there_is_named(files, tmp_path):
+    with hub(REPOSITORY, files) as (endpoint, _):
+        assert run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG).returncode == 0
+        (stored,) = tmp_path.rglob("model.safetensors")
+        whole = stored.read_bytes()
+        stored.resolve().write_bytes(whole[:-1] + b"\0")
+        damaged = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG)
+        assert damaged.returncode == 2
+        assert "delete it and run prefetch again" in damaged.stderr
+        stored.resolve().write_bytes(whole)
+        listing = tmp_path / "otcondense-weights.json"
+        entries = json.loads(listing.read_text())
+        entries[f"{REPOSITORY}/model.safetensors"]["sha256"] = "0" * 64
+        listing.write_text(json.dumps(entries))
+        changed = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG)
+        assert changed.returncode == 2
+        assert "is another file than the one fetched before" in changed.stderr
+
+
+@pytest.mark.parametrize(("extra", "message"), [((), "the hub does not tell of"), (("--offline",), "which is not on this machine")])
+def test_without_a_network_and_without_weights(tmp_path, extra, message):
+    with hub(REPOSITORY, {}) as (endpoint, _):
+        pass
+    result = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG, *extra)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kinds", "places"),
+    [
+        ((), (), ["timm/vit_base_patch14_dinov2.lvd142m"]),
+        (("encoder={name: inception-v3}",), (), ["timm/inception_v3.tv_in1k"]),
+        (("encoder={name: googlenet}",), (), ["torchvision/googlenet"]),
+        (("encoder={name: resnet-50, weights: w.safetensors}",), (), ["w.safetensors"]),
+        (("encoder={name: inception-v3}", "judge={name: dinov2-b14, num_classes: 0}"), ("tokens",), None),
+        ((), ("latents", "text"), ["timm/vit_base_patch14_dinov2.lvd142m", "stabilityai/sd-vae-ft-ema", "google/flan-t5-xl"]),
+    ],
+)
+def test_what_a_configuration_needs(overrides, kinds, places):
+    config = load_config("jobs/configs/my-folder.yaml", ["source.path=x", *overrides])
+    found = [need.place for need in needs(config, kinds)]
+    assert found == (places or ["timm/inception_v3.tv_in1k", "timm/vit_base_patch14_dinov2.lvd142m"])
+
+
+def test_the_demo_trains_its_own_encoders():
+    assert needs(load_config("jobs/configs/demo.yaml", [])) == []
+
+
+def test_a_local_file_that_is_missing(capsys):
+    from jobs.prefetch import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(
+            [
+                "jobs/configs/my-folder.yaml",
+                "source.path=x",
+                "encoder={name: resnet-50, weights: absent.safetensors}",
+                "confidence={kind: none}",
+            ]
+        )
+    assert stop.value.code == 2
+    assert "needs absent.safetensors, found nothing there" in capsys.readouterr().err
