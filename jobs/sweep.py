@@ -10,12 +10,15 @@ from jobs.run_directory import Run
 from jobs.settings import build, read_yaml
 from jobs.sweeping.config import SweepConfig
 from jobs.sweeping.loggers import log_callbacks, require
+from jobs.sweeping.page import render_page
 from jobs.sweeping.records import Record, Records, write_results
 from jobs.sweeping.reference import contents, write_reference
 from jobs.sweeping.trials import Sweep, Trial, describe
 from jobs.sweeping.tuning import run_trials
 from jobs.sweeping.work import trial_fingerprint
 from otcondense.store import fingerprint
+
+PAGE = "report.html"
 
 
 def sweep_settings(run: Run, options: argparse.Namespace) -> None:
@@ -94,7 +97,8 @@ def show(sweep: Sweep, records: list[Record]) -> None:
     for record in records:
         if record.state == "failed":
             note("failed", f"{describe(record.values)}: {record.message}")
-    note(title, f"{where}/results.csv")
+    sweep.run.store.write_bytes(f"{sweep.directory}/{PAGE}", render_page(sweep, records).encode())
+    note(title, f"{where}/{PAGE}, results.csv and results.parquet")
     if best is None:
         note(title, "no trial was measured to its end")
         return

@@ -95,7 +95,7 @@ def write_results(sweep: Sweep, records: Sequence[Record]) -> Record | None:
     Returns: the record of the best trial.
     """
     store, directory = sweep.run.store, sweep.directory
-    rows = [_row(record) for record in records]
+    rows = [result_row(record) for record in records]
     names = list(dict.fromkeys(name for row in rows for name in row))
     table = pa.table({name: _column([row.get(name) for row in rows]) for name in names})
     write_table(store, f"{directory}/results.parquet", table, fingerprint=fingerprint([record.fingerprint for record in records]))
@@ -117,7 +117,8 @@ def _column(values: list[Any]) -> pa.Array:
     return pa.array([None if value is None else str(value) for value in values] if texts else values)
 
 
-def _row(record: Record) -> dict[str, Any]:
+def result_row(record: Record) -> dict[str, Any]:
+    """Return a trial as a row of the tables: its values, then the figures at the last checkpoint that was measured."""
     values = {name: value if isinstance(value, str | int | float) else canonical_json(value) for name, value in record.values.items()}
     rung = record.rungs[-1] if record.rungs else Rung(step=0, metrics={})
     return {"trial": record.key, "state": record.state, **values, "step": rung.step, **rung.metrics, "message": record.message}

@@ -9,6 +9,7 @@ from jobs.config import RunConfig
 from jobs.settings import build, load_config, read_yaml
 from jobs.sweeping.config import SweepConfig
 from jobs.sweeping.loggers import log_callbacks
+from jobs.sweeping.page import pareto, render_page
 from jobs.sweeping.records import Record, Records, Rung, best_record, write_results
 from jobs.sweeping.resources import TrialResources, concurrent_trials, trial_resources
 from jobs.sweeping.searches import optuna_search
@@ -198,3 +199,35 @@ def test_a_base_without_the_method_is_refused(tmp_path):
     config = RunConfig.model_validate({"run": str(tmp_path), "source": {"path": "x"}, "selection": {"methods": ["random"]}})
     with pytest.raises(InputError, match=r"method must be among selection.methods random, found geometry_aware"):
         Sweep(sweep_config(), config)
+
+
+def test_the_page_shows_every_trial_and_escapes_what_it_shows(tmp_path):
+    sweep = Sweep(sweep_config(), base(tmp_path))
+    failed = Record(
+        key="c", fingerprint="f", values={"kappa": 9, "selection.budget": 10}, state="failed", message="<script>alert(1)</script>"
+    )
+    records = [record("a", 2.0, **{"kappa": 1.1, "selection.budget": 5}), record("b", 1.0, **{"kappa": 1.5, "selection.budget": 5}), failed]
+    page = render_page(sweep, records)
+    assert page == render_page(sweep, records)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    assert '<tr class="best"><td>b</td>' in page
+    for name in ("plot-coordinates", "plot-front", "plot-response-kappa", "plot-response-selection.budget"):
+        assert f'id="{name}"' in page
+    assert "2 finished, 1 failed" in page
+    body = page.replace("\n", "").split("</script></head>")[1]
+    assert "http" not in body.split("<table>")[1]
+
+
+def test_a_page_without_a_measured_trial(tmp_path):
+    page = render_page(Sweep(sweep_config(), base(tmp_path)), [Record(key="c", fingerprint="f", values={"kappa": 9}, state="failed")])
+    assert "1 failed" in page
+    assert "plot-" not in page.split("</head>")[1]
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [([[1, 2], [2, 1], [2, 2]], [True, True, False]), ([[1, 1], [1, 1]], [True, True]), ([[1, 1], [1, 2]], [True, False]), ([], [])],
+)
+def test_the_pareto_front(points, front):
+    assert pareto(points) == front

@@ -1,0 +1,130 @@
+"""The page of a sweep, one self-contained file: parallel coordinates, response curves, Pareto front, every trial."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from jobs.sweeping.records import Record, best_record, result_row
+from jobs.sweeping.trials import Sweep, describe
+
+Row = dict[str, Any]
+HEIGHT, COLOUR, FRONT_COLOUR = 340, "#2a6f97", "#d1495b"
+
+
+class Figure(NamedTuple):
+    """A drawing as HTML, and what it shows."""
+
+    html: Any
+    caption: str
+
+
+def render_page(sweep: Sweep, records: Sequence[Record]) -> str:
+    """Return the page; the same records give the same text, and everything that comes from data is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    config, rows = sweep.config, [result_row(record) for record in records]
+    sign = 1 if config.mode == "min" else -1
+    rows.sort(key=lambda row: sign * row[config.metric] if config.metric in row else float("inf"))
+    measured = [row for row in rows if row["state"] == "finished"]
+    best = best_record(records, config.metric, config.mode)
+    environment = Environment(loader=PackageLoader("jobs.sweeping", ""), autoescape=True, undefined=StrictUndefined)
+    page: str = environment.get_template("page.html.j2").render(
+        title=f"Sweep {config.name}",
+        metric=config.metric,
+        mode=config.mode,
+        counts=dict(Counter(record.state for record in records)),
+        best=None if best is None else describe(best.values),
+        best_key=None if best is None else best.key,
+        plotly=Markup(get_plotlyjs()),  # noqa: S704 - plotly's own script
+        wide=list(_wide_figures(sweep, measured)),
+        curves=list(_response_curves(sweep, measured)),
+        columns=list(dict.fromkeys(name for row in rows for name in row)),
+        rows=[{name: _text(row.get(name)) for each in rows for name in each} for row in rows],
+    )
+    return page
+
+
+def _wide_figures(sweep: Sweep, rows: list[Row]) -> Iterator[Figure]:
+    import plotly.graph_objects as go
+
+    config = sweep.config
+    axes = [name for name in (*config.space, config.metric) if _is_numeric(rows, name)]
+    if len(rows) > 1 and len(axes) > 1 and config.metric in axes:
+        dimensions = [{"label": name, "values": [row[name] for row in rows]} for name in axes]
+        line = {
+            "color": [row[config.metric] for row in rows],
+            "colorscale": "Viridis",
+            "reversescale": config.mode == "min",
+            "showscale": True,
+        }
+        yield _figure(
+            "coordinates", go.Parcoords(line=line, dimensions=dimensions), "Every finished trial is a line; drag along an axis to filter."
+        )
+    second = _second_metric(sweep)
+    if rows and _is_numeric(rows, second):
+        yield _front(sweep, rows, second)
+
+
+def _second_metric(sweep: Sweep) -> str:
+    return "recall" if sweep.config.metric != "recall" else "frechet_distance"
+
+
+def _front(sweep: Sweep, rows: list[Row], second: str) -> Figure:
+    import plotly.graph_objects as go
+
+    metrics, directions = (sweep.config.metric, second), sweep.config.directions
+    front = pareto([[row[name] * (1 if directions[name] == "min" else -1) for name in metrics] for row in rows])
+    x, y = ([row[name] for row in rows] for name in metrics)
+    points = go.Scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        text=[row["trial"] for row in rows],
+        marker={"color": [FRONT_COLOUR if each else COLOUR for each in front], "size": [12 if each else 8 for each in front]},
+    )
+    caption = f"{metrics[0]} against {second}; no trial is better in both than one of the {sum(front)} large points (the Pareto front)."
+    return _figure("front", points, caption, *metrics)
+
+
+def pareto(points: Sequence[Sequence[float]]) -> list[bool]:
+    """Return which points no other is better than in one coordinate and as good in all; small is good."""
+
+    def dominated(point: Sequence[float]) -> bool:
+        return any(all(a <= b for a, b in zip(other, point, strict=True)) and tuple(other) != tuple(point) for other in points)
+
+    return [not dominated(point) for point in points]
+
+
+def _response_curves(sweep: Sweep, rows: list[Row]) -> Iterator[Figure]:
+    """Yield the metric over each numeric setting: every trial, and a line through the best at each value."""
+    import plotly.graph_objects as go
+
+    metric, choose = sweep.config.metric, min if sweep.config.mode == "min" else max
+    for name in (name for name in sweep.config.space if rows and _is_numeric(rows, name) and _is_numeric(rows, metric)):
+        values = sorted({row[name] for row in rows})
+        best = [choose(row[metric] for row in rows if row[name] == value) for value in values]
+        points = go.Scatter(x=[row[name] for row in rows], y=[row[metric] for row in rows], mode="markers", marker={"color": COLOUR})
+        line = go.Scatter(x=values, y=best, mode="lines", line={"color": FRONT_COLOUR})
+        yield _figure(f"response-{name}", [points, line], f"{metric} over {name}; the line is the best trial at each value.", name, metric)
+
+
+def _figure(name: str, traces: Any, caption: str, x_title: str = "", y_title: str = "") -> Figure:
+    import plotly.graph_objects as go
+    from markupsafe import Markup
+
+    layout = {"height": HEIGHT, "margin": {"l": 60, "r": 30, "t": 50, "b": 45}, "showlegend": False, "template": "plotly_white"}
+    figure = go.Figure(traces, layout)
+    figure.update_xaxes(title=x_title)
+    figure.update_yaxes(title=y_title)
+    html = figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"plot-{name}", config={"displaylogo": False})
+    return Figure(Markup(html), caption)  # noqa: S704 - plotly escapes what it embeds
+
+
+def _is_numeric(rows: Sequence[Row], name: str) -> bool:
+    return all(isinstance(row.get(name), int | float) for row in rows)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
