@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 
 import requests
+from ray.util import get_node_ip_address
 
 MARK = "OTCONDENSE_TEST_HEAD"
 DEADLINE_SECONDS = 90.0
@@ -26,12 +27,14 @@ def free_port() -> int:
 class Head:
     """One head; `stop` ends every process that it started, by its id."""
 
-    def __init__(self, token_file: Path, num_cpus: int = 2, dashboard_port: int | None = None) -> None:
+    def __init__(self, token_file: Path, num_cpus: int = 2, dashboard_port: int | None = None, *, loopback: bool = True) -> None:
+        self.loopback = loopback
         self.token_file, self.name = token_file, uuid.uuid4().hex
         # Ray's sockets lie below this directory, and the kernel allows them 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="oth"))
         self.port, self.dashboard_port = free_port(), dashboard_port or free_port()
         self.address = f"http://127.0.0.1:{self.dashboard_port}"
+        self.node: subprocess.Popen[bytes] | None = None
         self.log = (self.folder / "start.log").open("w")
         command = [
             str(Path(sys.executable).with_name("ray")),
@@ -46,10 +49,38 @@ class Head:
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, env=self._environment(), start_new_session=True)
         self._wait()
 
+    def add_node(self, num_cpus: int) -> None:
+        """Start another node on this machine; `stop` ends it too."""
+        command = [
+            str(Path(sys.executable).with_name("ray")),
+            "start",
+            "--block",
+            f"--address=127.0.0.1:{self.port}",
+            f"--num-cpus={num_cpus}",
+        ]
+        command += [f"--dashboard-agent-listen-port={free_port()}", "--object-store-memory=100000000", "--disable-usage-stats"]
+        self.node = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, env=self._environment(), start_new_session=True)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (alive := self.alive_nodes()) < 2:
+            assert self.node.poll() is None, Path(self.log.name).read_text()
+            assert time.monotonic() < deadline, f"{alive} nodes are alive"
+            time.sleep(0.2)
+
+    @property
+    def gcs_address(self) -> str:
+        """What drivers and nodes connect to."""
+        return f"{'127.0.0.1' if self.loopback else get_node_ip_address()}:{self.port}"
+
+    def alive_nodes(self) -> int:
+        """How many nodes the head knows to be alive."""
+        headers = {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
+        answer = requests.get(f"{self.address}/api/v0/nodes", headers=headers, timeout=10).json()
+        return sum(node["state"] == "ALIVE" for node in answer["data"]["result"]["result"])
+
     def _environment(self) -> dict[str, str]:
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token_file)}
-        # Without it `ray start` listens on every network card.
-        token["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        # At 0 all of it stays on loopback; Ray then refuses a second node.
+        token["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = str(int(not self.loopback))
         threads = {"OMP_NUM_THREADS": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         kept["PATH"] = f"{Path(sys.executable).parent}:{kept['PATH']}"
@@ -94,7 +125,8 @@ class Head:
                     os.kill(process, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
-            self.process.poll()
+            for started in filter(None, (self.process, self.node)):
+                started.poll()
             assert time.monotonic() < deadline, f"processes of the head stay: {left}"
             time.sleep(0.1)
         self.log.close()

@@ -1,0 +1,42 @@
+"""A run on two nodes gives the bytes of a run on one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from head import Head
+from tiny import write_config
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def select(root: Path, run: str, environment: dict[str, str], *overrides: str) -> dict[str, bytes]:
+    command = [sys.executable, "-m", "jobs.run", "--config", str(root / "tiny.yaml"), "--run", str(root / run), "models={}", *overrides]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(command, capture_output=True, text=True, env={**kept, "OMP_NUM_THREADS": "1", **environment}, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = {str(path.relative_to(root / run)): path for path in sorted((root / run).rglob("*")) if path.is_file()}
+    return {name: path.read_bytes() for name, path in names.items() if name.startswith(("features/", "selection/", "subset-"))}
+
+
+def test_two_nodes_give_the_bytes_of_one(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    (tmp_path / "token").write_text("the-token-of-two-nodes")
+    (tmp_path / "token").chmod(0o600)
+    head = Head(tmp_path / "token", num_cpus=1, loopback=False)
+    try:
+        head.add_node(num_cpus=1)
+        # Two encoders or selectors of one CPU each: one on either node, since neither has room for both.
+        environment = {
+            "RAY_ADDRESS": head.gcs_address,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"),
+        }
+        two = select(tmp_path, "two", environment, "extraction.num_encoders=1", "selection.pool={num_actors: 2, num_cpus: 1.0}")
+    finally:
+        head.stop()
+    one = select(tmp_path, "one", {}, "extraction.num_encoders=0", "selection.pool={num_actors: 1}")
+    assert len(two) > 12
+    assert two == one
