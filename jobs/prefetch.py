@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.cli import MISTAKE
+from jobs.run import needed_inputs
+from jobs.run_directory import Run
 from jobs.settings import load_config
 from jobs.weights import KINDS, WeightFile, describe, fetch, needs, sha256_file
 from otcondense.errors import InputError
@@ -28,7 +30,8 @@ def list_weights(config_file: str, overrides: list[str], kinds: Sequence[str], *
     Raises: InputError for a mistake in the configuration, or a file that cannot be had.
     """
     config = load_config(config_file, overrides)
-    return [file for need in needs(config, kinds) for file in describe(need, offline=offline)]
+    wanted = sorted({*kinds, *needed_inputs(Run(config))})
+    return [file for need in needs(config, wanted) for file in describe(need, offline=offline)]
 
 
 def check(file: WeightFile, path: Path, known: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m jobs.prefetch", description=__doc__)
     parser.add_argument("config", help="configuration file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that override the configuration file's")
-    parser.add_argument("--also", nargs="+", choices=KINDS, default=[], help="representations that will be extracted too")
+    parser.add_argument("--also", nargs="+", choices=KINDS, default=[], help="representations to extract beyond those the models need")
     parser.add_argument("--list", action="store_true", help="list the files, fetch nothing")
     parser.add_argument("--offline", action="store_true", help="check what is on this machine without asking the hub")
     options = parser.parse_intermixed_args(arguments)

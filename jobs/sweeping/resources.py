@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from actors.pool import PoolConfig
+from jobs.run import needed_inputs
 from jobs.sweeping.trials import Sweep
 from otcondense.errors import InputError
 
@@ -35,7 +36,7 @@ def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
     pools = [sweep.base.selection.pool]
     training: list[Bundle] = []
     if config.kind == "full":
-        pools.append(sweep.base.samplers)
+        pools += [sweep.base.samplers, *([sweep.base.representations] if needed_inputs(sweep.run) else [])]
         settings = sweep.base.models[config.trained_model(sweep.base)].training
         on_gpu = settings.device == "cuda" or (settings.device == "auto" and cluster.get("GPU", 0) >= settings.num_workers)
         training = [{"GPU": 1.0, "CPU": 1.0} if on_gpu else {"CPU": 1.0}] * settings.num_workers

@@ -46,6 +46,8 @@ class Sweep:
             raise InputError(f"method must be among selection.methods {', '.join(self.base.selection.methods)}, found {method}")
         if self.config.kind == "full" and (not models or self.config.trained_model(self.base) not in models):
             raise InputError(f"full trials need a model of the configuration, there are {', '.join(models) or 'none'}; or kind=subset")
+        if self.config.kind == "full" and self.base.held_out is None:
+            raise InputError("full trials are measured against held_out images, found held_out null; name some, or kind=subset")
 
     @property
     def run(self) -> Run:

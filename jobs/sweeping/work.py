@@ -6,6 +6,7 @@ from ray import tune
 
 from jobs.config import RunConfig
 from jobs.evaluate import evaluate, read_metrics
+from jobs.run import extract_inputs
 from jobs.run_directory import Run
 from jobs.sample import sample
 from jobs.select_subset import select_subset
@@ -51,6 +52,7 @@ def trial_fingerprint(sweep: Sweep, trial: Trial, inputs: dict[str, str]) -> str
 
 def _work(sweep: Sweep, trial: Trial, record: Record, records: Records) -> None:
     select_subset(trial.run)
+    extract_inputs(trial.run)
     rungs: tuple[Rung, ...] = ()
     for step in _steps(sweep, trial):
         metrics = measure_subset(trial.run, sweep.config, reference_file(sweep)) if step == 0 else _measure_model(sweep, trial, step)

@@ -96,6 +96,13 @@ def test_full_trials_train_one_model_on_one_subset(tmp_path):
         Sweep(sweep_config(kind="full", metric="fid", model="unet"), base(tmp_path))
 
 
+def test_full_trials_need_images_to_be_measured_against(tmp_path):
+    config = base(tmp_path, "held_out=null")
+    with pytest.raises(InputError, match=r"full trials are measured against held_out images"):
+        Sweep(sweep_config(kind="full", metric="fid"), config)
+    assert Sweep(sweep_config(), config).directory
+
+
 def test_the_directory_does_not_depend_on_how_fast_it_runs_or_where(tmp_path):
     directory = Sweep(sweep_config(), base(tmp_path)).directory
     assert (
