@@ -47,24 +47,30 @@ def render_page(sweep: Sweep, records: Sequence[Record]) -> str:
 
 
 def _wide_figures(sweep: Sweep, rows: list[Row]) -> Iterator[Figure]:
-    import plotly.graph_objects as go
 
     config = sweep.config
     axes = [name for name in (*config.space, config.metric) if _is_numeric(rows, name)]
     if len(rows) > 1 and len(axes) > 1 and config.metric in axes:
-        dimensions = [{"label": name, "values": [row[name] for row in rows]} for name in axes]
-        line = {
-            "color": [row[config.metric] for row in rows],
-            "colorscale": "Viridis",
-            "reversescale": config.mode == "min",
-            "showscale": True,
-        }
-        yield _figure(
-            "coordinates", go.Parcoords(line=line, dimensions=dimensions), "Every finished trial is a line; drag along an axis to filter."
-        )
+        yield _figure("coordinates", _lines(axes, rows), "Every finished trial is a line from its settings to its figure; the best is red.")
     second = _second_metric(sweep)
     if rows and _is_numeric(rows, second):
         yield _front(sweep, rows, second)
+
+
+def _lines(axes: list[str], rows: list[Row]) -> Any:
+    """Return the parallel coordinates of the rows, the best first: plain lines, since plotly's own need WebGL."""
+    import plotly.graph_objects as go
+
+    ends = {name: (min(row[name] for row in rows), max(row[name] for row in rows)) for name in axes}
+    ticks = [f"{name}<br>{_text(ends[name][0])} to {_text(ends[name][1])}" for name in axes]
+    figure = go.Figure()
+    for number, row in reversed(list(enumerate(rows))):
+        heights = [(row[name] - low) / ((high - low) or 1) for name, (low, high) in ends.items()]
+        texts = [f"{row['trial']}: {name} {_text(row[name])}" for name in axes]
+        line = {"color": COLOUR if number else FRONT_COLOUR, "width": 1.5 if number else 3}
+        trace = go.Scatter(x=ticks, y=heights, text=texts, hoverinfo="text", mode="lines+markers", line=line, opacity=0.5 if number else 1)
+        figure.add_trace(trace)
+    return figure.update_yaxes(tickvals=[0, 1], ticktext=["least", "most"])
 
 
 def _second_metric(sweep: Sweep) -> str:
@@ -84,7 +90,7 @@ def _front(sweep: Sweep, rows: list[Row], second: str) -> Figure:
         text=[row["trial"] for row in rows],
         marker={"color": [FRONT_COLOUR if each else COLOUR for each in front], "size": [12 if each else 8 for each in front]},
     )
-    caption = f"{metrics[0]} against {second}; no trial is better in both than one of the {sum(front)} large points (the Pareto front)."
+    caption = f"{metrics[0]} against {second}; large points are the Pareto front: no trial is better in one and as good in the other."
     return _figure("front", points, caption, *metrics)
 
 
@@ -115,10 +121,12 @@ def _figure(name: str, traces: Any, caption: str, x_title: str = "", y_title: st
     from markupsafe import Markup
 
     layout = {"height": HEIGHT, "margin": {"l": 60, "r": 30, "t": 50, "b": 45}, "showlegend": False, "template": "plotly_white"}
-    figure = go.Figure(traces, layout)
+    figure = go.Figure(traces).update_layout(layout)
     figure.update_xaxes(title=x_title)
     figure.update_yaxes(title=y_title)
-    html = figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"plot-{name}", config={"displaylogo": False})
+    html = figure.to_html(
+        full_html=False, include_plotlyjs=False, div_id=f"plot-{name}", config={"displayModeBar": False, "responsive": True}
+    )
     return Figure(Markup(html), caption)  # noqa: S704 - plotly escapes what it embeds
 
 
