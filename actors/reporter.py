@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 import ray
+from ray._raylet import setproctitle  # Ray has taken over where the title lies: other libraries write it without effect
 from ray.actor import ActorHandle
-from setproctitle import setproctitle
 
 from otcondense.selection import Moment
 

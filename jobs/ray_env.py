@@ -43,6 +43,8 @@ def start_ray(num_cpus: int | None = None) -> None:
     with warnings.catch_warnings(), _quiet_backend():
         warnings.simplefilter("ignore")
         if os.environ.get("RAY_ADDRESS"):
+            # Has Ray's dashboard show trainings; a cluster started here has none.
+            os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "1")
             ray.init(**common)
         else:
             cpus = max(2, num_cpus or os.cpu_count() or 2)
