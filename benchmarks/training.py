@@ -104,7 +104,7 @@ def cpu(root: Path, *, quick: bool) -> dict[str, float]:
     for name in ("SiT", "DiT"):
         config = TrainingConfig(model=ModelConfig(name=f"{name}-demo/2"), global_batch_size=BATCH, num_workers=1, flip=True)
         sides = {"plain": plain_steps(root, name), "here": our_steps(data, config)}
-        seconds = dict(in_turn(sides, 15 if quick else 60, 3 if quick else 9))
+        seconds = dict(in_turn(sides, 10 if quick else 25, 3 if quick else 7))
         figures |= {f"{name.lower()}_demo_{side}_steps_per_s": 1 / each for side, each in seconds.items()}
         figures[f"{name.lower()}_demo_ratio"] = seconds["plain"] / seconds["here"]
         print(
