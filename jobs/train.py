@@ -11,7 +11,7 @@ from jobs.training import train as run_training
 from otcondense.datasets import scan_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.images import write_images
-from otcondense.diffusion.representations import Inputs, latent_shape
+from otcondense.diffusion.representations import Inputs, inputs_identity, latent_shape
 from otcondense.store import fingerprint, read_fingerprint, read_manifest, stored_metadata
 from pipeline.images import load_images, manifest_images
 
@@ -49,10 +49,9 @@ def training_inputs(run: Run, config: TrainingConfig, method: str) -> Inputs:
 def training_fingerprint(run: Run, config: TrainingConfig, method: str) -> str:
     """Return the fingerprint of a training run: of its images' content and of its configuration.
 
-    Latents, tokens and text count by what they are made from; their directories carry the hash of that.
+    Latents, tokens and text count by what they were made with.
     """
-    inputs = training_inputs(run, config, method)
-    made_from = [place for place in (inputs.latents, inputs.tokens, inputs.text) if place]
+    made_from = inputs_identity(run.store, training_inputs(run, config, method))
     if config.data == "latents":
         return fingerprint([run.manifest_fingerprint(method), config.identity(), made_from])
     metadata = stored_metadata(run.store, run.images_file(method))

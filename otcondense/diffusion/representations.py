@@ -13,7 +13,7 @@ from torch import Tensor
 from otcondense.diffusion.data import Moments, TrainingSet, allocate, fill, fits
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
-from otcondense.store import Representation, Store, read_array, read_manifest, read_table
+from otcondense.store import Representation, Store, read_array, read_manifest, read_table, stored_metadata
 
 HALF_BYTES = 2
 MOMENTS = ("mean", "std")
@@ -80,6 +80,23 @@ def token_width(store: Store, inputs: Inputs) -> int:
     Raises: InputError if there are none.
     """
     return representation(store, inputs, "tokens").row_shape(_classes(store, inputs)[0][0].name, "tokens")[1]
+
+
+def inputs_identity(store: Store, inputs: Inputs) -> list[str]:
+    """Return what the latents, tokens and text that are used were made with: their places, and the weights or content of their files.
+
+    Raises: InputError if they are missing.
+    """
+    found = []
+    for kind in (kind for kind in COLUMNS if getattr(inputs, kind)):
+        first = _classes(store, inputs)[0][0].name
+        found += [getattr(inputs, kind), str(representation(store, inputs, kind).metadata(first)["weights_sha256"])]
+    if inputs.text:
+        facts = stored_metadata(store, inputs.text)
+        if facts is None:
+            raise InputError(f"there are no text embeddings {store.path(inputs.text)}; run `python -m jobs.extract_text` first")
+        found += [inputs.text, str(facts["content"])]
+    return found
 
 
 def check_inputs(store: Store, inputs: Inputs, config: TrainingConfig) -> None:

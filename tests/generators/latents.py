@@ -25,7 +25,7 @@ def write_arrays(store: Store, directory: str, rows, arrays, **metadata) -> None
     fields += [array_field(name, values) for name, values in flat.items()]
     columns += [array_column(values) for values in flat.values()]
     table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
-    write_table(store, class_file(directory, rows[0][1]), table, fingerprint="x", class_name=rows[0][1], **metadata)
+    write_table(store, class_file(directory, rows[0][1]), table, fingerprint="x", class_name=rows[0][1], weights_sha256="w", **metadata)
 
 
 def write_subset(store: Store, latent_shape=(4, 4, 4), tokens=(4, 6), rows=None) -> Inputs:

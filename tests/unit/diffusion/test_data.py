@@ -1,6 +1,7 @@
 """Training data: latents drawn from their posterior, in the orientation drawn, from memory or from a file."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,10 +9,10 @@ import torch
 from otcondense.diffusion import Moments, TrainingConfig, TrainingSet, make_batch
 from otcondense.diffusion.data import allocate, fits, free_bytes
 from otcondense.diffusion.prefetch import batches, tensors_of
-from otcondense.diffusion.representations import check_inputs, latent_shape, load_inputs, load_text, token_width
+from otcondense.diffusion.representations import Inputs, check_inputs, inputs_identity, latent_shape, load_inputs, load_text, token_width
 from otcondense.errors import InputError
 from otcondense.store import Store
-from tests.generators.latents import SCALE, SHIFT, image_rows, write_subset
+from tests.generators.latents import SCALE, SHIFT, image_rows, write_subset, write_text
 
 
 @pytest.fixture
@@ -125,6 +126,18 @@ def test_text_is_masked_and_complete(store):
     assert table[:, :-1].all()
     with pytest.raises(InputError, match="classes 0 to 9, found 3"):
         load_text(store, inputs, 10)
+
+
+def test_identity_names_what_was_used_and_how_it_was_made(store):
+    inputs = write_subset(store)
+    found = inputs_identity(store, replace(inputs, tokens=""))
+    assert found[:2] == ["latents/x", "w"]
+    assert found[2] == inputs.text
+    write_text(store, 3, (4, 5))
+    assert inputs_identity(store, replace(inputs, tokens=""))[3] != found[3]
+    assert inputs_identity(store, Inputs(manifest=inputs.manifest)) == []
+    with pytest.raises(InputError, match=r"jobs\.extract_text"):
+        inputs_identity(store, replace(inputs, text="text/none.parquet"))
 
 
 def test_what_fits():
