@@ -6,6 +6,7 @@ from jobs.cli import parser_for, run_verb
 from jobs.extract_features import extract
 from jobs.progress import note
 from jobs.ray_env import start_ray
+from jobs.run import score_difficulty
 from jobs.run_directory import Run
 from jobs.settings import build, read_yaml
 from jobs.sweeping.config import SweepConfig
@@ -57,15 +58,17 @@ def distinct_trials(sweep: Sweep) -> list[Trial]:
 
 
 def prepare_inputs(sweep: Sweep, planned: list[Trial]) -> dict[str, str]:
-    """Extract the features of every trial and of the images that subsets are compared with.
+    """Extract the features and scores of every trial, and the features that subsets are compared with.
 
     Returns: digest of what a trial is made from, by the directory of its features.
     """
     runs: dict[str, Run] = {}
     for run in [trial.run for trial in planned] or [sweep.trial({}).run]:
-        runs.setdefault(fingerprint([run.features_key(run.config.encoder), run.confidence_directory()]), run)
+        kinds = list(run.config.selection.score_kinds())
+        runs.setdefault(fingerprint([run.features_key(run.config.encoder), run.confidence_directory(), kinds]), run)
     for run in runs.values():
         extract(run)
+        score_difficulty(run)
     reference = write_reference(sweep)
     inputs = {}
     for run in runs.values():
