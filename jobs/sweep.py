@@ -82,7 +82,8 @@ def prepare_inputs(sweep: Sweep, planned: list[Trial]) -> dict[str, str]:
 def split(sweep: Sweep, records: Records, planned: list[Trial], inputs: dict[str, str]) -> tuple[list[Record], list[Trial]]:
     """Return the records of trials that need no more work, and the trials that do."""
     if sweep.config.search == "optuna":
-        return [record for record in records.all() if record.is_settled], []
+        known = [record for record in records.all() if record.is_settled]
+        return [each for each in known if each.fingerprint == trial_fingerprint(sweep, sweep.trial(each.values), inputs)], []
     settled, open_trials = [], []
     for trial in planned:
         record = records.read(trial.key, trial_fingerprint(sweep, trial, inputs))
