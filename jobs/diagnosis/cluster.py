@@ -63,7 +63,7 @@ def _reach(address: str) -> Finding:
         server = JobServer(address)
         jobs = server.call(lambda client: client.list_jobs())
     except InputError as error:
-        return Finding("cluster", "wrong", str(error), "see above")
+        return Finding("cluster", "wrong", str(error), "do what the message asks for, then look again")
     if server.is_plain_and_remote:
         mend = "reach it through a tunnel (ssh -L 8265:127.0.0.1:8265 HEAD) or https: the token travels readable"
         return Finding("cluster", "wrong", f"{address} answers over plain HTTP", mend)

@@ -39,6 +39,7 @@ def files(model):
     return {"model.safetensors": save(model.state_dict()), "README.md": b"x"}
 
 
+@pytest.mark.slow
 def test_weights_are_listed_fetched_checked_once_and_used_offline(files, model, tmp_path):
     digest = hashlib.sha256(files["model.safetensors"]).hexdigest()
     with hub(REPOSITORY, files) as (endpoint, seen):
@@ -66,6 +67,7 @@ def test_weights_are_listed_fetched_checked_once_and_used_offline(files, model, 
     assert f"checked {REPOSITORY}/model.safetensors: {digest}" in checked.stdout
 
 
+@pytest.mark.slow
 def test_a_file_that_was_damaged_here_or_changed_there_is_named(files, tmp_path):
     with hub(REPOSITORY, files) as (endpoint, _):
         assert run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG).returncode == 0
