@@ -71,8 +71,8 @@ def test_a_stopped_job_is_resumed_by_the_same_command(finished: subprocess.Compl
     sent = submit(head, *again, "--detach", "--id", "to-be-stopped")
     assert sent.returncode == 0, sent.stderr
     assert f"python -m jobs.submit stop to-be-stopped --address {head.address}" in sent.stdout
-    deadline = time.monotonic() + 200
-    while not list((root / "stopped").glob("selection/*/class_name=0/selection.parquet")):
+    deadline = time.monotonic() + 600
+    while not list((root / "stopped").glob("features/*/class_name=0/part-0.parquet")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     stopped = submit(head, "stop", "to-be-stopped")
