@@ -38,9 +38,8 @@ def test_float32_training_follows_the_cpu(family: str) -> None:
     np.testing.assert_allclose(losses(config(family), "cuda"), losses(config(family), "cpu"), rtol=1e-3)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_bfloat16_training_stays_close(compiled: bool) -> None:
-    found = losses(config("SiT", precision="bfloat16", compile_blocks=compiled), "cuda")
+def test_bfloat16_training_stays_close() -> None:
+    found = losses(config("SiT", precision="bfloat16"), "cuda")
     np.testing.assert_allclose(found, losses(config("SiT"), "cpu"), rtol=0.05)
 
 
