@@ -53,8 +53,7 @@ def _margins(run: Run, names: list[str]) -> int:
     """Train the classifier on all features at once; it is small."""
     config, directory = run.config.scores.aum, run.scores_directory("aum")
     features = run.features_directory(run.config.encoder)
-    contents = [_content(run, class_file(features, name)) for name in names]
-    mark = fingerprint([run.scores_key("aum"), contents])
+    mark = _margins_fingerprint(run, names)
     if all(read_fingerprint(run.store, class_file(directory, name)) == mark for name in names):
         return len(names)
     if len(names) < 2:
@@ -69,6 +68,22 @@ def _margins(run: Run, names: list[str]) -> int:
         scores = ClassDifficulties(each.class_name, each.class_index, each.image_ids, part, facts)
         write_class_difficulties(run.store, directory, scores, fingerprint=mark)
     return 0
+
+
+def _margins_fingerprint(run: Run, names: list[str]) -> str:
+    """Return the fingerprint of the margins of all classes, which one classifier gives."""
+    features = run.features_directory(run.config.encoder)
+    return fingerprint([run.scores_key("aum"), [_content(run, class_file(features, name)) for name in names]])
+
+
+def score_fingerprints(run: Run, kind: ScoreKind, names: list[str]) -> dict[str, str]:
+    """Return the fingerprint that the scores of each class would get now.
+
+    Raises: InputError if features or the scoring checkpoint are missing.
+    """
+    if kind == "aum":
+        return dict.fromkeys(names, _margins_fingerprint(run, names))
+    return {unit["class_name"]: unit["fingerprint"] for unit in denoising_units(run, names)}
 
 
 def _content(run: Run, name: str) -> str:

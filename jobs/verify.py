@@ -14,6 +14,7 @@ from jobs.verification import (
     check_features,
     check_manifests,
     check_representations,
+    check_scores,
     check_selections,
     check_trainings,
     gather,
@@ -31,7 +32,13 @@ def verify(run: Run) -> list[Problem]:
     evidence = gather(run)
     problems = [*evidence.damaged, *check_checkpoints(run)]
     broken = {problem.file for problem in problems}
-    checks = (check_features(evidence), check_selections(evidence), check_representations(evidence), check_trainings(run))
+    checks = (
+        check_features(evidence),
+        check_scores(evidence),
+        check_selections(evidence),
+        check_representations(evidence),
+        check_trainings(run),
+    )
     problems += [problem for check in checks for problem in check if problem.file not in broken]
     broken = {problem.file for problem in problems}
     problems += [problem for problem in check_manifests(evidence, broken) if problem.file not in broken]

@@ -4,6 +4,7 @@ from jobs.verification.evidence import Evidence, gather
 from jobs.verification.features import check_features
 from jobs.verification.files import Problem
 from jobs.verification.representations import check_representations
+from jobs.verification.scores import check_scores
 from jobs.verification.subsets import check_manifests, check_selections
 from jobs.verification.training import check_checkpoints, check_trainings
 
@@ -14,6 +15,7 @@ __all__ = [
     "check_features",
     "check_manifests",
     "check_representations",
+    "check_scores",
     "check_selections",
     "check_trainings",
     "gather",

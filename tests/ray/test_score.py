@@ -100,7 +100,10 @@ def test_the_methods_by_difficulty_select_by_their_scores(run):
             expected = run_selector(method, settings, each, difficulty=difficulty)
             stored = read_class_selection(run.store, scored.selection_directory(method), each.class_name)
             assert stored.indices.tolist() == expected.indices.tolist()
-    assert {problem.file.split("/")[0] for problem in verify(scored)} <= {"features", "scores"}
+    assert not [problem for problem in verify(scored) if problem.file.startswith(("scores/", "selection/"))]
+    (name, *_) = run.store.list(scored.scores_directory("aum"))
+    run.store.remove(name)
+    assert (name, "score") in {(problem.file, problem.verb) for problem in verify(scored)}
 
 
 def test_a_score_whose_hard_end_is_the_other_one_is_refused(run):
