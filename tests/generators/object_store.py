@@ -17,7 +17,8 @@ BUCKET = "bucket"
 def s3_bucket() -> Iterator[tuple[Any, dict[str, str]]]:
     """Start a server and yield a client and the environment by which fsspec finds it."""
     boto3, server_module = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
+    s3fs = pytest.importorskip("s3fs")
+    s3fs.S3FileSystem.clear_instance_cache()  # of an earlier server, on another port
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
