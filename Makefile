@@ -23,7 +23,8 @@ demo: setup ## the whole way on real images: select, train, sample, measure, rep
 	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
 
 test: setup ## all tests that take seconds
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests/unit
+	$(BIN)/python -m pytest -q -m "not slow" tests/gpu tests/browser tests/ray
 
 test-slow: setup ## the whole way at tiny size, faults in training and selection
 	$(BIN)/python -m pytest -q -m slow

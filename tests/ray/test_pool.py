@@ -75,8 +75,8 @@ def test_errors_are_recorded_and_the_others_go_on(ray_cluster: None, tmp_path: P
 
 def test_a_unit_that_hangs_fails_at_its_deadline_and_the_others_go_on(ray_cluster: None, tmp_path: Path) -> None:
     units = [{"name": "a", "hang": True}, *({"name": f"u{i}", "value": i} for i in range(4))]
-    outcome, seen = run_pool(tmp_path, units, num_actors=1, deadline_seconds=2.0, grace_seconds=0.5)
-    assert outcome.failures == {"a": "it had not ended after 2 s, its deadline"}
+    outcome, seen = run_pool(tmp_path, units, num_actors=1, deadline_seconds=8.0, grace_seconds=0.5)
+    assert outcome.failures == {"a": "it had not ended after 8 s, its deadline"}
     assert len(outcome.results) == 4
     assert [state for name, state in seen if name == "a"] == ["running", "failed"]
 
@@ -89,8 +89,8 @@ def test_a_unit_that_looks_up_stops_at_its_deadline_and_keeps_its_actor(ray_clus
         return hired[-1]
 
     units = [{"name": "a", "long": True}, {"name": "b", "value": 3}]
-    outcome = Pool(RayCrew(hire), PoolConfig(num_actors=1, deadline_seconds=2.0, grace_seconds=60.0)).run(units)
-    assert outcome.failures == {"a": "it had not ended after 2 s, its deadline"}
+    outcome = Pool(RayCrew(hire), PoolConfig(num_actors=1, deadline_seconds=8.0, grace_seconds=60.0)).run(units)
+    assert outcome.failures == {"a": "it had not ended after 8 s, its deadline"}
     assert outcome.results == {"b": {"square": 9}}
     assert len(hired) == 1
 
