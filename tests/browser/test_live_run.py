@@ -8,7 +8,7 @@ from selection_runs import CLASSES, finish, prepared, start, write_features
 
 from jobs.run_directory import read_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def test_classes_turn_from_queued_to_done_while_one_looks(tmp_path: Path, serve, open_page) -> None:
@@ -19,11 +19,11 @@ def test_classes_turn_from_queued_to_done_while_one_looks(tmp_path: Path, serve,
     process = start("select_subset", config)
     page.reload()
     running, done = (page.locator(f'#tiles [data-state="{state}"]') for state in ("running", "done"))
-    expect(running.first).to_be_visible(timeout=120_000)
+    expect(running.first).to_be_visible(timeout=600_000)
     assert "starting" in running.first.get_attribute("aria-label") or "objective" in running.first.get_attribute("aria-label")
-    expect(done.first).to_be_visible(timeout=120_000)
+    expect(done.first).to_be_visible(timeout=600_000)
     finish(process)
-    expect(done).to_have_count(CLASSES, timeout=60_000)
+    expect(done).to_have_count(CLASSES, timeout=600_000)
     expect(page.locator("#news")).to_contain_text("Not running")
     done.first.click()
     expect(page.locator(".chosen > li").first).to_contain_text("stands for")

@@ -27,13 +27,21 @@ def keep(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(os.environ["OTCONDENSE_SCREENSHOTS"]) / f"{name}.png"), full_page=True)
 
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds; machines of tests are busy."""
 expect.set_options(timeout=PATIENCE)
 
 
 def tiles(page: Page):
     return page.locator("#tiles > *")
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait for a condition; the page's own policy keeps Playwright from waiting inside it."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
 
 
 def assert_accessible(page: Page) -> None:
@@ -73,7 +81,7 @@ def test_a_class_shows_its_images_its_map_and_a_second_method_beside_it(run: Run
     tiles(page).filter(has_text="bee").click()
     expect(page.locator("h1")).to_have_text("bee")
     expect(page.locator(".chosen > li")).to_have_count(BUDGET)
-    page.wait_for_function("[...document.querySelectorAll('.chosen figure img')].every(each => each.naturalWidth > 0)")
+    until(page, "[...document.querySelectorAll('.chosen figure img')].every(each => each.naturalWidth > 0)")
     expect(page.locator(".plot .main-svg").first).to_be_visible()
     expect(page.get_by_text("who stands for whom")).to_be_visible()
     page.get_by_text("What it stands for").first.click()
@@ -82,7 +90,7 @@ def test_a_class_shows_its_images_its_map_and_a_second_method_beside_it(run: Run
     page.get_by_role("button", name="Show").click()
     expect(page.locator(".chosen")).to_have_count(2)
     expect(page.get_by_role("heading", name="random", exact=True)).to_be_visible()
-    page.wait_for_function("document.querySelectorAll('.plot .main-svg').length >= 3")
+    until(page, "document.querySelectorAll('.plot .main-svg').length >= 3")
     keep(page, "class")
 
 
@@ -90,7 +98,7 @@ def test_hostile_names_stay_text(run: Run, serve, open_page) -> None:
     page = open_page(serve(run))
     tiles(page).filter(has_text="script").click()
     expect(page.locator("h1")).to_have_text(HOSTILE)
-    page.wait_for_function("[...document.querySelectorAll('.chosen figure img')].every(each => each.naturalWidth > 0)")
+    until(page, "[...document.querySelectorAll('.chosen figure img')].every(each => each.naturalWidth > 0)")
     expect(page.locator(".plot .main-svg").first).to_be_visible()
     assert page.evaluate("window.hacked") is None
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0

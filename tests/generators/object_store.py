@@ -2,6 +2,7 @@
 
 import io
 import logging
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +28,8 @@ def s3_bucket() -> Iterator[tuple[Any, dict[str, str]]]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in keys.items():
             patch.setenv(name, value)
+        # moto's state belongs to the process, not to the server: what an earlier one held is still there.
+        urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=30).close()
         client = boto3.client("s3", endpoint_url=url)
         client.create_bucket(Bucket=BUCKET)
         yield client, keys

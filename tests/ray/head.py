@@ -15,7 +15,7 @@ import requests
 from ray.util import get_node_ip_address
 
 MARK = "OTCONDENSE_TEST_HEAD"
-DEADLINE_SECONDS = 90.0
+DEADLINE_SECONDS = 300.0
 
 
 def free_port() -> int:

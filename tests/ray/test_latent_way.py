@@ -20,7 +20,7 @@ from otcondense.diffusion.samples import read_samples
 from otcondense.errors import InputError
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")

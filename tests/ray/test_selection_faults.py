@@ -15,7 +15,7 @@ from selection_runs import CLASSES, finish, prepared, start, write_features
 from jobs.select_subset import STAGE
 from otcondense.store import StageProgress, Store, progress_file, read_progress
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, data: Path) -> dict[st
 
 def progress_when(root: Path, process: subprocess.Popen, condition: Callable[[StageProgress], bool]) -> StageProgress:
     """Return the progress of the selection once it is as wanted."""
-    store, deadline = Store(str(root / "run")), time.monotonic() + 120
+    store, deadline = Store(str(root / "run")), time.monotonic() + 900
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stdout.read()
         if store.exists(progress_file(STAGE)):

@@ -11,7 +11,7 @@ import pytest
 from head import Head, free_port
 from tiny import write_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 TOKEN, OTHER_TOKEN = "the-token-of-this-head", "the-token-of-another-head"
 
 

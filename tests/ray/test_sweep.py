@@ -14,7 +14,7 @@ from tiny import write_config
 
 from jobs.settings import load_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 # kappa * budget = 32 passes the 30 images of a class: those trials must fail and the others go on.
 SUBSETS = {"name": "subsets", "space": {"kappa": [1.05, 1.2, 1.5, 8.0], "alpha": [0.1, 1.0]}}
 FULL = {"name": "full", "kind": "full", "metric": "fid", "reduction_factor": 2, "space": {"kappa": [1.05, 1.5]}}

@@ -9,7 +9,7 @@ import pytest
 from head import Head
 from tiny import write_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def select(root: Path, run: str, environment: dict[str, str], *overrides: str) -> dict[str, bytes]:
