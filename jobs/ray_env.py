@@ -83,7 +83,10 @@ def _close_token_file() -> None:
 
 
 def in_thread(work: Callable[[], Answer]) -> Answer:
-    """Return what `work` returns from a thread of its own, so that Ctrl-C reaches the main thread: Ray Tune would take it over there."""
+    """Return what `work` returns from a thread of its own, so that the main thread can be interrupted.
+
+    In the main thread Ray Train and Ray Tune would take over SIGINT, and end the process with status 0 or go on as if nothing was said.
+    """
     future: Future[Answer] = Future()
 
     def run() -> None:

@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import ray
 
+from jobs.ray_env import in_thread
 from jobs.train_job import TrainJob
 from jobs.train_loop import worker_main
 from otcondense.diffusion.checkpoint import checkpoint_directory
@@ -102,27 +102,10 @@ def _fit(job: TrainJob, use_gpu: bool) -> dict[str, Any]:  # noqa: FBT001
         ),
     )
     try:
-        result = _in_thread(trainer.fit)
+        result = in_thread(trainer.fit)
     except ray.train.TrainingFailedError as error:
         raise _cause(error) from error
     return dict(result.return_value)
-
-
-def _in_thread(work: Callable[[], Any]) -> Any:
-    """Return what `work` returns from a thread of its own, so that the main thread can be interrupted.
-
-    In the main thread Ray Train would take over SIGINT, and end the process with status 0 or go on as if nothing was said.
-    """
-    future: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is waited for
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future.result()
 
 
 def _logs_path(job: TrainJob) -> str:
