@@ -48,11 +48,16 @@ class Board:
 
 
 def open_board(root: str, stage: str) -> ActorHandle:
-    """Start the board of a stage of the run at `root`; while the driver lives, others find it by `find_board`."""
-    actor = ray.remote(Board).options(
-        name=f"{NAME}-{stage}", namespace=hash8(root), num_cpus=0, max_restarts=-1, get_if_exists=True, max_concurrency=1
-    )
-    handle: ActorHandle = actor.remote(stage)
+    """Start the board of a stage of the run at `root`; while the driver lives, others find it by `find_board`.
+
+    Where the name is taken (trials of a sweep select in one run at a time) the board has none: it is its driver's alone.
+    """
+    actor = ray.remote(Board).options(num_cpus=0, max_restarts=-1)
+    handle: ActorHandle
+    try:
+        handle = actor.options(name=f"{NAME}-{stage}", namespace=hash8(root)).remote(stage)
+    except ValueError:
+        handle = actor.remote(stage)
     return handle
 
 

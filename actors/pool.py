@@ -135,7 +135,7 @@ class Pool:
         except UnitFailed as error:
             self._fail(job, str(error))
         except UnitCancelled:
-            self._fail(job, self._too_late())
+            self._fail(job, self._too_late() if job.is_asked else "it was cancelled from outside")
         else:
             self._outcome.results[job.unit["name"]] = result
             self._on_change(job.unit["name"], {"state": "done", "seconds": self._crew.now() - job.started, "message": "", **result})
@@ -178,7 +178,7 @@ class Pool:
                 job.is_asked, job.alarm = True, now + self._config.grace_seconds
 
     def _too_late(self) -> str:
-        return f"it had not ended after {self._config.deadline_seconds or 0:g} s, its deadline"
+        return f"it had not ended after {self._config.deadline_seconds:g} s, its deadline"
 
     def _retry(self, job: _Job, reason: str) -> None:
         name = job.unit["name"]

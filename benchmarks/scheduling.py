@@ -92,6 +92,8 @@ class Measured:
     """Seconds from the first dispatch to the last result, without the start of actors."""
     waited: float
     """Seconds of it in which the driver waited for actors."""
+    start: float
+    """Seconds from asking for the actors to the first dispatch."""
     num_actors: int
 
     @property
@@ -137,17 +139,21 @@ def real_run(run: Run, units: list[Unit], num_actors: int) -> Measured:
     results = outcome.results
     work = {name: result["work_seconds"] for name, result in results.items()}
     reports = sum(result["report_seconds"] for result in results.values())
-    return Measured(work, reports, spent, clock.ended - clock.begun, clock.waited, num_actors)
+    return Measured(work, reports, spent, clock.ended - clock.begun, clock.waited, clock.begun - clock.hired, num_actors)
 
 
 class WaitClock:
     """While it is entered, measures what `RayCrew` does between its first dispatch and its last result."""
 
-    begun = ended = waited = 0.0
+    hired = begun = ended = waited = 0.0
 
     def __enter__(self) -> "WaitClock":
-        self._start, self._wait = RayCrew.start, RayCrew.wait
+        self._hire, self._start, self._wait = RayCrew.hire, RayCrew.start, RayCrew.wait
         clock = self
+
+        def hire(crew: RayCrew) -> tuple[Any, Any]:
+            clock.hired = clock.hired or time.perf_counter()
+            return clock._hire(crew)
 
         def start(crew: RayCrew, worker: Any, unit: Unit) -> Any:
             clock.begun = clock.begun or time.perf_counter()
@@ -160,11 +166,11 @@ class WaitClock:
             clock.waited += clock.ended - entered if clock.begun else 0.0
             return done
 
-        RayCrew.start, RayCrew.wait = start, wait  # type: ignore[method-assign]
+        RayCrew.hire, RayCrew.start, RayCrew.wait = hire, start, wait  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
-        RayCrew.start, RayCrew.wait = self._start, self._wait  # type: ignore[method-assign]
+        RayCrew.hire, RayCrew.start, RayCrew.wait = self._hire, self._start, self._wait  # type: ignore[method-assign]
 
 
 @dataclass
@@ -226,7 +232,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="40 classes in place of 1,000")
     classes = 40 if parser.parse_args().quick else 1000
     logging.getLogger("ray").setLevel(logging.ERROR)
+    started = time.perf_counter()
     start_ray(num_cpus=3)
+    ray_start = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as root:
         config = RunConfig(run=str(Path(root) / "run"), source={"kind": "features", "path": root}, confidence={"kind": "none"})
         run = Run(config)
@@ -234,6 +242,8 @@ def main() -> None:
         two, one = real_run(run, units, 2), real_run(run, units[:: max(1, classes // 100)], 1)
     figures: dict[str, Any] = {
         "classes": classes,
+        "ray_start_seconds": ray_start,
+        "actors_start_seconds": two.start,
         "work_ms_per_class": 1000 * sum(two.work.values()) / classes,
         "overhead_ms_per_class": 1000 * two.overhead,
         "dispatch_ms_per_class": 1000 * two.dispatch,

@@ -122,7 +122,9 @@ def _two_largest(matrix: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, " 
         _, spread, directions = np.linalg.svd(matrix, full_matrices=False)
         return spread[:2], directions[:2]
     # All singular values of a class of ImageNet take a second, the first two a tenth of that; a fixed start gives a fixed result.
-    _, spread, directions = svds(matrix, k=2, v0=np.ones(min(matrix.shape)), return_singular_vectors="vh")
+    # Single precision is far finer than a screen.
+    start = np.ones(min(matrix.shape), dtype=np.float32)
+    _, spread, directions = svds(matrix.astype(np.float32), k=2, v0=start, return_singular_vectors="vh")
     return spread[::-1], directions[::-1]
 
 

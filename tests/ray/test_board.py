@@ -36,6 +36,13 @@ def units_when(condition) -> dict:
     raise AssertionError("the board never knew it")
 
 
+def test_a_second_board_of_a_stage_is_its_drivers_alone() -> None:
+    first, second = open_board(ROOT, "shared"), open_board(ROOT, "shared")
+    first.report.remote("a", {"swaps": 1})
+    assert ray.get(first.units.remote()) == ray.get(find_board(ROOT, "shared").units.remote()) == {"a": {"swaps": 1}}
+    assert ray.get(second.units.remote()) == {}
+
+
 def test_workers_and_driver_meet_at_the_board_and_it_can_die() -> None:
     board = open_board(ROOT, STAGE)
     link = BoardLink(board)

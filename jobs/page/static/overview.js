@@ -106,21 +106,21 @@ function showTiles(shown) {
   grid.replaceChildren(...shown.map((each) => tile(each, named, colour, scale)));
   if (grid.children.length) (grid.children[focused] ?? grid.children[0]).tabIndex = 0;
   if (focused >= 0) grid.children[focused]?.focus();
-  showLegend(colour, scale);
+  showLegend(shown, colour, scale);
 }
 
-function showLegend(colour, scale) {
+function showLegend(shown, colour, scale) {
   const legend = place("legend");
   if (colour !== "state") {
     const words = scale.isEmpty ? [element("span", "no class has this measure")] : [element("span", short(scale.low)), element("i", undefined, { className: "ramp" }), element("span", short(scale.high))];
     legend.replaceChildren(...words);
     return;
   }
-  const counts = Object.groupBy ? Object.groupBy(shownClasses(), (each) => each.state) : {};
+  const counted = (state) => shown.filter((each) => each.state === state).length;
   legend.replaceChildren(...STATES.map((state) => {
     const item = element("span"), mark = element("i");
     mark.dataset.state = state;
-    item.append(mark, `${state} ${counts[state]?.length ?? 0}`);
+    item.append(mark, `${state} ${counted(state)}`);
     return item;
   }));
 }
