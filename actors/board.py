@@ -52,12 +52,12 @@ def open_board(root: str, stage: str) -> ActorHandle:
 
     Where the name is taken (trials of a sweep select in one run at a time) the board has none: it is its driver's alone.
     """
-    actor = ray.remote(Board).options(num_cpus=0, max_restarts=-1)
+    actor, settings = ray.remote(Board), {"num_cpus": 0, "max_restarts": -1}
     handle: ActorHandle
     try:
-        handle = actor.options(name=f"{NAME}-{stage}", namespace=hash8(root)).remote(stage)
+        handle = actor.options(**settings, name=f"{NAME}-{stage}", namespace=hash8(root)).remote(stage)
     except ValueError:
-        handle = actor.remote(stage)
+        handle = actor.options(**settings).remote(stage)
     return handle
 
 
