@@ -1,6 +1,9 @@
 """Measure the samples of every checkpoint, and every subset itself, against held-out images: `python -m jobs.evaluate`."""
 
-from dataclasses import dataclass
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,51 +17,68 @@ from jobs.run_directory import Run, identity
 from jobs.train import write_training_images
 from otcondense.datasets import list_images, records_identity
 from otcondense.diffusion.images import read_images
-from otcondense.diffusion.samples import read_samples
-from otcondense.encoders import Encoder, EncoderOutput, load_encoder, weights_sha256
-from otcondense.evaluation import evaluate_images, subset_quality
+from otcondense.diffusion.samples import iterate_samples
+from otcondense.encoders import load_encoder, weights_sha256
+from otcondense.evaluation import (
+    METRICS_VERSION,
+    AdmSamples,
+    EncodedImages,
+    EvaluationConfig,
+    ImageEncoder,
+    Inception,
+    NamedEncoder,
+    adm_metrics,
+    encode_images,
+    evaluate_encoded,
+    npz_images,
+    read_reference,
+    subset_quality,
+)
 from otcondense.store import fingerprint, sha256_bytes
-from pipeline.images import load_images, record_images
+from pipeline.images import WantedImage, load_images, record_images
 
+PART = 512
+"""Held-out images that are in memory at a time."""
 METRICS = ("frechet_distance", "fid", "inception_score", "precision", "recall", "coverage", "copy_share")
 
 
 @dataclass(frozen=True)
-class Judge:
-    """The evaluating network as `otcondense.evaluation` asks for it: 8-bit images in, features and logits out."""
-
-    name: str
-    weights_sha256: str
-    encoder: Encoder
-
-    def __call__(self, images: Tensor) -> EncoderOutput:
-        return self.encoder.encode_pixels(images)
-
-
-@dataclass(frozen=True)
 class Evaluation:
-    """What all measurements of a run share, loaded when the first of them needs it."""
+    """What all measurements of a run share, made when the first of them needs it; images are never in memory as a whole."""
 
     run: Run
+    _training: dict[str, EncodedImages] = field(default_factory=dict)
 
     @cached_property
-    def judge(self) -> Judge:
+    def judge(self) -> ImageEncoder:
         """The evaluating network."""
         config = self.run.config.judge_or_encoder
-        return Judge(config.name, weights_sha256(config), load_encoder(config))
+        if self.settings.network == "inception":
+            return Inception(self.settings.inception_weights, config.device)
+        return NamedEncoder(config.name, weights_sha256(config), load_encoder(config).encode_pixels)
+
+    @property
+    def settings(self) -> EvaluationConfig:
+        """Settings of the metrics."""
+        return self.run.config.evaluation
 
     @cached_property
-    def held_out(self) -> Tensor:
-        """The held-out images, [n, c, h, w] uint8."""
+    def held_out_images(self) -> list[WantedImage]:
+        """The held-out images and where they are."""
         source = self.run.config.held_out
         assert source is not None
-        loaded = load_images(record_images(list_images(source)), source, self.run.config.pixels.shape)
-        return torch.from_numpy(loaded.images)
+        return record_images(list_images(source))
 
     @cached_property
-    def held_out_features(self) -> Tensor:
-        """The judge's features of the held-out images, [n, d]."""
-        return self.judge(self.held_out).features
+    def held_out(self) -> EncodedImages:
+        """The network's answer to the held-out images."""
+        return self.encode(self.load(self.held_out_images[start : start + PART]) for start in range(0, len(self.held_out_images), PART))
+
+    @cached_property
+    def reference_images(self) -> Tensor | None:
+        """Features of the images in ADM's reference file."""
+        path = self.settings.reference
+        return None if path is None else self.encode(npz_images(path)).features
 
     @cached_property
     def inputs(self) -> list[Any]:
@@ -66,7 +86,38 @@ class Evaluation:
         config, source = self.run.config, self.run.config.held_out
         assert source is not None
         held_out = [identity(source), records_identity(list_images(source))]
-        return [held_out, weights_sha256(config.judge_or_encoder), identity(config.judge_or_encoder), identity(config.evaluation)]
+        judge = identity(config.judge_or_encoder)
+        return [METRICS_VERSION, held_out, self.weights, judge, identity(self.settings), self.reference_sha256]
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of the network's weights."""
+        return self.judge.weights_sha256 if self.settings.network == "inception" else weights_sha256(self.run.config.judge_or_encoder)
+
+    @property
+    def reference_sha256(self) -> str | None:
+        """SHA-256 of the statistics in ADM's reference file."""
+        if self.settings.reference is None:
+            return None
+        pool = read_reference(self.settings.reference).pool
+        return sha256_bytes(pool.mean.numpy().tobytes() + pool.covariance.numpy().tobytes())
+
+    def load(self, wanted: list[WantedImage]) -> Tensor:
+        """Return held-out images as pixels of the samples' size, [n, c, h, w] uint8."""
+        source = self.run.config.held_out
+        assert source is not None
+        return torch.from_numpy(load_images(wanted, source, self.run.config.pixels.shape).images)
+
+    def training(self, method: str) -> EncodedImages:
+        """Return the network's answer to the images that a method chose."""
+        if method not in self._training:
+            images, _ = read_images(self.run.store, self.run.images_file(method))
+            self._training[method] = self.encode([torch.from_numpy(images)])
+        return self._training[method]
+
+    def encode(self, parts: Iterable[Tensor]) -> EncodedImages:
+        """Run the network over a stream of images."""
+        return encode_images(parts, self.judge, self.settings.batch_size)
 
 
 def evaluate(run: Run) -> None:
@@ -99,29 +150,38 @@ def _subset_job(evaluation: Evaluation, name: str, method: str) -> bool:
     expected = fingerprint([evaluation.inputs, run.manifest_fingerprint(method)])
     if _stored(run, name, expected) is not None:
         return False
-    images, _ = read_images(run.store, run.images_file(method))
-    features = evaluation.judge(torch.from_numpy(images)).features
-    quality = subset_quality(features, evaluation.held_out_features, run.config.evaluation.neighbours)
+    quality = subset_quality(evaluation.training(method).features, evaluation.held_out.features, run.config.evaluation.neighbours)
     run.store.write_json(name, {"fingerprint": expected, "values": quality, "encoder": evaluation.judge.name})
     return True
 
 
 def _samples_job(evaluation: Evaluation, name: str, model: str, method: str, step: int) -> bool:
     run = evaluation.run
-    samples, _ = read_samples(run.store, run.samples_directory(model, method, step), run.config.models[model].sampling.num_samples)
-    training, _ = read_images(run.store, run.images_file(method))
-    expected = fingerprint([evaluation.inputs, _digest(samples), _digest(training)])
+    count, directory = run.config.models[model].sampling.num_samples, run.samples_directory(model, method, step)
+    expected = fingerprint([evaluation.inputs, _digest(iterate_samples(run.store, directory, count)), run.manifest_fingerprint(method)])
     if _stored(run, name, expected) is not None:
         return False
-    metrics = evaluate_images(
-        torch.from_numpy(samples), evaluation.held_out, evaluation.judge, run.config.evaluation, training=torch.from_numpy(training)
-    )
+    samples = evaluation.encode(torch.from_numpy(images) for images, _ in iterate_samples(run.store, directory, count))
+    metrics = evaluate_encoded(samples, evaluation.held_out, evaluation.judge, evaluation.settings, training=evaluation.training(method))
+    if evaluation.settings.reference is not None:
+        metrics.values.update(_adm_metrics(evaluation, samples))
     run.store.write_json(name, {"fingerprint": expected, **metrics.record()})
     return True
 
 
-def _digest(images: np.ndarray) -> str:
-    return sha256_bytes(np.ascontiguousarray(images).tobytes())
+def _adm_metrics(evaluation: Evaluation, samples: EncodedImages) -> dict[str, float]:
+    settings = evaluation.settings
+    assert settings.reference is not None
+    assert samples.logits is not None
+    found = AdmSamples(samples.features, samples.logits, samples.spatial)
+    return adm_metrics(found, read_reference(settings.reference), evaluation.reference_images, half=settings.reference_half)
+
+
+def _digest(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> str:
+    digest = hashlib.sha256()
+    for images, _ in parts:
+        digest.update(np.ascontiguousarray(images).tobytes())
+    return digest.hexdigest()
 
 
 def _stored(run: Run, name: str, expected: str | None = None) -> dict[str, Any] | None:
@@ -155,7 +215,7 @@ def print_table(run: Run) -> None:
         return
     print("\n" + f"{'model':<8}{'method':<18}{'steps':>7}" + "".join(f"{name:>17}" for name in METRICS))
     for row in rows:
-        figures = "".join(f"{row['values'][name]:>17.3f}" for name in METRICS)
+        figures = "".join(f"{row['values'].get(name, math.nan):>17.3f}" for name in METRICS)
         print(f"{row['model']:<8}{row['method']:<18}{row['step']:>7}{figures}")
 
 

@@ -104,16 +104,19 @@ def _sample_sheets(run: Run) -> Iterator[SampleSheet]:
         shown = min(SHEET_SAMPLES, row["num_samples"])
         images, _ = read_samples(run.store, run.samples_directory(model, method, step), shown)
         training, _ = read_images(run.store, run.images_file(method))
-        near = [_nearest(evaluation, images, real) for real in (training, evaluation.held_out.numpy())]
-        (near_training, training_distances), (near_held_out, held_out_distances) = near
-        yield SampleSheet(model, method, step, images, near_training, near_held_out, training_distances, held_out_distances)
-
-
-def _nearest(evaluation: Evaluation, samples: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest real image of each sample in the judge's features, and its distance."""
-    features = [evaluation.judge(torch.from_numpy(images)).features for images in (samples, real)]
-    found = nearest_neighbours(features[0], features[1])
-    return real[found.indices[:, 0].numpy()], found.distances[:, 0].numpy()
+        features = evaluation.encode([torch.from_numpy(images)]).features
+        chosen, unseen = (nearest_neighbours(features, each.features) for each in (evaluation.training(method), evaluation.held_out))
+        wanted = [evaluation.held_out_images[number] for number in unseen.indices[:, 0].tolist()]
+        yield SampleSheet(
+            model,
+            method,
+            step,
+            images,
+            training[chosen.indices[:, 0].numpy()],
+            evaluation.load(wanted).numpy(),
+            chosen.distances[:, 0].numpy(),
+            unseen.distances[:, 0].numpy(),
+        )
 
 
 def _feature_maps(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[FeatureMap]:

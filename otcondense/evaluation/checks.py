@@ -15,7 +15,9 @@ ArrayOrTensor = Tensor | NDArray[Any]
 
 
 def as_features(name: str, values: ArrayOrTensor, minimum: int = 1) -> Float[Tensor, "n d"]:
-    """Return `values` as a finite float64 tensor of at least `minimum` rows, on the device it came from.
+    """Return `values` as a finite float32 or float64 tensor of at least `minimum` rows, on the device it came from.
+
+    float32 stays float32, so that large sets are not copied; the metrics compute in float64. Any other type becomes float64.
 
     Raises: InputError naming the set, the expected and the found shape, type, count or row.
     """
@@ -25,7 +27,8 @@ def as_features(name: str, values: ArrayOrTensor, minimum: int = 1) -> Float[Ten
     if tensor.ndim != 2 or tensor.shape[1] == 0:
         raise InputError(f"features of {name} must have shape [images, dimensions], found {tuple(tensor.shape)}")
     _check_count(name, len(tensor), minimum)
-    tensor = tensor.detach().to(torch.float64)
+    tensor = tensor.detach()
+    tensor = tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
     finite = tensor.isfinite().all(dim=1)
     if not finite.all():
         first = int((~finite).nonzero()[0, 0])
@@ -48,6 +51,8 @@ def as_feature_pair(
         raise InputError(
             f"features of {first[0]} and {second[0]} must come from one encoder, found {one.shape[1]} and {two.shape[1]} dimensions"
         )
+    if one.dtype != two.dtype:
+        return one.to(torch.float64), two.to(torch.float64)
     return one, two
 
 

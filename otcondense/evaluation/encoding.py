@@ -1,6 +1,6 @@
 """What evaluation asks of an encoder, and running one over images in batches of a fixed size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,6 +9,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from otcondense.errors import InputError
+
+PARTS = ("features", "logits", "spatial")
+"""What an encoder may give; only features it must."""
 
 
 @runtime_checkable
@@ -52,22 +55,45 @@ class NamedEncoder:
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """Features and logits of an image set, in its order, on the CPU."""
+    """Features and logits of an image set, in its order, on the CPU, in the encoder's precision."""
 
     features: Float[Tensor, "n d"]
-    """float64: the metrics' own rounding then plays no part."""
-    logits: Float[Tensor, "n c"]
+    logits: Float[Tensor, "n c"] | None
+    """None where the encoder has no classifier: there is no Inception Score then."""
+    spatial: Float[Tensor, "n s"] | None = None
+    """Of Inception alone."""
+
+    def __len__(self) -> int:
+        return len(self.features)
 
 
-def encode_images(images: UInt8[Tensor, "n c h w"], encoder: ImageEncoder, batch_size: int) -> EncodedImages:
-    """Run `encoder` over all images, in order.
+def encode_images(
+    images: UInt8[Tensor, "n c h w"] | Iterable[UInt8[Tensor, "_ c h w"]], encoder: ImageEncoder, batch_size: int
+) -> EncodedImages:
+    """Run `encoder` over all images, in order; a stream of parts of any size is never in memory as a whole.
 
     Every batch has exactly `batch_size` images, the last one padded with zeros: a row's result can depend on its batch's size.
 
     Raises: InputError where the encoder's output does not fit, or where it gives NaN or infinite values.
     """
-    outputs = [encode_padded(batch, encoder, batch_size) for batch in torch.split(images, batch_size)]
-    return EncodedImages(torch.cat([each.features for each in outputs]), torch.cat([each.logits for each in outputs]))
+    parts = [images] if isinstance(images, Tensor) else images
+    outputs = [encode_padded(batch, encoder, batch_size) for batch in _batches(parts, batch_size)]
+    return EncodedImages(**{part: _joined([getattr(each, part) for each in outputs]) for part in PARTS})
+
+
+def _joined(rows: list[Tensor | None]) -> Any:
+    return None if rows[0] is None else torch.cat([each for each in rows if each is not None])
+
+
+def _batches(parts: Iterable[UInt8[Tensor, "_ c h w"]], size: int) -> Iterator[UInt8[Tensor, "b c h w"]]:
+    """Cut a stream into batches of `size`, whatever the size of its parts; the last one may be shorter."""
+    left: list[Tensor] = []
+    for part in parts:
+        rows = torch.cat([*left, part]) if left else part
+        full = len(rows) // size * size
+        yield from torch.split(rows[:full], size) if full else ()
+        left = [rows[full:]] if len(rows) > full else []
+    yield from left
 
 
 @torch.no_grad()
@@ -75,17 +101,18 @@ def encode_padded(batch: UInt8[Tensor, "b c h w"], encoder: ImageEncoder, batch_
     """Encode up to `batch_size` images as one batch of exactly `batch_size`, and drop the padding's rows."""
     count = len(batch)
     output = encoder(torch.cat([batch, batch.new_zeros(batch_size - count, *batch.shape[1:])]))
-    rows = {part: getattr(output, part) for part in ("features", "logits")}
+    rows = {part: getattr(output, part, None) for part in PARTS}
     for part, values in rows.items():
-        if values is None:
-            raise InputError(f"encoder {encoder.name} must give {part} for the metrics, found None; use an encoder with a classifier")
-        if values.ndim != 2 or len(values) != batch_size:
+        if values is None and part != "features":
+            continue
+        if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != batch_size:
             expected = f"[{batch_size}, *] for a batch of {batch_size} images"
-            raise InputError(f"encoder {encoder.name} must give {part} {expected}, found {tuple(values.shape)}")
+            raise InputError(f"encoder {encoder.name} must give {part} {expected}, found {getattr(values, 'shape', values)}")
         broken = ~values[:count].isfinite().all(dim=1)
         if broken.any():
             raise InputError(
                 f"encoder {encoder.name} must give finite {part}, found NaN or infinity for {int(broken.sum())} of {count} images of one "
                 "batch; check the encoder's weights and the images"
             )
-    return EncodedImages(rows["features"][:count].double().cpu(), rows["logits"][:count].double().cpu())
+    kept: dict[str, Any] = {part: None if values is None else values[:count].cpu() for part, values in rows.items()}
+    return EncodedImages(**kept)

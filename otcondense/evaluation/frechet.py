@@ -9,6 +9,9 @@ from torch import Tensor
 from otcondense.errors import InputError
 from otcondense.evaluation.checks import ArrayOrTensor, as_features
 
+BLOCK_ROWS = 8192
+"""Rows that are in memory in float64 at a time."""
+
 
 @dataclass(frozen=True)
 class FeatureStatistics:
@@ -26,9 +29,12 @@ def feature_statistics(features: ArrayOrTensor, name: str = "the images") -> Fea
     Raises: InputError for unfit features, calling the set by `name`.
     """
     rows = as_features(name, features, minimum=2)
-    mean = rows.mean(dim=0)
-    centred = rows - mean
-    return FeatureStatistics(mean=mean, covariance=centred.T @ centred / (len(rows) - 1), count=len(rows))
+    mean = rows.mean(dim=0, dtype=torch.float64)
+    covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64, device=rows.device)
+    for block in torch.split(rows, BLOCK_ROWS):
+        centred = block - mean
+        covariance.addmm_(centred.T, centred)
+    return FeatureStatistics(mean=mean, covariance=covariance / (len(rows) - 1), count=len(rows))
 
 
 def frechet_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> float:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair
-from otcondense.evaluation.distances import knn_squared_radii, squared_distance_blocks, tie_slack
+from otcondense.evaluation.distances import ball_blocks, knn_squared_radii, tie_slack
 
 
 class PrecisionRecall(NamedTuple):
@@ -43,9 +43,9 @@ def precision_recall(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours
     slack = tie_slack(two, one)
     sample_radii, real_radii = (knn_squared_radii(each, neighbours) + slack for each in (one, two))
     precise, recalled = [], torch.zeros(len(two), dtype=torch.bool, device=two.device)
-    for start, squared in squared_distance_blocks(one, two):
-        precise.append((squared <= real_radii).any(dim=1))
-        recalled |= (squared <= sample_radii[start : start + len(squared), None]).any(dim=0)
+    for real_in_sample, sample_in_real in ball_blocks(one, two, sample_radii[:, None], real_radii[None]):
+        precise.append(sample_in_real.any(dim=1))
+        recalled |= real_in_sample.any(dim=0)
     return PrecisionRecall(float(torch.cat(precise).double().mean()), float(recalled.double().mean()))
 
 
@@ -59,8 +59,7 @@ def density_coverage(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours
     one, two = _pair(samples, held_out, neighbours)
     radii = knn_squared_radii(two, neighbours) + tie_slack(two, one)
     hits, covered = 0, torch.zeros(len(two), dtype=torch.bool, device=two.device)
-    for _, squared in squared_distance_blocks(one, two):
-        inside = squared <= radii
+    for (inside,) in ball_blocks(one, two, radii[None]):
         hits += int(inside.sum())
         covered |= inside.any(dim=0)
     return DensityCoverage(hits / (neighbours * len(one)), float(covered.double().mean()))

@@ -1,5 +1,6 @@
 """Evaluation of samples, and of a subset without training: every figure with what it was computed from."""
 
+import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -13,9 +14,14 @@ from otcondense.evaluation.copying import copying
 from otcondense.evaluation.distances import nearest_neighbours
 from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, encode_images
 from otcondense.evaluation.fidelity import fidelity_metrics
-from otcondense.evaluation.frechet import frechet_distance
+from otcondense.evaluation.frechet import feature_statistics, frechet_distance, frechet_distance_of_statistics
 from otcondense.evaluation.manifold import density_coverage, precision_recall
+from otcondense.evaluation.memorisation import authenticity, copying_test, near_copy_share
 from otcondense.evaluation.settings import EvaluationConfig
+from otcondense.evaluation.uncertainty import frechet_error, share_error
+
+METRICS_VERSION = 2
+"""Grows whenever the same features give other figures; stored ones are then computed again."""
 
 SIGNIFICANT_DIGITS = 9
 """Of every recorded figure: what lies beyond changes with the number of threads."""
@@ -26,7 +32,7 @@ class Metrics:
     """Figures of one set of samples, and what they were computed from."""
 
     values: dict[str, float]
-    """By name: fid, kid, inception_score, precision, recall (torch-fidelity); frechet_distance, density, coverage, copy_share, ... (ours)."""
+    """By name: fid, kid, inception_score (torch-fidelity); frechet_distance, precision, recall, density, coverage, copy_share, ... (ours)."""
     num_samples: int
     num_held_out: int
     num_training: int | None
@@ -56,7 +62,7 @@ def evaluate_images(
     *,
     training: ArrayOrTensor | None = None,
 ) -> Metrics:
-    """Measure samples against held-out images, through torch-fidelity and by our own functions on the same features.
+    """Measure samples against held-out images; each image passes the encoder once.
 
     Args:
         samples: [n, c, h, w] uint8 generated images.
@@ -73,18 +79,36 @@ def evaluate_images(
     real = as_images("the held-out images", held_out, config.minimum_images)
     chosen = None if training is None else as_images("the chosen images", training, 1)
     _check_same_shape(generated, real, chosen)
-    values, generated_rows, real_rows = fidelity_metrics(generated, real, encoder, config)
-    values |= _own_metrics(generated_rows, real_rows, config)
-    if chosen is not None:
-        values |= _copy_metrics(generated_rows, real_rows, encode_images(chosen, encoder, config.batch_size), config)
+    encoded = [None if each is None else encode_images(each, encoder, config.batch_size) for each in (generated, real, chosen)]
+    assert encoded[0] is not None
+    assert encoded[1] is not None
+    return evaluate_encoded(encoded[0], encoded[1], encoder, config, training=encoded[2])
+
+
+def evaluate_encoded(
+    samples: EncodedImages,
+    held_out: EncodedImages,
+    encoder: ImageEncoder,
+    config: EvaluationConfig,
+    *,
+    training: EncodedImages | None = None,
+) -> Metrics:
+    """Measure samples by what an encoder gave for them; arguments and errors as for `evaluate_images`.
+
+    Of figures `NAME`, `NAME_std` is the standard error from the number of samples, or the spread over the parts of KID and Inception Score.
+    """
+    _check_counts(samples, held_out, config)
+    values = _sample_metrics(samples, held_out, config)
+    if training is not None:
+        values |= copy_metrics(samples.features, held_out.features, training.features, config)
     return Metrics(
         values=values,
-        num_samples=len(generated),
-        num_held_out=len(real),
-        num_training=None if chosen is None else len(chosen),
+        num_samples=len(samples),
+        num_held_out=len(held_out),
+        num_training=None if training is None else len(training),
         encoder=encoder.name,
         encoder_sha256=encoder.weights_sha256,
-        settings={**config.model_dump(mode="json"), "torch_fidelity": version("torch-fidelity")},
+        settings={**config.model_dump(mode="json"), "metrics_version": METRICS_VERSION, "torch_fidelity": version("torch-fidelity")},
     )
 
 
@@ -112,22 +136,48 @@ def _distribution_metrics(features: Tensor, held_out: Tensor, neighbours: int) -
     return {"frechet_distance": frechet_distance(features, held_out), **inside._asdict(), **filled._asdict()}
 
 
-def _own_metrics(samples: EncodedImages, held_out: EncodedImages, config: EvaluationConfig) -> dict[str, float]:
-    """Return our own figures; precision and recall stay torch-fidelity's."""
-    filled = density_coverage(samples.features, held_out.features, config.neighbours)
-    return {"frechet_distance": frechet_distance(samples.features, held_out.features), **filled._asdict()}
+def _sample_metrics(samples: EncodedImages, held_out: EncodedImages, config: EvaluationConfig) -> dict[str, float]:
+    statistics = feature_statistics(samples.features, "the samples"), feature_statistics(held_out.features, "the held-out images")
+    values = fidelity_metrics(samples, held_out, statistics, config)
+    values["frechet_distance"] = frechet_distance_of_statistics(*statistics)
+    values |= precision_recall(samples.features, held_out.features, config.neighbours)._asdict()
+    values |= density_coverage(samples.features, held_out.features, config.neighbours)._asdict()
+    values |= {f"{name}_std": share_error(values[name], len(samples)) for name in ("precision",)}
+    values |= {f"{name}_std": share_error(values[name], len(held_out)) for name in ("recall", "coverage")}
+    if config.error_groups:
+        error = frechet_error(samples.features, statistics[1], config.error_groups, config.seed)
+        values |= {"fid_std": error, "frechet_distance_std": error}
+    return values
 
 
-def _copy_metrics(samples: EncodedImages, held_out: EncodedImages, training: EncodedImages, config: EvaluationConfig) -> dict[str, float]:
-    found = copying(samples.features, training.features, held_out.features, draws=config.copy_draws, seed=config.seed)
-    nearest = nearest_neighbours(samples.features, training.features).distances[:, 0]
-    return {
+def copy_metrics(samples: ArrayOrTensor, held_out: ArrayOrTensor, training: ArrayOrTensor, config: EvaluationConfig) -> dict[str, float]:
+    """Return everything that tells whether samples copy the chosen images, from features.
+
+    Args:
+        samples: [n, d].
+        held_out: [m, d] of images that no stage before has seen.
+        training: [l, d] of the chosen images.
+        config: settings.
+
+    Raises: InputError for unfit features.
+    """
+    found = copying(samples, training, held_out, draws=config.copy_draws, seed=config.seed)
+    values = {
         "copy_share": found.copy_share,
-        "copy_share_std": found.copy_share_std,
+        "copy_share_std": math.hypot(found.copy_share_std, share_error(found.copy_share, len(samples))),
         "copy_distance_ratio": found.distance_ratio,
         "copy_set_size": float(found.set_size),
-        "nearest_training_distance": float(nearest.median()),
+        "nearest_training_distance": float(nearest_neighbours(samples, training).distances.median()),
+        "copying_test": copying_test(samples, training, held_out, seed=config.seed),
     }
+    if len(training) > 1:
+        values |= {"near_copy_share": near_copy_share(samples, training), "authenticity": authenticity(samples, training)}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def _check_counts(samples: EncodedImages, held_out: EncodedImages, config: EvaluationConfig) -> None:
+    as_features("the samples", samples.features, max(config.minimum_images, config.inception_score_splits))
+    as_features("the held-out images", held_out.features, config.minimum_images)
 
 
 def _check_same_shape(*sets: UInt8[Tensor, "_ _ _ _"] | None) -> None:

@@ -69,7 +69,7 @@ def test_a_second_run_does_nothing_and_changes_nothing(finished: Path, monkeypat
     def no_work(*_: object, **__: object) -> None:
         raise AssertionError("finished work was done again")
 
-    for name in ("actors.pool.Pool.run", "jobs.train.run_training", "jobs.evaluate.evaluate_images", "pipeline.extract.stream_encoded"):
+    for name in ("actors.pool.Pool.run", "jobs.train.run_training", "jobs.evaluate.evaluate_encoded", "pipeline.extract.stream_encoded"):
         monkeypatch.setattr(
             name, no_work if name != "pipeline.extract.stream_encoded" else lambda rows, *_: no_work() if rows else iter(())
         )

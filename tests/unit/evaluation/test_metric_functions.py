@@ -187,3 +187,18 @@ def test_more_neighbours_than_images_are_refused():
         precision_recall(rows(5), rows(9), 5)
     with pytest.raises(InputError, match=r"at least 3 images.*found 2"):
         nearest_neighbours(rows(5), rows(2), 3)
+
+
+@pytest.mark.usefixtures("block_size")
+@pytest.mark.parametrize("metric", [precision_recall, density_coverage])
+@pytest.mark.parametrize("offset", [0.0, 300.0])
+def test_single_precision_decides_as_double_precision_does(metric, offset):
+    one, two = (rows(n, 40, seed).astype(np.float32) + np.float32(offset) for n, seed in ((120, 3), (140, 4)))
+    one[10:30], two[5:40] = one[0], one[3]  # many ties: copies within and between the sets
+    two[100] = two[101] * np.float32(1 + 1e-6)
+    assert metric(one, two) == metric(one.astype(np.float64), two.astype(np.float64))
+
+
+def test_identical_samples_do_not_slow_the_radii_down(monkeypatch):
+    monkeypatch.setattr(distances, "_exact_radius", lambda *_: pytest.fail("a radius of 0 needs no second look"))
+    assert distances.knn_squared_radii(torch.ones(200, 8), 3).tolist() == [0.0] * 200

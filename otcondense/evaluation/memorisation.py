@@ -1,0 +1,98 @@
+"""Finer tests for copying than the copy share: single near copies, authenticity, and a two-sample test in cells.
+
+No single figure tells memorisation from underfitting: read them together with the copy share and the images.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair, as_features
+from otcondense.evaluation.distances import knn_squared_radii, nearest_neighbours, tie_slack
+
+LEAST_PER_CELL = 20
+"""Samples that a cell of the copying test needs."""
+
+
+def near_copy_share(samples: ArrayOrTensor, training: ArrayOrTensor, ratio: float = 1 / 3) -> float:
+    """Return the share of samples whose nearest chosen image is nearer than `ratio` times the second nearest.
+
+    Args:
+        samples: [n, d] features.
+        training: [m, d] features of the chosen images, m >= 2.
+        ratio: in (0, 1).
+
+    Raises: InputError for unfit features.
+    Source: Yoon et al. 2023 (Diffusion probabilistic models generalize when they fail to memorize), section 3.
+    """
+    distances = nearest_neighbours(samples, training, 2).distances
+    return float((distances[:, 0] < ratio * distances[:, 1]).double().mean())
+
+
+def authenticity(samples: ArrayOrTensor, training: ArrayOrTensor) -> float:
+    """Return the share of authentic samples: the nearest chosen image has another chosen image that is at least as near to it as the sample.
+
+    1 without copies; copies of images are never authentic. Independent samples of the training distribution are authentic about half of the time.
+
+    Args:
+        samples: [n, d] features.
+        training: [m, d] features of the chosen images, m >= 2.
+
+    Raises: InputError for unfit features.
+    Source: Alaa et al. 2022 (arXiv:2102.08921), section 4.2.
+    """
+    rows, chosen = as_feature_pair(("the samples", samples), ("the chosen images", as_features("the chosen images", training, 2)))
+    nearest = nearest_neighbours(rows, chosen)
+    own = knn_squared_radii(chosen, 1)[nearest.indices[:, 0]]
+    return float((own <= nearest.distances[:, 0].square() + tie_slack(chosen, rows)).double().mean())
+
+
+def copying_test(samples: ArrayOrTensor, training: ArrayOrTensor, held_out: ArrayOrTensor, cells: int = 1, seed: int = 0) -> float:
+    r"""Return $C_T$: standard errors by which samples are farther from the chosen images than held-out images are; far below 0 is copying.
+
+    In each cell of the chosen images the distances of samples and of held-out images to their nearest chosen image are
+    compared by the Mann-Whitney test; the mean over cells counts each by its share of the held-out images.
+
+    Args:
+        samples: [n, d] features.
+        training: [m, d] features of the chosen images.
+        held_out: [l, d] features of images that were neither chosen nor trained on.
+        cells: k-means cells of the chosen images; those with fewer than 20 samples or no held-out image are left out.
+        seed: seed of k-means.
+
+    Raises: InputError for unfit features.
+    Returns: nan where no cell is full enough.
+    Source: Meehan et al. 2020 (arXiv:2004.05675), equations 2-4.
+    """
+    rows, chosen = as_feature_pair(("the samples", samples), ("the chosen images", training))
+    unseen, chosen = as_feature_pair(("the held-out images", held_out), ("the chosen images", chosen))
+    labels = _cells(chosen, min(cells, len(chosen)), seed)
+    found = [nearest_neighbours(each, chosen) for each in (rows, unseen)]
+    distances, places = [each.distances[:, 0] for each in found], [labels[each.indices[:, 0]] for each in found]
+    scores, weights = [], []
+    for cell in range(cells):
+        near, far = (distance[place == cell] for distance, place in zip(distances, places, strict=True))
+        if len(near) >= LEAST_PER_CELL and len(far):
+            scores.append(_rank_sum_score(near, far))
+            weights.append(len(far))
+    return float(np.average(scores, weights=weights)) if scores else float("nan")
+
+
+def _cells(chosen: Float[Tensor, "m d"], count: int, seed: int) -> Int[Tensor, " m"]:
+    if count == 1:
+        return torch.zeros(len(chosen), dtype=torch.int64)
+    from sklearn.cluster import KMeans
+
+    fitted = KMeans(count, n_init=1, random_state=seed).fit(chosen.double().cpu().numpy())
+    return torch.from_numpy(fitted.labels_.astype(np.int64))
+
+
+def _rank_sum_score(first: Float[Tensor, " n"], second: Float[Tensor, " m"]) -> float:
+    """Return the z-score of the Mann-Whitney statistic: how often a value of `first` is larger."""
+    from scipy.stats import rankdata
+
+    n, m = len(first), len(second)
+    ranks = rankdata(np.concatenate([first.cpu().numpy(), second.cpu().numpy()]))
+    larger = float(ranks[:n].sum()) - n * (n + 1) / 2
+    return float((larger - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
