@@ -22,6 +22,7 @@ BENCHMARKS = (
     "page",
     "training",
     "sampling",
+    "evaluation",
 )
 MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 

@@ -147,6 +147,9 @@ class RunConfig(Config):
     """Where the confidence in each image's label comes from."""
     judge: EncoderConfig | None = None
     """Second network, never seen by selection, for evaluation; null uses the first."""
+    judges: dict[str, EncoderConfig] = Field(default_factory=dict)
+    """Further networks that samples and subsets are looked at through, by the name that their figures shall bear: with dinov2,
+    dinov2.frechet_distance is FD-DINOv2; with clip, clip.cmmd is CMMD."""
     scores: ScoresConfig = ScoresConfig()
     """Difficulty scores, for the selection methods that go by them."""
     extraction: ExtractionConfig = ExtractionConfig()
@@ -176,8 +179,10 @@ class RunConfig(Config):
             missing = [subset for subset in model.training.subsets if subset not in self.selection.methods]
             if missing:
                 raise ValueError(f"models.{name}.training.subsets must be among selection.methods, found {', '.join(missing)}")
-        if self.source.kind == "features" and (self.models or self.judge or self.confidence.classifier):
-            raise ValueError("models, judge and confidence.classifier look at images, source.kind=features has none; leave them out")
+        if self.source.kind == "features" and (self.models or self.judge or self.judges or self.confidence.classifier):
+            raise ValueError(
+                "models, judge, judges and confidence.classifier look at images, source.kind=features has none; leave them out"
+            )
         self._check_latents()
         return self
 
@@ -199,6 +204,11 @@ class RunConfig(Config):
             return []
         found = [self.encoder, self.confidence.classifier, self.judge]
         return list({each.model_dump_json(): each for each in found if each is not None}.values())
+
+    @property
+    def networks(self) -> list[EncoderConfig]:
+        """Every network of the run, each once: those of `encoders`, and the further judges, which see samples and held-out images alone."""
+        return list({each.model_dump_json(): each for each in (*self.encoders, *self.judges.values())}.values())
 
     @property
     def judge_or_encoder(self) -> EncoderConfig:

@@ -3,121 +3,30 @@
 import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from jobs.cli import main
+from jobs.evaluating import Evaluation
 from jobs.progress import Progress, note
-from jobs.run_directory import Run, identity
+from jobs.run_directory import Run
 from jobs.train import write_training_images
-from otcondense.datasets import list_images, records_identity
-from otcondense.diffusion.images import read_images
 from otcondense.diffusion.samples import iterate_samples
-from otcondense.encoders import load_encoder, weights_sha256
 from otcondense.evaluation import (
-    METRICS_VERSION,
     AdmSamples,
     EncodedImages,
-    EvaluationConfig,
-    ImageEncoder,
-    Inception,
-    NamedEncoder,
     adm_metrics,
-    encode_images,
+    class_frechet_distances,
     evaluate_encoded,
-    npz_images,
+    further_metrics,
     read_reference,
     subset_quality,
 )
-from otcondense.store import fingerprint, sha256_bytes
-from pipeline.images import WantedImage, load_images, record_images
+from otcondense.store import fingerprint
 
-PART = 512
-"""Held-out images that are in memory at a time."""
 METRICS = ("frechet_distance", "fid", "inception_score", "precision", "recall", "coverage", "copy_share")
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What all measurements of a run share, made when the first of them needs it; images are never in memory as a whole."""
-
-    run: Run
-    _training: dict[str, EncodedImages] = field(default_factory=dict)
-
-    @cached_property
-    def judge(self) -> ImageEncoder:
-        """The evaluating network."""
-        config = self.run.config.judge_or_encoder
-        if self.settings.network == "inception":
-            return Inception(self.settings.inception_weights, config.device)
-        return NamedEncoder(config.name, weights_sha256(config), load_encoder(config).encode_pixels)
-
-    @property
-    def settings(self) -> EvaluationConfig:
-        """Settings of the metrics."""
-        return self.run.config.evaluation
-
-    @cached_property
-    def held_out_images(self) -> list[WantedImage]:
-        """The held-out images and where they are."""
-        source = self.run.config.held_out
-        assert source is not None
-        return record_images(list_images(source))
-
-    @cached_property
-    def held_out(self) -> EncodedImages:
-        """The network's answer to the held-out images."""
-        return self.encode(self.load(self.held_out_images[start : start + PART]) for start in range(0, len(self.held_out_images), PART))
-
-    @cached_property
-    def reference_images(self) -> Tensor | None:
-        """Features of the images in ADM's reference file."""
-        path = self.settings.reference
-        return None if path is None else self.encode(npz_images(path)).features
-
-    @cached_property
-    def inputs(self) -> list[Any]:
-        """What every figure depends on beside the samples."""
-        config, source = self.run.config, self.run.config.held_out
-        assert source is not None
-        held_out = [identity(source), records_identity(list_images(source))]
-        judge = identity(config.judge_or_encoder)
-        return [METRICS_VERSION, held_out, self.weights, judge, identity(self.settings), self.reference_sha256]
-
-    @property
-    def weights(self) -> str:
-        """SHA-256 of the network's weights."""
-        return self.judge.weights_sha256 if self.settings.network == "inception" else weights_sha256(self.run.config.judge_or_encoder)
-
-    @property
-    def reference_sha256(self) -> str | None:
-        """SHA-256 of the statistics in ADM's reference file."""
-        if self.settings.reference is None:
-            return None
-        pool = read_reference(self.settings.reference).pool
-        return sha256_bytes(pool.mean.numpy().tobytes() + pool.covariance.numpy().tobytes())
-
-    def load(self, wanted: list[WantedImage]) -> Tensor:
-        """Return held-out images as pixels of the samples' size, [n, c, h, w] uint8."""
-        source = self.run.config.held_out
-        assert source is not None
-        return torch.from_numpy(load_images(wanted, source, self.run.config.pixels.shape).images)
-
-    def training(self, method: str) -> EncodedImages:
-        """Return the network's answer to the images that a method chose."""
-        if method not in self._training:
-            images, _ = read_images(self.run.store, self.run.images_file(method))
-            self._training[method] = self.encode([torch.from_numpy(images)])
-        return self._training[method]
-
-    def encode(self, parts: Iterable[Tensor]) -> EncodedImages:
-        """Run the network over a stream of images."""
-        return encode_images(parts, self.judge, self.settings.batch_size)
 
 
 def evaluate(run: Run) -> None:
@@ -150,23 +59,42 @@ def _subset_job(evaluation: Evaluation, name: str, method: str) -> bool:
     expected = fingerprint([evaluation.inputs, run.manifest_fingerprint(method)])
     if _stored(run, name, expected) is not None:
         return False
-    quality = subset_quality(evaluation.training(method).features, evaluation.held_out.features, run.config.evaluation.neighbours)
-    run.store.write_json(name, {"fingerprint": expected, "values": quality, "encoder": evaluation.judge.name})
+    neighbours = evaluation.settings.neighbours
+    quality = subset_quality(evaluation.judge.training(method).features, evaluation.judge.held_out.features, neighbours)
+    for judge, view in evaluation.further.items():
+        further = subset_quality(view.training(method).features, view.held_out.features, neighbours)
+        quality |= {f"{judge}.{key}": value for key, value in further.items() if not key.startswith("num_")}
+    run.store.write_json(name, {"fingerprint": expected, "values": quality, "encoder": evaluation.judge.network.name})
     return True
 
 
 def _samples_job(evaluation: Evaluation, name: str, model: str, method: str, step: int) -> bool:
-    run = evaluation.run
+    run, judge = evaluation.run, evaluation.judge
     count, directory = run.config.models[model].sampling.num_samples, run.samples_directory(model, method, step)
     expected = fingerprint([evaluation.inputs, _digest(iterate_samples(run.store, directory, count)), run.manifest_fingerprint(method)])
     if _stored(run, name, expected) is not None:
         return False
-    samples = evaluation.encode(torch.from_numpy(images) for images, _ in iterate_samples(run.store, directory, count))
-    metrics = evaluate_encoded(samples, evaluation.held_out, evaluation.judge, evaluation.settings, training=evaluation.training(method))
+    samples, labels = judge.encode(_pixels(run, directory, count)), _classes(run, directory, count)
+    metrics = evaluate_encoded(samples, judge.held_out, judge.network, evaluation.settings, training=judge.training(method))
     if evaluation.settings.reference is not None:
         metrics.values.update(_adm_metrics(evaluation, samples))
-    run.store.write_json(name, {"fingerprint": expected, **metrics.record()})
+    for other, view in evaluation.further.items():
+        further = further_metrics(
+            view.encode(_pixels(run, directory, count)).features, view.held_out.features, evaluation.settings.neighbours
+        )
+        metrics.values.update({f"{other}.{key}": value for key, value in further.items()})
+    distances = class_frechet_distances(samples.features, labels, judge.held_out.features, evaluation.images.classes)
+    by_class = {evaluation.images.class_names[label]: float(f"{value:.9g}") for label, value in distances.items()}
+    run.store.write_json(name, {"fingerprint": expected, **metrics.record(), "class_frechet_distance": by_class})
     return True
+
+
+def _pixels(run: Run, directory: str, count: int) -> Iterable[torch.Tensor]:
+    return (torch.from_numpy(images) for images, _ in iterate_samples(run.store, directory, count))
+
+
+def _classes(run: Run, directory: str, count: int) -> np.ndarray:
+    return np.concatenate([labels for _, labels in iterate_samples(run.store, directory, count)])
 
 
 def _adm_metrics(evaluation: Evaluation, samples: EncodedImages) -> dict[str, float]:

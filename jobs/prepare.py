@@ -13,7 +13,7 @@ def prepare(run: Run) -> None:
         write_digits(config.digits)
         note("images", f"{config.digits} (scikit-learn's handwritten digits)")
     records = list_images(config.source)
-    for encoder in config.encoders:
+    for encoder in config.networks:
         if encoder.train is not None:
             with Progress(run.store, f"train-encoder-{encoder.name}", f"train encoder {encoder.name}", "epoch") as progress:
                 trained = train_encoder(records, encoder, progress.show)

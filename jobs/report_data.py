@@ -8,7 +8,8 @@ import numpy as np
 import torch
 import yaml
 
-from jobs.evaluate import Evaluation, read_metrics, read_subset_quality
+from jobs.evaluate import read_metrics, read_subset_quality
+from jobs.evaluating import Evaluation
 from jobs.run_directory import Run
 from jobs.stage_log import stage_seconds
 from otcondense.diffusion.images import read_images
@@ -98,22 +99,22 @@ def _class_sheets(run: Run, selections: dict[str, list[ClassSelection]]) -> Iter
 
 
 def _sample_sheets(run: Run) -> Iterator[SampleSheet]:
-    evaluation = Evaluation(run)
+    judge = Evaluation(run).judge
     for row in read_metrics(run):
         model, method, step = row["model"], row["method"], row["step"]
         shown = min(SHEET_SAMPLES, row["num_samples"])
         images, _ = read_samples(run.store, run.samples_directory(model, method, step), shown)
         training, _ = read_images(run.store, run.images_file(method))
-        features = evaluation.encode([torch.from_numpy(images)]).features
-        chosen, unseen = (nearest_neighbours(features, each.features) for each in (evaluation.training(method), evaluation.held_out))
-        wanted = [evaluation.held_out_images[number] for number in unseen.indices[:, 0].tolist()]
+        features = judge.encode([torch.from_numpy(images)]).features
+        chosen, unseen = (nearest_neighbours(features, each.features) for each in (judge.training(method), judge.held_out))
+        wanted = [judge.images.wanted[number] for number in unseen.indices[:, 0].tolist()]
         yield SampleSheet(
             model,
             method,
             step,
             images,
             training[chosen.indices[:, 0].numpy()],
-            evaluation.load(wanted).numpy(),
+            judge.images.load(wanted).numpy(),
             chosen.distances[:, 0].numpy(),
             unseen.distances[:, 0].numpy(),
         )

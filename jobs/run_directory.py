@@ -151,6 +151,7 @@ class Run:
         """Return the name of the metrics of one checkpoint's samples."""
         judge, sampling = self.features_key(self.config.judge_or_encoder), identity(self.config.models[model].sampling)
         key = [sampling, judge, identity(self.config.evaluation), identity(self.config.held_out)]
+        key += [{name: identity(each) for name, each in self.config.judges.items()}] if self.config.judges else []
         return f"{self.training_directory(model, method)}/metrics/{step:07d}-{hash8(key)}.json"
 
     def trainings(self) -> list[tuple[str, str]]:

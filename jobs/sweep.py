@@ -25,17 +25,22 @@ PAGE = "report.html"
 def sweep_settings(run: Run, options: argparse.Namespace) -> None:
     """Run what is left of a sweep, then write its results."""
     sweep = Sweep(build(SweepConfig, read_yaml(options.sweep), options.sweep), run.config)
+    show(sweep, run_sweep(sweep))
+
+
+def run_sweep(sweep: Sweep) -> list[Record]:
+    """Run what is left of a sweep and return the records of all its trials."""
     check_extras(sweep.config)
     planned = distinct_trials(sweep) if sweep.config.search != "optuna" else []
     inputs = prepare_inputs(sweep, planned)
-    records = Records(root=run.store.root, directory=sweep.directory)
+    records = Records(root=sweep.run.store.root, directory=sweep.directory)
     settled, open_trials = split(sweep, records, planned, inputs)
     left = len(open_trials) if sweep.config.search != "optuna" else (sweep.config.num_trials or 0) - len(settled)
     note(f"sweep {sweep.config.name}", f"{left + len(settled)} trials, {len(settled)} of them finished before")
     if left > 0:
         start_ray()
         run_trials(sweep, open_trials, settled, inputs)
-    show(sweep, records.all())
+    return records.all()
 
 
 def check_extras(config: SweepConfig) -> None:

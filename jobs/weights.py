@@ -67,7 +67,7 @@ def needs(config: RunConfig, kinds: Sequence[str] = ()) -> list[Need]:
 
 
 def _encoder_needs(config: RunConfig) -> Iterator[Need]:
-    for encoder in config.encoders:
+    for encoder in config.networks:
         if encoder.train is None:
             yield encoder_need(encoder)
 

@@ -11,10 +11,12 @@ from otcondense.selection import SELECTORS
 SUBSET_METRICS = {"frechet_distance": "min", "precision": "max", "recall": "max", "density": "max", "coverage": "max"}
 FULL_METRICS = {**SUBSET_METRICS, "fid": "min", "kid": "min", "inception_score": "max", "copy_share": "min"}
 OBJECTIVES = ("objective", "lower_bound", "transport_cost")
-YARDSTICKS = ("run", "digits", "source", "held_out", "judge", "evaluation", "models", "selection.methods")
+YARDSTICKS = ("run", "digits", "source", "held_out", "judge", "judges", "evaluation", "models", "selection.methods")
 """Settings that all trials of a sweep share: what they are made from and measured by."""
 EXTRACTED = ("encoder", "confidence", "extraction")
 """Settings whose features are extracted before the first trial; `models.NAME.training` and `.sampling` may vary in full trials."""
+
+VARIANT, METHOD = "variant", "method"
 
 
 class Span(Config):
@@ -43,9 +45,12 @@ class SweepConfig(Config):
     """Name of the sweep's directory, a hash beside it."""
     kind: Literal["subset", "full"] = "subset"
     """subset: select, then measure the subset itself, in seconds; full: select, train, sample, evaluate."""
-    space: dict[str, tuple[Any, ...] | Span]
+    space: dict[str, tuple[Any, ...] | Span] = Field(default_factory=dict)
     """Values of each setting: a list, or {low, high, log, integer}. Settings of the method (kappa, alpha, beta, epsilon) go by their
-    own name, all others by their whole name, such as selection.budget."""
+    own name, all others by their whole name, such as selection.budget; seed is the seed of everything that draws at random."""
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Named bundles of settings, tried like one more setting of the space that is called variant; they win over the space's, and
+    `method` in a bundle is its selection method."""
     search: Literal["grid", "random", "optuna"] = "grid"
     """grid: every combination of the lists; random: `num_trials` draws; optuna: `num_trials` that learn from those before."""
     num_trials: int | None = Field(default=None, ge=1)
@@ -79,14 +84,24 @@ class SweepConfig(Config):
     def _check(self) -> "SweepConfig":
         if self.method not in SELECTORS:
             raise ValueError(f"method must be among {', '.join(SELECTORS)}, found {self.method}")
-        if not self.space or any(isinstance(values, tuple) and not values for values in self.space.values()):
+        if not (self.space or self.variants) or any(isinstance(values, tuple) and not values for values in self.space.values()):
             raise ValueError("space must name at least one setting, each with at least one value")
         self._check_metric()
         self._check_search()
-        for name in map(self.setting, self.space):
+        self._check_variants()
+        names = [(name, self.method) for name in self.space]
+        names += [(name, self.method_of(variant)) for variant, bundle in self.variants.items() for name in bundle if name != METHOD]
+        for name in (whole for short, method in names for whole in self.settings(short, method)):
             if name.split(".")[0] == name or not name.startswith(("selection.", "models.", *(f"{each}." for each in EXTRACTED))):
                 raise ValueError(f"space cannot vary {name}: trials of a sweep share {', '.join(YARDSTICKS)}; kappa, selection.budget can")
         return self
+
+    def _check_variants(self) -> None:
+        unknown = [self.method_of(name) for name in self.variants if self.method_of(name) not in SELECTORS]
+        if unknown:
+            raise ValueError(f"method must be among {', '.join(SELECTORS)}, found {', '.join(unknown)}")
+        if self.variants and (VARIANT in self.space or self.search == "optuna"):
+            raise ValueError("variants need search=grid or random, and no other setting that is called variant")
 
     def _check_metric(self) -> None:
         if self.metric in OBJECTIVES:
@@ -104,7 +119,7 @@ class SweepConfig(Config):
             )
         if self.search != "grid" and self.num_trials is None:
             raise ValueError(f"search={self.search} needs num_trials")
-        extracted = [name for name in self.space if self.setting(name).startswith(EXTRACTED)]
+        extracted = [name for name in self.space if self.settings(name, self.method)[0].startswith(EXTRACTED)]
         if self.search == "optuna" and extracted:
             raise ValueError(f"optuna cannot vary {extracted[0]}: its features are extracted before the first trial; use grid or random")
 
@@ -118,10 +133,16 @@ class SweepConfig(Config):
         """Whether the metric is to be small (min) or large (max)."""
         return self.directions[self.metric]
 
-    def setting(self, name: str) -> str:
-        """Return the whole name of a setting of the space."""
-        own = SELECTORS[self.method].Config.model_fields.keys() - SHARED_FIELDS
-        return f"selection.settings.{self.method}.{name}" if name in own else name
+    def settings(self, name: str, method: str, model: str = "NAME") -> tuple[str, ...]:
+        """Return the whole names of what a name of the space stands for, for one selection method and trained model."""
+        if name == "seed":
+            return "selection.seed", *(f"models.{model}.{part}.seed" for part in ("training", "sampling") if self.kind == "full")
+        own = SELECTORS[method].Config.model_fields.keys() - SHARED_FIELDS
+        return (f"selection.settings.{method}.{name}" if name in own else name,)
+
+    def method_of(self, variant: str | None) -> str:
+        """Return the selection method of a variant, or of a trial without."""
+        return str(self.variants.get(variant or "", {}).get(METHOD, self.method))
 
     def trained_model(self, config: RunConfig) -> str:
         """Return the model that full trials train."""

@@ -7,7 +7,6 @@ from jaxtyping import Float32
 from jobs.progress import Progress
 from jobs.ray_env import start_ray
 from jobs.run_directory import Run
-from jobs.sweeping.config import SweepConfig
 from jobs.sweeping.trials import Sweep
 from otcondense.datasets import list_images
 from otcondense.evaluation import subset_quality
@@ -79,19 +78,19 @@ def _evenly(run: Run, directory: str, limit: int) -> Float32[np.ndarray, "n d"]:
     return np.concatenate(parts)
 
 
-def measure_subset(run: Run, config: SweepConfig, reference: str) -> dict[str, float]:
+def measure_subset(run: Run, reference: str) -> dict[str, float]:
     """Return how good the subset of a trial is without training, and what its selection says of itself.
 
     Args:
         run: the trial's run, selected already.
-        config: the sweep.
         reference: name of the features to compare with.
     """
+    (method,) = run.config.selection.methods
     quality = subset_quality(
-        _chosen(run, config.method), read_array(read_table(run.store, reference), "features"), run.config.evaluation.neighbours
+        _chosen(run, method), read_array(read_table(run.store, reference), "features"), run.config.evaluation.neighbours
     )
     names = class_names(run)
-    selections = [read_class_selection(run.store, run.selection_directory(config.method), name) for name in names]
+    selections = [read_class_selection(run.store, run.selection_directory(method), name) for name in names]
     objectives = [each.summary["objective"] for each in selections if each.summary["objective"] is not None]
     told = {"proven_share": float(np.mean([each.summary["swap_optimal"] for each in selections]))}
     if objectives:

@@ -12,7 +12,7 @@ import numpy as np
 from jobs.config import RunConfig
 from jobs.run_directory import Run, identity
 from jobs.settings import build, set_value
-from jobs.sweeping.config import Span, SweepConfig
+from jobs.sweeping.config import METHOD, VARIANT, Span, SweepConfig
 from otcondense.errors import InputError
 from otcondense.store import canonical_json, hash8
 
@@ -42,7 +42,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         method, models = self.config.method, self.base.models
-        if method not in self.base.selection.methods:
+        if not self.config.variants and method not in self.base.selection.methods:
             raise InputError(f"method must be among selection.methods {', '.join(self.base.selection.methods)}, found {method}")
         if self.config.kind == "full" and (not models or self.config.trained_model(self.base) not in models):
             raise InputError(f"full trials need a model of the configuration, there are {', '.join(models) or 'none'}; or kind=subset")
@@ -66,22 +66,18 @@ class Sweep:
 
         Raises: InputError if no run can have them.
         """
-        config = self.base_with(values)
-        plain = config.model_dump(mode="json", exclude_unset=True)
+        method, plain = self.method(values), self.base_with(values).model_dump(mode="json", exclude_unset=True)
         plain["run"] = self.run.store.root
-        set_value(plain, "selection.methods", [self.config.method])
-        plain["models"] = self._models(plain)
+        model = self.config.trained_model(self.base)
+        plain["models"] = {model: plain["models"][model]} if self.config.kind == "full" else {}
+        _select_by(plain, method)
         run = Run(build(RunConfig, plain, "the sweep"))
-        made = [run.selection_directory(self.config.method), *(run.metrics_file(*each) for each in run.checkpoints())]
+        made = [run.selection_directory(method), *(run.metrics_file(*each) for each in run.checkpoints())]
         return Trial(values, run, hash8(made))
 
-    def _models(self, plain: dict[str, Any]) -> dict[str, Any]:
-        if self.config.kind == "subset":
-            return {}
-        name = self.config.trained_model(self.base)
-        model = copy.deepcopy(plain["models"][name])
-        model["training"]["subsets"] = [self.config.method]
-        return {name: model}
+    def method(self, values: Values) -> str:
+        """Return the selection method of a trial."""
+        return self.config.method_of(values.get(VARIANT))
 
     def base_with(self, values: Values) -> RunConfig:
         """Return the base configuration with the values of a trial: what a user would run to have that trial.
@@ -89,8 +85,13 @@ class Sweep:
         Raises: InputError if no run can have them.
         """
         plain = copy.deepcopy(self.base.model_dump(mode="json", exclude_unset=True))
-        for name, value in values.items():
-            set_value(plain, self.config.setting(name), value)
+        method, model = self.method(values), self.config.trained_model(self.base) if self.base.models else ""
+        bundle = self.config.variants.get(values.get(VARIANT, ""), {})
+        for name, value in {**values, **bundle}.items():
+            for whole in self.config.settings(name, method, model) if name not in (VARIANT, METHOD) else ():
+                set_value(plain, whole, value)
+        if self.config.variants:
+            _select_by(plain, method)
         return build(RunConfig, plain, f"the trial {describe(values)}")
 
     def planned(self) -> list[Values]:
@@ -110,8 +111,19 @@ def describe(values: Values) -> str:
     )
 
 
+def _select_by(plain: dict[str, Any], method: str) -> None:
+    """Have a configuration select by one method alone, and train on its subsets."""
+    set_value(plain, "selection.methods", [method])
+    for model in plain.get("models", {}).values():
+        model["training"]["subsets"] = [method]
+
+
+def _space(config: SweepConfig) -> dict[str, tuple[Any, ...] | Span]:
+    return {**({VARIANT: tuple(config.variants)} if config.variants else {}), **config.space}
+
+
 def _grid(config: SweepConfig) -> Iterator[Values]:
-    lists = {name: values for name, values in config.space.items() if not isinstance(values, Span)}
+    lists = {name: values for name, values in _space(config).items() if not isinstance(values, Span)}
     return (dict(zip(lists, combination, strict=True)) for combination in itertools.product(*lists.values()))
 
 
@@ -120,7 +132,7 @@ def _draws(config: SweepConfig) -> Iterator[Values]:
     assert config.num_trials is not None
     for number in range(config.num_trials):
         generator = np.random.default_rng([config.seed, number])
-        yield {name: _draw(values, generator) for name, values in config.space.items()}
+        yield {name: _draw(values, generator) for name, values in _space(config).items()}
 
 
 def _draw(values: tuple[Any, ...] | Span, generator: np.random.Generator) -> Any:

@@ -5,13 +5,13 @@ from typing import Any
 from ray import tune
 
 from jobs.config import RunConfig
-from jobs.evaluate import evaluate, read_metrics
+from jobs.evaluate import evaluate, read_metrics, read_subset_quality
 from jobs.run import extract_inputs
 from jobs.run_directory import Run
 from jobs.sample import sample
 from jobs.select_subset import select_subset
 from jobs.settings import set_value
-from jobs.sweeping.config import SweepConfig
+from jobs.sweeping.config import SUBSET_METRICS, SweepConfig
 from jobs.sweeping.records import Record, Records, Rung
 from jobs.sweeping.reference import measure_subset, reference_file
 from jobs.sweeping.trials import Sweep, Trial, Values
@@ -55,7 +55,7 @@ def _work(sweep: Sweep, trial: Trial, record: Record, records: Records) -> None:
     extract_inputs(trial.run)
     rungs: tuple[Rung, ...] = ()
     for step in _steps(sweep, trial):
-        metrics = measure_subset(trial.run, sweep.config, reference_file(sweep)) if step == 0 else _measure_model(sweep, trial, step)
+        metrics = measure_subset(trial.run, reference_file(sweep)) if step == 0 else _measure_model(sweep, trial, step)
         rungs = (*rungs, Rung(step=step, metrics=metrics))
         last = step == _steps(sweep, trial)[-1]
         # The record comes first: a trial that dies while it reports is not done again.
@@ -79,7 +79,9 @@ def _measure_model(sweep: Sweep, trial: Trial, step: int) -> dict[str, float]:
     evaluate(run)
     (row,) = [row for row in read_metrics(run) if row["step"] == step]
     assert sweep.config.metric in row["values"], f"{sweep.config.metric} is no figure of a full trial"
-    return dict(row["values"])
+    (quality,) = read_subset_quality(run).values()
+    subset = {f"subset_{name}": quality[name] for name in SUBSET_METRICS}
+    return {**row["values"], **subset, "num_training": row["num_training"]}
 
 
 def _up_to(run: Run, step: int) -> Run:

@@ -9,6 +9,7 @@ from otcondense.evaluation.adm import (
     npz_images,
     read_reference,
 )
+from otcondense.evaluation.classwise import class_frechet_distances, frechet_distance_of_few
 from otcondense.evaluation.copying import Copying, copying
 from otcondense.evaluation.distances import Neighbours, nearest_neighbours
 from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, NamedEncoder, encode_images
@@ -16,8 +17,16 @@ from otcondense.evaluation.frechet import FeatureStatistics, feature_statistics,
 from otcondense.evaluation.inception import Inception
 from otcondense.evaluation.kernel import gaussian_distance, kernel_distance
 from otcondense.evaluation.manifold import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
-from otcondense.evaluation.memorisation import authenticity, copying_test, near_copy_share
-from otcondense.evaluation.metrics import METRICS_VERSION, Metrics, copy_metrics, evaluate_encoded, evaluate_images, subset_quality
+from otcondense.evaluation.memorisation import authenticity, copying_test, near_copy_share, near_duplicates
+from otcondense.evaluation.metrics import (
+    METRICS_VERSION,
+    Metrics,
+    copy_metrics,
+    evaluate_encoded,
+    evaluate_images,
+    further_metrics,
+    subset_quality,
+)
 from otcondense.evaluation.settings import EvaluationConfig
 from otcondense.evaluation.uncertainty import frechet_error, share_error
 
@@ -38,6 +47,7 @@ __all__ = [
     "PrecisionRecall",
     "adm_metrics",
     "authenticity",
+    "class_frechet_distances",
     "copy_metrics",
     "copying",
     "copying_test",
@@ -47,13 +57,16 @@ __all__ = [
     "evaluate_images",
     "feature_statistics",
     "frechet_distance",
+    "frechet_distance_of_few",
     "frechet_distance_of_statistics",
     "frechet_error",
+    "further_metrics",
     "gaussian_distance",
     "half_precision_recall",
     "inception_score_in_order",
     "kernel_distance",
     "near_copy_share",
+    "near_duplicates",
     "nearest_neighbours",
     "npz_images",
     "precision_recall",

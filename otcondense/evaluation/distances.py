@@ -98,7 +98,9 @@ def knn_squared_radii(features: Float[Tensor, "n d"], neighbours: int) -> Float[
 
 
 def _exact_radius(features: Float[Tensor, "n d"], row: int, neighbours: int) -> float:
-    squared = torch.cat([(block.double() - features[row].double()).square().sum(dim=1) for block in torch.split(features, _rows_of(features))])
+    squared = torch.cat(
+        [(block.double() - features[row].double()).square().sum(dim=1) for block in torch.split(features, _rows_of(features))]
+    )
     squared[row] = torch.inf
     return float(squared.kthvalue(neighbours).values)
 

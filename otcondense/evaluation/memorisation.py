@@ -48,6 +48,25 @@ def authenticity(samples: ArrayOrTensor, training: ArrayOrTensor) -> float:
     return float((own <= nearest.distances[:, 0].square() + tie_slack(chosen, rows)).double().mean())
 
 
+def near_duplicates(subset: ArrayOrTensor, held_out: ArrayOrTensor, ratio: float = 0.1) -> tuple[float, float]:
+    """Return which share of chosen images has a near duplicate among the chosen, and which among the held-out images.
+
+    A near duplicate is nearer than `ratio` times the median distance of held-out images to their nearest other held-out image.
+
+    Args:
+        subset: [n, d] features of the chosen images, n >= 2.
+        held_out: [m, d] features of images of the same kind, m >= 2; leakage is what they share with the chosen ones.
+        ratio: in (0, 1).
+
+    Raises: InputError for unfit features.
+    """
+    chosen, unseen = as_feature_pair(("the subset", subset), ("the held-out images", held_out), 2)
+    limit = ratio**2 * float(knn_squared_radii(unseen, 1).median()) + tie_slack(unseen, chosen)
+    own = knn_squared_radii(chosen, 1)
+    across = nearest_neighbours(chosen, unseen).distances[:, 0].square()
+    return float((own <= limit).double().mean()), float((across <= limit).double().mean())
+
+
 def copying_test(samples: ArrayOrTensor, training: ArrayOrTensor, held_out: ArrayOrTensor, cells: int = 1, seed: int = 0) -> float:
     r"""Return $C_T$: standard errors by which samples are farther from the chosen images than held-out images are; far below 0 is copying.
 

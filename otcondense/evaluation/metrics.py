@@ -15,12 +15,13 @@ from otcondense.evaluation.distances import nearest_neighbours
 from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, encode_images
 from otcondense.evaluation.fidelity import fidelity_metrics
 from otcondense.evaluation.frechet import feature_statistics, frechet_distance, frechet_distance_of_statistics
+from otcondense.evaluation.kernel import gaussian_distance
 from otcondense.evaluation.manifold import density_coverage, precision_recall
-from otcondense.evaluation.memorisation import authenticity, copying_test, near_copy_share
+from otcondense.evaluation.memorisation import authenticity, copying_test, near_copy_share, near_duplicates
 from otcondense.evaluation.settings import EvaluationConfig
 from otcondense.evaluation.uncertainty import frechet_error, share_error
 
-METRICS_VERSION = 2
+METRICS_VERSION = 3
 """Grows whenever the same features give other figures; stored ones are then computed again."""
 
 SIGNIFICANT_DIGITS = 9
@@ -112,6 +113,22 @@ def evaluate_encoded(
     )
 
 
+def further_metrics(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3) -> dict[str, float]:
+    """Measure samples by the features of one more network: on DINOv2's frechet_distance is FD-DINOv2, on CLIP's cmmd is CMMD.
+
+    Args:
+        samples: [n, d], n > neighbours.
+        held_out: [m, d] of the same network, m > neighbours.
+        neighbours: k of precision, recall, density and coverage.
+
+    Returns: frechet_distance, precision, recall, density, coverage, cmmd.
+    Raises: InputError for unfit features or too few images.
+    """
+    one = as_features("the samples", samples, max(2, neighbours + 1))
+    two = as_features("the held-out images", held_out, max(2, neighbours + 1))
+    return {**_distribution_metrics(one, two, neighbours), "cmmd": gaussian_distance(one, two)}
+
+
 def subset_quality(subset_features: ArrayOrTensor, held_out_features: ArrayOrTensor, neighbours: int = 3) -> dict[str, float]:
     """Measure a subset of real images without training: as if its images were samples.
 
@@ -122,12 +139,14 @@ def subset_quality(subset_features: ArrayOrTensor, held_out_features: ArrayOrTen
         held_out_features: [m, d] of the same encoder, m > neighbours.
         neighbours: k of precision, recall, density and coverage.
 
-    Returns: frechet_distance, precision, recall, density, coverage; num_images and num_held_out.
+    Returns: frechet_distance, precision, recall, density, coverage; duplicate_share and leakage_share (see `near_duplicates`);
+        num_images and num_held_out.
     Raises: InputError for unfit features or too few images.
     """
     subset = as_features("the subset", subset_features, max(2, neighbours + 1))
     held_out = as_features("the held-out images", held_out_features, max(2, neighbours + 1))
-    values = _distribution_metrics(subset, held_out, neighbours)
+    duplicates, leakage = near_duplicates(subset, held_out)
+    values = {**_distribution_metrics(subset, held_out, neighbours), "duplicate_share": duplicates, "leakage_share": leakage}
     return {name: _rounded(value) for name, value in values.items()} | {"num_images": len(subset), "num_held_out": len(held_out)}
 
 

@@ -5,6 +5,7 @@ Text and grid colours come from the page's style sheet; see `otcondense/report/s
 
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,45 @@ def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figur
     return figure
 
 
+@dataclass(frozen=True)
+class Spread:
+    """Figures of one method over several seeds, at one training length."""
+
+    method: str
+    steps: int
+    mean: float
+    half_width: float | None
+    """Of the confidence interval; None for a single seed."""
+    values: tuple[float, ...]
+    """Of each seed."""
+
+
+def interval_curves(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> go.Figure:
+    """Draw means over the training length, a line for each method, their confidence intervals as bars."""
+    figure = _figure(title, "training steps", height=300)
+    lengths = sorted({each.steps for each in spreads})
+    for method in methods:
+        own = sorted((each for each in spreads if each.method == method), key=lambda each: each.steps)
+        if own:
+            bars = {"type": "data", "array": _rounded(each.half_width or 0.0 for each in own), "thickness": 1.2, "width": 4}
+            x, y = [lengths.index(each.steps) for each in own], _rounded(each.mean for each in own)
+            figure.add_scatter(x=x, y=y, error_y=bars, mode="lines+markers", **_style(method, methods, size=8), showlegend=False)
+    return figure.update_xaxes(tickvals=list(range(len(lengths))), ticktext=[f"{each:,}" for each in lengths])
+
+
+def seed_dots(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> go.Figure:
+    """Draw every seed's figure as a dot and the mean as a line through them, a row for each method, in the order given."""
+    figure = _figure("", title, height=70 + 26 * len(spreads))
+    for row, each in enumerate(spreads):
+        style = _style(each.method, methods, size=8)
+        half = each.half_width or 0.0
+        ends, line = _rounded([each.mean - half, each.mean, each.mean + half]), {"color": style["line"]["color"], "width": 1.5}
+        figure.add_scatter(x=ends, y=[row] * 3, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+        figure.add_scatter(x=_rounded(each.values), y=[row] * len(each.values), mode="markers", **style, showlegend=False, opacity=0.8)
+    names = [label(each.method) for each in spreads]
+    return figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5])
+
+
 def principal_plane(features: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " 2"]]:
     """Project features on the two directions of largest variance, signs fixed; also return the shares of variance."""
     centred = np.asarray(features, dtype=np.float64) - features.mean(axis=0)
@@ -158,7 +198,8 @@ def _points(figure: go.Figure, points: Float[np.ndarray, "n 2"], name: str, mark
 
 def _style(method: str, methods: Sequence[str], size: int) -> dict[str, Any]:
     colour, number = colour_of(method, methods), methods.index(method)
-    marker = {"color": colour, "symbol": SYMBOLS[number % len(SYMBOLS)], "size": size}
+    symbol = SYMBOLS[(number + number // len(COLOURS)) % len(SYMBOLS)]  # colours come again, pairs of colour and symbol much later
+    marker = {"color": colour, "symbol": symbol, "size": size}
     return {"name": label(method), "line": {"color": colour, "width": 2.2}, "marker": marker}
 
 

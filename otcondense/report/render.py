@@ -1,10 +1,7 @@
 """Turns report data into one HTML file that needs nothing else: no network, no other file."""
 
 import base64
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -12,6 +9,7 @@ from jaxtyping import Bool
 
 from otcondense.report.data import ClassSheet, ReportData, SampleSheet
 from otcondense.report.embed import Plot, embed, history_plot, loss_plots, map_plot
+from otcondense.report.page import render_page
 from otcondense.report.plots import colour_of, metric_curves
 from otcondense.report.sheets import Sheet, image_sheet, row_length
 from otcondense.report.tables import METRICS, metric_tables, order_statements, subset_table
@@ -42,18 +40,7 @@ def render_report(data: ReportData) -> str:
     Args:
         data: what to show; sections without data are left out.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("otcondense.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(duration=duration)
-    scripts = {"plotly": get_plotlyjs(), "draw": _resource("draw_plots.js.j2")}
-    page: str = environment.get_template("report.html.j2").render(
-        **_context(data), style=_resource("style.css"), scripts=scripts, policy=_policy(list(scripts.values()))
-    )
-    return page
+    return render_page("otcondense.report", "report.html.j2", _context(data))
 
 
 def _context(data: ReportData) -> dict[str, Any]:
@@ -126,23 +113,3 @@ def _strip(sheet: SampleSheet, name: str, part: slice, copies: Bool[np.ndarray, 
 
 def _picture(sheet: Sheet, alt: str) -> Picture:
     return Picture(f"data:image/png;base64,{base64.b64encode(sheet.png).decode('ascii')}", sheet.width, sheet.height, alt)
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    """Allow the page's own scripts by their hashes, inline styles and inline images; nothing else, from nowhere else."""
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode('ascii')}'" for each in scripts)
-    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-
-
-def _resource(name: str) -> str:
-    return files("otcondense.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def duration(seconds: float) -> str:
-    """Return a time such as 8.3 s, 2 min 05 s or 1 h 04 min."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

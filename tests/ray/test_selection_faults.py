@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -89,12 +90,18 @@ def cluster() -> Iterator[Cluster]:
     cluster.shutdown()
 
 
+def node_of(worker: int, nodes: list[Any]) -> Any:
+    """Return the node whose raylet started a process."""
+    parent = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+    return next(node for node in nodes if node.all_processes["raylet"][0].process.pid == parent)
+
+
 def test_a_node_lost_without_warning(tmp_path: Path, data: Path, undisturbed: dict[str, bytes], cluster: Cluster) -> None:
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     config = prepared(tmp_path, data)
     process = start("select_subset", config, RAY_ADDRESS=cluster.address)
-    progress_when(tmp_path, process, lambda progress: progress.done >= 1 and len(workers(progress)) == 2)
-    cluster.remove_node(nodes[0], allow_graceful=False)
+    worker = min(workers(progress_when(tmp_path, process, lambda progress: bool(workers(progress)))))
+    cluster.remove_node(node_of(worker, nodes), allow_graceful=False)
     finish(process)
     assert results(tmp_path) == undisturbed
     progress = read_progress(Store(str(tmp_path / "run")), progress_file(STAGE))

@@ -23,7 +23,7 @@ from otcondense.report import (
     SubsetRow,
     render_report,
 )
-from otcondense.report.render import duration
+from otcondense.report.page import duration
 
 VOID = {"meta", "img", "link", "br", "input"}
 

@@ -1,0 +1,164 @@
+"""What all measurements of a run share: its networks, and what they say of the held-out images and of the subsets."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from jobs.run_directory import Run, identity
+from otcondense.datasets import ImageRecord, list_images, records_identity
+from otcondense.datasets.records import SourceConfig
+from otcondense.diffusion.images import read_images
+from otcondense.encoders import EncoderConfig, load_encoder, weights_sha256
+from otcondense.evaluation import (
+    METRICS_VERSION,
+    EncodedImages,
+    EvaluationConfig,
+    ImageEncoder,
+    Inception,
+    NamedEncoder,
+    encode_images,
+    npz_images,
+    read_reference,
+)
+from otcondense.store import sha256_bytes
+from pipeline.images import WantedImage, load_images, record_images
+
+PART = 512
+"""Held-out images that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The images that samples are compared with, read a part at a time."""
+
+    run: Run
+
+    @property
+    def source(self) -> SourceConfig:
+        """Where they are."""
+        source = self.run.config.held_out
+        assert source is not None
+        return source
+
+    @cached_property
+    def records(self) -> list[ImageRecord]:
+        """Their list."""
+        return list_images(self.source)
+
+    @cached_property
+    def wanted(self) -> list[WantedImage]:
+        """The images and where they are."""
+        return record_images(self.records)
+
+    @cached_property
+    def classes(self) -> Int[np.ndarray, " n"]:
+        """Class of each as the source counts them, -1 for one that the source has not."""
+        numbers = {name: number for number, name in enumerate(self.class_names)}
+        return np.array([numbers.get(record.class_name, -1) for record in self.records])
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        """Classes of the source, in the order of their numbers."""
+        return sorted({record.class_name for record in list_images(self.run.config.source)})
+
+    def load(self, wanted: list[WantedImage]) -> Tensor:
+        """Return some of the images as pixels of the samples' size, [n, c, h, w] uint8."""
+        return torch.from_numpy(load_images(wanted, self.source, self.run.config.pixels.shape).images)
+
+    def parts(self) -> Iterable[Tensor]:
+        """Yield all images in order."""
+        return (self.load(self.wanted[start : start + PART]) for start in range(0, len(self.wanted), PART))
+
+
+@dataclass(frozen=True)
+class View:
+    """One network and what it says; images are never in memory as a whole."""
+
+    network: ImageEncoder
+    images: HeldOut
+    _training: dict[str, EncodedImages] = field(default_factory=dict)
+
+    @cached_property
+    def held_out(self) -> EncodedImages:
+        """The network's answer to the held-out images."""
+        return self.encode(self.images.parts())
+
+    def training(self, method: str) -> EncodedImages:
+        """Return the network's answer to the images that a method chose."""
+        if method not in self._training:
+            run = self.images.run
+            images, _ = read_images(run.store, run.images_file(method))
+            self._training[method] = self.encode([torch.from_numpy(images)])
+        return self._training[method]
+
+    def encode(self, parts: Iterable[Tensor]) -> EncodedImages:
+        """Run the network over a stream of images."""
+        return encode_images(parts, self.network, self.images.run.config.evaluation.batch_size)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The views of a run, each made when the first measurement needs it."""
+
+    run: Run
+
+    @cached_property
+    def images(self) -> HeldOut:
+        """The held-out images."""
+        return HeldOut(self.run)
+
+    @cached_property
+    def judge(self) -> View:
+        """The network that all figures are made with."""
+        if self.settings.network == "inception":
+            return View(Inception(self.settings.inception_weights, self.run.config.judge_or_encoder.device), self.images)
+        return View(_named(self.run.config.judge_or_encoder), self.images)
+
+    @cached_property
+    def further(self) -> dict[str, View]:
+        """Further networks by the name that their figures bear."""
+        return {name: View(_named(config), self.images) for name, config in self.run.config.judges.items()}
+
+    @property
+    def settings(self) -> EvaluationConfig:
+        """Settings of the metrics."""
+        return self.run.config.evaluation
+
+    @cached_property
+    def reference_images(self) -> Tensor | None:
+        """Features of the images in ADM's reference file."""
+        path = self.settings.reference
+        return None if path is None else self.judge.encode(npz_images(path)).features
+
+    @cached_property
+    def inputs(self) -> list[Any]:
+        """What every figure depends on beside the samples."""
+        config, judges = self.run.config, self.run.config.judges
+        held_out = [identity(self.images.source), records_identity(self.images.records)]
+        judge = identity(config.judge_or_encoder)
+        own = [METRICS_VERSION, held_out, self.weights, judge, identity(self.settings), self.reference_sha256]
+        return [*own, *([[name, identity(each), weights_sha256(each)] for name, each in sorted(judges.items())])]
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of the judge's weights."""
+        inception = self.settings.network == "inception"
+        return self.judge.network.weights_sha256 if inception else weights_sha256(self.run.config.judge_or_encoder)
+
+    @property
+    def reference_sha256(self) -> str | None:
+        """SHA-256 of the statistics in ADM's reference file."""
+        if self.settings.reference is None:
+            return None
+        pool = read_reference(self.settings.reference).pool
+        return sha256_bytes(pool.mean.numpy().tobytes() + pool.covariance.numpy().tobytes())
+
+
+def _named(config: EncoderConfig) -> NamedEncoder:
+    return NamedEncoder(config.name, weights_sha256(config), load_encoder(config).encode_pixels)
