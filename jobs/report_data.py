@@ -14,17 +14,21 @@ from jobs.run_directory import Run
 from jobs.stage_log import stage_seconds
 from otcondense.diffusion.images import read_images
 from otcondense.diffusion.samples import read_samples
+from otcondense.encoders import weights_sha256
 from otcondense.evaluation import nearest_neighbours
 from otcondense.report import (
+    ClassCard,
     ClassSheet,
     FeatureMap,
     LossCurve,
     MetricRow,
     ObjectiveHistory,
+    Published,
     ReportData,
     SampleSheet,
     StageTime,
     SubsetRow,
+    published_for,
 )
 from otcondense.store import ClassSelection, Store, read_class_features, read_class_selection, read_manifest
 
@@ -34,6 +38,7 @@ SHEET_SAMPLES = 30
 """Samples that are shown beside their nearest images."""
 HISTORY_CLASSES = 5
 """Classes whose objective is drawn."""
+PUBLISHED_SAMPLES, PUBLISHED_GUIDANCE = 50_000, 1.5
 
 
 def collect(run: Run) -> ReportData:
@@ -45,6 +50,9 @@ def collect(run: Run) -> ReportData:
         metrics=tuple(_metric_rows(run)),
         subsets=tuple(_subset_rows(run)),
         class_sheets=tuple(_class_sheets(run, selections)),
+        class_cards=tuple(_class_cards(run, selections)),
+        published=_published(run, selections),
+        protocol_differences=tuple(_protocol_differences(run)),
         sample_sheets=tuple(_sample_sheets(run)),
         feature_maps=tuple(_feature_maps(run, selections)),
         histories=tuple(_histories(selections)),
@@ -79,9 +87,14 @@ def _facts(run: Run, selections: dict[str, list[ClassSelection]]) -> dict[str, s
 
 
 def _metric_rows(run: Run) -> Iterator[MetricRow]:
+    """Yield the figures of every checkpoint, those of each further judge as a model of its own."""
     for row in read_metrics(run):
-        kept = {key: row[key] for key in ("model", "method", "values", "num_samples", "num_held_out", "encoder", "encoder_sha256")}
-        yield MetricRow(steps=row["step"], **kept)
+        place = {key: row[key] for key in ("method", "num_samples", "num_held_out")} | {"steps": row["step"]}
+        yield MetricRow(model=row["model"], values=row["values"], encoder=row["encoder"], encoder_sha256=row["encoder_sha256"], **place)
+        for name, judge in run.config.judges.items():
+            own = {key.removeprefix(f"{name}."): value for key, value in row["values"].items() if key.startswith(f"{name}.")}
+            weights = weights_sha256(judge)
+            yield MetricRow(model=f"{row['model']} seen by {name}", values=own, encoder=judge.name, encoder_sha256=weights, **place)
 
 
 def _subset_rows(run: Run) -> Iterator[SubsetRow]:
@@ -96,6 +109,36 @@ def _class_sheets(run: Run, selections: dict[str, list[ClassSelection]]) -> Iter
     for selection in classes if stored else []:
         by_method = {method: images[labels == selection.class_index] for method, (images, labels) in stored.items()}
         yield ClassSheet(selection.class_name, by_method)
+
+
+def _class_cards(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[ClassCard]:
+    last = {(row["model"], row["method"]): row["class_frechet_distance"] for row in read_metrics(run)}
+    names = [each.class_name for each in next(iter(selections.values()), [])]
+    for number, name in enumerate(names):
+        for method, classes in selections.items():
+            each = classes[number]
+            distances = {model: found[name] for (model, trained_on), found in last.items() if trained_on == method and name in found}
+            summary = each.summary
+            left_out, objective, bound = (summary[key] for key in ("left_out_share", "objective", "lower_bound"))
+            yield ClassCard(name, method, len(each.image_ids), len(each.indices), left_out, objective, bound, distances)
+
+
+def _published(run: Run, selections: dict[str, list[ClassSelection]]) -> tuple[Published, ...]:
+    """Return others' figures for the same models and numbers of images."""
+    names = dict.fromkeys(model.training.model.name for model in run.config.models.values())
+    counts = dict.fromkeys(sum(len(each.indices) for each in classes) for classes in selections.values())
+    size = run.config.pixels.size
+    return tuple(row for name in names for count in counts for row in published_for(name, size, count))
+
+
+def _protocol_differences(run: Run) -> Iterator[str]:
+    if run.config.evaluation.reference is None:
+        yield "this run has no figures by ADM's protocol: set evaluation.network=inception and evaluation.reference"
+    for name, model in run.config.models.items():
+        if model.sampling.num_samples != PUBLISHED_SAMPLES:
+            yield f"{name} is measured by {model.sampling.num_samples:,} samples, the published figures by {PUBLISHED_SAMPLES:,}"
+        if model.sampling.cfg_scale != PUBLISHED_GUIDANCE:
+            yield f"{name} is sampled with guidance {model.sampling.cfg_scale}, the published figures with {PUBLISHED_GUIDANCE}"
 
 
 def _sample_sheets(run: Run) -> Iterator[SampleSheet]:

@@ -27,15 +27,24 @@ def load_config(path: str, overrides: list[str], run: str | None = None) -> RunC
 
     Raises: InputError naming the key, the expected and the found value.
     """
-    values = read_yaml(path)
+    values = read_values(path, overrides)
+    if run is not None:
+        values["run"] = run
+    return build(RunConfig, values, path)
+
+
+def read_values(path: str | None, overrides: list[str]) -> dict[str, Any]:
+    """Return the keys and values of a YAML file, if one is named, with `key=value` pairs applied.
+
+    Raises: InputError for a pair that is none, or values that are no YAML.
+    """
+    values = {} if path is None else read_yaml(path)
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator:
             raise InputError(f"an override must look like key=value, found {override!r}; see --help for the keys")
         set_value(values, key, _parse_yaml(text, f"the value of {key}"))
-    if run is not None:
-        values["run"] = run
-    return build(RunConfig, values, path)
+    return values
 
 
 def build(model: type[AnyModel], values: dict[str, Any], path: str) -> AnyModel:

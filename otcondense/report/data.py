@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from otcondense.report.published import Published
+
 
 @dataclass(frozen=True)
 class MetricRow:
@@ -41,6 +43,23 @@ class ClassSheet:
     class_name: str
     images: Mapping[str, UInt8[np.ndarray, "_ c h w"]]
     """By method, in the order of choice."""
+
+
+@dataclass(frozen=True)
+class ClassCard:
+    """What one method's choice in one class is like."""
+
+    class_name: str
+    method: str
+    num_images: int
+    """In the class."""
+    num_chosen: int
+    left_out_share: float
+    """Of the class's mass that no chosen image stands for."""
+    objective: float | None
+    lower_bound: float | None
+    distances: Mapping[str, float] = field(default_factory=dict)
+    """By model, Fréchet distance of its samples of this class at its last checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +138,16 @@ class ReportData:
     metrics: tuple[MetricRow, ...] = ()
     subsets: tuple[SubsetRow, ...] = ()
     class_sheets: tuple[ClassSheet, ...] = ()
+    class_cards: tuple[ClassCard, ...] = ()
     sample_sheets: tuple[SampleSheet, ...] = ()
     feature_maps: tuple[FeatureMap, ...] = ()
     histories: tuple[ObjectiveHistory, ...] = ()
     loss_curves: tuple[LossCurve, ...] = ()
     stage_times: tuple[StageTime, ...] = ()
+    published: tuple[Published, ...] = ()
+    """Others' figures for the same model, size and number of images."""
+    protocol_differences: tuple[str, ...] = ()
+    """How this run's protocol differs from that of the published figures."""
     config_yaml: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,19 +1,21 @@
 """Turns report data into one HTML file that needs nothing else: no network, no other file."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
-from otcondense.report.data import ClassSheet, ReportData, SampleSheet
+from otcondense.report.data import ClassCard, ClassSheet, ReportData, SampleSheet
 from otcondense.report.embed import Plot, embed, history_plot, loss_plots, map_plot
 from otcondense.report.page import render_page
 from otcondense.report.plots import colour_of, metric_curves
 from otcondense.report.sheets import Sheet, image_sheet, row_length
-from otcondense.report.tables import METRICS, metric_tables, order_statements, subset_table
+from otcondense.report.tables import COPYING, METRICS, metric_tables, order_statements, subset_table
 
+ADM = tuple(metric for metric in METRICS if metric.key.startswith("adm_"))
 CLASS_WIDTH, CLASS_TILE = 440, 32
 """Pixels of a row of chosen images, and least side of an image there."""
 STRIP_WIDTH, STRIP_TILE = 760, 40
@@ -49,7 +51,13 @@ def _context(data: ReportData) -> dict[str, Any]:
         "data": data,
         "legend": {method: colour_of(method, methods) for method in methods},
         "tables": metric_tables(data.metrics),
+        "copying_tables": metric_tables(data.metrics, COPYING),
         "meanings": METRICS,
+        "copying_meanings": COPYING,
+        "cards": [_card(each) for each in data.class_cards],
+        "card_models": list(dict.fromkeys(model for each in data.class_cards for model in each.distances)),
+        "published": [(row, [_figure(row.values, metric.key) for metric in ADM]) for row in data.published],
+        "published_metrics": ADM,
         "order": order_statements(data.metrics),
         "subset_table": subset_table(data.subsets) if data.subsets else None,
         "curves": _curves(data),
@@ -67,15 +75,34 @@ def _context(data: ReportData) -> dict[str, Any]:
 def _curves(data: ReportData) -> dict[str, list[Plot]]:
     """Return for each model with more than one training length a figure for each metric."""
     found: dict[str, list[Plot]] = {}
-    for table in metric_tables(data.metrics):
+    for table in (*metric_tables(data.metrics), *metric_tables(data.metrics, COPYING)):
         rows = [row for row in data.metrics if row.model == table.name]
         if len(table.groups) < 2:
             continue
+        plots = found.setdefault(table.name, [])
         for metric in table.metrics:
-            description = f"{metric.label} of {table.name} over training steps, a line for each method; the figures are in the table above."
+            description = f"{metric.label} of {table.name} over training steps, a line for each method; the figures are in the tables."
             figure = metric_curves(rows, metric, data.methods)
-            found.setdefault(table.name, []).append(embed(f"curve-{len(found)}-{metric.key}", figure, description))
+            plots.append(embed(f"curve-{list(found).index(table.name)}-{metric.key}", figure, description))
     return found
+
+
+def _card(card: ClassCard) -> dict[str, Any]:
+    bound, objective = card.lower_bound, card.objective
+    proven = bound is not None and objective is not None and np.isfinite(bound) and objective != 0
+    return {
+        "class_name": card.class_name,
+        "method": card.method,
+        "count": f"{card.num_chosen:,} of {card.num_images:,}",
+        "left_out": f"{card.left_out_share:.1%}",
+        "objective": "" if objective is None or not np.isfinite(objective) else f"{objective:.4g}",
+        "gap": f"{(objective - bound) / abs(objective):.1%}" if proven and objective is not None and bound is not None else "",
+        "distances": {model: f"{value:.3g}" for model, value in card.distances.items()},
+    }
+
+
+def _figure(values: Mapping[str, float], key: str) -> str:
+    return "" if key not in values else f"{values[key]:g}"
 
 
 def _class_row(sheet: ClassSheet) -> dict[str, Any]:

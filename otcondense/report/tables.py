@@ -46,12 +46,29 @@ class Metric:
 METRICS = (
     Metric("fid", "FID", "lower", 2, "Fréchet distance of features by torch-fidelity: distance between the samples' and the held-out images' distributions."),
     Metric("frechet_distance", "FD", "lower", 2, "The same distance by our own function, and for subsets without training."),
+    Metric("cmmd", "CMMD", "lower", 3, "Kernel distance of unit vectors: no assumption of normality, and unbiased for few images."),
     Metric("inception_score", "IS", "higher", 2, "Inception Score: confident and varied classes; blind to copying and to variety within a class."),
     Metric("precision", "Precision", "higher", 3, "Share of samples within the held-out images' neighbourhoods: do samples look real?"),
     Metric("recall", "Recall", "higher", 3, "Share of held-out images within the samples' neighbourhoods: is the variety there?"),
     Metric("coverage", "Coverage", "higher", 3, "Share of held-out images with a sample in their neighbourhood; sturdier against outliers than recall."),
-    Metric("copy_share", "Copy share", "lower", 3, "Share of samples nearer to a chosen image than to a held-out one, sets of equal size: 0.5 is no copying, 1 is all copies.", 0.5),
+    Metric("duplicate_share", "Duplicates", "lower", 3, "Share of chosen images with a near duplicate among the chosen."),
+    Metric("leakage_share", "Leakage", "lower", 3, "Share of chosen images with a near duplicate among the held-out images: then figures flatter."),
+    Metric("adm_fid", "FID (ADM)", "lower", 2, "FID by ADM's protocol, against its reference statistics: the figure that papers on ImageNet print."),
+    Metric("adm_sfid", "sFID (ADM)", "lower", 2, "The same on spatial features: do layouts look real?"),
+    Metric("adm_inception_score", "IS (ADM)", "higher", 1, "Inception Score over parts of 5,000 in file order, by ADM's protocol."),
+    Metric("adm_precision", "Prec. (ADM)", "higher", 2, "Precision by ADM's protocol; in half precision where the configuration says so."),
+    Metric("adm_recall", "Rec. (ADM)", "higher", 2, "Recall by ADM's protocol."),
 )  # fmt: skip
+"""How good samples are, or subsets themselves."""
+
+COPYING = (
+    Metric("copy_share", "Copy share", "lower", 3, "Share of samples nearer to a chosen image than to a held-out one, sets of equal size: 0.5 is no copying, 1 is all copies.", 0.5),
+    Metric("near_copy_share", "Near copies", "lower", 3, "Share of samples whose nearest chosen image is nearer than a third of the second nearest: single images come back."),
+    Metric("copy_distance_ratio", "Distance ratio", "higher", 3, "Median of the distance to the nearest chosen over that to the nearest held-out image; below 1 leans towards the chosen."),
+    Metric("authenticity", "Authentic", "higher", 3, "Share of samples that are farther from their nearest chosen image than that is from its own nearest neighbour."),
+    Metric("copying_test", "C_T", "higher", 1, "Standard errors by which samples are farther from the chosen images than held-out images are; far below 0 is copying."),
+)  # fmt: skip
+"""Whether samples are copies of the chosen images."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +108,15 @@ class Table:
     note: str = ""
 
 
-def metric_tables(rows: Sequence[MetricRow]) -> tuple[Table, ...]:
-    """Return one table for each model, its rows grouped by training length, the best figure of each group marked."""
-    return tuple(_metric_table(model, [row for row in rows if row.model == model]) for model in _unique(row.model for row in rows))
+def metric_tables(rows: Sequence[MetricRow], metrics: Sequence[Metric] = METRICS) -> tuple[Table, ...]:
+    """Return one table of some metrics for each model, its rows grouped by training length, the best figure of each group marked."""
+    by_model = {model: [row for row in rows if row.model == model] for model in _unique(row.model for row in rows)}
+    tables = (_metric_table(model, own, metrics) for model, own in by_model.items())
+    return tuple(table for table in tables if table.metrics)
 
 
-def _metric_table(model: str, rows: Sequence[MetricRow]) -> Table:
-    metrics, note = _known_metrics(rows)
+def _metric_table(model: str, rows: Sequence[MetricRow], wanted: Sequence[Metric]) -> Table:
+    metrics, note = _known_metrics(rows, wanted)
     groups = []
     for steps in sorted({row.steps for row in rows}):
         group = [row for row in rows if row.steps == steps]
@@ -114,9 +133,11 @@ def subset_table(rows: Sequence[SubsetRow]) -> Table:
     return Table("Chosen images themselves", metrics, tuple(groups), f"Against {against} held-out images.")
 
 
-def _known_metrics(rows: Sequence[MetricRow]) -> tuple[tuple[Metric, ...], str]:
+def _known_metrics(rows: Sequence[MetricRow], wanted: Sequence[Metric]) -> tuple[tuple[Metric, ...], str]:
     """Leave the FD column out where it only repeats FID, and say so."""
-    found = tuple(each for each in METRICS if any(each.key in row.values for row in rows))
+    found = tuple(each for each in wanted if any(each.key in row.values for row in rows))
+    if wanted is not METRICS:
+        return found, ""
     pairs = [(row.values.get("fid"), row.values.get("frechet_distance")) for row in rows]
     if not all(one is not None and two is not None and abs(one - two) <= SAME_ABSOLUTE + SAME_RELATIVE * abs(one) for one, two in pairs):
         return found, ""
@@ -168,7 +189,7 @@ def order_statements(rows: Sequence[MetricRow]) -> tuple[OrderStatement, ...]:
 def _order_statement(model: str, rows: Sequence[MetricRow]) -> OrderStatement:
     lengths = sorted({row.steps for row in rows})
     methods = [name for name in _unique(row.method for row in rows) if {row.steps for row in rows if row.method == name} == set(lengths)]
-    metrics = [each for each in _known_metrics(rows)[0] if all(each.key in row.values for row in rows)]
+    metrics = [each for each in (*_known_metrics(rows, METRICS)[0], *COPYING) if all(each.key in row.values for row in rows)]
     if len(lengths) < 2 or len(methods) < 2 or not metrics:
         missing = "with one training length" if len(lengths) < 2 else "with one method" if len(methods) < 2 else "without a common figure"
         return OrderStatement(model, f"nothing can be said {missing}.")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from otcondense.report import (
+    ClassCard,
     ClassSheet,
     FeatureMap,
     LossCurve,
@@ -21,6 +22,7 @@ from otcondense.report import (
     SampleSheet,
     StageTime,
     SubsetRow,
+    published_for,
     render_report,
 )
 from otcondense.report.page import duration
@@ -77,6 +79,9 @@ def example(name="geometry_aware", class_name="3"):
         class_sheets=(ClassSheet(class_name, {name: images, "random": images[:0]}),),
         sample_sheets=(SampleSheet("SiT", name, 2500, images, images, images, np.ones(6), np.array([2.0] * 2 + [0.5] * 4)),),
         feature_maps=(FeatureMap(class_name, rng.normal(size=(9, 4)), {name: np.array([0, 4])}, {name: np.array([1])}),),
+        class_cards=(ClassCard(class_name, name, 140, 10, 0.05, 2.0, 1.5, {"SiT": 3.25}),),
+        published=published_for("DiT-L/2", 256, 10_000),
+        protocol_differences=("measured by 50 samples",),
         histories=(ObjectiveHistory(class_name, name, np.array([3.0, 2.0]), ("greedy", "swap"), 1.5),),
         loss_curves=(LossCurve("SiT", name, np.array([1, 2]), np.array([1.0, 0.5])),),
         stage_times=(StageTime("select", 75.2, "2 actors"), StageTime("train", 3.0)),
@@ -107,6 +112,10 @@ def test_all_that_was_asked_for_is_on_the_page(page):
         "2 of 6 shown samples are nearer to a chosen image",
         "Proven: no subset of this size is below 1.5 (gap 25.0%)",
         "1 min 15 s",
+        "10 of 140 5.0% 2 25.0% 3.25",
+        "measured by 50 samples",
+        "random 100,000 35.86 D2C Unequal",
+        "No single figure tells that apart from a poor fit",
         "methods: [geometry_aware]",
         "2.15.0",
     ]:

@@ -3,7 +3,8 @@
 import pytest
 
 from otcondense.report.data import MetricRow, SubsetRow
-from otcondense.report.tables import METRICS, metric_tables, order_statements, subset_table
+from otcondense.report.published import PUBLISHED, published_for
+from otcondense.report.tables import COPYING, METRICS, metric_tables, order_statements, subset_table
 
 
 def row(method, steps, model="SiT", **values):
@@ -37,7 +38,9 @@ def test_figures_that_look_equal_share_the_mark_and_a_lone_method_has_none():
 
 
 def test_below_half_no_copy_share_is_better_than_another():
-    (table,) = metric_tables([row("a", 1, copy_share=0.41, copy_share_std=0.02), row("b", 1, copy_share=0.5), row("c", 1, copy_share=0.6)])
+    (table,) = metric_tables(
+        [row("a", 1, copy_share=0.41, copy_share_std=0.02), row("b", 1, copy_share=0.5), row("c", 1, copy_share=0.6)], COPYING
+    )
     cells = [line.cells[0] for line in table.groups[0].lines]
     assert [cell.best for cell in cells] == [True, True, False]
     assert [cell.spread for cell in cells] == ["0.020", "", ""]
@@ -108,5 +111,26 @@ def test_nothing_is_claimed_without_a_comparison(rows, reason):
 
 
 def test_every_metric_says_which_way_is_better():
-    assert {metric.key for metric in METRICS if metric.better == "lower"} == {"fid", "frechet_distance", "copy_share"}
-    assert all(metric.arrow in "↑↓" and metric.better in metric.direction for metric in METRICS)
+    lower = {metric.key for metric in (*METRICS, *COPYING) if metric.better == "lower"}
+    distances = {"fid", "frechet_distance", "cmmd", "adm_fid", "adm_sfid"}
+    assert lower == distances | {"duplicate_share", "leakage_share", "copy_share", "near_copy_share"}
+    assert all(metric.arrow in "↑↓" and metric.better in metric.direction for metric in (*METRICS, *COPYING))
+
+
+def test_copying_has_tables_of_its_own():
+    rows = [row("a", 1, fid=2.0, copy_share=0.6, authenticity=0.9)]
+    assert [metric.key for metric in metric_tables(rows)[0].metrics] == ["fid"]
+    assert [metric.key for metric in metric_tables(rows, COPYING)[0].metrics] == ["copy_share", "authenticity"]
+    assert metric_tables([row("a", 1, fid=2.0)], COPYING) == ()
+
+
+def test_published_figures_are_those_of_the_same_run():
+    found = published_for("DiT-L/2", 256, 10_000)
+    assert {row.method for row in found if not row.caution} == {"random, same losses", "CCS", "DQ", "D2C", "GADC"}
+    # The two figures for random choice differ eightfold; the larger one must not stand there without a word.
+    (unequal,) = (row for row in found if row.method == "random")
+    assert unequal.values["adm_fid"] == 35.86
+    assert "4.63" in unequal.caution
+    assert published_for("SiT-demo/2", 8, 100) == ()
+    keys = {metric.key for metric in METRICS}
+    assert all(set(row.values) <= keys and row.source in ("GADC", "D2C") for row in PUBLISHED)

@@ -1,0 +1,103 @@
+"""Measure any images against any others, without a run: `python -m jobs.measure samples=FILE against=FOLDER [key=value]`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jobs.cli import MISTAKE
+from jobs.measuring import Gauge, ImageSet, MeasureConfig, check_sizes, further_gauge, gauge
+from jobs.settings import build, describe_fields, read_values
+from otcondense.errors import InputError
+from otcondense.evaluation import (
+    METRICS_VERSION,
+    AdmSamples,
+    EncodedImages,
+    adm_metrics,
+    evaluate_encoded,
+    further_metrics,
+    read_reference,
+)
+
+
+def measure(config: MeasureConfig) -> dict[str, Any]:
+    """Return all figures of a set of images, with what each was made from.
+
+    Raises: InputError for images, statistics or weights that are missing or do not fit.
+    """
+    samples, main = ImageSet(config.samples), gauge(config)
+    encoded = main.encode(samples)
+    record = _against(config, main, encoded) if config.against is not None else _facts(config, main, encoded)
+    if config.evaluation.reference is not None:
+        record["values"].update(_by_adm(config, main, samples, encoded))
+    for name, judge in config.judges.items():
+        other = further_gauge(judge, config)
+        record["judges"] = {**record.get("judges", {}), name: {"encoder": judge.name, "encoder_sha256": other.network.weights_sha256}}
+        if config.against is not None:
+            sets = (other.encode(samples).features, other.encode(ImageSet(config.against)).features)
+            record["values"].update({f"{name}.{key}": value for key, value in further_metrics(*sets, config.evaluation.neighbours).items()})
+    return record
+
+
+def _against(config: MeasureConfig, main: Gauge, samples: EncodedImages) -> dict[str, Any]:
+    assert config.against is not None
+    held_out = main.encode(ImageSet(config.against))
+    training = None if config.training is None else main.encode(ImageSet(config.training))
+    return evaluate_encoded(samples, held_out, main.network, config.evaluation, training=training).record()
+
+
+def _facts(config: MeasureConfig, main: Gauge, samples: EncodedImages) -> dict[str, Any]:
+    settings = {**config.evaluation.model_dump(mode="json"), "metrics_version": METRICS_VERSION}
+    network = {"encoder": main.network.name, "encoder_sha256": main.network.weights_sha256}
+    return {"values": {}, "num_samples": len(samples), **network, "settings": settings}
+
+
+def _by_adm(config: MeasureConfig, main: Gauge, samples: ImageSet, encoded: EncodedImages) -> dict[str, float]:
+    settings = config.evaluation
+    assert settings.reference is not None
+    assert encoded.logits is not None
+    reference, images = read_reference(settings.reference), ImageSet(settings.reference)
+    check_sizes(samples, images.parts(), settings.reference)
+    found = AdmSamples(encoded.features, encoded.logits, encoded.spatial)
+    values = adm_metrics(found, reference, main.encode(images).features, half=settings.reference_half)
+    return {name: float(f"{value:.9g}") for name, value in values.items()}
+
+
+def print_figures(record: dict[str, Any]) -> None:
+    """Print every figure, its standard error behind it."""
+    values = record["values"]
+    for name, value in values.items():
+        if not name.endswith("_std"):
+            error = values.get(f"{name}_std")
+            print(f"{name:<32}{value:>14.6g}" + (f"  ± {error:.2g}" if error is not None else ""))
+    against = f" against {record['num_held_out']:,} held-out images" if "num_held_out" in record else ""
+    print(f"{record['num_samples']:,} samples{against} through {record['encoder']} (weights {record['encoder_sha256'][:12]})")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print, and leave the process: 0 done, 2 a mistake of the user's."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.measure", description=__doc__, epilog=_meanings())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--config", help="YAML file of the same settings")
+    parser.add_argument("--output", help="JSON file to write the figures and all that they were made from to")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="samples, against, training, ... (below)")
+    options = parser.parse_intermixed_args(arguments)
+    try:
+        config = build(MeasureConfig, read_values(options.config, options.settings), options.config or "the command line")
+        record = measure(config)
+    except InputError as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        sys.exit(MISTAKE)
+    print_figures(record)
+    if options.output is not None:
+        Path(options.output).write_text(json.dumps({"samples": config.samples, "against": config.against, **record}, indent=1) + "\n")
+
+
+def _meanings() -> str:
+    return "settings:\n" + "\n".join(f"  {name}  [{default}]\n      {meaning}" for name, default, meaning in describe_fields(MeasureConfig))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Features of image sets through the networks of a measurement, kept between runs."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, model_validator
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from otcondense.config import Config
+from otcondense.encoders import EncoderConfig, load_encoder, weights_sha256
+from otcondense.errors import InputError
+from otcondense.evaluation import EncodedImages, EvaluationConfig, ImageEncoder, Inception, NamedEncoder, encode_images
+from otcondense.store import fingerprint
+from pipeline.image_sets import iterate_images
+
+
+class MeasureConfig(Config):
+    """Which images to measure, against what, and through which networks."""
+
+    samples: str
+    """Images to measure: an .npz file (arr_0), a folder, or Parquet."""
+    against: str | None = None
+    """Real images that no model has seen, in any of these forms; null leaves only figures against `evaluation.reference`."""
+    training: str | None = None
+    """Images that the model was trained on, for the copying figures."""
+    cache: str | None = None
+    """Directory to keep features in: measuring again with other settings then takes no network."""
+    judge: EncoderConfig | None = None
+    """Network of the figures where evaluation.network is judge."""
+    judges: dict[str, EncoderConfig] = Field(default_factory=dict)
+    """Further networks, by the name that their figures shall bear: with dinov2, dinov2.frechet_distance is FD-DINOv2."""
+    evaluation: EvaluationConfig = EvaluationConfig(network="inception")
+    """Settings of the metrics."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "MeasureConfig":
+        if self.against is None and self.evaluation.reference is None:
+            raise ValueError("against or evaluation.reference must be set: there is nothing to compare the samples with")
+        if (self.judge is None) == (self.evaluation.network == "judge"):
+            raise ValueError("judge must be set with evaluation.network=judge, and not without")
+        return self
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One network, and what it says of image sets."""
+
+    network: ImageEncoder
+    batch_size: int
+    cache: str | None
+
+    def encode(self, images: "ImageSet") -> EncodedImages:
+        """Return what the network gives for a set, from the cache where it was kept."""
+        if self.cache is None:
+            return encode_images(images.parts(), self.network, self.batch_size)
+        key = fingerprint([images.sha256, self.network.name, self.network.weights_sha256, self.batch_size])
+        file = Path(self.cache) / f"{key[:16]}.safetensors"
+        if file.is_file():
+            return EncodedImages(**{"logits": None, **load_file(file)})
+        found = encode_images(images.parts(), self.network, self.batch_size)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(".partial")
+        save_file({name: value.contiguous() for name, value in vars(found).items() if value is not None}, temporary)
+        temporary.rename(file)
+        return found
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images at a path."""
+
+    path: str
+
+    def parts(self) -> Iterable[Tensor]:
+        """Yield the images."""
+        return iterate_images(self.path)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of all pixels, their sizes and their order."""
+        digest = hashlib.sha256()
+        for part in self.parts():
+            digest.update(f"{tuple(part.shape[1:])}".encode())
+            digest.update(part.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def gauge(config: MeasureConfig) -> Gauge:
+    """Return the network of the main figures."""
+    settings = config.evaluation
+    if settings.network == "inception":
+        return Gauge(Inception(settings.inception_weights), settings.batch_size, config.cache)
+    assert config.judge is not None
+    return further_gauge(config.judge, config)
+
+
+def further_gauge(judge: EncoderConfig, config: MeasureConfig) -> Gauge:
+    """Return one more network."""
+    return Gauge(
+        NamedEncoder(judge.name, weights_sha256(judge), load_encoder(judge).encode_pixels), config.evaluation.batch_size, config.cache
+    )
+
+
+def check_sizes(samples: ImageSet, reference: Iterable[Tensor], name: str) -> None:
+    """Refuse samples of another size than a reference's images.
+
+    Raises: InputError naming both sizes.
+    """
+    one, two = (tuple(next(iter(each)).shape[2:]) for each in (samples.parts(), reference))
+    if one != two:
+        raise InputError(f"samples must be of the reference's size {two} (height, width), found {one} against {name}")

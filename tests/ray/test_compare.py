@@ -1,0 +1,48 @@
+"""A comparison at tiny size: methods, seeds and lengths to the page, and again without work."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny import write_config
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+COMPARISON = {
+    "name": "tiny",
+    "variants": {"random": {"method": "random"}, "bare": {"method": "geometry_aware", "beta": 0}},
+    "seeds": [0, 1],
+    "metrics": ["frechet_distance", "copy_share"],
+}
+
+
+def compare(root: Path) -> str:
+    command = [sys.executable, "-m", "jobs.compare", "--compare", str(root / "tiny-compare.yaml"), "--config", str(root / "tiny.yaml")]
+    command += ["--output", str(root / "tables"), "models.sit.training.num_workers=1"]
+    command += ["selection.pool={num_actors: 1, num_cpus: 0}", "samplers={num_actors: 1, num_cpus: 0}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_methods_are_compared_over_seeds_and_lengths(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    (tmp_path / "tiny-compare.yaml").write_text(yaml.safe_dump(COMPARISON))
+    output = compare(tmp_path)
+    rows = list(csv.DictReader((tmp_path / "tables/results.csv").open()))
+    places = sorted((row["variant"], row["step"], row["seed"]) for row in rows)
+    assert places == sorted((name, step, seed) for name in ("random", "bare") for step in ("12", "6") for seed in ("0", "1"))
+    assert len({row["frechet_distance"] for row in rows}) == len(rows), "two seeds gave the same samples"
+    summary = list(csv.DictReader((tmp_path / "tables/summary.csv").open()))
+    assert len(summary) == 2 * 2 * 2
+    assert all(float(row["low"]) < float(row["mean"]) < float(row["high"]) for row in summary if row["metric"] == "frechet_distance")
+    assert "frechet_distance, 12 images, 6 steps: " in output
+    page = (tmp_path / "tables/report.html").read_text()
+    assert "What can be said" in page
+    written = {path: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
+    assert "4 trials, 4 of them finished before" in compare(tmp_path)
+    assert {path: path.read_bytes() for path in written} == written

@@ -1,0 +1,132 @@
+"""Images measured without a run: every form of them, the cache, ADM's reference, and mistakes."""
+
+import json
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from jobs.measure import main, measure
+from jobs.measuring import MeasureConfig
+from otcondense.diffusion.images import write_images
+from otcondense.encoders import EncoderConfig
+from otcondense.errors import InputError
+from otcondense.evaluation import EncodedImages
+from otcondense.store import Store
+
+COUNT, SIZE = 12, 16
+
+
+def pixels(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("measure")
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), root / "judge.safetensors")
+    for name, seed in (("samples", 0), ("held_out", 1), ("training", 2)):
+        images = pixels(COUNT, seed)
+        np.savez(root / f"{name}.npz", arr_0=images)
+        write_images(Store(str(root)), f"{name}.parquet", images.transpose(0, 3, 1, 2), np.zeros(COUNT, np.int64), fingerprint="x")
+        (root / name / "nested").mkdir(parents=True)
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(root / name / ("nested" if number > 5 else "") / f"{number:03d}.png")
+        (root / name / "notes.txt").write_text("no image")
+    return root
+
+
+def config(root: Path, form: str = ".npz", **settings: object) -> MeasureConfig:
+    judge = EncoderConfig(name="test_resnet", weights=str(root / "judge.safetensors"), num_classes=3, image_size=32, device="cpu")
+    names = {name: str(root / f"{name}{form}") for name in ("samples", "held_out", "training")}
+    values = {"samples": names["samples"], "against": names["held_out"], "training": names["training"], "judge": judge}
+    return MeasureConfig.model_validate({**values, "evaluation": {"network": "judge", "inception_score_splits": 2}, **settings})
+
+
+def test_the_form_of_the_images_does_not_matter(root: Path) -> None:
+    expected = measure(config(root))
+    assert {"fid", "precision", "copy_share", "inception_score"} <= set(expected["values"])
+    assert (expected["num_samples"], expected["num_held_out"], expected["num_training"]) == (COUNT, COUNT, COUNT)
+    assert measure(config(root, ".parquet")) == expected
+    # Files are taken in the order of their names, folders among them.
+    assert measure(config(root, "")) == expected
+
+
+def test_features_are_kept_and_found_again(root: Path, tmp_path: Path) -> None:
+    first = measure(config(root, cache=str(tmp_path)))
+    assert len(list(tmp_path.glob("*.safetensors"))) == 3
+    with mock.patch("jobs.measuring.encode_images", side_effect=AssertionError("features were made again")):
+        assert measure(config(root, ".parquet", cache=str(tmp_path))) == first
+
+
+def test_further_judges_give_figures_under_their_names(root: Path) -> None:
+    judge = config(root).judge
+    assert judge is not None
+    found = measure(config(root, judges={"second": judge}))
+    assert found["values"]["second.frechet_distance"] == pytest.approx(found["values"]["frechet_distance"])
+    assert found["judges"]["second"]["encoder_sha256"] == found["encoder_sha256"]
+    assert "second.cmmd" in found["values"]
+
+
+def test_a_reference_file_gives_figures_by_adms_protocol(root: Path, tmp_path: Path) -> None:
+    features = {seed: torch.randn(COUNT, 5, generator=torch.Generator().manual_seed(seed)).double() for seed in (0, 1)}
+    statistics = {"mu": features[1].mean(0).numpy(), "sigma": features[1].T.cov().numpy()}
+    np.savez(tmp_path / "reference.npz", arr_0=pixels(COUNT, 1), **statistics)
+    evaluation = {"network": "inception", "reference": str(tmp_path / "reference.npz")}
+    answers = [EncodedImages(features[seed], features[seed]) for seed in (0, 1)]
+    network = mock.Mock(weights_sha256="w")
+    network.name = "inception"
+    with mock.patch("jobs.measuring.Inception", return_value=network), mock.patch("jobs.measuring.encode_images", side_effect=answers):
+        found = measure(MeasureConfig.model_validate({"samples": str(root / "samples.npz"), "evaluation": evaluation}))
+    assert set(found["values"]) == {"adm_fid", "adm_inception_score", "adm_precision", "adm_recall"}
+    np.savez(tmp_path / "reference.npz", arr_0=pixels(COUNT, 1)[:, :8, :8], **statistics)
+    with (
+        mock.patch("jobs.measuring.Inception", return_value=network),
+        mock.patch("jobs.measuring.encode_images", side_effect=answers),
+        pytest.raises(InputError, match=r"the reference's size \(8, 8\) \(height, width\), found \(16, 16\)"),
+    ):
+        measure(MeasureConfig.model_validate({"samples": str(root / "samples.npz"), "evaluation": evaluation}))
+
+
+def test_the_command_prints_and_writes_the_figures(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    judge = f"judge={{name: test_resnet, weights: {root}/judge.safetensors, num_classes: 3, image_size: 32, device: cpu}}"
+    images = [f"samples={root}/samples.npz", f"against={root}/held_out"]
+    main([*images, judge, "evaluation={network: judge, inception_score_splits: 2}", "--output", str(tmp_path / "figures.json")])
+    written = json.loads((tmp_path / "figures.json").read_text())
+    assert written["values"]["fid"] > 0
+    assert f"{COUNT} samples against {COUNT} held-out images through test_resnet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["samples=x.npz"], "against or evaluation.reference must be set"),
+        (["samples=x.npz", "against=y", "evaluation.network=judge"], "judge must be set with evaluation.network=judge"),
+        (["sample=x.npz"], "sample is not a setting; did you mean samples?"),
+        (["samples"], "must look like key=value"),
+    ],
+)
+def test_mistakes(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_images_that_cannot_be_measured(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must be an \.npz file, a \.parquet file or a folder"):
+        measure(config(root, samples=str(tmp_path / "nothing")))
+    with pytest.raises(InputError, match="found neither"):
+        measure(config(root, samples=str(tmp_path)))
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    Image.new("RGB", (8, 9)).save(tmp_path / "b.png")
+    with pytest.raises(InputError, match=r"b\.png is 3x9x8, the images before it 3x8x8"):
+        measure(config(root, samples=str(tmp_path)))
+    (tmp_path / "b.png").write_bytes(b"none")
+    with pytest.raises(InputError, match=r"b\.png cannot be decoded"):
+        measure(config(root, samples=str(tmp_path)))
