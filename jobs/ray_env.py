@@ -53,6 +53,7 @@ def start_ray(num_cpus: int | None = None) -> None:
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             ray_constants.ENABLE_RAY_CLUSTER = False
             ray.init(
+                address="local",  # also where `ray start` runs on this machine
                 num_cpus=cpus,
                 include_dashboard=False,
                 object_store_memory=LOCAL_OBJECT_STORE_BYTES,
