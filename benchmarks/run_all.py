@@ -23,6 +23,7 @@ BENCHMARKS = (
     "training",
     "sampling",
     "evaluation",
+    "long_tail",
 )
 MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 

@@ -137,6 +137,8 @@ class RunConfig(Config):
     """Directory of the run: a local path or any fsspec URI such as s3://bucket/run."""
     digits: str | None = None
     """Where to write scikit-learn's handwritten digits before the run, for the demo; null writes nothing."""
+    glyphs: str | None = None
+    """Where to write rendered letters with a known long tail and known outliers before the run; needs the extra glyphs; null writes nothing."""
     source: SourceConfig
     """Images to choose from."""
     held_out: SourceConfig | None = None

@@ -2,7 +2,7 @@
 
 from jobs.progress import Progress, note
 from jobs.run_directory import Run
-from otcondense.datasets import list_images, write_digits
+from otcondense.datasets import list_images, write_digits, write_glyphs
 from otcondense.encoders import train_encoder
 
 
@@ -12,6 +12,9 @@ def prepare(run: Run) -> None:
     if config.digits is not None:
         write_digits(config.digits)
         note("images", f"{config.digits} (scikit-learn's handwritten digits)")
+    if config.glyphs is not None:
+        write_glyphs(config.glyphs)
+        note("images", f"{config.glyphs} (letters in matplotlib's fonts)")
     records = list_images(config.source)
     for encoder in config.networks:
         if encoder.train is not None:

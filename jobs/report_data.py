@@ -112,7 +112,7 @@ def _class_sheets(run: Run, selections: dict[str, list[ClassSelection]]) -> Iter
 
 
 def _class_cards(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[ClassCard]:
-    last = {(row["model"], row["method"]): row["class_frechet_distance"] for row in read_metrics(run)}
+    last = {(row["model"], row["method"]): row.get("class_frechet_distance", {}) for row in read_metrics(run)}
     names = [each.class_name for each in next(iter(selections.values()), [])]
     for number, name in enumerate(names):
         for method, classes in selections.items():

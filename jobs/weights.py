@@ -16,6 +16,8 @@ from otcondense.errors import InputError
 MODEL = ("model.safetensors",)
 AUTOENCODER = ("config.json", "diffusion_pytorch_model.safetensors")
 TEXT = ("config.json", "*tokenizer*", "special_tokens_map.json", "spiece.model", "*.safetensors", "*.safetensors.index.json")
+TORCHVISION, INCEPTION = "torchvision/googlenet", "torch-fidelity/inception"
+"""Weights that these libraries fetch by addresses of their own."""
 KINDS = ("latents", "tokens", "text")
 BLOCK = 1 << 24
 
@@ -59,7 +61,7 @@ class WeightFile:
 
 def needs(config: RunConfig, kinds: Sequence[str] = ()) -> list[Need]:
     """Return what a configuration needs, each once; `kinds` are the representations (latents, tokens, text) that are needed too."""
-    found = [*_encoder_needs(config), *(_representation(config, kind) for kind in kinds)]
+    found = [*_encoder_needs(config), *_evaluation_needs(config), *(_representation(config, kind) for kind in kinds)]
     unique: dict[tuple[str, tuple[str, ...]], Need] = {}
     for need in found:
         unique.setdefault((need.place, need.patterns), need)
@@ -72,6 +74,14 @@ def _encoder_needs(config: RunConfig) -> Iterator[Need]:
             yield encoder_need(encoder)
 
 
+def _evaluation_needs(config: RunConfig) -> Iterator[Need]:
+    settings = config.evaluation
+    if settings.network == "inception":
+        yield Need("evaluation: Inception", settings.inception_weights or INCEPTION, licence="apache-2.0")
+    if settings.reference is not None:
+        yield Need("evaluation: ADM's reference", settings.reference)
+
+
 def encoder_need(encoder: EncoderConfig) -> Need:
     """Return the weights of an encoder.
 
@@ -80,7 +90,7 @@ def encoder_need(encoder: EncoderConfig) -> Need:
     if encoder.weights is not None:
         return Need(f"encoder {encoder.name}", encoder.weights)
     if encoder.name == GOOGLENET:
-        return Need("encoder googlenet", "torchvision/googlenet", licence="bsd-3-clause")
+        return Need("encoder googlenet", TORCHVISION, licence="bsd-3-clause")
     known = pretrained_config(encoder.name)
     if not known.get("hf_hub_id"):
         raise InputError(f"timm has no pretrained weights of {encoder.name} on the hub; set `weights` to a .safetensors file")
@@ -101,8 +111,8 @@ def describe(need: Need, *, offline: bool = False) -> list[WeightFile]:
     """
     if need.is_on_hub:
         return _cached(need) if offline else _on_hub(need)
-    if need.place.startswith("torchvision/"):
-        path = _torchvision(fetch=not offline)
+    if need.place in (TORCHVISION, INCEPTION):
+        path = _by_address(need, fetch=not offline)
         return [WeightFile(need, path.name, path.stat().st_size, sha256_file(path), need.licence)]
     path = Path(need.place)
     if not path.exists():
@@ -157,7 +167,7 @@ def fetch(file: WeightFile, *, offline: bool = False) -> Path:
     Raises: InputError if it cannot be had.
     """
     if not file.need.is_on_hub:
-        return _torchvision(fetch=not offline) if file.need.place.startswith("torchvision/") else _local(file)
+        return _by_address(file.need, fetch=not offline) if file.need.place in (TORCHVISION, INCEPTION) else _local(file)
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HTTPError
 
@@ -172,22 +182,31 @@ def _local(file: WeightFile) -> Path:
     return path if path.is_file() else next(each for each in sorted(path.rglob(file.name)))
 
 
-def _torchvision(*, fetch: bool) -> Path:
+def _by_address(need: Need, *, fetch: bool) -> Path:
+    """Return a file that its library fetches by an address of its own; its name ends in the first digits of its SHA-256."""
     import torch
-    from torchvision.models import GoogLeNet_Weights
 
-    url = GoogLeNet_Weights.IMAGENET1K_V1.url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    address = _address(need.place)
+    path = Path(torch.hub.get_dir()) / "checkpoints" / address.rsplit("/", 1)[-1]
     if not path.exists():
         if not fetch:
-            raise InputError(
-                "encoder googlenet needs torchvision's weights, which are not on this machine; run prefetch where there is a network"
-            )
+            raise InputError(f"{need.used_for} needs {path.name}, which is not on this machine; run prefetch where there is a network")
         try:
-            GoogLeNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-        except OSError as error:
-            raise InputError(f"torchvision's googlenet cannot be fetched: {_first_line(error)}") from error
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(address, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1], progress=False)
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{need.used_for} cannot be fetched: {_first_line(error)}") from error
     return path
+
+
+def _address(place: str) -> str:
+    if place == INCEPTION:
+        from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+        return str(URL_INCEPTION_V3)
+    from torchvision.models import GoogLeNet_Weights
+
+    return str(GoogLeNet_Weights.IMAGENET1K_V1.url)
 
 
 def sha256_file(path: Path) -> str:

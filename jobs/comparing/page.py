@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.comparing.config import CompareConfig, direction_of
-from jobs.comparing.summary import Cell, Figure, Row, mean_ranks, statements
+from jobs.comparing.summary import Cell, Figure, Row, mean_ranks, predictions, statements
 from jobs.sweeping.config import VARIANT
 from jobs.sweeping.trials import Sweep
 from otcondense.report.embed import Plot, embed
@@ -51,6 +51,7 @@ def render_page(config: CompareConfig, sweep: Sweep, rows: Sequence[Row], found:
             for metric in config.metrics
             if _of(found, metric)
         },
+        "predictions": predictions(rows, config.metrics[0]),
         "meanings": {each.key: each.meaning for each in METRICS},
         "number": number,
         "interval": interval_text,

@@ -13,6 +13,8 @@ from jobs.sweeping.records import Record
 from otcondense.evaluation.comparison import Difference, Interval, compare_with, mean_interval
 
 Row = dict[str, Any]
+LEAST_VARIANTS = 4
+"""A correlation of fewer says nothing."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,41 @@ def mean_ranks(found: Sequence[Cell], metric: str) -> dict[str, float]:
             ranks.setdefault(figure.variant, []).append(figure.rank)
     means = {name: sum(each) / len(each) for name, each in ranks.items() if len(each) == len(of_metric)}
     return dict(sorted(means.items(), key=lambda each: each[1]))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How well a figure of the subset itself orders the variants as training does."""
+
+    subset_metric: str
+    num_images: int
+    step: int
+    correlation: float
+    """Spearman's, over the means of the variants; 1 where the order is the same, better with better."""
+    num_variants: int
+
+
+def predictions(rows: Sequence[Row], metric: str) -> list[Prediction]:
+    """Return for each figure of the subset itself how far it foretells a metric, at each number of images and training length."""
+    from scipy.stats import spearmanr
+
+    found = []
+    for size, step in sorted({(row["num_images"], row["step"]) for row in rows}):
+        own = [row for row in rows if (row["num_images"], row["step"]) == (size, step) and metric in row]
+        means = {name: [row for row in own if row[VARIANT] == name] for name in {row[VARIANT] for row in own}}
+        if len(means) < LEAST_VARIANTS:
+            continue
+        for subset_metric in sorted(name for name in own[0] if name.startswith("subset_") and direction_of(name) is not None):
+            one, two = ([_goodness(each, name) for each in means.values()] for name in (subset_metric, metric))
+            correlation = float(spearmanr(one, two).statistic)
+            if not math.isnan(correlation):
+                found.append(Prediction(subset_metric, size, step, correlation, len(means)))
+    return found
+
+
+def _goodness(rows: Sequence[Row], metric: str) -> float:
+    mean = sum(row[metric] for row in rows) / len(rows)
+    return -mean if direction_of(metric) == "min" else mean
 
 
 def summary_rows(found: Sequence[Cell]) -> list[Row]:

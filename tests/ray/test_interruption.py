@@ -42,7 +42,7 @@ def wait_for(root: Path, pattern: str, process: subprocess.Popen) -> None:
 
 @pytest.mark.timeout(2400)
 def test_every_stage_can_be_interrupted(tmp_path: Path) -> None:
-    config = write_config(tmp_path)
+    config = write_config(tmp_path, models=("sit",), subsets=("geometry_aware",))
     for number, (stage, pattern) in enumerate(STAGE_PATTERNS.items()):
         process = start(config)
         wait_for(tmp_path, pattern, process)

@@ -24,7 +24,7 @@ def write_token(path: Path, token: str) -> Path:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("submit")
-    write_config(root)
+    write_config(root, models=("sit",), subsets=("geometry_aware",))
     write_token(root / "token", TOKEN)
     return root
 
@@ -100,24 +100,24 @@ def test_the_exit_status_of_a_failed_job_is_passed_on(finished: subprocess.Compl
     assert "found no config.yaml there" in mistaken.stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("runn",), "runn is no verb of jobs; did you mean run?"),
-        (("run", "selection.bugdet=3"), "did you mean selection.budget?"),
-        (("run",), "must be an absolute path on storage that all nodes share"),
-        (("doctor", "--env", "HF_TOKEN=x"), "--env HF_TOKEN looks like a secret"),
-        (("doctor", "--env", "HF_HOME"), "--env must look like NAME=VALUE"),
-        (("follow", "no-such-job"), "no-such-job does not exist"),
-        (("stop",), "stop takes the name of one job, found 0"),
-    ],
-)
-def test_a_mistake_is_told_before_anything_is_sent(head: Head, arguments: tuple[str, ...], message: str) -> None:
+MISTAKES: dict[tuple[str, ...], str] = {
+    ("runn",): "runn is no verb of jobs; did you mean run?",
+    ("run", "selection.bugdet=3"): "did you mean selection.budget?",
+    ("run",): "must be an absolute path on storage that all nodes share",
+    ("doctor", "--env", "HF_TOKEN=x"): "--env HF_TOKEN looks like a secret",
+    ("doctor", "--env", "HF_HOME"): "--env must look like NAME=VALUE",
+    ("follow", "no-such-job"): "no-such-job does not exist",
+    ("stop",): "stop takes the name of one job, found 0",
+}
+
+
+def test_a_mistake_is_told_before_anything_is_sent(head: Head) -> None:
     before = submit(head, "list").stdout.count("\n")
-    result = submit(head, *arguments)
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+    for arguments, message in MISTAKES.items():
+        result = submit(head, *arguments)
+        assert result.returncode == 2, arguments
+        assert message in result.stderr
+        assert "Traceback" not in result.stderr
     assert submit(head, "list").stdout.count("\n") == before
 
 

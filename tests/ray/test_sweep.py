@@ -51,7 +51,7 @@ def results(root: Path, run: str) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sweep")
-    write_config(root)
+    write_config(root, models=("sit",))
     return root
 
 
@@ -106,7 +106,7 @@ def test_a_later_sweep_finds_the_selections_of_an_earlier_one(undisturbed: str, 
 
 
 def test_full_trials_are_stopped_early_or_measured_to_the_end(root: Path) -> None:
-    overrides = ("models.sit.training.num_workers=1", "models.dit.training.num_workers=1")
+    overrides = ("models.sit.training.num_workers=1",)
     output = finish(start(root, FULL, "full", *overrides))
     found = [json.loads(path.read_text()) for path in records(root, "full").values()]
     assert sorted(record["state"] for record in found) in (["finished", "finished"], ["finished", "stopped"]), output

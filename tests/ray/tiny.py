@@ -21,12 +21,20 @@ def write_images(root: Path) -> None:
                 shutil.copy(image, folder / image.name)
 
 
-def write_config(root: Path) -> Path:
-    """Write the images and the configuration file of a tiny run below `root`, and return the file."""
+def write_config(root: Path, models: tuple[str, ...] = ("sit", "dit"), subsets: tuple[str, ...] = ("geometry_aware", "random")) -> Path:
+    """Write the images and the configuration file of a tiny run below `root`, and return the file.
+
+    Every training starts Ray Train anew, which costs more than all of its steps: tests of other things have one model and one subset.
+    """
     write_images(root)
     encoder = {"name": "test_resnet", "image_size": 32, "in_chans": 1, "num_classes": CLASSES}
     training = {"num_steps": 12, "checkpoint_steps": [6, 12], "global_batch_size": 8, "warmup_steps": 2, "log_every": 3}
     small = {"width": 16, "depth": 1, "num_heads": 2}
+    sampling = {"num_steps": 2, "num_samples": 24, "batch_size": 16}
+    every = {
+        "sit": {"training": {**training, "model": {"name": "SiT-demo/2", **small}, "subsets": list(subsets)}, "sampling": sampling},
+        "dit": {"training": {**training, "model": {"name": "DiT-demo/2", **small}, "subsets": ["geometry_aware"]}, "sampling": sampling},
+    }
     config = {
         "run": str(root / "run"),
         "source": {"path": str(root / "train")},
@@ -35,16 +43,7 @@ def write_config(root: Path) -> Path:
         "judge": {**encoder, "weights": str(root / "b.safetensors"), "train": {"epochs": 2, "batch_size": 32, "seed": 1}},
         "selection": {"budget": 4},
         "evaluation": {"inception_score_splits": 2},
-        "models": {
-            "sit": {
-                "training": {**training, "model": {"name": "SiT-demo/2", **small}},
-                "sampling": {"num_steps": 2, "num_samples": 24, "batch_size": 16},
-            },
-            "dit": {
-                "training": {**training, "model": {"name": "DiT-demo/2", **small}, "subsets": ["geometry_aware"]},
-                "sampling": {"num_steps": 2, "num_samples": 24, "batch_size": 16},
-            },
-        },
+        "models": {name: every[name] for name in models},
     }
     path = root / "tiny.yaml"
     path.write_text(yaml.safe_dump(config))

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.comparing.config import CompareConfig
 from jobs.comparing.page import render_page
-from jobs.comparing.summary import cells, mean_ranks, result_rows, rows_as_csv, statements, summary_rows
+from jobs.comparing.summary import cells, mean_ranks, predictions, result_rows, rows_as_csv, statements, summary_rows
 from jobs.config import RunConfig
 from jobs.settings import read_yaml
 from jobs.sweeping.records import Record, Rung
@@ -123,6 +123,25 @@ def test_a_variant_of_its_own_size_stands_beside_every_other() -> None:
     found = cells(result_rows([*RECORDS, *everything]), config)
     assert {cell.num_images for cell in found} == {100}
     assert all("all" in {figure.variant for figure in cell.figures} for cell in found)
+
+
+def test_figures_of_the_subset_are_held_against_what_training_shows() -> None:
+    rows = [
+        {
+            "variant": name,
+            "num_images": 10,
+            "step": 5,
+            "seed": 0,
+            "frechet_distance": d,
+            "subset_frechet_distance": d + 1,
+            "subset_recall": d,
+        }
+        for name, d in zip("abcd", (1.0, 2.0, 3.0, 4.0), strict=True)
+    ]
+    found = {each.subset_metric: each.correlation for each in predictions(rows, "frechet_distance")}
+    # Small distances go with small ones; a large recall is good, and here it goes with a bad distance.
+    assert found == {"subset_frechet_distance": pytest.approx(1.0), "subset_recall": pytest.approx(-1.0)}
+    assert predictions(rows[:3], "frechet_distance") == []
 
 
 def test_tables_as_csv() -> None:

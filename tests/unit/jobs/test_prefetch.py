@@ -104,6 +104,12 @@ def test_without_a_network_and_without_weights(tmp_path, extra, message):
         (("encoder={name: inception-v3}",), (), ["timm/inception_v3.tv_in1k"]),
         (("encoder={name: googlenet}",), (), ["torchvision/googlenet"]),
         (("encoder={name: resnet-50, weights: w.safetensors}",), (), ["w.safetensors"]),
+        (
+            ("evaluation={network: inception, reference: ref.npz}",),
+            (),
+            ["timm/vit_base_patch14_dinov2.lvd142m", "torch-fidelity/inception", "ref.npz"],
+        ),
+        (("judges={clip: {name: resnet-50, weights: c.safetensors}}",), (), ["timm/vit_base_patch14_dinov2.lvd142m", "c.safetensors"]),
         (("encoder={name: inception-v3}", "judge={name: dinov2-b14, num_classes: 0}"), ("tokens",), None),
         ((), ("latents", "text"), ["timm/vit_base_patch14_dinov2.lvd142m", "stabilityai/sd-vae-ft-ema", "google/flan-t5-xl"]),
     ],
