@@ -10,6 +10,8 @@ from otcondense.errors import InputError
 
 Bundle = dict[str, float]
 KINDS = ("CPU", "GPU")
+NOTHING: Bundle = {"memory": 1.0}
+"""A byte: Ray Tune cannot reserve nothing at all."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
         settings = sweep.base.models[config.trained_model(sweep.base)].training
         on_gpu = settings.device == "cuda" or (settings.device == "auto" and cluster.get("GPU", 0) >= settings.num_workers)
         training = [{"GPU": 1.0, "CPU": 1.0} if on_gpu else {"CPU": 1.0}] * settings.num_workers
-    actors = [_largest(bundles) for bundles in zip_longest(*map(_bundles, pools), fillvalue={})]
-    return TrialResources(_plain({"CPU": config.driver_cpus, "GPU": config.driver_gpus}), actors, training)
+    actors = [bundle for bundles in zip_longest(*map(_bundles, pools), fillvalue={}) if (bundle := _largest(bundles))]
+    driver = _plain({"CPU": config.driver_cpus, "GPU": config.driver_gpus})
+    return TrialResources(driver if driver or actors else NOTHING, actors, training)
 
 
 def concurrent_trials(resources: TrialResources, cluster: dict[str, float], limit: int | None) -> int:

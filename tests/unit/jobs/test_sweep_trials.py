@@ -122,6 +122,14 @@ def test_every_actor_of_a_trial_has_a_bundle(tmp_path):
     assert (full.total("CPU"), full.total("GPU")) == (6.0, 4.0)
 
 
+def test_a_trial_whose_processes_reserve_nothing_has_a_bundle_that_ray_accepts(tmp_path):
+    config = base(tmp_path, "selection.pool={num_actors: 1, num_cpus: 0}", "samplers={num_actors: 1, num_cpus: 0}")
+    found = trial_resources(Sweep(sweep_config(kind="full"), config), {"CPU": 2.0})
+    assert found.bundles == [{"memory": 1.0}]
+    assert found.training == [{"CPU": 1.0}] * 2
+    assert found.total("CPU") == 2.0
+
+
 @pytest.mark.parametrize(("cluster", "limit", "expected"), [({"CPU": 4.0}, None, 2), ({"CPU": 7.0}, None, 3), ({"CPU": 7.0}, 1, 1)])
 def test_never_more_trials_than_fit(cluster, limit, expected):
     assert concurrent_trials(TrialResources({}, [{"CPU": 1.0}] * 2, []), cluster, limit) == expected
