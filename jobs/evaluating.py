@@ -58,14 +58,14 @@ class HeldOut:
 
     @cached_property
     def classes(self) -> Int[np.ndarray, " n"]:
-        """Class of each as the source counts them, -1 for one that the source has not."""
-        numbers = {name: number for number, name in enumerate(self.class_names)}
+        """Class of each as the source numbers them, -1 for one that the source has not."""
+        numbers = {name: number for number, name in self.class_names.items()}
         return np.array([numbers.get(record.class_name, -1) for record in self.records])
 
     @cached_property
-    def class_names(self) -> list[str]:
-        """Classes of the source, in the order of their numbers."""
-        return sorted({record.class_name for record in list_images(self.run.config.source)})
+    def class_names(self) -> dict[int, str]:
+        """Names of the source's classes by their numbers, which need not be all numbers from 0 on."""
+        return {record.class_index: record.class_name for record in list_images(self.run.config.source)}
 
     def load(self, wanted: list[WantedImage]) -> Tensor:
         """Return some of the images as pixels of the samples' size, [n, c, h, w] uint8."""

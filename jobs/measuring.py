@@ -4,17 +4,17 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from pydantic import Field, model_validator
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from otcondense.config import Config
 from otcondense.encoders import EncoderConfig, load_encoder, weights_sha256
 from otcondense.errors import InputError
 from otcondense.evaluation import EncodedImages, EvaluationConfig, ImageEncoder, Inception, NamedEncoder, encode_images
-from otcondense.store import fingerprint
+from otcondense.store import Store, fingerprint
 from pipeline.image_sets import iterate_images
 
 
@@ -30,11 +30,19 @@ class MeasureConfig(Config):
     cache: str | None = None
     """Directory to keep features in: measuring again with other settings then takes no network."""
     judge: EncoderConfig | None = None
-    """Network of the figures where evaluation.network is judge."""
+    """Network of the figures; null takes the Inception network of FID."""
     judges: dict[str, EncoderConfig] = Field(default_factory=dict)
     """Further networks, by the name that their figures shall bear: with dinov2, dinov2.frechet_distance is FD-DINOv2."""
     evaluation: EvaluationConfig = EvaluationConfig(network="inception")
-    """Settings of the metrics."""
+    """Settings of the metrics; network follows from judge."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_network(cls, values: object) -> object:
+        if isinstance(values, dict) and isinstance(values.get("evaluation", {}), dict):
+            network = "inception" if values.get("judge") is None else "judge"
+            return {**values, "evaluation": {"network": network, **values.get("evaluation", {})}}
+        return values
 
     @model_validator(mode="after")
     def _check(self) -> "MeasureConfig":
@@ -42,6 +50,8 @@ class MeasureConfig(Config):
             raise ValueError("against or evaluation.reference must be set: there is nothing to compare the samples with")
         if (self.judge is None) == (self.evaluation.network == "judge"):
             raise ValueError("judge must be set with evaluation.network=judge, and not without")
+        if self.against is None and (self.training is not None or self.judges):
+            raise ValueError("training and judges need against: their figures compare the samples with real images")
         return self
 
 
@@ -58,14 +68,14 @@ class Gauge:
         if self.cache is None:
             return encode_images(images.parts(), self.network, self.batch_size)
         key = fingerprint([images.sha256, self.network.name, self.network.weights_sha256, self.batch_size])
-        file = Path(self.cache) / f"{key[:16]}.safetensors"
-        if file.is_file():
-            return EncodedImages(**{"logits": None, **load_file(file)})
+        store, name = Store(self.cache), f"{key[:16]}.safetensors"
+        if store.exists(name):
+            try:
+                return EncodedImages(**{"logits": None, **load(store.read_bytes(name))})
+            except SafetensorError as error:
+                raise InputError(f"{store.path(name)} is damaged ({error}); delete it, and it is made again") from error
         found = encode_images(images.parts(), self.network, self.batch_size)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(".partial")
-        save_file({name: value.contiguous() for name, value in vars(found).items() if value is not None}, temporary)
-        temporary.rename(file)
+        store.write_bytes(name, save({part: value.contiguous() for part, value in vars(found).items() if value is not None}))
         return found
 
 

@@ -63,6 +63,10 @@ def test_features_are_kept_and_found_again(root: Path, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.safetensors"))) == 3
     with mock.patch("jobs.measuring.encode_images", side_effect=AssertionError("features were made again")):
         assert measure(config(root, ".parquet", cache=str(tmp_path))) == first
+    kept = next(iter(tmp_path.glob("*.safetensors")))
+    kept.write_bytes(kept.read_bytes()[:-10])
+    with pytest.raises(InputError, match=rf"{kept.name} is damaged .* delete it, and it is made again"):
+        measure(config(root, cache=str(tmp_path)))
 
 
 def test_further_judges_give_figures_under_their_names(root: Path) -> None:
@@ -108,6 +112,7 @@ def test_the_command_prints_and_writes_the_figures(root: Path, tmp_path: Path, c
     [
         (["samples=x.npz"], "against or evaluation.reference must be set"),
         (["samples=x.npz", "against=y", "evaluation.network=judge"], "judge must be set with evaluation.network=judge"),
+        (["samples=x.npz", "training=y", "evaluation.reference=r.npz"], "training and judges need against"),
         (["sample=x.npz"], "sample is not a setting; did you mean samples?"),
         (["samples"], "must look like key=value"),
     ],
@@ -116,6 +121,13 @@ def test_mistakes(arguments: list[str], message: str, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert message in capsys.readouterr().err
+
+
+def test_the_network_follows_from_the_judge(root: Path) -> None:
+    reference = MeasureConfig.model_validate({"samples": "x.npz", "evaluation": {"reference": "r.npz"}})
+    assert reference.evaluation.network == "inception"
+    judge = config(root).judge
+    assert MeasureConfig.model_validate({"samples": "x.npz", "against": "y", "judge": judge}).evaluation.network == "judge"
 
 
 def test_images_that_cannot_be_measured(root: Path, tmp_path: Path) -> None:

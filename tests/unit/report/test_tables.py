@@ -126,7 +126,7 @@ def test_copying_has_tables_of_its_own():
 
 def test_published_figures_are_those_of_the_same_run():
     found = published_for("DiT-L/2", 256, 10_000)
-    assert {row.method for row in found if not row.caution} == {"random, same losses", "CCS", "DQ", "D2C", "GADC"}
+    assert {row.method for row in found if not row.caution} == {"CCS", "DQ", "D2C", "GADC"}
     # The two figures for random choice differ eightfold; the larger one must not stand there without a word.
     (unequal,) = (row for row in found if row.method == "random")
     assert unequal.values["adm_fid"] == 35.86
