@@ -45,7 +45,7 @@ class Metric:
 
 METRICS = (
     Metric("fid", "FID", "lower", 2, "Fréchet distance of features by torch-fidelity: distance between the samples' and the held-out images' distributions."),
-    Metric("frechet_distance", "FD", "lower", 2, "The same distance by our own function, and for subsets without training."),
+    Metric("frechet_distance", "FD", "lower", 2, "Fréchet distance of features by our own function; for subsets without training too."),
     Metric("cmmd", "CMMD", "lower", 3, "Kernel distance of unit vectors: no assumption of normality, and unbiased for few images."),
     Metric("inception_score", "IS", "higher", 2, "Inception Score: confident and varied classes; blind to copying and to variety within a class."),
     Metric("precision", "Precision", "higher", 3, "Share of samples within the held-out images' neighbourhoods: do samples look real?"),
