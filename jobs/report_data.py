@@ -142,8 +142,9 @@ def _protocol_differences(run: Run) -> Iterator[str]:
 
 
 def _sample_sheets(run: Run) -> Iterator[SampleSheet]:
-    judge = Evaluation(run).judge
+    evaluation = Evaluation(run)
     for row in read_metrics(run):
+        judge = evaluation.judge
         model, method, step = row["model"], row["method"], row["step"]
         shown = min(SHEET_SAMPLES, row["num_samples"])
         images, _ = read_samples(run.store, run.samples_directory(model, method, step), shown)
