@@ -21,8 +21,14 @@ from jobs.sweeping.trials import Sweep, Trial, Values, describe
 from jobs.sweeping.work import run_trial, trial_fingerprint
 from otcondense.store import UnitProgress, fingerprint
 
-# A trial that ends by a mistake of the user's has nothing to report; and the progress bar here says what Ray Tune's tables would.
-TUNE_VARIABLES = {"TUNE_DISABLE_STRICT_METRIC_CHECKING": "1", "RAY_AIR_NEW_OUTPUT": "0"}
+TUNE_VARIABLES = {
+    # A trial that ends by a mistake of the user's has nothing to report.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # The progress bar here says what Ray Tune's tables would.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # Paths of the configuration mean the same to a trial as to the driver.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
 
 
 class Keeper(tune.Callback):
@@ -47,9 +53,11 @@ class Keeper(tune.Callback):
         """Note that the scheduler ended a trial whose record says that it is running."""
         ours = self._of(trial)
         record = self._read(ours)
-        if record is not None and record.state == "running":
+        if record is None:
+            record = self._fail(ours, "it ended without leaving a record in the run's directory")
+        if record.state == "running":
             self._records.write(record.model_copy(update={"state": "stopped"}))
-        if record is not None and record.state == "failed":
+        if record.state == "failed":
             self._change(ours, {"state": "failed", "message": record.message})
         else:
             self._change(ours, {"state": "done"})
@@ -57,14 +65,18 @@ class Keeper(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:  # noqa: ARG002
         """Record why a trial failed, where it could not do so itself."""
         ours = self._of(trial)
-        expected = trial_fingerprint(self._sweep, ours, self._inputs)
-        record = self._read(ours) or Record(key=ours.key, fingerprint=expected, values=ours.values)
-        if record.state != "failed":
+        record = self._read(ours)
+        if record is None or record.state != "failed":
             text = (trial.error_file and Path(trial.error_file).read_text()) or "its process died"
-            reason = [line for line in text.splitlines() if line.strip()][-1]
-            record = record.model_copy(update={"state": "failed", "message": reason})
-            self._records.write(record)
+            record = self._fail(ours, [line for line in text.splitlines() if line.strip()][-1])
         self._change(ours, {"state": "failed", "message": record.message})
+
+    def _fail(self, trial: Trial, reason: str) -> Record:
+        """Record that a trial failed, with what it measured before if anything, and return the record."""
+        new = Record(key=trial.key, fingerprint=trial_fingerprint(self._sweep, trial, self._inputs), values=trial.values)
+        record = (self._read(trial) or new).model_copy(update={"state": "failed", "message": reason})
+        self._records.write(record)
+        return record
 
     def _of(self, trial: TuneTrial) -> Trial:
         return self._sweep.trial(trial.config.get("values", trial.config))
@@ -132,7 +144,7 @@ def _units(open_trials: Sequence[Trial], settled: Sequence[Record], replayed: Se
 def _trainable(sweep: Sweep, bundles: list[dict[str, float]], inputs: dict[str, str]) -> Any:
     plain = {
         "config": sweep.config.model_dump(mode="json"),
-        "base": sweep.base.model_dump(mode="json", exclude_unset=True),
+        "base": sweep.base.model_dump(mode="json", exclude_unset=True) | {"run": sweep.run.store.root},
         "inputs": inputs,
     }
     function = tune.with_parameters(run_trial, **plain)

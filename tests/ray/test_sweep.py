@@ -23,9 +23,10 @@ FULL = {"name": "full", "kind": "full", "metric": "fid", "reduction_factor": 2, 
 def start(root: Path, sweep: dict, run: str, *overrides: str) -> subprocess.Popen[str]:
     (root / f"{sweep['name']}.yaml").write_text(yaml.safe_dump(sweep))
     command = [sys.executable, "-m", "jobs.sweep", "--sweep", str(root / f"{sweep['name']}.yaml"), "--config", str(root / "tiny.yaml")]
-    command += ["--run", str(root / run), "selection.pool.num_actors=1", "samplers.num_actors=1", *overrides]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    command += ["--run", run, "selection.pool.num_actors=1", "samplers.num_actors=1", *overrides]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    # Relative paths, as users write them: Ray Tune would give each trial a working directory of its own.
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=root)
 
 
 def finish(process: subprocess.Popen[str]) -> str:
