@@ -72,8 +72,12 @@ def _steps(sweep: Sweep, trial: Trial) -> tuple[int, ...]:
 
 
 def _measure_model(sweep: Sweep, trial: Trial, step: int) -> dict[str, float]:
-    """Train up to one checkpoint, sample from it and evaluate; what an earlier checkpoint left is gone on from."""
-    run = _up_to(trial.run, step)
+    """Return the figures of one checkpoint.
+
+    Where a trial may be stopped early, it is trained up to that checkpoint and goes on from there with the next; else it is trained to its end
+    at once, since every start of Ray Train takes as long as many steps.
+    """
+    run = _up_to(trial.run, step) if sweep.config.stop_early else trial.run
     train(run)
     sample(run)
     evaluate(run)
