@@ -14,6 +14,7 @@ from jobs.progress import Progress, note
 from jobs.run_directory import Run
 from jobs.train import write_training_images
 from otcondense.diffusion.samples import iterate_samples
+from otcondense.errors import InputError
 from otcondense.evaluation import (
     AdmSamples,
     EncodedImages,
@@ -113,10 +114,13 @@ def _digest(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> str:
 
 
 def _stored(run: Run, name: str, expected: str | None = None) -> dict[str, Any] | None:
-    """Return the figures stored under `name`, None if they are not there or were made from something else."""
+    """Return the figures stored under `name`, None if they are not there, damaged, or were made from something else."""
     if not run.store.exists(name):
         return None
-    record = dict(run.store.read_json(name))
+    try:
+        record = run.store.read_json(name)
+    except InputError:  # damaged, which is mended by measuring again
+        return None
     return record if expected in (None, record["fingerprint"]) else None
 
 

@@ -62,8 +62,8 @@ def training_forecast(run: Run, training: TrainingConfig, num_classes: int) -> T
 
 def _print_training(run: Run, title: str, training: TrainingConfig, num_classes: int) -> None:
     found = training_forecast(run, training, num_classes)
-    seconds = found.flops / training.num_workers / (TERAFLOPS * 1e12)
-    note(title, f"{training.num_steps} steps of {training.global_batch_size} images on {training.num_workers} device(s)")
+    seconds = found.flops / training.world_size / (TERAFLOPS * 1e12)
+    note(title, f"{training.num_steps} steps of {training.global_batch_size} images on {training.world_size} device(s)")
     note("", found.text)
     note(
         "",

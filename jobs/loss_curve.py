@@ -4,6 +4,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,12 @@ from torch import Tensor
 
 from jobs.train_job import CURVE_FILE, TrainJob
 from jobs.workers import Workers
+from otcondense.diffusion.checkpoint import latest_checkpoint
 from otcondense.diffusion.training import learning_rate
+from otcondense.diffusion.training_config import TrainingConfig
+
+BEST_FILE = "best.json"
+Line = dict[str, Any]
 
 
 class Diverged(Exception):  # noqa: N818 - it names what happened, and ends the run without being an error of ours
@@ -21,25 +27,20 @@ class Diverged(Exception):  # noqa: N818 - it names what happened, and ends the 
 class LossCurve:
     """The loss curve: one line for every `log_every` steps and every checkpoint.
 
-    `metrics.jsonl` is a result: it is rewritten whole with each checkpoint and does not depend on interruptions.
+    `metrics.jsonl` is a result: it is rewritten whole with each checkpoint, which keeps the lines too, and does not depend on interruptions.
     The same lines with their times go to the log at once, and to TensorBoard's files where the run is on a local disk.
     """
 
     def __init__(self, job: TrainJob, workers: Workers, start: int, end: int) -> None:
         self._job, self._workers = job, workers
-        self._name, self._log = f"{job.directory}/{CURVE_FILE}", f"logs/{job.directory}/steps.jsonl"
+        self._log = f"logs/{job.directory}/steps.jsonl"
         self._last, self._since, self._waited = start, time.perf_counter(), 0.0
         self._names = ("loss", "alignment") if job.config.alignment is not None else ("loss",)
         self._totals = torch.zeros(len(self._names), device=workers.device)
         self._writer = _tensorboard(job, start) if workers.rank == 0 else None
-        stored = self._stored()
+        stored = stored_curve(job)
         self.lines = [line for line in stored if line["step"] <= start]
         self._later = [line for line in stored if line["step"] > end]
-
-    def _stored(self) -> list[dict[str, Any]]:
-        if not self._job.store.exists(self._name):
-            return []
-        return [json.loads(line) for line in self._job.store.read_bytes(self._name).decode().splitlines()]
 
     def add(self, metrics: dict[str, Tensor], waited: float = 0.0) -> None:
         """Take in the metrics of one step without waiting for them, and the seconds that it waited for its data."""
@@ -72,24 +73,65 @@ class LossCurve:
                 self._writer.add_scalar(name, value, step)
             self._writer.flush()
 
-    def mean_between(self, first: int, last: int) -> float:
-        """Return the mean loss of the steps after `first` up to `last`, both of which have a line or are the start."""
-        total, before = 0.0, 0
-        for line in self.lines:
-            if first < line["step"] <= last:
-                total += line["loss"] * (line["step"] - before)
-            before = line["step"]
-        return total / (last - first)
-
-    def save(self) -> None:
-        """Rewrite the file of the curve."""
-        text = "".join(json.dumps(line) + "\n" for line in [*self.lines, *self._later])
-        self._job.store.write_bytes(self._name, text.encode())
+    @property
+    def all_lines(self) -> list[Line]:
+        """What is known of the whole training, its later part from an earlier start if there was one."""
+        return [*self.lines, *self._later]
 
     def close(self) -> None:
         """Close TensorBoard's file."""
         if self._writer is not None:
             self._writer.close()
+
+
+def stored_curve(job: TrainJob) -> list[Line]:
+    """Return the loss curve that the newest usable checkpoint keeps."""
+    newest = latest_checkpoint(job.store, job.directory)
+    return [] if newest is None else list(newest.state["curve"])
+
+
+def write_summaries(job: TrainJob, lines: Sequence[Line]) -> int | None:
+    """Write the loss curve and which checkpoint is best as files of their own, unless they are there.
+
+    Args:
+        job: the training.
+        lines: its loss curve, as far as it is known.
+
+    Returns: the step, so far, of the checkpoint with the lowest mean loss since the one before it; None if that is not wanted.
+    """
+    store, name = job.store, f"{job.directory}/{CURVE_FILE}"
+    text = curve_text(lines)
+    if not store.exists(name) or store.read_bytes(name) != text:
+        store.write_bytes(name, text)
+    if not job.config.keep_best:
+        return None
+    losses = _losses(job.config, lines)
+    best = min(losses, key=lambda each: losses[each])
+    store.write_json(f"{job.directory}/{BEST_FILE}", {"step": best, "loss": losses[best]})
+    return best
+
+
+def curve_text(lines: Sequence[Line]) -> bytes:
+    """Return the file of a loss curve."""
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def _losses(config: TrainingConfig, lines: Sequence[Line]) -> dict[int, float]:
+    """Return the mean loss before each checkpoint, since the one before it."""
+    step = lines[-1]["step"]
+    kept = (each for each in config.kept_steps if each <= step)
+    steps = sorted({*kept, *range(config.checkpoint_every, step + 1, config.checkpoint_every)})
+    return {last: _mean_between(lines, first, last) for first, last in zip([0, *steps], steps, strict=False)}
+
+
+def _mean_between(lines: Sequence[Line], first: int, last: int) -> float:
+    """Return the mean loss of the steps after `first` up to `last`, both of which have a line or are the start."""
+    total, before = 0.0, 0
+    for line in lines:
+        if first < line["step"] <= last:
+            total += line["loss"] * (line["step"] - before)
+        before = line["step"]
+    return total / (last - first)
 
 
 def _tensorboard(job: TrainJob, start: int) -> Any:

@@ -59,7 +59,7 @@ def check(file: WeightFile, path: Path, known: dict[str, Any]) -> dict[str, Any]
 def prefetch(files: Sequence[WeightFile], *, offline: bool) -> None:
     """Fetch and check every file and keep the list of them."""
     store = Store(str(cache()))
-    known = dict(store.read_json(LIST)) if store.exists(LIST) else {}
+    known = store.read_json(LIST) if store.exists(LIST) else {}
     for file in files:
         entry = check(file, fetch(file, offline=offline), known)
         print(f"checked {file.key}: {entry['sha256']}")

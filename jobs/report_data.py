@@ -1,8 +1,6 @@
 """What the report of a run shows, read from the run's files."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +10,7 @@ from jobs.evaluate import read_metrics, read_subset_quality
 from jobs.evaluating import Evaluation
 from jobs.run_directory import Run
 from jobs.stage_log import stage_seconds
+from jobs.train_job import CURVE_FILE
 from otcondense.diffusion.images import read_images
 from otcondense.diffusion.samples import read_samples
 from otcondense.encoders import weights_sha256
@@ -30,7 +29,7 @@ from otcondense.report import (
     SubsetRow,
     published_for,
 )
-from otcondense.store import ClassSelection, Store, read_class_features, read_class_selection, read_manifest
+from otcondense.store import ClassSelection, read_class_features, read_class_selection, read_manifest
 
 SHEET_CLASSES = 20
 """Classes whose chosen images are shown; the first of the source."""
@@ -187,12 +186,7 @@ def _histories(selections: dict[str, list[ClassSelection]]) -> Iterator[Objectiv
 
 def _loss_curves(run: Run) -> Iterator[LossCurve]:
     for model, method in run.trainings():
-        name = f"{run.training_directory(model, method)}/metrics.jsonl"
-        if run.store.exists(name):
-            lines = _lines(run.store, name)
+        lines = run.store.read_lines(f"{run.training_directory(model, method)}/{CURVE_FILE}")
+        if lines:
             steps, loss = np.array([line["step"] for line in lines]), np.array([line["loss"] for line in lines])
             yield LossCurve(model, method, steps, loss)
-
-
-def _lines(store: Store, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in store.read_bytes(name).decode().splitlines()]

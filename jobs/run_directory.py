@@ -30,6 +30,9 @@ from otcondense.store import (
 
 LAYOUT_VERSION = 1
 VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
+OURS = (*(f"{name}/" for name in ("features", "scores", "selection", "training", "latents", "tokens", "text", "logs", "sweeps")),)
+OURS += ("subset-", "report.html", ".lock")
+"""What the names in a run's directory begin with, beside its description."""
 RESOURCE_FIELDS = frozenset({"device", "memory_limit_gb", "num_workers", "pool", "threads"})
 """Settings that change where and how fast a stage runs, never what it writes."""
 
@@ -205,32 +208,39 @@ def open_run(config: RunConfig, *, fresh: bool = False) -> Iterator[Run]:
             for name in _entries(run.store):
                 run.store.remove(name)
         _refuse_other_run(run)
+        run.store.remove_temporaries()
         run.store.write_bytes("config.yaml", yaml.safe_dump(run.description(), sort_keys=False, allow_unicode=True).encode())
         yield run
 
 
 def _entries(store: Store) -> list[str]:
-    _refuse_foreign_directory(store)
+    """Return what is to be deleted for a fresh run.
+
+    Raises: InputError if nothing says that the directory is a run's.
+    """
+    if any(name != ".lock" for name in store.list()) and not store.exists("config.yaml"):
+        raise InputError(f"{store.root} holds files and no config.yaml, so it may not be a run's to delete; delete it by hand")
     return sorted({name.split("/")[0] for name in store.list()} - {".lock"})
 
 
 def _refuse_foreign_directory(store: Store) -> None:
-    others = [name for name in store.list() if name != ".lock"]
+    others = [name for name in store.list() if not name.startswith(OURS)]
     if others and not store.exists("config.yaml"):
         raise InputError(f"{store.root} holds files that no run made, such as {others[0]}; choose another directory with --run")
 
 
 def _refuse_other_run(run: Run) -> None:
+    """Refuse to mix two sources.
+
+    A description that is damaged or lost refuses nothing: each directory's name has the hash of what its files were made from, so no file of
+    another source is taken for one of this.
+    """
     _refuse_foreign_directory(run.store)
-    if not run.store.exists("config.yaml"):
-        return
     try:
         earlier = yaml.safe_load(run.store.read_bytes("config.yaml"))
-        layout, source = earlier["layout"], earlier["configuration"]["source"]
-    except (yaml.YAMLError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{run.store.path('config.yaml')} is damaged ({type(error).__name__}); choose another --run, or --fresh to delete this one"
-        ) from error
+        layout, source = earlier["layout"], dict(earlier["configuration"]["source"])
+    except (FileNotFoundError, yaml.YAMLError, TypeError, KeyError, ValueError):
+        return
     now = identity(run.config.source)
     differences = [f"source.{key}: {source.get(key)!r} there, {now.get(key)!r} here" for key in now if now[key] != source.get(key)]
     if layout != LAYOUT_VERSION:

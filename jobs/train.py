@@ -7,6 +7,7 @@ from jobs.ray_env import start_ray
 from jobs.representations import representation_directory
 from jobs.run_directory import Run
 from jobs.train_job import TrainJob
+from jobs.training import mend_summaries
 from jobs.training import train as run_training
 from otcondense.datasets import scan_images
 from otcondense.diffusion import TrainingConfig
@@ -82,9 +83,11 @@ def _train(run: Run, name: str, method: str, num_classes: int) -> None:
     config, title = run.config.models[name].training, f"train {name} on {method}"
     job = training_job(run, name, method, num_classes)
     if not job.missing_steps():
+        mend_summaries(job)
         note(title, f"{config.num_steps} steps, finished before")
         return
-    start_ray()
+    if config.num_workers:
+        start_ray()
     with Progress(run.store, f"train-{name}-{method}", title, "step") as progress:
         progress.show(0, config.num_steps)
         result = run_training(job, lambda line: progress.show(line["step"], config.num_steps, loss=line["loss"]))

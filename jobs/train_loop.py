@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from jobs.loss_curve import Diverged, LossCurve
+from jobs.loss_curve import Diverged, LossCurve, write_summaries
 from jobs.sample_grid import write_grid
 from jobs.train_job import TrainJob
 from jobs.workers import Workers
@@ -26,7 +26,6 @@ from otcondense.errors import InputError
 
 __all__ = ["TrainJob", "Workers", "run_loop", "worker_main"]
 
-BEST_FILE = "best.json"
 CPU_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
 
 
@@ -56,8 +55,8 @@ def _out_of_memory(job: TrainJob) -> str:
     config = job.config
     found = forecast_training(config, job.num_classes, job.image_shape, job.attachments())
     return (
-        f"training {config.model.name} ran out of memory with {config.global_batch_size // config.num_workers} images on each of "
-        f"{config.num_workers} worker(s) in {config.accumulation} part(s); the forecast is {found.text}; raise accumulation or num_workers, "
+        f"training {config.model.name} ran out of memory with {config.global_batch_size // config.world_size} images on each of "
+        f"{config.world_size} worker(s) in {config.accumulation} part(s); the forecast is {found.text}; raise accumulation or num_workers, "
         "lower global_batch_size, or set precision=bfloat16; resident_gb=0 takes the training data off the device"
     )
 
@@ -118,24 +117,11 @@ def _after_step(job: TrainJob, workers: Workers, state: TrainState, curve: LossC
 
 def _checkpoint(job: TrainJob, workers: Workers, state: TrainState, curve: LossCurve, *, is_last: bool) -> None:
     if workers.rank == 0:
-        curve.save()
-        save_checkpoint(job.store, job.directory, state, fingerprint=job.fingerprint)
-        best = _best(job, curve, state.step) if job.config.keep_best else None
+        save_checkpoint(job.store, job.directory, state, fingerprint=job.fingerprint, curve=curve.lines)
+        best = write_summaries(job, curve.all_lines)
         for step in superfluous(job, state.step, best, is_last=is_last):
             job.store.remove(checkpoint_directory(job.directory, step))
     workers.report({"step": state.step, "loss": curve.lines[-1]["loss"]})
-
-
-def _best(job: TrainJob, curve: LossCurve, step: int) -> int:
-    """Write and return the step, so far, of the checkpoint with the lowest mean loss since the one before it."""
-    config = job.config
-    steps = sorted(
-        {*(kept for kept in config.kept_steps if kept <= step), *range(config.checkpoint_every, step + 1, config.checkpoint_every)}
-    )
-    losses = {last: curve.mean_between(first, last) for first, last in zip([0, *steps], steps, strict=False)}
-    best = min(losses, key=lambda each: losses[each])
-    job.store.write_json(f"{job.directory}/{BEST_FILE}", {"step": best, "loss": losses[best]})
-    return best
 
 
 def superfluous(job: TrainJob, step: int, best: int | None = None, *, is_last: bool) -> Iterator[int]:

@@ -1,6 +1,5 @@
 """One training run on Ray Train, from the driver's side: recognise finished work, check the cluster, start, watch, report."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 
+from jobs.loss_curve import write_summaries
 from jobs.ray_env import in_thread
 from jobs.train_job import TrainJob
 from jobs.train_loop import worker_main
-from otcondense.diffusion.checkpoint import checkpoint_directory
+from otcondense.diffusion.checkpoint import checkpoint_directory, latest_checkpoint
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
 from otcondense.store import Store, hash8
@@ -36,7 +37,7 @@ class TrainingResult:
 
 
 def train(job: TrainJob, on_progress: Progress | None = None) -> TrainingResult:
-    """Train one model on one image file; Ray must be running already.
+    """Train one model on one image file; Ray must be running already, unless `num_workers` is 0.
 
     Checkpoints of the same configuration on images that have changed since are made anew.
 
@@ -51,9 +52,10 @@ def train(job: TrainJob, on_progress: Progress | None = None) -> TrainingResult:
     checkpoints = {step: checkpoint_directory(directory, step) for step in config.kept_steps}
     job.clear_outdated()
     if not job.missing_steps():
+        mend_summaries(job)
         return TrainingResult(directory, checkpoints, None, time.perf_counter() - started)
     job.check_data()  # a mistake in them is told here, before any worker starts
-    use_gpu = place(config, ray.cluster_resources())
+    use_gpu = place(config, ray.cluster_resources()) if config.num_workers else _has_gpu(config)
     with _watching(job, on_progress):
         outcome = _fit(job, use_gpu)
     if outcome["diverged"]:
@@ -62,6 +64,17 @@ def train(job: TrainJob, on_progress: Progress | None = None) -> TrainingResult:
             "lower learning_rate or set grad_clip"
         )
     return TrainingResult(directory, checkpoints, outcome["resumed_from"], time.perf_counter() - started)
+
+
+def mend_summaries(job: TrainJob) -> None:
+    """Write the loss curve of a finished training, and which checkpoint is best, again if they are missing or damaged."""
+    newest = latest_checkpoint(job.store, job.directory)
+    assert newest is not None, "a finished training has checkpoints"
+    write_summaries(job, newest.state["curve"])
+
+
+def _has_gpu(config: TrainingConfig) -> bool:
+    return config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
 
 
 def place(config: TrainingConfig, resources: dict[str, float]) -> bool:
@@ -154,16 +167,10 @@ class StepLog:
 
     def __init__(self, store: Store, name: str) -> None:
         self._store, self._name = store, name
-        self._seen = len(self._complete())
-
-    def _complete(self) -> list[str]:
-        if not self._store.exists(self._name):
-            return []
-        text = self._store.read_bytes(self._name).decode()
-        return text[: text.rfind("\n") + 1].splitlines()
+        self._seen = len(store.read_lines(name))
 
     def new_lines(self) -> list[dict[str, Any]]:
         """Return the new lines, decoded."""
-        lines = self._complete()
+        lines = self._store.read_lines(self._name)
         new, self._seen = lines[self._seen :], len(lines)
-        return [json.loads(line) for line in new]
+        return new

@@ -34,7 +34,10 @@ def read_class_quarantine(store: Store, directory: str, class_name: str, mark: s
     name = _class_name(directory, class_name)
     if not store.exists(name):
         return []
-    found = store.read_json(name)
+    try:
+        found = store.read_json(name)
+    except InputError:  # damaged: the class then does not add up, and is encoded again
+        return []
     return [Lost(**each) for each in found["lost"]] if found["fingerprint"] == mark else []
 
 

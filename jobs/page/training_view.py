@@ -1,9 +1,7 @@
 """Training as far as it has come: losses, and samples of the checkpoints."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -41,19 +39,13 @@ def _curves(run: Run) -> Iterator[LossCurve]:
         directory = run.training_directory(model, method)
         # The log has what came after the last checkpoint, and again what a restart repeated; the curve's file is the result.
         lines = {
-            line["step"]: line for name in (f"logs/{directory}/steps.jsonl", f"{directory}/{CURVE_FILE}") for line in _lines(run, name)
+            line["step"]: line
+            for name in (f"logs/{directory}/steps.jsonl", f"{directory}/{CURVE_FILE}")
+            for line in run.store.read_lines(name)
         }
         if lines:
             steps = sorted(lines)
             yield LossCurve(model, method, np.array(steps), np.array([lines[step]["loss"] for step in steps]))
-
-
-def _lines(run: Run, name: str) -> list[dict[str, Any]]:
-    if not run.store.exists(name):
-        return []
-    text = run.store.read_bytes(name).decode()
-    # A line without its end is still being written.
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def _sheets(run: Run) -> Iterator[SheetView]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from jobs.sweeping.trials import Sweep
 from otcondense.config import Config
+from otcondense.errors import InputError
 from otcondense.store import Store, canonical_json, fingerprint, write_table
 
 State = Literal["running", "finished", "stopped", "failed"]
@@ -63,8 +64,8 @@ class Records(Config):
         if not self.store.exists(self._name(key)):
             return None
         try:
-            record = Record.model_validate_json(self.store.read_bytes(self._name(key)))
-        except ValidationError:
+            record = self._load(self._name(key))
+        except (InputError, ValidationError):
             return None
         return record if record.fingerprint == expected else None
 
@@ -75,8 +76,10 @@ class Records(Config):
     def all(self) -> list[Record]:
         """Return every record, sorted by the values of its trial."""
         names = [name for name in self.store.list(f"{self.directory}/trials") if name.endswith(".json")]
-        found = [Record.model_validate_json(self.store.read_bytes(name)) for name in names]
-        return sorted(found, key=lambda record: canonical_json(record.values))
+        return sorted(map(self._load, names), key=lambda record: canonical_json(record.values))
+
+    def _load(self, name: str) -> Record:
+        return Record.model_validate(self.store.read_json(name))
 
     def _name(self, key: str) -> str:
         return f"{self.directory}/trials/{key}.json"

@@ -37,13 +37,17 @@ def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
     config = sweep.config
     pools = [sweep.base.selection.pool]
     training: list[Bundle] = []
+    own: Bundle = {}
+    """What the trial's own process trains on, where it has no workers."""
     if config.kind == "full":
         pools += [sweep.base.samplers, *([sweep.base.representations] if needed_inputs(sweep.run) else [])]
         settings = sweep.base.models[config.trained_model(sweep.base)].training
-        on_gpu = settings.device == "cuda" or (settings.device == "auto" and cluster.get("GPU", 0) >= settings.num_workers)
-        training = [{"GPU": 1.0, "CPU": 1.0} if on_gpu else {"CPU": 1.0}] * settings.num_workers
+        on_gpu = settings.device == "cuda" or (settings.device == "auto" and cluster.get("GPU", 0) >= settings.world_size)
+        worker = {"GPU": 1.0, "CPU": 1.0} if on_gpu else {"CPU": 1.0}
+        training = [worker] * settings.num_workers
+        own = {} if settings.num_workers else worker
     actors = [bundle for bundles in zip_longest(*map(_bundles, pools), fillvalue={}) if (bundle := _largest(bundles))]
-    driver = _plain({"CPU": config.driver_cpus, "GPU": config.driver_gpus})
+    driver = _largest((_plain({"CPU": config.driver_cpus, "GPU": config.driver_gpus}), own))
     return TrialResources(driver if driver or actors else NOTHING, actors, training)
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from jobs.loss_curve import curve_text
 from jobs.run_directory import Run
+from jobs.train_job import CURVE_FILE
 from jobs.verification.files import Problem, verb_of
 from otcondense.diffusion.checkpoint import STATE_FILE, checkpoint_directory, open_checkpoint
 from otcondense.diffusion.samples import part_name, sampling_units
@@ -19,8 +21,26 @@ def check_checkpoints(run: Run) -> Iterator[Problem]:
             yield Problem(f"{place}/{STATE_FILE}", str(error), verb_of(place))
 
 
+def check_curves(run: Run) -> Iterator[Problem]:
+    """Check the loss curve of each finished training against the one in its last checkpoint."""
+    for model, method in run.trainings():
+        directory = run.training_directory(model, method)
+        place, name = checkpoint_directory(directory, run.config.models[model].training.kept_steps[-1]), f"{directory}/{CURVE_FILE}"
+        if not run.store.exists(f"{place}/{STATE_FILE}"):
+            continue
+        try:
+            wanted = curve_text(open_checkpoint(run.store, place).state["curve"])
+        except InputError:  # told of as a damaged checkpoint
+            continue
+        if not run.store.exists(name):
+            yield Problem(name, "the file is missing", "train")
+        elif run.store.read_bytes(name) != wanted:
+            yield Problem(name, "it is not the curve that the last checkpoint keeps", "train")
+
+
 def check_trainings(run: Run) -> Iterator[Problem]:
     """Check that what was sampled has its checkpoint, and what was measured its samples."""
+    yield from check_curves(run)
     for model, method, step in run.checkpoints():
         state = f"{checkpoint_directory(run.training_directory(model, method), step)}/{STATE_FILE}"
         directory = run.samples_directory(model, method, step)

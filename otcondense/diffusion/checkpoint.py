@@ -1,5 +1,6 @@
 """Checkpoints: safetensors for the weights, JSON for the rest, the JSON written last to mark that all is there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
 from otcondense.store import Store, sha256_bytes
 
-CHECKPOINT_SCHEMA_VERSION = 1
+CHECKPOINT_SCHEMA_VERSION = 2
 PARTS = ("model", "ema", "optimizer")
 MOMENTS = ("exp_avg", "exp_avg_sq")
 STATE_FILE = "state.json"
@@ -41,8 +42,18 @@ def checkpoint_directory(directory: str, step: int) -> str:
     return f"{directory}/checkpoints/step-{step:06d}"
 
 
-def save_checkpoint(store: Store, directory: str, state: TrainState, *, fingerprint: str) -> Checkpoint:
-    """Write the checkpoint of the current step below the training run `directory`."""
+def save_checkpoint(
+    store: Store, directory: str, state: TrainState, *, fingerprint: str, curve: Sequence[dict[str, Any]] = ()
+) -> Checkpoint:
+    """Write the checkpoint of the current step below the training run `directory`.
+
+    Args:
+        store: where it goes.
+        directory: of the training run.
+        state: what is kept.
+        fingerprint: of the training's images and configuration.
+        curve: the loss curve so far, so that all that a training leaves can be made again from its newest checkpoint.
+    """
     place = checkpoint_directory(directory, state.step)
     store.remove(f"{place}/{STATE_FILE}")
     files = {}
@@ -59,6 +70,7 @@ def save_checkpoint(store: Store, directory: str, state: TrainState, *, fingerpr
         "time_convention": state.objective.time_convention,
         "num_classes": state.model.num_classes,
         "image_shape": list(state.model.image_shape),
+        "curve": list(curve),
         "files": files,
     }
     store.write_json(f"{place}/{STATE_FILE}", record)
@@ -110,7 +122,7 @@ def open_checkpoint(store: Store, place: str) -> Checkpoint:
         state = store.read_json(f"{place}/{STATE_FILE}")
         for part, expected in state["files"].items():
             _read_part(store, place, part, expected)
-    except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
+    except (InputError, ValueError, KeyError, FileNotFoundError) as error:
         raise InputError(f"checkpoint {store.path(place)} is damaged ({error}); remove it to train from an older one") from error
     if state["schema_version"] != CHECKPOINT_SCHEMA_VERSION:
         raise InputError(

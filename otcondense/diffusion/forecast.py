@@ -72,7 +72,7 @@ def forecast_training(
         if config.text and parts.text is not None:
             model.text_embedder = TextEmbedder(parts.text.to("meta"), size.width)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    images = config.global_batch_size // (config.num_workers * config.accumulation)
+    images = config.global_batch_size // (config.world_size * config.accumulation)
     tokens, casts = model.pos_embed.shape[1], parameters * CAST_BYTES[config.precision]
     return TrainingForecast(
         parameters=parameters,

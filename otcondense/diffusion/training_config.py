@@ -76,8 +76,8 @@ class TrainingConfig(Config):
     """Largest training data (10^9 bytes) kept on the device; larger is streamed from a file; empty allows half of what is free."""
     flip: bool = False
     """Mirror half of the images, chosen at random."""
-    num_workers: int = Field(default=2, ge=1)
-    """Data-parallel workers; must divide the global batch."""
+    num_workers: int = Field(default=2, ge=0)
+    """Data-parallel workers of Ray Train; must divide the global batch. 0 trains in the process that asks for it, without actors."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train: auto takes GPUs if the cluster has one for every worker."""
     max_failures: int = Field(default=3, ge=0)
@@ -95,8 +95,8 @@ class TrainingConfig(Config):
         late = [step for step in self.checkpoint_steps if not 1 <= step <= self.num_steps]
         if late:
             raise ValueError(f"checkpoint_steps must lie between 1 and num_steps {self.num_steps}, found {late}")
-        if self.global_batch_size % (self.num_workers * self.accumulation):
-            parts = f"{self.num_workers} workers" + (f" of {self.accumulation} parts each" if self.accumulation > 1 else "")
+        if self.global_batch_size % (self.world_size * self.accumulation):
+            parts = f"{self.world_size} workers" + (f" of {self.accumulation} parts each" if self.accumulation > 1 else "")
             raise ValueError(
                 f"num_workers times accumulation must divide global_batch_size, found {parts} for {self.global_batch_size} images; "
                 "change one of them"
@@ -108,6 +108,11 @@ class TrainingConfig(Config):
         if self.alignment is not None and not 1 <= self.alignment.depth <= self.model.size.depth:
             raise ValueError(f"alignment.depth must be among the {self.model.size.depth} blocks of the model, found {self.alignment.depth}")
         return self
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes that train, each with its share of the global batch."""
+        return max(1, self.num_workers)
 
     @property
     def kept_steps(self) -> tuple[int, ...]:

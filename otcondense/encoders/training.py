@@ -85,7 +85,10 @@ def _finished(store: Store, name: str, mark: str) -> float | None:
     """Return the training accuracy of a finished, undamaged training with this fingerprint."""
     if not (store.exists(name) and store.exists(f"{name}.json")):
         return None
-    found = store.read_json(f"{name}.json")
+    try:
+        found = store.read_json(f"{name}.json")
+    except InputError:  # damaged, which is mended by training again
+        return None
     intact = found["fingerprint"] == mark and found["sha256"] == sha256_bytes(store.read_bytes(name))
     return float(found["accuracy"]) if intact else None
 

@@ -1,5 +1,6 @@
 """Files under one root, written whole or not at all."""
 
+import hashlib
 import json
 import os
 import uuid
@@ -13,7 +14,11 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import BaseModel
 
+from otcondense.errors import InputError
+
 TEMPORARY_PREFIX = ".tmp-"
+DIGEST = "content"
+"""Key of the digest that every JSON file carries."""
 
 
 def canonical_json(value: Any, *, indent: int | None = None) -> str:
@@ -26,6 +31,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+def _decoded(line: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -92,13 +109,24 @@ class Store:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def read_json(self, name: str) -> Any:
-        """Return the JSON value stored under `name`."""
-        return json.loads(self.read_bytes(name))
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return the JSON object stored under `name`, its content checked against its own digest.
 
-    def write_json(self, name: str, value: Any) -> None:
-        """Write `value` as canonical JSON under `name`."""
-        self.write_bytes(name, (canonical_json(value, indent=1) + "\n").encode())
+        Raises: InputError if the file is not one that `write_json` wrote, or was changed since.
+        """
+        try:
+            value = dict(json.loads(self.read_bytes(name)))
+            written = value.pop(DIGEST)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{self.path(name)} is damaged ({error}); run the stage again to redo it") from error
+        if _digest(value) != written:
+            raise InputError(f"{self.path(name)} does not have the content it was written with; run the stage again to redo it")
+        return value
+
+    def write_json(self, name: str, value: dict[str, Any] | BaseModel) -> None:
+        """Write an object as canonical JSON under `name`, with a digest of its content."""
+        plain = json.loads(canonical_json(value))
+        self.write_bytes(name, (canonical_json({**plain, DIGEST: _digest(plain)}, indent=1) + "\n").encode())
 
     def append_line(self, name: str, line: str) -> None:
         """Append one line to a log; only logs may be appended to, every other file is written whole."""
@@ -111,6 +139,14 @@ class Store:
         earlier = self.read_bytes(name) if self.exists(name) else b""
         self.write_bytes(name, earlier + line.encode() + b"\n")
 
+    def read_lines(self, name: str) -> list[dict[str, Any]]:
+        """Return the objects of a log of JSON lines, none if there is no such log.
+
+        What a killed process or a lost machine tore is left out: a line without its end, or one that is no JSON.
+        """
+        text = self.read_bytes(name).decode(errors="replace") if self.exists(name) else ""
+        return [value for line in text[: text.rfind("\n") + 1].splitlines() if (value := _decoded(line)) is not None]
+
     def list(self, prefix: str = "") -> list[str]:
         """Return the sorted names of all files below `prefix`, temporary ones left out."""
         base = self.path(prefix)
@@ -119,6 +155,11 @@ class Store:
         start = len(self._target[1]) + 1
         names = (str(path)[start:] for path in self._target[0].find(base))
         return sorted(name for name in names if not name.rsplit("/", 1)[-1].startswith(TEMPORARY_PREFIX))
+
+    def remove_temporaries(self) -> None:
+        """Delete what writers that were killed have left behind; for whoever holds the run, since it takes files from those who write."""
+        for path in Path(self.path()).rglob(f"{TEMPORARY_PREFIX}*") if self.is_local else ():
+            path.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
         """Delete the file or directory tree `name` if it is there."""

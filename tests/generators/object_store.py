@@ -2,8 +2,9 @@
 
 import io
 import logging
+import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,15 +16,20 @@ BUCKET = "bucket"
 
 
 @contextmanager
-def s3_bucket() -> Iterator[tuple[Any, dict[str, str]]]:
-    """Start a server and yield a client and the environment by which fsspec finds it."""
-    boto3, server_module = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
+def s3_bucket(wrapped: Callable[[Any], Any] = lambda application: application) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Start a server and yield a client and the environment by which fsspec finds it.
+
+    Args:
+        wrapped: returns what answers in place of moto's WSGI application, which it is given.
+    """
+    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto.moto_server.threaded_moto_server")
     s3fs = pytest.importorskip("s3fs")
     s3fs.S3FileSystem.clear_instance_cache()  # of an earlier server, on another port
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    url = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
+    application = wrapped(moto.DomainDispatcherApplication(moto.create_backend_app))
+    server = moto.make_server("127.0.0.1", 0, application, True, request_handler=moto.MotoRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": url}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in keys.items():
@@ -33,7 +39,7 @@ def s3_bucket() -> Iterator[tuple[Any, dict[str, str]]]:
         client = boto3.client("s3", endpoint_url=url)
         client.create_bucket(Bucket=BUCKET)
         yield client, keys
-    server.stop()
+    server.shutdown()
 
 
 def put_images(client: Any, classes: tuple[str, ...], images: int) -> None:

@@ -1,7 +1,5 @@
 """Checkpoints: exact resumption, damage, foreign configurations."""
 
-import json
-
 import pytest
 import torch
 
@@ -132,6 +130,6 @@ def test_state_records_the_time_convention(store, two_checkpoints):
 @pytest.mark.parametrize(("key", "value"), [("objective", "consistency"), ("time_convention", "t=1 noise")])
 def test_unknown_objective_or_convention(key, value, store, two_checkpoints):
     name = f"{checkpoint_directory(RUN, 3)}/state.json"
-    store.write_bytes(name, json.dumps({**store.read_json(name), key: value}).encode())
+    store.write_json(name, {**store.read_json(name), key: value})
     with pytest.raises(InputError, match=value):
         load_model(store, checkpoint_directory(RUN, 3))

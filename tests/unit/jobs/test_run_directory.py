@@ -8,6 +8,7 @@ import yaml
 from jobs.run_directory import Run, open_run
 from jobs.settings import load_config
 from otcondense.errors import InputError
+from otcondense.store.files import TEMPORARY_PREFIX
 
 
 def run_of(root: Path, *overrides: str) -> Run:
@@ -86,17 +87,32 @@ def test_a_fresh_run_deletes_what_an_earlier_one_left(tmp_path: Path) -> None:
 def test_a_directory_of_something_else_is_never_touched(tmp_path: Path, *, fresh: bool) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("x")
-    with pytest.raises(InputError, match="holds files that no run made"), open_run(run_of(tmp_path).config, fresh=fresh):
+    refused = "holds files and no config.yaml" if fresh else "holds files that no run made"
+    with pytest.raises(InputError, match=refused), open_run(run_of(tmp_path).config, fresh=fresh):
         pass
     assert (tmp_path / "run" / "thesis.tex").read_text() == "x"
 
 
-def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["layout: 1\n", "layout: [", "\0", "", None])
+def test_a_damaged_or_lost_description_is_written_anew(tmp_path: Path, content: str | None) -> None:
+    with open_run(run_of(tmp_path).config) as run:
+        run.store.write_bytes("features/a/x.parquet", b"x")
+    description = (tmp_path / "run" / "config.yaml").read_bytes()
+    if content is None:
+        (tmp_path / "run" / "config.yaml").unlink()
+    else:
+        (tmp_path / "run" / "config.yaml").write_text(content)
+    with open_run(run_of(tmp_path).config) as run:
+        assert run.store.list() == [".lock", "config.yaml", "features/a/x.parquet"]
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == description
+
+
+def test_what_killed_writers_left_is_deleted(tmp_path: Path) -> None:
+    left = tmp_path / "run" / "features" / f"{TEMPORARY_PREFIX}1"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
     with open_run(run_of(tmp_path).config):
-        pass
-    (tmp_path / "run" / "config.yaml").write_text("layout: 1\n")
-    with pytest.raises(InputError, match=r"config.yaml is damaged.*--fresh"), open_run(run_of(tmp_path).config):
-        pass
+        assert not left.exists()
 
 
 def test_the_record_of_a_run_holds_no_times(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""Commands as a user starts them, and the processes they start in turn."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+HANG_SECONDS = 420
+"""After this long a command is said to hang."""
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    output: str
+    seconds: float
+    is_hung: bool = False
+
+
+class Command:
+    """A verb that runs in a process of its own, with Ray's files in a folder that goes with it."""
+
+    def __init__(self, verb: str, arguments: list[str], environment: dict[str, str] | None = None) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="c", dir="/tmp"))  # short: Ray's sockets lie in it
+        self._log = (self._folder / "output").open("w+b")
+        self._seen: dict[int, psutil.Process] = {}
+        self.started = time.monotonic()
+        everything = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(self._folder), **(environment or {})}
+        # A shell lets its background jobs ignore Ctrl-C; the command must not inherit that.
+        command = ["env", "--default-signal=INT", sys.executable, "-m", f"jobs.{verb}", *arguments]
+        self.process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, env=everything, start_new_session=True)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    @property
+    def output(self) -> str:
+        self._log.flush()
+        return (self._folder / "output").read_text(errors="replace")
+
+    def workers(self, title: str) -> list[psutil.Process]:
+        """Return the processes under the command that have `title` in their name."""
+        return [each for each in self._family() if title in _title(each)]
+
+    def _family(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            for each in psutil.Process(self.process.pid).children(recursive=True):
+                self._seen.setdefault(each.pid, each)
+        return [each for each in self._seen.values() if each.is_running()]
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = HANG_SECONDS) -> bool:
+        """Wait for a condition; tells whether it came true before the command ended."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if condition():
+                return True
+            if self.has_ended:
+                return False
+            time.sleep(POLL_SECONDS)
+        return False
+
+    def signal(self, number: signal.Signals) -> None:
+        self._family()
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    def end(self, seconds: float = HANG_SECONDS) -> Ended:
+        """Wait until the command has ended; what hangs is killed, and so is all that it leaves behind."""
+        is_hung = not self.wait_until(lambda: self.has_ended, seconds)
+        taken = time.monotonic() - self.started
+        if is_hung:
+            self._family()
+            self.process.kill()
+        code = self.process.wait()
+        return Ended(code, self.output, taken, is_hung)
+
+    def clean(self) -> None:
+        """Kill what is left of the command's processes, and delete Ray's files."""
+        for each in self._family():
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self._log.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+        return ""

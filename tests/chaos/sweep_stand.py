@@ -1,0 +1,71 @@
+"""Faults of a sweep: its driver, or the process of a trial."""
+
+import signal
+from pathlib import Path
+
+import yaml
+
+from tests.chaos.commands import Command, Ended
+from tests.chaos.faults import Fault
+from tests.chaos.kinds import Missed
+from tests.chaos.subject import Subject
+
+# kappa * budget = 32 passes the 30 images of a class: that trial must fail and the others go on.
+SWEEP = {"name": "chaos", "space": {"kappa": [1.05, 1.2, 1.5, 8.0]}}
+TRIAL = "ray::ImplicitFunc"
+
+
+class SweepStand:
+    """A sweep of subsets in a copy of the undisturbed run."""
+
+    def __init__(self, subject: Subject, run: Path, wanted: dict[str, bytes]) -> None:
+        self._subject, self._run, self._wanted = subject, run, wanted
+
+    @classmethod
+    def undisturbed(cls, subject: Subject) -> dict[str, bytes]:
+        """Write the sweep's file, and return the results of the sweep."""
+        (subject.root / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
+        with subject.without(None) as run:
+            stand = cls(subject, run, {})
+            ended = stand.again()
+            assert ended.code == 0, ended.output
+            return stand._results()
+
+    def _start(self) -> Command:
+        return self._subject.start(self._run, "sweep", (f"--sweep={self._subject.root / 'sweep.yaml'}", "selection.pool.num_actors=1"))
+
+    def _results(self) -> dict[str, bytes]:
+        found = {path.relative_to(self._run).as_posix(): path for path in self._run.glob("sweeps/*/**/*") if path.is_file()}
+        return {name: path.read_bytes() for name, path in found.items() if not name.endswith(("best.yaml", "report.html"))}
+
+    def disturb(self, fault: Fault) -> Ended:
+        command = self._start()
+        try:
+            has_begun = command.wait_until(lambda: bool(command.workers(TRIAL)))
+            if not has_begun or command.wait_until(lambda: False, fault.settings["delay"]) or command.has_ended:
+                raise Missed
+            number, trials = signal.Signals[fault.settings["signal"]], command.workers(TRIAL)
+            if fault.settings["victim"] == "driver":
+                command.signal(number)
+            elif trials:
+                trials[0].send_signal(number)
+            else:
+                raise Missed
+            return command.end()
+        finally:
+            command.clean()
+
+    def again(self) -> Ended:
+        command = self._start()
+        try:
+            return command.end()
+        finally:
+            command.clean()
+
+    def finished(self) -> dict[str, int]:
+        trials = {name for name, content in self._results().items() if "/trials/" in name and self._wanted.get(name) == content}
+        return {name: (self._run / name).stat().st_mtime_ns for name in trials if b'"finished"' in self._wanted[name]}
+
+    def differences(self) -> list[str]:
+        found = self._results()
+        return sorted(name for name in {*found, *self._wanted} if found.get(name) != self._wanted.get(name))

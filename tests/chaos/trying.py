@@ -1,0 +1,96 @@
+"""One fault from beginning to end: disturb, start again, compare."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from tests.chaos.commands import Ended
+from tests.chaos.faults import Fault, draw
+from tests.chaos.kinds import Missed
+from tests.chaos.outcomes import Outcome
+from tests.chaos.stands import RunStand, Stand
+from tests.chaos.storage_stand import Bucket, StorageStand
+from tests.chaos.subject import Subject
+from tests.chaos.sweep_stand import SweepStand
+
+CODES = {0, 1, 2, 3, 130, -2, -9, -15}
+"""Done, ended by an error, a mistake of the user's (or of the disk's), `sys.exit`, interrupted, or killed by a signal."""
+LAST_LINES = 25
+
+
+class Workshop:
+    """All that faults are tried on; what a kind needs beyond the undisturbed run is made when it first comes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.subject = Subject.make(root)
+        self._open = ExitStack()
+
+    @cached_property
+    def _sweep(self) -> dict[str, bytes]:
+        return SweepStand.undisturbed(self.subject)
+
+    @cached_property
+    def _bucket(self) -> Bucket:
+        return self._open.enter_context(Bucket.open(self.root))
+
+    @contextmanager
+    def stand(self, fault: Fault, name: str) -> Iterator[Stand]:
+        """Make what one fault is tried on."""
+        if fault.kind == "storage":
+            yield StorageStand(self._bucket, name)
+            return
+        with self.subject.without(None if fault.kind in ("damage", "sweep") else fault.stage) as run:
+            yield SweepStand(self.subject, run, self._sweep) if fault.kind == "sweep" else RunStand(self.subject, run)
+
+    def fault(self, seed: int, number: int) -> Fault:
+        """Return fault `number` of a seed."""
+        return draw(seed, number, sorted(self.subject.results))
+
+    def close(self) -> None:
+        self._open.close()
+
+
+def attempt(workshop: Workshop, fault: Fault, seed: int, number: int) -> Outcome:
+    """Try one fault."""
+    known = {"seed": seed, "number": number, "kind": fault.kind, "stage": fault.stage, "settings": fault.settings}
+    with workshop.stand(fault, f"{seed}-{number}") as stand:
+        try:
+            first = stand.disturb(fault)
+        except Missed:
+            return Outcome(**known, is_hit=False)
+        except AssertionError as error:
+            return Outcome(**known, problems=[str(error)])
+        problems = list(problems_of(first, stand))
+        before = stand.finished()
+        second = stand.again()
+        after, different = stand.finished(), stand.differences()
+        if second.code != 0 or second.is_hung:
+            problems.append(f"the second start ended with {second.code}: {_last_lines(second)}")
+        problems += [f"not as undisturbed: {', '.join(different[:5])}"] if different else []
+        redone = [name for name in before if after.get(name) != before[name]]
+        problems += [f"done again: {', '.join(redone[:5])}"] if redone else []
+        code = None if first is None else first.code
+        return Outcome(
+            **known, exit_code=code, is_equal=not different, kept=len(before), redone=len(redone), seconds=second.seconds, problems=problems
+        )
+
+
+def problems_of(first: Ended | None, stand: Stand) -> Iterator[str]:
+    """Yield what is wrong with how the disturbed start ended."""
+    if first is None:
+        return
+    if first.is_hung:
+        yield f"the disturbed start hung: {_last_lines(first)}"
+    elif first.code not in CODES:
+        yield f"the disturbed start ended with {first.code}"
+    if "Traceback" in first.output:
+        yield f"the disturbed start showed a traceback: {_last_lines(first)}"
+    if first.code == 0 and (different := stand.differences()):
+        yield f"the disturbed start said it was done, and is not as undisturbed: {', '.join(different[:5])}"
+
+
+def _last_lines(ended: Ended) -> str:
+    lines = [line.rpartition("\r")[2] for line in ended.output.splitlines()]
+    return "\n".join(lines[-LAST_LINES:])
