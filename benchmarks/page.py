@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -110,33 +111,37 @@ def seconds(what: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def measure(run: Run) -> dict[str, float]:
-    """Start the page as its verb does and ask it, each address for the first time."""
+@contextmanager
+def serving(run: Run) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Serve the page of a run as its verb does, while the block runs; yields port and process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "jobs.dashboard", run.store.root, f"--port={port}"]
-    with (
-        subprocess.Popen(command, stdout=subprocess.DEVNULL) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
-    ):
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
-            wait_for(client)
-            first = seconds(lambda: [client.get(address).raise_for_status() for address in ("/", "/api/run")])
-            opened = [seconds(lambda number=number: open_class(client, number)) for number in range(OPENED)]
-            drawn = draw_in_browser(port)
+            wait_for(port)
+            yield port, server
         finally:
             server.terminate()
+
+
+def measure(run: Run) -> dict[str, float]:
+    """Ask the page, each address for the first time."""
+    with serving(run) as (port, _), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        first = seconds(lambda: [client.get(address).raise_for_status() for address in ("/", "/api/run")])
+        opened = [seconds(lambda number=number: open_class(client, number)) for number in range(OPENED)]
+        drawn = draw_in_browser(f"http://127.0.0.1:{port}/", "body[data-shown]")
     figures = {"first_view_seconds": first, "class_view_first_seconds": opened[0], "class_view_seconds": statistics.median(opened)}
     return figures | ({} if drawn is None else {"first_view_in_chromium_seconds": drawn})
 
 
-def wait_for(client: httpx.Client) -> None:
+def wait_for(port: int) -> None:
     """Wait until the server answers, with what reads no file of the run."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
-            client.get("/static/page.css").raise_for_status()
+            httpx.get(f"http://127.0.0.1:{port}/static/page.css").raise_for_status()
         except httpx.TransportError:
             time.sleep(0.1)
         else:
@@ -149,8 +154,8 @@ def open_class(client: httpx.Client, number: int) -> None:
     client.get(f"/class?{urlencode({'method': METHOD, 'name': f'n{number:08d}'})}").raise_for_status()
 
 
-def draw_in_browser(port: int) -> float | None:
-    """Return the seconds until a browser shows all classes; None without one."""
+def draw_in_browser(address: str, shown: str) -> float | None:
+    """Return the seconds until a browser shows what the selector `shown` finds; None without a browser."""
     program = shutil.which("chromium")
     if program is None:
         return None
@@ -160,7 +165,7 @@ def draw_in_browser(port: int) -> float | None:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
         page.goto("about:blank")
-        taken = seconds(lambda: (page.goto(f"http://127.0.0.1:{port}/"), page.wait_for_selector("body[data-shown]")))
+        taken = seconds(lambda: (page.goto(address), page.wait_for_selector(shown)))
         browser.close()
     return taken
 

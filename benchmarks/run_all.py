@@ -20,6 +20,7 @@ BENCHMARKS = (
     "extraction",
     "scheduling",
     "page",
+    "load",
     "training",
     "sampling",
     "evaluation",

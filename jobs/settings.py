@@ -1,6 +1,7 @@
 """Reading a configuration: a YAML file, then `key=value` from the command line, every mistake named."""
 
 import difflib
+import reprlib
 import types
 import typing
 from collections.abc import Iterator
@@ -68,16 +69,16 @@ def read_yaml(path: str) -> dict[str, Any]:
     if not file.is_file():
         known = ", ".join(sorted(str(each) for each in Path(__file__).parent.joinpath("configs").glob("*.yaml")))
         raise InputError(f"configuration file {path} does not exist; there are {known}")
-    values = _parse_yaml(file.read_text(encoding="utf-8"), path)
+    values = _parse_yaml(file.read_bytes(), path)
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold keys and values, found {type(values).__name__}")
     return values
 
 
-def _parse_yaml(text: str, name: str) -> Any:
+def _parse_yaml(text: str | bytes, name: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates that are none, nesting without end
         raise InputError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
@@ -125,7 +126,7 @@ def _explain(problem: Any, path: str) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "missing":
         return f"{name} must be set: add {name}=VALUE to the command line, or set it in {path}"
-    found = "" if isinstance(problem["input"], dict) else f", found {problem['input']!r}"
+    found = "" if isinstance(problem["input"], dict) else f", found {reprlib.repr(problem['input'])}"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{name or path}: {message[0].lower()}{message[1:]}{found}"
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -138,8 +139,19 @@ def worker_main(settings: dict[str, Any]) -> dict[str, Any]:
     import ray.train.torch
 
     device = str(ray.train.torch.get_device())
-    if device == "cpu":
-        torch.set_num_threads(1)
     context = ray.train.get_context()
     workers = Workers(context.get_world_rank(), context.get_world_size(), device, ray.train.report)
-    return run_loop(TrainJob.from_settings(settings), workers)
+    with one_thread_on(device):
+        return run_loop(TrainJob.from_settings(settings), workers)
+
+
+@contextmanager
+def one_thread_on(device: str) -> Iterator[None]:
+    """Keep a process to one thread on a CPU while the block runs: others work beside it, and sums do not depend on the number of cores."""
+    before = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

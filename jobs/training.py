@@ -14,7 +14,8 @@ import torch
 from jobs.loss_curve import write_summaries
 from jobs.ray_env import in_thread
 from jobs.train_job import TrainJob
-from jobs.train_loop import worker_main
+from jobs.train_loop import one_thread_on, run_loop, worker_main
+from jobs.workers import Workers
 from otcondense.diffusion.checkpoint import checkpoint_directory, latest_checkpoint
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
@@ -55,9 +56,9 @@ def train(job: TrainJob, on_progress: Progress | None = None) -> TrainingResult:
         mend_summaries(job)
         return TrainingResult(directory, checkpoints, None, time.perf_counter() - started)
     job.check_data()  # a mistake in them is told here, before any worker starts
-    use_gpu = place(config, ray.cluster_resources()) if config.num_workers else _has_gpu(config)
+    fit = _fit_by_workers if config.num_workers else _fit_here
     with _watching(job, on_progress):
-        outcome = _fit(job, use_gpu)
+        outcome = fit(job)
     if outcome["diverged"]:
         raise InputError(
             f"training in {job.store.path(directory)} stopped: {outcome['diverged']}; the last good checkpoint is kept; "
@@ -71,10 +72,6 @@ def mend_summaries(job: TrainJob) -> None:
     newest = latest_checkpoint(job.store, job.directory)
     assert newest is not None, "a finished training has checkpoints"
     write_summaries(job, newest.state["curve"])
-
-
-def _has_gpu(config: TrainingConfig) -> bool:
-    return config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
 
 
 def place(config: TrainingConfig, resources: dict[str, float]) -> bool:
@@ -93,10 +90,22 @@ def place(config: TrainingConfig, resources: dict[str, float]) -> bool:
     return use_gpu
 
 
-def _fit(job: TrainJob, use_gpu: bool) -> dict[str, Any]:  # noqa: FBT001
+def _fit_here(job: TrainJob) -> dict[str, Any]:
+    """Train in this process, without Ray Train: in a trial of a sweep its reports would be taken for the trial's."""
+    device = "cuda" if job.config.device != "cpu" and torch.cuda.is_available() else "cpu"
+    if job.config.device == "cuda" and device == "cpu":
+        raise InputError(
+            "device=cuda needs a GPU in the process that trains, found none; set device=auto, or num_workers to train elsewhere"
+        )
+    with one_thread_on(device):
+        return run_loop(job, Workers(device=device))
+
+
+def _fit_by_workers(job: TrainJob) -> dict[str, Any]:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    use_gpu = place(job.config, ray.cluster_resources())
     # Ray gives each worker a working directory of its own, so a relative root would be another place there.
     root = str(Path(job.store.path()).absolute()) if job.store.is_local else job.store_root
     settings = {**job.settings(), "store_root": root}

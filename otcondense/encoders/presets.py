@@ -16,7 +16,8 @@ and GoogLeNet take pixels scaled to [-1, 1], the ResNets ImageNet's mean and dev
 
 def resolve_preset(values: Any) -> Any:
     """Return settings with a preset's name replaced by what it stands for; settings given beside it win."""
-    if isinstance(values, dict) and values.get("name") in PRESETS:
-        preset = PRESETS[values["name"]]
+    name = values.get("name") if isinstance(values, dict) else None
+    if isinstance(name, str) and name in PRESETS:
+        preset = PRESETS[name]
         return {**preset, **values, "name": preset["name"]}
     return values

@@ -4,6 +4,7 @@ Source: Dhariwal & Nichol 2021 (arXiv:2105.05233), section 2.2, and the public r
 VIRTUAL_imagenet512.npz.
 """
 
+import math
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ def read_reference(path: str) -> AdmReference:
     Raises: InputError if the file is missing, damaged, or lacks mu and sigma.
     """
     try:
+        _refuse_false_sizes(path)
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in ("mu", "sigma") if name not in file]
             if missing:
@@ -67,6 +69,27 @@ def read_reference(path: str) -> AdmReference:
         raise InputError(f"{path} must be an .npz file with ADM's statistics, found {type(error).__name__}: {error}") from error
     assert found[0] is not None
     return AdmReference(pool=found[0], spatial=found[1], path=path)
+
+
+def _refuse_false_sizes(path: str) -> None:
+    """Refuse arrays that claim to be larger than they are, which numpy would take memory for.
+
+    Raises: ValueError naming the array, and what `zipfile` and numpy raise for what is none.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                shape, dtype = _header(file)
+            if math.prod(shape) * dtype.itemsize > member.file_size:
+                raise ValueError(f"{member.filename} claims {dtype} {shape} and holds {member.file_size} bytes")
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read the header of an .npy file that is open for reading, up to its data; arrays in Fortran's order count as of no shape."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = read(file)
+    return (() if is_fortran else shape), dtype
 
 
 def _statistics(file: Any, mean: str, covariance: str) -> FeatureStatistics:
@@ -86,12 +109,12 @@ def npz_images(path: str, batch: int = 512) -> Iterator[UInt8[Tensor, "b c h w"]
     """
     try:
         with zipfile.ZipFile(path) as archive, archive.open("arr_0.npy") as file:
-            version = np.lib.format.read_magic(file)
-            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = header(file)
-            if dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or fortran:
+            shape, dtype = _header(file)
+            if dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
                 raise InputError(f"arr_0 of {path} must be uint8 of shape [n, height, width, 1 or 3], found {dtype} {shape}")
-            row = int(np.prod(shape[1:]))
+            row = math.prod(shape[1:])
+            if row * shape[0] > archive.getinfo("arr_0.npy").file_size:
+                raise InputError(f"{path} claims {shape[0]} images of {shape[1:]} in arr_0 and does not hold them; fetch or write it again")
             for start in range(0, shape[0], batch):
                 count = min(batch, shape[0] - start)
                 data = file.read(count * row)

@@ -50,9 +50,10 @@ class ObjectiveConfig(SelectorConfig):
     @model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, values: object) -> object:
-        if isinstance(values, dict) and values.get("preset") in PRESETS:
+        preset = values.get("preset") if isinstance(values, dict) else None
+        if isinstance(values, dict) and isinstance(preset, str) and preset in PRESETS:
             given = {name: value for name, value in values.items() if value is not None}
-            return {**values, **PRESETS[values["preset"]], **given}
+            return {**values, **PRESETS[preset], **given}
         return values
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ UNITS = {"select": "selector", "sample": "sampler"}
 PROGRESS = {"extract": "extract_features", "select": "select_subset", "train": "train-", "sample": "sample", "evaluate": "evaluate"}
 
 
-class Missed(Exception):
+class Missed(Exception):  # noqa: N818 - what happened
     """The command ended before the fault came."""
 
 
@@ -84,7 +84,7 @@ def on_worker(subject: Subject, run: Path, fault: Fault) -> Ended:
 
 
 def injected(**settings: Any) -> dict[str, str]:
-    path = os.pathsep.join([str(INJECTED), os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(INJECTED), str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {"PYTHONPATH": path, **{name: json.dumps(value) for name, value in settings.items()}}
 
 

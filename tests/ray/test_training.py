@@ -67,6 +67,23 @@ def test_two_workers_follow_the_curve_of_one(trained, store):
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
+def test_without_workers_it_trains_here_and_writes_the_same(store):
+    here, alone = (job(store, name, config(num_workers=number)) for name, number in (("here", 0), ("alone", 1)))
+    assert train(here).resumed_from == 0
+    run_loop(alone, Workers())
+    for name in ("metrics.jsonl", "checkpoints/step-000012/ema.safetensors", "checkpoints/step-000006/optimizer.safetensors"):
+        assert store.read_bytes(f"{here.directory}/{name}") == store.read_bytes(f"{alone.directory}/{name}")
+
+
+def test_a_lost_or_damaged_curve_is_written_again(store, trained):
+    name = "training/two/metrics.jsonl"
+    before = store.read_bytes(name)
+    for damage in (lambda: store.remove(name), lambda: store.write_bytes(name, before.replace(b"1", b"2", 1))):
+        damage()
+        train(job(store, "two"))
+        assert store.read_bytes(name) == before
+
+
 def test_a_second_call_finds_everything_done(trained, store):
     result = train(job(store, "two"))
     assert result.resumed_from is None

@@ -4,6 +4,9 @@
 does the action; the token, a file, says that it is done. `CHAOS_CLOCK` is `{"at": ..., "back": ...}` in seconds since the epoch, and seconds.
 """
 
+# It runs in every process before anything else, and inside of the calls that it watches.
+# ruff: noqa: PTH105, PTH115, PTH119, PTH120, PTH202
+
 import errno
 import json
 import os

@@ -130,6 +130,13 @@ def test_a_trial_whose_processes_reserve_nothing_has_a_bundle_that_ray_accepts(t
     assert found.total("CPU") == 2.0
 
 
+def test_a_trial_without_workers_owns_what_it_trains_on(tmp_path):
+    config = base(tmp_path, "models.sit.training.num_workers=0", "selection.pool={num_actors: 1, num_cpus: 0}", "samplers.num_actors=1")
+    on_cpu, on_gpu = (trial_resources(Sweep(sweep_config(kind="full"), config), {"CPU": 4.0, "GPU": gpus}) for gpus in (0.0, 1.0))
+    assert (on_cpu.driver, on_cpu.training) == ({"CPU": 1.0}, [])
+    assert (on_gpu.driver, on_gpu.training) == ({"CPU": 1.0, "GPU": 1.0}, [])
+
+
 @pytest.mark.parametrize(("cluster", "limit", "expected"), [({"CPU": 4.0}, None, 2), ({"CPU": 7.0}, None, 3), ({"CPU": 7.0}, 1, 1)])
 def test_never_more_trials_than_fit(cluster, limit, expected):
     assert concurrent_trials(TrialResources({}, [{"CPU": 1.0}] * 2, []), cluster, limit) == expected

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from otcondense.errors import InputError
 from otcondense.store import Store, canonical_json, fingerprint, hash8
 
 
@@ -47,6 +48,24 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path, monkeypatch: pyte
 def test_names_cannot_leave_the_root(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="below its root"):
         Store(str(tmp_path)).write_bytes(name, b"")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"1", b"\xff", b'{"a": 1}', b'{"a": 1, "content": "0"}', None])
+def test_an_object_that_was_changed_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    store = Store(str(tmp_path))
+    store.write_json("a.json", {"a": 0.1, "b": [None, "x"]})
+    assert store.read_json("a.json") == {"a": 0.1, "b": [None, "x"]}
+    changed = store.read_bytes("a.json").replace(b"0.1", b"0.3") if content is None else content
+    store.write_bytes("a.json", changed)
+    with pytest.raises(InputError, match=r"a\.json"):
+        store.read_json("a.json")
+
+
+def test_torn_lines_of_a_log_are_left_out(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    assert store.read_lines("log.jsonl") == []
+    store.write_bytes("log.jsonl", b'{"step": 1}\n{"st{"step": 3}\n\0\0\n[4]\n{"step": 5}\n{"step": 6')
+    assert store.read_lines("log.jsonl") == [{"step": 1}, {"step": 5}]
 
 
 def test_an_object_store_has_the_same_face() -> None:
