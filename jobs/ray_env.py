@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import ray
 from ray._private import ray_constants
+
+from otcondense.errors import InputError
 
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -52,15 +54,24 @@ def start_ray(num_cpus: int | None = None) -> None:
             # is no cluster; the switch has its name from the systems where that is the default.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             ray_constants.ENABLE_RAY_CLUSTER = False
-            ray.init(
-                address="local",  # also where `ray start` runs on this machine
-                num_cpus=cpus,
-                include_dashboard=False,
-                object_store_memory=LOCAL_OBJECT_STORE_BYTES,
-                _node_ip_address="127.0.0.1",
-                **common,
-            )
+            _start_here(cpus, common)
     _close_token_file()
+
+
+def _start_here(cpus: int, common: dict[str, Any]) -> None:
+    try:
+        ray.init(
+            address="local",  # also where `ray start` runs on this machine
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+            _node_ip_address="127.0.0.1",
+            **common,
+        )
+    except Exception as error:
+        if "timed out during startup" not in str(error):  # Ray raises no type of its own
+            raise
+        raise InputError("Ray did not start in time on this machine, which seems to be overloaded; run the same command again") from error
 
 
 @contextmanager
