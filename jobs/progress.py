@@ -68,6 +68,9 @@ class Progress:
         before = self._units[name]
         after = self._units[name] = before.model_copy(update=changes)
         self._ended += (after.state in ENDED) - (before.state in ENDED)
+        if after.state == "failed" and before.state != "failed":
+            # At once: where all fail for one reason, nobody should wait for the end to learn it.
+            tqdm.write(f"{'failed':<{TITLE_WIDTH}}: {name}: {after.message}")
         self.show(self._ended, len(self._units))
 
     def update(self, name: str, changes: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ COMPARISON = {
 
 def compare(root: Path) -> str:
     command = [sys.executable, "-m", "jobs.compare", "--compare", str(root / "tiny-compare.yaml"), "--config", str(root / "tiny.yaml")]
-    command += ["--output", str(root / "tables"), "models.sit.training.num_workers=1"]
+    command += ["--output", str(root / "tables"), "models.sit.training.num_workers=0"]
     command += ["selection.pool={num_actors: 1, num_cpus: 0}", "samplers={num_actors: 1, num_cpus: 0}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)

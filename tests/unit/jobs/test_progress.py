@@ -39,6 +39,13 @@ def test_units_are_followed_to_their_end(store: Store) -> None:
     assert stage_state(stage, time.time()) == "finished, 1 failed"
 
 
+def test_a_failure_is_told_at_once(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(store, "select_subset", "select", "class") as progress:
+        progress.follow([UnitProgress(name=name) for name in NAMES])
+        progress.change("b", {"state": "failed", "message": "no memory"})
+        assert "b: no memory" in capsys.readouterr().out
+
+
 def test_an_interrupted_stage_is_not_finished(store: Store) -> None:
     def train() -> None:
         with Progress(store, "train-sit-random", "train", "step") as progress:
