@@ -14,11 +14,8 @@ def log_stage(run: Run, name: str, seconds: float) -> None:
 
 def stage_seconds(run: Run) -> dict[str, float]:
     """Return the seconds each stage took, all starts of this run together."""
-    if not run.store.exists(STAGE_LOG):
-        return {}
     seconds: dict[str, float] = {}
-    for line in run.store.read_bytes(STAGE_LOG).decode().splitlines():
-        entry = json.loads(line)
+    for entry in run.store.read_lines(STAGE_LOG):
         seconds[entry["stage"]] = seconds.get(entry["stage"], 0.0) + entry["seconds"]
     return seconds
 

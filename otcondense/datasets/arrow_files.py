@@ -47,7 +47,11 @@ def _class_names(source: SourceConfig) -> tuple[str, ...] | None:
         found = f"found the splits {', '.join(splits)}: add one of them to source.path" if splits else "found none there"
         raise InputError(f"{source.path} must be a data set that save_to_disk wrote, with a {INFO}; {found}")
     with fsspec.open(described[INFO].path, "rb") as file:
-        return label_names(json.load(file).get("features") or {}, source.label_column)
+        try:
+            features = json.load(file).get("features") or {}
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{described[INFO].path} is not readable ({error}); restore the data set") from error
+    return label_names(features, source.label_column)
 
 
 def _rows(source: SourceConfig, file: SourceFile) -> Iterator[LabelledRow]:

@@ -51,7 +51,10 @@ def _is_complete(root: Path, settings: dict[str, float]) -> bool:
     marker = root / MARKER
     if not marker.is_file():
         raise InputError(f"{root} must be absent, empty or hold the digits, found other files; choose another folder")
-    written = json.loads(marker.read_text())
+    try:
+        written = dict(json.loads(marker.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{marker} is damaged ({error}); remove {root}, and the digits are written again") from error
     found = {key: written.get(key) for key in settings}
     if found != settings:
         raise InputError(f"{root} holds the digits split with {found}, expected {settings}; remove it or choose another folder")

@@ -49,7 +49,11 @@ def write_glyphs(root: str | Path, config: GlyphConfig | None = None) -> None:
     """
     config, final = config or GlyphConfig(), Path(root)
     if (final / MARKER).is_file():
-        if json.loads((final / MARKER).read_text()) != asdict(config):
+        try:
+            found = json.loads((final / MARKER).read_bytes())
+        except ValueError as error:
+            raise InputError(f"{final / MARKER} is damaged ({error}); remove {root}, and the glyphs are written again") from error
+        if found != asdict(config):
             raise InputError(f"{root} holds glyphs of other settings; remove it or choose another folder")
         return
     if final.exists() and any(final.iterdir()):
