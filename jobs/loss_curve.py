@@ -15,6 +15,7 @@ from jobs.workers import Workers
 from otcondense.diffusion.checkpoint import latest_checkpoint
 from otcondense.diffusion.training import learning_rate
 from otcondense.diffusion.training_config import TrainingConfig
+from otcondense.store import canonical_json
 
 BEST_FILE = "best.json"
 Line = dict[str, Any]
@@ -113,7 +114,7 @@ def write_summaries(job: TrainJob, lines: Sequence[Line]) -> int | None:
 
 def curve_text(lines: Sequence[Line]) -> bytes:
     """Return the file of a loss curve."""
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+    return "".join(canonical_json(line) + "\n" for line in lines).encode()
 
 
 def _losses(config: TrainingConfig, lines: Sequence[Line]) -> dict[int, float]:
