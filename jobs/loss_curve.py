@@ -39,7 +39,7 @@ class LossCurve:
         self._names = ("loss", "alignment") if job.config.alignment is not None else ("loss",)
         self._totals = torch.zeros(len(self._names), device=workers.device)
         self._writer = _tensorboard(job, start) if workers.rank == 0 else None
-        stored = stored_curve(job)
+        stored = stored_curve(job) if workers.rank == 0 else []  # only rank 0 writes, and a checkpoint is hashed to be read
         self.lines = [line for line in stored if line["step"] <= start]
         self._later = [line for line in stored if line["step"] > end]
 

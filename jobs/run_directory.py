@@ -30,8 +30,20 @@ from otcondense.store import (
 
 LAYOUT_VERSION = 1
 VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
-OURS = (*(f"{name}/" for name in ("features", "scores", "selection", "training", "latents", "tokens", "text", "logs", "sweeps")),)
-OURS += ("subset-", "report.html", ".lock")
+OURS = (
+    "features/",
+    "scores/",
+    "selection/",
+    "subset-",
+    "training/",
+    "latents/",
+    "tokens/",
+    "text/",
+    "logs/",
+    "sweeps/",
+    "report.html",
+    ".lock",
+)
 """What the names in a run's directory begin with, beside its description."""
 RESOURCE_FIELDS = frozenset({"device", "memory_limit_gb", "num_workers", "pool", "threads"})
 """Settings that change where and how fast a stage runs, never what it writes."""

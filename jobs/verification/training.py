@@ -6,7 +6,7 @@ from jobs.loss_curve import curve_text
 from jobs.run_directory import Run
 from jobs.train_job import CURVE_FILE
 from jobs.verification.files import Problem, verb_of
-from otcondense.diffusion.checkpoint import STATE_FILE, checkpoint_directory, open_checkpoint
+from otcondense.diffusion.checkpoint import STATE_FILE, checkpoint_directory, latest_checkpoint, open_checkpoint
 from otcondense.diffusion.samples import part_name, sampling_units
 from otcondense.errors import InputError
 
@@ -22,20 +22,17 @@ def check_checkpoints(run: Run) -> Iterator[Problem]:
 
 
 def check_curves(run: Run) -> Iterator[Problem]:
-    """Check the loss curve of each finished training against the one in its last checkpoint."""
+    """Check the loss curve of each finished training against the one in its newest checkpoint, which an earlier, longer training may have left."""
     for model, method in run.trainings():
         directory = run.training_directory(model, method)
-        place, name = checkpoint_directory(directory, run.config.models[model].training.kept_steps[-1]), f"{directory}/{CURVE_FILE}"
-        if not run.store.exists(f"{place}/{STATE_FILE}"):
-            continue
-        try:
-            wanted = curve_text(open_checkpoint(run.store, place).state["curve"])
-        except InputError:  # told of as a damaged checkpoint
+        last, name = checkpoint_directory(directory, run.config.models[model].training.kept_steps[-1]), f"{directory}/{CURVE_FILE}"
+        newest = latest_checkpoint(run.store, directory)
+        if newest is None or not run.store.exists(f"{last}/{STATE_FILE}"):
             continue
         if not run.store.exists(name):
             yield Problem(name, "the file is missing", "train")
-        elif run.store.read_bytes(name) != wanted:
-            yield Problem(name, "it is not the curve that the last checkpoint keeps", "train")
+        elif run.store.read_bytes(name) != curve_text(newest.state["curve"]):
+            yield Problem(name, "it is not the curve that the newest checkpoint keeps", "train")
 
 
 def check_trainings(run: Run) -> Iterator[Problem]:

@@ -122,7 +122,7 @@ def open_checkpoint(store: Store, place: str) -> Checkpoint:
         state = store.read_json(f"{place}/{STATE_FILE}")
         for part, expected in state["files"].items():
             _read_part(store, place, part, expected)
-    except (InputError, ValueError, KeyError, FileNotFoundError) as error:
+    except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
         raise InputError(f"checkpoint {store.path(place)} is damaged ({error}); remove it to train from an older one") from error
     if state["schema_version"] != CHECKPOINT_SCHEMA_VERSION:
         raise InputError(

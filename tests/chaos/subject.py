@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from tests.chaos.commands import Command, Ended
-from tests.chaos.faults import STAGES, stage_of
+from tests.chaos.faults import stage_of
 from tests.ray.tiny import write_config
 
 OTHER = ("logs", "report", "config.yaml", ".lock", "sweeps")
@@ -90,6 +90,3 @@ def differences(subject: Subject, run: Path) -> list[str]:
     """Return what is not as in the undisturbed run: missing, other and surplus files."""
     found, wanted = results(run), subject.results
     return sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
-
-
-assert set(map(stage_of, ("features/", "subset-", "training/x", "training/x/samples/", "training/x/metrics/"))) == set(STAGES)

@@ -54,7 +54,7 @@ class Point:
         self.act()
 
     def act(self):
-        if self.action in ("kill", "kill_torn"):
+        if self.action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.action == "exit":
             sys.exit(3)
