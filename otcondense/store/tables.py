@@ -42,7 +42,8 @@ def read_array(table: pa.Table, name: str) -> NDArray[Any]:
 
 def write_table(store: Store, name: str, table: pa.Table, *, fingerprint: str, **metadata: Any) -> None:
     """Write `table` under `name`, whole or not at all, with `fingerprint` and `metadata` in its schema."""
-    kept = {"fingerprint": fingerprint, "content": table_digest(table), **metadata}
+    kept = json.loads(canonical_json({"fingerprint": fingerprint, "content": table_digest(table), **metadata}))
+    kept["description"] = _description_digest(table.schema, kept)
     store.write_bytes(name, table_bytes(table.replace_schema_metadata({METADATA_KEY: canonical_json(kept).encode()})))
 
 
@@ -75,20 +76,46 @@ def table_digest(table: pa.Table) -> str:
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
+def _description_digest(schema: pa.Schema, kept: dict[str, Any]) -> str:
+    """Return the SHA-256 of what stands beside the rows: names and types of the columns, dtypes and shapes of arrays, and what is kept."""
+    columns = []
+    for field in schema:
+        own = {key: (field.metadata or {}).get(key.encode(), b"").decode() for key in ("dtype", "shape")}
+        columns.append([field.name, str(field.type), own])
+    others = {key: value for key, value in kept.items() if key != "description"}
+    return hashlib.sha256(canonical_json([columns, others]).encode()).hexdigest()
+
+
+def _checked_metadata(schema: pa.Schema) -> dict[str, Any]:
+    """Return what is kept beside the rows.
+
+    Raises: ValueError if it is not what was written.
+    """
+    try:
+        kept = dict(json.loads((schema.metadata or {})[METADATA_KEY]))
+        expected = _description_digest(schema, kept)
+    except (KeyError, TypeError) as error:
+        raise ValueError("nothing of ours is kept beside its rows") from error
+    if kept.get("description") != expected:
+        raise ValueError("its description is not the one it was written with")
+    return kept
+
+
 def read_table(store: Store, name: str) -> pa.Table:
-    """Return the table stored under `name`, its content checked against its own digest.
+    """Return the table stored under `name`, its content and its description checked against their own digests.
 
     Raises: InputError if the file is not one that `write_table` wrote, or was changed since.
     """
     try:
         table = pq.read_table(pa.BufferReader(store.read_bytes(name)))
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{store.path(name)} is not a readable Parquet file ({error}); run the stage again to redo it") from error
+        kept = _checked_metadata(table.schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise InputError(f"{store.path(name)} is not a readable Parquet file of ours ({error}); run the stage again to redo it") from error
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise InputError(f"{store.path(name)} is damaged ({error}); run the stage again to redo it") from error
-    if table_digest(table) != table_metadata(table).get("content"):
+    if table_digest(table) != kept["content"]:
         raise InputError(f"{store.path(name)} does not have the content it was written with; run the stage again to redo it")
     return table
 
@@ -104,8 +131,12 @@ def stored_metadata(store: Store, name: str) -> dict[str, Any] | None:
         return None
     try:
         with store.open(name) as file:
-            return dict(json.loads((pq.read_schema(file).metadata or {})[METADATA_KEY]))
-    except (pa.ArrowInvalid, KeyError):
+            return _checked_metadata(pq.read_schema(file))
+    except (pa.ArrowException, ValueError):  # of no use to anybody, so as good as missing
+        return None
+    except OSError as error:
+        if error.errno is not None:  # the disk or the network fails; what pyarrow cannot parse has no number
+            raise
         return None
 
 
