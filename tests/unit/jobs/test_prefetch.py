@@ -1,5 +1,4 @@
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -9,8 +8,10 @@ import timm
 import torch
 from safetensors.torch import save
 
+from jobs.prefetch import LIST
 from jobs.settings import load_config
 from jobs.weights import needs
+from otcondense.store import Store
 from tests.generators.hub import COMMIT, hub
 
 REPOSITORY = "timm/test_resnet.r160_in1k"
@@ -55,8 +56,7 @@ def test_weights_are_listed_fetched_checked_once_and_used_offline(files, model, 
         again = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG)
         assert again.returncode == 0, again.stderr
         assert sum(request.startswith("GET") and "resolve" in request for request in seen) == 1
-    kept = json.loads((tmp_path / "otcondense-weights.json").read_text())
-    assert kept == {
+    assert Store(str(tmp_path)).read_json(LIST) == {
         f"{REPOSITORY}/model.safetensors": {"licence": "mit", "revision": COMMIT, "sha256": digest, "size": len(files["model.safetensors"])}
     }
     loaded = run(tmp_path, endpoint, "-c", LOAD, offline=True)
@@ -78,10 +78,10 @@ def test_a_file_that_was_damaged_here_or_changed_there_is_named(files, tmp_path)
         assert damaged.returncode == 2
         assert "delete it and run prefetch again" in damaged.stderr
         stored.resolve().write_bytes(whole)
-        listing = tmp_path / "otcondense-weights.json"
-        entries = json.loads(listing.read_text())
+        store = Store(str(tmp_path))
+        entries = store.read_json(LIST)
         entries[f"{REPOSITORY}/model.safetensors"]["sha256"] = "0" * 64
-        listing.write_text(json.dumps(entries))
+        store.write_json(LIST, entries)
         changed = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG)
         assert changed.returncode == 2
         assert "is another file than the one fetched before" in changed.stderr
