@@ -4,16 +4,15 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from selection_runs import CLASSES, finish, prepared, start, write_features
+from selection_runs import CLASSES, extracted, finish, start
 
 from jobs.run_directory import read_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def test_classes_turn_from_queued_to_done_while_one_looks(tmp_path: Path, serve, open_page) -> None:
-    write_features(tmp_path)
-    config = prepared(tmp_path, tmp_path)
+    config = extracted(tmp_path) / "config.yaml"
     page = open_page(serve(read_run(str(tmp_path / "run"))))
     expect(page.locator("#stages")).to_contain_text("select")
     process = start("select_subset", config)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.chaos.commands import Ended
 from tests.chaos.faults import Fault
-from tests.chaos.kinds import UNITS, in_stage, started, worker_of
+from tests.chaos.kinds import CREWS, UNITS, in_stage, started, worker_of
 from tests.chaos.subject import Subject
 
 ONE_AT_A_TIME = threading.Lock()
@@ -28,7 +28,8 @@ def cluster_of(head_cpus: int, *nodes: int) -> Iterator[tuple[Any, list[Any]]]:
 
 
 def on_node(subject: Subject, run: Path, fault: Fault) -> Ended:
-    with cluster_of(0, 1, 1) as (cluster, nodes), started(subject, run, RAY_ADDRESS=cluster.address) as command:
+    pools = tuple(f"{name}={{num_actors: 2, num_cpus: 1.0}}" for name in ("selection.pool", "samplers"))
+    with cluster_of(0, 1, 1) as (cluster, nodes), started(subject, run, pools, RAY_ADDRESS=cluster.address) as command:
         command.workers = lambda title: [each for each in _workers_of(nodes) if title in " ".join(each.cmdline())]
         worker = worker_of(command, UNITS[fault.stage], fault.settings["delay"])
         node = next(node for node in nodes if node.all_processes["raylet"][0].process.pid == worker.ppid())
@@ -44,7 +45,8 @@ def _workers_of(nodes: list[Any]) -> list[Any]:
 
 def on_head(subject: Subject, run: Path, fault: Fault) -> Ended:
     patience = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
-    with cluster_of(2) as (cluster, _), started(subject, run, RAY_ADDRESS=cluster.address, **patience) as command:
+    crew = CREWS.get(fault.stage, ())
+    with cluster_of(2) as (cluster, _), started(subject, run, crew, RAY_ADDRESS=cluster.address, **patience) as command:
         in_stage(command, run, fault.stage, fault.settings["delay"])
         cluster.remove_node(cluster.head_node, allow_graceful=False)
         return command.end()

@@ -34,7 +34,7 @@ def _others(subject: Subject, name: str) -> list[str]:
     return [each for each in same if subject.results[each] != subject.results.get(name)]
 
 
-def is_found(subject: Subject, run: Path) -> bool:
+def is_found(run: Path) -> bool:
     """Tell whether `jobs.verify` finds something."""
     try:
         return bool(verify(read_run(str(run))))

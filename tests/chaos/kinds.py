@@ -28,6 +28,8 @@ TITLES = {
     "sampler": "ray::sit on geometry_aware, step",
 }
 """What Ray calls the processes."""
+CREWS = {"extract": ("extraction.num_encoders=1",), "train": ("models.sit.training.num_workers=1",)}
+"""Gives a stage processes of its own, where the subject works in the driver; the bytes are the same."""
 UNITS = {"select": "selector", "sample": "sampler"}
 PROGRESS = {"extract": "extract_features", "select": "select_subset", "train": "train-", "sample": "sample", "evaluate": "evaluate"}
 
@@ -65,7 +67,7 @@ def worker_of(command: Command, victim: str, delay: float) -> psutil.Process:
 
 
 def on_driver(subject: Subject, run: Path, fault: Fault) -> Ended:
-    with started(subject, run) as command:
+    with started(subject, run, CREWS.get(fault.stage, ())) as command:
         in_stage(command, run, fault.stage, fault.settings["delay"])
         name, *again = fault.settings["signal"].split()
         command.signal(signal.Signals[name])
@@ -76,7 +78,7 @@ def on_driver(subject: Subject, run: Path, fault: Fault) -> Ended:
 
 
 def on_worker(subject: Subject, run: Path, fault: Fault) -> Ended:
-    with started(subject, run) as command:
+    with started(subject, run, CREWS.get(fault.stage, ())) as command:
         worker = worker_of(command, fault.settings["victim"], fault.settings["delay"])
         with suppress(psutil.NoSuchProcess):
             worker.send_signal(signal.Signals[fault.settings["signal"]])

@@ -45,7 +45,7 @@ class RunStand:
         if fault.settings["file"] != "config.yaml" and is_harmless(self._subject, self._run):
             raise Missed
         legal = fault.settings["how"] == "missing" and may_be_missing(fault.settings["file"])
-        assert is_found(self._subject, self._run) or legal, "jobs.verify finds nothing"
+        assert is_found(self._run) or legal, "jobs.verify finds nothing"
         return None
 
     def again(self) -> Ended:

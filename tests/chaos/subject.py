@@ -29,7 +29,7 @@ class Subject:
     @classmethod
     def make(cls, root: Path) -> "Subject":
         """Write the configuration and run it once, to its end."""
-        config = write_config(root, models=("sit",), subsets=("geometry_aware",))
+        config = write_config(root, models=("sit",), subsets=("geometry_aware",), lean=True)
         values = yaml.safe_load(config.read_text())
         values["selection"]["methods"] = ["geometry_aware"]
         config.write_text(yaml.safe_dump(values))

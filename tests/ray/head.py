@@ -73,9 +73,16 @@ class Head:
 
     def alive_nodes(self) -> int:
         """How many nodes the head knows to be alive."""
-        headers = {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
-        answer = requests.get(f"{self.address}/api/v0/nodes", headers=headers, timeout=10).json()
+        answer = self._ask("/api/v0/nodes").json()
         return sum(node["state"] == "ALIVE" for node in answer["data"]["result"]["result"])
+
+    def jobs(self) -> set[str]:
+        """The jobs that were sent to the head."""
+        return {job["submission_id"] for job in self._ask("/api/jobs/").json() if job["submission_id"]}
+
+    def _ask(self, path: str) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
+        return requests.get(f"{self.address}{path}", headers=headers, timeout=10)
 
     def _environment(self) -> dict[str, str]:
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token_file)}
@@ -87,10 +94,10 @@ class Head:
         return {**kept, **token, **threads, MARK: self.name}
 
     def _wait(self) -> None:
-        deadline, headers = time.monotonic() + DEADLINE_SECONDS, {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while True:
             try:
-                if requests.get(f"{self.address}/api/jobs/", headers=headers, timeout=5).status_code == 200:
+                if self._ask("/api/jobs/").status_code == 200:
                     return
             except requests.ConnectionError:
                 pass

@@ -1,12 +1,16 @@
 """Selections of given features through the command line: classes of about a second each, and no images."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import yaml
+
+from jobs.cli import main
+from jobs.extract_features import extract
 
 CLASSES, IMAGES, WIDTH, BUDGET = 8, 700, 32, 12
 
@@ -42,8 +46,14 @@ def finish(process: subprocess.Popen) -> str:
     return output
 
 
+def extracted(root: Path) -> Path:
+    """Write the features below `root` and a run that has read them, and return the folder."""
+    write_features(root)
+    main("extract_features", "", extract, ["--config", str(write_config(root, root))])
+    return root
+
+
 def prepared(root: Path, data: Path) -> Path:
-    """A run whose features are there."""
-    config = write_config(root, data)
-    finish(start("extract_features", config))
-    return config
+    """A run of its own whose features are there: those of the run in `data`."""
+    shutil.copytree(data / "run", root / "run", dirs_exist_ok=True)
+    return write_config(root, data)

@@ -12,10 +12,14 @@ import pytest
 import requests
 import yaml
 from head import Head
-from selection_runs import prepared, write_features
+from selection_runs import extracted
 from tiny import write_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+from jobs.cli import main
+from jobs.extract_features import extract
+from jobs.select_subset import select_subset
+
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 METRICS = (
     "ray_otcondense_units{",
     "ray_otcondense_swaps_total{",
@@ -76,8 +80,7 @@ def exported(head: Head) -> str:
 
 
 def test_classes_and_stages_can_be_followed(head: Head, tmp_path: Path) -> None:
-    write_features(tmp_path)
-    config = prepared(tmp_path, tmp_path)
+    config = extracted(tmp_path) / "config.yaml"
     values = yaml.safe_load(config.read_text())
     values["selection"]["settings"] = {"geometry_aware": {"rebuilds": 6}}  # long enough for Ray's agents, which look every few seconds
     config.write_text(yaml.safe_dump(values))
@@ -109,15 +112,15 @@ def test_classes_and_stages_can_be_followed(head: Head, tmp_path: Path) -> None:
 
 
 def test_training_shows_as_a_train_run(head: Head, tmp_path: Path) -> None:
-    config = write_config(tmp_path)
-    values = yaml.safe_load(config.read_text())
-    values |= {"models": {"sit": values["models"]["sit"]}, "judge": None, "extraction": {"num_encoders": 0}}
-    values["models"]["sit"]["training"] |= {"subsets": ["random"], "num_workers": 1}
+    config = write_config(tmp_path, models=("sit",), subsets=("random",), lean=True)
+    values = yaml.safe_load(config.read_text()) | {"judge": None}
+    values["models"]["sit"]["training"]["num_workers"] = 1
     values["selection"]["methods"] = ["random"]
     config.write_text(yaml.safe_dump(values))
-    for verb in ("extract_features", "select_subset", "train"):
-        process = start(head, verb, config)
-        output, _ = process.communicate(timeout=900)
-        assert process.returncode == 0, output
+    for verb, stage in (("extract_features", extract), ("select_subset", select_subset)):
+        main(verb, "", stage, ["--config", str(config)])
+    process = start(head, "train", config)
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output
     runs = ask(head, "/api/train/v2/runs/v1")["train_runs"]
     assert any(run["status"] == "FINISHED" for run in runs), runs

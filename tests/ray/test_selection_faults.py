@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ray.cluster_utils import Cluster
-from selection_runs import CLASSES, finish, prepared, start, write_features
+from selection_runs import CLASSES, extracted, finish, prepared, start
 
 from jobs.select_subset import STAGE
 from otcondense.store import StageProgress, Store, progress_file, read_progress
@@ -20,10 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    write_features(root)
-    return root
+def data(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:
+    return extracted(tmp_path_factory.mktemp("data"))
 
 
 def results(root: Path) -> dict[str, bytes]:
@@ -35,8 +33,16 @@ def results(root: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, data: Path) -> dict[str, bytes]:
     root = tmp_path_factory.mktemp("undisturbed")
-    finish(start("select_subset", prepared(root, data)))
+    finish(start("select_subset", with_actors(prepared(root, data), 1)))
     return results(root)
+
+
+def with_actors(config: Path, number: int) -> Path:
+    """Set the size of the pool; a selector asks for half a CPU, so that this machine has room for four."""
+    values = yaml.safe_load(config.read_text())
+    values["selection"]["pool"] |= {"num_actors": number, "num_cpus": 0.5}
+    config.write_text(yaml.safe_dump(values))
+    return config
 
 
 def progress_when(root: Path, process: subprocess.Popen, condition: Callable[[StageProgress], bool]) -> StageProgress:
@@ -108,11 +114,6 @@ def test_a_node_lost_without_warning(tmp_path: Path, data: Path, undisturbed: di
     assert sum(unit.attempts for unit in progress.units) == CLASSES + 1
 
 
-@pytest.mark.parametrize("num_actors", [1, 4])
-def test_the_size_of_the_pool_changes_nothing(tmp_path: Path, data: Path, undisturbed: dict[str, bytes], num_actors: int) -> None:
-    config = prepared(tmp_path, data)
-    values = yaml.safe_load(config.read_text())
-    values["selection"]["pool"] |= {"num_actors": num_actors, "num_cpus": 0.5}
-    config.write_text(yaml.safe_dump(values))
-    finish(start("select_subset", config))
+def test_four_selectors_give_the_bytes_of_one(tmp_path: Path, data: Path, undisturbed: dict[str, bytes]) -> None:
+    finish(start("select_subset", with_actors(prepared(tmp_path, data), 4)))
     assert results(tmp_path) == undisturbed

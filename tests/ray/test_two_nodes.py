@@ -9,14 +9,24 @@ import pytest
 from head import Head
 from tiny import write_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+from jobs.cli import main
+from jobs.run import run_all
+
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
-def select(root: Path, run: str, environment: dict[str, str], *overrides: str) -> dict[str, bytes]:
-    command = [sys.executable, "-m", "jobs.run", "--config", str(root / "tiny.yaml"), "--run", str(root / run), "models={}", *overrides]
+def arguments(root: Path, run: str, *overrides: str) -> list[str]:
+    return ["--config", str(root / "tiny.yaml"), "--run", str(root / run), "models={}", *overrides]
+
+
+def select_on(environment: dict[str, str], *given: str) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    done = subprocess.run(command, capture_output=True, text=True, env={**kept, "OMP_NUM_THREADS": "1", **environment}, timeout=400)
+    everything = {**kept, "OMP_NUM_THREADS": "1", **environment}
+    done = subprocess.run([sys.executable, "-m", "jobs.run", *given], capture_output=True, text=True, env=everything, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def results(root: Path, run: str) -> dict[str, bytes]:
     names = {str(path.relative_to(root / run)): path for path in sorted((root / run).rglob("*")) if path.is_file()}
     return {name: path.read_bytes() for name, path in names.items() if name.startswith(("features/", "selection/", "subset-"))}
 
@@ -34,9 +44,10 @@ def test_two_nodes_give_the_bytes_of_one(tmp_path: Path) -> None:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"),
         }
-        two = select(tmp_path, "two", environment, "extraction.num_encoders=1", "selection.pool={num_actors: 2, num_cpus: 1.0}")
+        workers = ("extraction.num_encoders=1", "selection.pool={num_actors: 2, num_cpus: 1.0}")
+        select_on(environment, *arguments(tmp_path, "two", *workers))
     finally:
         head.stop()
-    one = select(tmp_path, "one", {}, "extraction.num_encoders=0", "selection.pool={num_actors: 1}")
-    assert len(two) > 12
-    assert two == one
+    main("run", "", run_all, arguments(tmp_path, "one", "extraction.num_encoders=0", "selection.pool={num_actors: 1}"))
+    assert len(results(tmp_path, "two")) > 12
+    assert results(tmp_path, "two") == results(tmp_path, "one")

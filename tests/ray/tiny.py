@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,21 +22,28 @@ def write_images(root: Path) -> None:
                 shutil.copy(image, folder / image.name)
 
 
-def write_config(root: Path, models: tuple[str, ...] = ("sit", "dit"), subsets: tuple[str, ...] = ("geometry_aware", "random")) -> Path:
+def write_config(
+    root: Path, models: tuple[str, ...] = ("sit", "dit"), subsets: tuple[str, ...] = ("geometry_aware", "random"), *, lean: bool = False
+) -> Path:
     """Write the images and the configuration file of a tiny run below `root`, and return the file.
 
-    Every training starts Ray Train anew, which costs more than all of its steps: tests of other things have one model and one subset.
+    Every process that imports torch costs more than all steps of a training: tests of other things than workers have one model, one
+    subset, and a `lean` run, which encodes and trains in the driver and has one selector and one sampler.
     """
     write_images(root)
     encoder = {"name": "test_resnet", "image_size": 32, "in_chans": 1, "num_classes": CLASSES}
     training = {"num_steps": 12, "checkpoint_steps": [6, 12], "global_batch_size": 8, "warmup_steps": 2, "log_every": 3}
+    training |= {"num_workers": 0} if lean else {}
     small = {"width": 16, "depth": 1, "num_heads": 2}
     sampling = {"num_steps": 2, "num_samples": 24, "batch_size": 16}
     every = {
         "sit": {"training": {**training, "model": {"name": "SiT-demo/2", **small}, "subsets": list(subsets)}, "sampling": sampling},
-        "dit": {"training": {**training, "model": {"name": "DiT-demo/2", **small}, "subsets": ["geometry_aware"]}, "sampling": sampling},
+        "dit": {
+            "training": {**training, "model": {"name": "DiT-demo/2", **small}, "subsets": ["geometry_aware"], "num_workers": 0},
+            "sampling": sampling,
+        },
     }
-    config = {
+    config: dict[str, Any] = {
         "run": str(root / "run"),
         "source": {"path": str(root / "train")},
         "held_out": {"path": str(root / "held_out")},
@@ -45,6 +53,9 @@ def write_config(root: Path, models: tuple[str, ...] = ("sit", "dit"), subsets: 
         "evaluation": {"inception_score_splits": 2},
         "models": {name: every[name] for name in models},
     }
+    if lean:
+        config |= {"extraction": {"num_encoders": 0}, "samplers": {"num_actors": 1, "num_cpus": 0}}
+        config["selection"] |= {"pool": {"num_actors": 1, "num_cpus": 0}}
     path = root / "tiny.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
