@@ -1,6 +1,7 @@
 """The command line that all verbs share."""
 
 import argparse
+import errno
 import signal
 import sys
 import textwrap
@@ -16,6 +17,8 @@ Command = Callable[[Run, argparse.Namespace], None]
 DEFAULT_CONFIG = "jobs/configs/demo.yaml"
 MISTAKE = 2
 INTERRUPTED = 130
+GOES_ON = "what was finished is kept, the same command goes on from there"
+STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.EACCES})
 
 
 class FieldHelp(argparse.Action):
@@ -61,7 +64,7 @@ def run_verb(
     arguments: Sequence[str] | None = None,
     forecast: Callable[[Run], None] | None = None,
 ) -> None:
-    """Run one verb and leave the process: 0 done, 2 a mistake of the user's, 130 interrupted."""
+    """Run one verb and leave the process: 0 done, 2 a mistake of the user's or storage that failed, 130 interrupted."""
     options = parser.parse_intermixed_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.perf_counter()
@@ -76,9 +79,25 @@ def run_verb(
         print(f"\nerror: {error}", file=sys.stderr)
         sys.exit(MISTAKE)
     except KeyboardInterrupt:
-        print("\ninterrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        print(f"\ninterrupted; {GOES_ON}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        fault = storage_fault(error)
+        if fault is None:
+            raise
+        print(f"\nerror: {fault.filename or 'storage'}: {fault.strerror}; {GOES_ON}", file=sys.stderr)
+        sys.exit(MISTAKE)
     print(f"{parser.prog} done in {time.perf_counter() - started:.1f} s")
+
+
+def storage_fault(error: BaseException | None) -> OSError | None:
+    """Return what a disk or an object store said, if that is why something failed, also in a worker; None otherwise."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+            return error
+        # Ray keeps what a worker raised as `cause`.
+        error = getattr(error, "cause", None) or error.__cause__
+    return None
 
 
 def _interrupt(*_: Any) -> None:

@@ -106,6 +106,8 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(final)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(final)) from error
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -114,8 +114,8 @@ def on_clock(subject: Subject, run: Path, fault: Fault) -> Ended:
 
 def on_full_disk(subject: Subject, run: Path, fault: Fault) -> Ended:
     """The run's folder becomes a file system of its own with less room than the stage needs; after that it gets more."""
-    size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
-    needed = sum(map(len, subject.results.values())) + 2**20 - size
+    size = _pages(path.stat().st_size for path in run.rglob("*"))
+    needed = _pages(map(len, subject.results.values())) + 2**20 - size
     whole = run.parent / "whole"
     run.rename(whole)
     run.mkdir()
@@ -131,6 +131,11 @@ def on_full_disk(subject: Subject, run: Path, fault: Fault) -> Ended:
     run.rmdir()
     copy.rename(run)
     return ended
+
+
+def _pages(sizes: Iterable[int]) -> int:
+    """Return what files take in a file system of whole pages."""
+    return sum(4096 * (1 + size // 4096) for size in sizes)
 
 
 def on_slow_worker(subject: Subject, run: Path, fault: Fault) -> Ended:

@@ -1,0 +1,46 @@
+"""How a verb ends when the storage fails under it."""
+
+import argparse
+import errno
+import os
+
+import pytest
+import yaml
+
+from jobs.cli import MISTAKE, parser_for, run_verb, storage_fault
+from jobs.run_directory import Run
+
+
+def run(tmp_path, error):
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump({"source": {"path": str(tmp_path)}, "confidence": {"kind": "none"}}))
+
+    def command(_: Run, __: argparse.Namespace) -> None:
+        raise error
+
+    run_verb(parser_for("verb", ""), command, [f"--config={config}", f"--run={tmp_path / 'run'}"])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_failing_storage_is_a_sentence(tmp_path, capsys, number):
+    with pytest.raises(SystemExit) as stopped:
+        run(tmp_path, OSError(number, os.strerror(number), "/data/run/x.parquet"))
+    assert stopped.value.code == MISTAKE
+    assert capsys.readouterr().err == (
+        f"\nerror: /data/run/x.parquet: {os.strerror(number)}; what was finished is kept, the same command goes on from there\n"
+    )
+
+
+def test_other_errors_are_shown_whole(tmp_path):
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        run(tmp_path, OSError(errno.EBADF, os.strerror(errno.EBADF)))
+
+
+def test_what_a_worker_was_told_is_found():
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    wrapped = RuntimeError("a task failed")
+    wrapped.cause = full  # as Ray does
+    outer = RuntimeError("a stage failed")
+    outer.__cause__ = wrapped
+    assert storage_fault(outer) is full
+    assert storage_fault(RuntimeError()) is None
