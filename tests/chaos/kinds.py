@@ -115,7 +115,8 @@ def on_clock(subject: Subject, run: Path, fault: Fault) -> Ended:
 def on_full_disk(subject: Subject, run: Path, fault: Fault) -> Ended:
     """The run's folder becomes a file system of its own with less room than the stage needs; after that it gets more."""
     size = _pages(path.stat().st_size for path in run.rglob("*"))
-    needed = _pages(map(len, subject.results.values())) + 2**20 - size
+    missing = (len(content) for name, content in subject.results.items() if not (run / name).exists())
+    needed = _pages([*missing, (run / "report.html").stat().st_size])
     whole = run.parent / "whole"
     run.rename(whole)
     run.mkdir()

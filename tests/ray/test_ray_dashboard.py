@@ -70,7 +70,7 @@ def exported(head: Head) -> str:
     """Return what the nodes export for Prometheus."""
     nodes = ask(head, "/api/v0/nodes?detail=true")["data"]["result"]["result"]
     addresses = {node["node_ip"] for node in nodes}
-    assert addresses == {"127.0.0.1"}
+    assert addresses <= {"127.0.0.1"}  # none before the head has reported itself
     targets = ask(head, "/api/prometheus/sd")
     ports = [target for group in targets for target in group["targets"]]
     try:

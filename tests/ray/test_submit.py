@@ -70,12 +70,13 @@ def test_a_job_is_followed_to_its_end(finished: subprocess.CompletedProcess[str]
 
 
 def test_a_stopped_job_is_resumed_by_the_same_command(finished: subprocess.CompletedProcess[str], head: Head, root: Path) -> None:
-    again = ("run", "--config", str(root / "tiny.yaml"), "--run", str(root / "stopped"))
+    workers = ("extraction.num_encoders=1", "models.sit.training.num_workers=1")
+    again = ("run", "--config", str(root / "tiny.yaml"), "--run", str(root / "stopped"), *workers)
     sent = submit(head, *again, "--detach", "--id", "to-be-stopped")
     assert sent.returncode == 0, sent.stderr
     assert f"python -m jobs.submit stop to-be-stopped --address {head.address}" in sent.stdout
     deadline = time.monotonic() + 600
-    while not list((root / "stopped").glob("selection/*/class_name=0/selection.parquet")):
+    while not list((root / "stopped").glob("features/*/class_name=0/part-0.parquet")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     stopped = submit(head, "stop", "to-be-stopped")
