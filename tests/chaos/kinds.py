@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from tests.chaos.commands import Command, Ended
+from tests.chaos.commands import INJECTED, Command, Ended
 from tests.chaos.faults import Fault
 from tests.chaos.subject import Subject
 
-INJECTED = Path(__file__).parent / "injected"
 TITLES = {
     "reader": "decode_chunk",
     "encoder": "EncoderActor",

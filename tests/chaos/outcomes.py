@@ -42,7 +42,9 @@ class Outcome:
 
 
 def read(path: Path = FILE) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Return the newest outcome of each fault: one that failed is tried again once its cause is mended, and stays in the file."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return list({(row["seed"], row["number"]): row for row in rows}.values())
 
 
 def table(rows: Iterable[dict[str, Any]]) -> str:
