@@ -13,6 +13,9 @@ from tests.chaos.faults import Fault
 from tests.chaos.outcomes import FILE, Outcome, read, table
 from tests.chaos.trying import Workshop, attempt
 
+OF_CLUSTERS = ("node_loss", "head_restart")
+"""Tried by the main thread, which alone may set signal handlers, as Ray's cluster of several nodes does."""
+
 
 def main() -> None:
     """Try faults, print and append each outcome, and end with 1 if one has failed."""
@@ -51,7 +54,9 @@ def try_all(workshop: Workshop, options: argparse.Namespace) -> list[Outcome]:
         return outcome
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        return list(pool.map(one, wanted))
+        elsewhere = [pool.submit(one, number) for number, fault in wanted.items() if fault.kind not in OF_CLUSTERS]
+        here = [one(number) for number, fault in wanted.items() if fault.kind in OF_CLUSTERS]
+        return [*here, *(each.result() for each in elsewhere)]
 
 
 def _tell(fault: Fault, outcome: Outcome) -> None:

@@ -1,6 +1,5 @@
 """Faults of a cluster of several nodes, each a raylet of this machine."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,20 +10,16 @@ from tests.chaos.faults import Fault
 from tests.chaos.kinds import CREWS, UNITS, in_stage, started, worker_of
 from tests.chaos.subject import Subject
 
-ONE_AT_A_TIME = threading.Lock()
-"""Ray keeps what it knows of a cluster in its process."""
-
 
 @contextmanager
 def cluster_of(head_cpus: int, *nodes: int) -> Iterator[tuple[Any, list[Any]]]:
     from ray.cluster_utils import Cluster
 
-    with ONE_AT_A_TIME:
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": head_cpus, "include_dashboard": False})
-        try:
-            yield cluster, [cluster.add_node(num_cpus=cpus) for cpus in nodes]
-        finally:
-            cluster.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": head_cpus, "include_dashboard": False})
+    try:
+        yield cluster, [cluster.add_node(num_cpus=cpus) for cpus in nodes]
+    finally:
+        cluster.shutdown()
 
 
 def on_node(subject: Subject, run: Path, fault: Fault) -> Ended:

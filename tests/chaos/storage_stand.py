@@ -47,7 +47,8 @@ class Bucket:
         values = {
             "source": {"path": f"s3://{BUCKET}/images"},
             "encoder": encoder | {"image_size": 32, "in_chans": 1, "num_classes": 2, "batch_size": 2, "device": "cpu"},
-            "selection": {"budget": 2, "methods": ["geometry_aware", "random"]},
+            "extraction": {"num_encoders": 0},
+            "selection": {"budget": 2, "methods": ["geometry_aware", "random"], "pool": {"num_actors": 1, "num_cpus": 0}},
         }
         config = root / "s3.yaml"
         config.write_text(yaml.safe_dump(values))

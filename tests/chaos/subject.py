@@ -81,9 +81,15 @@ def results(run: Path) -> dict[str, bytes]:
 
 
 def finished(subject: Subject, run: Path) -> dict[str, int]:
-    """Return when each finished piece of work was written: results that are as they must be."""
+    """Return when each finished piece of work was written: results that are as they must be, a checkpoint if all of it is."""
     found = {name for name, content in results(run).items() if subject.results.get(name) == content}
-    return {name: (run / name).stat().st_mtime_ns for name in found if not any(each in name for each in TOGETHER)}
+    incomplete = {_folder(name) for name in subject.results.keys() - found if "/checkpoints/" in name}
+    begun = {name for name in found if _folder(name) in incomplete}
+    return {name: (run / name).stat().st_mtime_ns for name in found - begun if not any(each in name for each in TOGETHER)}
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def differences(subject: Subject, run: Path) -> list[str]:

@@ -32,7 +32,7 @@ class SweepStand:
             return stand._results()
 
     def _start(self) -> Command:
-        return self._subject.start(self._run, "sweep", (f"--sweep={self._subject.root / 'sweep.yaml'}"))
+        return self._subject.start(self._run, "sweep", (f"--sweep={self._subject.root / 'sweep.yaml'}",))
 
     def _results(self) -> dict[str, bytes]:
         found = {path.relative_to(self._run).as_posix(): path for path in self._run.glob("sweeps/*/**/*") if path.is_file()}
