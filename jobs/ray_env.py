@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ def start_ray(num_cpus: int | None = None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     common = {"runtime_env": {"env_vars": WORKER_ENVIRONMENT}, "log_to_driver": False, "logging_level": logging.ERROR}
-    with warnings.catch_warnings(), _quiet_backend():
+    with warnings.catch_warnings(), _quiet_backend(), _own_sigterm():
         warnings.simplefilter("ignore")
         if os.environ.get("RAY_ADDRESS"):
             # Has Ray's dashboard show trainings; a cluster started here has none.
@@ -85,6 +86,15 @@ def _quiet_backend() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep what SIGTERM does: after Ray has started, it would end the process with status 15 and without a word."""
+    kept = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, kept)
 
 
 def _close_token_file() -> None:

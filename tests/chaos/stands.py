@@ -55,5 +55,4 @@ class RunStand:
         return finished(self._subject, self._run)
 
     def differences(self) -> list[str]:
-        left = [str(path.relative_to(self._run)) for path in self._run.rglob(".tmp-*")]
-        return [*differences(self._subject, self._run), *left]
+        return differences(self._subject, self._run)

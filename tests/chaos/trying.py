@@ -87,7 +87,9 @@ def problems_of(first: Ended | None, stand: Stand) -> Iterator[str]:
         yield f"the disturbed start ended with {first.code}"
     if "Traceback" in first.output:
         yield f"the disturbed start showed a traceback: {_last_lines(first)}"
-    if first.code == 0 and (different := stand.differences()):
+    # What a killed worker was writing stays until the next start deletes it.
+    different = [name for name in stand.differences() if "/.tmp-" not in name] if first.code == 0 else []
+    if different:
         yield f"the disturbed start said it was done, and is not as undisturbed: {', '.join(different[:5])}"
 
 
