@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from otcondense.datasets import ImageRecord, Listing, SourceConfig, by_class, records_identity, scan_images
 from otcondense.encoders import EncoderConfig, weights_sha256
 from otcondense.errors import InputError
-from otcondense.store import FEATURES_SCHEMA_VERSION, ClassFeatures, Store, class_file, read_table, table_metadata, write_class_features
+from otcondense.store import FEATURES_SCHEMA_VERSION, ClassFeatures, Store, class_file, read_unchanged, table_metadata, write_class_features
 from otcondense.store import fingerprint as fingerprint_of
 from pipeline.chunks import DecodeConfig, ImageStatus, make_chunks, read_statuses
 from pipeline.encoding import CONFIDENCES
@@ -138,7 +138,7 @@ def _plan(records: list[ImageRecord], fingerprint: str, sha256: str, batch_size:
 def _finished(target: _Target, work: _ClassWork) -> list[Lost] | None:
     """Return what a finished class lost, or None if it has to be encoded: also if its file is damaged or does not add up."""
     try:
-        table = read_table(target.store, class_file(target.directory, work.name))
+        table = read_unchanged(target.store, class_file(target.directory, work.name))
     except (FileNotFoundError, InputError):  # not there, or damaged: both are mended by encoding the class
         return None
     lost = read_class_quarantine(target.store, target.directory, work.name, work.mark)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from otcondense.errors import InputError
 from otcondense.store.files import Store, canonical_json
 
 METADATA_KEY = b"otcondense"
+WRITER = re.compile(r"parquet-cpp-arrow version \d+\.\d+\.\d+")
 
 
 def array_field(name: str, array: NDArray[Any]) -> pa.Field:
@@ -44,10 +46,11 @@ def write_table(store: Store, name: str, table: pa.Table, *, fingerprint: str, *
     """Write `table` under `name`, whole or not at all, with `fingerprint` and `metadata` in its schema."""
     kept = json.loads(canonical_json({"fingerprint": fingerprint, "content": table_digest(table), **metadata}))
     kept["description"] = _description_digest(table.schema, kept)
-    store.write_bytes(name, table_bytes(table.replace_schema_metadata({METADATA_KEY: canonical_json(kept).encode()})))
+    content = _parquet(table.replace_schema_metadata({METADATA_KEY: canonical_json(kept).encode()}))
+    store.write_bytes(name, content.to_pybytes())
 
 
-def table_bytes(table: pa.Table) -> bytes:
+def _parquet(table: pa.Table) -> pa.Buffer:
     """Return the Parquet file of a table; one version of pyarrow gives the same bytes for the same table.
 
     Arrays are stored as they are: compression takes 8 % off floats and makes reading them seven times slower.
@@ -57,7 +60,7 @@ def table_bytes(table: pa.Table) -> bytes:
     others = [name for name in table.column_names if name not in plain]
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression=compression, use_dictionary=others or False, store_schema=True)
-    return bytes(sink.getvalue().to_pybytes())
+    return sink.getvalue()
 
 
 def table_digest(table: pa.Table) -> str:
@@ -106,8 +109,13 @@ def read_table(store: Store, name: str) -> pa.Table:
 
     Raises: InputError if the file is not one that `write_table` wrote, or was changed since.
     """
+    return _read(store, name)[1]
+
+
+def _read(store: Store, name: str) -> tuple[bytes, pa.Table]:
     try:
-        table = pq.read_table(pa.BufferReader(store.read_bytes(name)))
+        data = store.read_bytes(name)
+        table = pq.read_table(pa.BufferReader(data))
         kept = _checked_metadata(table.schema)
     except (pa.ArrowException, ValueError) as error:
         raise InputError(f"{store.path(name)} is not a readable Parquet file of ours ({error}); run the stage again to redo it") from error
@@ -117,7 +125,28 @@ def read_table(store: Store, name: str) -> pa.Table:
         raise InputError(f"{store.path(name)} is damaged ({error}); run the stage again to redo it") from error
     if table_digest(table) != kept["content"]:
         raise InputError(f"{store.path(name)} does not have the content it was written with; run the stage again to redo it")
+    return data, table
+
+
+def read_unchanged(store: Store, name: str) -> pa.Table:
+    """Return a stored table like `read_table`, and find damage in what no reader looks at: written again, not a bit may differ.
+
+    Raises: InputError as `read_table`, or if it was written by anything but pyarrow, or the same version would write other bytes.
+    """
+    data, table = _read(store, name)
+    writer = _writer(data)
+    if not WRITER.fullmatch(writer):
+        raise InputError(f"{store.path(name)} was written by {writer!r}, expected a version of pyarrow; run the stage again to redo it")
+    if writer.endswith(f" {pa.__version__}") and not _parquet(table).equals(pa.py_buffer(data)):
+        raise InputError(f"{store.path(name)} is damaged: its content is whole, its description is not; run the stage again to redo it")
     return table
+
+
+def _writer(data: bytes) -> str:
+    try:
+        return str(pq.ParquetFile(pa.BufferReader(data)).metadata.created_by)
+    except ValueError:  # bytes that are no text
+        return ""
 
 
 def table_metadata(table: pa.Table) -> dict[str, Any]:
@@ -141,10 +170,10 @@ def stored_metadata(store: Store, name: str) -> dict[str, Any] | None:
 
 
 def read_fingerprint(store: Store, name: str) -> str | None:
-    """Return the fingerprint of a stored table, or None where there is no valid table of that name."""
+    """Return the fingerprint of a stored table, or None where there is no such table, or one of which a single bit was changed."""
     if not store.exists(name):
         return None
     try:
-        return str(table_metadata(read_table(store, name))["fingerprint"])
+        return str(table_metadata(read_unchanged(store, name))["fingerprint"])
     except (InputError, KeyError):
         return None

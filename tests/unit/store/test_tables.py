@@ -85,6 +85,16 @@ def test_plain_pyarrow_reads_the_features(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first, written.features[0])
 
 
+def test_a_table_with_any_flipped_bit_is_not_finished(tmp_path):
+    store = Store(str(tmp_path))
+    write_table(store, "t.parquet", pa.table({"name": ["a", "b"], "number": [1, 2]}), fingerprint="abc")
+    data = store.read_bytes("t.parquet")
+    assert read_fingerprint(store, "t.parquet") == "abc"
+    for position in range(0, len(data), 3):
+        store.write_bytes("t.parquet", data[:position] + bytes([data[position] ^ 1 << position % 8]) + data[position + 1 :])
+        assert read_fingerprint(store, "t.parquet") is None, position
+
+
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
 def test_a_damaged_table_is_named_and_has_no_fingerprint(tmp_path: Path, damage: str) -> None:
     store = Store(str(tmp_path))
