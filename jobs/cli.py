@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import signal
 import sys
 import textwrap
@@ -79,6 +80,8 @@ def run_verb(
         print(f"\nerror: {error}", file=sys.stderr)
         sys.exit(MISTAKE)
     except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave)
         print(f"\ninterrupted; {GOES_ON}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
@@ -102,3 +105,8 @@ def storage_fault(error: BaseException | None) -> OSError | None:
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
+
+
+def _leave(*_: Any) -> None:
+    """End at once where somebody does not wait for Ray to end; its processes notice that the driver is gone."""
+    os._exit(INTERRUPTED)

@@ -92,9 +92,13 @@ def _quiet_backend() -> Iterator[None]:
 def _own_sigterm() -> Iterator[None]:
     """Keep what SIGTERM does: after Ray has started, it would end the process with status 15 and without a word."""
     kept = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, kept)
+    try:
+        yield
+    except SystemExit as end:
+        raise KeyboardInterrupt from end
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, kept)
 
 
 def _close_token_file() -> None:

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--from", type=int, default=0, dest="first", help="number of the first fault [0]")
     parser.add_argument("--count", type=int, default=20, help="how many faults to try [20]")
     parser.add_argument("--jobs", type=int, default=1, help="how many to try at a time [1]")
-    parser.add_argument("--retry", action="store_true", help="try those again that failed last time, beside the numbers asked for")
+    parser.add_argument("--resume", action="store_true", help="leave out what the output file has, unless it failed")
     parser.add_argument("--kind", help="try the faults of this kind alone, among those numbers")
     parser.add_argument("--output", type=Path, default=FILE, help=f"file to append outcomes to [{FILE.name}]")
     parser.add_argument("--table", action="store_true", help="print the table of all outcomes so far, and try nothing")
@@ -44,9 +44,10 @@ def main() -> None:
 
 def try_all(workshop: Workshop, options: argparse.Namespace) -> list[Outcome]:
     """Try the faults that were asked for."""
-    failed = [row["number"] for row in read(options.output) if row["seed"] == options.seed and row["is_hit"] and not row["has_passed"]]
-    numbers = [*(failed if options.retry else ()), *range(options.first, options.first + options.count)]
-    faults = {number: workshop.fault(options.seed, number) for number in numbers}
+    known = read(options.output) if options.resume else []
+    done = {row["number"] for row in known if row["seed"] == options.seed and (row["has_passed"] or not row["is_hit"])}
+    numbers = range(options.first, options.first + options.count)
+    faults = {number: workshop.fault(options.seed, number) for number in numbers if number not in done}
     wanted = {number: fault for number, fault in faults.items() if options.kind in (None, fault.kind)}
 
     def one(number: int) -> Outcome:
