@@ -1,5 +1,6 @@
 """The sweep on Ray Tune: which trials are left, who runs when, what becomes of those that fail."""
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -104,6 +105,8 @@ def run_trials(sweep: Sweep, open_trials: Sequence[Trial], settled: Sequence[Rec
     Raises: InputError if the cluster cannot hold one trial, or an extra is missing.
     """
     os.environ.update(TUNE_VARIABLES)
+    # A trial whose process died is started again; one that fails for good has a record with its message.
+    logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
     config, cluster = sweep.config, ray.cluster_resources()
     resources = trial_resources(sweep, cluster)
     at_once = concurrent_trials(resources, cluster, config.max_concurrent)
