@@ -1,7 +1,6 @@
 """The command line that all verbs share."""
 
 import argparse
-import errno
 import os
 import signal
 import sys
@@ -12,14 +11,13 @@ from typing import Any
 
 from jobs.run_directory import Run, open_run
 from jobs.settings import describe_fields, load_config
-from otcondense.errors import InputError
+from otcondense.errors import InputError, storage_fault
 
 Command = Callable[[Run, argparse.Namespace], None]
 DEFAULT_CONFIG = "jobs/configs/demo.yaml"
 MISTAKE = 2
 INTERRUPTED = 130
 GOES_ON = "what was finished is kept, the same command goes on from there"
-STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.EACCES})
 
 
 class FieldHelp(argparse.Action):
@@ -91,16 +89,6 @@ def run_verb(
         print(f"\nerror: {fault.filename or 'storage'}: {fault.strerror}; {GOES_ON}", file=sys.stderr)
         sys.exit(MISTAKE)
     print(f"{parser.prog} done in {time.perf_counter() - started:.1f} s")
-
-
-def storage_fault(error: BaseException | None) -> OSError | None:
-    """Return what a disk or an object store said, if that is why something failed, also in a worker; None otherwise."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
-            return error
-        # Ray keeps what a worker raised as `cause`.
-        error = getattr(error, "cause", None) or error.__cause__
-    return None
 
 
 def _interrupt(*_: Any) -> None:

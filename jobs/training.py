@@ -18,7 +18,7 @@ from jobs.train_loop import one_thread_on, run_loop, worker_main
 from jobs.workers import Workers
 from otcondense.diffusion.checkpoint import checkpoint_directory, latest_checkpoint
 from otcondense.diffusion.training_config import TrainingConfig
-from otcondense.errors import InputError
+from otcondense.errors import InputError, storage_fault
 from otcondense.store import Store, hash8
 
 Progress = Callable[[dict[str, Any]], None]
@@ -137,12 +137,14 @@ def _logs_path(job: TrainJob) -> str:
 
 
 def _cause(error: Exception) -> Exception:
-    """Return the user's mistake behind a failed run if there is one, else the failure itself."""
+    """Return the user's mistake or the storage's fault behind a failed run if there is one, else the failure itself."""
     failures = getattr(error, "worker_failures", {})
     for failure in failures.values():
         for candidate in (failure, getattr(failure, "cause", None), failure.__cause__):
             if isinstance(candidate, InputError):
                 return candidate
+        if (fault := storage_fault(failure)) is not None:
+            return fault
     return error
 
 

@@ -55,7 +55,9 @@ def test_a_misspelt_field_is_found(spoil):
 
 
 def test_what_a_cluster_stands_on_is_valid():
-    for document in documents("kubernetes/base.yaml"):
+    found = list(documents("kubernetes/base.yaml"))
+    assert found
+    for document in found:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
 
 

@@ -7,8 +7,9 @@ import os
 import pytest
 import yaml
 
-from jobs.cli import MISTAKE, parser_for, run_verb, storage_fault
+from jobs.cli import MISTAKE, parser_for, run_verb
 from jobs.run_directory import Run
+from otcondense.errors import storage_fault
 
 
 def run(tmp_path, error):
