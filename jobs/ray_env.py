@@ -27,6 +27,7 @@ WORKER_ENVIRONMENT = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
+STARTS = 3
 Answer = TypeVar("Answer")
 
 
@@ -60,19 +61,27 @@ def start_ray(num_cpus: int | None = None) -> None:
 
 
 def _start_here(cpus: int, common: dict[str, Any]) -> None:
-    try:
-        ray.init(
-            address="local",  # also where `ray start` runs on this machine
-            num_cpus=cpus,
-            include_dashboard=False,
-            object_store_memory=LOCAL_OBJECT_STORE_BYTES,
-            _node_ip_address="127.0.0.1",
-            **common,
-        )
-    except Exception as error:
-        if "timed out during startup" not in str(error):  # Ray raises no type of its own
-            raise
-        raise InputError("Ray did not start in time on this machine, which seems to be overloaded; run the same command again") from error
+    """Start a cluster; Ray allows its start 30 s and no other number, so an overloaded machine gets more tries than one."""
+    for attempt in range(STARTS):
+        try:
+            ray.init(
+                address="local",  # also where `ray start` runs on this machine
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                **common,
+            )
+        except Exception as error:
+            if "timed out during startup" not in str(error):  # Ray raises no type of its own
+                raise
+            ray.shutdown()
+            if attempt + 1 == STARTS:
+                raise InputError(
+                    f"Ray did not start in time on this machine in {STARTS} tries; the machine seems to be overloaded, run the same command again"
+                ) from error
+        else:
+            return
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from tests.ray.tiny import write_config
 
 OTHER = ("logs", "report", "config.yaml", ".lock", "sweeps")
 """What no result is: it has times and paths in it."""
-OVERLOADED = "Ray did not start in time on this machine"
 TOGETHER = ("subset-", "best.json", "metrics.jsonl", "_quarantine.parquet", "images-")
 """Results that are made of others in a moment, and are written again where one of these was."""
 
@@ -52,11 +51,7 @@ class Subject:
         return Command(verb, [f"--config={self.config}", f"--run={run}", *overrides], environment)
 
     def run(self, run: Path, overrides: tuple[str, ...] = (), **environment: str) -> Ended:
-        """Run to the end; once more where Ray gave up starting after its 30 s, as its message asks for."""
-        ended = self._run(run, overrides, environment)
-        return self._run(run, overrides, environment) if OVERLOADED in ended.output else ended
-
-    def _run(self, run: Path, overrides: tuple[str, ...], environment: dict[str, str]) -> Ended:
+        """Run to the end."""
         command = self.start(run, overrides=overrides, **environment)
         try:
             return command.end()

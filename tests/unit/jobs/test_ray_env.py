@@ -1,0 +1,47 @@
+"""Starting Ray on a machine that is slow."""
+
+import pytest
+import ray
+
+from jobs import ray_env
+from jobs.ray_env import STARTS, start_ray
+from otcondense.errors import InputError
+
+TOO_SLOW = "The current node timed out during startup."
+
+
+def init_that_fails(monkeypatch: pytest.MonkeyPatch, times: int, message: str) -> list[str]:
+    """Let the start of a cluster fail so many times; the answer has what was called."""
+    calls: list[str] = []
+
+    def init(**_: object) -> None:
+        calls.append("init")
+        if calls.count("init") <= times:
+            raise Exception(message)  # Ray raises no type of its own
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: calls.append("shutdown"))
+    monkeypatch.setattr(ray_env, "_close_token_file", lambda: None)
+    return calls
+
+
+def test_a_start_that_was_too_slow_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = init_that_fails(monkeypatch, STARTS - 1, TOO_SLOW)
+    start_ray()
+    assert calls == [*["init", "shutdown"] * (STARTS - 1), "init"]
+
+
+def test_an_overloaded_machine_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = init_that_fails(monkeypatch, STARTS, TOO_SLOW)
+    with pytest.raises(InputError, match="overloaded"):
+        start_ray()
+    assert calls.count("init") == STARTS
+
+
+def test_other_errors_of_ray_are_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = init_that_fails(monkeypatch, 1, "no such address")
+    with pytest.raises(Exception, match="no such address"):
+        start_ray()
+    assert calls == ["init"]
