@@ -33,7 +33,7 @@ CPU_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
 def run_loop(job: TrainJob, workers: Workers) -> dict[str, Any]:
     """Train from the newest usable checkpoint to the last missing one.
 
-    Returns: `resumed_from` (a step, 0 for a fresh start) and `diverged` (a message, or None).
+    Returns: `resumed_from` (a step, 0 for a fresh start, None if nothing was left to do) and `diverged` (a message, or None).
 
     Raises: InputError if the newest checkpoint in the directory is of another configuration or of other images.
     """
@@ -43,7 +43,7 @@ def run_loop(job: TrainJob, workers: Workers) -> dict[str, Any]:
         refuse_other_inputs(job.store, newest, job.fingerprint)
     missing = job.missing_steps()
     if not missing:
-        return {"resumed_from": 0, "diverged": None}
+        return {"resumed_from": None, "diverged": None}
     try:
         return _train(job, workers, missing)
     except RuntimeError as error:  # the CPU's allocator raises no type of its own

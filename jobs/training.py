@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 import torch
+from ray.exceptions import RayActorError
 
 from jobs.loss_curve import write_summaries
 from jobs.ray_env import in_thread
@@ -102,7 +103,7 @@ def _fit_here(job: TrainJob) -> dict[str, Any]:
 
 
 def _fit_by_workers(job: TrainJob) -> dict[str, Any]:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
     use_gpu = place(job.config, ray.cluster_resources())
@@ -125,8 +126,14 @@ def _fit_by_workers(job: TrainJob) -> dict[str, Any]:
     )
     try:
         result = in_thread(trainer.fit)
-    except ray.train.TrainingFailedError as error:
+    except TrainingFailedError as error:
         raise _cause(error) from error
+    except RayActorError as error:
+        # Not started again from here: what its workers held stays taken until this driver ends, unless the cluster has a dashboard.
+        raise InputError(
+            f"Ray Train's controller of {job.store.path(job.directory)} died: {str(error).strip().splitlines()[0]} "
+            "The same command goes on from the newest checkpoint"
+        ) from error
     return dict(result.return_value)
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
-from jobs.run_directory import Run
+import pyarrow as pa
+
 from jobs.select_subset import selection_units
 from jobs.verification.evidence import Evidence
 from jobs.verification.files import Problem, read_hashes
+from otcondense.errors import InputError
 from otcondense.store import class_file, manifest_table, read_class_selection, read_manifest, selection_file
 
 VERB = "select_subset"
@@ -28,34 +30,40 @@ def check_manifests(evidence: Evidence, broken: set[str]) -> Iterator[Problem]:
     """Check that each manifest is what its selections say, and that its images have features with the same SHA-256."""
     run = evidence.run
     for method in run.config.selection.methods:
-        name, directory = run.manifest(method), run.selection_directory(method)
-        parts = [each for each in evidence.facts if each.startswith(f"{directory}/class_name=")]
+        name = run.manifest(method)
         if not run.store.exists(name):
             if any(method == chosen and run.store.list(run.training_directory(model, method)) for model, chosen in run.trainings()):
                 yield Problem(name, "the file is missing", VERB)
         elif name in evidence.facts:
-            yield from _check_rows(evidence, method)
-            if parts and not any(each.startswith(f"{directory}/") for each in broken):
-                yield from _check_content(run, method, [str(evidence.facts[each].class_name) for each in parts])
+            try:
+                manifest = read_manifest(run.store, name)
+            except InputError as error:
+                yield Problem(name, str(error), VERB)
+            else:
+                yield from _check_rows(evidence, name, manifest, broken)
+                yield from _check_content(evidence, method, manifest, broken)
 
 
-def _check_content(run: Run, method: str, classes: list[str]) -> Iterator[Problem]:
-    expected = manifest_table([read_class_selection(run.store, run.selection_directory(method), name) for name in classes])
-    if not expected.equals(read_manifest(run.store, run.manifest(method)).replace_schema_metadata(None)):
-        yield Problem(run.manifest(method), "differs from the selections of its classes", VERB)
+def _check_content(evidence: Evidence, method: str, manifest: pa.Table, broken: set[str]) -> Iterator[Problem]:
+    store, directory = evidence.run.store, evidence.run.selection_directory(method)
+    classes = [str(facts.class_name) for name, facts in evidence.facts.items() if name.startswith(f"{directory}/class_name=")]
+    if not classes or any(name.startswith(f"{directory}/") for name in broken):
+        return
+    expected = manifest_table([read_class_selection(store, directory, name) for name in classes])
+    if not expected.equals(manifest.replace_schema_metadata(None)):
+        yield Problem(evidence.run.manifest(method), "differs from the selections of its classes", VERB)
 
 
-def _check_rows(evidence: Evidence, method: str) -> Iterator[Problem]:
-    run = evidence.run
-    rows = read_manifest(run.store, run.manifest(method)).select(["image_id", "class_name", "sha256"]).to_pylist()
+def _check_rows(evidence: Evidence, name: str, manifest: pa.Table, broken: set[str]) -> Iterator[Problem]:
+    rows = manifest.select(["image_id", "class_name", "sha256"]).to_pylist()
     image_ids = [row["image_id"] for row in rows]
     if len(set(image_ids)) != len(image_ids):
-        yield Problem(run.manifest(method), "an image is listed twice", VERB)
+        yield Problem(name, "an image is listed twice", VERB)
     for class_name in sorted({row["class_name"] for row in rows}):
-        name = class_file(run.features_directory(run.config.encoder), class_name)
-        known = read_hashes(run.store, name) if name in evidence.facts else None
-        wrong = [
-            row["image_id"] for row in rows if row["class_name"] == class_name and known and known.get(row["image_id"]) != row["sha256"]
-        ]
+        features = class_file(evidence.run.features_directory(evidence.run.config.encoder), class_name)
+        if features not in evidence.facts or features in broken:
+            continue
+        known = read_hashes(evidence.run.store, features)
+        wrong = [row["image_id"] for row in rows if row["class_name"] == class_name and known.get(row["image_id"]) != row["sha256"]]
         if wrong:
-            yield Problem(run.manifest(method), f"{wrong[0]} and {len(wrong) - 1} more are not images of {name}", VERB)
+            yield Problem(name, f"{wrong[0]} and {len(wrong) - 1} more are not images of {features}", VERB)

@@ -3,13 +3,16 @@
 import json
 import os
 import signal
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytest
 import ray
 import torch
 
 from actors.sampler import Sampler, SamplerActor
+from jobs.ray_env import start_ray
 from jobs.train_loop import TrainJob, Workers, run_loop
 from jobs.training import place, train
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig
@@ -129,6 +132,10 @@ def test_workers_that_cannot_be_placed(device, message):
         place(config(device=device), {"CPU": 1.0})
 
 
+def files(store, directory):
+    return {name.removeprefix(directory): store.read_bytes(name) for name in store.list(directory)}
+
+
 @pytest.mark.slow
 def test_a_killed_worker_costs_at_most_one_interval(ray_cluster, store):
     """kill -9 of the first worker after its second checkpoint; the run goes on and ends with the undisturbed run's files."""
@@ -143,5 +150,22 @@ def test_a_killed_worker_costs_at_most_one_interval(ray_cluster, store):
     assert killed
     assert killed[0] - 100 <= result.resumed_from < 400
     train(job(store, "calm", settings))
-    names = [name.removeprefix("training/calm/") for name in store.list("training/calm")]
-    assert all(store.read_bytes(f"training/calm/{name}") == store.read_bytes(f"training/killed/{name}") for name in names)
+    assert files(store, "training/killed") == files(store, "training/calm")
+
+
+@pytest.mark.slow
+def test_a_killed_controller_ends_in_a_sentence(store):
+    """In a cluster of its own: what the workers held stays taken as long as the driver lives."""
+    ray.shutdown()
+    start_ray(num_cpus=2)
+
+    def kill(_):
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # the line before this one has killed it
+                if "ray::TrainController" in " ".join(process.cmdline()):
+                    process.kill()
+
+    with pytest.raises(InputError, match=r"controller of .*given_up died: .* The same command goes on from the newest checkpoint"):
+        train(job(store, "given_up", config(num_steps=1000, checkpoint_steps=())), kill)
+    ray.shutdown()
+    start_ray(num_cpus=2)
