@@ -12,7 +12,6 @@ from jobs.cli import main
 from jobs.evaluating import Evaluation
 from jobs.progress import Progress, note
 from jobs.run_directory import Run
-from jobs.train import write_training_images
 from otcondense.diffusion.samples import iterate_samples
 from otcondense.errors import InputError
 from otcondense.evaluation import (
@@ -37,8 +36,6 @@ def evaluate(run: Run) -> None:
         return
     evaluation = Evaluation(run)
     methods = {method for _, method in run.trainings()}
-    for method in methods:
-        write_training_images(run, method)  # a model of latents has not needed them
     jobs = [(subset_quality_file(run, method), _subset_job, (method,)) for method in run.config.selection.methods if method in methods]
     jobs += [(run.metrics_file(*each), _samples_job, each) for each in run.checkpoints()]
     finished = 0

@@ -13,7 +13,6 @@ from torch import Tensor
 from jobs.run_directory import Run, identity
 from otcondense.datasets import ImageRecord, list_images, records_identity
 from otcondense.datasets.records import SourceConfig
-from otcondense.diffusion.images import read_images
 from otcondense.encoders import EncoderConfig, load_encoder, weights_sha256
 from otcondense.evaluation import (
     METRICS_VERSION,
@@ -26,16 +25,13 @@ from otcondense.evaluation import (
     npz_images,
     read_reference,
 )
-from otcondense.store import sha256_bytes
-from pipeline.images import WantedImage, load_images, record_images
-
-PART = 512
-"""Held-out images that are in memory at a time."""
+from otcondense.store import read_manifest, sha256_bytes
+from pipeline.images import ListedImages, manifest_images, record_images
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The images that samples are compared with, read a part at a time."""
+    """The images that samples are compared with."""
 
     run: Run
 
@@ -52,9 +48,9 @@ class HeldOut:
         return list_images(self.source)
 
     @cached_property
-    def wanted(self) -> list[WantedImage]:
-        """The images and where they are."""
-        return record_images(self.records)
+    def pixels(self) -> ListedImages:
+        """The images in the samples' size."""
+        return ListedImages(record_images(self.records), self.source, self.run.config.pixels.shape)
 
     @cached_property
     def classes(self) -> Int[np.ndarray, " n"]:
@@ -67,13 +63,14 @@ class HeldOut:
         """Names of the source's classes by their numbers, which need not be all numbers from 0 on."""
         return {record.class_index: record.class_name for record in list_images(self.run.config.source)}
 
-    def load(self, wanted: list[WantedImage]) -> Tensor:
-        """Return some of the images as pixels of the samples' size, [n, c, h, w] uint8."""
-        return torch.from_numpy(load_images(wanted, self.source, self.run.config.pixels.shape).images)
 
-    def parts(self) -> Iterable[Tensor]:
-        """Yield all images in order."""
-        return (self.load(self.wanted[start : start + PART]) for start in range(0, len(self.wanted), PART))
+def chosen_images(run: Run, method: str) -> ListedImages:
+    """Return the images of a method's manifest in the samples' size.
+
+    Raises: InputError if there is no manifest.
+    """
+    source = run.config.source
+    return ListedImages(manifest_images(read_manifest(run.store, run.manifest(method)), source), source, run.config.pixels.shape)
 
 
 @dataclass(frozen=True)
@@ -87,14 +84,12 @@ class View:
     @cached_property
     def held_out(self) -> EncodedImages:
         """The network's answer to the held-out images."""
-        return self.encode(self.images.parts())
+        return self.encode(map(torch.from_numpy, self.images.pixels.parts()))
 
     def training(self, method: str) -> EncodedImages:
         """Return the network's answer to the images that a method chose."""
         if method not in self._training:
-            run = self.images.run
-            images, _ = read_images(run.store, run.images_file(method))
-            self._training[method] = self.encode([torch.from_numpy(images)])
+            self._training[method] = self.encode(map(torch.from_numpy, chosen_images(self.images.run, method).parts()))
         return self._training[method]
 
     def encode(self, parts: Iterable[Tensor]) -> EncodedImages:

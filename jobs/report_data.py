@@ -7,11 +7,10 @@ import torch
 import yaml
 
 from jobs.evaluate import read_metrics, read_subset_quality
-from jobs.evaluating import Evaluation
+from jobs.evaluating import Evaluation, chosen_images
 from jobs.run_directory import Run
 from jobs.stage_log import stage_seconds
 from jobs.train_job import CURVE_FILE
-from otcondense.diffusion.images import read_images
 from otcondense.diffusion.samples import read_samples
 from otcondense.encoders import weights_sha256
 from otcondense.evaluation import nearest_neighbours
@@ -76,12 +75,12 @@ def _facts(run: Run, selections: dict[str, list[ClassSelection]]) -> dict[str, s
     source = run.config.source
     facts = {"source": source.path if source.kind != "features" else f"{source.path} (features without images, so none are shown)"}
     for method, classes in selections.items():
-        facts["classes"] = str(len(classes))
-        facts["images"] = str(sum(len(each.image_ids) for each in classes))
-        facts["chosen"] = str(sum(len(each.indices) for each in classes))
+        facts["classes"] = f"{len(classes):,}"
+        facts["images"] = f"{sum(len(each.image_ids) for each in classes):,}"
+        facts["chosen"] = f"{sum(len(each.indices) for each in classes):,}"
         proven = sum(bool(each.summary["swap_optimal"]) for each in classes)
         if proven:
-            facts[f"{method}: proven swap-optimal"] = f"{proven} of {len(classes)} classes"
+            facts[f"{method}: proven swap-optimal"] = f"{proven:,} of {len(classes):,} classes"
     return facts
 
 
@@ -103,11 +102,15 @@ def _subset_rows(run: Run) -> Iterator[SubsetRow]:
 
 
 def _class_sheets(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[ClassSheet]:
-    stored = {method: read_images(run.store, run.images_file(method)) for method in selections if run.store.exists(run.images_file(method))}
-    classes = next(iter(selections.values()), [])[:SHEET_CLASSES]
-    for selection in classes if stored else []:
-        by_method = {method: images[labels == selection.class_index] for method, (images, labels) in stored.items()}
-        yield ClassSheet(selection.class_name, by_method)
+    if run.config.source.kind == "features":
+        return
+    chosen = {method: chosen_images(run, method) for method in selections}
+    for selection in next(iter(selections.values()), [])[:SHEET_CLASSES]:
+        rows = {
+            method: [row for row, image in enumerate(each.wanted) if image.class_index == selection.class_index]
+            for method, each in chosen.items()
+        }
+        yield ClassSheet(selection.class_name, {method: each.load(rows[method]) for method, each in chosen.items()})
 
 
 def _class_cards(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[ClassCard]:
@@ -141,23 +144,22 @@ def _protocol_differences(run: Run) -> Iterator[str]:
 
 
 def _sample_sheets(run: Run) -> Iterator[SampleSheet]:
-    evaluation = Evaluation(run)
-    for row in read_metrics(run):
+    evaluation, rows = Evaluation(run), read_metrics(run)
+    pixels = {method: chosen_images(run, method) for method in {row["method"] for row in rows}}
+    for row in rows:
         judge = evaluation.judge
         model, method, step = row["model"], row["method"], row["step"]
         shown = min(SHEET_SAMPLES, row["num_samples"])
         images, _ = read_samples(run.store, run.samples_directory(model, method, step), shown)
-        training, _ = read_images(run.store, run.images_file(method))
         features = judge.encode([torch.from_numpy(images)]).features
         chosen, unseen = (nearest_neighbours(features, each.features) for each in (judge.training(method), judge.held_out))
-        wanted = [judge.images.wanted[number] for number in unseen.indices[:, 0].tolist()]
         yield SampleSheet(
             model,
             method,
             step,
             images,
-            training[chosen.indices[:, 0].numpy()],
-            judge.images.load(wanted).numpy(),
+            pixels[method].load(chosen.indices[:, 0].tolist()),
+            judge.images.pixels.load(unseen.indices[:, 0].tolist()),
             chosen.distances[:, 0].numpy(),
             unseen.distances[:, 0].numpy(),
         )

@@ -1,5 +1,6 @@
-"""Pixels of a subset as one array, for models that are trained on small images directly."""
+"""Pixels of the images of a subset or of a listing: as one array to train on, or some at a time."""
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from otcondense.errors import InputError
 from otcondense.store import sha256_bytes
 
 READERS = 4
+PART = 512
+"""Images that are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -104,3 +107,25 @@ def read_wanted(wanted: WantedImage) -> bytes:
     if wanted.sha256 is not None and sha256_bytes(data) != wanted.sha256:
         raise InputError(f"image {wanted.path} has changed since its features were extracted; extract and select again")
     return data
+
+
+@dataclass(frozen=True)
+class ListedImages:
+    """Images of a source in one size, read when they are asked for."""
+
+    wanted: list[WantedImage]
+    source: SourceConfig
+    shape: tuple[int, int, int]
+    """Channels, height, width."""
+
+    def load(self, rows: Iterable[int]) -> UInt8[np.ndarray, "n c h w"]:
+        """Return the images of some rows of the list.
+
+        Raises: InputError as `load_images` does.
+        """
+        return load_images([self.wanted[row] for row in rows], self.source, self.shape).images
+
+    def parts(self) -> Iterator[UInt8[np.ndarray, "n c h w"]]:
+        """Yield all images in order, some at a time."""
+        rows = range(len(self.wanted))
+        return (self.load(rows[start : start + PART]) for start in range(0, len(rows), PART))

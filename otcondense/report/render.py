@@ -61,6 +61,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "order": order_statements(data.metrics),
         "subset_table": subset_table(data.subsets) if data.subsets else None,
         "curves": _curves(data),
+        "num_classes": len({card.class_name for card in data.class_cards}),
         "class_rows": [_class_row(sheet) for sheet in data.class_sheets],
         "class_methods": list(dict.fromkeys(name for sheet in data.class_sheets for name in sheet.images)),
         "sample_sheets": [_sample_view(sheet) for sheet in data.sample_sheets],

@@ -6,9 +6,10 @@ import yaml
 from PIL import Image
 
 from jobs.cli import main
-from jobs.evaluate import evaluate
+from jobs.evaluate import evaluate, read_subset_quality
 from jobs.export_samples import export
 from jobs.extract_features import extract
+from jobs.report_data import collect
 from jobs.run import extract_inputs, needed_inputs
 from jobs.run_directory import Run
 from jobs.sample import sample
@@ -105,6 +106,7 @@ def test_a_change_of_the_autoencoder_trains_anew(config):
 
 def test_subsets_are_measured_on_pixels(config):
     run = Run(load_config(config, ["evaluation.inception_score_splits=1"]))
-    assert not run.store.exists(run.images_file("random"))
     evaluate(run)
-    assert run.store.exists(run.images_file("random"))
+    assert read_subset_quality(run)["random"]["num_images"] == 4
+    assert not run.store.exists(run.images_file("random")), "read a part at a time, from where they are"
+    assert collect(run).class_sheets[0].images["random"].shape == (2, 3, 16, 16)
