@@ -40,7 +40,10 @@ PUBLISHED_SAMPLES, PUBLISHED_GUIDANCE = 50_000, 1.5
 
 
 def collect(run: Run) -> ReportData:
-    """Return everything that the run has so far; what is missing is left out of the report."""
+    """Return everything that the run has so far; results that are missing are left out of the report.
+
+    Raises: InputError if images of the source that are to be shown are gone or have changed.
+    """
     selections = _selections(run)
     return ReportData(
         title=f"OTCondense: {run.config.run}",
