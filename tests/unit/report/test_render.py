@@ -189,6 +189,13 @@ def test_hostile_names_are_shown_not_run(hostile, page):
     assert " ".join(hostile.split()) in found.text
 
 
+def test_classes_that_are_not_shown_are_counted():
+    data, words = example(), "the first 1 of 1,001"
+    cards = [dataclasses.replace(data.class_cards[0], class_name=f"more {number}") for number in range(1000)]
+    assert words in render_report(dataclasses.replace(data, class_cards=(*data.class_cards, *cards)))
+    assert words not in render_report(data)
+
+
 def test_sections_without_data_are_left_out():
     found = Page(render_report(ReportData(title="Nothing yet", stage_times=(StageTime("select", 1.0),))))
     assert [each["id"] for each in found.all("section")] == ["times"]
