@@ -68,7 +68,7 @@ def test_finished_work_is_skipped(make_job, monkeypatch):
     job = make_job()
     run_loop(job, Workers())
     monkeypatch.setattr(train_loop, "create_state", lambda *_: pytest.fail("nothing was left to do"))
-    assert run_loop(job, Workers()) == {"resumed_from": 0, "diverged": None}
+    assert run_loop(job, Workers()) == {"resumed_from": None, "diverged": None}
 
 
 class LostError(Exception):
