@@ -75,7 +75,7 @@ class Pool:
         self._jobs: dict[Ticket, _Job] = {}
         self._queue: deque[Unit] = deque()
         self._attempts: dict[str, int] = {}
-        self._failed_hires = 0
+        self._failed_hires, self._refusal = 0, ""
         self._outcome = PoolOutcome()
         self._on_change: OnChange = lambda _name, _changes: None
 
@@ -95,6 +95,9 @@ class Pool:
         try:
             while self._queue or self._jobs:
                 self._fill()
+                if not (self._jobs or self._arriving):
+                    self._give_up()
+                    break
                 for ticket in self._crew.wait([*self._jobs, *self._arriving], self._patience()):
                     self._end(ticket)
                 self._enforce_deadlines()
@@ -104,8 +107,9 @@ class Pool:
         return self._outcome
 
     def _fill(self) -> None:
-        """Hire while there is more to do than hands, and give every idle worker a unit."""
-        while len(self._arriving) + len(self._idle) < min(len(self._queue), self._config.num_actors - len(self._jobs)):
+        """Hire while there is more to do than hands and workers can be started, and give every idle worker a unit."""
+        wanted = min(len(self._queue), self._config.num_actors - len(self._jobs))
+        while self._failed_hires < self._config.max_attempts and len(self._arriving) + len(self._idle) < wanted:
             worker, ticket = self._crew.hire()
             self._arriving[ticket] = worker
         while self._queue and self._idle:
@@ -137,6 +141,7 @@ class Pool:
         except UnitCancelled:
             self._fail(job, self._too_late() if job.is_asked else "it was cancelled from outside")
         else:
+            self._failed_hires = 0  # who could not be replaced when a node was lost may be now
             self._outcome.results[job.unit["name"]] = result
             self._on_change(job.unit["name"], {"state": "done", "seconds": self._crew.now() - job.started, "message": "", **result})
         self._idle.append(job.worker)
@@ -147,18 +152,15 @@ class Pool:
             self._crew.result(ticket)
         except (WorkerLost, UnitFailed) as error:
             self._crew.dismiss(worker)
-            self._failed_hires += 1
-            if self._failed_hires >= self._config.max_attempts:
-                self._give_up(f"no worker could be started: {error}")
+            self._failed_hires, self._refusal = self._failed_hires + 1, str(error)
         else:
             self._failed_hires = 0
             self._idle.append(worker)
 
-    def _give_up(self, reason: str) -> None:
-        """Fail all that waits, unless there are workers to do it."""
-        while self._queue and not self._jobs and not self._idle:
-            unit = self._queue.popleft()
-            self._fail(self._job(None, unit), reason)
+    def _give_up(self) -> None:
+        """Fail all that waits, since nobody is there to do it and nobody comes."""
+        while self._queue:
+            self._fail(self._job(None, self._queue.popleft()), f"no worker could be started: {self._refusal}")
 
     def _patience(self) -> float:
         """Return the seconds until something has to be done, a second at most."""

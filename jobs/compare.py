@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from jobs.cli import parser_for, run_verb
 from jobs.comparing.config import CompareConfig
 from jobs.comparing.page import render_page
@@ -22,15 +24,23 @@ PAGE = "report.html"
 def compare(run: Run, options: argparse.Namespace) -> None:
     """Run what is left of a comparison, then write its tables and its page."""
     config = build(CompareConfig, read_yaml(options.compare) if options.compare else {}, options.compare or "the defaults")
-    sweep = Sweep(_sweep_config(config, run), run.config)
+    sweep = Sweep(sweep_config(config, run), run.config)
     show(config, sweep, run_sweep(sweep), options.output)
 
 
-def _sweep_config(config: CompareConfig, run: Run) -> SweepConfig:
+def sweep_config(config: CompareConfig, run: Run) -> SweepConfig:
+    """Return the sweep that makes a comparison.
+
+    Raises: InputError with the reason if it cannot be.
+    """
     try:
         return config.sweep(run.config)
     except ValueError as error:
-        raise InputError(f"this comparison cannot be made: {str(error).splitlines()[-1].strip()}") from error
+        raise InputError(f"this comparison cannot be made: {_reason(error)}") from error
+
+
+def _reason(error: ValueError) -> str:
+    return "; ".join(each["msg"] for each in error.errors()) if isinstance(error, ValidationError) else str(error)
 
 
 def show(config: CompareConfig, sweep: Sweep, records: list[Record], output: str | None) -> None:

@@ -185,6 +185,8 @@ class RunConfig(Config):
             raise ValueError(
                 "models, judge, judges and confidence.classifier look at images, source.kind=features has none; leave them out"
             )
+        if "denoising" in self.selection.score_kinds() and self.scores.denoising.checkpoint is None:
+            raise ValueError("scores.denoising.checkpoint must name the checkpoint of the model that scores for d2c, found null")
         self._check_latents()
         return self
 

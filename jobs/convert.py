@@ -38,10 +38,19 @@ def export_diffusers(options: argparse.Namespace) -> None:
     model, record = _load(options)
     if record["objective"] != "dit":
         raise InputError(f"DiTPipeline samples models that predict noise, found objective {record['objective']} in {options.source}")
-    names = None
-    if options.class_names:
-        names = {int(index): name for index, name in json.loads(Path(options.class_names).read_text(encoding="utf-8")).items()}
+    names = read_class_names(options.class_names) if options.class_names else None
     export_pipeline(model, options.autoencoder, options.target, names)
+
+
+def read_class_names(path: str) -> dict[int, str]:
+    """Return the readable names in a JSON file by class index.
+
+    Raises: InputError if the file is missing or holds something else.
+    """
+    try:
+        return {int(index): str(name) for index, name in json.loads(Path(path).read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f'--class-names must be a JSON file such as {{"0": "tench"}}, found {path} ({error})') from error
 
 
 def _load(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from jobs.cli import main
 from jobs.progress import note
 from jobs.run_directory import Run, identity
-from otcondense.datasets import list_images
+from otcondense.datasets import scan_images
 from otcondense.representations import REPRESENTATIONS_SCHEMA_VERSION, TextModel
 from otcondense.store import hash8
 from pipeline.representations import write_text
@@ -15,8 +15,8 @@ def text_file(run: Run) -> str:
 
 
 def extract(run: Run) -> None:
-    """Embed the class names in this process; they are few."""
-    classes = {record.class_index: record.class_name for record in list_images(run.config.source)}
+    """Embed the names of all classes, those without images too, in this process; they are few."""
+    classes = dict(enumerate(scan_images(run.config.source).classes))
     done = write_text(run.store, text_file(run), classes, run.config.text, TextModel(run.config.text))
     note("text", f"embeddings of {len(classes)} class names in {text_file(run)}" + ("" if done else ", finished before"))
 

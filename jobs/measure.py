@@ -20,6 +20,7 @@ from otcondense.evaluation import (
     further_metrics,
     read_reference,
 )
+from otcondense.store import Store
 
 
 def measure(config: MeasureConfig) -> dict[str, Any]:
@@ -92,7 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(MISTAKE)
     print_figures(record)
     if options.output is not None:
-        Path(options.output).write_text(json.dumps({"samples": config.samples, "against": config.against, **record}, indent=1) + "\n")
+        text = json.dumps({"samples": config.samples, "against": config.against, **record}, indent=1) + "\n"
+        target = Path(options.output).absolute()
+        Store(str(target.parent)).write_bytes(target.name, text.encode())
 
 
 def _meanings() -> str:

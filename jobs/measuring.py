@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from pydantic import Field, model_validator
 from safetensors import SafetensorError
@@ -62,12 +63,14 @@ class Gauge:
     network: ImageEncoder
     batch_size: int
     cache: str | None
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What else decides its features, such as the size it resizes to."""
 
     def encode(self, images: "ImageSet") -> EncodedImages:
         """Return what the network gives for a set, from the cache where it was kept."""
         if self.cache is None:
             return encode_images(images.parts(), self.network, self.batch_size)
-        key = fingerprint([images.sha256, self.network.name, self.network.weights_sha256, self.batch_size])
+        key = fingerprint([images.sha256, self.network.name, self.network.weights_sha256, self.batch_size, self.settings])
         store, name = Store(self.cache), f"{key[:16]}.safetensors"
         if store.exists(name):
             try:
@@ -110,9 +113,8 @@ def gauge(config: MeasureConfig) -> Gauge:
 
 def further_gauge(judge: EncoderConfig, config: MeasureConfig) -> Gauge:
     """Return one more network."""
-    return Gauge(
-        NamedEncoder(judge.name, weights_sha256(judge), load_encoder(judge).encode_pixels), config.evaluation.batch_size, config.cache
-    )
+    network = NamedEncoder(judge.name, weights_sha256(judge), load_encoder(judge).encode_pixels)
+    return Gauge(network, config.evaluation.batch_size, config.cache, judge.identity())
 
 
 def check_sizes(samples: ImageSet, reference: Iterable[Tensor], name: str) -> None:

@@ -28,7 +28,7 @@ from otcondense.report import (
     SubsetRow,
     published_for,
 )
-from otcondense.store import ClassSelection, read_class_features, read_class_selection, read_manifest
+from otcondense.store import ClassSelection, class_file, read_class_features, read_class_selection, read_manifest
 
 SHEET_CLASSES = 20
 """Classes whose chosen images are shown; the first of the source."""
@@ -169,11 +169,12 @@ def _sample_sheets(run: Run) -> Iterator[SampleSheet]:
 
 
 def _feature_maps(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[FeatureMap]:
-    """Yield the map of one class: the first."""
+    """Yield the map of one class: the first, unless its features are gone."""
     first = {method: classes[0] for method, classes in selections.items() if classes}
-    if first:
-        class_name = next(iter(first.values())).class_name
-        features = read_class_features(run.store, run.features_directory(run.config.encoder), class_name).features
+    class_name = next((each.class_name for each in first.values()), "")
+    directory = run.features_directory(run.config.encoder)
+    if first and run.store.exists(class_file(directory, class_name)):
+        features = read_class_features(run.store, directory, class_name).features
         chosen = {method: each.indices for method, each in first.items()}
         left_out = {method: np.flatnonzero(each.assignment < 0) for method, each in first.items()}
         yield FeatureMap(class_name, features, chosen, left_out)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pyarrow.parquet as pq
 import ray
 import torch
 
@@ -15,7 +14,7 @@ from jobs.select_subset import refuse_failures
 from otcondense.datasets import image_locations
 from otcondense.errors import InputError
 from otcondense.representations import REPRESENTATIONS_SCHEMA_VERSION, RepresentationConfig
-from otcondense.store import Store, UnitProgress, hash8, read_manifest, stored_metadata
+from otcondense.store import Store, UnitProgress, hash8, read_columns, read_manifest, stored_metadata
 from pipeline.representations import KINDS, write_class
 
 FOUND = "finished before"
@@ -37,8 +36,12 @@ class Extractor:
 
 
 def representation_directory(run: Run, kind: str, config: RepresentationConfig) -> str:
-    """Return where the latents or tokens of a run are; they depend on the source alone, whichever subset asks for them."""
-    key = [REPRESENTATIONS_SCHEMA_VERSION, identity(run.config.source), config.identity()]
+    """Return where the latents or tokens of a run are.
+
+    Those of other subsets are elsewhere, so that trials which share a run directory do not write over each other's.
+    """
+    subsets = [run.selection_key(method) for method in run.config.selection.methods] if config.images == "subsets" else []
+    key = [REPRESENTATIONS_SCHEMA_VERSION, identity(run.config.source), config.identity(), *subsets]
     return f"{kind}/{config.image_size}-{hash8(key)}"
 
 
@@ -101,10 +104,8 @@ def _with_features(run: Run) -> dict[str, dict[str, Any]]:
         metadata = stored_metadata(run.store, name)
         if metadata is None:
             raise InputError(f"{run.store.path(name)} is damaged; run `python -m jobs.extract_features` again")
-        with run.store.open(name) as file:
-            columns = pq.read_table(file, columns=["image_id", "sha256"]).to_pylist()
         shared = {key: metadata[key] for key in ("class_name", "class_index")}
-        rows.update({row["image_id"]: row | shared for row in columns})
+        rows.update({row["image_id"]: row | shared for row in read_columns(run.store, name, ("image_id", "sha256")).to_pylist()})
     if not rows:
         raise InputError(f"run {run.store.root} has no features yet; run `python -m jobs.extract_features` first")
     return rows

@@ -25,6 +25,7 @@ from otcondense.store import (
     Store,
     fingerprint,
     hash8,
+    read_manifest,
     sha256_bytes,
 )
 
@@ -144,6 +145,13 @@ class Run:
         if not self.store.exists(self.manifest(method)):
             raise InputError(f"run {self.store.root} has no subset by {method} yet; run `python -m jobs.select_subset` first")
         return sha256_bytes(self.store.read_bytes(self.manifest(method)))
+
+    def chosen_classes(self, method: str) -> tuple[int, ...]:
+        """Return the indices of the classes that have images in the subset by `method`.
+
+        Raises: InputError if the subset is damaged.
+        """
+        return tuple(sorted(set(read_manifest(self.store, self.manifest(method)).column("class_index").to_pylist())))
 
     def images_file(self, method: str) -> str:
         """Return the name of the chosen images as pixels, the input of training."""

@@ -12,6 +12,7 @@ from jobs.ray_env import start_ray
 from jobs.run_directory import Run
 from jobs.select_subset import refuse_failures
 from otcondense.diffusion.checkpoint import checkpoint_directory, open_checkpoint
+from otcondense.diffusion.sampler import of_trained
 from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
 from otcondense.store import UnitProgress
 
@@ -26,13 +27,14 @@ def sample(run: Run) -> None:
 
 
 def _units(run: Run, name: str, method: str, step: int) -> Iterator[Unit]:
-    config = run.config.models[name].sampling
     checkpoint = checkpoint_directory(run.training_directory(name, method), step)
+    state = open_checkpoint(run.store, checkpoint).state
+    config = of_trained(run.config.models[name].sampling, run.chosen_classes(method), state["num_classes"])
     shared = {
         "checkpoint": checkpoint,
         "config": config.model_dump(mode="json"),
         "directory": run.samples_directory(name, method, step),
-        "fingerprint": samples_fingerprint(config, open_checkpoint(run.store, checkpoint).state),
+        "fingerprint": samples_fingerprint(config, state),
     }
     if run.config.models[name].training.data == "latents":
         shared["autoencoder"] = run.config.latents.model_dump(mode="json")

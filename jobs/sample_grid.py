@@ -9,7 +9,7 @@ from PIL import Image
 
 from jobs.train_job import TrainJob
 from otcondense.diffusion.objectives import resolve_objective
-from otcondense.diffusion.sampler import Decode, SamplerConfig, sample_batch
+from otcondense.diffusion.sampler import Decode, SamplerConfig, of_trained, sample_batch
 from otcondense.diffusion.training import TrainState
 
 COLUMNS = ROWS = 8
@@ -32,6 +32,7 @@ def write_grid(job: TrainJob, state: TrainState) -> None:
         precision=job.config.precision,
         seed=job.config.seed,
     )
+    settings = of_trained(settings, job.classes or range(job.num_classes), job.num_classes)
     decode = _decoder(job) if latents else None
     objective = resolve_objective(job.config.objective, job.config.model)
     images, _ = sample_batch(state.ema, objective, torch.arange(ROWS * COLUMNS), settings, decode)

@@ -13,15 +13,17 @@ from jobs.cli import parser_for, run_verb
 from jobs.config import HARD_END, ScoreKind
 from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
-from jobs.representations import representation_directory
+from jobs.representations import extract_images, representation_directory
 from jobs.run_directory import Run, identity
 from jobs.select_subset import refuse_failures
+from jobs.train_loop import one_thread_on
 from otcondense.datasets import ImageRecord, by_class, image_locations, scan_images
 from otcondense.diffusion.checkpoint import load_model, open_checkpoint
 from otcondense.diffusion.difficulty import DenoisingConfig, denoising_errors, score_times
 from otcondense.diffusion.images import to_unit_range
 from otcondense.encoders.margins import area_under_margin
 from otcondense.errors import InputError
+from otcondense.representations import LatentConfig
 from otcondense.store import (
     ClassDifficulties,
     Representation,
@@ -42,7 +44,7 @@ KINDS: tuple[ScoreKind, ...] = get_args(ScoreKind)
 def score(run: Run, kind: ScoreKind) -> None:
     """Score every image that has features.
 
-    Raises: InputError if features, the scoring checkpoint or its latents are missing.
+    Raises: InputError if features or the scoring checkpoint are missing.
     """
     classes = by_class(scan_images(run.config.source).records)
     done = _denoising(run, classes) if kind == "denoising" else _margins(run, sorted(classes))
@@ -61,8 +63,8 @@ def _margins(run: Run, names: list[str]) -> int:
     found = [read_class_features(run.store, features, name) for name in names]
     rows = torch.from_numpy(np.concatenate([each.features for each in found]))
     labels = torch.repeat_interleave(torch.arange(len(found)), torch.tensor([each.size for each in found]))
-    torch.set_num_threads(1)  # sums of several threads differ in their last digits from run to run
-    values = area_under_margin(rows, labels, len(found), config).numpy()
+    with one_thread_on("cpu"):
+        values = area_under_margin(rows, labels, len(found), config).numpy()
     for each, part in zip(found, np.split(values, np.cumsum([each.size for each in found])[:-1]), strict=True):
         facts = {"kind": "aum", "hard": HARD_END["aum"], "settings": config.model_dump(mode="json")}
         scores = ClassDifficulties(each.class_name, each.class_index, each.image_ids, part, facts)
@@ -127,7 +129,7 @@ class Scorer:
         return {"size": len(image_ids)}
 
     def _latents(self, unit: dict[str, Any]) -> torch.Tensor:
-        source = Representation(self._store, unit["latents"], "jobs.extract_latents latents.images=source")
+        source = Representation(self._store, unit["latents"], "jobs.score")
         facts = source.metadata(unit["class_name"])
         images = [(image["image_id"], image["sha256"]) for image in unit["images"]]
         mean = source.read(unit["class_name"], images, ("mean",), mirrored=False)["mean"][:, 0]
@@ -147,6 +149,8 @@ def _denoising(run: Run, classes: dict[str, list[ImageRecord]]) -> int:
     ]
     if not open_units:
         return len(units)
+    if open_units[0]["latents"]:
+        extract_images(run, "latents", latents_of_all(run))
     pool, config = run.config.samplers, run.config.scores.denoising
     start_ray()
 
@@ -176,13 +180,18 @@ def scoring_checkpoint(run: Run) -> tuple[str, str]:
     return run.store.root, place
 
 
+def latents_of_all(run: Run) -> LatentConfig:
+    """Return how to make the latents of every image that has features: all are scored, whichever the models are trained on."""
+    return run.config.latents.model_copy(update={"images": "source"})
+
+
 def denoising_units(run: Run, names: list[str]) -> list[Unit]:
     """Return one unit for each class: its images as their features name them."""
     root, place = scoring_checkpoint(run)
     checkpoint = open_checkpoint(Store(root), place).state
     weights = checkpoint["files"].get(run.config.scores.denoising.weights, {}).get("sha256")
     of_latents = checkpoint["image_shape"] != list(run.config.pixels.shape)
-    latents = representation_directory(run, "latents", run.config.latents) if of_latents else None
+    latents = representation_directory(run, "latents", latents_of_all(run)) if of_latents else None
     units = []
     for name in names:
         features = read_class_features(run.store, run.features_directory(run.config.encoder), name)

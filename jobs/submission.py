@@ -16,8 +16,11 @@ from otcondense.config import Config
 from otcondense.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-WITHOUT_CONFIG = frozenset({"doctor", "prefetch", "status", "verify"})
+WITHOUT_CONFIG = frozenset({"convert", "doctor", "measure", "prefetch", "status", "verify"})
 """Verbs that do not take `--config` and `--run`."""
+STAYS_HERE = frozenset({"dashboard", "submit"})
+"""Verbs that are of no use on the cluster: nobody would reach the page there."""
+STARTED = re.compile(r'^if __name__ == "__main__"', re.MULTILINE)
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|_KEY", re.IGNORECASE)
 
 
@@ -72,8 +75,8 @@ class JobRequest(Config):
 
 def known_verbs() -> list[str]:
     """Return the modules of `jobs` that can be run as a job."""
-    started = (path for path in (ROOT / "jobs").glob("*.py") if 'if __name__ == "__main__"' in path.read_text(encoding="utf-8"))
-    return sorted({path.stem for path in started} - {"submit"})
+    started = (path for path in (ROOT / "jobs").glob("*.py") if STARTED.search(path.read_text(encoding="utf-8")))
+    return sorted({path.stem for path in started} - STAYS_HERE)
 
 
 def check_request(request: JobRequest) -> None:

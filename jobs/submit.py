@@ -87,12 +87,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--address", default=address, help=f"dashboard of the cluster [{address}]")
     parser.add_argument("--id", help="name of the job; the cluster makes one by default")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="variable of the job, no secret; may be repeated")
-    parser.add_argument("--driver-cpus", type=float, default=0, help="CPUs reserved for the driver; 0 runs it on the head [0]")
-    parser.add_argument("--driver-gpus", type=float, default=0, help="GPUs reserved for the driver [0]")
+    parser.add_argument("--driver-cpus", type=_amount, default=0, help="CPUs reserved for the driver; 0 runs it on the head [0]")
+    parser.add_argument("--driver-gpus", type=_amount, default=0, help="GPUs reserved for the driver [0]")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--follow", action="store_true", help="show the log until the job ends and pass its status on (the default)")
     how.add_argument("--detach", action="store_true", help="return as soon as the job is sent")
     return parser
+
+
+def _amount(text: str) -> float:
+    """Return how much to reserve; argparse names what is no number."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be at least 0, found {text}")
+    return value
 
 
 def _one_job(arguments: Sequence[str], verb: str) -> str:

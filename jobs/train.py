@@ -76,6 +76,7 @@ def training_job(run: Run, name: str, method: str, num_classes: int) -> TrainJob
         image_shape=latent_shape(run.store, inputs) if latents else run.config.pixels.shape,
         fingerprint=training_fingerprint(run, config, method),
         inputs=inputs,
+        classes=run.chosen_classes(method),
     )
 
 

@@ -33,6 +33,8 @@ class TrainJob:
     fingerprint: str
     inputs: Inputs = field(default_factory=Inputs)
     """Latents, tokens and text, where the configuration asks for them."""
+    classes: tuple[int, ...] = ()
+    """Indices of the classes that have images, which grids show; empty where all have."""
 
     @property
     def store(self) -> Store:
@@ -50,6 +52,7 @@ class TrainJob:
             "config": TrainingConfig(**settings["config"]),
             "inputs": Inputs(**settings["inputs"]),
             "image_shape": tuple(settings["image_shape"]),
+            "classes": tuple(settings["classes"]),
         }
         return cls(**{**settings, **made})
 

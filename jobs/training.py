@@ -13,6 +13,7 @@ import torch
 from ray.exceptions import RayActorError
 
 from jobs.loss_curve import write_summaries
+from jobs.progress import note
 from jobs.ray_env import in_thread
 from jobs.train_job import TrainJob
 from jobs.train_loop import one_thread_on, run_loop, worker_main
@@ -87,6 +88,11 @@ def place(config: TrainingConfig, resources: dict[str, float]) -> bool:
         raise InputError(
             f"num_workers={config.num_workers} need one {kind} each, the cluster has {available}; "
             f"set num_workers to at most {max(1, available)} or add nodes"
+        )
+    if gpus and not use_gpu and config.device == "auto":
+        note(
+            "train",
+            f"on CPUs: num_workers={config.num_workers} would need one GPU each, the cluster has {gpus}; fewer workers would use them",
         )
     return use_gpu
 

@@ -118,7 +118,11 @@ def describe(need: Need, *, offline: bool = False) -> list[WeightFile]:
     if not path.exists():
         raise InputError(f"{need.used_for} needs {path}, found nothing there; bring it here or correct the path")
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
-    return [WeightFile(need, file.name, file.stat().st_size, sha256_file(file), "yours") for file in files]
+    return [WeightFile(need, _name_below(path, file), file.stat().st_size, sha256_file(file), "yours") for file in files]
+
+
+def _name_below(path: Path, file: Path) -> str:
+    return file.name if file == path else str(file.relative_to(path))
 
 
 def _on_hub(need: Need) -> list[WeightFile]:
@@ -179,24 +183,17 @@ def fetch(file: WeightFile, *, offline: bool = False) -> Path:
 
 def _local(file: WeightFile) -> Path:
     path = Path(file.need.place)
-    return path if path.is_file() else next(each for each in sorted(path.rglob(file.name)))
+    return path if path.is_file() else path / file.name
 
 
 def _by_address(need: Need, *, fetch: bool) -> Path:
-    """Return a file that its library fetches by an address of its own; its name ends in the first digits of its SHA-256."""
-    import torch
+    """Return a file that its library fetches by an address of its own."""
+    from otcondense.fetched import fetch_weights, fetched_path
 
-    address = _address(need.place)
-    path = Path(torch.hub.get_dir()) / "checkpoints" / address.rsplit("/", 1)[-1]
-    if not path.exists():
-        if not fetch:
-            raise InputError(f"{need.used_for} needs {path.name}, which is not on this machine; run prefetch where there is a network")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(address, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1], progress=False)
-        except (OSError, RuntimeError) as error:
-            raise InputError(f"{need.used_for} cannot be fetched: {_first_line(error)}") from error
-    return path
+    path = fetched_path(_address(need.place))
+    if not fetch and not path.exists():
+        raise InputError(f"{need.used_for} needs {path.name}, which is not on this machine; run prefetch where there is a network")
+    return fetch_weights(_address(need.place))
 
 
 def _address(place: str) -> str:

@@ -4,16 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
 from otcondense.datasets import UnreadableImageError, decode_image
+from otcondense.datasets.files import SourceFile
 from otcondense.datasets.image_folder import IMAGE_SUFFIXES
+from otcondense.datasets.parquet_files import open_parquet
 from otcondense.diffusion.images import read_images
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images
-from otcondense.store import Store
+from otcondense.store import Store, stored_metadata
 
 PART = 512
 """Images that are in memory at a time."""
@@ -43,8 +46,21 @@ def iterate_images(path: str) -> Iterator[UInt8[Tensor, "b c h w"]]:
 
 def _parquet(files: list[Path]) -> Iterator[UInt8[Tensor, "b c h w"]]:
     for file in files:
-        images, _ = read_images(Store(str(file.parent)), file.name)
-        yield torch.from_numpy(images)
+        if stored_metadata(Store(str(file.parent)), file.name) is None:
+            yield from _exported(file)
+        else:
+            yield torch.from_numpy(read_images(Store(str(file.parent)), file.name)[0])
+
+
+def _exported(file: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
+    """Yield the images of a file that `datasets` reads: a struct of encoded bytes and path in each row."""
+    with open_parquet(SourceFile(file.name, str(file), 0, 0)) as (table, schema):
+        kind = schema.field("image").type if "image" in schema.names else pa.null()
+        if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+            raise InputError(f"{file} must be samples of ours, or have a column image with the bytes of image files, found {kind}")
+        for batch in table.iter_batches(batch_size=PART, columns=["image.bytes"]):
+            cells = batch.column(0).field("bytes")
+            yield _stack([(f"row of {file}", _decoded(cell.as_py() or b"", str(file))) for cell in cells])
 
 
 def _folder(root: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
@@ -52,18 +68,31 @@ def _folder(root: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
     if not files:
         raise InputError(f"{root} must hold images ({', '.join(sorted(IMAGE_SUFFIXES))}) or .parquet files, found neither")
     for start in range(0, len(files), PART):
-        rows = [_pixels(file) for file in files[start : start + PART]]
-        odd = next((number for number, row in enumerate(rows) if row.shape != rows[0].shape), None)
-        if odd is not None:
-            raise InputError(f"{files[start + odd]} is {_size(rows[odd])}, the images before it {_size(rows[0])}; bring all to one size")
-        yield torch.from_numpy(np.stack(rows))
+        yield _stack([(str(file), _pixels(file)) for file in files[start : start + PART]])
+
+
+def _stack(rows: list[tuple[str, UInt8[np.ndarray, "c h w"]]]) -> UInt8[Tensor, "b c h w"]:
+    """Return named images as one array."""
+    first = rows[0][1]
+    for name, row in rows:
+        if row.shape != first.shape:
+            raise InputError(f"{name} is {_size(row)}, the images before it {_size(first)}; bring all to one size")
+    return torch.from_numpy(np.stack([row for _, row in rows]))
 
 
 def _pixels(file: Path) -> UInt8[np.ndarray, "c h w"]:
     try:
-        image = decode_image(file.read_bytes(), channels=3, max_pixels=MAX_PIXELS)
-    except (UnreadableImageError, OSError) as error:
-        raise InputError(f"image {file} cannot be decoded ({error}); mend it or leave it out") from error
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"image {file} cannot be read ({error}); mend it or leave it out") from error
+    return _decoded(data, str(file))
+
+
+def _decoded(data: bytes, name: str) -> UInt8[np.ndarray, "c h w"]:
+    try:
+        image = decode_image(data, channels=3, max_pixels=MAX_PIXELS)
+    except UnreadableImageError as error:
+        raise InputError(f"image {name} cannot be decoded ({error}); mend it or leave it out") from error
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 

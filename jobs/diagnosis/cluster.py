@@ -96,8 +96,8 @@ def ray_listeners() -> list[Listener]:
     """Return the listening ports of this account's Ray processes, read from /proc."""
     owners = dict(_socket_owners())
     found = []
-    for name in ("tcp", "tcp6"):
-        for line in Path("/proc/net", name).read_text().splitlines()[1:]:
+    for table in filter(Path.exists, (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))):  # the second is missing without IPv6
+        for line in table.read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == LISTENING and fields[9] in owners:
                 address, port = fields[1].split(":")

@@ -11,7 +11,7 @@ from jobs.run_directory import Run
 from otcondense.errors import InputError
 from otcondense.report import FeatureMap, ObjectiveHistory
 from otcondense.report.embed import Plot, history_plot, map_plot
-from otcondense.store import ClassSelection, read_class_features, read_class_selection, selection_file, selection_measures
+from otcondense.store import ClassSelection, class_file, read_class_features, read_class_selection, selection_file, selection_measures
 
 STOOD_FOR = 24
 """Images that are shown of those that a chosen one stands for, the ones that it gives most mass to first."""
@@ -61,7 +61,8 @@ class ClassView:
     left_out: tuple[ImageView, ...]
     num_left_out: int
     history: Plot | None
-    map: Plot
+    map: Plot | None
+    """None if the features are gone."""
 
 
 def class_view(run: Run, method: str, class_name: str, number: int = 0) -> ClassView:
@@ -112,12 +113,12 @@ def _is_plain(class_name: str) -> bool:
 
 
 def _proof(selection: ClassSelection, measures: dict[str, float]) -> str:
+    if selection.summary.get("diagnostics", {}).get("take_all"):
+        return "The class is no larger than the budget: all of it was taken."
     if measures.get("swap_optimal"):
         gap = measures.get("gap", 1.0)
         within = f", and no subset of this size is more than {gap:.2%} better" if gap < TELLING else ""
         return f"Proven: no single swap lowers the objective{within}."
-    if selection.summary.get("diagnostics", {}).get("take_all"):
-        return "The class is no larger than the budget: all of it was taken."
     return "This method gives no proof."
 
 
@@ -151,8 +152,11 @@ def _history(selection: ClassSelection, method: str, number: int, methods: tuple
     )
 
 
-def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot:
-    features = read_class_features(run.store, run.features_directory(run.config.encoder), selection.class_name).features
+def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot | None:
+    directory = run.features_directory(run.config.encoder)
+    if not run.store.exists(class_file(directory, selection.class_name)):
+        return None
+    features = read_class_features(run.store, directory, selection.class_name).features
     left_out = {method: np.flatnonzero(selection.assignment < 0)}
     data = FeatureMap(selection.class_name, features, {method: selection.indices}, left_out, {method: selection.assignment})
     return map_plot(data, number, run.config.selection.methods)

@@ -2,56 +2,49 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import plotly.graph_objects as go
 
 from jobs.sweeping.records import Record, best_record, result_row
 from jobs.sweeping.trials import Sweep, describe
+from otcondense.report.embed import Plot, embed
+from otcondense.report.page import render_page as render_template
+from otcondense.report.plots import COLOURS, base_figure, label
 
 Row = dict[str, Any]
-HEIGHT, COLOUR, FRONT_COLOUR = 340, "#2a6f97", "#d1495b"
-
-
-class Figure(NamedTuple):
-    """A drawing as HTML, and what it shows."""
-
-    html: Any
-    caption: str
+HEIGHT, COLOUR, FRONT_COLOUR = 340, *COLOURS[:2]
 
 
 def render_page(sweep: Sweep, records: Sequence[Record]) -> str:
     """Return the page; the same records give the same text, and everything that comes from data is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
     config, rows = sweep.config, [result_row(record) for record in records]
     sign = 1 if config.mode == "min" else -1
     rows.sort(key=lambda row: sign * row[config.metric] if config.metric in row else float("inf"))
     measured = [row for row in rows if row["state"] == "finished"]
     best = best_record(records, config.metric, config.mode)
-    environment = Environment(loader=PackageLoader("jobs.sweeping", ""), autoescape=True, undefined=StrictUndefined)
-    page: str = environment.get_template("page.html.j2").render(
-        title=f"Sweep {config.name}",
-        metric=config.metric,
-        mode=config.mode,
-        counts=dict(Counter(record.state for record in records)),
-        best=None if best is None else describe(best.values),
-        best_key=None if best is None else best.key,
-        plotly=Markup(get_plotlyjs()),  # noqa: S704 - plotly's own script
-        wide=list(_wide_figures(sweep, measured)),
-        curves=list(_response_curves(sweep, measured)),
-        columns=list(dict.fromkeys(name for row in rows for name in row)),
-        rows=[{name: _text(row.get(name)) for each in rows for name in each} for row in rows],
-    )
-    return page
+    context = {
+        "title": f"Sweep {config.name}",
+        "metric": config.metric,
+        "mode": config.mode,
+        "counts": dict(Counter(record.state for record in records)),
+        "best": None if best is None else describe(best.values),
+        "best_key": None if best is None else best.key,
+        "wide": list(_wide_figures(sweep, measured)),
+        "curves": list(_response_curves(sweep, measured)),
+        "columns": list(dict.fromkeys(name for row in rows for name in row)),
+        "rows": [{name: _text(row.get(name)) for each in rows for name in each} for row in rows],
+    }
+    return render_template("jobs.sweeping", "page.html.j2", context)
 
 
-def _wide_figures(sweep: Sweep, rows: list[Row]) -> Iterator[Figure]:
+def _wide_figures(sweep: Sweep, rows: list[Row]) -> Iterator[Plot]:
 
     config = sweep.config
     axes = [name for name in (*config.space, config.metric) if _is_numeric(rows, name)]
     if len(rows) > 1 and len(axes) > 1 and config.metric in axes:
-        yield _figure("coordinates", _lines(axes, rows), "Every finished trial is a line from its settings to its figure; the best is red.")
+        words = "Every finished trial is a line from its settings to its figure; the best is thick and orange."
+        yield embed("coordinates", _lines(axes, rows), words)
     second = _second_metric(sweep)
     if rows and _is_numeric(rows, second):
         yield _front(sweep, rows, second)
@@ -59,14 +52,12 @@ def _wide_figures(sweep: Sweep, rows: list[Row]) -> Iterator[Figure]:
 
 def _lines(axes: list[str], rows: list[Row]) -> Any:
     """Return the parallel coordinates of the rows, the best first: plain lines, since plotly's own need WebGL."""
-    import plotly.graph_objects as go
-
     ends = {name: (min(row[name] for row in rows), max(row[name] for row in rows)) for name in axes}
-    ticks = [f"{name}<br>{_text(ends[name][0])} to {_text(ends[name][1])}" for name in axes]
-    figure = go.Figure()
+    ticks = [f"{label(name)}<br>{_text(ends[name][0])} to {_text(ends[name][1])}" for name in axes]
+    figure = base_figure("", "", HEIGHT).update_layout(showlegend=False)
     for number, row in reversed(list(enumerate(rows))):
         heights = [(row[name] - low) / ((high - low) or 1) for name, (low, high) in ends.items()]
-        texts = [f"{row['trial']}: {name} {_text(row[name])}" for name in axes]
+        texts = [f"{row['trial']}: {label(name)} {_text(row[name])}" for name in axes]
         line = {"color": COLOUR if number else FRONT_COLOUR, "width": 1.5 if number else 3}
         trace = go.Scatter(x=ticks, y=heights, text=texts, hoverinfo="text", mode="lines+markers", line=line, opacity=0.5 if number else 1)
         figure.add_trace(trace)
@@ -77,9 +68,7 @@ def _second_metric(sweep: Sweep) -> str:
     return "recall" if sweep.config.metric != "recall" else "frechet_distance"
 
 
-def _front(sweep: Sweep, rows: list[Row], second: str) -> Figure:
-    import plotly.graph_objects as go
-
+def _front(sweep: Sweep, rows: list[Row], second: str) -> Plot:
     metrics, directions = (sweep.config.metric, second), sweep.config.directions
     front = pareto([[row[name] * (1 if directions[name] == "min" else -1) for name in metrics] for row in rows])
     x, y = ([row[name] for row in rows] for name in metrics)
@@ -91,7 +80,7 @@ def _front(sweep: Sweep, rows: list[Row], second: str) -> Figure:
         marker={"color": [FRONT_COLOUR if each else COLOUR for each in front], "size": [12 if each else 8 for each in front]},
     )
     caption = f"{metrics[0]} against {second}; large points are the Pareto front: no trial is better in one and as good in the other."
-    return _figure("front", points, caption, *metrics)
+    return _plot("front", [points], caption, *metrics)
 
 
 def pareto(points: Sequence[Sequence[float]]) -> list[bool]:
@@ -103,31 +92,21 @@ def pareto(points: Sequence[Sequence[float]]) -> list[bool]:
     return [not dominated(point) for point in points]
 
 
-def _response_curves(sweep: Sweep, rows: list[Row]) -> Iterator[Figure]:
+def _response_curves(sweep: Sweep, rows: list[Row]) -> Iterator[Plot]:
     """Yield the metric over each numeric setting: every trial, and a line through the best at each value."""
-    import plotly.graph_objects as go
-
     metric, choose = sweep.config.metric, min if sweep.config.mode == "min" else max
-    for name in (name for name in sweep.config.space if rows and _is_numeric(rows, name) and _is_numeric(rows, metric)):
+    names = [name for name in sweep.config.space if rows and _is_numeric(rows, name) and _is_numeric(rows, metric)]
+    for number, name in enumerate(names):
         values = sorted({row[name] for row in rows})
         best = [choose(row[metric] for row in rows if row[name] == value) for value in values]
         points = go.Scatter(x=[row[name] for row in rows], y=[row[metric] for row in rows], mode="markers", marker={"color": COLOUR})
         line = go.Scatter(x=values, y=best, mode="lines", line={"color": FRONT_COLOUR})
-        yield _figure(f"response-{name}", [points, line], f"{metric} over {name}; the line is the best trial at each value.", name, metric)
+        yield _plot(f"response-{number}", [points, line], f"{metric} over {name}; the line is the best trial at each value.", name, metric)
 
 
-def _figure(name: str, traces: Any, caption: str, x_title: str = "", y_title: str = "") -> Figure:
-    import plotly.graph_objects as go
-    from markupsafe import Markup
-
-    layout = {"height": HEIGHT, "margin": {"l": 60, "r": 30, "t": 50, "b": 45}, "showlegend": False, "template": "plotly_white"}
-    figure = go.Figure(traces).update_layout(layout)
-    figure.update_xaxes(title=x_title)
-    figure.update_yaxes(title=y_title)
-    html = figure.to_html(
-        full_html=False, include_plotlyjs=False, div_id=f"plot-{name}", config={"displayModeBar": False, "responsive": True}
-    )
-    return Figure(Markup(html), caption)  # noqa: S704 - plotly escapes what it embeds
+def _plot(name: str, traces: Sequence[Any], words: str, x_title: str, y_title: str) -> Plot:
+    figure = base_figure("", label(x_title), HEIGHT).update_layout(showlegend=False).update_yaxes(title_text=label(y_title))
+    return embed(name, figure.add_traces(traces), words)
 
 
 def _is_numeric(rows: Sequence[Row], name: str) -> bool:

@@ -21,6 +21,8 @@ class Evidence:
     run: Run
     facts: dict[str, Facts]
     """Of every undamaged table."""
+    classes: tuple[str, ...]
+    """Names of the source's classes by index, those without images too; empty if it cannot be read."""
     images: dict[str, list[ImageRecord]]
     """Images of the source by class; empty if it cannot be read."""
     damaged: list[Problem] = field(default_factory=list)
@@ -42,8 +44,10 @@ def gather(run: Run) -> Evidence:
     """Read every file of a run and list its source."""
     facts, damaged = read_facts(run.store)
     damaged += [problem for name, each in facts.items() for problem in check_class_file(name, each)]
-    images = known("images of the source", lambda: by_class(scan_images(run.config.source).records))
-    return Evidence(run, facts, images or {}, damaged)
+    listing = known("images of the source", lambda: scan_images(run.config.source))
+    if listing is None:
+        return Evidence(run, facts, (), {}, damaged)
+    return Evidence(run, facts, listing.classes, by_class(listing.records), damaged)
 
 
 def known(what: str, compute: Callable[[], Value]) -> Value | None:

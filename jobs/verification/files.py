@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from otcondense.errors import InputError
-from otcondense.store import Store, read_unchanged, table_metadata
+from otcondense.store import Store, read_columns, read_unchanged, table_metadata
 
 VERBS = {
     "features/": "extract_features",
@@ -98,6 +97,5 @@ def check_class_file(name: str, facts: Facts) -> Iterator[Problem]:
 
 def read_hashes(store: Store, name: str) -> dict[str, str]:
     """Return the SHA-256 of the source file of every image of a feature file."""
-    with store.open(name) as file:
-        table = pq.read_table(file, columns=["image_id", "sha256"])
+    table = read_columns(store, name, ("image_id", "sha256"))
     return dict(zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from jobs.extract_text import text_file
 from jobs.representations import image_units, representation_directory
+from jobs.score import latents_of_all
 from jobs.verification.evidence import Evidence, known
 from jobs.verification.files import Problem
 from otcondense.representations import RepresentationConfig
@@ -14,10 +15,12 @@ from pipeline.representations import class_fingerprint, text_fingerprint
 
 def check_representations(evidence: Evidence) -> Iterator[Problem]:
     """Check what has been begun; the weights are taken to be those that each file names, since loading them could take gigabytes."""
-    yield from _check_images(evidence, "latents", evidence.run.config.latents)
-    yield from _check_images(evidence, "tokens", evidence.run.config.tokens)
+    config = evidence.run.config
+    of_all = [] if config.latents.images == "source" else [latents_of_all(evidence.run)]  # what scores were made from
+    for kind, each in [("latents", config.latents), *(("latents", every) for every in of_all), ("tokens", config.tokens)]:
+        yield from _check_images(evidence, kind, each)
     name = text_file(evidence.run)
-    if evidence.images and evidence.has_any(name.rsplit("/", 1)[0]):
+    if evidence.classes and evidence.has_any(name.rsplit("/", 1)[0]):
         yield from evidence.check(name, "extract_text", _text_fingerprint(evidence, name))
 
 
@@ -38,5 +41,5 @@ def _text_fingerprint(evidence: Evidence, name: str) -> str | None:
     if name not in evidence.facts:
         return None
     sha256 = evidence.facts[name].weights_sha256
-    classes = {records[0].class_index: class_name for class_name, records in evidence.images.items()}
+    classes = dict(enumerate(evidence.classes))
     return known("prompts of the text embeddings", lambda: text_fingerprint(evidence.run.config.text, sha256, classes))

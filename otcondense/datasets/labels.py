@@ -12,6 +12,8 @@ from otcondense.errors import InputError
 SHOWN = 5
 """How many names an error message lists."""
 LONGEST_NAME = 200
+MOST_CLASSES = 1_000_000
+"""Whole numbers from here on are taken for ids or times, not for class indices."""
 """Bytes of a class name, which is part of the name of a directory."""
 
 
@@ -99,13 +101,20 @@ def _classes(source: SourceConfig, rows: list[LabelledRow], names: tuple[str, ..
             f"labels of {source.path} must all be whole numbers or all be text, found {bad.label!r} for {bad.image_id}; "
             "set source.label_column to the column of the labels"
         )
-    if kinds == {str}:
-        classes = names or tuple(sorted({row.label for row in rows}))
-    else:
-        classes = names or tuple(str(number) for number in range(max(row.label for row in rows) + 1))
+    classes = names or (tuple(sorted({row.label for row in rows})) if kinds == {str} else _numbered(source, rows))
     for name in classes:
         _check_name(source, name)
     return classes
+
+
+def _numbered(source: SourceConfig, rows: list[LabelledRow]) -> tuple[str, ...]:
+    highest = max(rows, key=lambda row: row.label)
+    if highest.label >= MOST_CLASSES:
+        raise InputError(
+            f"labels of {source.path} must be class indices below {MOST_CLASSES}, found {highest.label} for {highest.image_id}; set "
+            "source.label_column to the column of the labels"
+        )
+    return tuple(str(number) for number in range(highest.label + 1))
 
 
 def _class_name(source: SourceConfig, row: LabelledRow, classes: tuple[str, ...]) -> str:

@@ -43,14 +43,16 @@ def scan_parquet(source: SourceConfig) -> Listing:
 def open_parquet(file: SourceFile) -> Iterator[tuple[Any, pa.Schema]]:
     """Open a Parquet file and return it with its schema.
 
-    Raises: InputError naming the file if it is damaged.
+    Raises: InputError naming the file if it is damaged, also where that shows only once its columns are read.
     """
     with fsspec.open(file.path, "rb") as opened:
         try:
             found = pq.ParquetFile(opened)
-        except pa.ArrowInvalid as error:
+            yield found, found.schema_arrow
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the storage failed, not the file
+                raise
             raise InputError(f"{file.path} is not a readable Parquet file ({error}); restore or remove it") from error
-        yield found, found.schema_arrow
 
 
 def huggingface_names(metadata: dict[bytes, bytes] | None, label_column: str) -> tuple[str, ...] | None:

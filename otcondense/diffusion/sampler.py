@@ -1,6 +1,6 @@
 """Samplers: from noise to images with classifier-free guidance, each image a function of (seed, image index) alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from otcondense.errors import InputError
 
 Decode = Callable[[Tensor], Tensor]
 """From latents [b, c, h, w] to images in [-1, 1]."""
-LATER_FIELDS = frozenset({"guidance_interval"})
+LATER_FIELDS = frozenset({"guidance_interval", "classes"})
 LABEL, NOISE = 0, 1
 DEFAULT_METHOD: dict[type, str] = {VelocityObjective: "heun", NoiseObjective: "ddpm"}
 
@@ -45,6 +45,8 @@ class SamplerConfig(Config):
     """Images per batch; every batch has this size, the last one is padded."""
     labels: Literal["balanced", "random"] = "balanced"
     """Balanced gives image i the class i mod classes, random draws it."""
+    classes: tuple[int, ...] = ()
+    """Class indices to sample; empty takes those that the model was trained on."""
     clip: bool = True
     """Cut the predicted image to [-1, 1] at every DDPM or DDIM step: right for pixels, wrong for latents."""
     weights: Literal["ema", "model"] = "ema"
@@ -59,6 +61,8 @@ class SamplerConfig(Config):
         first, last = self.guidance_interval
         if not 0 <= first <= last <= 1:
             raise ValueError(f"guidance_interval must rise within 0 and 1, found {self.guidance_interval}")
+        if len(set(self.classes)) < len(self.classes) or min(self.classes, default=0) < 0:
+            raise ValueError(f"classes must be different class indices from 0, found {self.classes}")
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -66,11 +70,24 @@ class SamplerConfig(Config):
         return without_defaults(self, LATER_FIELDS)
 
 
+def of_trained(config: SamplerConfig, classes: Sequence[int], num_classes: int) -> SamplerConfig:
+    """Return the sampler for a model of `num_classes` classes of which it was trained on `classes`: the embeddings of others are noise."""
+    if config.classes or len(classes) == num_classes:
+        return config
+    return config.model_copy(update={"classes": tuple(classes)})
+
+
 def image_labels(config: SamplerConfig, indices: Int[Tensor, " b"], num_classes: int) -> Int[Tensor, " b"]:
-    """Return the class of each image."""
+    """Return the class of each image.
+
+    Raises: InputError if the model of `num_classes` does not know a class that is asked for.
+    """
+    classes = torch.tensor(config.classes or range(num_classes))
+    if int(classes.max()) >= num_classes:
+        raise InputError(f"sampling.classes must be within 0 and {num_classes - 1}, which the model knows, found {int(classes.max())}")
     if config.labels == "balanced":
-        return indices % num_classes
-    return torch.tensor([stream(config.seed, SAMPLE, LABEL, int(index)) % num_classes for index in indices], dtype=torch.long)
+        return classes[indices % len(classes)]
+    return classes[[stream(config.seed, SAMPLE, LABEL, int(index)) % len(classes) for index in indices]]
 
 
 @dataclass(frozen=True)
@@ -153,7 +170,7 @@ def sample_batch(
 
     Returns: images as bytes and their classes, both on the CPU.
 
-    Raises: InputError if the sampling method does not fit the objective.
+    Raises: InputError if the sampling method does not fit the objective, or the model does not know a class.
     """
     assert 0 < len(indices) <= config.batch_size
     padded = torch.cat([indices, indices[-1:].expand(config.batch_size - len(indices))])

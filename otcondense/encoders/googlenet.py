@@ -8,6 +8,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from otcondense.fetched import fetch_weights, read_tensors
+
 GOOGLENET = "googlenet"
 GOOGLENET_CONFIG: dict[str, Any] = {
     "input_size": (3, 224, 224),
@@ -36,7 +38,7 @@ class GoogLeNet(nn.Module):
         super().__init__()
         self.net = googlenet(weights=None, aux_logits=False, transform_input=False, init_weights=False, num_classes=num_classes or 1000)
         if pretrained:
-            weights = GoogLeNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+            weights = read_tensors(fetch_weights(GoogLeNet_Weights.IMAGENET1K_V1.url))
             self.net.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("aux")})
         if not num_classes:
             self.net.fc = nn.Identity()

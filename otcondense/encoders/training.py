@@ -128,7 +128,8 @@ def _fit(
     model = build_model(config).to(device).train()
     inputs, labels = spec.normalize(data.pixels).to(device), data.labels.to(device)
     steps = len(labels) // settings.batch_size
-    assert steps > 0
+    if steps == 0:
+        raise InputError(f"batch_size must be at most the {len(labels)} training images that can be decoded, found {settings.batch_size}")
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=settings.epochs * steps)
     loss_of = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)

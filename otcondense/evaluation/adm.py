@@ -65,6 +65,8 @@ def read_reference(path: str) -> AdmReference:
             if missing:
                 raise InputError(f"{path} must hold mu and sigma, found {', '.join(file.files)}; take one of ADM's reference files")
             found = [_statistics(file, *names) if names[0] in file else None for names in STATISTICS]
+    except InputError:
+        raise
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise InputError(f"{path} must be an .npz file with ADM's statistics, found {type(error).__name__}: {error}") from error
     assert found[0] is not None
@@ -122,6 +124,8 @@ def npz_images(path: str, batch: int = 512) -> Iterator[UInt8[Tensor, "b c h w"]
                     raise InputError(f"{path} ends after {start} of {shape[0]} images; fetch or write it again")
                 images = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(count, *shape[1:])
                 yield images.permute(0, 3, 1, 2).contiguous()
+    except InputError:
+        raise
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise InputError(f"{path} must be an .npz file with images in arr_0, found {type(error).__name__}: {error}") from error
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from pickle import UnpicklingError  # the error alone: nothing is unpickled here
 from typing import NamedTuple
 
 import torch
@@ -10,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from otcondense.errors import InputError
+from otcondense.fetched import fetch_weights, read_tensors
 
 SPATIAL_CHANNELS = 7
 
@@ -58,19 +58,20 @@ class Inception:
 
 
 def _load(weights: str | None) -> nn.Module:
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
     if weights is not None and not Path(weights).is_file():
         raise InputError(
             f"weights of Inception must be a file, found nothing at {weights}; run `python -m jobs.prefetch` or correct the path"
         )
+    path = fetch_weights(URL_INCEPTION_V3) if weights is None else Path(weights)
+    read_tensors(path)  # torch-fidelity itself would unpickle anything
     try:
-        if weights is not None:
-            torch.load(weights, map_location="cpu", weights_only=True)  # torch-fidelity itself would unpickle anything
-        network: nn.Module = FeatureExtractorInceptionV3("otcondense", ["2048", "logits_unbiased"], feature_extractor_weights_path=weights)
-    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"the weights of Inception {weights or '(fetched)'} cannot be used: {reason}") from error
+        network: nn.Module = FeatureExtractorInceptionV3(
+            "otcondense", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
+        )
+    except RuntimeError as error:
+        raise InputError(f"the weights of Inception {path} cannot be used: {' '.join(str(error).split())[:300]}") from error
     return network
 
 

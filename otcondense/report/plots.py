@@ -34,7 +34,7 @@ def colour_of(method: str, methods: Sequence[str]) -> str:
 
 def metric_curves(rows: Sequence[MetricRow], metric: Metric, methods: Sequence[str]) -> go.Figure:
     """Draw one figure over the training length, a line for each method; copy share gets its no-copying level 0.5."""
-    figure = _figure(f"{metric.label} ({metric.direction})", "training steps", height=250)
+    figure = base_figure(f"{metric.label} ({metric.direction})", "training steps", height=250)
     for method in methods:
         points = sorted((row.steps, row.values[metric.key]) for row in rows if row.method == method and metric.key in row.values)
         if points:
@@ -49,7 +49,7 @@ def metric_curves(rows: Sequence[MetricRow], metric: Metric, methods: Sequence[s
 def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
     """Draw the features of one class in their two main directions, with each method's chosen and left-out images."""
     points, shares = principal_plane(data.features)
-    figure = _figure("", f"first direction ({shares[0]:.0%} of the variance)", height=480)
+    figure = base_figure("", f"first direction ({shares[0]:.0%} of the variance)", height=480)
     figure.update_yaxes(title_text=f"second direction ({shares[1]:.0%})", scaleanchor="x", constrain="domain")
     figure.update_xaxes(constrain="domain")
     figure.add_scatter(
@@ -73,7 +73,7 @@ def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
 
 def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figure:
     """Draw the objective after each step, a line for each stage, and the proven lower bound."""
-    figure = _figure("", "step", height=280)
+    figure = base_figure("", "step", height=280)
     figure.update_yaxes(title_text="objective")
     style = _style(data.method, methods, size=6)
     for number, stage in enumerate(dict.fromkeys(data.stages)):
@@ -91,7 +91,7 @@ def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figu
 
 def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figure:
     """Draw training losses of one model: running means, the recorded values faint behind them."""
-    figure = _figure("", "training steps", height=300)
+    figure = base_figure("", "training steps", height=300)
     figure.update_yaxes(title_text="loss")
     for curve in curves:
         style, window = _style(curve.method, methods, size=4), max(1, round(SMOOTHING * len(curve.loss)))
@@ -121,7 +121,7 @@ class Spread:
 
 def interval_curves(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> go.Figure:
     """Draw means over the training length, a line for each method, their confidence intervals as bars."""
-    figure = _figure(title, "training steps", height=300)
+    figure = base_figure(title, "training steps", height=300)
     lengths = sorted({each.steps for each in spreads})
     for method in methods:
         own = sorted((each for each in spreads if each.method == method), key=lambda each: each.steps)
@@ -134,7 +134,7 @@ def interval_curves(spreads: Sequence[Spread], title: str, methods: Sequence[str
 
 def seed_dots(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> go.Figure:
     """Draw every seed's figure as a dot and the mean as a line through them, a row for each method, in the order given."""
-    figure = _figure("", title, height=70 + 26 * len(spreads))
+    figure = base_figure("", title, height=70 + 26 * len(spreads))
     for row, each in enumerate(spreads):
         style = _style(each.method, methods, size=8)
         half = each.half_width or 0.0
@@ -203,7 +203,8 @@ def _style(method: str, methods: Sequence[str], size: int) -> dict[str, Any]:
     return {"name": label(method), "line": {"color": colour, "width": 2.2}, "marker": marker}
 
 
-def _figure(title: str, x_title: str, height: int) -> go.Figure:
+def base_figure(title: str, x_title: str, height: int) -> go.Figure:
+    """Return an empty figure in the report's style."""
     axis: dict[str, Any] = {
         "gridcolor": "rgba(128,138,153,0.22)",
         "linecolor": "rgba(128,138,153,0.5)",

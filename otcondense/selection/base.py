@@ -217,7 +217,7 @@ class Selector(ABC):
         self.objective_, self.lower_bound_ = float("nan"), float("nan")
         self.history_, self.terms_, self.diagnostics_ = [], {}, {}
         self.represented_mass_ = self.assignment_ = np.empty(0)
-        budget = min(self.config.budget, candidates.size)
+        budget = min(self.config.budget, candidates.size if self.config.small_class == "error" else self._eligible(candidates))
         self._fit(candidates, budget)
         assert len(set(self.indices_.tolist())) == len(self.indices_) == budget
         self._represent(candidates)
@@ -236,6 +236,10 @@ class Selector(ABC):
         step = {"step": len(self.history_), "stage": "greedy", "added": index, "removed": None, "objective": objective}
         self.history_.append(step)
         self._watcher(Moment("greedy", chosen=len(self.history_), objective=objective if np.isfinite(objective) else None))
+
+    def _eligible(self, candidates: Candidates) -> int:
+        """Return how many images may be chosen."""
+        return candidates.size
 
     @abstractmethod
     def _fit(self, candidates: Candidates, budget: int) -> None:

@@ -23,7 +23,7 @@ from otcondense.selection.outcome import Outcome, describe
 from otcondense.selection.problem import SubsetProblem
 from otcondense.selection.search import Search, SearchLimits
 from otcondense.selection.start import k_medoids
-from otcondense.selection.units import ObjectiveConfig, build_problem, check_size, tensor
+from otcondense.selection.units import ObjectiveConfig, build_problem, check_indices, check_size, tensor
 from otcondense.selection.watch import Moment
 
 MOST_REBUILDS, REBUILD_WORK = 16, 16_000_000
@@ -75,6 +75,10 @@ class GeometryAwareSelector(Selector):
     swap_optimal_: bool
     profile_: dict[str, float]
 
+    def _eligible(self, candidates: Candidates) -> int:
+        check_indices(self.config, candidates.size)
+        return candidates.size - len(self.config.exclude)
+
     def _fit(self, candidates: Candidates, budget: int) -> None:
         self._fit_from(candidates, budget, start=[], include=self.config.include)
 
@@ -85,8 +89,8 @@ class GeometryAwareSelector(Selector):
         self._candidates = candidates
         if config.reference == "authors":
             self._fit_authors(candidates, budget)
-        elif budget == candidates.size and config.small_class == "take_all":
-            self._take_all(budget)
+        elif config.small_class == "take_all" and budget == self._eligible(candidates):
+            self._take_all(candidates.size)
         else:
             check_size(config, candidates.size, budget)
             check_memory(candidates, config.memory_limit_gb, config.device, budget=budget, full_statistics=config.statistics == "full")
@@ -154,8 +158,8 @@ class GeometryAwareSelector(Selector):
         self.diagnostics_ = outcome.diagnostics
 
     def _take_all(self, size: int) -> None:
-        """Every image of a class that is no larger than the budget: nothing is left to optimise."""
-        self.indices_ = self.greedy_indices_ = np.arange(size)
+        """Every image that may be chosen of a class that is no larger than the budget: nothing is left to optimise."""
+        self.indices_ = self.greedy_indices_ = np.setdiff1d(np.arange(size), self.config.exclude)
         self.swap_optimal_ = True
         self.diagnostics_ = {"take_all": True}
 

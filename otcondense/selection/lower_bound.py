@@ -31,6 +31,8 @@ LEAST_EPSILON = (0.03, 0.01, 0.004)
 EFFORT = (0.25, 0.375, 0.375)
 """Share of the evaluations of each round; the first works on every row."""
 
+LOG_ROOM = (-20.0, 60.0)
+"""Ends of the logarithm of how far q stays below the end of its domain; nearer, rounding would decide on which side it is."""
 SMALL = 1 << 17
 """Entries of a cost matrix up to which float64 and full convergence of the levels cost next to nothing."""
 
@@ -192,7 +194,7 @@ class SmoothedDual:
 
     def _unpack(self, z: Float[Tensor, " v"]) -> DualPoint:
         n, d = self.problem.size, len(self.relaxation.std)
-        q = 1 - self.share - torch.exp((z[n + d :] * self.scale_q).clamp(max=60))
+        q = 1 - self.share - torch.exp((z[n + d :] * self.scale_q).clamp(*LOG_ROOM))
         return DualPoint(z[:n] * self.scale_g, z[n : n + d] * self.scale_p, q)
 
     def _negative(self, z: np.ndarray) -> tuple[float, np.ndarray]:

@@ -36,6 +36,9 @@ NEGLIGIBLE = 1e-9
 MISSED = 0.05
 """Share of the class's variance beyond the reach of any subset, above which that alone bounds the full statistics better than rows do."""
 
+ROUNDING = 1e-15
+"""More than what rounding can add to the room that the statistics' dual has left, so that the bound is never above the exact one."""
+
 
 @dataclass(frozen=True)
 class DualPoint:
@@ -120,10 +123,10 @@ class Relaxation:
         size = self.problem.budget
         if not len(self.std):
             return self.constant
-        c = size / (size - 1)
-        return -self.problem.alpha * float(
-            (point.p.square() / (4 * (1 - c * point.q))).sum() + (self.std.square() * point.q / (1 - point.q)).sum()
-        )
+        room = 1 - size / (size - 1) * point.q - ROUNDING
+        if bool((room <= 0).any()):
+            return -math.inf  # the least over the statistics is not bounded there
+        return -self.problem.alpha * float((point.p.square() / (4 * room)).sum() + (self.std.square() * point.q / (1 - point.q)).sum())
 
     def free_constant(self, point: DualPoint) -> float:
         """Return all of the bound but the rows: column masses, dummy row and statistics."""

@@ -85,15 +85,25 @@ def tensor(array: Float[np.ndarray, "*shape"], device: str) -> Float[Tensor, "*s
     return torch.as_tensor(array, dtype=torch.float64, device=device)
 
 
-def check_size(config: ObjectiveConfig, size: int, budget: int) -> None:
-    """Refuse what cannot be chosen from a class of `size` images.
+def check_indices(config: ObjectiveConfig, size: int) -> None:
+    """Refuse `include` and `exclude` that name no image of a class of `size`, or leave none.
 
-    Raises: InputError for indices out of range, too few images left, or a capacity so large that the transport term is constantly 0.
+    Raises: InputError naming them.
     """
     for name in ("include", "exclude"):
         outside = [index for index in getattr(config, name) if index >= size]
         if outside:
             raise InputError(f"{name} must hold indices below the number of images ({size}), found {outside}")
+    if len(config.exclude) == size:
+        raise InputError(f"exclude must leave at least one of {size} images, found all of them excluded")
+
+
+def check_size(config: ObjectiveConfig, size: int, budget: int) -> None:
+    """Refuse what cannot be chosen from a class of `size` images.
+
+    Raises: InputError for indices out of range, too few images left, or a capacity so large that the transport term is constantly 0.
+    """
+    check_indices(config, size)
     if size - len(config.exclude) < budget:
         raise InputError(f"exclude must leave at least budget ({budget}) of {size} images, found {len(config.exclude)} excluded")
     if config.kappa * budget >= size:

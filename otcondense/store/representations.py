@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from otcondense.errors import InputError
 from otcondense.store.features import class_file
 from otcondense.store.files import Store
-from otcondense.store.tables import read_array, read_table, stored_metadata
+from otcondense.store.tables import read_array, read_columns, read_table, stored_metadata
 
 KEYS = ("image_id", "flipped", "sha256")
 
@@ -48,8 +48,7 @@ class Representation:
         Raises: InputError as `read` does.
         """
         self.metadata(class_name)
-        with self.store.open(class_file(self.directory, class_name)) as file:
-            self._rows(class_name, pq.read_table(file, columns=list(KEYS)), images, mirrored=mirrored)
+        self._rows(class_name, read_columns(self.store, class_file(self.directory, class_name), KEYS), images, mirrored=mirrored)
 
     def read(self, class_name: str, images: list[tuple[str, str]], columns: tuple[str, ...], *, mirrored: bool) -> dict[str, np.ndarray]:
         """Return each array column as [n, orientations, ...].

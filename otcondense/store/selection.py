@@ -123,7 +123,7 @@ def manifest_table(selections: list[ClassSelection]) -> pa.Table:
     """Return the manifest of a subset: one row for each chosen image, by class and order of choice.
 
     `represented_mass` of a chosen image is the share of its class that it stands for; `weight` is that share times
-    the number of images chosen from the class, so that weights average 1 within a class.
+    the number of images chosen from the class, so that weights average 1 within a class of which nothing is left out.
     """
     columns: dict[str, list[Any]] = {name: [] for name in MANIFEST_COLUMNS}
     for selection in sorted(selections, key=lambda each: each.class_index):

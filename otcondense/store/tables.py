@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -112,20 +114,37 @@ def read_table(store: Store, name: str) -> pa.Table:
     return _read(store, name)[1]
 
 
+def read_columns(store: Store, name: str, columns: Sequence[str]) -> pa.Table:
+    """Return some columns of a stored table without reading the others, so that only its description is checked against its digest.
+
+    Raises: InputError as `read_table`.
+    """
+    with _readable(store, name), store.open(name) as file:
+        _checked_metadata(pq.read_schema(file))
+        return pq.read_table(file, columns=list(columns))
+
+
 def _read(store: Store, name: str) -> tuple[bytes, pa.Table]:
-    try:
+    with _readable(store, name):
         data = store.read_bytes(name)
         table = pq.read_table(pa.BufferReader(data))
         kept = _checked_metadata(table.schema)
+    if table_digest(table) != kept["content"]:
+        raise InputError(f"{store.path(name)} does not have the content it was written with; run the stage again to redo it")
+    return data, table
+
+
+@contextmanager
+def _readable(store: Store, name: str) -> Iterator[None]:
+    """Say of a file that cannot be read which it is and what to do."""
+    try:
+        yield
     except (pa.ArrowException, ValueError) as error:
         raise InputError(f"{store.path(name)} is not a readable Parquet file of ours ({error}); run the stage again to redo it") from error
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise InputError(f"{store.path(name)} is damaged ({error}); run the stage again to redo it") from error
-    if table_digest(table) != kept["content"]:
-        raise InputError(f"{store.path(name)} does not have the content it was written with; run the stage again to redo it")
-    return data, table
 
 
 def read_unchanged(store: Store, name: str) -> pa.Table:

@@ -9,16 +9,19 @@ from jobs.cli import main
 from jobs.evaluate import evaluate, read_subset_quality
 from jobs.export_samples import export
 from jobs.extract_features import extract
+from jobs.extract_latents import extract as extract_latents
 from jobs.report_data import collect
 from jobs.run import extract_inputs, needed_inputs
 from jobs.run_directory import Run
 from jobs.sample import sample
+from jobs.score import score
 from jobs.select_subset import select_subset
 from jobs.settings import load_config
 from jobs.train import train
 from jobs.verify import verify
 from otcondense.diffusion.samples import read_samples
 from otcondense.errors import InputError
+from otcondense.store import read_table
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -28,7 +31,7 @@ pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.m
 def config(tmp_path_factory):
     root, rng = tmp_path_factory.mktemp("latents"), np.random.default_rng(0)
     for part, count in (("train", 4), ("val", 12)):
-        for class_name in ("cat", "dog"):
+        for class_name in ("ant", "cat", "dog"):
             (root / part / class_name).mkdir(parents=True)
             for number in range(count):
                 image = Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8))
@@ -51,13 +54,13 @@ def config(tmp_path_factory):
     }
     values = {
         "run": str(root / "run"),
-        "source": {"path": str(root / "train")},
-        "held_out": {"path": str(root / "val")},
+        "source": {"path": str(root / "train"), "classes": ["cat", "dog"]},
+        "held_out": {"path": str(root / "val"), "classes": ["cat", "dog"]},
         "encoder": {**encoder, "device": "cpu"},
         "judge": {
             **encoder,
-            "weights": write_timm(root / "j.safetensors", "test_resnet", num_classes=2),
-            "num_classes": 2,
+            "weights": write_timm(root / "j.safetensors", "test_resnet", num_classes=3),
+            "num_classes": 3,
             "device": "cpu",
         },
         "confidence": {"kind": "none"},
@@ -72,7 +75,7 @@ def config(tmp_path_factory):
             "input_size": 64,
             "device": "cpu",
         },
-        "text": {"model": write_t5(root / "t5", ("cat", "dog")), "max_tokens": 4, "device": "cpu"},
+        "text": {"model": write_t5(root / "t5", ("ant", "cat", "dog")), "max_tokens": 4, "device": "cpu"},
         "models": {"l": {"training": training, "sampling": {"num_steps": 2, "num_samples": 6, "batch_size": 4, "clip": False}}},
     }
     (root / "c.yaml").write_text(yaml.safe_dump(values))
@@ -90,7 +93,7 @@ def test_the_whole_way(config, tmp_path):
         main("stage", "", stage, ["--config", config])
     images, labels = read_samples(run.store, run.samples_directory("l", "random", 4), 6)
     assert images.shape == (6, 3, 16, 16), "decoded"
-    assert labels.tolist() == [0, 1] * 3
+    assert labels.tolist() == [1, 2] * 3, "the classes that it was trained on"
     grid = run.store.path(f"{run.training_directory('l', 'random')}/grids/step-000004.png")
     assert Image.open(grid).size == (128, 128)
     arguments = type("Options", (), {"model": None, "method": None, "step": 4, "format": "npz", "output": str(tmp_path / "s.npz")})
@@ -102,6 +105,22 @@ def test_the_whole_way(config, tmp_path):
 def test_a_change_of_the_autoencoder_trains_anew(config):
     first, other = (Run(load_config(config, overrides)) for overrides in ([], ["latents.batch_size=3"]))
     assert first.training_directory("l", "random") != other.training_directory("l", "random")
+
+
+def test_what_scores_go_by_and_other_subsets_have_latents_of_their_own(config):
+    trained = Run(load_config(config, []))
+    scorer = f"{trained.training_directory('l', 'random')}/checkpoints/step-000004"
+    before = {name: trained.store.read_bytes(name) for name in trained.store.list("latents")}
+    run = Run(load_config(config, [f"scores.denoising.checkpoint={scorer}", "scores.denoising.num_timesteps=2"]))
+    score(run, "denoising")
+    made = [name for name in run.store.list("latents") if name not in before]
+    assert sum(len(read_table(run.store, name)) for name in made) == 2 * 8, "all images, and the mirror image of each"
+    assert verify(run) == []
+    other = Run(load_config(config, ["selection.seed=1"]))
+    for stage in (select_subset, extract_latents):
+        stage(other)
+    assert len(run.store.list("latents")) == len(before) + len(made) + 2
+    assert {name: run.store.read_bytes(name) for name in before} == before
 
 
 def test_subsets_are_measured_on_pixels(config):

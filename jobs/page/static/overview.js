@@ -20,7 +20,7 @@ function duration(seconds) {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-const short = (value) => (value === undefined ? "" : Number(value).toPrecision(4).replace(/\.?0+$/, ""));
+const short = (value) => (value === undefined ? "" : String(Number(Number(value).toPrecision(4))));
 const settings = () => Object.fromEntries(new FormData(controls));
 const address = (each) => `/class?${new URLSearchParams({ method: each.method, name: each.class_name })}`;
 const openable = (each) => each.state === "done" || each.state === "skipped";

@@ -183,6 +183,17 @@ def parquet_with(**columns):
     return write
 
 
+def damaged_pages(root):
+    """The footer is whole, a page of the labels is not."""
+    kind, _ = parquet_with()(root)
+    column = pq.ParquetFile(root / "a.parquet").metadata.row_group(0).column(1)
+    content = bytearray((root / "a.parquet").read_bytes())
+    start = column.dictionary_page_offset or column.data_page_offset
+    content[start : start + 8] = b"\xff" * 8
+    (root / "a.parquet").write_bytes(bytes(content))
+    return kind, root
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
@@ -200,6 +211,8 @@ def parquet_with(**columns):
         (parquet_with(label=[0.5, 1.5]), r"must all be whole numbers or all be text, found 0\.5 for a\.parquet/00000000"),
         (parquet_with(label=["a", None]), "found None for"),
         (parquet_with(label=[0, -1]), "must lie between 0 and 0, found -1"),
+        (parquet_with(label=[0, 1_690_000_000]), r"class indices below 1000000, found 1690000000 for a\.parquet/00000001"),
+        (damaged_pages, r"a\.parquet is not a readable Parquet file"),
         (parquet_with(label=["a/b", "c"]), "usable as the name of a folder .*'a/b'"),
         (parquet_with(label=["..", "c"]), "usable as the name of a folder"),
         (parquet_with(image=[1, 2]), "must hold bytes, a struct with bytes, or paths as text, found int64"),

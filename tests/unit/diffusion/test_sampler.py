@@ -8,7 +8,7 @@ import torch
 from otcondense.diffusion import ModelConfig, SamplerConfig, build_model, sample_batch
 from otcondense.diffusion.gaussian import respaced_schedule
 from otcondense.diffusion.interpolants import GeneralizedVariancePreserving, Linear
-from otcondense.diffusion.sampler import GuidedModel, image_labels, resolve_method
+from otcondense.diffusion.sampler import GuidedModel, image_labels, of_trained, resolve_method
 from otcondense.diffusion.solvers import EulerMaruyama, ReverseStep, integrate
 from otcondense.errors import InputError
 
@@ -99,6 +99,19 @@ def test_random_labels_depend_on_the_index_alone():
     labels = image_labels(config, torch.arange(500), 10)
     assert torch.equal(labels[[17, 3]], image_labels(config, torch.tensor([17, 3]), 10))
     assert labels.bincount(minlength=10).min() > 25
+
+
+def test_only_trained_classes_are_sampled():
+    config = of_trained(SamplerConfig(), (3, 4), 5)
+    assert image_labels(config, torch.arange(5), 5).tolist() == [3, 4, 3, 4, 3]
+    drawn = image_labels(config.model_copy(update={"labels": "random"}), torch.arange(100), 5)
+    assert set(drawn.tolist()) == {3, 4}
+    assert of_trained(SamplerConfig(), range(5), 5) == SamplerConfig(), "as before where all classes have images"
+    assert of_trained(SamplerConfig(classes=(1,)), (3, 4), 5).classes == (1,), "what was asked for"
+    with pytest.raises(InputError, match=r"sampling\.classes must be within 0 and 4, .* found 7"):
+        image_labels(SamplerConfig(classes=(7,)), torch.arange(2), 5)
+    with pytest.raises(ValueError, match="classes must be different class indices"):
+        SamplerConfig(classes=(1, 1))
 
 
 @pytest.mark.parametrize(("objective", "method"), [("dit", "heun"), ("sit-linear", "ddpm"), ("sit-gvp", "ddim")])

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from jobs.compare import sweep_config
 from jobs.comparing.config import CompareConfig
 from jobs.comparing.page import render_page
 from jobs.comparing.summary import cells, mean_ranks, predictions, result_rows, rows_as_csv, statements, summary_rows
 from jobs.config import RunConfig
+from jobs.run_directory import Run
 from jobs.settings import read_yaml
 from jobs.sweeping.records import Record, Rung
 from jobs.sweeping.trials import Sweep
@@ -85,6 +87,12 @@ def test_a_variant_is_a_bundle_of_settings() -> None:
 def test_comparisons_that_cannot_be(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CompareConfig.model_validate(values)
+
+
+def test_the_reason_why_a_comparison_cannot_be_is_told() -> None:
+    config = CompareConfig(variants={"random": {"method": "random", "source.path": "elsewhere"}})
+    with pytest.raises(InputError, match=r"this comparison cannot be made: .*space cannot vary source\.path"):
+        sweep_config(config, Run(BASE))
 
 
 def test_figures_of_further_judges_can_be_compared() -> None:

@@ -4,10 +4,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from jobs.convert import main
+from jobs.convert import main, read_class_names
 from otcondense.checkpoints import to_public
 from otcondense.diffusion import ModelConfig, SamplerConfig, build_model, sample_batch
 from otcondense.diffusion.checkpoint import load_model
+from otcondense.errors import InputError
 from otcondense.store import Store
 
 
@@ -56,3 +57,14 @@ def test_a_velocity_model_is_no_pipeline_and_last_weights_are_not_there(public, 
         with pytest.raises(SystemExit):
             main([arguments[0], str(tmp_path / "ours"), str(tmp_path / "out"), *arguments[1:]])
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ['{"tench": 0}', '["tench"]', "{", None])
+def test_class_names_that_are_none(text, tmp_path):
+    file = tmp_path / "names.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(InputError, match=r"--class-names must be a JSON file such as .*names\.json"):
+        read_class_names(str(file))
+    file.write_text('{"0": "tench"}')
+    assert read_class_names(str(file)) == {0: "tench"}

@@ -69,6 +69,14 @@ def test_features_are_kept_and_found_again(root: Path, tmp_path: Path) -> None:
         measure(config(root, cache=str(tmp_path)))
 
 
+def test_features_of_other_settings_are_others(root: Path, tmp_path: Path) -> None:
+    small = config(root, cache=str(tmp_path))
+    assert small.judge is not None
+    large = config(root, cache=str(tmp_path), judge=small.judge.model_copy(update={"image_size": 64}))
+    first, other = measure(small), measure(large)
+    assert other["values"] == measure(large.model_copy(update={"cache": None}))["values"] != first["values"]
+
+
 def test_further_judges_give_figures_under_their_names(root: Path) -> None:
     judge = config(root).judge
     assert judge is not None

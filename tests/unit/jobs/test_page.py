@@ -91,6 +91,14 @@ def test_a_class_view_tells_what_the_selection_holds(run: Run) -> None:
     assert view.figures["objective"] == selection.summary["objective"]
 
 
+def test_a_class_is_shown_without_its_features(changed: Run) -> None:
+    changed.store.remove("features")
+    assert class_view(changed, METHODS[0], "ant", METHODS.index(METHODS[0])).map is None
+    answer = client(changed).get("/class", params={"method": METHODS[0], "name": "ant"})
+    assert answer.status_code == 200
+    assert "The features are no longer there" in answer.text
+
+
 def test_pages_and_pictures_are_served(run: Run) -> None:
     with client(run) as page:
         first = page.get("/")

@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from jobs.prefetch import LIST
 from jobs.settings import load_config
-from jobs.weights import needs
+from jobs.weights import Need, describe, fetch, needs, sha256_file
 from otcondense.store import Store
 from tests.generators.hub import COMMIT, hub
 
@@ -138,3 +138,12 @@ def test_a_local_file_that_is_missing(capsys):
         )
     assert stop.value.code == 2
     assert "needs absent.safetensors, found nothing there" in capsys.readouterr().err
+
+
+def test_files_of_one_name_in_a_local_folder_are_told_apart(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / "model" / folder).mkdir(parents=True)
+        (tmp_path / "model" / folder / "config.json").write_text(folder)
+    found = describe(Need("latents", str(tmp_path / "model")))
+    assert [file.name for file in found] == ["a/config.json", "b/config.json"]
+    assert [sha256_file(fetch(file)) for file in found] == [file.sha256 for file in found]

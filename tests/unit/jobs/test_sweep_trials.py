@@ -234,17 +234,26 @@ def test_the_page_shows_every_trial_and_escapes_what_it_shows(tmp_path):
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
     assert '<tr class="best"><td>b</td>' in page
-    for name in ("plot-coordinates", "plot-front", "plot-response-kappa", "plot-response-selection.budget"):
+    for name in ("plot-coordinates", "plot-front", "plot-response-0", "plot-response-1"):
         assert f'id="{name}"' in page
     assert "2 finished, 1 failed" in page
-    body = page.replace("\n", "").split("</script></head>")[1]
-    assert "http" not in body.split("<table>")[1]
+    assert "http:" not in page.split("<script>")[0]
+    assert "https:" not in page.split("<script>")[0]
+    assert "'unsafe-inline'" not in page.split("script-src")[1].split(";")[0]
+
+
+def test_the_name_of_a_setting_is_no_markup(tmp_path):
+    hostile = 'models."><img src=x onerror=alert(1)>.training.learning_rate'
+    sweep = Sweep(sweep_config(space={hostile: (0.1, 0.2)}), base(tmp_path))
+    page = render_page(sweep, [record("a", 2.0, **{hostile: 0.1}), record("b", 1.0, **{hostile: 0.2})])
+    assert "plot-response-0" in page
+    assert "<img" not in page.split("<script>")[0]
 
 
 def test_a_page_without_a_measured_trial(tmp_path):
     page = render_page(Sweep(sweep_config(), base(tmp_path)), [Record(key="c", fingerprint="f", values={"kappa": 9}, state="failed")])
     assert "1 failed" in page
-    assert "plot-" not in page.split("</head>")[1]
+    assert "data-plot=" not in page.split("<script>")[0]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from otcondense.diffusion import SamplerConfig
 from otcondense.diffusion.samples import iterate_samples, sampling_units, write_part
 from otcondense.errors import InputError
 from otcondense.store import Store
+from pipeline.image_sets import iterate_images
 from pipeline.sample_exports import export_samples
 
 
@@ -56,6 +58,19 @@ def test_parquet(sampled, tmp_path):
     assert [row["label"] for row in rows] == sampled[2].tolist()
     first = np.asarray(Image.open(io.BytesIO(rows[0]["image"]["bytes"])))
     assert np.array_equal(first.reshape(4, 6, -1), sampled[1][0].transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize(("form", "name"), [("npz", "a.npz"), ("png", "a"), ("parquet", "a.parquet")])
+def test_every_form_can_be_measured(form, name, sampled, tmp_path):
+    export(sampled, form, tmp_path / name)
+    images = np.concatenate([part.numpy() for part in iterate_images(str(tmp_path / name))])
+    assert np.array_equal(images, np.repeat(sampled[1], 3 // sampled[1].shape[1], axis=1))
+
+
+def test_a_table_without_images_cannot_be_measured(tmp_path):
+    pq.write_table(pa.table({"image": [1, 2]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="column image with the bytes of image files, found int64"):
+        list(iterate_images(str(tmp_path / "a.parquet")))
 
 
 @pytest.mark.parametrize("form", ["npz", "png", "parquet"])

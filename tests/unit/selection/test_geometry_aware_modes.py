@@ -105,6 +105,16 @@ def test_a_class_no_larger_than_the_budget():
     assert GeometryAwareSelector(budget=3, small_class="take_all").fit(np.ones((1, 2))).indices_.tolist() == [0]
 
 
+def test_what_is_excluded_is_not_taken_with_all_others():
+    for budget in (29, 30, 40):
+        selector = GeometryAwareSelector(budget=budget, small_class="take_all", exclude=(3,)).fit(DATA.features)
+        assert selector.indices_.tolist() == [row for row in range(30) if row != 3]
+    with pytest.raises(InputError, match="exclude must leave at least one of 1 images"):
+        GeometryAwareSelector(budget=1, small_class="take_all", exclude=(0,)).fit(np.ones((1, 2)))
+    with pytest.raises(InputError, match=r"exclude must hold indices below the number of images \(30\), found \[99\]"):
+        GeometryAwareSelector(budget=40, small_class="take_all", exclude=(99,)).fit(DATA.features)
+
+
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets_are_the_paper_s_numbers_and_can_be_overridden(name):
     config = GeometryAwareSelector(budget=10, preset=name).config

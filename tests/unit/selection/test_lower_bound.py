@@ -200,3 +200,16 @@ def test_unregularised_bound_holds_for_the_plain_transport_cost() -> None:
     plain = replace(p, epsilon=0.0)
     best = min(float(p.transport(subset).transport_cost) for subset in combinations(range(9), 3))
     assert 0.3 * best <= subset_lower_bound(plain, upper=best, config=RELAXATION, subset=[0, 1, 2]).value <= best
+
+
+@pytest.mark.parametrize("budget", [2, 7, 27, 29])
+def test_at_the_end_of_the_duals_domain_nothing_is_claimed(budget: int) -> None:
+    """At q = (K - 1) / K the statistics' part is minus infinity; rounding must not turn its sign."""
+    p = problem(0, n=budget + 3, budget=budget)
+    relaxation = Relaxation(p)
+    dual = SmoothedDual(relaxation, torch.arange(p.size), p.epsilon, 1e-3)
+    n, d = p.size, len(relaxation.std)
+    point = dual._unpack(torch.cat([torch.zeros(n), torch.ones(d), torch.full((d,), -1e6)]).double())
+    assert relaxation.statistics_constant(point) <= 0
+    outside = DualPoint(point.g, point.p, torch.ones(d, dtype=torch.float64))
+    assert relaxation.statistics_constant(outside) == -float("inf")
