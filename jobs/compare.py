@@ -12,7 +12,7 @@ from jobs.comparing.summary import Cell, cells, result_rows, rows_as_csv, statem
 from jobs.progress import note
 from jobs.run_directory import Run
 from jobs.settings import build, read_yaml
-from jobs.sweep import run_sweep
+from jobs.sweep import describe_file, run_sweep
 from jobs.sweeping.config import SweepConfig
 from jobs.sweeping.records import Record
 from jobs.sweeping.trials import Sweep, describe
@@ -79,10 +79,14 @@ def print_tables(found: list[Cell]) -> None:
             print(f"{figure.rank:>4}  {figure.variant:<28}{interval.mean:>10.4g}  {spread:<22}{interval.count} seeds")
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = parser_for("compare", __doc__)
+    made.add_argument("--compare", help="file that says what to compare, such as jobs/comparisons/demo.yaml; none takes the run's methods")
+    made.add_argument("--output", help="directory to write the tables and the page to as well")
+    describe_file(made, "--compare", CompareConfig)
+    return made
+
+
 if __name__ == "__main__":
-    parser = parser_for("compare", __doc__)
-    parser.add_argument(
-        "--compare", help="file that says what to compare, such as jobs/comparisons/demo.yaml; none takes the run's methods"
-    )
-    parser.add_argument("--output", help="directory to write the tables and the page to as well")
-    run_verb(parser, compare)
+    run_verb(parser(), compare)

@@ -1,6 +1,9 @@
 """Try many settings and keep the best: `python -m jobs.sweep --sweep FILE`; run again, it goes on where it was."""
 
 import argparse
+import textwrap
+
+from pydantic import BaseModel
 
 from jobs.cli import parser_for, run_verb
 from jobs.extract_features import extract
@@ -8,7 +11,7 @@ from jobs.progress import note
 from jobs.ray_env import start_ray
 from jobs.run import score_difficulty
 from jobs.run_directory import Run
-from jobs.settings import build, read_yaml
+from jobs.settings import build, describe_fields, read_yaml
 from jobs.sweeping.config import SweepConfig
 from jobs.sweeping.loggers import log_callbacks, require
 from jobs.sweeping.page import render_page
@@ -115,7 +118,29 @@ def show(sweep: Sweep, records: list[Record]) -> None:
     note("", f"python -m jobs.run --config {where}/best.yaml")
 
 
+def describe_file(parser: argparse.ArgumentParser, option: str, model: type[BaseModel]) -> None:
+    """Add to the help of a verb what the file of one of its options holds, with defaults and meanings."""
+    lines, group = [f"fields of the file of {option}, with their defaults:"], ""
+    for name, default, meaning in describe_fields(model):
+        outer = name.split(".")[0]
+        if outer not in (name, group):  # what holds fields of its own has a meaning too
+            lines += _field(f"{outer}.NAME", "", model.model_fields[outer].description or "")
+        lines += _field(name, f"  [{default}]", meaning)
+        group = outer
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, "\n".join(lines)
+
+
+def _field(name: str, default: str, meaning: str) -> list[str]:
+    return [f"  {name}{default}", *textwrap.wrap(" ".join(meaning.split()), 110, initial_indent=" " * 6, subsequent_indent=" " * 6)]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = parser_for("sweep", __doc__)
+    made.add_argument("--sweep", required=True, help="file that says what to vary, such as jobs/sweeps/demo.yaml")
+    describe_file(made, "--sweep", SweepConfig)
+    return made
+
+
 if __name__ == "__main__":
-    parser = parser_for("sweep", __doc__)
-    parser.add_argument("--sweep", required=True, help="file that says what to vary, such as jobs/sweeps/demo.yaml")
-    run_verb(parser, sweep_settings)
+    run_verb(parser(), sweep_settings)

@@ -1,14 +1,18 @@
-"""How a verb ends when the storage fails under it."""
+"""What a verb says of itself, and how it ends when the storage fails under it."""
 
 import argparse
 import errno
 import os
+import re
 
 import pytest
 import yaml
 
+from jobs import compare, sweep
 from jobs.cli import MISTAKE, parser_for, run_verb
+from jobs.comparing.config import CompareConfig
 from jobs.run_directory import Run
+from jobs.sweeping.config import SweepConfig
 from otcondense.errors import storage_fault
 
 
@@ -45,3 +49,15 @@ def test_what_a_worker_was_told_is_found():
     outer.__cause__ = wrapped
     assert storage_fault(outer) is full
     assert storage_fault(RuntimeError()) is None
+
+
+@pytest.mark.parametrize(("verb", "model"), [(sweep, SweepConfig), (compare, CompareConfig)])
+def test_help_has_every_field_of_the_file_that_says_what_to_do(verb, model, capsys):
+    with pytest.raises(SystemExit):
+        verb.parser().parse_args(["--help"])
+    shown, of_the_run = capsys.readouterr().out.split("\nsettings (")
+    assert "selection.budget" in of_the_run
+    words = " ".join(shown.split())
+    for name, field in model.model_fields.items():
+        assert re.search(rf"^  {name}(\.NAME$|  \[.+\]$)", shown, re.MULTILINE), name
+        assert " ".join(field.description.split()) in words, name
