@@ -43,7 +43,8 @@ def start(head: Head, verb: str, config: Path) -> subprocess.Popen:
     # Without the switch the driver looks for a head on 127.0.0.1 at the address of a network card (docs/security.md).
     loopback = {"RAY_ADDRESS": f"127.0.0.1:{head.port}", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     environment |= {**loopback, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(head.token_file)}
-    command = [sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
+    # A shell lets its background jobs, these tests among them, ignore Ctrl-C; the driver must not inherit that.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**environment, "OMP_NUM_THREADS": "1"}
     )
