@@ -129,14 +129,14 @@ class _Ascent:
         return best, evaluations
 
     def _start(self, subset: Sequence[int]) -> DualPoint:
-        """Potentials of the subset's plan, and the statistics' multipliers at the subset's own moments."""
-        problem, x, std = self.problem, self.relaxation.features, self.relaxation.std
-        output = replace(problem, epsilon=max(problem.epsilon, LEAST_EPSILON[0] * self.scale)).transport(subset)
-        if not len(std):
-            return DualPoint(output.g, x.new_zeros(0), x.new_zeros(0))
-        size, chosen = problem.budget, x[torch.as_tensor(list(subset), device=x.device)]
-        q = (1 - std / chosen.std(dim=0).clamp(min=1e-3 * std)).clamp(max=(1 - 1 / size) * 0.9)
-        return DualPoint(output.g, 2 * (1 - q * size / (size - 1)) * chosen.mean(dim=0), q)
+        """Potentials of the subset's plan, and no price on the statistics.
+
+        The price that the subset's own moments suggest has no limit where a feature hardly varies among the few chosen images, as
+        those behind a rectifier do: from there the ascent did not come back, and the bound said nothing.
+        """
+        output = replace(self.problem, epsilon=max(self.problem.epsilon, LEAST_EPSILON[0] * self.scale)).transport(subset)
+        nothing = torch.zeros_like(self.relaxation.std)
+        return DualPoint(output.g, nothing, nothing)
 
     def _within(self, price: Float[Tensor, " n"], slack: float) -> int:
         """Count the rows that the smoothed choice could give a share to, and some to spare."""

@@ -213,3 +213,18 @@ def test_at_the_end_of_the_duals_domain_nothing_is_claimed(budget: int) -> None:
     assert relaxation.statistics_constant(point) <= 0
     outside = DualPoint(point.g, point.p, torch.ones(d, dtype=torch.float64))
     assert relaxation.statistics_constant(outside) == -float("inf")
+
+
+def test_features_that_are_mostly_zero_have_a_bound() -> None:
+    """Few chosen images differ in few of them; the bound is still above that of the transport alone."""
+    generator = torch.Generator().manual_seed(0)
+    x = (torch.randn(80, 60, generator=generator, dtype=torch.float64) - 1.5).clamp(min=0)
+    cost = (x[:, None] - x[None]).square().sum(dim=-1)
+    settings = {"budget": 4, "kappa": 1.05, "epsilon": 0.05 * float(cost.median()), "alpha": 1.0, "features": x - x.mean(dim=0)}
+    p = SubsetProblem(cost, **settings)
+    subset = k_medoids(p)
+    upper = float(p.transport(subset).regularized_value) + p.penalty(subset)
+    bound, transport = (
+        subset_lower_bound(each, upper=upper, config=LowerBoundConfig(), subset=subset).value for each in (p, replace(p, alpha=0.0))
+    )
+    assert transport < bound < upper
