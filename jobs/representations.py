@@ -13,7 +13,7 @@ from jobs.run_directory import Run, identity
 from jobs.select_subset import refuse_failures
 from otcondense.datasets import image_locations
 from otcondense.errors import InputError
-from otcondense.representations import REPRESENTATIONS_SCHEMA_VERSION, RepresentationConfig
+from otcondense.representations import REPRESENTATIONS_SCHEMA_VERSION, LatentConfig, RepresentationConfig
 from otcondense.store import Store, UnitProgress, hash8, read_columns, read_manifest, stored_metadata
 from pipeline.representations import KINDS, write_class
 
@@ -43,6 +43,11 @@ def representation_directory(run: Run, kind: str, config: RepresentationConfig) 
     subsets = [run.selection_key(method) for method in run.config.selection.methods] if config.images == "subsets" else []
     key = [REPRESENTATIONS_SCHEMA_VERSION, identity(run.config.source), config.identity(), *subsets]
     return f"{kind}/{config.image_size}-{hash8(key)}"
+
+
+def latents_of_all(run: Run) -> LatentConfig:
+    """Return how to make the latents of every image that has features, as scores need them, whichever the models are trained on."""
+    return run.config.latents.model_copy(update={"images": "source"})
 
 
 def extract_images(run: Run, kind: str, config: RepresentationConfig) -> None:

@@ -13,7 +13,7 @@ from jobs.cli import parser_for, run_verb
 from jobs.config import HARD_END, ScoreKind
 from jobs.progress import Progress, note
 from jobs.ray_env import start_ray
-from jobs.representations import extract_images, representation_directory
+from jobs.representations import extract_images, latents_of_all, representation_directory
 from jobs.run_directory import Run, identity
 from jobs.select_subset import refuse_failures
 from jobs.train_loop import one_thread_on
@@ -23,7 +23,6 @@ from otcondense.diffusion.difficulty import DenoisingConfig, denoising_errors, s
 from otcondense.diffusion.images import to_unit_range
 from otcondense.encoders.margins import area_under_margin
 from otcondense.errors import InputError
-from otcondense.representations import LatentConfig
 from otcondense.store import (
     ClassDifficulties,
     Representation,
@@ -178,11 +177,6 @@ def scoring_checkpoint(run: Run) -> tuple[str, str]:
         root, _, name = place.rstrip("/").rpartition("/")
         return root, name
     return run.store.root, place
-
-
-def latents_of_all(run: Run) -> LatentConfig:
-    """Return how to make the latents of every image that has features: all are scored, whichever the models are trained on."""
-    return run.config.latents.model_copy(update={"images": "source"})
 
 
 def denoising_units(run: Run, names: list[str]) -> list[Unit]:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from jobs.extract_text import text_file
-from jobs.representations import image_units, representation_directory
-from jobs.score import latents_of_all
+from jobs.representations import image_units, latents_of_all, representation_directory
 from jobs.verification.evidence import Evidence, known
 from jobs.verification.files import Problem
 from otcondense.representations import RepresentationConfig

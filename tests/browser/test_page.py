@@ -110,10 +110,11 @@ def test_a_live_run_moves_without_a_reload(run: Run, serve, open_page, tmp_path:
     live = with_states(run, units, tmp_path)
     page = open_page(serve(live))
     expect(page.locator("#news")).to_have_text("Running. Selections: 3 queued.")
-    started = {"state": "running", "started": time.time(), "step": "swaps", "swaps": 12, "objective": 3.25}
+    started = {"state": "running", "started": time.time(), "step": "swaps", "swaps": 1200, "objective": 3.25}
     write_units(live, [units[0].model_copy(update=started), *units[1:]], finished=False)
     expect(page.locator('#tiles [data-state="running"]')).to_have_count(1)
-    assert "running, swaps; objective 3.25" in page.locator('#tiles [data-state="running"]').get_attribute("aria-label")
+    words = page.locator('#tiles [data-state="running"]').get_attribute("aria-label")
+    assert "running, swaps; objective 3.25; swaps 1200" in words
     keep(page, "live")
     done = units[0].model_copy(update={"state": "done", "seconds": 3.0})
     write_units(live, [done, *units[1:]], finished=False)

@@ -12,6 +12,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from otcondense.errors import InputError
 from otcondense.evaluation import (
     AdmSamples,
+    EvaluationConfig,
     Inception,
     adm,
     adm_metrics,
@@ -173,3 +174,16 @@ def test_unfit_weights_are_named(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             Inception(str(tmp_path / name), "cpu")
+
+
+def test_what_is_wrong_with_a_file_is_told_once(tmp_path):
+    np.savez(tmp_path / "floats.npz", arr_0=np.zeros((2, 4, 4, 3)), mu=np.zeros(2))
+    with pytest.raises(InputError, match=r"^arr_0 of .*floats\.npz must be uint8"):
+        list(npz_images(str(tmp_path / "floats.npz")))
+    with pytest.raises(InputError, match=r"^.*floats\.npz must hold mu and sigma"):
+        read_reference(str(tmp_path / "floats.npz"))
+
+
+def test_one_group_of_samples_gives_no_error():
+    with pytest.raises(ValueError, match="error_groups must be 0 or at least 2"):
+        EvaluationConfig(error_groups=1)
