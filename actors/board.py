@@ -55,7 +55,9 @@ def open_board(root: str, stage: str) -> ActorHandle:
     actor, settings = ray.remote(Board), {"num_cpus": 0, "max_restarts": -1}
     handle: ActorHandle
     try:
-        handle = actor.options(**settings, name=f"{NAME}-{stage}", namespace=hash8(root)).remote(stage)
+        handle = actor.options(**settings, name=f"{NAME}-{stage}", namespace=hash8(root)).remote(
+            stage
+        )
     except ValueError:
         handle = actor.options(**settings).remote(stage)
     return handle

@@ -83,7 +83,9 @@ class RayCrew:
             cause = error.cause if isinstance(error.cause, Exception) else error
             if isinstance(cause, Cancelled):
                 raise UnitCancelled from error
-            raise UnitFailed(str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}") from error
+            raise UnitFailed(
+                str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
+            ) from error
         except RayError as error:
             raise WorkerLost(f"Ray lost it: {_reason(error)}") from error
 

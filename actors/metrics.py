@@ -25,8 +25,12 @@ class StageMetrics:
         self._stage = {"stage": stage}
         self._units = Gauge(UNITS, "Units of work by state", tag_keys=("stage", "state"))
         self._swaps = Counter(SWAPS, "Swaps made by all selectors", tag_keys=("stage",))
-        self._requeued = Counter(REQUEUED, "Units queued again after a worker died", tag_keys=("stage",))
-        self._seconds = Histogram(SECONDS, "Seconds that a unit took", boundaries=SECONDS_BOUNDARIES, tag_keys=("stage",))
+        self._requeued = Counter(
+            REQUEUED, "Units queued again after a worker died", tag_keys=("stage",)
+        )
+        self._seconds = Histogram(
+            SECONDS, "Seconds that a unit took", boundaries=SECONDS_BOUNDARIES, tag_keys=("stage",)
+        )
 
     def reported(self, before: dict[str, Any], changes: dict[str, Any]) -> None:
         """Count what a worker says of its unit beside what was known before."""

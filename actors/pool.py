@@ -16,6 +16,7 @@ from pydantic import Field
 
 from actors.crew import Crew, Ticket, Unit, UnitCancelled, UnitFailed, Worker, WorkerLost
 from otcondense.config import Config
+from otcondense.errors import InputError
 
 OnChange = Callable[[str, dict[str, Any]], None]
 """Gets the name of a unit and what has changed of it, by the names of `otcondense.store.UnitProgress`."""
@@ -79,7 +80,12 @@ class Pool:
         self._outcome = PoolOutcome()
         self._on_change: OnChange = lambda _name, _changes: None
 
-    def run(self, units: Sequence[Unit], on_change: OnChange | None = None, on_tick: Callable[[], None] = lambda: None) -> PoolOutcome:
+    def run(
+        self,
+        units: Sequence[Unit],
+        on_change: OnChange | None = None,
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> PoolOutcome:
         """Work on all units in their order.
 
         Args:
@@ -109,7 +115,10 @@ class Pool:
     def _fill(self) -> None:
         """Hire while there is more to do than hands and workers can be started, and give every idle worker a unit."""
         wanted = min(len(self._queue), self._config.num_actors - len(self._jobs))
-        while self._failed_hires < self._config.max_attempts and len(self._arriving) + len(self._idle) < wanted:
+        while (
+            self._failed_hires < self._config.max_attempts
+            and len(self._arriving) + len(self._idle) < wanted
+        ):
             worker, ticket = self._crew.hire()
             self._arriving[ticket] = worker
         while self._queue and self._idle:
@@ -119,7 +128,9 @@ class Pool:
         name = unit["name"]
         self._attempts[name] = self._attempts.get(name, 0) + 1
         self._jobs[self._crew.start(worker, unit)] = self._job(worker, unit)
-        self._on_change(name, {"state": "running", "started": time.time(), "attempts": self._attempts[name]})
+        self._on_change(
+            name, {"state": "running", "started": time.time(), "attempts": self._attempts[name]}
+        )
 
     def _job(self, worker: Worker, unit: Unit) -> _Job:
         now = self._crew.now()
@@ -143,7 +154,15 @@ class Pool:
         else:
             self._failed_hires = 0  # who could not be replaced when a node was lost may be now
             self._outcome.results[job.unit["name"]] = result
-            self._on_change(job.unit["name"], {"state": "done", "seconds": self._crew.now() - job.started, "message": "", **result})
+            self._on_change(
+                job.unit["name"],
+                {
+                    "state": "done",
+                    "seconds": self._crew.now() - job.started,
+                    "message": "",
+                    **result,
+                },
+            )
         self._idle.append(job.worker)
 
     def _welcome(self, ticket: Ticket) -> None:
@@ -160,7 +179,10 @@ class Pool:
     def _give_up(self) -> None:
         """Fail all that waits, since nobody is there to do it and nobody comes."""
         while self._queue:
-            self._fail(self._job(None, self._queue.popleft()), f"no worker could be started: {self._refusal}")
+            self._fail(
+                self._job(None, self._queue.popleft()),
+                f"no worker could be started: {self._refusal}",
+            )
 
     def _patience(self) -> float:
         """Return the seconds until something has to be done, a second at most."""
@@ -170,7 +192,9 @@ class Pool:
     def _enforce_deadlines(self) -> None:
         """Ask what is late to stop, and kill the workers of what does not."""
         now = self._crew.now()
-        for ticket, job in [(ticket, job) for ticket, job in self._jobs.items() if job.alarm <= now]:
+        for ticket, job in [
+            (ticket, job) for ticket, job in self._jobs.items() if job.alarm <= now
+        ]:
             if job.is_asked:
                 del self._jobs[ticket]
                 self._crew.dismiss(job.worker)
@@ -193,7 +217,10 @@ class Pool:
 
     def _fail(self, job: _Job, reason: str) -> None:
         self._outcome.failures[job.unit["name"]] = reason
-        self._on_change(job.unit["name"], {"state": "failed", "message": reason, "seconds": self._crew.now() - job.started})
+        self._on_change(
+            job.unit["name"],
+            {"state": "failed", "message": reason, "seconds": self._crew.now() - job.started},
+        )
 
     def _stop(self) -> None:
         """Let all workers go; those that are interrupted in a unit get the chance to stop by themselves."""
@@ -205,6 +232,21 @@ class Pool:
             while open_tickets and self._crew.now() < end:
                 open_tickets -= set(self._crew.wait(open_tickets, end - self._crew.now()))
         finally:
-            for worker in [*self._idle, *self._arriving.values(), *(job.worker for job in self._jobs.values())]:
+            for worker in [
+                *self._idle,
+                *self._arriving.values(),
+                *(job.worker for job in self._jobs.values()),
+            ]:
                 self._crew.dismiss(worker)
             self._idle, self._arriving, self._jobs = [], {}, {}
+
+
+def refuse_failures(outcome: PoolOutcome, total: int, what: str) -> None:
+    """Raise InputError with the reason of every failed unit, if there is one."""
+    if outcome.failures:
+        reasons = "\n".join(
+            f"  {name}: {reason}" for name, reason in sorted(outcome.failures.items())
+        )
+        raise InputError(
+            f"{len(outcome.failures)} of {total} {what} failed, the others are kept:\n{reasons}"
+        )

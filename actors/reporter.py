@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 import ray
-from ray._raylet import setproctitle  # Ray has taken over where the title lies: other libraries write it without effect
+from ray._raylet import (
+    setproctitle,  # Ray has taken over where the title lies: other libraries write it without effect
+)
 from ray.actor import ActorHandle
 
 from otcondense.selection import Moment
@@ -47,7 +49,9 @@ class Reporter:
             self._stage = moment.stage
             setproctitle(f"ray::{self._name}: {moment.stage}")
         since = time.monotonic() - self._told
-        if self._board is not None and since >= (SECONDS_OF_A_STAGE if is_new else SECONDS_BETWEEN_REPORTS):
+        if self._board is not None and since >= (
+            SECONDS_OF_A_STAGE if is_new else SECONDS_BETWEEN_REPORTS
+        ):
             self._told += since
             self._board.report.remote(self._name, figures(moment))
 

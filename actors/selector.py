@@ -53,10 +53,19 @@ def run_selector(
         watcher: is told of every step; what it raises ends the selection.
         difficulty: score of each image, for the methods that go by it.
     """
-    own = {name: _positions(features, image_ids) for name, image_ids in settings.items() if name in IMAGE_SETTINGS}
+    own = {
+        name: _positions(features, image_ids)
+        for name, image_ids in settings.items()
+        if name in IMAGE_SETTINGS
+    }
     seed = class_seed(settings.get("seed", 0), features.class_name)
     selector = SELECTORS[method](**{**settings, **own, "seed": seed})
-    selector.watch(watcher).fit(features.features, cross_entropy=features.cross_entropy, logits=features.logits, difficulty=difficulty)
+    selector.watch(watcher).fit(
+        features.features,
+        cross_entropy=features.cross_entropy,
+        logits=features.logits,
+        difficulty=difficulty,
+    )
     return ClassSelection(
         class_name=features.class_name,
         class_index=features.class_index,
@@ -79,11 +88,15 @@ def _positions(features: ClassFeatures, image_ids: list[str]) -> list[int]:
     rows = {image_id: row for row, image_id in enumerate(features.image_ids)}
     missing = [image_id for image_id in image_ids if image_id not in rows]
     if missing:
-        raise InputError(f"class {features.class_name} must hold the images to include or exclude, found no {missing[0]}")
+        raise InputError(
+            f"class {features.class_name} must hold the images to include or exclude, found no {missing[0]}"
+        )
     return [rows[image_id] for image_id in image_ids]
 
 
-def selection_fingerprint(store: Store, inputs: Sequence[str], method: str, settings: dict[str, Any]) -> str:
+def selection_fingerprint(
+    store: Store, inputs: Sequence[str], method: str, settings: dict[str, Any]
+) -> str:
     """Return the fingerprint of the selection of one class: of the content of its input files and of the selector's settings.
 
     Args:
@@ -98,8 +111,14 @@ def selection_fingerprint(store: Store, inputs: Sequence[str], method: str, sett
     for name in inputs:
         metadata = stored_metadata(store, name)
         if metadata is None:
-            verb = "score" if name.startswith(("scores/denoising", "scores/aum")) else "extract_features"
-            raise InputError(f"{store.path(name)} is missing or damaged; run `python -m jobs.{verb}` first")
+            verb = (
+                "score"
+                if name.startswith(("scores/denoising", "scores/aum"))
+                else "extract_features"
+            )
+            raise InputError(
+                f"{store.path(name)} is missing or damaged; run `python -m jobs.{verb}` first"
+            )
         contents.append(metadata["content"])
     return fingerprint([SELECTION_SCHEMA_VERSION, method, settings, *contents])
 
@@ -141,7 +160,13 @@ class ClassSelector:
         board: the actor that mirrors progress, None for none.
     """
 
-    def __init__(self, root: str, features_directory: str, confidence_directory: str | None, board: ActorHandle | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        features_directory: str,
+        confidence_directory: str | None,
+        board: ActorHandle | None = None,
+    ) -> None:
         self._store = Store(root)
         self._features_directory = features_directory
         self._confidence_directory = confidence_directory
@@ -162,16 +187,29 @@ class ClassSelector:
         if self._confidence_directory != self._features_directory:
             features = with_confidences(self._store, features, self._confidence_directory)
         scores = unit["difficulty"]
-        difficulty = None if scores is None else read_class_difficulties(self._store, scores, unit["class_name"], features.image_ids)
+        difficulty = (
+            None
+            if scores is None
+            else read_class_difficulties(
+                self._store, scores, unit["class_name"], features.image_ids
+            )
+        )
         selection = run_selector(unit["method"], unit["settings"], features, reporter, difficulty)
-        write_class_selection(self._store, unit["directory"], selection, fingerprint=unit["fingerprint"])
+        write_class_selection(
+            self._store, unit["directory"], selection, fingerprint=unit["fingerprint"]
+        )
         return {**progress_of(selection.summary), "worker": this_worker()}
 
 
 def progress_of(summary: dict[str, Any]) -> dict[str, Any]:
     """Return what the summary of a selection says, by the names of `UnitProgress`."""
     measures = selection_measures(summary)
-    return {"objective": measures.get("objective"), "swaps": int(measures.get("swaps", 0)), "measures": measures, "step": ""}
+    return {
+        "objective": measures.get("objective"),
+        "swaps": int(measures.get("swaps", 0)),
+        "measures": measures,
+        "step": "",
+    }
 
 
 SelectorActor = ray.remote(ClassSelector)

@@ -60,16 +60,26 @@ def measured(benchmark: str, figure: str) -> float:
 
 def stages(cluster: ClusterConfig, per_class: int) -> Iterator[Stage]:
     """Yield what each stage takes for `per_class` chosen images of each class."""
-    decoding = IMAGES / (measured("extraction", "decode_bound_here_images_per_s") / MEASURED_CORES * cluster.cpus)
+    decoding = IMAGES / (
+        measured("extraction", "decode_bound_here_images_per_s") / MEASURED_CORES * cluster.cpus
+    )
     encoding = IMAGES * INCEPTION_GFLOP / (cluster.encoder_tflops * 1e3 * cluster.gpus)
     yield _on_gpus("features", max(decoding, encoding), cluster)
-    seconds = measured("selection", f"seconds_k{per_class}") + measured("selection", f"lower_bound_seconds_k{per_class}")
+    seconds = measured("selection", f"seconds_k{per_class}") + measured(
+        "selection", f"lower_bound_seconds_k{per_class}"
+    )
     # Two cores were busy for so long; one alone takes about twice the time, and a class is never spread over more.
     longest = MEASURED_CORES * seconds
     hours = max(longest, longest * CLASSES / cluster.cpus) / 3600
     yield Stage("selection", hours, hours * cluster.cpus * cluster.cpu_price)
-    yield _on_gpus("training", STEPS * BATCH * TRAIN_GFLOP / (cluster.tflops * 1e3 * cluster.gpus), cluster)
-    yield _on_gpus("sampling", SAMPLES * SAMPLE_STEPS * 2 * TRAIN_GFLOP / 3 / (cluster.tflops * 1e3 * cluster.gpus), cluster)
+    yield _on_gpus(
+        "training", STEPS * BATCH * TRAIN_GFLOP / (cluster.tflops * 1e3 * cluster.gpus), cluster
+    )
+    yield _on_gpus(
+        "sampling",
+        SAMPLES * SAMPLE_STEPS * 2 * TRAIN_GFLOP / 3 / (cluster.tflops * 1e3 * cluster.gpus),
+        cluster,
+    )
 
 
 def _on_gpus(name: str, seconds: float, cluster: ClusterConfig) -> Stage:
@@ -78,12 +88,17 @@ def _on_gpus(name: str, seconds: float, cluster: ClusterConfig) -> Stage:
 
 def table(cluster: ClusterConfig) -> str:
     """Return the forecast for 10, 50 and 100 images of each class as a Markdown table."""
-    lines = ["| subset | features | selection | training | sampling | all | cost |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| subset | features | selection | training | sampling | all | cost |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for per_class in (10, 50, 100):
         found = list(stages(cluster, per_class))
         hours = " | ".join(_time(stage.hours) for stage in found)
         total = sum(stage.hours for stage in found)
-        lines.append(f"| {per_class}K | {hours} | {_time(total)} | {sum(stage.cost for stage in found):.0f} |")
+        lines.append(
+            f"| {per_class}K | {hours} | {_time(total)} | {sum(stage.cost for stage in found):.0f} |"
+        )
     return "\n".join(lines)
 
 
@@ -93,15 +108,26 @@ def _time(hours: float) -> str:
 
 def main() -> None:
     """Print the table and what it stands on."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster_forecast", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.cluster_forecast", description=__doc__
+    )
     for name, field in ClusterConfig.model_fields.items():
-        option, meaning = f"--{name.replace('_', '-')}", f"{field.description} [{field.default}]".replace("%", "%%")
+        option, meaning = (
+            f"--{name.replace('_', '-')}",
+            f"{field.description} [{field.default}]".replace("%", "%%"),
+        )
         parser.add_argument(option, type=type(field.default), default=field.default, help=meaning)
     cluster = ClusterConfig(**vars(parser.parse_args()))
     print(table(cluster))
-    print(f"\n{cluster.gpus} GPUs at {cluster.tflops:g} TFLOP/s ({cluster.encoder_tflops:g} in the encoder), {cluster.cpus} CPU cores;")
-    print(f"{cluster.gpu_price:g} a GPU hour, {cluster.cpu_price:g} a core hour, each stage on its own nodes; DiT-L/2 at 256 pixels,")
-    print(f"{STEPS:,} steps of {BATCH} images, {SAMPLES:,} samples of {SAMPLE_STEPS} steps; images of 640 pixels for decoding")
+    print(
+        f"\n{cluster.gpus} GPUs at {cluster.tflops:g} TFLOP/s ({cluster.encoder_tflops:g} in the encoder), {cluster.cpus} CPU cores;"
+    )
+    print(
+        f"{cluster.gpu_price:g} a GPU hour, {cluster.cpu_price:g} a core hour, each stage on its own nodes; DiT-L/2 at 256 pixels,"
+    )
+    print(
+        f"{STEPS:,} steps of {BATCH} images, {SAMPLES:,} samples of {SAMPLE_STEPS} steps; images of 640 pixels for decoding"
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def features(count: int, seed: int) -> Float[Tensor, "n d"]:
     directions = torch.randn(RANK, WIDTH, generator=torch.Generator().manual_seed(0)) / RANK**0.5
     weights = torch.arange(1, RANK + 1) ** -0.5
     parts = [
-        (torch.randn(min(10_000, count - start), RANK, generator=generator) * weights) @ directions for start in range(0, count, 10_000)
+        (torch.randn(min(10_000, count - start), RANK, generator=generator) * weights) @ directions
+        for start in range(0, count, 10_000)
     ]
     noise = 0.05 * torch.randn(1, WIDTH, generator=generator)
     return torch.cat(parts).add_(noise).clamp_(min=-0.1).add_(0.1)
@@ -47,11 +48,17 @@ def ours(samples: Tensor, held_out: Tensor, name: str) -> tuple[dict[str, float]
     """Return seconds and values of our functions."""
     taken, values = {}, {}
     taken[f"fid_seconds_{name}"], values["fid"] = seconds(
-        lambda: frechet_distance_of_statistics(feature_statistics(samples, "samples"), feature_statistics(held_out, "held out"))
+        lambda: frechet_distance_of_statistics(
+            feature_statistics(samples, "samples"), feature_statistics(held_out, "held out")
+        )
     )
-    taken[f"precision_recall_seconds_{name}"], found = seconds(lambda: precision_recall(samples, held_out, 3))
+    taken[f"precision_recall_seconds_{name}"], found = seconds(
+        lambda: precision_recall(samples, held_out, 3)
+    )
     values |= found._asdict()
-    taken[f"density_coverage_seconds_{name}"], _ = seconds(lambda: density_coverage(samples, held_out, 3))
+    taken[f"density_coverage_seconds_{name}"], _ = seconds(
+        lambda: density_coverage(samples, held_out, 3)
+    )
     return taken, values
 
 
@@ -59,18 +66,29 @@ def theirs(samples: Tensor, held_out: Tensor) -> tuple[dict[str, float], dict[st
     """Return seconds and values of torch-fidelity's functions on features, its saving of memory on."""
     taken, values = {}, {}
     taken["torch_fidelity_fid_seconds"], found = seconds(
-        lambda: fid_statistics_to_metric(fid_features_to_statistics(samples), fid_features_to_statistics(held_out), verbose=False)
+        lambda: fid_statistics_to_metric(
+            fid_features_to_statistics(samples), fid_features_to_statistics(held_out), verbose=False
+        )
     )
     values["fid"] = found["frechet_inception_distance"]
-    arguments = {"prc_neighborhood": 3, "prc_batch_size": 2000, "save_cpu_ram": True, "verbose": False}
-    taken["torch_fidelity_precision_recall_seconds"], found = seconds(lambda: prc_features_to_metric(samples, held_out, **arguments))
+    arguments = {
+        "prc_neighborhood": 3,
+        "prc_batch_size": 2000,
+        "save_cpu_ram": True,
+        "verbose": False,
+    }
+    taken["torch_fidelity_precision_recall_seconds"], found = seconds(
+        lambda: prc_features_to_metric(samples, held_out, **arguments)
+    )
     return taken, values | {name: found[name] for name in ("precision", "recall")}
 
 
 def main() -> None:
     """Measure, print and judge."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute, a tenth of the images")
+    parser.add_argument(
+        "--quick", action="store_true", help="under a minute, a tenth of the images"
+    )
     shrink = QUICK if parser.parse_args().quick else 1
     torch.set_num_threads(2)
     count, few = IMAGES // shrink, YARDSTICK_IMAGES // shrink
@@ -81,9 +99,13 @@ def main() -> None:
     our_times, our_values = ours(samples, held_out, "20k")
     their_times, their_values = theirs(samples, held_out)
     figures |= our_times | their_times
-    figures |= {f"{name}_difference": abs(our_values[name] - their_values[name]) for name in their_values}
+    figures |= {
+        f"{name}_difference": abs(our_values[name] - their_values[name]) for name in their_values
+    }
     figures["fid_ratio"] = figures["torch_fidelity_fid_seconds"] / figures["fid_seconds_20k"]
-    figures["precision_recall_ratio"] = figures["torch_fidelity_precision_recall_seconds"] / figures["precision_recall_seconds_20k"]
+    figures["precision_recall_ratio"] = (
+        figures["torch_fidelity_precision_recall_seconds"] / figures["precision_recall_seconds_20k"]
+    )
     for name, value in figures.items():
         print(f"{name:<42}{value:>12.4g}")
     bounds = {

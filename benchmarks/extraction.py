@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.harness import finish
-from jobs.ray_env import start_ray
+from jobs.cluster.start import start_ray
 from otcondense.datasets import SourceConfig, decode_image, list_images, read_image_bytes
 from otcondense.encoders import EncoderConfig, load_encoder
 from otcondense.store import ClassFeatures, Store, read_class_features, write_class_features
@@ -73,13 +73,18 @@ def make_encoder(root: Path, name: str, size: int) -> EncoderConfig:
     torch.manual_seed(0)
     path = root / f"{name}.safetensors"
     save_file(timm.create_model(name, num_classes=0).state_dict(), path)
-    return EncoderConfig(name=name, weights=str(path), image_size=size, num_classes=0, batch_size=32, device="cpu")
+    return EncoderConfig(
+        name=name, weights=str(path), image_size=size, num_classes=0, batch_size=32, device="cpu"
+    )
 
 
 def plain_loop(source: SourceConfig, encoder: EncoderConfig) -> float:
     """Return the seconds that one reader process and one encoding process take with torch alone, the model loaded before."""
     torch.set_num_threads(1)
-    model, loader = load_encoder(encoder), DataLoader(Files(source, encoder), batch_size=encoder.batch_size, num_workers=1)
+    model, loader = (
+        load_encoder(encoder),
+        DataLoader(Files(source, encoder), batch_size=encoder.batch_size, num_workers=1),
+    )
     started = time.perf_counter()
     features = [model.encode_inputs(pixels).features.numpy() for pixels in loader]
     np.save(Path(source.path).parent / "features.npy", np.concatenate(features))
@@ -102,19 +107,34 @@ def speed(root: Path, size: Size) -> dict[str, float]:
     """
     figures: dict[str, float] = {}
     for case, (name, side, width) in CASES.items():
-        source, encoder = write_source(root / case, side, size.images), make_encoder(root, name, width)
+        source, encoder = (
+            write_source(root / case, side, size.images),
+            make_encoder(root, name, width),
+        )
         part = source.model_copy(update={"classes": ("0",)})
         extract(part, encoder, ExtractionConfig())  # Ray keeps what it has imported once
-        sides = {"plain": plain_loop, "here": lambda source, encoder: extract(source, encoder, ExtractionConfig())}
+        sides = {
+            "plain": plain_loop,
+            "here": lambda source, encoder: extract(source, encoder, ExtractionConfig()),
+        }
         times: dict[str, list[list[float]]] = {name: [] for name in sides}
         for _ in range(size.repeats):
             for who, take in sides.items():
                 times[who].append([take(each, encoder) for each in (part, source)])
         between = size.images * (CLASSES - 1) / CLASSES
-        few, whole = ({name: statistics.median(each[place] for each in taken) for name, taken in times.items()} for place in (0, 1))
+        few, whole = (
+            {
+                name: statistics.median(each[place] for each in taken)
+                for name, taken in times.items()
+            }
+            for place in (0, 1)
+        )
         rate = {name: between / (whole[name] - few[name]) for name in sides}
         figures |= {f"{case}_{name}_images_per_s": value for name, value in rate.items()}
-        figures |= {f"{case}_ratio": rate["here"] / rate["plain"], f"{case}_ratio_with_start": whole["plain"] / whole["here"]}
+        figures |= {
+            f"{case}_ratio": rate["here"] / rate["plain"],
+            f"{case}_ratio_with_start": whole["plain"] / whole["here"],
+        }
         print(
             f"{case:<14}{rate['plain']:>9.1f} images/s plain{rate['here']:>9.1f} here, a start of {few['here'] - few['plain']:.1f} s more"
         )
@@ -158,7 +178,11 @@ def read_back(root: Path) -> dict[str, float]:
     """Time reading one class of ImageNet's size: 1300 images, 2048 features."""
     rng, store = np.random.default_rng(0), Store(str(root))
     values = rng.normal(size=(READ_IMAGES, READ_WIDTH)).astype(np.float32)
-    ids, sizes, hashes = [f"a/{row:06d}" for row in range(READ_IMAGES)], np.ones(READ_IMAGES, np.int32), ["0" * 64] * READ_IMAGES
+    ids, sizes, hashes = (
+        [f"a/{row:06d}" for row in range(READ_IMAGES)],
+        np.ones(READ_IMAGES, np.int32),
+        ["0" * 64] * READ_IMAGES,
+    )
     features = ClassFeatures("a", 0, ids, values, None, None, None, None, sizes, sizes, hashes)
     write_class_features(store, "read", features, fingerprint="benchmark")
     times = []
@@ -166,15 +190,22 @@ def read_back(root: Path) -> dict[str, float]:
         started = time.perf_counter()
         read_class_features(store, "read", "a")
         times.append(time.perf_counter() - started)
-    print(f"read-back of one class, {READ_IMAGES} x {READ_WIDTH}: {statistics.median(times) * 1e3:.1f} ms")
+    print(
+        f"read-back of one class, {READ_IMAGES} x {READ_WIDTH}: {statistics.median(times) * 1e3:.1f} ms"
+    )
     return {"read_class_ms": statistics.median(times) * 1e3}
 
 
 def gpu(size: Size) -> dict[str, float]:
     """Return the share of time in which the GPU works as the encoder loop, without Ray, takes pinned 8-bit batches."""
     model = load_encoder_on_gpu()
-    batches = [torch.randint(0, 256, (128, 3, 224, 224), dtype=torch.uint8).pin_memory() for _ in range(4)]
-    events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(10 * size.repeats)]
+    batches = [
+        torch.randint(0, 256, (128, 3, 224, 224), dtype=torch.uint8).pin_memory() for _ in range(4)
+    ]
+    events = [
+        (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))
+        for _ in range(10 * size.repeats)
+    ]
     for batch in batches:
         model.encode_inputs(batch)
     torch.cuda.synchronize()
@@ -193,16 +224,28 @@ def load_encoder_on_gpu() -> Any:
     """Return a DINOv2 ViT-B/14 with random weights on the GPU."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vit.safetensors"
-        save_file(timm.create_model("vit_base_patch14_dinov2", num_classes=0, img_size=224).state_dict(), path)
+        save_file(
+            timm.create_model("vit_base_patch14_dinov2", num_classes=0, img_size=224).state_dict(),
+            path,
+        )
         return load_encoder(
-            EncoderConfig(name="vit_base_patch14_dinov2", weights=str(path), image_size=224, num_classes=0, device="cuda", batch_size=128)
+            EncoderConfig(
+                name="vit_base_patch14_dinov2",
+                weights=str(path),
+                image_size=224,
+                num_classes=0,
+                device="cuda",
+                batch_size=128,
+            )
         )
 
 
 def main() -> None:
     """Measure, print and judge."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute; the figures are rough")
+    parser.add_argument(
+        "--quick", action="store_true", help="under a minute; the figures are rough"
+    )
     quick = parser.parse_args().quick
     size = Size(192, 1, (40, 400)) if quick else Size(1024, 3, (200, 600, 2000))
     bounds = {"read_class_ms": {"at_most": 20.0}, "memory_growth_MiB": {"at_most": 64.0}}

@@ -32,13 +32,22 @@ def encoder_in_the_loop(side: int) -> Callable[[int], Tensor]:
     from diffusers import AutoencoderKL
 
     channels = (128, 256, 512, 512)
-    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
-    model = AutoencoderKL(**blocks, block_out_channels=channels, layers_per_block=2, latent_channels=4).cuda().eval()
+    blocks = {
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+    }
+    model = (
+        AutoencoderKL(**blocks, block_out_channels=channels, layers_per_block=2, latent_channels=4)
+        .cuda()
+        .eval()
+    )
     images = torch.randn(64, 3, side, side, device="cuda").clamp(-1, 1)
 
     @torch.no_grad()
     def encode(count: int) -> Tensor:
-        sampled: Tensor = model.encode(images[torch.randint(0, len(images), (count,), device="cuda")]).latent_dist.sample()
+        sampled: Tensor = model.encode(
+            images[torch.randint(0, len(images), (count,), device="cuda")]
+        ).latent_dist.sample()
         return sampled.mul_(0.18215)
 
     return encode

@@ -28,12 +28,20 @@ def machine() -> dict[str, Any]:
 def _cpu_name() -> str:
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def commit() -> str:
     """Return the commit that was measured, with a mark if the tree has changes."""
-    result = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return result.stdout.strip() or "unknown"
 
 
@@ -42,12 +50,17 @@ def missed(figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]
     broken = []
     for name, bound in bounds.items():
         value = figures[name]
-        if not (value <= bound.get("at_most", float("inf")) and value >= bound.get("at_least", float("-inf"))):
+        if not (
+            value <= bound.get("at_most", float("inf"))
+            and value >= bound.get("at_least", float("-inf"))
+        ):
             broken.append(f"{name} = {value:.4g}, asked {dict(bound)}")
     return broken
 
 
-def finish(name: str, figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]) -> bool:
+def finish(
+    name: str, figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]
+) -> bool:
     """Print the missed bounds and the last line; say whether all bounds hold."""
     broken = missed(figures, bounds)
     for line in broken:

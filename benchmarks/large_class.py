@@ -38,7 +38,15 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:<20}{value:>12.2f}")
     # The peak is the process's, torch's 0.8 GB and all.
-    raise SystemExit(0 if finish("large_class", figures, {"peak_memory_gb": {"at_most": figures["forecast_memory_gb"] + 1.0}}) else 1)
+    raise SystemExit(
+        0
+        if finish(
+            "large_class",
+            figures,
+            {"peak_memory_gb": {"at_most": figures["forecast_memory_gb"] + 1.0}},
+        )
+        else 1
+    )
 
 
 if __name__ == "__main__":

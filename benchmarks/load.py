@@ -29,10 +29,16 @@ from PIL import Image
 from actors.selector import run_selector
 from benchmarks.harness import finish
 from benchmarks.page import METHOD, draw_in_browser, make_run, make_selection, serving
-from jobs.config import RunConfig
-from jobs.report_data import SHEET_CLASSES
-from jobs.run_directory import Run
-from otcondense.store import manifest_table, read_class_features, read_class_selection, sha256_bytes, write_table
+from jobs.report.data import SHEET_CLASSES
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.run import Run
+from otcondense.store import (
+    manifest_table,
+    read_class_features,
+    read_class_selection,
+    sha256_bytes,
+    write_table,
+)
 
 IMAGES, WIDTH, BUDGET, BELOW = 50, 32, 10, 0.1
 """Of each small class; this share of the classes has fewer images than the budget asks for."""
@@ -67,13 +73,22 @@ class Peak:
 def small_classes(root: Path, classes: int) -> dict[str, float]:
     """Select from very many small classes through the command line."""
     generator = np.random.default_rng(0)
-    sizes = np.where(generator.random(classes) < BELOW, generator.integers(1, BUDGET, classes), IMAGES)
+    sizes = np.where(
+        generator.random(classes) < BELOW, generator.integers(1, BUDGET, classes), IMAGES
+    )
     (root / "given").mkdir()
-    np.save(root / "given/features.npy", generator.normal(size=(sizes.sum(), WIDTH)).astype(np.float32))
+    np.save(
+        root / "given/features.npy", generator.normal(size=(sizes.sum(), WIDTH)).astype(np.float32)
+    )
     np.save(root / "given/labels.npy", np.repeat(np.arange(classes), sizes))
     # Swaps to their proof and nothing more: rebuilds and bounds take a second a class, and would hide what this is about.
     settings = {METHOD: {"rebuilds": 0, "lower_bound": None}}
-    selection = {"budget": BUDGET, "small_class": "take_all", "methods": [METHOD], "settings": settings}
+    selection = {
+        "budget": BUDGET,
+        "small_class": "take_all",
+        "methods": [METHOD],
+        "settings": settings,
+    }
     values = {
         "run": str(root / "small"),
         "source": {"kind": "features", "path": str(root / "given")},
@@ -102,7 +117,9 @@ def small_classes(root: Path, classes: int) -> dict[str, float]:
 def command(verb: str, *arguments: str) -> tuple[float, float]:
     """Run a verb to its end; returns seconds and the peak memory of its process in GB."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", f"jobs.{verb}", *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"jobs.{verb}", *arguments], stdout=subprocess.DEVNULL
+    )
     with Peak(process.pid) as peak:
         if process.wait() != 0:
             raise RuntimeError(f"jobs.{verb} ended with {process.returncode}")
@@ -112,13 +129,24 @@ def command(verb: str, *arguments: str) -> tuple[float, float]:
 def one_after_another(run: Run, classes: int) -> float:
     """Return the seconds that a class takes in this process, and see that it is the same selection."""
     names = [str(number) for number in range(0, classes, max(1, classes // SAMPLE))]
-    directory, settings = run.features_directory(run.config.encoder), run.config.selection.selector_settings(METHOD, BUDGET)
+    directory, settings = (
+        run.features_directory(run.config.encoder),
+        run.config.selection.selector_settings(METHOD, BUDGET),
+    )
     features = [read_class_features(run.store, directory, name) for name in names]
     started = time.perf_counter()
-    chosen = [run_selector(METHOD, settings | {"budget": min(BUDGET, each.size)}, each).indices for each in features]
+    chosen = [
+        run_selector(METHOD, settings | {"budget": min(BUDGET, each.size)}, each).indices
+        for each in features
+    ]
     taken = (time.perf_counter() - started) / len(names)
-    stored = [read_class_selection(run.store, run.selection_directory(METHOD), name).indices for name in names]
-    assert all(np.array_equal(one, two) for one, two in zip(chosen, stored, strict=True)), "the pool chose other images"
+    stored = [
+        read_class_selection(run.store, run.selection_directory(METHOD), name).indices
+        for name in names
+    ]
+    assert all(np.array_equal(one, two) for one, two in zip(chosen, stored, strict=True)), (
+        "the pool chose other images"
+    )
     return taken
 
 
@@ -140,9 +168,13 @@ def viewers(run: Run, count: int) -> dict[str, float]:
 async def look(port: int, count: int) -> list[float]:
     """Return the seconds of each answer to that many viewers; a refusal is an error."""
     limits = httpx.Limits(max_connections=count, max_keepalive_connections=count)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=120) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=120
+    ) as client:
         end = time.perf_counter() + VIEW_SECONDS
-        lists = await asyncio.gather(*(one_viewer(client, end, number / count) for number in range(count)))
+        lists = await asyncio.gather(
+            *(one_viewer(client, end, number / count) for number in range(count))
+        )
     return [taken for each in lists for taken in each]
 
 
@@ -173,21 +205,33 @@ def large_report(run: Run, classes: int) -> dict[str, float]:
     written, peak = command("report", f"--config={config}")
     path = Path(run.store.path("report.html"))
     opened = draw_in_browser(path.as_uri(), "h1")
-    figures = {"report_classes": classes, "report_seconds": written, "report_megabytes": path.stat().st_size / 1e6, "report_peak_gb": peak}
+    figures = {
+        "report_classes": classes,
+        "report_seconds": written,
+        "report_megabytes": path.stat().st_size / 1e6,
+        "report_peak_gb": peak,
+    }
     return figures | ({} if opened is None else {"report_opens_in_chromium_seconds": opened})
 
 
 def write_subset(run: Run, classes: int) -> None:
     """Write the manifest of all classes, and the chosen images of those that the report shows; all are the same picture."""
-    source, selections = Path(run.config.source.path), [make_selection(number) for number in range(classes)]
+    source, selections = (
+        Path(run.config.source.path),
+        [make_selection(number) for number in range(classes)],
+    )
     sink = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)).save(sink, "JPEG")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)).save(
+        sink, "JPEG"
+    )
     for selection in selections[:SHEET_CLASSES]:
         (source / selection.class_name).mkdir()
         for index in selection.indices:
             (source / selection.image_ids[index]).write_bytes(sink.getvalue())
     digest = sha256_bytes(sink.getvalue())
-    table = manifest_table([replace(each, sha256=[digest] * len(each.image_ids)) for each in selections])
+    table = manifest_table(
+        [replace(each, sha256=[digest] * len(each.image_ids)) for each in selections]
+    )
     write_table(run.store, run.manifest(METHOD), table, fingerprint="m")
 
 

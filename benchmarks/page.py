@@ -26,9 +26,9 @@ import yaml
 from actors.selector import progress_of
 from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
-from jobs.config import RunConfig
-from jobs.page.overview import selections_on_disk
-from jobs.run_directory import Run
+from jobs.dashboard.overview import selections_on_disk
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.run import Run
 from otcondense.store import (
     ClassFeatures,
     ClassSelection,
@@ -47,19 +47,45 @@ METHOD, OPENED = "geometry_aware", 8
 def make_run(root: Path, classes: int) -> Run:
     """Write selections of all classes, features of those that are opened, and the progress of the stage."""
     selection = {"methods": [METHOD], "budget": BUDGET}
-    run = Run(RunConfig(run=str(root / "run"), source={"path": str(root)}, confidence={"kind": "none"}, selection=selection))
+    run = Run(
+        RunConfig(
+            run=str(root / "run"),
+            source={"path": str(root)},
+            confidence={"kind": "none"},
+            selection=selection,
+        )
+    )
     run.store.write_bytes("config.yaml", yaml.safe_dump(run.description()).encode())
     units = []
     for number in range(classes):
         made = make_selection(number)
         write_class_selection(run.store, run.selection_directory(METHOD), made, fingerprint="f")
         if number < OPENED:
-            write_class_features(run.store, run.features_directory(run.config.encoder), make_features(made), fingerprint="f")
-        shared = {"name": f"{METHOD}, class {made.class_name}", "class_name": made.class_name, "method": METHOD, "size": IMAGES}
+            write_class_features(
+                run.store,
+                run.features_directory(run.config.encoder),
+                make_features(made),
+                fingerprint="f",
+            )
+        shared = {
+            "name": f"{METHOD}, class {made.class_name}",
+            "class_name": made.class_name,
+            "method": METHOD,
+            "size": IMAGES,
+        }
         units.append(UnitProgress(**shared, state="done", seconds=1.0, **progress_of(made.summary)))
     now = time.time()
-    counts = {"done": classes, "total": classes, "started": now, "updated": now, "finished": True, "units": tuple(units)}
-    write_progress(run.store, StageProgress(stage="select_subset", title="select", unit="class", **counts))
+    counts = {
+        "done": classes,
+        "total": classes,
+        "started": now,
+        "updated": now,
+        "finished": True,
+        "units": tuple(units),
+    }
+    write_progress(
+        run.store, StageProgress(stage="select_subset", title="select", unit="class", **counts)
+    )
     return run
 
 
@@ -70,7 +96,13 @@ def make_selection(number: int) -> ClassSelection:
     assignment = np.where(generator.random(IMAGES) < 0.05, -1, generator.choice(indices, IMAGES))
     objective = 4000 + 500 * generator.random()
     history = [
-        {"step": step, "stage": "greedy" if step < BUDGET else "swap", "added": 1, "removed": 2, "objective": objective + 1000 / (step + 1)}
+        {
+            "step": step,
+            "stage": "greedy" if step < BUDGET else "swap",
+            "added": 1,
+            "removed": 2,
+            "objective": objective + 1000 / (step + 1),
+        }
         for step in range(3 * BUDGET)
     ]
     name = f"n{number:08d}"
@@ -101,7 +133,19 @@ def make_features(selection: ClassSelection) -> ClassFeatures:
     data = synthetic_class(IMAGES, WIDTH, seed=selection.class_index)
     none, pixels = None, np.zeros(IMAGES, np.int32)
     features, ids, sha256 = data.features.astype(np.float32), selection.image_ids, selection.sha256
-    return ClassFeatures(selection.class_name, selection.class_index, ids, features, none, none, none, none, pixels, pixels, sha256)
+    return ClassFeatures(
+        selection.class_name,
+        selection.class_index,
+        ids,
+        features,
+        none,
+        none,
+        none,
+        none,
+        pixels,
+        pixels,
+        sha256,
+    )
 
 
 def seconds(what: Callable[[], Any]) -> float:
@@ -128,11 +172,22 @@ def serving(run: Run) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
 
 def measure(run: Run) -> dict[str, float]:
     """Ask the page, each address for the first time."""
-    with serving(run) as (port, _), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        first = seconds(lambda: [client.get(address).raise_for_status() for address in ("/", "/api/run")])
-        opened = [seconds(lambda number=number: open_class(client, number)) for number in range(OPENED)]
+    with (
+        serving(run) as (port, _),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        first = seconds(
+            lambda: [client.get(address).raise_for_status() for address in ("/", "/api/run")]
+        )
+        opened = [
+            seconds(lambda number=number: open_class(client, number)) for number in range(OPENED)
+        ]
         drawn = draw_in_browser(f"http://127.0.0.1:{port}/", "body[data-shown]")
-    figures = {"first_view_seconds": first, "class_view_first_seconds": opened[0], "class_view_seconds": statistics.median(opened)}
+    figures = {
+        "first_view_seconds": first,
+        "class_view_first_seconds": opened[0],
+        "class_view_seconds": statistics.median(opened),
+    }
     return figures | ({} if drawn is None else {"first_view_in_chromium_seconds": drawn})
 
 
@@ -151,7 +206,9 @@ def wait_for(port: int) -> None:
 
 def open_class(client: httpx.Client, number: int) -> None:
     """Open the page of one class."""
-    client.get(f"/class?{urlencode({'method': METHOD, 'name': f'n{number:08d}'})}").raise_for_status()
+    client.get(
+        f"/class?{urlencode({'method': METHOD, 'name': f'n{number:08d}'})}"
+    ).raise_for_status()
 
 
 def draw_in_browser(address: str, shown: str) -> float | None:
@@ -162,7 +219,9 @@ def draw_in_browser(address: str, shown: str) -> float | None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page()
         page.goto("about:blank")
         taken = seconds(lambda: (page.goto(address), page.wait_for_selector(shown)))

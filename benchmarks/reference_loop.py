@@ -27,7 +27,12 @@ class ImageFiles(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, root: Path, size: int) -> None:
         self._files = sorted(root.rglob("*.png"))
-        steps = [transforms.CenterCrop(size), transforms.RandomHorizontalFlip(), transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
+        steps = [
+            transforms.CenterCrop(size),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize([0.5], [0.5]),
+        ]
         self._transform = transforms.Compose(steps)
 
     def __len__(self) -> int:
@@ -50,12 +55,16 @@ class PlainTraining:
 
     def __post_init__(self) -> None:
         self.ema = deepcopy(self.model).requires_grad_(requires_grad=False)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.learning_rate, weight_decay=0)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=self.learning_rate, weight_decay=0
+        )
 
     def step(self, x: Tensor, labels: Tensor) -> float:
         """Do one step and return its loss."""
         noise, uniform = torch.randn_like(x), torch.rand(len(x), device=x.device)
-        labels = torch.where(torch.rand(len(x), device=x.device) < LABEL_DROP, self.model.num_classes, labels)
+        labels = torch.where(
+            torch.rand(len(x), device=x.device) < LABEL_DROP, self.model.num_classes, labels
+        )
         loss = OBJECTIVES[self.objective].losses(self.model, x, noise, uniform, labels).mean()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -81,9 +90,16 @@ def endless(root: Path, size: int, batch_size: int) -> Any:
 def save_pngs(images: np.ndarray, folder: Path, first: int) -> None:
     """Save images [n, c, h, w], one file each."""
     for offset, image in enumerate(images):
-        Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(folder / f"{first + offset:06d}.png")
+        Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(
+            folder / f"{first + offset:06d}.png"
+        )
 
 
 def pngs_to_npz(folder: Path, target: Path) -> None:
     """Read every PNG again and write one npz."""
-    np.savez(target, arr_0=np.stack([np.asarray(Image.open(file).convert("RGB")) for file in sorted(folder.glob("*.png"))]))
+    np.savez(
+        target,
+        arr_0=np.stack(
+            [np.asarray(Image.open(file).convert("RGB")) for file in sorted(folder.glob("*.png"))]
+        ),
+    )

@@ -54,38 +54,67 @@ def file_name(record: dict[str, Any]) -> str:
 def table(record: dict[str, Any]) -> str:
     """Return one result as a table, a row for each figure that has a number."""
     machine = record["machine"]
-    device = machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads"
-    rows = [f"## {record['benchmark']} on {device}", "", f"Commit `{record['commit']}`, torch {machine['torch']}.", ""]
+    device = (
+        machine["gpu"]
+        or f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads"
+    )
+    rows = [
+        f"## {record['benchmark']} on {device}",
+        "",
+        f"Commit `{record['commit']}`, torch {machine['torch']}.",
+        "",
+    ]
     rows += ["| figure | measured | asked | |", "|---|---|---|---|"]
     for name, value in sorted(record["figures"].items()):
         if isinstance(value, int | float):
-            rows.append(f"| {name} | {value:.4g} | {_asked(record['bounds'].get(name))} | {_verdict(value, record['bounds'].get(name))} |")
+            rows.append(
+                f"| {name} | {value:.4g} | {_asked(record['bounds'].get(name))} | {_verdict(value, record['bounds'].get(name))} |"
+            )
     return "\n".join(rows)
 
 
 def _asked(bound: dict[str, float] | None) -> str:
-    return "" if bound is None else ", ".join(f"{kind.replace('_', ' ')} {limit:g}" for kind, limit in bound.items())
+    return (
+        ""
+        if bound is None
+        else ", ".join(f"{kind.replace('_', ' ')} {limit:g}" for kind, limit in bound.items())
+    )
 
 
 def _verdict(value: float, bound: dict[str, float] | None) -> str:
     if bound is None:
         return ""
-    return "met" if bound.get("at_least", float("-inf")) <= value <= bound.get("at_most", float("inf")) else "**missed**"
+    return (
+        "met"
+        if bound.get("at_least", float("-inf")) <= value <= bound.get("at_most", float("inf"))
+        else "**missed**"
+    )
 
 
 def write_tables() -> None:
     """Rewrite the tables of README.md from all results."""
     text = README.read_text(encoding="utf-8").split(MARK)[0]
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
-    README.write_text(text + MARK + "\n\n" + "\n\n".join(table(record) for record in records) + "\n", encoding="utf-8")
+    records = [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))
+    ]
+    README.write_text(
+        text + MARK + "\n\n" + "\n\n".join(table(record) for record in records) + "\n",
+        encoding="utf-8",
+    )
 
 
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute each; results are printed, not kept")
+    parser.add_argument(
+        "--quick", action="store_true", help="under a minute each; results are printed, not kept"
+    )
     parser.add_argument("--only", choices=BENCHMARKS, help="run one benchmark")
-    parser.add_argument("--tables", action="store_true", help="only write the tables from the results that are there")
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="only write the tables from the results that are there",
+    )
     options = parser.parse_args()
     failed = []
     for name in [] if options.tables else [options.only] if options.only else BENCHMARKS:
@@ -94,7 +123,9 @@ def main() -> None:
             failed.append(name)
         if record is not None and not options.quick:
             RESULTS.mkdir(exist_ok=True)
-            (RESULTS / file_name(record)).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            (RESULTS / file_name(record)).write_text(
+                json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+            )
     if not options.quick:
         write_tables()
     if failed:

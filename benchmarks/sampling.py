@@ -16,18 +16,27 @@ from benchmarks.harness import finish
 from benchmarks.reference_loop import pngs_to_npz, save_pngs
 from otcondense.diffusion import ModelConfig, SamplerConfig, Transformer, build_model, sample_batch
 from otcondense.diffusion.forecast import forward_flops
-from otcondense.diffusion.images import to_bytes
 from otcondense.diffusion.samples import iterate_samples, sampling_units, write_part
+from otcondense.exports.samples import export_samples
 from otcondense.store import Store
-from pipeline.sample_exports import export_samples
+from otcondense.store.images import to_bytes
 
 SAMPLES, BATCH, STEPS, SCALE = 200, 100, 20, 1.5
-GPU_CASES = {"SiT-L/2_256": (32, 128), "DiT-B/2_256": (32, 256), "DiT-XL/2_256": (32, 96), "DiT-L/2_512": (64, 32)}
+GPU_CASES = {
+    "SiT-L/2_256": (32, 128),
+    "DiT-B/2_256": (32, 256),
+    "DiT-XL/2_256": (32, 96),
+    "DiT-L/2_512": (64, 32),
+}
 
 
 def random_model(name: str, shape: tuple[int, int, int], classes: int) -> Transformer:
     """Return a model whose output is not 0."""
-    model = build_model(ModelConfig(name=name), classes, shape).requires_grad_(requires_grad=False).eval()
+    model = (
+        build_model(ModelConfig(name=name), classes, shape)
+        .requires_grad_(requires_grad=False)
+        .eval()
+    )
     for parameter in model.parameters():
         parameter.add_(0.02 * torch.randn(parameter.shape))
     return model
@@ -39,7 +48,10 @@ def plain(model: Transformer, root: Path, count: int) -> None:
     root.mkdir()
     for first in range(0, count, BATCH):
         size = min(BATCH, count - first)
-        x, labels = torch.randn(size, *model.image_shape), torch.randint(0, model.num_classes, (size,))
+        x, labels = (
+            torch.randn(size, *model.image_shape),
+            torch.randint(0, model.num_classes, (size,)),
+        )
         both = torch.cat([labels, torch.full_like(labels, model.num_classes)])
         for step in range(STEPS):
             t = torch.full((2 * size,), step / STEPS)
@@ -53,16 +65,25 @@ def here(model: Transformer, root: Path, config: SamplerConfig) -> None:
     """Sample as the actors do, one part for each batch, and write the npz from the parts."""
     store = Store(str(root))
     for unit in sampling_units(config):
-        images, labels = sample_batch(model, "sit-linear", torch.arange(unit["first"], unit["first"] + unit["count"]), config)
+        images, labels = sample_batch(
+            model, "sit-linear", torch.arange(unit["first"], unit["first"] + unit["count"]), config
+        )
         write_part(store, "samples", unit, (images.numpy(), labels.numpy()), "benchmark")
-    export_samples(iterate_samples(store, "samples", config.num_samples), "npz", str(root / "samples.npz"), config.num_samples)
+    export_samples(
+        iterate_samples(store, "samples", config.num_samples),
+        "npz",
+        str(root / "samples.npz"),
+        config.num_samples,
+    )
 
 
 def cpu(root: Path, *, quick: bool) -> dict[str, float]:
     """Compare images a second on the demo's model, one thread on each side, up to the npz; guidance everywhere, and in a part of the way."""
     torch.set_num_threads(1)
     model, count = random_model("SiT-demo/2", (1, 8, 8), 10), SAMPLES if quick else 5 * SAMPLES
-    everywhere = SamplerConfig(method="euler", num_steps=STEPS, cfg_scale=SCALE, num_samples=count, batch_size=BATCH)
+    everywhere = SamplerConfig(
+        method="euler", num_steps=STEPS, cfg_scale=SCALE, num_samples=count, batch_size=BATCH
+    )
     interval = everywhere.model_copy(update={"guidance_interval": (0.3, 1.0)})
     sides = {
         "plain": lambda at: plain(model, at, count),
@@ -79,7 +100,10 @@ def cpu(root: Path, *, quick: bool) -> dict[str, float]:
     for name, each in seconds.items():
         print(f"{name:<10}{count / each:>8.0f} images/s")
     figures = {f"demo_{name}_images_per_s": count / each for name, each in seconds.items()}
-    return figures | {"demo_ratio": seconds["plain"] / seconds["here"], "demo_interval_ratio": seconds["plain"] / seconds["interval"]}
+    return figures | {
+        "demo_ratio": seconds["plain"] / seconds["here"],
+        "demo_interval_ratio": seconds["plain"] / seconds["interval"],
+    }
 
 
 def gpu(*, quick: bool) -> dict[str, float]:
@@ -93,24 +117,36 @@ def gpu(*, quick: bool) -> dict[str, float]:
             block.compile()
         method = "euler" if name.startswith("SiT") else "ddpm"
         config = SamplerConfig(
-            method=method, num_steps=steps, cfg_scale=SCALE, guidance_channels=3, batch_size=batch, clip=False, precision="bfloat16"
+            method=method,
+            num_steps=steps,
+            cfg_scale=SCALE,
+            guidance_channels=3,
+            batch_size=batch,
+            clip=False,
+            precision="bfloat16",
         )
         objective, indices = ("sit-linear" if method == "euler" else "dit"), torch.arange(batch)
         rate = batch / synchronized(
-            lambda model=model, objective=objective, indices=indices, config=config: sample_batch(model, objective, indices, config)
+            lambda model=model, objective=objective, indices=indices, config=config: sample_batch(
+                model, objective, indices, config
+            )
         )
         figures |= {
             f"{case}_peak_share": rate * 2 * steps * forward_flops(model) / peak,
             f"{case}_images_per_s_at_250_steps": rate * steps / 250,
         }
-        print(f"{case:<14}{rate * steps / 250:>8.2f} images/s at 250 steps, {100 * figures[f'{case}_peak_share']:.0f} % of the peak")
+        print(
+            f"{case:<14}{rate * steps / 250:>8.2f} images/s at 250 steps, {100 * figures[f'{case}_peak_share']:.0f} % of the peak"
+        )
     return figures
 
 
 def main() -> None:
     """Measure, print and judge."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute; the figures are rough")
+    parser.add_argument(
+        "--quick", action="store_true", help="under a minute; the figures are rough"
+    )
     quick = parser.parse_args().quick
     with tempfile.TemporaryDirectory() as folder:
         figures = cpu(Path(folder), quick=quick)

@@ -29,11 +29,12 @@ from actors.reporter import Reporter
 from actors.selector import ClassSelector
 from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
-from jobs.config import RunConfig
-from jobs.progress import Progress
-from jobs.ray_env import start_ray
-from jobs.run_directory import Run
-from jobs.select_subset import STAGE, run_pool
+from jobs.cluster.start import start_ray
+from jobs.command.progress import Progress
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.run import Run
+from jobs.run_directory.stages import SELECTION_BAR
+from jobs.select_subset.stage import run_pool
 from otcondense.selection import Moment
 from otcondense.store import ClassFeatures, UnitProgress, write_class_features
 
@@ -61,7 +62,10 @@ class TimedSelector(ClassSelector):
         actors.selector.Reporter = TimedReporter  # type: ignore[misc]
         started, TimedReporter.seconds = time.perf_counter(), 0.0
         result = super().run(unit)
-        return result | {"work_seconds": time.perf_counter() - started, "report_seconds": TimedReporter.seconds}
+        return result | {
+            "work_seconds": time.perf_counter() - started,
+            "report_seconds": TimedReporter.seconds,
+        }
 
 
 class TimedProgress(Progress):
@@ -110,29 +114,59 @@ class Measured:
 
 def make_units(run: Run, classes: int) -> list[Unit]:
     """Write the features of synthetic classes, the largest first."""
-    sizes = sorted(np.random.default_rng(0).integers(SMALLEST, LARGEST + 1, size=classes).tolist(), reverse=True)
+    sizes = sorted(
+        np.random.default_rng(0).integers(SMALLEST, LARGEST + 1, size=classes).tolist(),
+        reverse=True,
+    )
     directory, units = run.features_directory(run.config.encoder), []
     for number, size in enumerate(sizes):
         data = synthetic_class(size, WIDTH, seed=number)
         image_ids = [f"{row:05d}" for row in range(size)]
         none, pixels = None, np.zeros(size, np.int32)
         features = ClassFeatures(
-            f"c{number:04d}", number, image_ids, data.features.astype(np.float32), none, none, none, none, pixels, pixels, [""] * size
+            f"c{number:04d}",
+            number,
+            image_ids,
+            data.features.astype(np.float32),
+            none,
+            none,
+            none,
+            none,
+            pixels,
+            pixels,
+            [""] * size,
         )
         write_class_features(run.store, directory, features, fingerprint="f")
-        units.append({"name": f"{METHOD}, class c{number:04d}", "class_name": f"c{number:04d}", "size": size})
+        units.append(
+            {"name": f"{METHOD}, class c{number:04d}", "class_name": f"c{number:04d}", "size": size}
+        )
     return units
 
 
 def real_run(run: Run, units: list[Unit], num_actors: int) -> Measured:
     """Select all units with real actors."""
     settings = {"budget": BUDGET, "lower_bound": None, "rebuilds": 0}
-    shared = {"method": METHOD, "settings": settings, "difficulty": None, "directory": f"selection/{num_actors}", "fingerprint": "f"}
+    shared = {
+        "method": METHOD,
+        "settings": settings,
+        "difficulty": None,
+        "directory": f"selection/{num_actors}",
+        "fingerprint": "f",
+    }
     pool = PoolConfig(num_actors=num_actors)
-    run = Run(run.config.model_copy(update={"selection": run.config.selection.model_copy(update={"pool": pool})}))
+    run = Run(
+        run.config.model_copy(
+            update={"selection": run.config.selection.model_copy(update={"pool": pool})}
+        )
+    )
     clock = WaitClock()
-    with TimedProgress(run.store, STAGE, f"{num_actors} actors", "class") as progress:
-        progress.follow([UnitProgress(name=unit["name"], class_name=unit["class_name"], size=unit["size"]) for unit in units])
+    with TimedProgress(run.store, SELECTION_BAR.key, f"{num_actors} actors", "class") as progress:
+        progress.follow(
+            [
+                UnitProgress(name=unit["name"], class_name=unit["class_name"], size=unit["size"])
+                for unit in units
+            ]
+        )
         with clock:
             outcome = run_pool(run, [{**unit, **shared} for unit in units], progress, TimedSelector)
         spent = progress.spent
@@ -140,7 +174,15 @@ def real_run(run: Run, units: list[Unit], num_actors: int) -> Measured:
     results = outcome.results
     work = {name: result["work_seconds"] for name, result in results.items()}
     reports = sum(result["report_seconds"] for result in results.values())
-    return Measured(work, reports, spent, clock.ended - clock.begun, clock.waited, clock.begun - clock.hired, num_actors)
+    return Measured(
+        work,
+        reports,
+        spent,
+        clock.ended - clock.begun,
+        clock.waited,
+        clock.begun - clock.hired,
+        num_actors,
+    )
 
 
 class WaitClock:
@@ -220,10 +262,14 @@ class SimulatedCrew:
         return self.clock
 
 
-def replayed_efficiency(work: dict[str, float], driver: Measured, units: list[Unit], num_workers: int) -> float:
+def replayed_efficiency(
+    work: dict[str, float], driver: Measured, units: list[Unit], num_workers: int
+) -> float:
     """Return the share of all workers' time that is work, from the first dispatch to the last result."""
     latency = max(0.0, driver.overhead - driver.dispatch)
-    crew = SimulatedCrew({name: seconds + latency for name, seconds in work.items()}, driver.dispatch)
+    crew = SimulatedCrew(
+        {name: seconds + latency for name, seconds in work.items()}, driver.dispatch
+    )
     Pool(crew, PoolConfig(num_actors=num_workers)).run(units)
     return sum(work.values()) / (num_workers * crew.clock)
 
@@ -237,7 +283,11 @@ def main() -> None:
     start_ray(num_cpus=3)
     ray_start = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as root:
-        config = RunConfig(run=str(Path(root) / "run"), source={"kind": "features", "path": root}, confidence={"kind": "none"})
+        config = RunConfig(
+            run=str(Path(root) / "run"),
+            source={"kind": "features", "path": root},
+            confidence={"kind": "none"},
+        )
         run = Run(config)
         units = make_units(run, classes)
         two, one = real_run(run, units, 2), real_run(run, units[:: max(1, classes // 100)], 1)
@@ -254,7 +304,10 @@ def main() -> None:
         "real_efficiency_1": sum(one.work.values()) / one.wall,
         "real_efficiency_2": sum(two.work.values()) / (2 * two.wall),
     }
-    figures |= {f"replayed_efficiency_{number}": replayed_efficiency(two.work, one, units, number) for number in WORKERS}
+    figures |= {
+        f"replayed_efficiency_{number}": replayed_efficiency(two.work, one, units, number)
+        for number in WORKERS
+    }
     for name, value in figures.items():
         print(f"{name:<30}{value:>12.4g}")
     bounds = {

@@ -81,20 +81,32 @@ def our_selections(data: SyntheticClass, budgets: tuple[int, ...]) -> dict[int, 
     return found
 
 
-def authors_settings(selector: GeometryAwareSelector, budget: int, max_swaps: int) -> AuthorsSettings:
+def authors_settings(
+    selector: GeometryAwareSelector, budget: int, max_swaps: int
+) -> AuthorsSettings:
     """Return the same problem in the authors' absolute units."""
     used = selector.diagnostics_
     return AuthorsSettings(
-        budget=budget, epsilon=used["epsilon"], kappa=selector.config.kappa, alpha=used["alpha"], beta=used["beta"], max_swaps=max_swaps
+        budget=budget,
+        epsilon=used["epsilon"],
+        kappa=selector.config.kappa,
+        alpha=used["alpha"],
+        beta=used["beta"],
+        max_swaps=max_swaps,
     )
 
 
 def seconds_per_set(data: SyntheticClass, size: int, settings: AuthorsSettings) -> float:
     """Time the plain evaluation of a few candidate sets of one size; the batch is theirs where memory allows, else smaller."""
-    features, entropy = torch.from_numpy(data.features).float(), torch.from_numpy(data.cross_entropy).float()
+    features, entropy = (
+        torch.from_numpy(data.features).float(),
+        torch.from_numpy(data.cross_entropy).float(),
+    )
     count = max(2, min(256, (1 << 27) // features.numel()))
     generator = torch.Generator().manual_seed(0)
-    sets = torch.stack([torch.randperm(len(features), generator=generator)[:size] for _ in range(count)])
+    sets = torch.stack(
+        [torch.randperm(len(features), generator=generator)[:size] for _ in range(count)]
+    )
     authors_evaluate_sets(features, entropy, sets[:1], settings)
     start = time.perf_counter()
     authors_evaluate_sets(features, entropy, sets, settings)
@@ -105,16 +117,24 @@ def set_seconds(data: SyntheticClass, ours: Ours) -> dict[int, float]:
     """Time a candidate set of 1, half the budget and the whole budget."""
     budget = len(ours.selector.indices_)
     settings = authors_settings(ours.selector, budget, 0)
-    return {size: seconds_per_set(data, size, settings) for size in sorted({1, max(1, budget // 2), budget})}
+    return {
+        size: seconds_per_set(data, size, settings)
+        for size in sorted({1, max(1, budget // 2), budget})
+    }
 
 
-def yardstick(images: int, budget: int, seconds: dict[int, float], passes: int) -> tuple[float, str]:
+def yardstick(
+    images: int, budget: int, seconds: dict[int, float], passes: int
+) -> tuple[float, str]:
     """Multiply the time of a candidate set out to the authors' greedy and swap passes; sizes in between are interpolated."""
     sizes, times = list(seconds), list(seconds.values())
     greedy = sum((images - k + 1) * float(np.interp(k, sizes, times)) for k in range(1, budget + 1))
     sets = budget * (images - budget)
     total = greedy + passes * sets * times[-1]
-    return total, f"greedy {greedy:.0f} s + {passes} passes x {sets} sets x {times[-1] * 1e3:.2f} ms = {total:.0f} s"
+    return (
+        total,
+        f"greedy {greedy:.0f} s + {passes} passes x {sets} sets x {times[-1] * 1e3:.2f} ms = {total:.0f} s",
+    )
 
 
 def exact_lp(data: SyntheticClass, indices: list[int], kappa: float) -> float:
@@ -124,18 +144,25 @@ def exact_lp(data: SyntheticClass, indices: list[int], kappa: float) -> float:
     return linear_value(PartialProblem(torch.cdist(rows[indices], rows).square(), 1.0, kappa))
 
 
-def measure_budget(data: SyntheticClass, ours: Ours, seconds: dict[int, float], size: Size) -> dict[str, Any]:
+def measure_budget(
+    data: SyntheticClass, ours: Ours, seconds: dict[int, float], size: Size
+) -> dict[str, Any]:
     """Return all figures of one budget."""
     selector, budget = ours.selector, len(ours.selector.indices_)
     found = selector.diagnostics_
     settings = authors_settings(selector, budget, size.max_passes)
-    features, entropy = torch.from_numpy(data.features).float(), torch.from_numpy(data.cross_entropy).float()
+    features, entropy = (
+        torch.from_numpy(data.features).float(),
+        torch.from_numpy(data.cross_entropy).float(),
+    )
     theirs = authors_select(features, entropy, settings)
     swaps = sum(step["stage"] == "swap" for step in theirs.history)
     passes = min(settings.max_swaps, swaps + 1)
     total, shown = yardstick(size.images, budget, seconds, passes)
     brute = budget * (size.images - budget) * max(1, found["passes"])
-    print(f"K={budget}: {ours.seconds:.2f} s, bound {ours.lower_bound_seconds:.2f} s, gap {100 * found['gap']:.2f} %, yardstick: {shown}")
+    print(
+        f"K={budget}: {ours.seconds:.2f} s, bound {ours.lower_bound_seconds:.2f} s, gap {100 * found['gap']:.2f} %, yardstick: {shown}"
+    )
     return {
         "seconds": ours.seconds,
         "lower_bound_seconds": ours.lower_bound_seconds,
@@ -165,15 +192,26 @@ def quality(size: Size) -> dict[str, float]:
     """Compare with the authors' subset under the same converged objective, with and without outliers."""
     not_worse = proven = 0
     for seed in range(size.quality_classes):
-        data = synthetic_class(300, 64, seed=FIRST_QUALITY_SEED + seed, outliers=0.05 if seed % 2 else 0.0)
+        data = synthetic_class(
+            300, 64, seed=FIRST_QUALITY_SEED + seed, outliers=0.05 if seed % 2 else 0.0
+        )
         selector = our_selection(data, 10, lower_bound=None).selector
         settings = authors_settings(selector, 10, 30)
-        theirs = authors_select(torch.from_numpy(data.features).float(), torch.from_numpy(data.cross_entropy).float(), settings)
+        theirs = authors_select(
+            torch.from_numpy(data.features).float(),
+            torch.from_numpy(data.cross_entropy).float(),
+            settings,
+        )
         other = converged_objective(data, theirs.indices)
         not_worse += selector.objective_ <= other + selector.diagnostics_["certified_error"]
         proven += selector.swap_optimal_
-    print(f"quality: not worse than the authors' subset in {not_worse} of {size.quality_classes} classes, proven swap-optimal in {proven}")
-    return {"quality_not_worse_share": not_worse / size.quality_classes, "quality_proven_share": proven / size.quality_classes}
+    print(
+        f"quality: not worse than the authors' subset in {not_worse} of {size.quality_classes} classes, proven swap-optimal in {proven}"
+    )
+    return {
+        "quality_not_worse_share": not_worse / size.quality_classes,
+        "quality_proven_share": proven / size.quality_classes,
+    }
 
 
 def matrix_product_peak(device: str) -> float:
@@ -201,33 +239,57 @@ def measure_gpu(size: Size, classes: int) -> dict[str, float]:
             our_selection(part, budget, device="cuda", lower_bound=None)
         each = (time.perf_counter() - start) / classes
         figures[f"gpu_seconds_1000_classes_k{budget}"] = 1000 * each
-        figures[f"gpu_share_of_product_peak_k{budget}"] = 2 * size.images**2 * size.width / each / peak
+        figures[f"gpu_share_of_product_peak_k{budget}"] = (
+            2 * size.images**2 * size.width / each / peak
+        )
         print(f"GPU, K={budget}: {each * 1e3:.0f} ms a class x 1000 = {1000 * each:.0f} s")
     return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small class and few repeats, under a minute on two cores")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a small class and few repeats, under a minute on two cores",
+    )
     parser.add_argument("--budgets", default="10,50,100", help="numbers of images to choose")
     parser.add_argument(
-        "--max-passes", type=int, default=30, help="passes of the authors' swap stage at most; 30 are theirs, and take minutes"
+        "--max-passes",
+        type=int,
+        default=30,
+        help="passes of the authors' swap stage at most; 30 are theirs, and take minutes",
     )
-    parser.add_argument("--gpu-classes", type=int, default=10, help="classes timed on a GPU where there is one")
+    parser.add_argument(
+        "--gpu-classes", type=int, default=10, help="classes timed on a GPU where there is one"
+    )
     args = parser.parse_args()
     torch.set_num_threads(min(2, torch.get_num_threads()))
     budgets = tuple(int(value) for value in args.budgets.split(","))
-    size = Size(400, 256, (10,), 4, 3) if args.quick else Size(1300, 2048, budgets, 40, args.max_passes)
+    size = (
+        Size(400, 256, (10,), 4, 3)
+        if args.quick
+        else Size(1300, 2048, budgets, 40, args.max_passes)
+    )
     data = synthetic_class(size.images, size.width, seed=0)
     our_selection(synthetic_class(100, 8, seed=0), 2)
     figures: dict[str, Any] = {"images": size.images, "width": size.width}
-    bounds: dict[str, dict[str, float]] = {"quality_not_worse_share": {"at_least": 0.95}, "quality_proven_share": {"at_least": 1.0}}
+    bounds: dict[str, dict[str, float]] = {
+        "quality_not_worse_share": {"at_least": 0.95},
+        "quality_proven_share": {"at_least": 1.0},
+    }
     ours = our_selections(data, size.budgets)
     seconds = {budget: set_seconds(data, ours[budget]) for budget in size.budgets}
     print("timed; what follows only counts and compares", flush=True)
     for budget in size.budgets:
-        figures |= {f"{name}_k{budget}": value for name, value in measure_budget(data, ours[budget], seconds[budget], size).items()}
-        bounds |= {f"proven_k{budget}": {"at_least": 1}, f"peak_memory_gb_k{budget}": {"at_most": 1.0}}
+        figures |= {
+            f"{name}_k{budget}": value
+            for name, value in measure_budget(data, ours[budget], seconds[budget], size).items()
+        }
+        bounds |= {
+            f"proven_k{budget}": {"at_least": 1},
+            f"peak_memory_gb_k{budget}": {"at_most": 1.0},
+        }
         if not args.quick:
             bounds[f"seconds_k{budget}"] = {"at_most": SECONDS.get(budget, math.inf)}
             bounds[f"times_faster_k{budget}"] = {"at_least": RATIOS.get(budget, 0.0)}
@@ -235,7 +297,11 @@ def main() -> None:
     if torch.cuda.is_available():
         figures |= measure_gpu(size, args.gpu_classes)
         if not args.quick:
-            bounds |= {f"gpu_seconds_1000_classes_k{k}": {"at_most": GPU_SECONDS[k]} for k in budgets if k in GPU_SECONDS}
+            bounds |= {
+                f"gpu_seconds_1000_classes_k{k}": {"at_most": GPU_SECONDS[k]}
+                for k in budgets
+                if k in GPU_SECONDS
+            }
     raise SystemExit(0 if finish("selection", figures, bounds) else 1)
 
 

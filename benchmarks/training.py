@@ -62,7 +62,12 @@ def write_images(root: Path) -> tuple[np.ndarray, np.ndarray]:
 def plain_steps(root: Path, name: str) -> Callable[[], object]:
     """Return one step of the plain loop on the demo's model."""
     config = ModelConfig(name=f"{name}-demo/2")
-    training = PlainTraining(build_model(config, CLASSES, (1, 8, 8)), "dit" if name == "DiT" else "sit-linear", 2e-3, 0.995)
+    training = PlainTraining(
+        build_model(config, CLASSES, (1, 8, 8)),
+        "dit" if name == "DiT" else "sit-linear",
+        2e-3,
+        0.995,
+    )
     batches = endless(root, 8, BATCH)
 
     def step() -> object:
@@ -71,7 +76,9 @@ def plain_steps(root: Path, name: str) -> Callable[[], object]:
     return step
 
 
-def our_steps(data: TrainingSet, config: TrainingConfig, device: str = "cpu") -> Callable[[], object]:
+def our_steps(
+    data: TrainingSet, config: TrainingConfig, device: str = "cpu"
+) -> Callable[[], object]:
     """Return one step of ours."""
     state = create_state(config, int(data.labels.max()) + 1, data.source.image_shape, device)
     return lambda: train_step(state, make_batch(config, state.step, data))
@@ -85,7 +92,9 @@ def seconds_per_step(step: Callable[[], object], steps: int) -> float:
     return (time.perf_counter() - started) / steps
 
 
-def in_turn(sides: dict[str, Callable[[], object]], steps: int, repeats: int) -> Iterator[tuple[str, float]]:
+def in_turn(
+    sides: dict[str, Callable[[], object]], steps: int, repeats: int
+) -> Iterator[tuple[str, float]]:
     """Yield the name and the median seconds of a step of each side; the sides take turns, since machines are shared."""
     for step in sides.values():
         seconds_per_step(step, 3)
@@ -102,10 +111,17 @@ def cpu(root: Path, *, quick: bool) -> dict[str, float]:
     data = TrainingSet(Pixels(torch.from_numpy(images)), torch.from_numpy(labels))
     figures: dict[str, float] = {}
     for name in ("SiT", "DiT"):
-        config = TrainingConfig(model=ModelConfig(name=f"{name}-demo/2"), global_batch_size=BATCH, num_workers=1, flip=True)
+        config = TrainingConfig(
+            model=ModelConfig(name=f"{name}-demo/2"),
+            global_batch_size=BATCH,
+            num_workers=1,
+            flip=True,
+        )
         sides = {"plain": plain_steps(root, name), "here": our_steps(data, config)}
         seconds = dict(in_turn(sides, 10 if quick else 25, 3 if quick else 7))
-        figures |= {f"{name.lower()}_demo_{side}_steps_per_s": 1 / each for side, each in seconds.items()}
+        figures |= {
+            f"{name.lower()}_demo_{side}_steps_per_s": 1 / each for side, each in seconds.items()
+        }
         figures[f"{name.lower()}_demo_ratio"] = seconds["plain"] / seconds["here"]
         print(
             f"{name}-demo/2 {1 / seconds['plain']:>8.1f} steps/s plain{1 / seconds['here']:>8.1f} here, {seconds['plain'] / seconds['here']:.2f} times"
@@ -119,15 +135,22 @@ def gpu(*, quick: bool) -> dict[str, float]:
     print(f"bf16 matrix products reach {peak / 1e12:.0f} TFLOP/s")
     for case, (side, batch) in list(GPU_CASES.items())[: 1 if quick else None]:
         name = case.split("_")[0]
-        flops = TRAINING_PASSES * forward_flops(build_model(ModelConfig(name=name), 1000, (4, side, side)))
+        flops = TRAINING_PASSES * forward_flops(
+            build_model(ModelConfig(name=name), 1000, (4, side, side))
+        )
         data = random_latents(side)
         rates = {step: _rate(data, name, batch, settings) for step, settings in ABLATION.items()}
         figures |= {f"{case}_{step}_images_per_s": rate for step, rate in rates.items()}
         figures[f"{case}_peak_share"] = rates["compiled"] * flops / peak
         if side == 32:
             plain = _plain_rate(name, min(batch, 64), side)
-            figures |= {f"{case}_plain_images_per_s": plain, f"{case}_ratio": rates["compiled"] / plain}
-        print(f"{case:<14}{rates['compiled']:>8.0f} images/s, {100 * figures[f'{case}_peak_share']:.0f} % of the peak")
+            figures |= {
+                f"{case}_plain_images_per_s": plain,
+                f"{case}_ratio": rates["compiled"] / plain,
+            }
+        print(
+            f"{case:<14}{rates['compiled']:>8.0f} images/s, {100 * figures[f'{case}_peak_share']:.0f} % of the peak"
+        )
     return {"peak_TFLOP_per_s": peak / 1e12, **figures}
 
 
@@ -136,7 +159,9 @@ def random_latents(side: int, images: int = 2048) -> TrainingSet:
     mean = torch.randn(images, 2, 4, side, side, device="cuda").half()
     return TrainingSet(
         Moments(mean, mean.abs() / 10, 0.18215, 0.0),
-        torch.randint(0, 1000, (images,), device="cuda").index_fill(0, torch.tensor([0], device="cuda"), 999),
+        torch.randint(0, 1000, (images,), device="cuda").index_fill(
+            0, torch.tensor([0], device="cuda"), 999
+        ),
     )
 
 
@@ -168,7 +193,9 @@ def _plain_rate(name: str, batch: int, side: int) -> float:
 def main() -> None:
     """Measure, print and judge."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute; the figures are rough")
+    parser.add_argument(
+        "--quick", action="store_true", help="under a minute; the figures are rough"
+    )
     quick = parser.parse_args().quick
     with tempfile.TemporaryDirectory() as folder:
         figures = cpu(Path(folder), quick=quick)

@@ -23,10 +23,14 @@ def fetch_weights(address: str) -> Path:
     if not path.exists():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(address, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1], progress=False)
+            torch.hub.download_url_to_file(
+                address, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1], progress=False
+            )
         except (OSError, RuntimeError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(f"weights {path.name} cannot be fetched ({reason}); run prefetch where there is a network") from error
+            raise InputError(
+                f"weights {path.name} cannot be fetched ({reason}); run prefetch where there is a network"
+            ) from error
     return path
 
 
@@ -40,6 +44,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"weights {path} cannot be used: {reason}") from error
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise InputError(f"weights {path} must be a state dict of tensors, found {type(found).__name__}")
+    if not isinstance(found, dict) or not all(
+        isinstance(value, Tensor) for value in found.values()
+    ):
+        raise InputError(
+            f"weights {path} must be a state dict of tensors, found {type(found).__name__}"
+        )
     return dict(found)

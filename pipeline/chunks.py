@@ -49,7 +49,11 @@ def make_chunks(records: list[ImageRecord], batch_size: int) -> Iterator[dict[st
     """Yield the chunks of one class as rows of a data set: class index, number of the chunk, paths."""
     for number, start in enumerate(range(0, len(records), batch_size)):
         part = records[start : start + batch_size]
-        yield {"class_index": part[0].class_index, "chunk": number, "paths": [record.path for record in part]}
+        yield {
+            "class_index": part[0].class_index,
+            "chunk": number,
+            "paths": [record.path for record in part],
+        }
 
 
 def decode_chunk(row: dict[str, Any], config: DecodeConfig) -> dict[str, Any]:
@@ -58,7 +62,9 @@ def decode_chunk(row: dict[str, Any], config: DecodeConfig) -> dict[str, Any]:
     Returns the row with `images` uint8 [batch_size, c, h, w] and `statuses`, a JSON list of `ImageStatus`, in place of `paths`.
     """
     images = torch.zeros(config.batch_size, *config.spec.shape, dtype=torch.uint8)
-    statuses = [_decode(path, images[position], config) for position, path in enumerate(row["paths"])]
+    statuses = [
+        _decode(path, images[position], config) for position, path in enumerate(row["paths"])
+    ]
     return {
         "class_index": row["class_index"],
         "chunk": row["chunk"],

@@ -6,7 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from otcondense.encoders import EncoderConfig, cross_entropy, entropy, load_encoder, max_prob, weights_sha256
+from otcondense.encoders import (
+    EncoderConfig,
+    cross_entropy,
+    entropy,
+    load_encoder,
+    max_prob,
+    weights_sha256,
+)
 from otcondense.errors import InputError
 
 CONFIDENCES = ("cross_entropy", "entropy", "max_prob")
@@ -19,7 +26,9 @@ class EncoderActor:
         torch.set_num_threads(1)
         torch.backends.cudnn.deterministic = True
         if weights_sha256(config) != sha256:
-            raise InputError(f"the weights {config.weights} of {config.name} changed during the run; run the stage again")
+            raise InputError(
+                f"the weights {config.weights} of {config.name} changed during the run; run the stage again"
+            )
         self.encoder = load_encoder(config)
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

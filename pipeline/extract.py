@@ -7,14 +7,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otcondense.datasets import ImageRecord, Listing, SourceConfig, by_class, records_identity, scan_images
+from otcondense.datasets import (
+    ImageRecord,
+    Listing,
+    SourceConfig,
+    by_class,
+    records_identity,
+    scan_images,
+)
 from otcondense.encoders import EncoderConfig, weights_sha256
 from otcondense.errors import InputError
-from otcondense.store import FEATURES_SCHEMA_VERSION, ClassFeatures, Store, class_file, read_unchanged, table_metadata, write_class_features
+from otcondense.store import (
+    FEATURES_SCHEMA_VERSION,
+    ClassFeatures,
+    Store,
+    class_file,
+    read_unchanged,
+    table_metadata,
+    write_class_features,
+)
 from otcondense.store import fingerprint as fingerprint_of
 from pipeline.chunks import DecodeConfig, ImageStatus, make_chunks, read_statuses
 from pipeline.encoding import CONFIDENCES
-from pipeline.quarantine import Lost, check_lost_share, read_class_quarantine, write_class_quarantine, write_quarantine
+from pipeline.quarantine import (
+    Lost,
+    check_lost_share,
+    read_class_quarantine,
+    write_class_quarantine,
+    write_quarantine,
+)
 from pipeline.stream import ExtractionConfig, stream_encoded
 
 OnProgress = Callable[[int, int], None]
@@ -90,7 +111,10 @@ def extract_features(
     lost_before = {work.name: _finished(target, work) for work in works}
     todo = [work for work in works if lost_before[work.name] is None]
     lost = [each for known in lost_before.values() if known is not None for each in known]
-    total, done = len(listing.records), len(listing.records) - sum(len(work.records) for work in todo)
+    total, done = (
+        len(listing.records),
+        len(listing.records) - sum(len(work.records) for work in todo),
+    )
     on_progress(done, total)
     where = target.store.path(f"{directory}/_quarantine.parquet")
     try:
@@ -103,7 +127,9 @@ def extract_features(
         write_quarantine(target.store, directory, lost)
     check_lost_share(lost, total, source.max_lost_share, where)
     assert done == total, f"{total} images went in, {done} came out or were quarantined"
-    return ExtractionResult(total - len(lost), len(lost), len(listing.ignored), len(todo), len(works) - len(todo))
+    return ExtractionResult(
+        total - len(lost), len(lost), len(listing.ignored), len(todo), len(works) - len(todo)
+    )
 
 
 def _check_classes(encoder: EncoderConfig, listing: Listing, source: SourceConfig) -> None:
@@ -124,13 +150,26 @@ def class_fingerprint(records: list[ImageRecord], fingerprint: str, sha256: str)
         sha256: of the encoder's weights.
     """
     first = records[0]
-    return fingerprint_of([fingerprint, sha256, FEATURES_SCHEMA_VERSION, first.class_index, first.class_name, records_identity(records)])
+    return fingerprint_of(
+        [
+            fingerprint,
+            sha256,
+            FEATURES_SCHEMA_VERSION,
+            first.class_index,
+            first.class_name,
+            records_identity(records),
+        ]
+    )
 
 
-def _plan(records: list[ImageRecord], fingerprint: str, sha256: str, batch_size: int) -> list[_ClassWork]:
+def _plan(
+    records: list[ImageRecord], fingerprint: str, sha256: str, batch_size: int
+) -> list[_ClassWork]:
     """Return the work of each class, in order."""
     return [
-        _ClassWork(images, class_fingerprint(images, fingerprint, sha256), -(-len(images) // batch_size))
+        _ClassWork(
+            images, class_fingerprint(images, fingerprint, sha256), -(-len(images) // batch_size)
+        )
         for images in by_class(records).values()
     ]
 
@@ -139,10 +178,15 @@ def _finished(target: _Target, work: _ClassWork) -> list[Lost] | None:
     """Return what a finished class lost, or None if it has to be encoded: also if its file is damaged or does not add up."""
     try:
         table = read_unchanged(target.store, class_file(target.directory, work.name))
-    except (FileNotFoundError, InputError):  # not there, or damaged: both are mended by encoding the class
+    except (
+        FileNotFoundError,
+        InputError,
+    ):  # not there, or damaged: both are mended by encoding the class
         return None
     lost = read_class_quarantine(target.store, target.directory, work.name, work.mark)
-    complete = table_metadata(table).get("fingerprint") == work.mark and len(table) + len(lost) == len(work.records)
+    complete = table_metadata(table).get("fingerprint") == work.mark and len(table) + len(
+        lost
+    ) == len(work.records)
     return lost if complete else None
 
 
@@ -158,13 +202,20 @@ def _encode(target: _Target, todo: list[_ClassWork], job: _Job) -> Iterator[tupl
         if len(work.parts) == work.chunks:
             _write_class(target, works.pop(work.records[0].class_index))
         statuses = read_statuses(part["statuses"])
-        yield len(statuses), _lost(work.chunk_records(int(part["chunk"]), job.encoder.batch_size), statuses)
+        yield (
+            len(statuses),
+            _lost(work.chunk_records(int(part["chunk"]), job.encoder.batch_size), statuses),
+        )
     assert not works, f"{len(works)} classes did not come back"
 
 
 def _lost(records: list[ImageRecord], statuses: list[ImageStatus]) -> list[Lost]:
     pairs = zip(records, statuses, strict=True)
-    return [Lost(record.image_id, record.class_name, status.reason) for record, status in pairs if status.reason is not None]
+    return [
+        Lost(record.image_id, record.class_name, status.reason)
+        for record, status in pairs
+        if status.reason is not None
+    ]
 
 
 def _write_class(target: _Target, work: _ClassWork) -> None:
@@ -173,20 +224,26 @@ def _write_class(target: _Target, work: _ClassWork) -> None:
     lost = _lost(work.records, statuses)
     kept = [row for row, status in enumerate(statuses) if status.reason is None]
     if not kept:
-        raise InputError(f"no image of class {work.name} can be used, the first is {lost[0].image_id}: {lost[0].reason}")
+        raise InputError(
+            f"no image of class {work.name} can be used, the first is {lost[0].image_id}: {lost[0].reason}"
+        )
     features = _assemble(work, parts, statuses, kept)
     write_class_quarantine(target.store, target.directory, work.name, work.mark, lost)
     write_class_features(target.store, target.directory, features, fingerprint=work.mark)
     work.parts.clear()
 
 
-def _assemble(work: _ClassWork, parts: list[dict[str, Any]], statuses: list[ImageStatus], kept: list[int]) -> ClassFeatures:
+def _assemble(
+    work: _ClassWork, parts: list[dict[str, Any]], statuses: list[ImageStatus], kept: list[int]
+) -> ClassFeatures:
     sizes = [len(read_statuses(part["statuses"])) for part in parts]
 
     def joined(name: str) -> NDArray[Any] | None:
         if name not in parts[0]:
             return None
-        return np.concatenate([part[name][:size] for part, size in zip(parts, sizes, strict=True)])[kept]
+        return np.concatenate([part[name][:size] for part, size in zip(parts, sizes, strict=True)])[
+            kept
+        ]
 
     features = joined("features")
     assert features is not None

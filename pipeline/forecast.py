@@ -42,7 +42,9 @@ class ExtractionForecast:
     """Forecast of the whole, without starting Ray and loading the model."""
 
 
-def forecast_extraction(source: SourceConfig, encoder: EncoderConfig, config: ExtractionConfig) -> ExtractionForecast:
+def forecast_extraction(
+    source: SourceConfig, encoder: EncoderConfig, config: ExtractionConfig
+) -> ExtractionForecast:
     """Return what extracting the features of a source would take; nothing is written.
 
     Raises: InputError as the extraction itself, for a source or an encoder that is not as it must be.
@@ -50,21 +52,34 @@ def forecast_extraction(source: SourceConfig, encoder: EncoderConfig, config: Ex
     records = list_images(source)
     sizes = np.unique([record.class_index for record in records], return_counts=True)[1]
     batches = int(np.ceil(sizes / encoder.batch_size).sum())
-    chosen = [records[row] for row in np.unique(np.linspace(0, len(records) - 1, min(SAMPLE, len(records))).astype(int))]
-    decode = DecodeConfig(encoder.input_spec(), max(encoder.batch_size, len(chosen)), source.max_pixels)
+    chosen = [
+        records[row]
+        for row in np.unique(
+            np.linspace(0, len(records) - 1, min(SAMPLE, len(records))).astype(int)
+        )
+    ]
+    decode = DecodeConfig(
+        encoder.input_spec(), max(encoder.batch_size, len(chosen)), source.max_pixels
+    )
     started = time.perf_counter()
     decoded = decode_chunk(next(make_chunks(chosen, len(chosen))), decode)
     per_image = (time.perf_counter() - started) / len(chosen)
     statuses = read_statuses(decoded["statuses"])
     model = _load(encoder)
-    per_batch, row_bytes = _time_batch(model, torch.from_numpy(decoded["images"][: encoder.batch_size]))
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.model.state_dict().values())
+    per_batch, row_bytes = _time_batch(
+        model, torch.from_numpy(decoded["images"][: encoder.batch_size])
+    )
+    weights = sum(
+        tensor.numel() * tensor.element_size() for tensor in model.model.state_dict().values()
+    )
     return ExtractionForecast(
         num_images=len(records),
         num_classes=len(sizes),
         source_bytes=sum(record.size_bytes for record in records),
         num_batches=batches,
-        reader_bytes=DecodeConfig(decode.spec, encoder.batch_size, source.max_pixels).task_bytes(CHUNKS_PER_TASK),
+        reader_bytes=DecodeConfig(decode.spec, encoder.batch_size, source.max_pixels).task_bytes(
+            CHUNKS_PER_TASK
+        ),
         encoder_bytes=weights + 5 * encoder.batch_size * int(np.prod(decode.spec.shape)),
         stored_bytes=len(records) * row_bytes,
         unreadable=sum(status.reason is not None for status in statuses),
@@ -103,5 +118,7 @@ def _total(decoding: float, encoding: float, config: ExtractionConfig) -> float:
     if not config.num_encoders:
         return decoding + encoding
     cpus = max(2, os.cpu_count() or 2)
-    readers = max(1.0, (cpus - config.num_encoders * config.cpus_per_encoder) // config.cpus_per_reader)
+    readers = max(
+        1.0, (cpus - config.num_encoders * config.cpus_per_encoder) // config.cpus_per_reader
+    )
     return max(decoding / readers, encoding / config.num_encoders)

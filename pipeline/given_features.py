@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from otcondense.datasets import ImageRecord, SourceConfig, by_class, read_features, records_identity, scan_images
+from otcondense.datasets import (
+    ImageRecord,
+    SourceConfig,
+    by_class,
+    read_features,
+    records_identity,
+    scan_images,
+)
 from otcondense.errors import InputError
 from otcondense.store import (
     FEATURES_SCHEMA_VERSION,
@@ -23,7 +30,11 @@ GROUP_BYTES = 2**31
 
 
 def import_features(
-    store_root: str, directory: str, source: SourceConfig, fingerprint: str, on_progress: OnProgress = lambda _done, _total: None
+    store_root: str,
+    directory: str,
+    source: SourceConfig,
+    fingerprint: str,
+    on_progress: OnProgress = lambda _done, _total: None,
 ) -> ExtractionResult:
     """Write one feature file per class of a source of features; a class that is there with the same inputs is skipped.
 
@@ -32,7 +43,11 @@ def import_features(
     store, listing = Store(store_root), scan_images(source)
     classes = by_class(listing.records)
     marks = {name: rows_fingerprint(rows, fingerprint) for name, rows in classes.items()}
-    todo = [rows for name, rows in classes.items() if read_fingerprint(store, class_file(directory, name)) != marks[name]]
+    todo = [
+        rows
+        for name, rows in classes.items()
+        if read_fingerprint(store, class_file(directory, name)) != marks[name]
+    ]
     total, done = len(listing.records), len(listing.records) - sum(map(len, todo))
     on_progress(done, total)
     width: int | None = None
@@ -40,9 +55,15 @@ def import_features(
         features = read_features(source, [record for rows in group for record in rows])
         width = width or features.shape[1]
         if features.shape[1] != width:
-            raise InputError(f"features of {source.path} must all have one length, found {width} and {features.shape[1]}")
-        for rows, part in zip(group, np.split(features, np.cumsum([len(rows) for rows in group])[:-1]), strict=True):
-            write_class_features(store, directory, _class_features(rows, part), fingerprint=marks[rows[0].class_name])
+            raise InputError(
+                f"features of {source.path} must all have one length, found {width} and {features.shape[1]}"
+            )
+        for rows, part in zip(
+            group, np.split(features, np.cumsum([len(rows) for rows in group])[:-1]), strict=True
+        ):
+            write_class_features(
+                store, directory, _class_features(rows, part), fingerprint=marks[rows[0].class_name]
+            )
             done += len(rows)
             on_progress(done, total)
     return ExtractionResult(total, 0, len(listing.ignored), len(todo), len(classes) - len(todo))
@@ -50,7 +71,9 @@ def import_features(
 
 def rows_fingerprint(rows: list[ImageRecord], fingerprint: str) -> str:
     """Return the fingerprint of one class of given features; `fingerprint` stands for all settings of the stage."""
-    return fingerprint_of([fingerprint, FEATURES_SCHEMA_VERSION, rows[0].class_index, records_identity(rows)])
+    return fingerprint_of(
+        [fingerprint, FEATURES_SCHEMA_VERSION, rows[0].class_index, records_identity(rows)]
+    )
 
 
 def _groups(classes: list[list[ImageRecord]]) -> Iterator[list[list[ImageRecord]]]:
@@ -71,7 +94,9 @@ def _groups(classes: list[list[ImageRecord]]) -> Iterator[list[list[ImageRecord]
 def _class_features(records: list[ImageRecord], features: np.ndarray) -> ClassFeatures:
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
-        raise InputError(f"features must be finite, found NaN or infinite values for {records[bad[0]].image_id} and {len(bad) - 1} more")
+        raise InputError(
+            f"features must be finite, found NaN or infinite values for {records[bad[0]].image_id} and {len(bad) - 1} more"
+        )
     unknown = np.zeros(len(records), dtype=np.int32)
     return ClassFeatures(
         class_name=records[0].class_name,

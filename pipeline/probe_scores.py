@@ -3,7 +3,14 @@
 import numpy as np
 import torch
 
-from otcondense.encoders import ProbeConfig, assign_folds, cross_entropy, cross_fitted_logits, entropy, max_prob
+from otcondense.encoders import (
+    ProbeConfig,
+    assign_folds,
+    cross_entropy,
+    cross_fitted_logits,
+    entropy,
+    max_prob,
+)
 from otcondense.errors import InputError
 from otcondense.store import (
     ClassConfidences,
@@ -18,7 +25,14 @@ from otcondense.store import (
 from otcondense.store import fingerprint as fingerprint_of
 
 
-def score_by_probe(store: Store, features: str, directory: str, class_names: list[str], config: ProbeConfig, fingerprint: str) -> bool:
+def score_by_probe(
+    store: Store,
+    features: str,
+    directory: str,
+    class_names: list[str],
+    config: ProbeConfig,
+    fingerprint: str,
+) -> bool:
     """Write the confidences of every class to `directory`, from the features in the directory `features`.
 
     All features are held in memory at once, as float64. `fingerprint` stands for all settings of the stage.
@@ -33,11 +47,18 @@ def score_by_probe(store: Store, features: str, directory: str, class_names: lis
     classes = [read_class_features(store, features, name) for name in class_names]
     starts = np.cumsum([0, *(each.size for each in classes)])
     labels = np.repeat([each.class_index for each in classes], np.diff(starts)).astype(np.int64)
-    fold = assign_folds([content for each in classes for content in each.sha256], labels, config.folds)
+    fold = assign_folds(
+        [content for each in classes for content in each.sha256], labels, config.folds
+    )
     joined = np.concatenate([each.features.astype(np.float32) for each in classes])
     logits = cross_fitted_logits(joined, labels, fold, config)
     for each, start in zip(classes, starts, strict=False):
-        write_class_confidences(store, directory, _confidences(each, logits[start : start + each.size]), fingerprint=mark)
+        write_class_confidences(
+            store,
+            directory,
+            _confidences(each, logits[start : start + each.size]),
+            fingerprint=mark,
+        )
     return False
 
 
@@ -46,13 +67,17 @@ def probe_fingerprint(store: Store, features: str, class_names: list[str], finge
 
     Raises: InputError if features are missing.
     """
-    return fingerprint_of([fingerprint, *(_content(store, class_file(features, name)) for name in class_names)])
+    return fingerprint_of(
+        [fingerprint, *(_content(store, class_file(features, name)) for name in class_names)]
+    )
 
 
 def _content(store: Store, name: str) -> str:
     metadata = stored_metadata(store, name)
     if metadata is None:
-        raise InputError(f"{store.path(name)} is missing or damaged; run `python -m jobs.extract_features` first")
+        raise InputError(
+            f"{store.path(name)} is missing or damaged; run `python -m jobs.extract_features` first"
+        )
     return str(metadata["content"])
 
 

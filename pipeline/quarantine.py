@@ -20,7 +20,9 @@ class Lost:
     reason: str
 
 
-def write_class_quarantine(store: Store, directory: str, class_name: str, mark: str, lost: list[Lost]) -> None:
+def write_class_quarantine(
+    store: Store, directory: str, class_name: str, mark: str, lost: list[Lost]
+) -> None:
     """Write what one class lost beside its feature file, before that file is written."""
     name = _class_name(directory, class_name)
     if lost:
@@ -43,8 +45,15 @@ def read_class_quarantine(store: Store, directory: str, class_name: str, mark: s
 
 def write_quarantine(store: Store, directory: str, lost: list[Lost]) -> None:
     """Write `_quarantine.parquet` of the whole source, sorted; it is there also when it is empty."""
-    rows = [asdict(each) for each in sorted(lost, key=lambda each: (each.class_name, each.image_id))]
-    write_table(store, quarantine_file(directory), pa.Table.from_pylist(rows, schema=SCHEMA), fingerprint=fingerprint(rows))
+    rows = [
+        asdict(each) for each in sorted(lost, key=lambda each: (each.class_name, each.image_id))
+    ]
+    write_table(
+        store,
+        quarantine_file(directory),
+        pa.Table.from_pylist(rows, schema=SCHEMA),
+        fingerprint=fingerprint(rows),
+    )
 
 
 def quarantine_file(directory: str) -> str:
@@ -60,7 +69,9 @@ def check_lost_share(lost: list[Lost], total: int, allowed: float, where: str) -
     if len(lost) <= allowed * total:
         return
     first = sorted(lost, key=lambda each: (each.class_name, each.image_id))[:SHOWN]
-    listed = "".join(f"\n  {each.image_id}: {each.reason}" for each in first) + ("\n  ..." if len(lost) > SHOWN else "")
+    listed = "".join(f"\n  {each.image_id}: {each.reason}" for each in first) + (
+        "\n  ..." if len(lost) > SHOWN else ""
+    )
     raise InputError(
         f"at most {allowed:.2%} of the {total} images may be unreadable (source.max_lost_share), found {len(lost)}, all listed in "
         f"{where}:{listed}\nremove or mend these files, or allow a larger share"

@@ -50,7 +50,11 @@ class Resources:
 
 
 def stream_encoded(
-    rows: list[dict[str, Any]], decode: DecodeConfig, encoder: EncoderConfig, config: ExtractionConfig, sha256: str
+    rows: list[dict[str, Any]],
+    decode: DecodeConfig,
+    encoder: EncoderConfig,
+    config: ExtractionConfig,
+    sha256: str,
 ) -> Iterator[dict[str, Any]]:
     """Decode and encode chunks; yields each as `EncoderActor` returns it, in any order.
 
@@ -63,7 +67,11 @@ def stream_encoded(
 
 
 def _stream_here(
-    rows: list[dict[str, Any]], decode: DecodeConfig, encoder: EncoderConfig, _config: ExtractionConfig, sha256: str
+    rows: list[dict[str, Any]],
+    decode: DecodeConfig,
+    encoder: EncoderConfig,
+    _config: ExtractionConfig,
+    sha256: str,
 ) -> Iterator[dict[str, Any]]:
     threads = torch.get_num_threads()
     actor = EncoderActor(encoder, sha256)
@@ -77,7 +85,11 @@ def _stream_here(
 
 
 def _stream_on_cluster(
-    rows: list[dict[str, Any]], decode: DecodeConfig, encoder: EncoderConfig, config: ExtractionConfig, sha256: str
+    rows: list[dict[str, Any]],
+    decode: DecodeConfig,
+    encoder: EncoderConfig,
+    config: ExtractionConfig,
+    sha256: str,
 ) -> Iterator[dict[str, Any]]:
     # Asking for memory also keeps Ray from fusing both steps into the actor, where images would be decoded one by one.
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -111,10 +123,16 @@ def _stream_on_cluster(
 
 def _for_workers(encoder: EncoderConfig) -> EncoderConfig:
     """Make the path of the weights absolute: workers have another working directory than the driver."""
-    return encoder if encoder.weights is None else encoder.model_copy(update={"weights": str(Path(encoder.weights).resolve())})
+    return (
+        encoder
+        if encoder.weights is None
+        else encoder.model_copy(update={"weights": str(Path(encoder.weights).resolve())})
+    )
 
 
-def plan_resources(config: ExtractionConfig, encoder: EncoderConfig, cluster: dict[str, float]) -> Resources:
+def plan_resources(
+    config: ExtractionConfig, encoder: EncoderConfig, cluster: dict[str, float]
+) -> Resources:
     """Return what each worker asks for on a cluster with these total resources.
 
     Raises: InputError if the encoders would leave no CPU to read images, or there are too few GPUs.

@@ -15,7 +15,7 @@ def ray_cluster() -> Iterator[None]:
     """A local cluster of two CPUs whose workers import this repository."""
     import ray
 
-    from jobs.ray_env import start_ray
+    from jobs.cluster.start import start_ray
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     start_ray(num_cpus=2)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otcondense.diffusion.gaussian import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
+from otcondense.diffusion.gaussian_diffusion import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
 from otcondense.diffusion.model import ModelConfig, Transformer, build_model
 from otcondense.errors import InputError
 
@@ -38,15 +38,25 @@ KINDS = ("weight", "bias")
 
 def to_diffusers_state(state: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
     """Return our weights under diffusers' names."""
-    theirs = {f"{name}.{kind}": state[f"{ours}.{kind}"] for ours, name in OUTER.items() for kind in KINDS}
+    theirs = {
+        f"{name}.{kind}": state[f"{ours}.{kind}"] for ours, name in OUTER.items() for kind in KINDS
+    }
     for index in range(depth):
         block = f"transformer_blocks.{index}"
         theirs[f"{block}.{TABLE[1]}"] = state[TABLE[0]]
         for kind in KINDS:
-            theirs |= {f"{block}.{name}.{kind}": state[f"{ours}.{kind}"] for ours, name in SHARED.items()}
-            theirs |= {f"{block}.{name}.{kind}": state[f"blocks.{index}.{ours}.{kind}"] for ours, name in INNER.items()}
+            theirs |= {
+                f"{block}.{name}.{kind}": state[f"{ours}.{kind}"] for ours, name in SHARED.items()
+            }
+            theirs |= {
+                f"{block}.{name}.{kind}": state[f"blocks.{index}.{ours}.{kind}"]
+                for ours, name in INNER.items()
+            }
             parts = state[f"blocks.{index}.attn.qkv.{kind}"].chunk(3)
-            theirs |= {f"{block}.attn1.to_{letter}.{kind}": part for letter, part in zip("qkv", parts, strict=True)}
+            theirs |= {
+                f"{block}.attn1.to_{letter}.{kind}": part
+                for letter, part in zip("qkv", parts, strict=True)
+            }
     return theirs
 
 
@@ -56,17 +66,26 @@ def from_diffusers_state(theirs: dict[str, Tensor], depth: int) -> dict[str, Ten
     Raises: InputError if the embedders of the blocks differ, as they do after training in diffusers.
     """
     first = "transformer_blocks.0"
-    state = {f"{ours}.{kind}": theirs[f"{name}.{kind}"] for ours, name in OUTER.items() for kind in KINDS}
-    copies = {TABLE[0]: TABLE[1]} | {f"{ours}.{kind}": f"{name}.{kind}" for ours, name in SHARED.items() for kind in KINDS}
+    state = {
+        f"{ours}.{kind}": theirs[f"{name}.{kind}"] for ours, name in OUTER.items() for kind in KINDS
+    }
+    copies = {TABLE[0]: TABLE[1]} | {
+        f"{ours}.{kind}": f"{name}.{kind}" for ours, name in SHARED.items() for kind in KINDS
+    }
     for ours, name in copies.items():
         state[ours] = theirs[f"{first}.{name}"]
         for index in range(1, depth):
             if not torch.equal(state[ours], theirs[f"transformer_blocks.{index}.{name}"]):
-                raise InputError(f"{name} must be equal in all blocks to be shared, block {index} differs from block 0")
+                raise InputError(
+                    f"{name} must be equal in all blocks to be shared, block {index} differs from block 0"
+                )
     for index in range(depth):
         block = f"transformer_blocks.{index}"
         for kind in KINDS:
-            state |= {f"blocks.{index}.{ours}.{kind}": theirs[f"{block}.{name}.{kind}"] for ours, name in INNER.items()}
+            state |= {
+                f"blocks.{index}.{ours}.{kind}": theirs[f"{block}.{name}.{kind}"]
+                for ours, name in INNER.items()
+            }
             parts = [theirs[f"{block}.attn1.to_{letter}.{kind}"] for letter in "qkv"]
             state[f"blocks.{index}.attn.qkv.{kind}"] = torch.cat(parts)
     return state
@@ -106,7 +125,9 @@ def from_diffusers(theirs: Any) -> Transformer:
     """
     config = theirs.config
     if config.norm_eps != NORM_EPS:
-        raise InputError(f"norm_eps of the transformer must be {NORM_EPS} as in DiT, found {config.norm_eps}")
+        raise InputError(
+            f"norm_eps of the transformer must be {NORM_EPS} as in DiT, found {config.norm_eps}"
+        )
     ours = ModelConfig(
         name=f"DiT-S/{config.patch_size}",
         width=config.num_attention_heads * config.attention_head_dim,
@@ -114,13 +135,19 @@ def from_diffusers(theirs: Any) -> Transformer:
         num_heads=config.num_attention_heads,
         freq_shift=theirs.transformer_blocks[0].norm1.emb.time_proj.downscale_freq_shift,
     )
-    model = build_model(ours, config.num_embeds_ada_norm, (config.in_channels, config.sample_size, config.sample_size))
+    model = build_model(
+        ours,
+        config.num_embeds_ada_norm,
+        (config.in_channels, config.sample_size, config.sample_size),
+    )
     state = from_diffusers_state(theirs.state_dict(), config.num_layers)
     model.load_state_dict({**state, "pos_embed": model.pos_embed})
     return model.eval()
 
 
-def export_pipeline(model: Transformer, autoencoder: str, folder: str, class_names: dict[int, str] | None = None) -> None:
+def export_pipeline(
+    model: Transformer, autoencoder: str, folder: str, class_names: dict[int, str] | None = None
+) -> None:
     """Write a folder that `diffusers.DiTPipeline.from_pretrained` loads.
 
     The pipeline guides all channels and ignores the learned variance, so that its samples are not those of our sampler.
@@ -136,7 +163,9 @@ def export_pipeline(model: Transformer, autoencoder: str, folder: str, class_nam
     import diffusers
 
     if model.t_embedder.freq_shift != 1:
-        raise InputError("DiTPipeline has the timestep frequencies of model.freq_shift=1, found 0; train with 1 to export")
+        raise InputError(
+            "DiTPipeline has the timestep frequencies of model.freq_shift=1, found 0; train with 1 to export"
+        )
     if model.num_classes != PIPELINE_CLASSES:
         raise InputError(
             f"DiTPipeline takes class {PIPELINE_CLASSES} for the null class, found a model of {model.num_classes} classes; sample it with "
@@ -150,6 +179,10 @@ def export_pipeline(model: Transformer, autoencoder: str, folder: str, class_nam
         beta_schedule="linear",
         clip_sample=False,
     )
-    pipeline = library.DiTPipeline(to_diffusers(model), library.AutoencoderKL.from_pretrained(autoencoder, use_safetensors=True), scheduler)
+    pipeline = library.DiTPipeline(
+        to_diffusers(model),
+        library.AutoencoderKL.from_pretrained(autoencoder, use_safetensors=True),
+        scheduler,
+    )
     pipeline.register_to_config(id2label=class_names)
     pipeline.save_pretrained(folder, safe_serialization=True)

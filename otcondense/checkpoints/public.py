@@ -46,12 +46,24 @@ def read_public(path: str, weights: str = "ema") -> dict[str, Tensor]:
     if not Path(path).is_file():
         raise InputError(f"there is no checkpoint file {path}")
     try:
-        held: Any = load_file(path) if path.endswith(".safetensors") else torch.load(path, map_location="cpu", weights_only=True)
+        held: Any = (
+            load_file(path)
+            if path.endswith(".safetensors")
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise InputError(f"{path} must be a checkpoint of tensors alone, found none that can be read ({error})") from error
+        raise InputError(
+            f"{path} must be a checkpoint of tensors alone, found none that can be read ({error})"
+        ) from error
     state = held.get(weights, held) if isinstance(held, dict) else held
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} must hold named tensors, directly or under {weights!r}; found {type(state).__name__}")
+    if (
+        not isinstance(state, dict)
+        or not state
+        or not all(isinstance(value, Tensor) for value in state.values())
+    ):
+        raise InputError(
+            f"{path} must hold named tensors, directly or under {weights!r}; found {type(state).__name__}"
+        )
     return {name.removeprefix(WRAPPER): tensor for name, tensor in state.items()}
 
 
@@ -65,7 +77,9 @@ def from_public(state: dict[str, Tensor], public: PublicModel) -> tuple[Transfor
     state = reverse_time(state, model) if public.data_first else state
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    wrong = sorted(
+        name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+    )
     if wrong:
         first = wrong[0]
         raise InputError(
@@ -81,11 +95,20 @@ def to_public(model: Transformer) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
 
 
-def _describe(state: dict[str, Tensor], public: PublicModel) -> tuple[ModelConfig, int, tuple[int, int, int]]:
-    needed = ("x_embedder.proj.weight", "y_embedder.embedding_table.weight", "final_layer.linear.weight", "pos_embed")
+def _describe(
+    state: dict[str, Tensor], public: PublicModel
+) -> tuple[ModelConfig, int, tuple[int, int, int]]:
+    needed = (
+        "x_embedder.proj.weight",
+        "y_embedder.embedding_table.weight",
+        "final_layer.linear.weight",
+        "pos_embed",
+    )
     missing = [name for name in needed if name not in state]
     if missing:
-        raise InputError(f"a public DiT or SiT checkpoint must hold {', '.join(needed)}; missing: {', '.join(missing)}")
+        raise InputError(
+            f"a public DiT or SiT checkpoint must hold {', '.join(needed)}; missing: {', '.join(missing)}"
+        )
     width, channels, patch, _ = state["x_embedder.proj.weight"].shape
     depth = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
     side = isqrt(state["pos_embed"].shape[1]) * patch
@@ -101,14 +124,22 @@ def _describe(state: dict[str, Tensor], public: PublicModel) -> tuple[ModelConfi
 
 def _letter(width: int, depth: int) -> str:
     """Return the named size of these dimensions, or any name: the dimensions are given beside it."""
-    found = [name for name, size in MODELS.items() if (size.width, size.depth) == (width, depth) and "demo" not in name]
+    found = [
+        name
+        for name, size in MODELS.items()
+        if (size.width, size.depth) == (width, depth) and "demo" not in name
+    ]
     return found[0].split("-")[1].split("/")[0] if found else "S"
 
 
 def _named_heads(width: int, depth: int) -> int:
-    found = [size.num_heads for size in MODELS.values() if (size.width, size.depth) == (width, depth)]
+    found = [
+        size.num_heads for size in MODELS.values() if (size.width, size.depth) == (width, depth)
+    ]
     if not found:
-        raise InputError(f"num_heads must be given for a model of width {width} and depth {depth}, which is of no named size")
+        raise InputError(
+            f"num_heads must be given for a model of width {width} and depth {depth}, which is of no named size"
+        )
     return found[0]
 
 
@@ -121,5 +152,11 @@ def reverse_time(state: dict[str, Tensor], model: Transformer) -> dict[str, Tens
     first, last = "t_embedder.mlp.0.weight", "final_layer.linear"
     f = model.t_embedder.frequencies.double()
     of_cos, of_sin = state[first].double().chunk(2, dim=1)
-    turned = torch.cat([of_cos * f.cos() + of_sin * f.sin(), of_cos * f.sin() - of_sin * f.cos()], dim=1)
-    return {**state, first: turned.to(state[first].dtype), **{f"{last}.{kind}": -state[f"{last}.{kind}"] for kind in ("weight", "bias")}}
+    turned = torch.cat(
+        [of_cos * f.cos() + of_sin * f.sin(), of_cos * f.sin() - of_sin * f.cos()], dim=1
+    )
+    return {
+        **state,
+        first: turned.to(state[first].dtype),
+        **{f"{last}.{kind}": -state[f"{last}.{kind}"] for kind in ("weight", "bias")},
+    }

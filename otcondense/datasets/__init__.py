@@ -5,7 +5,14 @@ from otcondense.datasets.digits import write_digits
 from otcondense.datasets.feature_files import read_features
 from otcondense.datasets.glyphs import GlyphConfig, write_glyphs
 from otcondense.datasets.locations import is_local_file, read_image_bytes
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, by_class, image_path, records_identity
+from otcondense.datasets.records import (
+    ImageRecord,
+    Listing,
+    SourceConfig,
+    by_class,
+    image_path,
+    records_identity,
+)
 from otcondense.datasets.sources import SOURCES, image_locations, list_images, scan_images
 
 __all__ = [

@@ -36,21 +36,35 @@ def scan_arrow(source: SourceConfig) -> Listing:
     rows: list[LabelledRow] = []
     for file in files:
         rows += _rows(source, file)
-    return build_listing(source, rows, names, [name for name in ignored if not name.endswith(".json")])
+    return build_listing(
+        source, rows, names, [name for name in ignored if not name.endswith(".json")]
+    )
 
 
 def _class_names(source: SourceConfig) -> tuple[str, ...] | None:
     _, files = list_tree(source)
     described = {file.name: file for file in files}
     if INFO not in described:
-        splits = sorted(name.split("/")[0] for name in described if name.endswith(f"/{INFO}") and name.count("/") == 1)
-        found = f"found the splits {', '.join(splits)}: add one of them to source.path" if splits else "found none there"
-        raise InputError(f"{source.path} must be a data set that save_to_disk wrote, with a {INFO}; {found}")
+        splits = sorted(
+            name.split("/")[0]
+            for name in described
+            if name.endswith(f"/{INFO}") and name.count("/") == 1
+        )
+        found = (
+            f"found the splits {', '.join(splits)}: add one of them to source.path"
+            if splits
+            else "found none there"
+        )
+        raise InputError(
+            f"{source.path} must be a data set that save_to_disk wrote, with a {INFO}; {found}"
+        )
     with fsspec.open(described[INFO].path, "rb") as file:
         try:
             features = json.load(file).get("features") or {}
         except (ValueError, AttributeError) as error:
-            raise InputError(f"{described[INFO].path} is not readable ({error}); restore the data set") from error
+            raise InputError(
+                f"{described[INFO].path} is not readable ({error}); restore the data set"
+            ) from error
     return label_names(features, source.label_column)
 
 
@@ -60,15 +74,21 @@ def _rows(source: SourceConfig, file: SourceFile) -> Iterator[LabelledRow]:
         buffer = _whole_file(file.path)
         batches = list(pa.ipc.open_stream(buffer))
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{file.path} is not a readable Arrow file ({error}); restore the data set") from error
+        raise InputError(
+            f"{file.path} is not a readable Arrow file ({error}); restore the data set"
+        ) from error
     position = 0
     for batch in batches:
         values = _image_bytes(source, file, batch)
         check_column(source, file.path, batch.schema, "label_column")
         labels = batch.column(source.label_column).to_pylist()
         ids = _ids(source, file, batch, position)
-        for image_id, label, (offset, size) in zip(ids, labels, _ranges(values, buffer), strict=True):
-            yield LabelledRow(image_id, label, byte_range(file.path, offset, size), size, file.mtime_ns)
+        for image_id, label, (offset, size) in zip(
+            ids, labels, _ranges(values, buffer), strict=True
+        ):
+            yield LabelledRow(
+                image_id, label, byte_range(file.path, offset, size), size, file.mtime_ns
+            )
         position += len(batch)
 
 
@@ -85,7 +105,9 @@ def _image_bytes(source: SourceConfig, file: SourceFile, batch: pa.RecordBatch) 
     column = batch.column(source.image_column)
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         if column.offset:
-            raise InputError(f"{file.path} has sliced batches, which save_to_disk does not write; write the data set again")
+            raise InputError(
+                f"{file.path} has sliced batches, which save_to_disk does not write; write the data set again"
+            )
         column = column.field("bytes")
     if not is_bytes(column.type) or column.null_count:
         raise InputError(
@@ -106,7 +128,9 @@ def _ranges(values: Any, buffer: pa.Buffer) -> list[tuple[int, int]]:
     """Return offset and size in the file of each value of a binary column."""
     _, offsets, data = values.buffers()
     width = np.dtype(np.int64 if pa.types.is_large_binary(values.type) else np.int32)
-    bounds = np.frombuffer(offsets, width)[values.offset : values.offset + len(values) + 1].astype(np.int64)
+    bounds = np.frombuffer(offsets, width)[values.offset : values.offset + len(values) + 1].astype(
+        np.int64
+    )
     start = (data.address if data is not None else buffer.address) - buffer.address
     assert 0 <= start <= buffer.size, "the file is compressed"
     return [(int(start + low), int(high - low)) for low, high in pairwise(bounds)]

@@ -50,14 +50,20 @@ def _is_complete(root: Path, settings: dict[str, float]) -> bool:
         return False
     marker = root / MARKER
     if not marker.is_file():
-        raise InputError(f"{root} must be absent, empty or hold the digits, found other files; choose another folder")
+        raise InputError(
+            f"{root} must be absent, empty or hold the digits, found other files; choose another folder"
+        )
     try:
         written = dict(json.loads(marker.read_bytes()))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{marker} is damaged ({error}); remove {root}, and the digits are written again") from error
+        raise InputError(
+            f"{marker} is damaged ({error}); remove {root}, and the digits are written again"
+        ) from error
     found = {key: written.get(key) for key in settings}
     if found != settings:
-        raise InputError(f"{root} holds the digits split with {found}, expected {settings}; remove it or choose another folder")
+        raise InputError(
+            f"{root} holds the digits split with {found}, expected {settings}; remove it or choose another folder"
+        )
     counts: dict[str, int] = written.get("counts", {})
     return counts == {split: len(list(root.glob(f"{split}/*/*.png"))) for split in SPLITS}
 
@@ -72,14 +78,18 @@ def _write_all(root: Path, settings: dict[str, float]) -> None:
         for row in chosen:
             _write_png(root / split / str(digits.target[row]) / f"{row:04d}.png", pixels[row])
     counts = {split: len(chosen) for split, chosen in rows.items()}
-    (root / MARKER).write_text(json.dumps({**settings, "counts": counts}, sort_keys=True, indent=1) + "\n")
+    (root / MARKER).write_text(
+        json.dumps({**settings, "counts": counts}, sort_keys=True, indent=1) + "\n"
+    )
 
 
 def _split(labels: NDArray[np.int64], settings: dict[str, float]) -> list[NDArray[np.int64]]:
     from sklearn.model_selection import train_test_split
 
     size = round(settings["held_out_share"] * len(labels))
-    parts = train_test_split(np.arange(len(labels)), test_size=size, stratify=labels, random_state=int(settings["seed"]))
+    parts = train_test_split(
+        np.arange(len(labels)), test_size=size, stratify=labels, random_state=int(settings["seed"])
+    )
     return [np.sort(part) for part in parts]
 
 

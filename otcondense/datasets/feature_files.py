@@ -14,7 +14,13 @@ from jaxtyping import Float32
 from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.labels import LabelledRow, build_listing
 from otcondense.datasets.locations import feature_row, without_image
-from otcondense.datasets.parquet_files import check_column, huggingface_names, open_parquet, row_id, row_ids
+from otcondense.datasets.parquet_files import (
+    check_column,
+    huggingface_names,
+    open_parquet,
+    row_id,
+    row_ids,
+)
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, is_remote
 from otcondense.errors import InputError
 
@@ -41,7 +47,10 @@ def scan_features(source: SourceConfig) -> Listing:
             ids = row_ids(source, file, table_file, len(labels))
             size = file.size_bytes // max(1, len(labels))
             places = (without_image(file.path, row) for row in range(len(labels)))
-            rows += [LabelledRow(*each, size, file.mtime_ns) for each in zip(ids, labels, places, strict=True)]
+            rows += [
+                LabelledRow(*each, size, file.mtime_ns)
+                for each in zip(ids, labels, places, strict=True)
+            ]
     return build_listing(source, rows, names, ignored)
 
 
@@ -57,8 +66,12 @@ def read_features(source: SourceConfig, records: list[ImageRecord]) -> Float32[n
     result: np.ndarray | None = None
     for path, positions in by_file.items():
         rows = np.array([places[position][1] for position in positions])
-        found = _npy_part(path, rows) if path.endswith(".npy") else _parquet_part(source, path, rows)
-        result = np.empty((len(records), found.shape[1]), dtype=np.float32) if result is None else result
+        found = (
+            _npy_part(path, rows) if path.endswith(".npy") else _parquet_part(source, path, rows)
+        )
+        result = (
+            np.empty((len(records), found.shape[1]), dtype=np.float32) if result is None else result
+        )
         if found.shape[1] != result.shape[1]:
             raise InputError(
                 f"features of {source.path} must all have one length, found {result.shape[1]} and, in {path}, {found.shape[1]}"
@@ -72,9 +85,13 @@ def _npy_files(source: SourceConfig) -> dict[str, SourceFile]:
     if source.path.endswith(".parquet"):
         return {}
     _, files = list_tree(source)
-    found = {file.name: file for file in files if file.name in (FEATURES_FILE, LABELS_FILE, IDS_FILE)}
+    found = {
+        file.name: file for file in files if file.name in (FEATURES_FILE, LABELS_FILE, IDS_FILE)
+    }
     if found and not {FEATURES_FILE, LABELS_FILE} <= set(found):
-        raise InputError(f"{source.path} must hold {FEATURES_FILE} and {LABELS_FILE}, found {', '.join(sorted(found))} alone")
+        raise InputError(
+            f"{source.path} must hold {FEATURES_FILE} and {LABELS_FILE}, found {', '.join(sorted(found))} alone"
+        )
     return found
 
 
@@ -86,12 +103,17 @@ def _npy_rows(source: SourceConfig, files: dict[str, SourceFile]) -> Iterator[La
                 f"{source.path} must hold features [n, d] of floating-point numbers and labels [n], found {features.dtype} "
                 f"{list(features.shape)} and {list(labels.shape)}"
             )
-        size, ids = features.dtype.itemsize * features.shape[1], [row_id(file, row) for row in range(len(features))]
+        size, ids = (
+            features.dtype.itemsize * features.shape[1],
+            [row_id(file, row) for row in range(len(features))],
+        )
         if IDS_FILE in files:
             with _loaded(files[IDS_FILE].path) as stored:
                 ids = [str(each) for each in stored.tolist()]
         if len(ids) != len(labels):
-            raise InputError(f"{source.path} must hold one id for each label, found {len(ids)} for {len(labels)}")
+            raise InputError(
+                f"{source.path} must hold one id for each label, found {len(ids)} for {len(labels)}"
+            )
         changed = max(each.mtime_ns for each in files.values())
         for row, (image_id, label) in enumerate(zip(ids, labels.tolist(), strict=True)):
             yield LabelledRow(image_id, label, without_image(file.path, row), size, changed)
@@ -109,7 +131,9 @@ def _loaded(path: str) -> Iterator[np.ndarray]:
     except (ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} is not a readable array of plain numbers or text ({error}); write it again with numpy.save") from error
+        raise InputError(
+            f"{path} is not a readable array of plain numbers or text ({error}); write it again with numpy.save"
+        ) from error
 
 
 def _npy_part(path: str, rows: np.ndarray) -> np.ndarray:
@@ -121,11 +145,17 @@ def _parquet_part(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarr
     """Read the wanted rows, which are in any order, from the row groups that hold them."""
     parts: dict[int, np.ndarray] = {}
     with open_parquet(SourceFile(path, path, 0, 0)) as (table_file, _):
-        sizes = [table_file.metadata.row_group(group).num_rows for group in range(table_file.num_row_groups)]
+        sizes = [
+            table_file.metadata.row_group(group).num_rows
+            for group in range(table_file.num_row_groups)
+        ]
         starts = np.cumsum([0, *sizes])
         groups = np.searchsorted(starts, rows, side="right") - 1
         for group in np.unique(groups):
-            matrix = _matrix(path, table_file.read_row_group(int(group), columns=[source.features_column]).column(0))
+            matrix = _matrix(
+                path,
+                table_file.read_row_group(int(group), columns=[source.features_column]).column(0),
+            )
             for position in np.flatnonzero(groups == group):
                 parts[int(position)] = matrix[rows[position] - starts[group]].copy()
     widths = {len(part) for part in parts.values()}
@@ -138,11 +168,19 @@ def _matrix(path: str, column: Any) -> np.ndarray:
     values = pa.concat_arrays(column.chunks)
     values = values.storage if isinstance(values, pa.ExtensionArray) else values
     kind = values.type
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    is_list = (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
     if not is_list or not pa.types.is_floating(kind.value_type):
-        raise InputError(f"features in {path} must be lists of floating-point numbers, found {kind}; set source.features_column")
+        raise InputError(
+            f"features in {path} must be lists of floating-point numbers, found {kind}; set source.features_column"
+        )
     flat = values.flatten()
     lengths = pc.unique(pc.list_value_length(values)).to_pylist()
     if len(lengths) != 1 or lengths == [None] or flat.null_count:
-        raise InputError(f"features in {path} must be lists of one length without gaps, found the lengths {lengths[:5]}")
-    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(len(values), -1)
+        raise InputError(
+            f"features in {path} must be lists of one length without gaps, found the lengths {lengths[:5]}"
+        )
+    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(
+        len(values), -1
+    )

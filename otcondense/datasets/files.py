@@ -94,14 +94,24 @@ def _local_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
     root = Path(source.path).resolve()
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
-        wanted = "with one folder per class" if source.kind == "image_folder" else f"of kind {source.kind}"
-        raise InputError(f"the image source {source.path} must be a folder {wanted}, found {found} there")
+        wanted = (
+            "with one folder per class"
+            if source.kind == "image_folder"
+            else f"of kind {source.kind}"
+        )
+        raise InputError(
+            f"the image source {source.path} must be a folder {wanted}, found {found} there"
+        )
     with os.scandir(root) as entries:
-        folders = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        folders = [
+            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+        ]
     return folders, list(_walk(source, str(root), str(root), frozenset({str(root)})))
 
 
-def _walk(source: SourceConfig, root: str, folder: str, above: frozenset[str]) -> Iterator[SourceFile]:
+def _walk(
+    source: SourceConfig, root: str, folder: str, above: frozenset[str]
+) -> Iterator[SourceFile]:
     """Yield the files below `folder`; `above` are the real folders on the way down, which a link must not lead back to."""
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -109,11 +119,18 @@ def _walk(source: SourceConfig, root: str, folder: str, above: frozenset[str]) -
             real = _followed(source, root, entry.path) if entry.is_symlink() else entry.path
             if entry.is_dir():
                 if real in above:
-                    raise InputError(f"{entry.path} is a symbolic link to a folder that contains it; remove it")
+                    raise InputError(
+                        f"{entry.path} is a symbolic link to a folder that contains it; remove it"
+                    )
                 yield from _walk(source, root, entry.path, above | {real})
             else:
                 status = entry.stat()
-                yield SourceFile(entry.path[len(root.rstrip("/")) + 1 :], entry.path, status.st_size, status.st_mtime_ns)
+                yield SourceFile(
+                    entry.path[len(root.rstrip("/")) + 1 :],
+                    entry.path,
+                    status.st_size,
+                    status.st_mtime_ns,
+                )
 
 
 def _check_name(path: str) -> None:
@@ -127,9 +144,13 @@ def _followed(source: SourceConfig, root: str, link: str) -> str:
     try:
         target = Path(link).resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{link} is a symbolic link that leads nowhere or to itself; remove it") from error
+        raise InputError(
+            f"{link} is a symbolic link that leads nowhere or to itself; remove it"
+        ) from error
     if not source.allow_links and not target.is_relative_to(root):
-        raise InputError(f"{link} is a symbolic link out of {root} to {target}; set allow_links=true if that is wanted")
+        raise InputError(
+            f"{link} is a symbolic link out of {root} to {target}; set allow_links=true if that is wanted"
+        )
     return str(target)
 
 
@@ -139,11 +160,23 @@ def _remote_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
     found: dict[str, Any] = filesystem.find(root, detail=True)
     if not found:
         raise InputError(f"the image source {source.path} must hold images, found nothing there")
-    files = [_remote_file(filesystem, path[len(root) + 1 :], path, info) for path, info in found.items()]
-    return sorted({file.name.split("/", 1)[0] for file in files if "/" in file.name and not file.name.startswith(".")}), files
+    files = [
+        _remote_file(filesystem, path[len(root) + 1 :], path, info) for path, info in found.items()
+    ]
+    return sorted(
+        {
+            file.name.split("/", 1)[0]
+            for file in files
+            if "/" in file.name and not file.name.startswith(".")
+        }
+    ), files
 
 
-def _remote_file(filesystem: fsspec.AbstractFileSystem, name: str, path: str, info: dict[str, Any]) -> SourceFile:
+def _remote_file(
+    filesystem: fsspec.AbstractFileSystem, name: str, path: str, info: dict[str, Any]
+) -> SourceFile:
     changed = info.get("LastModified", info.get("mtime", info.get("created")))
     seconds = changed.timestamp() if isinstance(changed, datetime) else float(changed or 0)
-    return SourceFile(name, filesystem.unstrip_protocol(path), int(info["size"]), round(seconds * 1e9))
+    return SourceFile(
+        name, filesystem.unstrip_protocol(path), int(info["size"]), round(seconds * 1e9)
+    )

@@ -17,7 +17,16 @@ from PIL import Image, ImageDraw, ImageFont
 from otcondense.errors import InputError
 
 HEAD = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif")
-TAIL = ("DejaVuSans-Oblique", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10", "cmmi10")
+TAIL = (
+    "DejaVuSans-Oblique",
+    "DejaVuSerif-Italic",
+    "STIXGeneral",
+    "STIXGeneralItalic",
+    "cmr10",
+    "cmss10",
+    "cmtt10",
+    "cmmi10",
+)
 MARKER = "glyphs.json"
 LARGEST_TURN, LARGEST_SHIFT, SCALES = 12.0, 0.08, (0.62, 0.82)
 """Degrees; share of the side; height of the letters as a share of the side."""
@@ -52,12 +61,18 @@ def write_glyphs(root: str | Path, config: GlyphConfig | None = None) -> None:
         try:
             found = json.loads((final / MARKER).read_bytes())
         except ValueError as error:
-            raise InputError(f"{final / MARKER} is damaged ({error}); remove {root}, and the glyphs are written again") from error
+            raise InputError(
+                f"{final / MARKER} is damaged ({error}); remove {root}, and the glyphs are written again"
+            ) from error
         if found != asdict(config):
-            raise InputError(f"{root} holds glyphs of other settings; remove it or choose another folder")
+            raise InputError(
+                f"{root} holds glyphs of other settings; remove it or choose another folder"
+            )
         return
     if final.exists() and any(final.iterdir()):
-        raise InputError(f"{root} must be absent, empty or hold the glyphs, found other files; choose another folder")
+        raise InputError(
+            f"{root} must be absent, empty or hold the glyphs, found other files; choose another folder"
+        )
     temporary = final.parent / f".tmp-{uuid.uuid4().hex}"
     try:
         for name, image in _images(config):
@@ -72,23 +87,37 @@ def write_glyphs(root: str | Path, config: GlyphConfig | None = None) -> None:
 
 def _images(config: GlyphConfig) -> Iterator[tuple[str, Image.Image]]:
     folder = _fonts()
-    for split, count, outliers in (("train", config.train_images, config.outlier_share), ("held_out", config.held_out_images, 0.0)):
+    for split, count, outliers in (
+        ("train", config.train_images, config.outlier_share),
+        ("held_out", config.held_out_images, 0.0),
+    ):
         for place, letter in enumerate(config.letters):
             generator = np.random.default_rng([config.seed, split == "train", place])
             num_tail, num_outliers = round(config.tail_share * count), round(outliers * count)
-            kinds = ["outlier"] * num_outliers + ["tail"] * num_tail + ["head"] * (count - num_tail - num_outliers)
+            kinds = (
+                ["outlier"] * num_outliers
+                + ["tail"] * num_tail
+                + ["head"] * (count - num_tail - num_outliers)
+            )
             for number, kind in enumerate(kinds):
-                yield f"{split}/{letter}/{kind}-{number:04d}.png", _draw(letter, kind, folder, config, generator)
+                yield (
+                    f"{split}/{letter}/{kind}-{number:04d}.png",
+                    _draw(letter, kind, folder, config, generator),
+                )
 
 
-def _draw(letter: str, kind: str, folder: Path, config: GlyphConfig, generator: np.random.Generator) -> Image.Image:
+def _draw(
+    letter: str, kind: str, folder: Path, config: GlyphConfig, generator: np.random.Generator
+) -> Image.Image:
     fonts = TAIL if kind == "tail" else HEAD
     font = str(folder / f"{fonts[generator.integers(len(fonts))]}.ttf")
     if kind != "outlier":
         return _letter(letter, font, config.size, generator)
     manner = generator.integers(3)
     if manner == 0:
-        return Image.fromarray(generator.integers(0, 256, (config.size, config.size), dtype=np.uint8))
+        return Image.fromarray(
+            generator.integers(0, 256, (config.size, config.size), dtype=np.uint8)
+        )
     if manner == 1:
         others = config.letters.replace(letter, "")
         return _letter(others[generator.integers(len(others))], font, config.size, generator)
@@ -102,8 +131,12 @@ def _letter(letter: str, font: str, size: int, generator: np.random.Generator) -
     image = Image.new("L", (side, side))
     shift = generator.uniform(-LARGEST_SHIFT, LARGEST_SHIFT, 2) * side
     place = (side / 2 + float(shift[0]), side / 2 + float(shift[1]))
-    ImageDraw.Draw(image).text(place, letter, fill=255, font=ImageFont.truetype(font, int(height)), anchor="mm")
-    turned = image.rotate(generator.uniform(-LARGEST_TURN, LARGEST_TURN), resample=Image.Resampling.BICUBIC)
+    ImageDraw.Draw(image).text(
+        place, letter, fill=255, font=ImageFont.truetype(font, int(height)), anchor="mm"
+    )
+    turned = image.rotate(
+        generator.uniform(-LARGEST_TURN, LARGEST_TURN), resample=Image.Resampling.BICUBIC
+    )
     return turned.resize((size, size), Image.Resampling.BOX)
 
 
@@ -111,7 +144,9 @@ def _fonts() -> Path:
     try:
         import matplotlib as mpl
     except ImportError as error:
-        raise InputError("glyphs are drawn in matplotlib's fonts; install it: pip install 'otcondense[glyphs]'") from error
+        raise InputError(
+            "glyphs are drawn in matplotlib's fonts; install it: pip install 'otcondense[glyphs]'"
+        ) from error
     return Path(mpl.get_data_path()) / "fonts" / "ttf"
 
 

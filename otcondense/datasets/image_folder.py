@@ -11,7 +11,9 @@ from otcondense.datasets.labels import read_class_names, shorten, used_classes
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig
 from otcondense.errors import InputError
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
 
 
 def scan_image_folder(source: SourceConfig) -> Listing:
@@ -22,7 +24,9 @@ def scan_image_folder(source: SourceConfig) -> Listing:
     """
     folders, files = list_tree(source)
     if not folders:
-        raise InputError(f"{source.path} must hold one folder of images per class, found no folder and {len(files)} file(s)")
+        raise InputError(
+            f"{source.path} must hold one folder of images per class, found no folder and {len(files)} file(s)"
+        )
     used = used_classes(source, folders)
     classes = _all_classes(source, folders)
     index = {name: position for position, name in enumerate(classes)}
@@ -30,7 +34,9 @@ def scan_image_folder(source: SourceConfig) -> Listing:
     _refuse_empty(source, used, images)
     records = [_record(file, index) for file in images]
     ignored = sorted(file.name for file in files if not _is_image(file))
-    return Listing(classes, sorted(records, key=lambda record: (record.class_index, record.image_id)), ignored)
+    return Listing(
+        classes, sorted(records, key=lambda record: (record.class_index, record.image_id)), ignored
+    )
 
 
 def _is_image(file: SourceFile) -> bool:
@@ -51,7 +57,9 @@ def _all_classes(source: SourceConfig, folders: list[str]) -> tuple[str, ...]:
     names = read_class_names(source)
     unknown = sorted(set(folders) - set(names)) if names is not None else []
     if unknown:
-        raise InputError(f"every class folder of {source.path} must be a line of {source.class_names}, missing there: {shorten(unknown)}")
+        raise InputError(
+            f"every class folder of {source.path} must be a line of {source.class_names}, missing there: {shorten(unknown)}"
+        )
     return names or tuple(sorted(folders))
 
 

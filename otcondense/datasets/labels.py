@@ -37,7 +37,9 @@ def read_class_names(source: SourceConfig) -> tuple[str, ...] | None:
         return None
     path = Path(source.class_names)
     if not path.is_file():
-        raise InputError(f"source.class_names must be a text file with one class name per line, found nothing at {path}")
+        raise InputError(
+            f"source.class_names must be a text file with one class name per line, found nothing at {path}"
+        )
     names = tuple(path.read_text(encoding="utf-8").splitlines())
     if not names or "" in names or len(set(names)) < len(names):
         raise InputError(f"{path} must have one class name per line, no two alike and none empty")
@@ -53,7 +55,9 @@ def used_classes(source: SourceConfig, classes: Iterable[str]) -> frozenset[str]
     for name in source.classes or ():
         if name not in known:
             near = get_close_matches(name, known, n=3) or known[:SHOWN]
-            raise InputError(f"class {name!r} is not in {source.path}; nearest names: {', '.join(near)}")
+            raise InputError(
+                f"class {name!r} is not in {source.path}; nearest names: {', '.join(near)}"
+            )
     return frozenset(known if source.classes is None else source.classes)
 
 
@@ -63,7 +67,9 @@ def shorten(names: Iterable[str]) -> str:
     return ", ".join(listed[:SHOWN]) + (", ..." if len(listed) > SHOWN else "")
 
 
-def build_listing(source: SourceConfig, rows: list[LabelledRow], names: tuple[str, ...] | None, ignored: list[str]) -> Listing:
+def build_listing(
+    source: SourceConfig, rows: list[LabelledRow], names: tuple[str, ...] | None, ignored: list[str]
+) -> Listing:
     """Return the listing of a container's rows.
 
     An integer label is the class index and, without `names`, its decimal digits are the class name. A text label is the class
@@ -79,29 +85,43 @@ def build_listing(source: SourceConfig, rows: list[LabelledRow], names: tuple[st
     named = [(row, _class_name(source, row, classes)) for row in rows]
     used = used_classes(source, {name for _, name in named})
     records = [
-        ImageRecord(row.image_id, name, index[name], row.location, row.size_bytes, row.mtime_ns) for row, name in named if name in used
+        ImageRecord(row.image_id, name, index[name], row.location, row.size_bytes, row.mtime_ns)
+        for row, name in named
+        if name in used
     ]
-    return Listing(classes, sorted(records, key=lambda record: (record.class_index, record.image_id)), ignored)
+    return Listing(
+        classes, sorted(records, key=lambda record: (record.class_index, record.image_id)), ignored
+    )
 
 
 def _refuse_duplicates(source: SourceConfig, rows: list[LabelledRow]) -> None:
     seen: set[str] = set()
-    doubled = sorted({row.image_id for row in rows if row.image_id in seen or seen.add(row.image_id)})  # type: ignore[func-returns-value]
+    doubled = sorted(
+        {row.image_id for row in rows if row.image_id in seen or seen.add(row.image_id)}
+    )  # type: ignore[func-returns-value]
     if doubled:
         raise InputError(
             f"every image of {source.path} must have an id of its own, found {len(doubled)} more than once: {shorten(doubled)}"
         )
 
 
-def _classes(source: SourceConfig, rows: list[LabelledRow], names: tuple[str, ...] | None) -> tuple[str, ...]:
+def _classes(
+    source: SourceConfig, rows: list[LabelledRow], names: tuple[str, ...] | None
+) -> tuple[str, ...]:
     kinds = {type(row.label) for row in rows}
     if not kinds <= {int, str} or len(kinds) > 1:
-        bad = next(row for row in rows if type(row.label) not in (int, str) or type(row.label) is not type(rows[0].label))
+        bad = next(
+            row
+            for row in rows
+            if type(row.label) not in (int, str) or type(row.label) is not type(rows[0].label)
+        )
         raise InputError(
             f"labels of {source.path} must all be whole numbers or all be text, found {bad.label!r} for {bad.image_id}; "
             "set source.label_column to the column of the labels"
         )
-    classes = names or (tuple(sorted({row.label for row in rows})) if kinds == {str} else _numbered(source, rows))
+    classes = names or (
+        tuple(sorted({row.label for row in rows})) if kinds == {str} else _numbered(source, rows)
+    )
     for name in classes:
         _check_name(source, name)
     return classes
@@ -121,7 +141,9 @@ def _class_name(source: SourceConfig, row: LabelledRow, classes: tuple[str, ...]
     if isinstance(row.label, str):
         if source.class_names is not None and row.label not in classes:
             near = get_close_matches(row.label, classes, n=3) or list(classes[:SHOWN])
-            raise InputError(f"label {row.label!r} of {row.image_id} is not in {source.class_names}; nearest names: {', '.join(near)}")
+            raise InputError(
+                f"label {row.label!r} of {row.image_id} is not in {source.class_names}; nearest names: {', '.join(near)}"
+            )
         return str(row.label)
     if not 0 <= row.label < len(classes):
         raise InputError(
@@ -133,7 +155,12 @@ def _class_name(source: SourceConfig, row: LabelledRow, classes: tuple[str, ...]
 
 def _check_name(source: SourceConfig, name: str) -> None:
     """Refuse a class name that cannot be the name of a directory."""
-    if not name or name in (".", "..") or {"/", "\\", "\0", "\n"} & set(name) or len(name.encode()) > LONGEST_NAME:
+    if (
+        not name
+        or name in (".", "..")
+        or {"/", "\\", "\0", "\n"} & set(name)
+        or len(name.encode()) > LONGEST_NAME
+    ):
         raise InputError(
             f"a class name must be usable as the name of a folder (no / or line break, at most {LONGEST_NAME} bytes), found {name!r} in "
             f"{source.path}; list names for the labels in a file and set source.class_names"

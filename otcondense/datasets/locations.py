@@ -93,13 +93,24 @@ def _read_cell(place: str, path: str) -> bytes:
 def _row_group(path: str, _changed: int, row_group: int, column: str) -> Any:
     """Return one leaf column of a row group; the file's time of change keeps an older content from being used."""
     with fsspec.open(path, "rb") as file:
-        values = pq.ParquetFile(file).read_row_group(row_group, columns=[column]).column(0).combine_chunks()
+        values = (
+            pq.ParquetFile(file)
+            .read_row_group(row_group, columns=[column])
+            .column(0)
+            .combine_chunks()
+        )
     array = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
     return array.field(column.rsplit(".", 1)[1]) if pa.types.is_struct(array.type) else array
 
 
 def _refuse(_row: str, path: str) -> bytes:
-    raise InputError(f"{path} holds features and no images; views of images and training need a source of images")
+    raise InputError(
+        f"{path} holds features and no images; views of images and training need a source of images"
+    )
 
 
-_READERS: dict[str, Callable[[str, str], bytes]] = {"bytes": _read_range, "cell": _read_cell, "features": _refuse}
+_READERS: dict[str, Callable[[str, str], bytes]] = {
+    "bytes": _read_range,
+    "cell": _read_cell,
+    "features": _refuse,
+}

@@ -50,12 +50,18 @@ def open_parquet(file: SourceFile) -> Iterator[tuple[Any, pa.Schema]]:
             found = pq.ParquetFile(opened)
             yield found, found.schema_arrow
         except (pa.ArrowException, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:  # the storage failed, not the file
+            if (
+                isinstance(error, OSError) and error.errno is not None
+            ):  # the storage failed, not the file
                 raise
-            raise InputError(f"{file.path} is not a readable Parquet file ({error}); restore or remove it") from error
+            raise InputError(
+                f"{file.path} is not a readable Parquet file ({error}); restore or remove it"
+            ) from error
 
 
-def huggingface_names(metadata: dict[bytes, bytes] | None, label_column: str) -> tuple[str, ...] | None:
+def huggingface_names(
+    metadata: dict[bytes, bytes] | None, label_column: str
+) -> tuple[str, ...] | None:
     """Return the class names that the `datasets` library kept in an Arrow schema, None if it did not write it."""
     text = (metadata or {}).get(b"huggingface")
     features = (json.loads(text).get("info") or {}).get("features") or {} if text else {}
@@ -76,7 +82,9 @@ def check_column(source: SourceConfig, where: str, schema: pa.Schema, setting: s
     name = getattr(source, setting)
     if name not in schema.names:
         near = get_close_matches(name, schema.names, n=1) or schema.names
-        raise InputError(f"{where} has no column {name!r}; set source.{setting} to one of its columns, such as {', '.join(near)}")
+        raise InputError(
+            f"{where} has no column {name!r}; set source.{setting} to one of its columns, such as {', '.join(near)}"
+        )
     return schema.field(name).type
 
 
@@ -90,27 +98,38 @@ def row_id(file: SourceFile, row: int) -> str:
     return f"{file.name}/{row:08d}"
 
 
-def _rows(source: SourceConfig, file: SourceFile, table_file: Any, schema: pa.Schema) -> Iterator[LabelledRow]:
+def _rows(
+    source: SourceConfig, file: SourceFile, table_file: Any, schema: pa.Schema
+) -> Iterator[LabelledRow]:
     kind = check_column(source, file.path, schema, "image_column")
     check_column(source, file.path, schema, "label_column")
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _path_rows(source, table_file)
     leaf = source.image_column
-    if pa.types.is_struct(kind) and any(kind.field(i).name == "bytes" and is_bytes(kind.field(i).type) for i in range(kind.num_fields)):
+    if pa.types.is_struct(kind) and any(
+        kind.field(i).name == "bytes" and is_bytes(kind.field(i).type)
+        for i in range(kind.num_fields)
+    ):
         leaf = f"{leaf}.bytes"
     elif not is_bytes(kind):
-        raise InputError(f"column {leaf!r} of {file.path} must hold bytes, a struct with bytes, or paths as text, found {kind}")
+        raise InputError(
+            f"column {leaf!r} of {file.path} must hold bytes, a struct with bytes, or paths as text, found {kind}"
+        )
     return _cell_rows(source, file, table_file, leaf)
 
 
-def _cell_rows(source: SourceConfig, file: SourceFile, table_file: Any, leaf: str) -> Iterator[LabelledRow]:
+def _cell_rows(
+    source: SourceConfig, file: SourceFile, table_file: Any, leaf: str
+) -> Iterator[LabelledRow]:
     labels = _column(table_file, source.label_column)
     ids = row_ids(source, file, table_file, len(labels))
     position = 0
     for group in range(table_file.num_row_groups):
         details = table_file.metadata.row_group(group)
         chunks = [details.column(number) for number in range(details.num_columns)]
-        size = next(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema == leaf) // max(1, details.num_rows)
+        size = next(
+            chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema == leaf
+        ) // max(1, details.num_rows)
         for row in range(details.num_rows):
             location = parquet_cell(file.path, group, row, leaf)
             yield LabelledRow(ids[position], labels[position], location, size, file.mtime_ns)

@@ -43,10 +43,19 @@ class SourceConfig(Config):
     allow_links: bool = False
     """Whether symbolic links may lead out of the source folder."""
 
+    @property
+    def has_images(self) -> bool:
+        """Whether the source holds images, not only their features."""
+        return self.kind != "features"
+
     def identity(self) -> dict[str, object]:
         """Return the settings that decide which images there are and how they are decoded, for fingerprints."""
         kept = {"path", "kind", "classes", "class_names", "max_pixels"}
-        columns = set() if self.kind == "image_folder" else {"image_column", "label_column", "id_column", "features_column"}
+        columns = (
+            set()
+            if self.kind == "image_folder"
+            else {"image_column", "label_column", "id_column", "features_column"}
+        )
         return self.model_dump(mode="json", include=kept | columns)
 
 
@@ -102,7 +111,12 @@ def image_path(source: SourceConfig, image_id: str) -> str:
 
     Raises: InputError if the identifier would lead out of the source's root.
     """
-    if not image_id or image_id.startswith("/") or "\\" in image_id or {"", ".", ".."} & set(image_id.split("/")):
+    if (
+        not image_id
+        or image_id.startswith("/")
+        or "\\" in image_id
+        or {"", ".", ".."} & set(image_id.split("/"))
+    ):
         raise InputError(
             f"image_id must be a relative path below {source.path}, found {image_id!r}; the manifest is not one of this source"
         )
@@ -111,7 +125,9 @@ def image_path(source: SourceConfig, image_id: str) -> str:
     root = Path(source.path).resolve()
     path = root / image_id
     if not source.allow_links and not _resolved(path).is_relative_to(root):
-        raise InputError(f"{path} leads out of {root} to {path.resolve()}; set allow_links=true if that is wanted")
+        raise InputError(
+            f"{path} leads out of {root} to {path.resolve()}; set allow_links=true if that is wanted"
+        )
     return str(path)
 
 

@@ -57,5 +57,7 @@ def image_locations(source: SourceConfig, image_ids: list[str]) -> list[str]:
     known = {record.image_id: record.path for record in list_images(source)}
     for image_id in image_ids:
         if image_id not in known:
-            raise InputError(f"{source.path} has no image {image_id!r}; the manifest is not one of this source")
+            raise InputError(
+                f"{source.path} has no image {image_id!r}; the manifest is not one of this source"
+            )
     return [known[image_id] for image_id in image_ids]

@@ -43,9 +43,19 @@ def scan_tar_shards(source: SourceConfig) -> Listing:
             if sample.image is not None:
                 suffix, offset, size = sample.image
                 location = byte_range(file.path, offset, size)
-                rows.append(LabelledRow(f"{file.name}/{key}{suffix}", _label(source, file, key, sample), location, size, file.mtime_ns))
+                rows.append(
+                    LabelledRow(
+                        f"{file.name}/{key}{suffix}",
+                        _label(source, file, key, sample),
+                        location,
+                        size,
+                        file.mtime_ns,
+                    )
+                )
             elif sample.texts:
-                raise InputError(f"key {key} of {file.path} has a label and no image; add the image or remove the label")
+                raise InputError(
+                    f"key {key} of {file.path} has a label and no image; add the image or remove the label"
+                )
     return build_listing(source, rows, None, ignored)
 
 
@@ -56,25 +66,34 @@ def _read_samples(file: SourceFile) -> dict[str, _Sample]:
             for member in _plain_members(tar):
                 _add(samples, file, member, opened)
     except (tarfile.TarError, EOFError) as error:
-        raise InputError(f"{file.path} is not a readable, uncompressed tar file ({error}); restore or remove it") from error
+        raise InputError(
+            f"{file.path} is not a readable, uncompressed tar file ({error}); restore or remove it"
+        ) from error
     return samples
 
 
 def _plain_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Yield the files of a tar; links and special files have no bytes of their own."""
     for member in tar:
-        hidden = any(part.startswith(".") and part != ".." for part in member.name.removeprefix("./").split("/"))
+        hidden = any(
+            part.startswith(".") and part != ".."
+            for part in member.name.removeprefix("./").split("/")
+        )
         if member.isfile() and not hidden:
             yield member
         tar.members = []  # type: ignore[attr-defined]  # tarfile keeps every header otherwise
 
 
-def _add(samples: dict[str, _Sample], file: SourceFile, member: tarfile.TarInfo, opened: Any) -> None:
+def _add(
+    samples: dict[str, _Sample], file: SourceFile, member: tarfile.TarInfo, opened: Any
+) -> None:
     folder, slash, base = member.name.removeprefix("./").rpartition("/")
     stem, _, part = base.partition(".")
     key = f"{folder}{slash}{stem}"
     if {"", ".."} & set(key.split("/")):
-        raise InputError(f"{file.path} holds the name {member.name!r}, which leads out of the archive; do not use this file")
+        raise InputError(
+            f"{file.path} holds the name {member.name!r}, which leads out of the archive; do not use this file"
+        )
     sample = samples.setdefault(key, _Sample())
     if f".{part.lower()}" in IMAGE_SUFFIXES:
         if sample.image is not None:
@@ -93,7 +112,9 @@ def _label(source: SourceConfig, file: SourceFile, key: str, sample: _Sample) ->
         elif "json" in sample.texts:
             label = json.loads(sample.texts["json"]).get(source.label_column)
     except (ValueError, AttributeError) as error:
-        raise InputError(f"the label of key {key} in {file.path} cannot be read ({error}); mend or remove it") from error
+        raise InputError(
+            f"the label of key {key} in {file.path} cannot be read ({error}); mend or remove it"
+        ) from error
     if label is None and "/" in key:
         label = key.split("/", 1)[0]
     if isinstance(label, bool) or not isinstance(label, int | str) or label == "":
@@ -101,4 +122,8 @@ def _label(source: SourceConfig, file: SourceFile, key: str, sample: _Sample) ->
             f"key {key} of {file.path} must have a label in {key}.cls, in {source.label_column!r} of {key}.json or as its folder, "
             f"found {label!r}; set source.label_column or add the label"
         )
-    return int(label) if isinstance(label, str) and label.isdecimal() and "cls" in sample.texts else label
+    return (
+        int(label)
+        if isinstance(label, str) and label.isdecimal() and "cls" in sample.texts
+        else label
+    )

@@ -26,9 +26,17 @@ class AlignmentConfig(Config):
 def build_projector(width: int, token_width: int, config: AlignmentConfig) -> nn.Sequential:
     """Return the three layers that take the model's tokens to the width of the others."""
     hidden = config.hidden_width
-    return nn.Sequential(nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, token_width))
+    return nn.Sequential(
+        nn.Linear(width, hidden),
+        nn.SiLU(),
+        nn.Linear(hidden, hidden),
+        nn.SiLU(),
+        nn.Linear(hidden, token_width),
+    )
 
 
-def alignment_losses(projected: Float[Tensor, "b t d"], tokens: Float[Tensor, "b t d"]) -> Float[Tensor, " b"]:
+def alignment_losses(
+    projected: Float[Tensor, "b t d"], tokens: Float[Tensor, "b t d"]
+) -> Float[Tensor, " b"]:
     """Return minus the mean cosine between each image's projected tokens and its target's, in [-1, 1]."""
     return -functional.cosine_similarity(projected.float(), tokens.float(), dim=-1).mean(dim=1)

@@ -7,8 +7,8 @@ from jaxtyping import Float16
 from torch import Tensor, nn
 
 from otcondense.diffusion.alignment import build_projector
-from otcondense.diffusion.draws import ATTACH, generator
 from otcondense.diffusion.model import Transformer
+from otcondense.diffusion.random_streams import ATTACH, generator
 from otcondense.diffusion.text import TextEmbedder
 from otcondense.diffusion.training_config import TrainingConfig
 
@@ -27,7 +27,9 @@ class Attachments:
 
 def attach(model: Transformer, config: TrainingConfig, parts: Attachments) -> Transformer:
     """Add to `model` what the configuration asks for, with weights drawn from its seed."""
-    source = generator(config.seed, ATTACH)  # a stream of its own: the backbone's weights are the same with and without
+    source = generator(
+        config.seed, ATTACH
+    )  # a stream of its own: the backbone's weights are the same with and without
     if config.alignment is not None:
         assert parts.token_width is not None
         model.projector = build_projector(model.size.width, parts.token_width, config.alignment)

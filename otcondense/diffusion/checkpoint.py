@@ -43,7 +43,12 @@ def checkpoint_directory(directory: str, step: int) -> str:
 
 
 def save_checkpoint(
-    store: Store, directory: str, state: TrainState, *, fingerprint: str, curve: Sequence[dict[str, Any]] = ()
+    store: Store,
+    directory: str,
+    state: TrainState,
+    *,
+    fingerprint: str,
+    curve: Sequence[dict[str, Any]] = (),
 ) -> Checkpoint:
     """Write the checkpoint of the current step below the training run `directory`.
 
@@ -77,7 +82,9 @@ def save_checkpoint(
     return Checkpoint(place, record)
 
 
-def save_model(store: Store, place: str, model: Transformer, config: ModelConfig, objective: str = "auto") -> None:
+def save_model(
+    store: Store, place: str, model: Transformer, config: ModelConfig, objective: str = "auto"
+) -> None:
     """Write a model that was trained elsewhere so that `load_model` finds it; there is nothing to resume from."""
     name = resolve_objective(objective, config)
     data = save(_on_cpu(model.state_dict()))
@@ -117,13 +124,17 @@ def open_checkpoint(store: Store, place: str) -> Checkpoint:
     Raises: InputError if it is missing, incomplete or damaged.
     """
     if not store.exists(f"{place}/{STATE_FILE}"):
-        raise InputError(f"{store.path(place)} is not a complete checkpoint: {STATE_FILE} is missing; train again or choose another step")
+        raise InputError(
+            f"{store.path(place)} is not a complete checkpoint: {STATE_FILE} is missing; train again or choose another step"
+        )
     try:
         state = store.read_json(f"{place}/{STATE_FILE}")
         for part, expected in state["files"].items():
             _read_part(store, place, part, expected)
     except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
-        raise InputError(f"checkpoint {store.path(place)} is damaged ({error}); remove it to train from an older one") from error
+        raise InputError(
+            f"checkpoint {store.path(place)} is damaged ({error}); remove it to train from an older one"
+        ) from error
     if state["schema_version"] != CHECKPOINT_SCHEMA_VERSION:
         raise InputError(
             f"checkpoint {store.path(place)} must have schema version {CHECKPOINT_SCHEMA_VERSION}, found {state['schema_version']}"
@@ -144,10 +155,16 @@ def list_checkpoints(store: Store, directory: str) -> list[int]:
     """Return the steps that have a checkpoint directory, complete or not, in rising order."""
     prefix = f"{directory}/checkpoints"
     places = {name[len(prefix) + 1 :].split("/")[0] for name in store.list(prefix)}
-    return sorted(int(place.removeprefix("step-")) for place in places if place.removeprefix("step-").isdigit())
+    return sorted(
+        int(place.removeprefix("step-"))
+        for place in places
+        if place.removeprefix("step-").isdigit()
+    )
 
 
-def latest_checkpoint(store: Store, directory: str, *, before: int | None = None) -> Checkpoint | None:
+def latest_checkpoint(
+    store: Store, directory: str, *, before: int | None = None
+) -> Checkpoint | None:
     """Return the newest complete, undamaged checkpoint of a training run with a step below `before`, or None."""
     for step in reversed(list_checkpoints(store, directory)):
         if before is not None and step >= before:
@@ -162,12 +179,17 @@ def latest_checkpoint(store: Store, directory: str, *, before: int | None = None
 def is_complete(store: Store, directory: str, step: int, fingerprint: str) -> bool:
     """Tell whether the checkpoint of `step` is there, whole and of the run `fingerprint`."""
     try:
-        return bool(open_checkpoint(store, checkpoint_directory(directory, step)).state["fingerprint"] == fingerprint)
+        return bool(
+            open_checkpoint(store, checkpoint_directory(directory, step)).state["fingerprint"]
+            == fingerprint
+        )
     except InputError:
         return False
 
 
-def restore_state(store: Store, checkpoint: Checkpoint, state: TrainState, *, fingerprint: str) -> None:
+def restore_state(
+    store: Store, checkpoint: Checkpoint, state: TrainState, *, fingerprint: str
+) -> None:
     """Bring `state` to where the checkpoint left off, bit for bit.
 
     Raises: InputError if the checkpoint belongs to another configuration or to other images.
@@ -178,7 +200,10 @@ def restore_state(store: Store, checkpoint: Checkpoint, state: TrainState, *, fi
     state.model.load_state_dict(parts["model"])
     state.ema.load_state_dict(parts["ema"])
     for name, parameter in state.model.named_parameters():
-        moments = {moment: parts["optimizer"][f"{moment}.{name}"].to(parameter.device) for moment in MOMENTS}
+        moments = {
+            moment: parts["optimizer"][f"{moment}.{name}"].to(parameter.device)
+            for moment in MOMENTS
+        }
         count = torch.tensor(float(checkpoint.step), dtype=torch.float32, device=parameter.device)
         state.optimizer.state[parameter] = {"step": count, **moments}
     state.step = checkpoint.step
@@ -192,7 +217,9 @@ def refuse_foreign(store: Store, checkpoint: Checkpoint, config: TrainingConfig)
     found, wanted = checkpoint.state["config"], config.identity()
     changed = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     if changed:
-        differences = "; ".join(f"{key}: expected {wanted.get(key)!r}, found {found.get(key)!r}" for key in changed)
+        differences = "; ".join(
+            f"{key}: expected {wanted.get(key)!r}, found {found.get(key)!r}" for key in changed
+        )
         raise InputError(
             f"checkpoint {store.path(checkpoint.directory)} is of another configuration ({differences}); use another directory"
         )
@@ -214,14 +241,20 @@ def refuse_other_inputs(store: Store, checkpoint: Checkpoint, fingerprint: str) 
 def _load_part(store: Store, checkpoint: Checkpoint, part: str) -> dict[str, Tensor]:
     if part not in checkpoint.state["files"]:
         held = ", ".join(checkpoint.state["files"])
-        raise InputError(f"checkpoint {store.path(checkpoint.directory)} holds {held} alone, found {part} asked for")
+        raise InputError(
+            f"checkpoint {store.path(checkpoint.directory)} holds {held} alone, found {part} asked for"
+        )
     try:
         return load(_read_part(store, checkpoint.directory, part, checkpoint.state["files"][part]))
     except (ValueError, SafetensorError) as error:
-        raise InputError(f"checkpoint {store.path(checkpoint.directory)} is damaged ({error})") from error
+        raise InputError(
+            f"checkpoint {store.path(checkpoint.directory)} is damaged ({error})"
+        ) from error
 
 
-def load_model(store: Store, place: str, *, weights: str = "ema", device: str = "cpu") -> tuple[Transformer, Checkpoint]:
+def load_model(
+    store: Store, place: str, *, weights: str = "ema", device: str = "cpu"
+) -> tuple[Transformer, Checkpoint]:
     """Return the model of a checkpoint ready for sampling, and the checkpoint.
 
     Args:
@@ -240,9 +273,13 @@ def load_model(store: Store, place: str, *, weights: str = "ema", device: str = 
             f"checkpoint {store.path(place)} has the objective {record['objective']!r} ({record['time_convention']}), unknown here"
         )
     channels, height, width = record["image_shape"]
-    model = build_model(ModelConfig(**record["config"]["model"]), record["num_classes"], (channels, height, width))
+    model = build_model(
+        ModelConfig(**record["config"]["model"]), record["num_classes"], (channels, height, width)
+    )
     tensors = _load_part(store, checkpoint, weights)
     if "seed" in record["config"]:  # trained here, with all that was attached
-        attach(model, TrainingConfig(**record["config"], num_workers=1), stored_attachments(tensors))
+        attach(
+            model, TrainingConfig(**record["config"], num_workers=1), stored_attachments(tensors)
+        )
     model.load_state_dict(tensors)
     return model.requires_grad_(requires_grad=False).eval().to(device), checkpoint

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Float16, Int, UInt8
 from torch import Tensor
 
-from otcondense.diffusion.draws import Draws
-from otcondense.diffusion.images import to_unit_range
+from otcondense.diffusion.random_streams import Draws
+from otcondense.store.images import to_unit_range
 
 RESIDENT_SHARE = 0.5
 """Share of the free memory that training data may take; the rest is for the model and its activations."""
@@ -64,11 +64,16 @@ class Moments:
     def take(self, indices: Int[Tensor, " b"], draws: Draws) -> Float[Tensor, "b c h w"]:
         assert draws.posterior is not None, "moments need draws from the posterior"
         device = draws.flip.device
-        mean, std = (rows(moment, indices, draws.flip).to(device, non_blocking=True).float() for moment in (self.mean, self.std))
+        mean, std = (
+            rows(moment, indices, draws.flip).to(device, non_blocking=True).float()
+            for moment in (self.mean, self.std)
+        )
         return (torch.addcmul(mean, std, draws.posterior) - self.shift) * self.scale
 
 
-def rows(table: Float16[Tensor, "n o *shape"], indices: Int[Tensor, " b"], flip: Tensor) -> Float16[Tensor, "b *shape"]:
+def rows(
+    table: Float16[Tensor, "n o *shape"], indices: Int[Tensor, " b"], flip: Tensor
+) -> Float16[Tensor, "b *shape"]:
     """Return the rows of some images in the orientation drawn for each, on the table's device, pinned where that helps."""
     where = table.device
     taken = table[indices.to(where), flip.to(where).long()]
@@ -113,7 +118,9 @@ def allocate(shape: tuple[int, ...], device: str, *, streamed: bool) -> Float16[
         return torch.from_numpy(np.memmap(file, dtype=np.float16, mode="w+", shape=shape))
 
 
-def fill(tables: dict[str, Tensor], classes: list[tuple[list[int], Callable[[], dict[str, np.ndarray]]]]) -> None:
+def fill(
+    tables: dict[str, Tensor], classes: list[tuple[list[int], Callable[[], dict[str, np.ndarray]]]]
+) -> None:
     """Fill tables [n, ...] class by class, so that no more than one class is in memory twice.
 
     Args:
@@ -122,4 +129,6 @@ def fill(tables: dict[str, Tensor], classes: list[tuple[list[int], Callable[[], 
     """
     for places, read in classes:
         for name, values in read().items():
-            tables[name][torch.tensor(places, device=tables[name].device)] = torch.from_numpy(values).to(tables[name].device)
+            tables[name][torch.tensor(places, device=tables[name].device)] = torch.from_numpy(
+                values
+            ).to(tables[name].device)

@@ -11,10 +11,10 @@ from pydantic import Field
 from torch import Tensor
 
 from otcondense.config import Config
-from otcondense.diffusion.draws import SCORE, generator
-from otcondense.diffusion.gaussian import NUM_TIMESTEPS
+from otcondense.diffusion.gaussian_diffusion import NUM_TIMESTEPS
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.objectives import OBJECTIVES, NoiseObjective, VelocityObjective
+from otcondense.diffusion.random_streams import SCORE, generator
 from otcondense.errors import InputError
 
 
@@ -41,7 +41,11 @@ def score_times(config: DenoisingConfig) -> list[float]:
 
 @torch.inference_mode()
 def denoising_errors(
-    model: Transformer, objective: str, x: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"], config: DenoisingConfig
+    model: Transformer,
+    objective: str,
+    x: Float[Tensor, "n c h w"],
+    labels: Int[Tensor, " n"],
+    config: DenoisingConfig,
 ) -> Float32[Tensor, " n"]:
     """Return the mean squared error of the predicted noise (DiT) or velocity (SiT) of each image, a mean over dimensions and timesteps.
 
@@ -55,7 +59,9 @@ def denoising_errors(
     Raises: InputError for classes that the model does not know.
     """
     if len(labels) and int(labels.max()) >= model.num_classes:
-        raise InputError(f"the scoring model knows the classes 0 to {model.num_classes - 1}, found class {int(labels.max())}")
+        raise InputError(
+            f"the scoring model knows the classes 0 to {model.num_classes - 1}, found class {int(labels.max())}"
+        )
     parts, size = [], config.batch_size
     for start in range(0, len(x), size):
         batch, classes = x[start : start + size], labels[start : start + size]
@@ -66,7 +72,9 @@ def denoising_errors(
     return torch.cat(parts)
 
 
-def _batch_errors(model: Transformer, objective: str, x: Tensor, labels: Tensor, config: DenoisingConfig) -> Tensor:
+def _batch_errors(
+    model: Transformer, objective: str, x: Tensor, labels: Tensor, config: DenoisingConfig
+) -> Tensor:
     kind, total = OBJECTIVES[objective], torch.zeros(len(x), device=x.device)
     for number, time in enumerate(score_times(config)):
         one = torch.randn(model.image_shape, generator=generator(config.seed, SCORE, number))
@@ -75,11 +83,15 @@ def _batch_errors(model: Transformer, objective: str, x: Tensor, labels: Tensor,
     return total / config.num_timesteps
 
 
-def _errors(model: Transformer, kind: object, pair: tuple[Tensor, Tensor], uniform: Tensor, labels: Tensor) -> Tensor:
+def _errors(
+    model: Transformer, kind: object, pair: tuple[Tensor, Tensor], uniform: Tensor, labels: Tensor
+) -> Tensor:
     x, noise = pair
     if isinstance(kind, VelocityObjective):
         return kind.losses(model, x, noise, uniform, labels)
     assert isinstance(kind, NoiseObjective)
     t = (uniform * NUM_TIMESTEPS).long()
-    predicted: Tensor = model(kind.schedule.noised(x, noise, t), t.to(x.dtype), labels)[:, : x.shape[1]]
+    predicted: Tensor = model(kind.schedule.noised(x, noise, t), t.to(x.dtype), labels)[
+        :, : x.shape[1]
+    ]
     return (predicted.float() - noise).square().flatten(1).mean(dim=1)

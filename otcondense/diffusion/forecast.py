@@ -61,7 +61,10 @@ def forward_flops(model: Transformer) -> float:
 
 
 def forecast_training(
-    config: TrainingConfig, num_classes: int, image_shape: tuple[int, int, int], parts: Attachments = NOTHING
+    config: TrainingConfig,
+    num_classes: int,
+    image_shape: tuple[int, int, int],
+    parts: Attachments = NOTHING,
 ) -> TrainingForecast:
     """Return what training will take, from the shapes alone."""
     size = config.model.size
@@ -77,6 +80,7 @@ def forecast_training(
     return TrainingForecast(
         parameters=parameters,
         state_bytes=parameters * FLOAT_BYTES * STATE_COPIES,
-        activation_bytes=images * tokens * size.width * size.depth * BLOCK_BYTES[config.precision] + casts,
+        activation_bytes=images * tokens * size.width * size.depth * BLOCK_BYTES[config.precision]
+        + casts,
         flops=TRAINING_PASSES * forward_flops(model) * config.global_batch_size * config.num_steps,
     )

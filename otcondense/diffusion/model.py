@@ -35,9 +35,13 @@ class TimestepEmbedder(nn.Module):
     def __init__(self, width: int, freq_shift: int) -> None:
         super().__init__()
         self.freq_shift, half = freq_shift, FREQUENCY_CHANNELS // 2
-        frequencies = torch.exp(-math.log(MAX_PERIOD) * torch.arange(half, dtype=torch.float32) / (half - freq_shift))
+        frequencies = torch.exp(
+            -math.log(MAX_PERIOD) * torch.arange(half, dtype=torch.float32) / (half - freq_shift)
+        )
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.mlp = nn.Sequential(nn.Linear(FREQUENCY_CHANNELS, width), nn.SiLU(), nn.Linear(width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(FREQUENCY_CHANNELS, width), nn.SiLU(), nn.Linear(width, width)
+        )
 
     def forward(self, t: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
         angles = t[:, None].float() * self.frequencies[None]  # (N, 128)
@@ -67,7 +71,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, tokens, width = x.shape
-        q, k, v = self.qkv(x).view(n, tokens, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # 3 of (N, heads, T, D / heads)
+        q, k, v = (
+            self.qkv(x).view(n, tokens, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        )  # 3 of (N, heads, T, D / heads)
         out = functional.scaled_dot_product_attention(q, k, v)
         return self.proj(out.transpose(1, 2).reshape(n, tokens, width))  # type: ignore[no-any-return]  # (N, T, D)
 
@@ -96,7 +102,9 @@ class Block(nn.Module):
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(c).chunk(6, dim=1)  # 6 of (N, D)
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(c).chunk(
+            6, dim=1
+        )  # 6 of (N, D)
         x = x + gate1.unsqueeze(1) * self.attn(modulate(self.norm1(x), shift1, scale1))  # (N, T, D)
         return x + gate2.unsqueeze(1) * self.mlp(modulate(self.norm2(x), shift2, scale2))  # type: ignore[no-any-return]  # (N, T, D)
 
@@ -131,10 +139,21 @@ class Transformer(nn.Module):
 
     pos_embed: Tensor
 
-    def __init__(self, size: ModelSize, config: ModelConfig, num_classes: int, image_shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        size: ModelSize,
+        config: ModelConfig,
+        num_classes: int,
+        image_shape: tuple[int, int, int],
+    ) -> None:
         super().__init__()
         channels, side, _ = image_shape
-        self.num_classes, self.image_shape, self.size, self.patch_size = num_classes, image_shape, size, size.patch_size
+        self.num_classes, self.image_shape, self.size, self.patch_size = (
+            num_classes,
+            image_shape,
+            size,
+            size.patch_size,
+        )
         self.out_channels = 2 * channels if config.learn_sigma else channels
         self.x_embedder = PatchEmbedder(size.patch_size, channels, size.width)
         self.t_embedder = TimestepEmbedder(size.width, config.freq_shift)
@@ -147,7 +166,11 @@ class Transformer(nn.Module):
         self.aligned_depth = 0
 
     def forward(
-        self, x: Float[Tensor, "n c h w"], t: Float[Tensor, " n"], labels: Int[Tensor, " n"], text_labels: Int[Tensor, " n"] | None = None
+        self,
+        x: Float[Tensor, "n c h w"],
+        t: Float[Tensor, " n"],
+        labels: Int[Tensor, " n"],
+        text_labels: Int[Tensor, " n"] | None = None,
     ) -> Float[Tensor, "n k h w"] | tuple[Float[Tensor, "n k h w"], Float[Tensor, "n t d"]]:
         """Return the raw output, with 2c channels when `learn_sigma`; in training, a projector's tokens beside it.
 
@@ -166,7 +189,9 @@ class Transformer(nn.Module):
             tokens = block(tokens, c)  # (N, T, D)
             if self.projector is not None and self.training and depth == self.aligned_depth:
                 projected = self.projector(tokens)  # (N, T, D_tokens)
-        out = self.unpatchify(self.final_layer(tokens, c), x.shape[2], x.shape[3])  # (N, C_out, H, W)
+        out = self.unpatchify(
+            self.final_layer(tokens, c), x.shape[2], x.shape[3]
+        )  # (N, C_out, H, W)
         return out if projected is None else (out, projected)
 
     def unpatchify(self, tokens: Tensor, height: int, width: int) -> Tensor:
@@ -184,7 +209,10 @@ def position_table(grid: int, width: int) -> Float[Tensor, "1 t d"]:
     frequencies = MAX_PERIOD ** -(torch.arange(width // 4, dtype=torch.float64) / (width // 4))
     angles = torch.arange(grid, dtype=torch.float64)[:, None] * frequencies  # (grid, D / 4)
     axis = torch.cat([angles.sin(), angles.cos()], dim=1)  # (grid, D / 2)
-    columns, rows = axis.repeat(grid, 1), axis.repeat_interleave(grid, dim=0)  # (grid * grid, D / 2) each
+    columns, rows = (
+        axis.repeat(grid, 1),
+        axis.repeat_interleave(grid, dim=0),
+    )  # (grid * grid, D / 2) each
     return torch.cat([columns, rows], dim=1).float().unsqueeze(0)
 
 
@@ -209,7 +237,9 @@ def initialize(model: Transformer, generator: torch.Generator) -> None:
             nn.init.zeros_(parameter)
 
 
-def build_model(config: ModelConfig, num_classes: int, image_shape: tuple[int, int, int], seed: int = 0) -> Transformer:
+def build_model(
+    config: ModelConfig, num_classes: int, image_shape: tuple[int, int, int], seed: int = 0
+) -> Transformer:
     """Return the backbone for images or latents of `image_shape` (C, H, W), its weights drawn from `seed`.
 
     Raises: InputError if the images are not square or not a whole number of patches.
@@ -217,7 +247,9 @@ def build_model(config: ModelConfig, num_classes: int, image_shape: tuple[int, i
     size = config.size
     _, height, width = image_shape
     if height != width or height % size.patch_size:
-        raise InputError(f"images must be square with a side divisible by the patch size {size.patch_size}, found {height} x {width}")
+        raise InputError(
+            f"images must be square with a side divisible by the patch size {size.patch_size}, found {height} x {width}"
+        )
     model = Transformer(size, config, num_classes, image_shape)
     initialize(model, torch.Generator().manual_seed(seed))
     return model

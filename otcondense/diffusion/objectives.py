@@ -8,8 +8,18 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otcondense.diffusion.gaussian import NUM_TIMESTEPS, GaussianSchedule, linear_schedule, variational_bound
-from otcondense.diffusion.interpolants import TIME_CONVENTION, GeneralizedVariancePreserving, Interpolant, Linear
+from otcondense.diffusion.gaussian_diffusion import (
+    NUM_TIMESTEPS,
+    GaussianSchedule,
+    linear_schedule,
+    variational_bound,
+)
+from otcondense.diffusion.interpolants import (
+    TIME_CONVENTION,
+    GeneralizedVariancePreserving,
+    Interpolant,
+    Linear,
+)
 from otcondense.diffusion.sizes import ModelConfig
 from otcondense.errors import InputError
 
@@ -59,7 +69,11 @@ class VelocityObjective:
         return f"{type(self.interpolant).__name__} interpolant, {TIME_CONVENTION} in [0, 1]"
 
     def velocity(
-        self, network: Network, x_t: Float[Tensor, "n c h w"], t: Float[Tensor, " n"], labels: Int[Tensor, " n"]
+        self,
+        network: Network,
+        x_t: Float[Tensor, "n c h w"],
+        t: Float[Tensor, " n"],
+        labels: Int[Tensor, " n"],
     ) -> Float[Tensor, "n c h w"]:
         """Return the predicted velocity; outputs beyond the image's channels are not used."""
         return network(x_t, t, labels)[:, : x_t.shape[1]].float()
@@ -75,7 +89,9 @@ class VelocityObjective:
         path, t = self.interpolant, uniform.view(-1, 1, 1, 1)
         x_t = path.alpha(t) * x + path.sigma(t) * noise
         target = path.alpha_derivative(t) * x + path.sigma_derivative(t) * noise
-        return (self.velocity(network, x_t, uniform, labels) - target).square().flatten(1).mean(dim=1)
+        return (
+            (self.velocity(network, x_t, uniform, labels) - target).square().flatten(1).mean(dim=1)
+        )
 
 
 @dataclass(frozen=True)
@@ -108,8 +124,12 @@ class NoiseObjective:
         x_t = self.schedule.noised(x, noise, t)
         predicted, values = network(x_t, t.to(x.dtype), labels).float().chunk(2, dim=1)
         error = (predicted - noise).square().flatten(1).mean(dim=1)
-        mean = self.schedule.posterior_mean(self.schedule.data_from_noise(x_t, predicted.detach(), t), x_t, t)
-        bound = variational_bound(self.schedule, (x, x_t), (mean, self.schedule.learned_log_variance(values, t)), t)
+        mean = self.schedule.posterior_mean(
+            self.schedule.data_from_noise(x_t, predicted.detach(), t), x_t, t
+        )
+        bound = variational_bound(
+            self.schedule, (x, x_t), (mean, self.schedule.learned_log_variance(values, t)), t
+        )
         return error + bound
 
 
@@ -130,5 +150,7 @@ def resolve_objective(name: str, model: ModelConfig) -> str:
     if chosen not in OBJECTIVES:
         raise InputError(f"objective must be one of auto, {', '.join(OBJECTIVES)}; found {name!r}")
     if chosen == "dit" and not model.learn_sigma:
-        raise InputError("objective dit learns the variance and needs model.learn_sigma=true, found false")
+        raise InputError(
+            "objective dit learns the variance and needs model.learn_sigma=true, found false"
+        )
     return chosen

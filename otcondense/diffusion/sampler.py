@@ -10,13 +10,13 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from otcondense.config import Config, without_defaults
-from otcondense.diffusion.draws import SAMPLE, generator, stream
-from otcondense.diffusion.gaussian import NUM_TIMESTEPS, respaced_schedule
-from otcondense.diffusion.images import to_bytes
+from otcondense.diffusion.gaussian_diffusion import NUM_TIMESTEPS, respaced_schedule
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.objectives import OBJECTIVES, NoiseObjective, VelocityObjective
+from otcondense.diffusion.random_streams import SAMPLE, generator, stream
 from otcondense.diffusion.solvers import EulerMaruyama, ReverseStep, integrate, reverse
 from otcondense.errors import InputError
+from otcondense.store.images import to_bytes
 
 Decode = Callable[[Tensor], Tensor]
 """From latents [b, c, h, w] to images in [-1, 1]."""
@@ -60,9 +60,13 @@ class SamplerConfig(Config):
     def _check(self) -> "SamplerConfig":
         first, last = self.guidance_interval
         if not 0 <= first <= last <= 1:
-            raise ValueError(f"guidance_interval must rise within 0 and 1, found {self.guidance_interval}")
+            raise ValueError(
+                f"guidance_interval must rise within 0 and 1, found {self.guidance_interval}"
+            )
         if len(set(self.classes)) < len(self.classes) or min(self.classes, default=0) < 0:
-            raise ValueError(f"classes must be different class indices from 0, found {self.classes}")
+            raise ValueError(
+                f"classes must be different class indices from 0, found {self.classes}"
+            )
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -77,17 +81,23 @@ def of_trained(config: SamplerConfig, classes: Sequence[int], num_classes: int) 
     return config.model_copy(update={"classes": tuple(classes)})
 
 
-def image_labels(config: SamplerConfig, indices: Int[Tensor, " b"], num_classes: int) -> Int[Tensor, " b"]:
+def image_labels(
+    config: SamplerConfig, indices: Int[Tensor, " b"], num_classes: int
+) -> Int[Tensor, " b"]:
     """Return the class of each image.
 
     Raises: InputError if the model of `num_classes` does not know a class that is asked for.
     """
     classes = torch.tensor(config.classes or range(num_classes))
     if int(classes.max()) >= num_classes:
-        raise InputError(f"sampling.classes must be within 0 and {num_classes - 1}, which the model knows, found {int(classes.max())}")
+        raise InputError(
+            f"sampling.classes must be within 0 and {num_classes - 1}, which the model knows, found {int(classes.max())}"
+        )
     if config.labels == "balanced":
         return classes[indices % len(classes)]
-    return classes[[stream(config.seed, SAMPLE, LABEL, int(index)) % len(classes) for index in indices]]
+    return classes[
+        [stream(config.seed, SAMPLE, LABEL, int(index)) % len(classes) for index in indices]
+    ]
 
 
 @dataclass(frozen=True)
@@ -112,11 +122,15 @@ class GuidedModel:
 
     def __call__(self, x: Float[Tensor, "b c h w"], t: float) -> Float[Tensor, "b k h w"]:
         scale, times = self.scale(t), torch.full((len(x),), t, dtype=torch.float32, device=x.device)
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+        with torch.autocast(
+            x.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bfloat16"
+        ):
             if scale == 1:
                 return self._output(x, times, self.labels)
             null = torch.full_like(self.labels, self.model.num_classes)
-            both = self._output(torch.cat([x, x]), torch.cat([times, times]), torch.cat([self.labels, null]))
+            both = self._output(
+                torch.cat([x, x]), torch.cat([times, times]), torch.cat([self.labels, null])
+            )
         of_class, of_null = both.chunk(2)
         guided = min(self.config.guidance_channels or x.shape[1], x.shape[1])
         mixed = of_null[:, :guided] + scale * (of_class[:, :guided] - of_null[:, :guided])
@@ -146,18 +160,30 @@ def resolve_method(config: SamplerConfig, objective: str) -> str:
 class ImageNoise:
     """Standard normal noise for several images, each from a stream of its own."""
 
-    def __init__(self, seed: int, indices: Int[Tensor, " b"], shape: tuple[int, int, int], device: torch.device) -> None:
+    def __init__(
+        self,
+        seed: int,
+        indices: Int[Tensor, " b"],
+        shape: tuple[int, int, int],
+        device: torch.device,
+    ) -> None:
         self._generators = [generator(seed, SAMPLE, NOISE, int(index)) for index in indices]
         self._shape, self._device = shape, device
 
     def draw(self) -> Float[Tensor, "b c h w"]:
         """Return the next draw of every image."""
-        return torch.stack([torch.randn(self._shape, generator=source) for source in self._generators]).to(self._device)
+        return torch.stack(
+            [torch.randn(self._shape, generator=source) for source in self._generators]
+        ).to(self._device)
 
 
 @torch.inference_mode()
 def sample_batch(
-    model: Transformer, objective: str, indices: Int[Tensor, " b"], config: SamplerConfig, decode: Decode | None = None
+    model: Transformer,
+    objective: str,
+    indices: Int[Tensor, " b"],
+    config: SamplerConfig,
+    decode: Decode | None = None,
 ) -> tuple[UInt8[Tensor, "b c h w"], Int[Tensor, " b"]]:
     """Sample the images of at most `batch_size` indices.
 
@@ -182,7 +208,13 @@ def sample_batch(
     return images[: len(indices)].cpu(), labels[: len(indices)]
 
 
-def _solve(model: Transformer, objective: str, labels: Int[Tensor, " b"], config: SamplerConfig, noise: ImageNoise) -> Tensor:
+def _solve(
+    model: Transformer,
+    objective: str,
+    labels: Int[Tensor, " b"],
+    config: SamplerConfig,
+    noise: ImageNoise,
+) -> Tensor:
     """Return images or latents at the end of the way from the first draw of `noise`."""
     method, kind = resolve_method(config, objective), OBJECTIVES[objective]
     if not isinstance(kind, VelocityObjective):

@@ -64,7 +64,11 @@ class ModelConfig(Config):
         named = MODELS[self.name]
         width, heads = self.width or named.width, self.num_heads or named.num_heads
         if width % heads or width % 4:
-            raise InputError(f"model.width must be a multiple of 4 and of model.num_heads, found width {width} and {heads} heads")
+            raise InputError(
+                f"model.width must be a multiple of 4 and of model.num_heads, found width {width} and {heads} heads"
+            )
         if named.family == "DiT" and not self.learn_sigma:
-            raise InputError("model.learn_sigma must be true for a DiT, whose loss learns the variance; found false")
+            raise InputError(
+                "model.learn_sigma must be true for a DiT, whose loss learns the variance; found false"
+            )
         return ModelSize(named.family, width, self.depth or named.depth, heads, named.patch_size)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otcondense.diffusion.gaussian import GaussianSchedule
+from otcondense.diffusion.gaussian_diffusion import GaussianSchedule
 from otcondense.diffusion.interpolants import Interpolant
 
 Predictor = Callable[[Tensor, float], Tensor]
@@ -23,7 +23,9 @@ class Noise(Protocol):
         """Return the next standard normal draw of every image."""
 
 
-def integrate(velocity: Predictor, x: Float[Tensor, "b c h w"], num_steps: int, *, heun: bool) -> Float[Tensor, "b c h w"]:
+def integrate(
+    velocity: Predictor, x: Float[Tensor, "b c h w"], num_steps: int, *, heun: bool
+) -> Float[Tensor, "b c h w"]:
     """Return the solution at t = 1 of dx/dt = velocity(x, t) from `x` at t = 0, with equal steps of Heun (order 2) or Euler (order 1)."""
     for step in range(num_steps):
         start, end = step / num_steps, (step + 1) / num_steps
@@ -83,9 +85,14 @@ class EulerMaruyama:
         time = torch.tensor(t, dtype=torch.float64)
         path = self.interpolant
         alpha, sigma = float(path.alpha(time)), float(path.sigma(time))
-        alpha_slope, sigma_slope = float(path.alpha_derivative(time)), float(path.sigma_derivative(time))
+        alpha_slope, sigma_slope = (
+            float(path.alpha_derivative(time)),
+            float(path.sigma_derivative(time)),
+        )
         # w s with w = sigma: the score is (alpha v - alpha' x) / (sigma (alpha' sigma - alpha sigma')), and sigma cancels.
-        scaled_score = (alpha * velocity - alpha_slope * x) / (alpha_slope * sigma - alpha * sigma_slope)
+        scaled_score = (alpha * velocity - alpha_slope * x) / (
+            alpha_slope * sigma - alpha * sigma_slope
+        )
         return velocity + scaled_score, sigma
 
     def __call__(self, velocity: Predictor, noise: Noise) -> Float[Tensor, "b c h w"]:
@@ -98,10 +105,16 @@ class EulerMaruyama:
         return x + self.last_step * self.drift(velocity(x, end), x, end)[0]
 
 
-def reverse(reverse_step: ReverseStep, guided: Predictor, noise: Noise, *, stochastic: bool) -> Float[Tensor, "b c h w"]:
+def reverse(
+    reverse_step: ReverseStep, guided: Predictor, noise: Noise, *, stochastic: bool
+) -> Float[Tensor, "b c h w"]:
     """Return the end of the reverse diffusion that starts from the first draw of `noise`."""
     x = noise.draw()
     for step in reversed(range(len(reverse_step.schedule.betas))):
         output = guided(x, float(reverse_step.schedule.timesteps[step]))
-        x = reverse_step.ddpm(output, x, step, noise.draw()) if stochastic else reverse_step.ddim(output, x, step)
+        x = (
+            reverse_step.ddpm(output, x, step, noise.draw())
+            if stochastic
+            else reverse_step.ddim(output, x, step)
+        )
     return x

@@ -16,9 +16,17 @@ class TextEmbedder(nn.Module):
 
     def __init__(self, table: Float16[Tensor, "classes t d"], width: int) -> None:
         super().__init__()
-        self.register_buffer("table", torch.cat([table, torch.zeros_like(table[:1])]))  # the last row is the null class
+        self.register_buffer(
+            "table", torch.cat([table, torch.zeros_like(table[:1])])
+        )  # the last row is the null class
         self.conv = nn.Conv1d(table.shape[2], width, kernel_size=table.shape[1])
-        self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+        )
 
     def forward(self, labels: Int[Tensor, " n"]) -> Tensor:
         text = self.table[labels].to(self.conv.weight.dtype).transpose(1, 2)  # (N, d, T)

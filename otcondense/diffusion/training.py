@@ -14,12 +14,21 @@ from torch.nn.parallel import DistributedDataParallel
 from otcondense.diffusion.alignment import alignment_losses
 from otcondense.diffusion.attach import Attachments, attach
 from otcondense.diffusion.data import Moments, TrainingSet, rows
-from otcondense.diffusion.draws import DrawConfig, Draws, batch_indices, draw
 from otcondense.diffusion.model import Transformer, build_model
 from otcondense.diffusion.objectives import OBJECTIVES, Objective, resolve_objective
+from otcondense.diffusion.random_streams import DrawConfig, Draws, batch_indices, draw
 from otcondense.diffusion.training_config import TrainingConfig
 
-__all__ = ["Batch", "TrainState", "TrainingConfig", "batch_loss", "create_state", "learning_rate", "make_batch", "train_step"]
+__all__ = [
+    "Batch",
+    "TrainState",
+    "TrainingConfig",
+    "batch_loss",
+    "create_state",
+    "learning_rate",
+    "make_batch",
+    "train_step",
+]
 
 NOTHING = Attachments()
 
@@ -56,19 +65,31 @@ class TrainState:
 
 
 def create_state(
-    config: TrainingConfig, num_classes: int, image_shape: tuple[int, int, int], device: str = "cpu", parts: Attachments = NOTHING
+    config: TrainingConfig,
+    num_classes: int,
+    image_shape: tuple[int, int, int],
+    device: str = "cpu",
+    parts: Attachments = NOTHING,
 ) -> TrainState:
     """Return the state before the first step."""
-    model = attach(build_model(config.model, num_classes, image_shape, config.seed), config, parts).to(device)
+    model = attach(
+        build_model(config.model, num_classes, image_shape, config.seed), config, parts
+    ).to(device)
     ema = deepcopy(model).requires_grad_(requires_grad=False).eval()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
     if config.compile_blocks:
-        for block in model.blocks:  # in place: the names of the weights stay, and one compilation serves all blocks
+        for block in (
+            model.blocks
+        ):  # in place: the names of the weights stay, and one compilation serves all blocks
             block.compile()
     return TrainState(config, model, ema, optimizer, model)
 
 
-def make_batch(config: TrainingConfig, step: int, data: TrainingSet, share: tuple[int, int] = (0, 1)) -> Batch:
+def make_batch(
+    config: TrainingConfig, step: int, data: TrainingSet, share: tuple[int, int] = (0, 1)
+) -> Batch:
     """Return one of the equal parts that the global batch of `step` is cut into.
 
     Args:
@@ -82,7 +103,9 @@ def make_batch(config: TrainingConfig, step: int, data: TrainingSet, share: tupl
     chosen = slice(part * size, (part + 1) * size)
     first = step * config.global_batch_size
     device = data.labels.device
-    indices = batch_indices(config.seed, data.num_images, range(first + chosen.start, first + chosen.stop)).to(device)
+    indices = batch_indices(
+        config.seed, data.num_images, range(first + chosen.start, first + chosen.stop)
+    ).to(device)
     settings = DrawConfig(
         config.seed,
         config.global_batch_size,
@@ -128,10 +151,14 @@ class _Network:
 def batch_losses(state: TrainState, batch: Batch) -> dict[str, Float[Tensor, ""]]:
     """Return `loss`, the mean over the batch with the dropped labels replaced by the null class, and `alignment` if that is part of it."""
     draws, null = batch.draws, state.model.num_classes
-    text_labels = None if draws.text_drop is None else torch.where(draws.text_drop, null, batch.labels)
+    text_labels = (
+        None if draws.text_drop is None else torch.where(draws.text_drop, null, batch.labels)
+    )
     network = _Network(state, text_labels)
     labels = torch.where(draws.drop, null, batch.labels)
-    with torch.autocast(batch.x.device.type, dtype=torch.bfloat16, enabled=state.config.precision == "bfloat16"):
+    with torch.autocast(
+        batch.x.device.type, dtype=torch.bfloat16, enabled=state.config.precision == "bfloat16"
+    ):
         loss = state.objective.losses(network, batch.x, draws.noise, draws.uniform, labels).mean()
     if state.config.alignment is None:
         return {"loss": loss}
@@ -183,4 +210,6 @@ def _gradients_kept(state: TrainState, *, apart: bool) -> Iterator[None]:
 @torch.no_grad()
 def update_ema(state: TrainState) -> None:
     """Move the averaged weights towards the current ones, all in one call."""
-    torch._foreach_lerp_(list(state.ema.parameters()), list(state.model.parameters()), 1 - state.config.ema_decay)
+    torch._foreach_lerp_(
+        list(state.ema.parameters()), list(state.model.parameters()), 1 - state.config.ema_decay
+    )

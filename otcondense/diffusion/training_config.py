@@ -12,7 +12,16 @@ from otcondense.diffusion.sizes import ModelConfig
 # Fields that change where, how often or how far is computed, but not what a checkpoint of a given step holds.
 SCHEDULING_FIELDS = frozenset(
     {
-        *("subsets", "num_steps", "checkpoint_steps", "checkpoint_every", "keep_last", "keep_best", "num_workers", "accumulation"),
+        *(
+            "subsets",
+            "num_steps",
+            "checkpoint_steps",
+            "checkpoint_every",
+            "keep_last",
+            "keep_best",
+            "num_workers",
+            "accumulation",
+        ),
         *("device", "max_failures", "log_every", "grid_every", "compile_blocks", "resident_gb"),
     }
 )
@@ -94,19 +103,29 @@ class TrainingConfig(Config):
         resolve_objective(self.objective, self.model)
         late = [step for step in self.checkpoint_steps if not 1 <= step <= self.num_steps]
         if late:
-            raise ValueError(f"checkpoint_steps must lie between 1 and num_steps {self.num_steps}, found {late}")
+            raise ValueError(
+                f"checkpoint_steps must lie between 1 and num_steps {self.num_steps}, found {late}"
+            )
         if self.global_batch_size % (self.world_size * self.accumulation):
-            parts = f"{self.world_size} workers" + (f" of {self.accumulation} parts each" if self.accumulation > 1 else "")
+            parts = f"{self.world_size} workers" + (
+                f" of {self.accumulation} parts each" if self.accumulation > 1 else ""
+            )
             raise ValueError(
                 f"num_workers times accumulation must divide global_batch_size, found {parts} for {self.global_batch_size} images; "
                 "change one of them"
             )
         if (self.decay == "none") != (self.decay_steps is None):
-            raise ValueError(f"decay and decay_steps go together, found decay={self.decay} with decay_steps={self.decay_steps}")
+            raise ValueError(
+                f"decay and decay_steps go together, found decay={self.decay} with decay_steps={self.decay_steps}"
+            )
         if self.decay_steps is not None and self.decay_steps <= self.warmup_steps:
-            raise ValueError(f"decay_steps must be above warmup_steps {self.warmup_steps}, found {self.decay_steps}")
+            raise ValueError(
+                f"decay_steps must be above warmup_steps {self.warmup_steps}, found {self.decay_steps}"
+            )
         if self.alignment is not None and not 1 <= self.alignment.depth <= self.model.size.depth:
-            raise ValueError(f"alignment.depth must be among the {self.model.size.depth} blocks of the model, found {self.alignment.depth}")
+            raise ValueError(
+                f"alignment.depth must be among the {self.model.size.depth} blocks of the model, found {self.alignment.depth}"
+            )
         return self
 
     @property
@@ -118,6 +137,22 @@ class TrainingConfig(Config):
     def kept_steps(self) -> tuple[int, ...]:
         """Steps whose checkpoints stay, in rising order."""
         return tuple(sorted({*self.checkpoint_steps, self.num_steps}))
+
+    @property
+    def representations(self) -> list[str]:
+        """Which of latents and tokens the training reads."""
+        kinds = ["latents"] if self.data == "latents" else []
+        if self.alignment is not None:
+            kinds.append("tokens")
+        return kinds
+
+    @property
+    def extra_inputs(self) -> set[str]:
+        """The inputs of the training other than pixels: latents, tokens, text."""
+        inputs = set(self.representations)
+        if self.text:
+            inputs.add("text")
+        return inputs
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the content of a checkpoint: every field but those of scheduling."""

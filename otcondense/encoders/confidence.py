@@ -26,7 +26,9 @@ class ConfidenceConfig(Config):
     @model_validator(mode="after")
     def _check(self) -> "ConfidenceConfig":
         if self.classifier is not None and self.kind != "classifier":
-            raise ValueError(f"confidence.classifier is not used with kind {self.kind}; leave it out or set kind=classifier")
+            raise ValueError(
+                f"confidence.classifier is not used with kind {self.kind}; leave it out or set kind=classifier"
+            )
         return self
 
     @property
@@ -38,7 +40,11 @@ class ConfidenceConfig(Config):
         """Return the settings that decide the confidences, an empty list where they come with the features."""
         if self.comes_with_features:
             return []
-        part = {"classifier": self.classifier and self.classifier.identity(), "probe": self.probe.model_dump(mode="json"), "none": None}
+        part = {
+            "classifier": self.classifier and self.classifier.identity(),
+            "probe": self.probe.model_dump(mode="json"),
+            "none": None,
+        }
         return [self.kind, part[self.kind]]
 
 

@@ -75,11 +75,17 @@ class EncoderConfig(Config):
 
         Raises: InputError if timm knows no such model.
         """
-        return InputSpec.of_model(self.name, image_size=self.image_size, channels=self.in_chans, crop_pct=self.crop_pct)
+        return InputSpec.of_model(
+            self.name, image_size=self.image_size, channels=self.in_chans, crop_pct=self.crop_pct
+        )
 
     def classes(self) -> int:
         """Return the number of classes of the classifier, 0 for none."""
-        return int(pretrained_config(self.name)["num_classes"]) if self.num_classes is None else self.num_classes
+        return (
+            int(pretrained_config(self.name)["num_classes"])
+            if self.num_classes is None
+            else self.num_classes
+        )
 
 
 class EncoderOutput(NamedTuple):
@@ -122,7 +128,9 @@ class Encoder:
         """
         inputs = torch.stack([self.spec.pixels(self._as_image(image)) for image in images])
         size = self.config.batch_size
-        outputs = [self._padded(inputs[start : start + size]) for start in range(0, len(inputs), size)]
+        outputs = [
+            self._padded(inputs[start : start + size]) for start in range(0, len(inputs), size)
+        ]
         features = torch.cat([output.features for output in outputs])
         logits = [output.logits for output in outputs if output.logits is not None]
         return EncoderOutput(features, torch.cat(logits) if logits else None)
@@ -131,11 +139,15 @@ class Encoder:
         batch = torch.zeros(self.config.batch_size, *pixels.shape[1:], dtype=torch.uint8)
         batch[: len(pixels)] = pixels
         features, logits = self.encode_inputs(batch)
-        return EncoderOutput(features[: len(pixels)].cpu(), None if logits is None else logits[: len(pixels)].cpu())
+        return EncoderOutput(
+            features[: len(pixels)].cpu(), None if logits is None else logits[: len(pixels)].cpu()
+        )
 
     def _as_image(self, image: UInt8[Tensor, "k h w"]) -> Image.Image:
         array = image.permute(1, 2, 0).cpu().numpy()
-        picture = Image.fromarray(np.ascontiguousarray(array.squeeze(2) if array.shape[2] == 1 else array))
+        picture = Image.fromarray(
+            np.ascontiguousarray(array.squeeze(2) if array.shape[2] == 1 else array)
+        )
         return picture.convert("L" if self.config.in_chans == 1 else "RGB")
 
 
@@ -160,11 +172,19 @@ def build_model(config: EncoderConfig, *, pretrained: bool = False) -> nn.Module
             f"the pretrained {config.name} has {known['num_classes']} classes, expected num_classes={classes}; "
             "give the weights of a classifier for these classes, or num_classes=0 to use features only"
         )
-    sized: dict[str, Any] = {"img_size": config.image_size} if known["fixed_input_size"] and config.image_size else {}
+    sized: dict[str, Any] = (
+        {"img_size": config.image_size} if known["fixed_input_size"] and config.image_size else {}
+    )
     try:
         if config.name == GOOGLENET:
             return GoogLeNet(classes, pretrained=pretrained)
-        return timm.create_model(config.name, pretrained=pretrained, num_classes=classes, in_chans=config.in_chans, **sized)
+        return timm.create_model(
+            config.name,
+            pretrained=pretrained,
+            num_classes=classes,
+            in_chans=config.in_chans,
+            **sized,
+        )
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
@@ -192,9 +212,13 @@ def weights_file(weights: str) -> Path:
     """
     path = Path(weights)
     if path.suffix != ".safetensors":
-        raise InputError(f"encoder weights must be a .safetensors file (pickled checkpoints can run code), found {weights}")
+        raise InputError(
+            f"encoder weights must be a .safetensors file (pickled checkpoints can run code), found {weights}"
+        )
     if not path.is_file():
-        raise InputError(f"encoder weights {weights} must be a file, found nothing there; train it or correct the path")
+        raise InputError(
+            f"encoder weights {weights} must be a file, found nothing there; train it or correct the path"
+        )
     return path
 
 
@@ -212,14 +236,18 @@ def load_weights(model: nn.Module, path: Path, config: EncoderConfig) -> None:
             tensors = without_classifier(tensors, config.name)
         model.load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:
-        expected = f"{config.name} with in_chans={config.in_chans} and num_classes={config.classes()}"
+        expected = (
+            f"{config.name} with in_chans={config.in_chans} and num_classes={config.classes()}"
+        )
         raise InputError(f"encoder weights {path} do not fit {expected}: {error}") from error
 
 
 def without_classifier(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     """Return the weights of a model without those of its classifier, which is not used."""
     classifier = pretrained_config(name).get("classifier") or "fc"
-    heads = tuple(f"{head}." for head in ([classifier] if isinstance(classifier, str) else classifier))
+    heads = tuple(
+        f"{head}." for head in ([classifier] if isinstance(classifier, str) else classifier)
+    )
     return {key: tensor for key, tensor in tensors.items() if not key.startswith(heads)}
 
 

@@ -36,10 +36,18 @@ class GoogLeNet(nn.Module):
         from torchvision.models import GoogLeNet_Weights, googlenet
 
         super().__init__()
-        self.net = googlenet(weights=None, aux_logits=False, transform_input=False, init_weights=False, num_classes=num_classes or 1000)
+        self.net = googlenet(
+            weights=None,
+            aux_logits=False,
+            transform_input=False,
+            init_weights=False,
+            num_classes=num_classes or 1000,
+        )
         if pretrained:
             weights = read_tensors(fetch_weights(GoogLeNet_Weights.IMAGENET1K_V1.url))
-            self.net.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("aux")})
+            self.net.load_state_dict(
+                {name: tensor for name, tensor in weights.items() if not name.startswith("aux")}
+            )
         if not num_classes:
             self.net.fc = nn.Identity()
         self.num_features = 1024
@@ -61,7 +69,9 @@ class GoogLeNet(nn.Module):
             result = layer(result)
         raise AssertionError("torchvision's GoogLeNet has a pooling layer")
 
-    def forward_head(self, maps: Float[Tensor, "b 1024 y x"], *, pre_logits: bool = False) -> Float[Tensor, "b c"]:
+    def forward_head(
+        self, maps: Float[Tensor, "b 1024 y x"], *, pre_logits: bool = False
+    ) -> Float[Tensor, "b c"]:
         """Return the pooled features, or the logits."""
         features: Tensor = self.net.avgpool(maps).flatten(1)
         return features if pre_logits else self.net.fc(features)

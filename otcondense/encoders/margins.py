@@ -29,7 +29,10 @@ class MarginConfig(Config):
 
 
 def area_under_margin(
-    features: Float[Tensor, "n d"], labels: Int64[Tensor, " n"], num_classes: int, config: MarginConfig
+    features: Float[Tensor, "n d"],
+    labels: Int64[Tensor, " n"],
+    num_classes: int,
+    config: MarginConfig,
 ) -> Float32[Tensor, " n"]:
     """Return for each image the mean over epochs of p(its class) - max p(another), in [-1, 1]; low is hard.
 
@@ -39,7 +42,9 @@ def area_under_margin(
         num_classes: number of classes, at least 2.
         config: the classifier.
     """
-    x = (features.float() - features.float().mean(dim=0)) / features.float().std(dim=0).clamp(min=1e-6)
+    x = (features.float() - features.float().mean(dim=0)) / features.float().std(dim=0).clamp(
+        min=1e-6
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = _perceptron(x.shape[1], num_classes, config.hidden_width)
@@ -66,7 +71,9 @@ def _perceptron(width: int, num_classes: int, hidden: int) -> nn.Module:
 
 
 @torch.no_grad()
-def margins(model: nn.Module, x: Float[Tensor, "n d"], labels: Int64[Tensor, " n"], batch_size: int) -> Float32[Tensor, " n"]:
+def margins(
+    model: nn.Module, x: Float[Tensor, "n d"], labels: Int64[Tensor, " n"], batch_size: int
+) -> Float32[Tensor, " n"]:
     """Return p(its class) - max p(another) of each image."""
     probabilities = torch.cat([model(part).softmax(dim=1) for part in torch.split(x, batch_size)])
     own = probabilities.gather(1, labels[:, None]).squeeze(1)

@@ -1,8 +1,5 @@
 """Confidence for classes that no classifier knows: a linear probe on the features, each image judged by a probe that never saw it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
@@ -12,6 +9,7 @@ from torch import Tensor
 
 from otcondense.config import Config
 from otcondense.errors import InputError
+from otcondense.threads import one_thread
 
 
 class ProbeConfig(Config):
@@ -25,7 +23,9 @@ class ProbeConfig(Config):
     """L-BFGS steps of each fit; fewer suffice where it converges before."""
 
 
-def assign_folds(sha256: list[str], labels: Int64[np.ndarray, " n"], folds: int) -> Int64[np.ndarray, " n"]:
+def assign_folds(
+    sha256: list[str], labels: Int64[np.ndarray, " n"], folds: int
+) -> Int64[np.ndarray, " n"]:
     """Return the fold of each image, 0 to folds - 1: equal shares of each class, images of equal content in one fold.
 
     It depends on the images' content and classes alone, not on names or order.
@@ -38,7 +38,10 @@ def assign_folds(sha256: list[str], labels: Int64[np.ndarray, " n"], folds: int)
 
 
 def cross_fitted_logits(
-    features: Float32[np.ndarray, "n d"], labels: Int64[np.ndarray, " n"], fold: Int64[np.ndarray, " n"], config: ProbeConfig
+    features: Float32[np.ndarray, "n d"],
+    labels: Int64[np.ndarray, " n"],
+    fold: Int64[np.ndarray, " n"],
+    config: ProbeConfig,
 ) -> Float32[np.ndarray, "n c"]:
     """Return the logits of each image by multinomial logistic regression fitted on the other folds; c is the largest label + 1.
 
@@ -48,14 +51,18 @@ def cross_fitted_logits(
     Raises: InputError if there are fewer than two classes.
     """
     if len(np.unique(labels)) < 2:
-        raise InputError("a probe needs at least two classes to tell apart, found one; set confidence.kind=none, and beta to 0")
+        raise InputError(
+            "a probe needs at least two classes to tell apart, found one; set confidence.kind=none, and beta to 0"
+        )
     num_classes = int(labels.max()) + 1
     logits = np.zeros((len(labels), num_classes), dtype=np.float32)
-    with _one_thread():
+    with one_thread():
         for number in np.unique(fold):
             held = fold == number
             if held.all():
-                raise InputError("a probe needs images of different content in at least two folds, found copies of one image")
+                raise InputError(
+                    "a probe needs images of different content in at least two folds, found copies of one image"
+                )
             inputs, judged = _standardised(features[~held], features[held])
             weights = fit_softmax(inputs, torch.from_numpy(labels[~held]), num_classes, config)
             logits[held] = (judged @ weights).float().numpy()
@@ -63,7 +70,10 @@ def cross_fitted_logits(
 
 
 def fit_softmax(
-    inputs: Float64[Tensor, "n d"], labels: Int64[Tensor, " n"], num_classes: int, config: ProbeConfig
+    inputs: Float64[Tensor, "n d"],
+    labels: Int64[Tensor, " n"],
+    num_classes: int,
+    config: ProbeConfig,
 ) -> Float64[Tensor, "d c"]:
     """Return the weights of least mean cross-entropy + l2/2 |weights|^2, a strictly convex problem."""
     n, d = inputs.shape
@@ -79,7 +89,12 @@ def fit_softmax(
         return float(loss), gradient.numpy().ravel()
 
     start = np.zeros(d * num_classes)
-    options = {"maxiter": config.max_iterations, "maxfun": 2 * config.max_iterations, "ftol": 1e-10, "gtol": 1e-6}
+    options = {
+        "maxiter": config.max_iterations,
+        "maxfun": 2 * config.max_iterations,
+        "ftol": 1e-10,
+        "gtol": 1e-6,
+    }
     found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
     return torch.from_numpy(found.x).view(d, num_classes)
 
@@ -92,16 +107,8 @@ def _standardised(
     scale = np.where(deviation > 0, deviation, 1)
 
     def scaled(rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.concatenate([(rows - mean) / scale, np.ones((len(rows), 1))], axis=1))
+        return torch.from_numpy(
+            np.concatenate([(rows - mean) / scale, np.ones((len(rows), 1))], axis=1)
+        )
 
     return scaled(fitted), scaled(judged)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,22 +1,23 @@
 """Trains a small classifier on the spot, so that a data set without a public encoder has features and confidences."""
 
-import os
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Int64, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from otcondense.datasets import ImageRecord, UnreadableImageError, decode_image, read_image_bytes
 from otcondense.datasets.records import PIXEL_LIMIT, records_identity
-from otcondense.encoders.encoder import EncoderConfig, TrainEncoderConfig, build_model, load_encoder, pick_device
+from otcondense.encoders.encoder import (
+    EncoderConfig,
+    TrainEncoderConfig,
+)
 from otcondense.encoders.transforms import InputSpec
 from otcondense.errors import InputError
 from otcondense.store import Store, fingerprint, sha256_bytes
+from otcondense.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class _Data:
 
 
 def train_encoder(
-    records: list[ImageRecord], config: EncoderConfig, on_progress: Callable[[int, int], None] = lambda _done, _total: None
+    records: list[ImageRecord],
+    config: EncoderConfig,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> EncoderTraining:
     """Train the classifier `config.name` from scratch on `records` and save it to `config.weights`.
 
@@ -50,24 +53,42 @@ def train_encoder(
     """
     weights, settings = _checked(records, config)
     store, name = Store(str(weights.parent)), weights.name
-    mark = fingerprint([config.identity(), settings, records_identity(records), [record.class_index for record in records]])
+    mark = fingerprint(
+        [
+            config.identity(),
+            settings,
+            records_identity(records),
+            [record.class_index for record in records],
+        ]
+    )
     if (done := _finished(store, name, mark)) is not None:
         return EncoderTraining(str(weights), done, skipped=True)
     spec = config.input_spec()
     data = _load(records, spec)
-    with _one_thread():
+    with one_thread(), torch.random.fork_rng():
         model = _fit(data, spec, config, settings, on_progress)
         _save(model, weights)
         accuracy = _accuracy(data, config)
     sha256 = sha256_bytes(weights.read_bytes())
     store.write_json(
-        f"{name}.json", {"accuracy": accuracy, "encoder": config.identity(), "fingerprint": mark, "sha256": sha256, "train": settings}
+        f"{name}.json",
+        {
+            "accuracy": accuracy,
+            "encoder": config.identity(),
+            "fingerprint": mark,
+            "sha256": sha256,
+            "train": settings,
+        },
     )
     return EncoderTraining(str(weights), accuracy, skipped=False)
 
 
 def _checked(records: list[ImageRecord], config: EncoderConfig) -> tuple[Path, TrainEncoderConfig]:
-    if config.train is None or config.weights is None or not config.weights.endswith(".safetensors"):
+    if (
+        config.train is None
+        or config.weights is None
+        or not config.weights.endswith(".safetensors")
+    ):
         raise InputError(
             f"to train {config.name}, `train` and a .safetensors file in `weights` must be set, found weights={config.weights}"
         )
@@ -77,7 +98,9 @@ def _checked(records: list[ImageRecord], config: EncoderConfig) -> tuple[Path, T
             f"num_classes of the encoder to train must be at least {largest + 1}, the classes of the source, found {config.num_classes}"
         )
     if len(records) < config.train.batch_size:
-        raise InputError(f"training {config.name} needs at least batch_size={config.train.batch_size} images, found {len(records)}")
+        raise InputError(
+            f"training {config.name} needs at least batch_size={config.train.batch_size} images, found {len(records)}"
+        )
     return Path(config.weights), config.train
 
 
@@ -89,7 +112,9 @@ def _finished(store: Store, name: str, mark: str) -> float | None:
         found = store.read_json(f"{name}.json")
     except InputError:  # damaged, which is mended by training again
         return None
-    intact = found["fingerprint"] == mark and found["sha256"] == sha256_bytes(store.read_bytes(name))
+    intact = found["fingerprint"] == mark and found["sha256"] == sha256_bytes(
+        store.read_bytes(name)
+    )
     return float(found["accuracy"]) if intact else None
 
 
@@ -98,69 +123,15 @@ def _load(records: list[ImageRecord], spec: InputSpec) -> _Data:
     pixels, labels = [], []
     for record in records:
         try:
-            image = decode_image(read_image_bytes(record.path), channels=spec.channels, max_pixels=PIXEL_LIMIT)
+            image = decode_image(
+                read_image_bytes(record.path), channels=spec.channels, max_pixels=PIXEL_LIMIT
+            )
         except (OSError, UnreadableImageError):
             continue
         pixels.append(spec.pixels(image))
         labels.append(record.class_index)
     if not pixels:
-        raise InputError(f"none of the {len(records)} training images can be decoded, the first is {records[0].path}")
+        raise InputError(
+            f"none of the {len(records)} training images can be decoded, the first is {records[0].path}"
+        )
     return _Data(torch.stack(pixels), torch.tensor(labels))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums of several threads differ in their last digits from run to run; a small model is no slower on one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _fit(
-    data: _Data, spec: InputSpec, config: EncoderConfig, settings: TrainEncoderConfig, on_progress: Callable[[int, int], None]
-) -> nn.Module:
-    torch.manual_seed(settings.seed)
-    device = pick_device(config.device)
-    model = build_model(config).to(device).train()
-    inputs, labels = spec.normalize(data.pixels).to(device), data.labels.to(device)
-    steps = len(labels) // settings.batch_size
-    if steps == 0:
-        raise InputError(f"batch_size must be at most the {len(labels)} training images that can be decoded, found {settings.batch_size}")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=settings.epochs * steps)
-    loss_of = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
-    for epoch in range(settings.epochs):
-        for rows in torch.randperm(len(labels))[: steps * settings.batch_size].view(steps, -1).to(device):
-            loss = loss_of(model(inputs[rows]), labels[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-        on_progress(epoch + 1, settings.epochs)
-    return model
-
-
-def _save(model: nn.Module, path: Path) -> None:
-    from safetensors.torch import save_file
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
-    try:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _accuracy(data: _Data, config: EncoderConfig) -> float:
-    output = load_encoder(config).encode_inputs
-    size = config.batch_size
-    parts = [output(data.pixels[start : start + size]).logits for start in range(0, len(data.labels), size)]
-    guesses = torch.cat([part.argmax(1) for part in parts if part is not None]).cpu()
-    return float((guesses == data.labels).double().mean())

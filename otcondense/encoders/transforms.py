@@ -32,7 +32,9 @@ class InputSpec:
     crop_mode: str
 
     @classmethod
-    def of_model(cls, name: str, *, image_size: int | None, channels: int, crop_pct: float | None) -> "InputSpec":
+    def of_model(
+        cls, name: str, *, image_size: int | None, channels: int, crop_pct: float | None
+    ) -> "InputSpec":
         """Return what timm's model `name` expects, with the overrides that are not None.
 
         Raises: InputError if timm knows no such model.
@@ -40,7 +42,11 @@ class InputSpec:
         from timm.data.config import resolve_data_config
 
         pretrained = pretrained_config(name)
-        size = (channels, image_size, image_size) if image_size else (channels, *pretrained["input_size"][1:])
+        size = (
+            (channels, image_size, image_size)
+            if image_size
+            else (channels, *pretrained["input_size"][1:])
+        )
         known = {key: _for_channels(pretrained[key], channels) for key in ("mean", "std")}
         found: dict[str, Any] = resolve_data_config(  # type: ignore[no-untyped-call]
             {"input_size": size, "crop_pct": crop_pct, **known}, pretrained_cfg=pretrained
@@ -79,7 +85,10 @@ class InputSpec:
 
     def normalize(self, pixels: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Scale 8-bit pixels to what the model saw in training, on the device where they are."""
-        mean, std = (torch.tensor(values, device=pixels.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        mean, std = (
+            torch.tensor(values, device=pixels.device).view(1, -1, 1, 1)
+            for values in (self.mean, self.std)
+        )
         return (pixels.float() / BITS8 - mean) / std
 
 
@@ -99,6 +108,9 @@ def pretrained_config(name: str) -> dict[str, Any]:
         return dict(GOOGLENET_CONFIG)
     found = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if found is None:
-        near = get_close_matches(name, [*PRESETS, *timm.list_models()], n=3) or ["resnet50", "vit_base_patch14_dinov2"]
+        near = get_close_matches(name, [*PRESETS, *timm.list_models()], n=3) or [
+            "resnet50",
+            "vit_base_patch14_dinov2",
+        ]
         raise InputError(f"timm has no model called {name!r}; nearest names: {', '.join(near)}")
     return dataclasses.asdict(found)

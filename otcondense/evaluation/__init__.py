@@ -10,14 +10,29 @@ from otcondense.evaluation.adm import (
     read_reference,
 )
 from otcondense.evaluation.classwise import class_frechet_distances, frechet_distance_of_few
-from otcondense.evaluation.copying import Copying, copying
+from otcondense.evaluation.copies import Copying, copying
 from otcondense.evaluation.distances import Neighbours, nearest_neighbours
 from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, NamedEncoder, encode_images
-from otcondense.evaluation.frechet import FeatureStatistics, feature_statistics, frechet_distance, frechet_distance_of_statistics
+from otcondense.evaluation.frechet import (
+    FeatureStatistics,
+    feature_statistics,
+    frechet_distance,
+    frechet_distance_of_statistics,
+)
 from otcondense.evaluation.inception import Inception
 from otcondense.evaluation.kernel import gaussian_distance, kernel_distance
-from otcondense.evaluation.manifold import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
-from otcondense.evaluation.memorisation import authenticity, copying_test, near_copy_share, near_duplicates
+from otcondense.evaluation.manifold import (
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    precision_recall,
+)
+from otcondense.evaluation.memorisation import (
+    authenticity,
+    copying_test,
+    near_copy_share,
+    near_duplicates,
+)
 from otcondense.evaluation.metrics import (
     METRICS_VERSION,
     Metrics,

@@ -18,7 +18,11 @@ from torch import Tensor
 from otcondense.errors import InputError
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair, as_features
 from otcondense.evaluation.fidelity import warn_of_sorted
-from otcondense.evaluation.frechet import FeatureStatistics, feature_statistics, frechet_distance_of_statistics
+from otcondense.evaluation.frechet import (
+    FeatureStatistics,
+    feature_statistics,
+    frechet_distance_of_statistics,
+)
 from otcondense.evaluation.manifold import PrecisionRecall, precision_recall
 
 CHUNK_IMAGES = 5000
@@ -63,12 +67,18 @@ def read_reference(path: str) -> AdmReference:
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in ("mu", "sigma") if name not in file]
             if missing:
-                raise InputError(f"{path} must hold mu and sigma, found {', '.join(file.files)}; take one of ADM's reference files")
-            found = [_statistics(file, *names) if names[0] in file else None for names in STATISTICS]
+                raise InputError(
+                    f"{path} must hold mu and sigma, found {', '.join(file.files)}; take one of ADM's reference files"
+                )
+            found = [
+                _statistics(file, *names) if names[0] in file else None for names in STATISTICS
+            ]
     except InputError:
         raise
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"{path} must be an .npz file with ADM's statistics, found {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"{path} must be an .npz file with ADM's statistics, found {type(error).__name__}: {error}"
+        ) from error
     assert found[0] is not None
     return AdmReference(pool=found[0], spatial=found[1], path=path)
 
@@ -83,21 +93,33 @@ def _refuse_false_sizes(path: str) -> None:
             with archive.open(member) as file:
                 shape, dtype = _header(file)
             if math.prod(shape) * dtype.itemsize > member.file_size:
-                raise ValueError(f"{member.filename} claims {dtype} {shape} and holds {member.file_size} bytes")
+                raise ValueError(
+                    f"{member.filename} claims {dtype} {shape} and holds {member.file_size} bytes"
+                )
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Read the header of an .npy file that is open for reading, up to its data; arrays in Fortran's order count as of no shape."""
     version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     shape, is_fortran, dtype = read(file)
     return (() if is_fortran else shape), dtype
 
 
 def _statistics(file: Any, mean: str, covariance: str) -> FeatureStatistics:
     # The public files mix float32 and float64.
-    mu, sigma = (torch.from_numpy(np.asarray(file[name], dtype=np.float64)) for name in (mean, covariance))
-    if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)) or not (mu.isfinite().all() and sigma.isfinite().all()):
+    mu, sigma = (
+        torch.from_numpy(np.asarray(file[name], dtype=np.float64)) for name in (mean, covariance)
+    )
+    if (
+        mu.ndim != 1
+        or sigma.shape != (len(mu), len(mu))
+        or not (mu.isfinite().all() and sigma.isfinite().all())
+    ):
         raise InputError(
             f"{mean} and {covariance} must be finite of shapes [d] and [d, d], found {tuple(mu.shape)} and {tuple(sigma.shape)}"
         )
@@ -113,25 +135,39 @@ def npz_images(path: str, batch: int = 512) -> Iterator[UInt8[Tensor, "b c h w"]
         with zipfile.ZipFile(path) as archive, archive.open("arr_0.npy") as file:
             shape, dtype = _header(file)
             if dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
-                raise InputError(f"arr_0 of {path} must be uint8 of shape [n, height, width, 1 or 3], found {dtype} {shape}")
+                raise InputError(
+                    f"arr_0 of {path} must be uint8 of shape [n, height, width, 1 or 3], found {dtype} {shape}"
+                )
             row = math.prod(shape[1:])
             if row * shape[0] > archive.getinfo("arr_0.npy").file_size:
-                raise InputError(f"{path} claims {shape[0]} images of {shape[1:]} in arr_0 and does not hold them; fetch or write it again")
+                raise InputError(
+                    f"{path} claims {shape[0]} images of {shape[1:]} in arr_0 and does not hold them; fetch or write it again"
+                )
             for start in range(0, shape[0], batch):
                 count = min(batch, shape[0] - start)
                 data = file.read(count * row)
                 if len(data) != count * row:
-                    raise InputError(f"{path} ends after {start} of {shape[0]} images; fetch or write it again")
-                images = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(count, *shape[1:])
+                    raise InputError(
+                        f"{path} ends after {start} of {shape[0]} images; fetch or write it again"
+                    )
+                images = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(
+                    count, *shape[1:]
+                )
                 yield images.permute(0, 3, 1, 2).contiguous()
     except InputError:
         raise
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"{path} must be an .npz file with images in arr_0, found {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"{path} must be an .npz file with images in arr_0, found {type(error).__name__}: {error}"
+        ) from error
 
 
 def adm_metrics(
-    samples: AdmSamples, reference: AdmReference, images: ArrayOrTensor | None = None, *, half: bool = True
+    samples: AdmSamples,
+    reference: AdmReference,
+    images: ArrayOrTensor | None = None,
+    *,
+    half: bool = True,
 ) -> dict[str, float]:
     """Return adm_fid, adm_sfid, adm_inception_score and, with reference images, adm_precision and adm_recall.
 
@@ -145,14 +181,20 @@ def adm_metrics(
     Raises: InputError for unfit features.
     """
     values = {
-        "adm_fid": frechet_distance_of_statistics(feature_statistics(samples.pool, "the samples"), reference.pool),
+        "adm_fid": frechet_distance_of_statistics(
+            feature_statistics(samples.pool, "the samples"), reference.pool
+        ),
         "adm_inception_score": inception_score_in_order(samples.logits),
     }
     if samples.spatial is not None and reference.spatial is not None:
         spatial = feature_statistics(samples.spatial, "the samples (spatial)")
         values["adm_sfid"] = frechet_distance_of_statistics(spatial, reference.spatial)
     if images is not None:
-        found = half_precision_recall(samples.pool, images) if half else precision_recall(samples.pool, images, NEIGHBOURS)
+        found = (
+            half_precision_recall(samples.pool, images)
+            if half
+            else precision_recall(samples.pool, images, NEIGHBOURS)
+        )
         values |= {"adm_precision": found.precision, "adm_recall": found.recall}
     return values
 
@@ -172,15 +214,22 @@ def inception_score_in_order(logits: ArrayOrTensor) -> float:
     return float(np.mean(scores))
 
 
-def half_precision_recall(samples: ArrayOrTensor, reference: ArrayOrTensor, neighbours: int = NEIGHBOURS) -> PrecisionRecall:
+def half_precision_recall(
+    samples: ArrayOrTensor, reference: ArrayOrTensor, neighbours: int = NEIGHBOURS
+) -> PrecisionRecall:
     """Return precision and recall from distances in half precision: for comparison with published figures, not for anything else.
 
     Arguments and errors as for `precision_recall`.
     """
-    one, two = as_feature_pair(("the samples", samples), ("the reference", reference), neighbours + 1)
+    one, two = as_feature_pair(
+        ("the samples", samples), ("the reference", reference), neighbours + 1
+    )
     one, two = one.float(), two.float()
     sample_radii, real_radii = _half_radii(one, neighbours), _half_radii(two, neighbours)
-    precise, recalled = torch.zeros(len(one), dtype=torch.bool), torch.zeros(len(two), dtype=torch.bool)
+    precise, recalled = (
+        torch.zeros(len(one), dtype=torch.bool),
+        torch.zeros(len(two), dtype=torch.bool),
+    )
     for first, rows in _blocks(one):
         for second, others in _blocks(two):
             squared = _half_distances(rows, others)
@@ -195,13 +244,18 @@ def _half_radii(features: Float[Tensor, "n d"], neighbours: int) -> Float[Tensor
     radii = []
     for _, rows in _blocks(features):
         nearest = [
-            _half_distances(rows, others).topk(min(neighbours + 1, len(others)), largest=False).values for _, others in _blocks(features)
+            _half_distances(rows, others)
+            .topk(min(neighbours + 1, len(others)), largest=False)
+            .values
+            for _, others in _blocks(features)
         ]
         radii.append(torch.cat(nearest, dim=1).kthvalue(neighbours + 1, dim=1).values)
     return torch.cat(radii)
 
 
-def _half_distances(rows: Float[Tensor, "a d"], others: Float[Tensor, "b d"]) -> Float[Tensor, "a b"]:
+def _half_distances(
+    rows: Float[Tensor, "a d"], others: Float[Tensor, "b d"]
+) -> Float[Tensor, "a b"]:
     half = _expanded(*(each.half() for each in (rows, others)))
     return half.float() if half.isfinite().all() else _expanded(rows, others)
 
@@ -209,7 +263,9 @@ def _half_distances(rows: Float[Tensor, "a d"], others: Float[Tensor, "b d"]) ->
 def _expanded(rows: Tensor, others: Tensor) -> Tensor:
     """Return squared distances; products are summed in single precision and rounded, as matrix units do."""
     product = (rows.float() @ others.float().T).to(rows.dtype)
-    norms = [each.square().sum(dim=1, dtype=torch.float32).to(rows.dtype) for each in (rows, others)]
+    norms = [
+        each.square().sum(dim=1, dtype=torch.float32).to(rows.dtype) for each in (rows, others)
+    ]
     return (norms[0][:, None] - 2 * product + norms[1]).clamp_min(0)
 
 

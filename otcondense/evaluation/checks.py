@@ -25,7 +25,9 @@ def as_features(name: str, values: ArrayOrTensor, minimum: int = 1) -> Float[Ten
     if tensor.is_complex() or tensor.dtype == torch.bool:
         raise InputError(f"features of {name} must be real numbers, found {tensor.dtype}")
     if tensor.ndim != 2 or tensor.shape[1] == 0:
-        raise InputError(f"features of {name} must have shape [images, dimensions], found {tuple(tensor.shape)}")
+        raise InputError(
+            f"features of {name} must have shape [images, dimensions], found {tuple(tensor.shape)}"
+        )
     _check_count(name, len(tensor), minimum)
     tensor = tensor.detach()
     tensor = tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
@@ -63,16 +65,22 @@ def as_images(name: str, values: ArrayOrTensor, minimum: int = 1) -> UInt8[Tenso
     """
     tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
     if tensor.dtype != torch.uint8:
-        raise InputError(f"images of {name} must be uint8 in 0..255, found {_describe(tensor)}; scale and round them first")
+        raise InputError(
+            f"images of {name} must be uint8 in 0..255, found {_describe(tensor)}; scale and round them first"
+        )
     if tensor.ndim != 4 or tensor.shape[1] not in (1, 3):
-        raise InputError(f"images of {name} must have shape [images, 1 or 3 channels, height, width], found {tuple(tensor.shape)}")
+        raise InputError(
+            f"images of {name} must have shape [images, 1 or 3 channels, height, width], found {tuple(tensor.shape)}"
+        )
     _check_count(name, len(tensor), minimum)
     return tensor
 
 
 def _check_count(name: str, found: int, minimum: int) -> None:
     if found < minimum:
-        raise InputError(f"{name} must hold at least {minimum} images for the metrics asked for, found {found}; add images")
+        raise InputError(
+            f"{name} must hold at least {minimum} images for the metrics asked for, found {found}; add images"
+        )
 
 
 def _describe(tensor: Tensor) -> str:

@@ -24,7 +24,12 @@ def frechet_distance_of_few(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> 
 
     Raises: InputError for unfit features.
     """
-    one, two = (each.double() for each in as_feature_pair(("the samples", samples), ("the held-out images", held_out), LEAST_IMAGES))
+    one, two = (
+        each.double()
+        for each in as_feature_pair(
+            ("the samples", samples), ("the held-out images", held_out), LEAST_IMAGES
+        )
+    )
     shift = (one.mean(dim=0) - two.mean(dim=0)).square().sum()
     one, two = ((each - each.mean(dim=0)) / (len(each) - 1) ** 0.5 for each in (one, two))
     distance = shift + one.square().sum() + two.square().sum() - 2 * svdvals(one @ two.T).sum()
@@ -32,7 +37,10 @@ def frechet_distance_of_few(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> 
 
 
 def class_frechet_distances(
-    samples: Tensor, sample_classes: Int[np.ndarray, " n"], held_out: Tensor, held_out_classes: Int[np.ndarray, " m"]
+    samples: Tensor,
+    sample_classes: Int[np.ndarray, " n"],
+    held_out: Tensor,
+    held_out_classes: Int[np.ndarray, " m"],
 ) -> Mapping[int, float]:
     """Return the Fréchet distance of each class of which both sets have at least 2 images.
 

@@ -50,11 +50,15 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     mean = float(found.mean())
     if len(found) == 1:
         return Interval(mean, float("nan"), float("nan"), 1)
-    half = float(t.ppf((1 + confidence) / 2, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found)))
+    half = float(
+        t.ppf((1 + confidence) / 2, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found))
+    )
     return Interval(mean, mean - half, mean + half, len(found))
 
 
-def compare_with(reference: Sequence[float], others: Mapping[str, Sequence[float]]) -> dict[str, Difference]:
+def compare_with(
+    reference: Sequence[float], others: Mapping[str, Sequence[float]]
+) -> dict[str, Difference]:
     """Compare several methods' figures with those of one, by Welch's test with Holm's correction.
 
     Args:
@@ -76,7 +80,10 @@ def _welch(first: Sequence[float], second: Sequence[float]) -> float:
     if min(len(first), len(second)) < 2 or np.ptp(first) == np.ptp(second) == 0:
         return float("nan")
     # From mean and spread: scipy's test of the values warns where one method has no spread, which is no mistake here.
-    each = [(float(np.mean(values)), float(np.std(values, ddof=1)), len(values)) for values in (first, second)]
+    each = [
+        (float(np.mean(values)), float(np.std(values, ddof=1)), len(values))
+        for values in (first, second)
+    ]
     return float(ttest_ind_from_stats(*each[0], *each[1], equal_var=False).pvalue)
 
 

@@ -32,7 +32,9 @@ class Neighbours:
 
 
 def squared_distance_blocks(
-    queries: Float[Tensor, "n d"], reference: Float[Tensor, "m d"], dtype: torch.dtype = torch.float64
+    queries: Float[Tensor, "n d"],
+    reference: Float[Tensor, "m d"],
+    dtype: torch.dtype = torch.float64,
 ) -> Iterator[tuple[int, Float[Tensor, "b m"]]]:
     """Yield `(first row, squared distances)` for consecutive blocks of queries, each against the whole reference.
 
@@ -48,7 +50,10 @@ def squared_distance_blocks(
 
 
 def _expanded(
-    rows: Float[Tensor, "b d"], row_norms: Float[Tensor, " b"], others: Float[Tensor, "m d"], norms: Float[Tensor, " m"]
+    rows: Float[Tensor, "b d"],
+    row_norms: Float[Tensor, " b"],
+    others: Float[Tensor, "m d"],
+    norms: Float[Tensor, " m"],
 ) -> Float[Tensor, "b m"]:
     return torch.addmm(norms, rows, others.T, alpha=-2).add_(row_norms[:, None]).clamp_min_(0)
 
@@ -58,7 +63,10 @@ def pair_squared_distances(
 ) -> Float[Tensor, " p"]:
     """Return the squared distances of single pairs of rows as plain differences in float64; of equal rows exactly 0."""
     size = max(1, CHUNK_ELEMENTS // queries.shape[1])
-    parts = [(queries[each[:, 0]].double() - reference[each[:, 1]].double()).square().sum(dim=1) for each in torch.split(pairs, size)]
+    parts = [
+        (queries[each[:, 0]].double() - reference[each[:, 1]].double()).square().sum(dim=1)
+        for each in torch.split(pairs, size)
+    ]
     return torch.cat(parts) if parts else pairs.new_empty(0, dtype=torch.float64)
 
 
@@ -75,7 +83,11 @@ def rounding_slack(*sets: Float[Tensor, "_ d"]) -> float:
 
 def _largest_squared_norm(*sets: Float[Tensor, "_ d"]) -> float:
     centre = sets[0].mean(dim=0, dtype=torch.float64)
-    return max(float((block - centre).square().sum(dim=1).max()) for each in sets for block in torch.split(each, _rows_of(each)))
+    return max(
+        float((block - centre).square().sum(dim=1).max())
+        for each in sets
+        for block in torch.split(each, _rows_of(each))
+    )
 
 
 def _rows_of(features: Float[Tensor, "_ d"]) -> int:
@@ -99,13 +111,18 @@ def knn_squared_radii(features: Float[Tensor, "n d"], neighbours: int) -> Float[
 
 def _exact_radius(features: Float[Tensor, "n d"], row: int, neighbours: int) -> float:
     squared = torch.cat(
-        [(block.double() - features[row].double()).square().sum(dim=1) for block in torch.split(features, _rows_of(features))]
+        [
+            (block.double() - features[row].double()).square().sum(dim=1)
+            for block in torch.split(features, _rows_of(features))
+        ]
     )
     squared[row] = torch.inf
     return float(squared.kthvalue(neighbours).values)
 
 
-def _smallest_others(features: Float[Tensor, "n d"], count: int) -> tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]:
+def _smallest_others(
+    features: Float[Tensor, "n d"], count: int
+) -> tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]:
     """Return the `count` smallest squared distances of each row to other rows, ascending, and to which; each pair of blocks is seen once."""
     rows = (features - features.mean(dim=0, dtype=torch.float64)).to(features.dtype)
     norms, size = rows.square().sum(dim=1), max(1, int(CHUNK_ELEMENTS**0.5))
@@ -123,7 +140,12 @@ def _smallest_others(features: Float[Tensor, "n d"], count: int) -> tuple[Float[
     return values, indices
 
 
-def _merge(values: Float[Tensor, "b k"], indices: Int[Tensor, "b k"], block: Float[Tensor, "b c"], first: int) -> None:
+def _merge(
+    values: Float[Tensor, "b k"],
+    indices: Int[Tensor, "b k"],
+    block: Float[Tensor, "b c"],
+    first: int,
+) -> None:
     """Keep the smallest of what is there and of a new block whose columns start at row `first`, in place."""
     count = values.shape[1]
     new, columns = block.topk(min(count, block.shape[1]), dim=1, largest=False)
@@ -145,7 +167,10 @@ def ball_blocks(
     slack = rounding_slack(centres, queries)
     for start, squared in squared_distance_blocks(queries, centres, queries.dtype):
         parts = (each if len(each) == 1 else each[start : start + len(squared)] for each in radii)
-        yield [_decided(squared, each.expand_as(squared), slack, (queries, centres), start) for each in parts]
+        yield [
+            _decided(squared, each.expand_as(squared), slack, (queries, centres), start)
+            for each in parts
+        ]
 
 
 def _decided(
@@ -159,12 +184,16 @@ def _decided(
     inside = gap <= 0
     unsure = (gap.abs() <= slack).nonzero()
     if len(unsure):
-        exact = pair_squared_distances(sets[0], sets[1], unsure + torch.tensor([start, 0], device=unsure.device))
+        exact = pair_squared_distances(
+            sets[0], sets[1], unsure + torch.tensor([start, 0], device=unsure.device)
+        )
         inside[unsure[:, 0], unsure[:, 1]] = exact <= radii[unsure[:, 0], unsure[:, 1]]
     return inside
 
 
-def nearest_neighbours(queries: ArrayOrTensor, reference: ArrayOrTensor, count: int = 1) -> Neighbours:
+def nearest_neighbours(
+    queries: ArrayOrTensor, reference: ArrayOrTensor, count: int = 1
+) -> Neighbours:
     """Find the `count` nearest reference images of each query.
 
     Args:
@@ -176,10 +205,15 @@ def nearest_neighbours(queries: ArrayOrTensor, reference: ArrayOrTensor, count: 
     """
     rows, others = as_feature_pair(("the queries", queries), ("the reference", reference))
     as_feature_pair(("the reference", others), ("the reference", others), count)
-    found = torch.cat([_nearest_in_block(squared, count) for _, squared in squared_distance_blocks(rows, others)])
+    found = torch.cat(
+        [_nearest_in_block(squared, count) for _, squared in squared_distance_blocks(rows, others)]
+    )
     numbers = torch.arange(len(rows), device=found.device)
     # Taken again as plain differences: an exact copy then has distance 0, not the square root of a rounding error.
-    columns = [pair_squared_distances(rows, others, torch.stack([numbers, found[:, rank]], dim=1)) for rank in range(count)]
+    columns = [
+        pair_squared_distances(rows, others, torch.stack([numbers, found[:, rank]], dim=1))
+        for rank in range(count)
+    ]
     return Neighbours(distances=torch.stack(columns, dim=1).sqrt(), indices=found)
 
 

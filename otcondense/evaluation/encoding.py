@@ -68,7 +68,9 @@ class EncodedImages:
 
 
 def encode_images(
-    images: UInt8[Tensor, "n c h w"] | Iterable[UInt8[Tensor, "_ c h w"]], encoder: ImageEncoder, batch_size: int
+    images: UInt8[Tensor, "n c h w"] | Iterable[UInt8[Tensor, "_ c h w"]],
+    encoder: ImageEncoder,
+    batch_size: int,
 ) -> EncodedImages:
     """Run `encoder` over all images, in order; a stream of parts of any size is never in memory as a whole.
 
@@ -78,14 +80,18 @@ def encode_images(
     """
     parts = [images] if isinstance(images, Tensor) else images
     outputs = [encode_padded(batch, encoder, batch_size) for batch in _batches(parts, batch_size)]
-    return EncodedImages(**{part: _joined([getattr(each, part) for each in outputs]) for part in PARTS})
+    return EncodedImages(
+        **{part: _joined([getattr(each, part) for each in outputs]) for part in PARTS}
+    )
 
 
 def _joined(rows: list[Tensor | None]) -> Any:
     return None if rows[0] is None else torch.cat([each for each in rows if each is not None])
 
 
-def _batches(parts: Iterable[UInt8[Tensor, "_ c h w"]], size: int) -> Iterator[UInt8[Tensor, "b c h w"]]:
+def _batches(
+    parts: Iterable[UInt8[Tensor, "_ c h w"]], size: int
+) -> Iterator[UInt8[Tensor, "b c h w"]]:
     """Cut a stream into batches of `size`, whatever the size of its parts; the last one may be shorter."""
     left: list[Tensor] = []
     for part in parts:
@@ -97,7 +103,9 @@ def _batches(parts: Iterable[UInt8[Tensor, "_ c h w"]], size: int) -> Iterator[U
 
 
 @torch.no_grad()
-def encode_padded(batch: UInt8[Tensor, "b c h w"], encoder: ImageEncoder, batch_size: int) -> EncodedImages:
+def encode_padded(
+    batch: UInt8[Tensor, "b c h w"], encoder: ImageEncoder, batch_size: int
+) -> EncodedImages:
     """Encode up to `batch_size` images as one batch of exactly `batch_size`, and drop the padding's rows."""
     count = len(batch)
     output = encoder(torch.cat([batch, batch.new_zeros(batch_size - count, *batch.shape[1:])]))
@@ -107,12 +115,16 @@ def encode_padded(batch: UInt8[Tensor, "b c h w"], encoder: ImageEncoder, batch_
             continue
         if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != batch_size:
             expected = f"[{batch_size}, *] for a batch of {batch_size} images"
-            raise InputError(f"encoder {encoder.name} must give {part} {expected}, found {getattr(values, 'shape', values)}")
+            raise InputError(
+                f"encoder {encoder.name} must give {part} {expected}, found {getattr(values, 'shape', values)}"
+            )
         broken = ~values[:count].isfinite().all(dim=1)
         if broken.any():
             raise InputError(
                 f"encoder {encoder.name} must give finite {part}, found NaN or infinity for {int(broken.sum())} of {count} images of one "
                 "batch; check the encoder's weights and the images"
             )
-    kept: dict[str, Any] = {part: None if values is None else values[:count].cpu() for part, values in rows.items()}
+    kept: dict[str, Any] = {
+        part: None if values is None else values[:count].cpu() for part, values in rows.items()
+    }
     return EncodedImages(**kept)

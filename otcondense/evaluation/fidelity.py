@@ -15,7 +15,10 @@ SORTED_SHARE = 0.5
 
 
 def fidelity_metrics(
-    samples: EncodedImages, held_out: EncodedImages, statistics: tuple[FeatureStatistics, FeatureStatistics], config: EvaluationConfig
+    samples: EncodedImages,
+    held_out: EncodedImages,
+    statistics: tuple[FeatureStatistics, FeatureStatistics],
+    config: EvaluationConfig,
 ) -> dict[str, float]:
     """Return torch-fidelity's FID, KID and, where there are logits, Inception Score. KID subsets are never larger than the smaller set.
 
@@ -28,7 +31,10 @@ def fidelity_metrics(
     from torch_fidelity.metric_fid import fid_statistics_to_metric
     from torch_fidelity.metric_kid import kid_features_to_metric
 
-    mu_sigma = [{"mu": each.mean.cpu().numpy(), "sigma": each.covariance.cpu().numpy()} for each in statistics]
+    mu_sigma = [
+        {"mu": each.mean.cpu().numpy(), "sigma": each.covariance.cpu().numpy()}
+        for each in statistics
+    ]
     kid = kid_features_to_metric(
         samples.features.double(),
         held_out.features.double(),
@@ -54,8 +60,13 @@ def inception_score(logits: Float[Tensor, "n c"], config: EvaluationConfig) -> d
 
     if not config.shuffle:
         warn_of_sorted(logits.argmax(dim=1))
-    score = isc_features_to_metric(logits, config.inception_score_splits, config.shuffle, config.seed)
-    return {"inception_score": score["inception_score_mean"], "inception_score_std": score["inception_score_std"]}
+    score = isc_features_to_metric(
+        logits, config.inception_score_splits, config.shuffle, config.seed
+    )
+    return {
+        "inception_score": score["inception_score_mean"],
+        "inception_score_std": score["inception_score_std"],
+    }
 
 
 def warn_of_sorted(classes: Int[Tensor, " n"]) -> None:

@@ -49,7 +49,10 @@ def frechet_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> float:
     Raises: InputError for unfit features.
     Source: Heusel et al. 2017 (arXiv:1706.08500), equation 6.
     """
-    return frechet_distance_of_statistics(feature_statistics(samples, "the samples"), feature_statistics(held_out, "the held-out images"))
+    return frechet_distance_of_statistics(
+        feature_statistics(samples, "the samples"),
+        feature_statistics(held_out, "the held-out images"),
+    )
 
 
 def frechet_distance_of_statistics(first: FeatureStatistics, second: FeatureStatistics) -> float:
@@ -60,7 +63,9 @@ def frechet_distance_of_statistics(first: FeatureStatistics, second: FeatureStat
     Raises: InputError where the dimensions differ.
     """
     if first.mean.shape != second.mean.shape:
-        raise InputError(f"statistics must come from one encoder, found {len(first.mean)} and {len(second.mean)} dimensions")
+        raise InputError(
+            f"statistics must come from one encoder, found {len(first.mean)} and {len(second.mean)} dimensions"
+        )
     root = _root(first.covariance)
     cross = _eigenvalues(root @ second.covariance @ root).sqrt().sum()
     shift = (first.mean - second.mean).square().sum()

@@ -38,7 +38,9 @@ class Inception:
     name = "inception-v3-compat"
 
     def __init__(self, weights: str | None = None, device: str = "auto") -> None:
-        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        self.device = torch.device(
+            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        )
         self._network = _load(weights).to(self.device)
         self._spatial: Tensor | None = None
         self._network.get_submodule("Mixed_6d.branch1x1").register_forward_hook(self._keep)
@@ -58,7 +60,10 @@ class Inception:
 
 
 def _load(weights: str | None) -> nn.Module:
-    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
+    from torch_fidelity.feature_extractor_inceptionv3 import (
+        URL_INCEPTION_V3,
+        FeatureExtractorInceptionV3,
+    )
 
     if weights is not None and not Path(weights).is_file():
         raise InputError(
@@ -71,7 +76,9 @@ def _load(weights: str | None) -> nn.Module:
             "otcondense", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
         )
     except RuntimeError as error:
-        raise InputError(f"the weights of Inception {path} cannot be used: {' '.join(str(error).split())[:300]}") from error
+        raise InputError(
+            f"the weights of Inception {path} cannot be used: {' '.join(str(error).split())[:300]}"
+        ) from error
     return network
 
 

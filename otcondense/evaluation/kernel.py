@@ -22,11 +22,16 @@ def kernel_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> float:
     """
     one, two = as_feature_pair(("the samples", samples), ("the held-out images", held_out), 2)
     one, two = one.double(), two.double()
-    within = sum((_kernel_sum(each, each) - _diagonal_sum(each)) / (len(each) * (len(each) - 1)) for each in (one, two))
+    within = sum(
+        (_kernel_sum(each, each) - _diagonal_sum(each)) / (len(each) * (len(each) - 1))
+        for each in (one, two)
+    )
     return float(within - 2 * _kernel_sum(one, two) / (len(one) * len(two)))
 
 
-def gaussian_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor, bandwidth: float = 10.0) -> float:
+def gaussian_distance(
+    samples: ArrayOrTensor, held_out: ArrayOrTensor, bandwidth: float = 10.0
+) -> float:
     r"""Return 1000 times the unbiased squared maximum mean discrepancy with the kernel $\exp(-|x - y|^2 / 2\sigma^2)$ of unit vectors.
 
     On CLIP features this is CMMD, up to its estimator: the published code divides by n^2 and is larger by about 2 (1 - k) / n.
@@ -44,15 +49,23 @@ def gaussian_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor, bandwidth
 
     def kernel_sum(rows: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> float:
         blocks = torch.split(rows, max(1, CHUNK_ELEMENTS // len(others)))
-        return float(torch.stack([((block @ others.T - 1) / bandwidth**2).exp().sum() for block in blocks]).sum())
+        return float(
+            torch.stack(
+                [((block @ others.T - 1) / bandwidth**2).exp().sum() for block in blocks]
+            ).sum()
+        )
 
-    within = sum((kernel_sum(each, each) - len(each)) / (len(each) * (len(each) - 1)) for each in (one, two))
+    within = sum(
+        (kernel_sum(each, each) - len(each)) / (len(each) * (len(each) - 1)) for each in (one, two)
+    )
     return 1000 * float(within - 2 * kernel_sum(one, two) / (len(one) * len(two)))
 
 
 def _kernel_sum(rows: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> float:
     blocks = torch.split(rows, max(1, CHUNK_ELEMENTS // len(others)))
-    return float(torch.stack([(block @ others.T / rows.shape[1] + 1).pow(3).sum() for block in blocks]).sum())
+    return float(
+        torch.stack([(block @ others.T / rows.shape[1] + 1).pow(3).sum() for block in blocks]).sum()
+    )
 
 
 def _diagonal_sum(rows: Float[Tensor, "n d"]) -> float:

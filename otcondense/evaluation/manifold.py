@@ -28,7 +28,9 @@ class DensityCoverage(NamedTuple):
     """Share in 0..1 of held-out images whose ball holds at least one sample."""
 
 
-def precision_recall(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3) -> PrecisionRecall:
+def precision_recall(
+    samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3
+) -> PrecisionRecall:
     """Return the improved precision and recall.
 
     Args:
@@ -43,13 +45,19 @@ def precision_recall(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours
     slack = tie_slack(two, one)
     sample_radii, real_radii = (knn_squared_radii(each, neighbours) + slack for each in (one, two))
     precise, recalled = [], torch.zeros(len(two), dtype=torch.bool, device=two.device)
-    for real_in_sample, sample_in_real in ball_blocks(one, two, sample_radii[:, None], real_radii[None]):
+    for real_in_sample, sample_in_real in ball_blocks(
+        one, two, sample_radii[:, None], real_radii[None]
+    ):
         precise.append(sample_in_real.any(dim=1))
         recalled |= real_in_sample.any(dim=0)
-    return PrecisionRecall(float(torch.cat(precise).double().mean()), float(recalled.double().mean()))
+    return PrecisionRecall(
+        float(torch.cat(precise).double().mean()), float(recalled.double().mean())
+    )
 
 
-def density_coverage(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3) -> DensityCoverage:
+def density_coverage(
+    samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3
+) -> DensityCoverage:
     """Return density and coverage; only the held-out images have balls, so outlying samples cannot inflate them.
 
     Arguments and errors as for `precision_recall`; the paper uses k = 5.
@@ -65,5 +73,9 @@ def density_coverage(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours
     return DensityCoverage(hits / (neighbours * len(one)), float(covered.double().mean()))
 
 
-def _pair(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"]]:
-    return as_feature_pair(("the samples", samples), ("the held-out images", held_out), neighbours + 1)
+def _pair(
+    samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"]]:
+    return as_feature_pair(
+        ("the samples", samples), ("the held-out images", held_out), neighbours + 1
+    )

@@ -42,13 +42,20 @@ def authenticity(samples: ArrayOrTensor, training: ArrayOrTensor) -> float:
     Raises: InputError for unfit features.
     Source: Alaa et al. 2022 (arXiv:2102.08921), section 4.2.
     """
-    rows, chosen = as_feature_pair(("the samples", samples), ("the chosen images", as_features("the chosen images", training, 2)))
+    rows, chosen = as_feature_pair(
+        ("the samples", samples),
+        ("the chosen images", as_features("the chosen images", training, 2)),
+    )
     nearest = nearest_neighbours(rows, chosen)
     own = knn_squared_radii(chosen, 1)[nearest.indices[:, 0]]
-    return float((own <= nearest.distances[:, 0].square() + tie_slack(chosen, rows)).double().mean())
+    return float(
+        (own <= nearest.distances[:, 0].square() + tie_slack(chosen, rows)).double().mean()
+    )
 
 
-def near_duplicates(subset: ArrayOrTensor, held_out: ArrayOrTensor, ratio: float = 0.1) -> tuple[float, float]:
+def near_duplicates(
+    subset: ArrayOrTensor, held_out: ArrayOrTensor, ratio: float = 0.1
+) -> tuple[float, float]:
     """Return which share of chosen images has a near duplicate among the chosen, and which among the held-out images.
 
     A near duplicate is nearer than `ratio` times the median distance of held-out images to their nearest other held-out image.
@@ -67,7 +74,13 @@ def near_duplicates(subset: ArrayOrTensor, held_out: ArrayOrTensor, ratio: float
     return float((own <= limit).double().mean()), float((across <= limit).double().mean())
 
 
-def copying_test(samples: ArrayOrTensor, training: ArrayOrTensor, held_out: ArrayOrTensor, cells: int = 1, seed: int = 0) -> float:
+def copying_test(
+    samples: ArrayOrTensor,
+    training: ArrayOrTensor,
+    held_out: ArrayOrTensor,
+    cells: int = 1,
+    seed: int = 0,
+) -> float:
     r"""Return $C_T$: standard errors by which samples are farther from the chosen images than held-out images are; far below 0 is copying.
 
     In each cell of the chosen images the distances of samples and of held-out images to their nearest chosen image are
@@ -85,13 +98,20 @@ def copying_test(samples: ArrayOrTensor, training: ArrayOrTensor, held_out: Arra
     Source: Meehan et al. 2020 (arXiv:2004.05675), equations 2-4.
     """
     rows, chosen = as_feature_pair(("the samples", samples), ("the chosen images", training))
-    unseen, chosen = as_feature_pair(("the held-out images", held_out), ("the chosen images", chosen))
+    unseen, chosen = as_feature_pair(
+        ("the held-out images", held_out), ("the chosen images", chosen)
+    )
     labels = _cells(chosen, min(cells, len(chosen)), seed)
     found = [nearest_neighbours(each, chosen) for each in (rows, unseen)]
-    distances, places = [each.distances[:, 0] for each in found], [labels[each.indices[:, 0]] for each in found]
+    distances, places = (
+        [each.distances[:, 0] for each in found],
+        [labels[each.indices[:, 0]] for each in found],
+    )
     scores, weights = [], []
     for cell in range(cells):
-        near, far = (distance[place == cell] for distance, place in zip(distances, places, strict=True))
+        near, far = (
+            distance[place == cell] for distance, place in zip(distances, places, strict=True)
+        )
         if len(near) >= LEAST_PER_CELL and len(far):
             scores.append(_rank_sum_score(near, far))
             weights.append(len(far))

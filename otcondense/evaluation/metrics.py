@@ -10,14 +10,23 @@ from torch import Tensor
 
 from otcondense.errors import InputError
 from otcondense.evaluation.checks import ArrayOrTensor, as_features, as_images
-from otcondense.evaluation.copying import copying
+from otcondense.evaluation.copies import copying
 from otcondense.evaluation.distances import nearest_neighbours
 from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, encode_images
 from otcondense.evaluation.fidelity import fidelity_metrics
-from otcondense.evaluation.frechet import feature_statistics, frechet_distance, frechet_distance_of_statistics
+from otcondense.evaluation.frechet import (
+    feature_statistics,
+    frechet_distance,
+    frechet_distance_of_statistics,
+)
 from otcondense.evaluation.kernel import gaussian_distance
 from otcondense.evaluation.manifold import density_coverage, precision_recall
-from otcondense.evaluation.memorisation import authenticity, copying_test, near_copy_share, near_duplicates
+from otcondense.evaluation.memorisation import (
+    authenticity,
+    copying_test,
+    near_copy_share,
+    near_duplicates,
+)
 from otcondense.evaluation.settings import EvaluationConfig
 from otcondense.evaluation.uncertainty import frechet_error, share_error
 
@@ -76,11 +85,16 @@ def evaluate_images(
     Raises: InputError for too few images (saying how many), wrong types or shapes, and NaN features.
     """
     config = config or EvaluationConfig()
-    generated = as_images("the samples", samples, max(config.minimum_images, config.inception_score_splits))
+    generated = as_images(
+        "the samples", samples, max(config.minimum_images, config.inception_score_splits)
+    )
     real = as_images("the held-out images", held_out, config.minimum_images)
     chosen = None if training is None else as_images("the chosen images", training, 1)
     _check_same_shape(generated, real, chosen)
-    encoded = [None if each is None else encode_images(each, encoder, config.batch_size) for each in (generated, real, chosen)]
+    encoded = [
+        None if each is None else encode_images(each, encoder, config.batch_size)
+        for each in (generated, real, chosen)
+    ]
     assert encoded[0] is not None
     assert encoded[1] is not None
     return evaluate_encoded(encoded[0], encoded[1], encoder, config, training=encoded[2])
@@ -109,11 +123,17 @@ def evaluate_encoded(
         num_training=None if training is None else len(training),
         encoder=encoder.name,
         encoder_sha256=encoder.weights_sha256,
-        settings={**config.model_dump(mode="json"), "metrics_version": METRICS_VERSION, "torch_fidelity": version("torch-fidelity")},
+        settings={
+            **config.model_dump(mode="json"),
+            "metrics_version": METRICS_VERSION,
+            "torch_fidelity": version("torch-fidelity"),
+        },
     )
 
 
-def further_metrics(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3) -> dict[str, float]:
+def further_metrics(
+    samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3
+) -> dict[str, float]:
     """Measure samples by the features of one more network: on DINOv2's frechet_distance is FD-DINOv2, on CLIP's cmmd is CMMD.
 
     Args:
@@ -129,7 +149,9 @@ def further_metrics(samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours:
     return {**_distribution_metrics(one, two, neighbours), "cmmd": gaussian_distance(one, two)}
 
 
-def subset_quality(subset_features: ArrayOrTensor, held_out_features: ArrayOrTensor, neighbours: int = 3) -> dict[str, float]:
+def subset_quality(
+    subset_features: ArrayOrTensor, held_out_features: ArrayOrTensor, neighbours: int = 3
+) -> dict[str, float]:
     """Measure a subset of real images without training: as if its images were samples.
 
     Use features of an encoder that the selection did not see, and compare subsets of one size only.
@@ -146,30 +168,56 @@ def subset_quality(subset_features: ArrayOrTensor, held_out_features: ArrayOrTen
     subset = as_features("the subset", subset_features, max(2, neighbours + 1))
     held_out = as_features("the held-out images", held_out_features, max(2, neighbours + 1))
     duplicates, leakage = near_duplicates(subset, held_out)
-    values = {**_distribution_metrics(subset, held_out, neighbours), "duplicate_share": duplicates, "leakage_share": leakage}
-    return {name: _rounded(value) for name, value in values.items()} | {"num_images": len(subset), "num_held_out": len(held_out)}
+    values = {
+        **_distribution_metrics(subset, held_out, neighbours),
+        "duplicate_share": duplicates,
+        "leakage_share": leakage,
+    }
+    return {name: _rounded(value) for name, value in values.items()} | {
+        "num_images": len(subset),
+        "num_held_out": len(held_out),
+    }
 
 
 def _distribution_metrics(features: Tensor, held_out: Tensor, neighbours: int) -> dict[str, float]:
-    inside, filled = precision_recall(features, held_out, neighbours), density_coverage(features, held_out, neighbours)
-    return {"frechet_distance": frechet_distance(features, held_out), **inside._asdict(), **filled._asdict()}
+    inside, filled = (
+        precision_recall(features, held_out, neighbours),
+        density_coverage(features, held_out, neighbours),
+    )
+    return {
+        "frechet_distance": frechet_distance(features, held_out),
+        **inside._asdict(),
+        **filled._asdict(),
+    }
 
 
-def _sample_metrics(samples: EncodedImages, held_out: EncodedImages, config: EvaluationConfig) -> dict[str, float]:
-    statistics = feature_statistics(samples.features, "the samples"), feature_statistics(held_out.features, "the held-out images")
+def _sample_metrics(
+    samples: EncodedImages, held_out: EncodedImages, config: EvaluationConfig
+) -> dict[str, float]:
+    statistics = (
+        feature_statistics(samples.features, "the samples"),
+        feature_statistics(held_out.features, "the held-out images"),
+    )
     values = fidelity_metrics(samples, held_out, statistics, config)
     values["frechet_distance"] = frechet_distance_of_statistics(*statistics)
     values |= precision_recall(samples.features, held_out.features, config.neighbours)._asdict()
     values |= density_coverage(samples.features, held_out.features, config.neighbours)._asdict()
     values |= {f"{name}_std": share_error(values[name], len(samples)) for name in ("precision",)}
-    values |= {f"{name}_std": share_error(values[name], len(held_out)) for name in ("recall", "coverage")}
+    values |= {
+        f"{name}_std": share_error(values[name], len(held_out)) for name in ("recall", "coverage")
+    }
     if config.error_groups:
         error = frechet_error(samples.features, statistics[1], config.error_groups, config.seed)
         values |= {"fid_std": error, "frechet_distance_std": error}
     return values
 
 
-def copy_metrics(samples: ArrayOrTensor, held_out: ArrayOrTensor, training: ArrayOrTensor, config: EvaluationConfig) -> dict[str, float]:
+def copy_metrics(
+    samples: ArrayOrTensor,
+    held_out: ArrayOrTensor,
+    training: ArrayOrTensor,
+    config: EvaluationConfig,
+) -> dict[str, float]:
     """Return everything that tells whether samples copy the chosen images, from features.
 
     Args:
@@ -183,26 +231,39 @@ def copy_metrics(samples: ArrayOrTensor, held_out: ArrayOrTensor, training: Arra
     found = copying(samples, training, held_out, draws=config.copy_draws, seed=config.seed)
     values = {
         "copy_share": found.copy_share,
-        "copy_share_std": math.hypot(found.copy_share_std, share_error(found.copy_share, len(samples))),
+        "copy_share_std": math.hypot(
+            found.copy_share_std, share_error(found.copy_share, len(samples))
+        ),
         "copy_distance_ratio": found.distance_ratio,
         "copy_set_size": float(found.set_size),
-        "nearest_training_distance": float(nearest_neighbours(samples, training).distances.median()),
+        "nearest_training_distance": float(
+            nearest_neighbours(samples, training).distances.median()
+        ),
         "copying_test": copying_test(samples, training, held_out, seed=config.seed),
     }
     if len(training) > 1:
-        values |= {"near_copy_share": near_copy_share(samples, training), "authenticity": authenticity(samples, training)}
+        values |= {
+            "near_copy_share": near_copy_share(samples, training),
+            "authenticity": authenticity(samples, training),
+        }
     return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
-def _check_counts(samples: EncodedImages, held_out: EncodedImages, config: EvaluationConfig) -> None:
-    as_features("the samples", samples.features, max(config.minimum_images, config.inception_score_splits))
+def _check_counts(
+    samples: EncodedImages, held_out: EncodedImages, config: EvaluationConfig
+) -> None:
+    as_features(
+        "the samples", samples.features, max(config.minimum_images, config.inception_score_splits)
+    )
     as_features("the held-out images", held_out.features, config.minimum_images)
 
 
 def _check_same_shape(*sets: UInt8[Tensor, "_ _ _ _"] | None) -> None:
     shapes = {tuple(each.shape[1:]) for each in sets if each is not None}
     if len(shapes) > 1:
-        raise InputError(f"samples, held-out and chosen images must have one shape, found {sorted(shapes)} (channels, height, width)")
+        raise InputError(
+            f"samples, held-out and chosen images must have one shape, found {sorted(shapes)} (channels, height, width)"
+        )
 
 
 def _rounded(value: float) -> float:

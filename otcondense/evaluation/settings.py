@@ -40,9 +40,13 @@ class EvaluationConfig(Config):
     @model_validator(mode="after")
     def _check(self) -> "EvaluationConfig":
         if self.reference is not None and self.network != "inception":
-            raise ValueError(f"reference needs network=inception, whose statistics it holds; found network={self.network}")
+            raise ValueError(
+                f"reference needs network=inception, whose statistics it holds; found network={self.network}"
+            )
         if self.error_groups == 1:
-            raise ValueError("error_groups must be 0 or at least 2: one group left out leaves nothing, found 1")
+            raise ValueError(
+                "error_groups must be 0 or at least 2: one group left out leaves nothing, found 1"
+            )
         return self
 
     @property

@@ -7,7 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otcondense.evaluation.checks import ArrayOrTensor, as_features
-from otcondense.evaluation.frechet import FeatureStatistics, feature_statistics, frechet_distance_of_statistics
+from otcondense.evaluation.frechet import (
+    FeatureStatistics,
+    feature_statistics,
+    frechet_distance_of_statistics,
+)
 
 
 def share_error(share: float, count: int) -> float:
@@ -15,7 +19,9 @@ def share_error(share: float, count: int) -> float:
     return math.sqrt(share * (1 - share) / count)
 
 
-def frechet_error(samples: ArrayOrTensor, held_out: FeatureStatistics, groups: int = 10, seed: int = 0) -> float:
+def frechet_error(
+    samples: ArrayOrTensor, held_out: FeatureStatistics, groups: int = 10, seed: int = 0
+) -> float:
     """Return the standard error of the Fréchet distance over the samples, by leaving out one of `groups` random groups at a time.
 
     The jackknife and not the bootstrap: images drawn twice shrink the covariance and shift the distance itself.
@@ -32,7 +38,10 @@ def frechet_error(samples: ArrayOrTensor, held_out: FeatureStatistics, groups: i
     groups = min(groups, len(rows) // 2)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).to(rows.device)
     whole, parts = feature_statistics(rows), [rows[part] for part in order.tensor_split(groups)]
-    distances = torch.tensor([frechet_distance_of_statistics(_without(whole, part), held_out) for part in parts], dtype=torch.float64)
+    distances = torch.tensor(
+        [frechet_distance_of_statistics(_without(whole, part), held_out) for part in parts],
+        dtype=torch.float64,
+    )
     return float(((groups - 1) / groups * (distances - distances.mean()).square().sum()).sqrt())
 
 
@@ -41,5 +50,9 @@ def _without(whole: FeatureStatistics, part: Float[Tensor, "b d"]) -> FeatureSta
     left = whole.count - len(part)
     centred = part.double() - whole.mean
     shift = -centred.sum(dim=0) / left
-    scatter = whole.covariance * (whole.count - 1) - centred.T @ centred - left * torch.outer(shift, shift)
+    scatter = (
+        whole.covariance * (whole.count - 1)
+        - centred.T @ centred
+        - left * torch.outer(shift, shift)
+    )
     return FeatureStatistics(mean=whole.mean + shift, covariance=scatter / (left - 1), count=left)

@@ -7,4 +7,12 @@ from otcondense.ot.pot import PotSolver
 from otcondense.ot.problem import PartialProblem
 from otcondense.ot.sinkhorn import Sinkhorn
 
-__all__ = ["PartialOutput", "PartialProblem", "PotSolver", "SemiDualNewton", "Sinkhorn", "SquaredEuclidean", "squared_euclidean"]
+__all__ = [
+    "PartialOutput",
+    "PartialProblem",
+    "PotSolver",
+    "SemiDualNewton",
+    "Sinkhorn",
+    "SquaredEuclidean",
+    "squared_euclidean",
+]

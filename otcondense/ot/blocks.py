@@ -1,8 +1,7 @@
 """Work in fixed blocks of rows, so that results do not depend on the number of threads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -17,10 +16,14 @@ def _even_rows(size: int) -> int:
 
 @lru_cache(maxsize=4)
 def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="otcondense", initializer=torch.set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(
+        workers, thread_name_prefix="otcondense", initializer=torch.set_num_threads, initargs=(1,)
+    )
 
 
-def row_blocks(work: Callable[[slice], None], size: int, *, workers: int = 1, rows: int | None = None) -> None:
+def row_blocks(
+    work: Callable[[slice], None], size: int, *, workers: int = 1, rows: int | None = None
+) -> None:
     """Call `work` on consecutive slices of `rows` rows (None: even ones); on several threads the slices, and so the bytes, are the same."""
     rows = rows or _even_rows(size)
     slices = [slice(start, min(start + rows, size)) for start in range(0, size, rows)]
@@ -29,17 +32,3 @@ def row_blocks(work: Callable[[slice], None], size: int, *, workers: int = 1, ro
             work(part)
     else:
         list(_pool(workers).map(work, slices))
-
-
-@contextmanager
-def single_threaded() -> Iterator[int]:
-    """Run torch operations on one thread each inside the context, and say how many threads were set before.
-
-    Sums split over a varying number of threads round differently; the engine splits its work itself.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield before
-    finally:
-        torch.set_num_threads(before)

@@ -18,7 +18,9 @@ class SquaredEuclidean:
 
     workers: int = 1
 
-    def __call__(self, x: Float[Tensor, "k d"], y: Float[Tensor, "n d"] | None = None) -> Float[Tensor, "k n"]:
+    def __call__(
+        self, x: Float[Tensor, "k d"], y: Float[Tensor, "n d"] | None = None
+    ) -> Float[Tensor, "k n"]:
         """Return the cost matrix of the rows of `x` to the rows of `y` (to `x` itself where None, with a zero diagonal)."""
         centre = x.double().mean(dim=0)
         left = x.double() - centre

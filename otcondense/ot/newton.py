@@ -44,7 +44,9 @@ class _State:
         shares.div_(total)
         return value, shares, shares @ self.b
 
-    def ascend(self, f: Float[Tensor, "batch r"], epsilon: float, stop: _Stop) -> tuple[Float[Tensor, "batch r"], int]:
+    def ascend(
+        self, f: Float[Tensor, "batch r"], epsilon: float, stop: _Stop
+    ) -> tuple[Float[Tensor, "batch r"], int]:
         """Ascend every problem of the batch until its row error is within the tolerance, or its value is enough."""
         f = f.clone()
         active, rows = torch.arange(len(f), device=f.device), self.cost
@@ -54,14 +56,21 @@ class _State:
             if not bool(unsolved.any()):
                 return f, iteration
             if not bool(unsolved.all()):
-                active, value, shares, mass = active[unsolved], value[unsolved], shares[unsolved], mass[unsolved]
+                active, value, shares, mass = (
+                    active[unsolved],
+                    value[unsolved],
+                    shares[unsolved],
+                    mass[unsolved],
+                )
                 rows = self.cost[active]
             step = self._direction(shares, mass, epsilon)
             moved, value, shares, mass = self._search(f[active], value, step, mass, epsilon, rows)
             f[active] = moved
         return f, stop.iterations
 
-    def _direction(self, shares: Float[Tensor, "batch r n"], mass: Float[Tensor, "batch r"], epsilon: float) -> Float[Tensor, "batch r"]:
+    def _direction(
+        self, shares: Float[Tensor, "batch r n"], mass: Float[Tensor, "batch r"], epsilon: float
+    ) -> Float[Tensor, "batch r"]:
         hessian = -(shares * self.b) @ shares.mT
         hessian.diagonal(dim1=-2, dim2=-1).add_(mass)
         gradient = self.a - mass
@@ -84,7 +93,12 @@ class _State:
         mass: Float[Tensor, "batch r"],
         epsilon: float,
         rows: Float[Tensor, "batch r n"],
-    ) -> tuple[Float[Tensor, "batch r"], Float[Tensor, " batch"], Float[Tensor, "batch r n"], Float[Tensor, "batch r"]]:
+    ) -> tuple[
+        Float[Tensor, "batch r"],
+        Float[Tensor, " batch"],
+        Float[Tensor, "batch r n"],
+        Float[Tensor, "batch r"],
+    ]:
         """Halve the step until the value grows as it should; the last resort is a Sinkhorn sweep, which always does."""
         gradient = self.a - mass
         slope = (gradient * step).sum(dim=1)
@@ -121,7 +135,11 @@ class SemiDualNewton:
     """Factor between two levels of a cold start."""
 
     def __call__(
-        self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None = None, *, stop_above: float = math.inf
+        self,
+        problem: PartialProblem,
+        init: Float[Tensor, "*batch k"] | None = None,
+        *,
+        stop_above: float = math.inf,
     ) -> PartialOutput:
         """Solve one problem or a batch of problems.
 
@@ -144,10 +162,16 @@ class SemiDualNewton:
             warm = _with_dummy(init.double().reshape(len(batch), -1), has_dummy=problem.has_dummy)
             f, iterations = self._warm(state, problem.epsilon, warm, goal)
         f = f[:, : problem.num_rows] - (f[:, -1:] if problem.has_dummy else 0)
-        solved = PartialProblem(problem.cost_matrix.double(), problem.epsilon, problem.kappa, problem.a, problem.b)
-        return PartialOutput(solved, f.reshape((*cost.shape[:-2], problem.num_rows)), 10 * self.tolerance, iterations)
+        solved = PartialProblem(
+            problem.cost_matrix.double(), problem.epsilon, problem.kappa, problem.a, problem.b
+        )
+        return PartialOutput(
+            solved, f.reshape((*cost.shape[:-2], problem.num_rows)), 10 * self.tolerance, iterations
+        )
 
-    def _anneal(self, state: _State, epsilon: float, goal: _Stop) -> tuple[Float[Tensor, "batch r"], int]:
+    def _anneal(
+        self, state: _State, epsilon: float, goal: _Stop
+    ) -> tuple[Float[Tensor, "batch r"], int]:
         f, iterations = state.cost.new_zeros(state.cost.shape[:2]), 0
         for level in self._levels(epsilon, float(state.cost.max())):
             stop = goal if level == epsilon else _Stop(1e-2, math.inf, self.max_iterations)
@@ -155,15 +179,21 @@ class SemiDualNewton:
             iterations += steps
         return f, iterations
 
-    def _warm(self, state: _State, epsilon: float, f: Float[Tensor, "batch r"], goal: _Stop) -> tuple[Float[Tensor, "batch r"], int]:
+    def _warm(
+        self, state: _State, epsilon: float, f: Float[Tensor, "batch r"], goal: _Stop
+    ) -> tuple[Float[Tensor, "batch r"], int]:
         """Ascend from a warm start; a problem that it does not help starts cold."""
-        f, iterations = state.ascend(f, epsilon, _Stop(goal.tolerance, goal.enough, min(WARM_ITERATIONS, goal.iterations)))
+        f, iterations = state.ascend(
+            f, epsilon, _Stop(goal.tolerance, goal.enough, min(WARM_ITERATIONS, goal.iterations))
+        )
         if iterations < min(WARM_ITERATIONS, goal.iterations):
             return f, iterations
         value, _, mass = state.evaluate(f, epsilon, state.cost)
         stuck = ((state.a - mass).abs().sum(dim=1) > goal.tolerance) & (value <= goal.enough)
         if bool(stuck.any()):
-            f[stuck], steps = self._anneal(_State(state.cost[stuck], state.a, state.b, state.kappa), epsilon, goal)
+            f[stuck], steps = self._anneal(
+                _State(state.cost[stuck], state.a, state.b, state.kappa), epsilon, goal
+            )
             iterations += steps
         return f, iterations
 

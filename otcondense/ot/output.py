@@ -31,7 +31,10 @@ class PartialOutput:
     @cached_property
     def _scores(self) -> Float[Tensor, "*batch r n"]:
         cost, a, _ = self.problem.balanced()
-        return torch.log(a / self.problem.kappa)[:, None] + (self._all_f[..., :, None] - cost) / self.problem.epsilon
+        return (
+            torch.log(a / self.problem.kappa)[:, None]
+            + (self._all_f[..., :, None] - cost) / self.problem.epsilon
+        )
 
     @cached_property
     def _all_f(self) -> Float[Tensor, "*batch r"]:
@@ -78,7 +81,9 @@ class PartialOutput:
     @cached_property
     def regularized_value(self) -> Float[Tensor, "*batch"]:
         """Semi-dual value at f: a lower bound on the regularised optimum, equal to it at the optimum. At epsilon 0, the LP's dual value."""
-        return (self.f * self.problem.row_mass).sum(dim=-1) + (self.g * self.problem.column_mass).sum(dim=-1)
+        return (self.f * self.problem.row_mass).sum(dim=-1) + (
+            self.g * self.problem.column_mass
+        ).sum(dim=-1)
 
     @cached_property
     def certified_error(self) -> Float[Tensor, "*batch"]:
@@ -95,4 +100,6 @@ class PartialOutput:
     def value_lower_bound(self) -> Float[Tensor, "*batch"]:
         """Proven lower bound on the regularised optimum: the semi-dual value less a margin for rounding."""
         scale = self.f.abs().amax(dim=-1) + self.g.abs().amax(dim=-1) + self.problem.epsilon
-        return self.regularized_value - 64 * torch.finfo(self.f.dtype).eps * self.problem.kappa * scale
+        return (
+            self.regularized_value - 64 * torch.finfo(self.f.dtype).eps * self.problem.kappa * scale
+        )

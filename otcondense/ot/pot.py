@@ -25,7 +25,9 @@ class PotSolver:
     max_iterations: int = 1_000_000
     tolerance: float = 1e-9
 
-    def __call__(self, problem: PartialProblem, init: Float[Tensor, " k"] | None = None) -> PartialOutput:
+    def __call__(
+        self, problem: PartialProblem, init: Float[Tensor, " k"] | None = None
+    ) -> PartialOutput:
         """Solve by POT; potentials come back with the dummy row's at 0."""
         if problem.cost_matrix.ndim != 2:
             raise InputError(
@@ -34,12 +36,18 @@ class PotSolver:
         if init is not None:
             raise InputError("PotSolver cannot be warm-started, found init")
         cost, a, b = (part.double().cpu().numpy() for part in problem.balanced())
-        plan, f, iterations = self._emd(cost, a, b) if self.method == "emd" else self._sinkhorn(cost, a, b, problem.epsilon)
+        plan, f, iterations = (
+            self._emd(cost, a, b)
+            if self.method == "emd"
+            else self._sinkhorn(cost, a, b, problem.epsilon)
+        )
         f = f[: problem.num_rows] - (f[-1] if problem.has_dummy else 0.0)
         epsilon = 0.0 if self.method == "emd" else problem.epsilon
         device = problem.cost_matrix.device
         return PartialOutput(
-            PartialProblem(problem.cost_matrix.double(), epsilon, problem.kappa, problem.a, problem.b),
+            PartialProblem(
+                problem.cost_matrix.double(), epsilon, problem.kappa, problem.a, problem.b
+            ),
             torch.as_tensor(f, device=device),
             max(10 * self.tolerance, 1e-8),
             iterations,
@@ -47,18 +55,24 @@ class PotSolver:
             given_plan=torch.as_tensor(plan, device=device),
         )
 
-    def _emd(self, cost: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    def _emd(
+        self, cost: np.ndarray, a: np.ndarray, b: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         import ot
 
         # POT wants equal totals to the last bit.
-        plan, log = ot.emd(a, b * (a.sum() / b.sum()), cost, numItermax=self.max_iterations, log=True)
+        plan, log = ot.emd(
+            a, b * (a.sum() / b.sum()), cost, numItermax=self.max_iterations, log=True
+        )
         if log["warning"] is not None:
             raise InputError(
                 f"PotSolver(method='emd') did not finish in {self.max_iterations} iterations: {log['warning']}; raise max_iterations"
             )
         return plan, log["u"], 0
 
-    def _sinkhorn(self, cost: np.ndarray, a: np.ndarray, b: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray, int]:
+    def _sinkhorn(
+        self, cost: np.ndarray, a: np.ndarray, b: np.ndarray, epsilon: float
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         import ot
 
         if epsilon <= 0:
@@ -66,6 +80,14 @@ class PotSolver:
         b = b * (a.sum() / b.sum())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            plan, log = ot.bregman.sinkhorn_log(a, b, cost, epsilon, numItermax=self.max_iterations, stopThr=self.tolerance, log=True)
+            plan, log = ot.bregman.sinkhorn_log(
+                a,
+                b,
+                cost,
+                epsilon,
+                numItermax=self.max_iterations,
+                stopThr=self.tolerance,
+                log=True,
+            )
         f = epsilon * (np.asarray(log["log_u"]) - np.log(a))
         return plan, f, int(log["niter"])

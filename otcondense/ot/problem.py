@@ -38,11 +38,20 @@ class PartialProblem:
         if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
             raise InputError(f"epsilon must be >= 0 and finite, found {self.epsilon}")
         if not (math.isfinite(self.kappa) and self.kappa >= 1):
-            raise InputError(f"kappa must be at least 1 (the class must be able to take the whole mass of the subset), found {self.kappa}")
-        for name, mass, size, total in (("a", self.a, self.num_rows, 1.0), ("b", self.b, self.num_columns, self.kappa)):
+            raise InputError(
+                f"kappa must be at least 1 (the class must be able to take the whole mass of the subset), found {self.kappa}"
+            )
+        for name, mass, size, total in (
+            ("a", self.a, self.num_rows, 1.0),
+            ("b", self.b, self.num_columns, self.kappa),
+        ):
             if mass is None:
                 continue
-            if mass.shape != (size,) or bool((mass < 0).any()) or abs(float(mass.sum()) - total) > 1e-6 * total:
+            if (
+                mass.shape != (size,)
+                or bool((mass < 0).any())
+                or abs(float(mass.sum()) - total) > 1e-6 * total
+            ):
                 raise InputError(
                     f"{name} must hold {size} values >= 0 of sum {total}, found shape {tuple(mass.shape)}, sum {float(mass.sum())}"
                 )
@@ -76,7 +85,9 @@ class PartialProblem:
             return self.b.to(self.cost_matrix)
         return self.cost_matrix.new_full((self.num_columns,), self.kappa / self.num_columns)
 
-    def balanced(self) -> tuple[Float[Tensor, "*batch r n"], Float[Tensor, " r"], Float[Tensor, " n"]]:
+    def balanced(
+        self,
+    ) -> tuple[Float[Tensor, "*batch r n"], Float[Tensor, " r"], Float[Tensor, " n"]]:
         """Return cost, row and column masses with the dummy row last, where there is one."""
         cost, a = self.cost_matrix, self.row_mass
         if self.has_dummy:

@@ -26,17 +26,23 @@ class Sinkhorn:
     """Stop early once the L1 error of the rows is below this; 0 runs all iterations."""
     log_domain: bool = True
 
-    def __call__(self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None = None) -> PartialOutput:
+    def __call__(
+        self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None = None
+    ) -> PartialOutput:
         """Run the iterations; `init` warm-starts the row potentials in the log domain."""
         if problem.epsilon <= 0:
             raise InputError(f"Sinkhorn needs epsilon > 0, found {problem.epsilon}")
         if not self.log_domain:
             if init is not None:
-                raise InputError("init must be None with log_domain=False, found potentials; set log_domain=True to warm-start")
+                raise InputError(
+                    "init must be None with log_domain=False, found potentials; set log_domain=True to warm-start"
+                )
             return self._kernel(problem)
         return self._log(problem, init)
 
-    def _log(self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None) -> PartialOutput:
+    def _log(
+        self, problem: PartialProblem, init: Float[Tensor, "*batch k"] | None
+    ) -> PartialOutput:
         cost, a, b = problem.balanced()
         f = cost.new_zeros(cost.shape[:-1])
         if init is not None:
@@ -44,7 +50,9 @@ class Sinkhorn:
         log_a = a.log()
         iterations = 0
         for iterations in range(1, self.max_iterations + 1):  # noqa: B007
-            scores = (log_a - torch.log(log_a.new_tensor(problem.kappa)))[:, None] + (f[..., :, None] - cost) / problem.epsilon
+            scores = (log_a - torch.log(log_a.new_tensor(problem.kappa)))[:, None] + (
+                f[..., :, None] - cost
+            ) / problem.epsilon
             mass = torch.softmax(scores, dim=-2) @ b
             if bool(((mass - a).abs().sum(dim=-1) <= self.tolerance).all()):
                 break
@@ -63,4 +71,11 @@ class Sinkhorn:
         f = f[..., : problem.num_rows] - (f[..., -1:] if problem.has_dummy else 0)
         plan = u[..., :, None] * kernel * v[..., None, :]
         error = (plan.sum(dim=-2) - b).abs().sum(dim=-1)
-        return PartialOutput(problem, f, self.tolerance or 1e-6, self.max_iterations, column_error=error, given_plan=plan)
+        return PartialOutput(
+            problem,
+            f,
+            self.tolerance or 1e-6,
+            self.max_iterations,
+            column_error=error,
+            given_plan=plan,
+        )

@@ -105,7 +105,9 @@ class ObjectiveHistory:
     @property
     def bound(self) -> float | None:
         """The lower bound if there is one."""
-        return None if self.lower_bound is None or math.isnan(self.lower_bound) else self.lower_bound
+        return (
+            None if self.lower_bound is None or math.isnan(self.lower_bound) else self.lower_bound
+        )
 
 
 @dataclass(frozen=True)
@@ -158,5 +160,7 @@ class ReportData:
         names += [name for sheet in self.class_sheets for name in sheet.images]
         names += [sheet.method for sheet in self.sample_sheets]
         names += [name for each in self.feature_maps for name in (*each.chosen, *each.left_out)]
-        names += [each.method for each in self.histories] + [each.method for each in self.loss_curves]
+        names += [each.method for each in self.histories] + [
+            each.method for each in self.loss_curves
+        ]
         return tuple(dict.fromkeys(names))

@@ -44,8 +44,15 @@ def loss_plots(curves: Sequence[LossCurve], methods: Sequence[str]) -> dict[str,
     plots = {}
     for number, model in enumerate(dict.fromkeys(curve.model for curve in curves)):
         own = [curve for curve in curves if curve.model == model]
-        ends = ", ".join(f"{curve.method} {float(curve.loss[-max(1, len(curve.loss) // 20) :].mean()):.4g}" for curve in own)
-        plots[model] = embed(f"loss-{number}", loss_curves(own, methods), f"Training loss of {model}; mean of the last twentieth: {ends}.")
+        ends = ", ".join(
+            f"{curve.method} {float(curve.loss[-max(1, len(curve.loss) // 20) :].mean()):.4g}"
+            for curve in own
+        )
+        plots[model] = embed(
+            f"loss-{number}",
+            loss_curves(own, methods),
+            f"Training loss of {model}; mean of the last twentieth: {ends}.",
+        )
     return plots
 
 

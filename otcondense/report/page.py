@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from otcondense.durations import duration
+
 REPORT = "otcondense.report"
 
 
@@ -23,30 +25,32 @@ def render_page(package: str, template: str, context: Mapping[str, Any]) -> str:
     from plotly.offline import get_plotlyjs
 
     loader = ChoiceLoader([PackageLoader(each, "") for each in dict.fromkeys([package, REPORT])])
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters.update(duration=duration)
     scripts = {"plotly": get_plotlyjs(), "draw": _resource("draw_plots.js.j2")}
     page: str = environment.get_template(template).render(
-        **context, style=_resource("style.css"), scripts=scripts, policy=_policy(list(scripts.values()))
+        **context,
+        style=_resource("style.css"),
+        scripts=scripts,
+        policy=_policy(list(scripts.values())),
     )
     return page
 
 
 def _policy(scripts: Sequence[str]) -> str:
     """Allow the page's own scripts by their hashes, inline styles and inline images; nothing else, from nowhere else."""
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode('ascii')}'" for each in scripts)
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode('ascii')}'"
+        for each in scripts
+    )
     return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def _resource(name: str) -> str:
     return files(REPORT).joinpath(name).read_text(encoding="utf-8")
-
-
-def duration(seconds: float) -> str:
-    """Return a time such as 8.3 s, 2 min 05 s or 1 h 04 min."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

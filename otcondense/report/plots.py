@@ -16,9 +16,31 @@ from scipy.sparse.linalg import svds
 from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
 from otcondense.report.tables import Metric
 
-COLOURS = ("#3b7dea", "#e5773a", "#1f9d74", "#a066dd", "#d9538c", "#14a3b8", "#c1992a", "#7d8896", "#9a6a4f", "#6aa323")
+COLOURS = (
+    "#3b7dea",
+    "#e5773a",
+    "#1f9d74",
+    "#a066dd",
+    "#d9538c",
+    "#14a3b8",
+    "#c1992a",
+    "#7d8896",
+    "#9a6a4f",
+    "#6aa323",
+)
 """Readable on white and on near-black alike."""
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x", "pentagon", "hexagon", "triangle-down")
+SYMBOLS = (
+    "circle",
+    "diamond",
+    "square",
+    "triangle-up",
+    "cross",
+    "star",
+    "x",
+    "pentagon",
+    "hexagon",
+    "triangle-down",
+)
 DASHES = ("solid", "dash", "dot", "dashdot")
 MUTED = "#8a94a3"
 SMALL = 32
@@ -36,12 +58,24 @@ def metric_curves(rows: Sequence[MetricRow], metric: Metric, methods: Sequence[s
     """Draw one figure over the training length, a line for each method; copy share gets its no-copying level 0.5."""
     figure = base_figure(f"{metric.label} ({metric.direction})", "training steps", height=250)
     for method in methods:
-        points = sorted((row.steps, row.values[metric.key]) for row in rows if row.method == method and metric.key in row.values)
+        points = sorted(
+            (row.steps, row.values[metric.key])
+            for row in rows
+            if row.method == method and metric.key in row.values
+        )
         if points:
             steps, values = zip(*points, strict=True)
-            figure.add_scatter(x=list(steps), y=_rounded(values), mode="lines+markers", **_style(method, methods, size=8), showlegend=False)
+            figure.add_scatter(
+                x=list(steps),
+                y=_rounded(values),
+                mode="lines+markers",
+                **_style(method, methods, size=8),
+                showlegend=False,
+            )
     if metric.key == "copy_share":
-        figure.add_hline(y=0.5, line={"color": MUTED, "width": 1, "dash": "dot"}, annotation_text="no copying")
+        figure.add_hline(
+            y=0.5, line={"color": MUTED, "width": 1, "dash": "dot"}, annotation_text="no copying"
+        )
     steps_seen = sorted({row.steps for row in rows})
     return figure.update_xaxes(tickvals=steps_seen, ticktext=[f"{each:,}" for each in steps_seen])
 
@@ -50,7 +84,9 @@ def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
     """Draw the features of one class in their two main directions, with each method's chosen and left-out images."""
     points, shares = principal_plane(data.features)
     figure = base_figure("", f"first direction ({shares[0]:.0%} of the variance)", height=480)
-    figure.update_yaxes(title_text=f"second direction ({shares[1]:.0%})", scaleanchor="x", constrain="domain")
+    figure.update_yaxes(
+        title_text=f"second direction ({shares[1]:.0%})", scaleanchor="x", constrain="domain"
+    )
     figure.update_xaxes(constrain="domain")
     figure.add_scatter(
         x=_rounded(points[:, 0]),
@@ -63,10 +99,17 @@ def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
     for method, assignment in data.assignment.items():
         _spokes(figure, points, assignment, colour_of(method, methods), label(method))
     for method, rows in data.left_out.items():
-        marker = {"symbol": "x-thin", "size": 8, "line": {"color": colour_of(method, methods), "width": 1.5}}
+        marker = {
+            "symbol": "x-thin",
+            "size": 8,
+            "line": {"color": colour_of(method, methods), "width": 1.5},
+        }
         _points(figure, points[rows], f"left out by {label(method)} ({len(rows)})", marker)
     for method, rows in data.chosen.items():
-        marker = {**_style(method, methods, size=12)["marker"], "line": {"color": "#ffffff", "width": 1.5}}
+        marker = {
+            **_style(method, methods, size=12)["marker"],
+            "line": {"color": "#ffffff", "width": 1.5},
+        }
         _points(figure, points[rows], f"chosen by {label(method)} ({len(rows)})", marker)
     return figure
 
@@ -82,10 +125,23 @@ def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figu
         symbol = {**style["marker"], "symbol": SYMBOLS[number % len(SYMBOLS)]}
         steps = [steps[0] - 1, *steps] if steps[0] > 0 else steps  # joined to the stage before
         values = _rounded(data.objective[steps])
-        figure.add_scatter(x=[step + 1 for step in steps], y=values, mode="lines+markers", name=label(stage), line=line, marker=symbol)
+        figure.add_scatter(
+            x=[step + 1 for step in steps],
+            y=values,
+            mode="lines+markers",
+            name=label(stage),
+            line=line,
+            marker=symbol,
+        )
     if data.bound is not None:
         ends = [1, max(2, len(data.objective))]
-        figure.add_scatter(x=ends, y=_rounded([data.bound] * 2), mode="lines", name="lower bound", line={"color": MUTED, "dash": "dash"})
+        figure.add_scatter(
+            x=ends,
+            y=_rounded([data.bound] * 2),
+            mode="lines",
+            name="lower bound",
+            line={"color": MUTED, "dash": "dash"},
+        )
     return figure
 
 
@@ -94,14 +150,27 @@ def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figur
     figure = base_figure("", "training steps", height=300)
     figure.update_yaxes(title_text="loss")
     for curve in curves:
-        style, window = _style(curve.method, methods, size=4), max(1, round(SMOOTHING * len(curve.loss)))
+        style, window = (
+            _style(curve.method, methods, size=4),
+            max(1, round(SMOOTHING * len(curve.loss))),
+        )
         steps = [int(step) for step in curve.steps]
         if window > 1:
             figure.add_scatter(
-                x=steps, y=_rounded(curve.loss), mode="lines", opacity=0.25, hoverinfo="skip", showlegend=False, line=style["line"]
+                x=steps,
+                y=_rounded(curve.loss),
+                mode="lines",
+                opacity=0.25,
+                hoverinfo="skip",
+                showlegend=False,
+                line=style["line"],
             )
         figure.add_scatter(
-            x=steps, y=_rounded(running_mean(curve.loss, window)), mode="lines", name=label(curve.method), line=style["line"]
+            x=steps,
+            y=_rounded(running_mean(curve.loss, window)),
+            mode="lines",
+            name=label(curve.method),
+            line=style["line"],
         )
     return figure
 
@@ -124,12 +193,28 @@ def interval_curves(spreads: Sequence[Spread], title: str, methods: Sequence[str
     figure = base_figure(title, "training steps", height=300)
     lengths = sorted({each.steps for each in spreads})
     for method in methods:
-        own = sorted((each for each in spreads if each.method == method), key=lambda each: each.steps)
+        own = sorted(
+            (each for each in spreads if each.method == method), key=lambda each: each.steps
+        )
         if own:
-            bars = {"type": "data", "array": _rounded(each.half_width or 0.0 for each in own), "thickness": 1.2, "width": 4}
+            bars = {
+                "type": "data",
+                "array": _rounded(each.half_width or 0.0 for each in own),
+                "thickness": 1.2,
+                "width": 4,
+            }
             x, y = [lengths.index(each.steps) for each in own], _rounded(each.mean for each in own)
-            figure.add_scatter(x=x, y=y, error_y=bars, mode="lines+markers", **_style(method, methods, size=8), showlegend=False)
-    return figure.update_xaxes(tickvals=list(range(len(lengths))), ticktext=[f"{each:,}" for each in lengths])
+            figure.add_scatter(
+                x=x,
+                y=y,
+                error_y=bars,
+                mode="lines+markers",
+                **_style(method, methods, size=8),
+                showlegend=False,
+            )
+    return figure.update_xaxes(
+        tickvals=list(range(len(lengths))), ticktext=[f"{each:,}" for each in lengths]
+    )
 
 
 def seed_dots(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> go.Figure:
@@ -138,25 +223,45 @@ def seed_dots(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> 
     for row, each in enumerate(spreads):
         style = _style(each.method, methods, size=8)
         half = each.half_width or 0.0
-        ends, line = _rounded([each.mean - half, each.mean, each.mean + half]), {"color": style["line"]["color"], "width": 1.5}
-        figure.add_scatter(x=ends, y=[row] * 3, mode="lines", line=line, hoverinfo="skip", showlegend=False)
-        figure.add_scatter(x=_rounded(each.values), y=[row] * len(each.values), mode="markers", **style, showlegend=False, opacity=0.8)
+        ends, line = (
+            _rounded([each.mean - half, each.mean, each.mean + half]),
+            {"color": style["line"]["color"], "width": 1.5},
+        )
+        figure.add_scatter(
+            x=ends, y=[row] * 3, mode="lines", line=line, hoverinfo="skip", showlegend=False
+        )
+        figure.add_scatter(
+            x=_rounded(each.values),
+            y=[row] * len(each.values),
+            mode="markers",
+            **style,
+            showlegend=False,
+            opacity=0.8,
+        )
     names = [label(each.method) for each in spreads]
-    return figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5])
+    return figure.update_yaxes(
+        tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5]
+    )
 
 
-def principal_plane(features: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " 2"]]:
+def principal_plane(
+    features: Float[np.ndarray, "n d"],
+) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " 2"]]:
     """Project features on the two directions of largest variance, signs fixed; also return the shares of variance."""
     centred = np.asarray(features, dtype=np.float64) - features.mean(axis=0)
     padded = np.pad(centred, ((0, max(0, 2 - len(centred))), (0, max(0, 2 - centred.shape[1]))))
     spread, directions = _two_largest(padded)
-    directions = directions * np.sign(directions[np.arange(2), np.abs(directions).argmax(axis=1)])[:, None]
+    directions = (
+        directions * np.sign(directions[np.arange(2), np.abs(directions).argmax(axis=1)])[:, None]
+    )
     total = float((centred**2).sum())
     shares = spread**2 / total if total > 0 else np.zeros(2)
     return padded[: len(centred)] @ directions.T, shares
 
 
-def _two_largest(matrix: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, "2 d"]]:
+def _two_largest(
+    matrix: Float[np.ndarray, "n d"],
+) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, "2 d"]]:
     """Return the two largest singular values, the largest first, and their right vectors."""
     if min(matrix.shape) <= SMALL or not matrix.any():
         _, spread, directions = np.linalg.svd(matrix, full_matrices=False)
@@ -164,7 +269,9 @@ def _two_largest(matrix: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, " 
     # All singular values of a class of ImageNet take a second, the first two a tenth of that; a fixed start gives a fixed result.
     # Single precision is far finer than a screen.
     start = np.ones(min(matrix.shape), dtype=np.float32)
-    _, spread, directions = svds(matrix.astype(np.float32), k=2, v0=start, return_singular_vectors="vh")
+    _, spread, directions = svds(
+        matrix.astype(np.float32), k=2, v0=start, return_singular_vectors="vh"
+    )
     return spread[::-1], directions[::-1]
 
 
@@ -182,23 +289,46 @@ def label(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def _spokes(figure: go.Figure, points: Float[np.ndarray, "n 2"], assignment: Int[np.ndarray, " n"], colour: str, name: str) -> None:
+def _spokes(
+    figure: go.Figure,
+    points: Float[np.ndarray, "n 2"],
+    assignment: Int[np.ndarray, " n"],
+    colour: str,
+    name: str,
+) -> None:
     """Join every image to the chosen one that stands for it."""
     rows = np.flatnonzero(assignment >= 0)
     ends = np.full((len(rows), 3, 2), np.nan)
     ends[:, 0], ends[:, 1] = points[rows], points[assignment[rows]]
-    x, y = ([None if np.isnan(value) else value for value in _rounded(part)] for part in (ends[..., 0].ravel(), ends[..., 1].ravel()))
+    x, y = (
+        [None if np.isnan(value) else value for value in _rounded(part)]
+        for part in (ends[..., 0].ravel(), ends[..., 1].ravel())
+    )
     line = {"color": colour, "width": 0.6}
-    figure.add_scatter(x=x, y=y, mode="lines", name=f"who stands for whom, {name}", line=line, opacity=0.5, hoverinfo="skip")
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        name=f"who stands for whom, {name}",
+        line=line,
+        opacity=0.5,
+        hoverinfo="skip",
+    )
 
 
-def _points(figure: go.Figure, points: Float[np.ndarray, "n 2"], name: str, marker: Mapping[str, Any]) -> None:
-    figure.add_scatter(x=_rounded(points[:, 0]), y=_rounded(points[:, 1]), mode="markers", name=name, marker=marker)
+def _points(
+    figure: go.Figure, points: Float[np.ndarray, "n 2"], name: str, marker: Mapping[str, Any]
+) -> None:
+    figure.add_scatter(
+        x=_rounded(points[:, 0]), y=_rounded(points[:, 1]), mode="markers", name=name, marker=marker
+    )
 
 
 def _style(method: str, methods: Sequence[str], size: int) -> dict[str, Any]:
     colour, number = colour_of(method, methods), methods.index(method)
-    symbol = SYMBOLS[(number + number // len(COLOURS)) % len(SYMBOLS)]  # colours come again, pairs of colour and symbol much later
+    symbol = SYMBOLS[
+        (number + number // len(COLOURS)) % len(SYMBOLS)
+    ]  # colours come again, pairs of colour and symbol much later
     marker = {"color": colour, "symbol": symbol, "size": size}
     return {"name": label(method), "line": {"color": colour, "width": 2.2}, "marker": marker}
 
@@ -224,7 +354,13 @@ def base_figure(title: str, x_title: str, height: int) -> go.Figure:
             "hovermode": "closest",
             "hoverlabel": {"bgcolor": "#1d2430", "font": {"color": "#f3f5f8"}},
             "dragmode": False,
-            "legend": {"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom", "xanchor": "left"},
+            "legend": {
+                "orientation": "h",
+                "y": 1.02,
+                "x": 0,
+                "yanchor": "bottom",
+                "xanchor": "left",
+            },
             "xaxis": {**axis, "title": {**axis["title"], "text": x_title}},
             "yaxis": axis,
         }

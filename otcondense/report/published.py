@@ -12,7 +12,9 @@ UNEQUAL = (
     "choice at this size."
 )
 MARKED = "The notes do not explain the mark; probably trained with the losses of the D2C and GADC rows, and then the fair baseline."
-UNEQUAL_LIKELY = "Probably trained without the alignment and text losses that the D2C and GADC rows have."
+UNEQUAL_LIKELY = (
+    "Probably trained without the alignment and text losses that the D2C and GADC rows have."
+)
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,45 @@ def _rows() -> Iterator[Published]:
         "GADC": (3.43, 414.3, 0.78, 0.28),
     }
     for method, (fid, score, precision, recall) in full.items():
-        values = {"adm_fid": fid, "adm_inception_score": score, "adm_precision": precision, "adm_recall": recall}
-        yield Published("DiT-L/2", 256, 10_000, 100_000, method, values, "GADC", MARKED if method.startswith("random") else "")
+        values = {
+            "adm_fid": fid,
+            "adm_inception_score": score,
+            "adm_precision": precision,
+            "adm_recall": recall,
+        }
+        yield Published(
+            "DiT-L/2",
+            256,
+            10_000,
+            100_000,
+            method,
+            values,
+            "GADC",
+            MARKED if method.startswith("random") else "",
+        )
     by_budget = {
-        "DiT-L/2": {10_000: (35.86, 50.77, 40.75), 50_000: (36.78, 69.86, 32.38), 100_000: (41.02, 71.31, 36.37)},
-        "SiT-L/2": {10_000: (4.35, 14.77, 22.96), 50_000: (31.13, 61.66, 29.11), 100_000: (36.64, 66.96, 32.30)},
+        "DiT-L/2": {
+            10_000: (35.86, 50.77, 40.75),
+            50_000: (36.78, 69.86, 32.38),
+            100_000: (41.02, 71.31, 36.37),
+        },
+        "SiT-L/2": {
+            10_000: (4.35, 14.77, 22.96),
+            50_000: (31.13, 61.66, 29.11),
+            100_000: (36.64, 66.96, 32.30),
+        },
     }
     for model, budgets in by_budget.items():
         for budget, figures in budgets.items():
             for method, fid in zip(("random", "k-center", "herding"), figures, strict=True):
-                caution = UNEQUAL if (model, budget, method) == ("DiT-L/2", 10_000, "random") else UNEQUAL_LIKELY
-                yield Published(model, 256, budget, 100_000, method, {"adm_fid": fid}, "D2C", caution)
+                caution = (
+                    UNEQUAL
+                    if (model, budget, method) == ("DiT-L/2", 10_000, "random")
+                    else UNEQUAL_LIKELY
+                )
+                yield Published(
+                    model, 256, budget, 100_000, method, {"adm_fid": fid}, "D2C", caution
+                )
     ours = {
         ("DiT-L/2", 50_000): (14.81, 11.01),
         ("DiT-L/2", 100_000): (22.55, 17.09),
@@ -71,8 +101,24 @@ def _rows() -> Iterator[Published]:
         "D2C",
         UNEQUAL_LIKELY,
     )
-    yield Published("DiT-L/2", 512, 10_000, 100_000, "D2C", {"adm_fid": 14.8, "adm_inception_score": 109.2, "adm_precision": 0.63}, "D2C")
-    yield Published("DiT-L/2", 512, 10_000, 100_000, "GADC", {"adm_fid": 6.17, "adm_inception_score": 451.0}, "GADC")
+    yield Published(
+        "DiT-L/2",
+        512,
+        10_000,
+        100_000,
+        "D2C",
+        {"adm_fid": 14.8, "adm_inception_score": 109.2, "adm_precision": 0.63},
+        "D2C",
+    )
+    yield Published(
+        "DiT-L/2",
+        512,
+        10_000,
+        100_000,
+        "GADC",
+        {"adm_fid": 6.17, "adm_inception_score": 451.0},
+        "GADC",
+    )
 
 
 PUBLISHED: tuple[Published, ...] = tuple(_rows())

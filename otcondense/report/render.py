@@ -55,18 +55,26 @@ def _context(data: ReportData) -> dict[str, Any]:
         "meanings": METRICS,
         "copying_meanings": COPYING,
         "cards": [_card(each) for each in data.class_cards],
-        "card_models": list(dict.fromkeys(model for each in data.class_cards for model in each.distances)),
-        "published": [(row, [_figure(row.values, metric.key) for metric in ADM]) for row in data.published],
+        "card_models": list(
+            dict.fromkeys(model for each in data.class_cards for model in each.distances)
+        ),
+        "published": [
+            (row, [_figure(row.values, metric.key) for metric in ADM]) for row in data.published
+        ],
         "published_metrics": ADM,
         "order": order_statements(data.metrics),
         "subset_table": subset_table(data.subsets) if data.subsets else None,
         "curves": _curves(data),
         "num_classes": len({card.class_name for card in data.class_cards}),
         "class_rows": [_class_row(sheet) for sheet in data.class_sheets],
-        "class_methods": list(dict.fromkeys(name for sheet in data.class_sheets for name in sheet.images)),
+        "class_methods": list(
+            dict.fromkeys(name for sheet in data.class_sheets for name in sheet.images)
+        ),
         "sample_sheets": [_sample_view(sheet) for sheet in data.sample_sheets],
         "maps": [map_plot(each, number, methods) for number, each in enumerate(data.feature_maps)],
-        "histories": [history_plot(each, number, methods) for number, each in enumerate(data.histories)],
+        "histories": [
+            history_plot(each, number, methods) for number, each in enumerate(data.histories)
+        ],
         "losses": loss_plots(data.loss_curves, methods),
         "longest_stage": max((each.seconds for each in data.stage_times), default=0.0) or 1.0,
         "total_seconds": sum(each.seconds for each in data.stage_times),
@@ -84,7 +92,9 @@ def _curves(data: ReportData) -> dict[str, list[Plot]]:
         for metric in table.metrics:
             description = f"{metric.label} of {table.name} over training steps, a line for each method; the figures are in the tables."
             figure = metric_curves(rows, metric, data.methods)
-            plots.append(embed(f"curve-{list(found).index(table.name)}-{metric.key}", figure, description))
+            plots.append(
+                embed(f"curve-{list(found).index(table.name)}-{metric.key}", figure, description)
+            )
     return found
 
 
@@ -97,7 +107,9 @@ def _card(card: ClassCard) -> dict[str, Any]:
         "count": f"{card.num_chosen:,} of {card.num_images:,}",
         "left_out": f"{card.left_out_share:.1%}",
         "objective": "" if objective is None or not np.isfinite(objective) else f"{objective:.4g}",
-        "gap": f"{(objective - bound) / abs(objective):.1%}" if proven and objective is not None and bound is not None else "",
+        "gap": f"{(objective - bound) / abs(objective):.1%}"
+        if proven and objective is not None and bound is not None
+        else "",
         "distances": {model: f"{value:.3g}" for model, value in card.distances.items()},
     }
 
@@ -109,7 +121,8 @@ def _figure(values: Mapping[str, float], key: str) -> str:
 def _class_row(sheet: ClassSheet) -> dict[str, Any]:
     pictures = {
         method: _picture(
-            image_sheet(images, width=CLASS_WIDTH, tile=CLASS_TILE), f"{len(images)} images of class {sheet.class_name} chosen by {method}"
+            image_sheet(images, width=CLASS_WIDTH, tile=CLASS_TILE),
+            f"{len(images)} images of class {sheet.class_name} chosen by {method}",
         )
         for method, images in sheet.images.items()
         if len(images)
@@ -121,23 +134,58 @@ def _sample_view(sheet: SampleSheet) -> dict[str, Any]:
     copies = sheet.training_distances < sheet.held_out_distances
     name = f"{sheet.model}, {sheet.method}, {sheet.steps:,} steps"
     length = row_length(sheet.samples, STRIP_WIDTH, STRIP_TILE)
-    strips = [_strip(sheet, name, slice(start, start + length), copies) for start in range(0, len(sheet.samples), length)]
-    ratio = float(np.median(sheet.training_distances / np.maximum(sheet.held_out_distances, np.finfo(float).tiny)))
-    return {"name": name, "strips": strips, "copies": int(copies.sum()), "count": len(sheet.samples), "ratio": f"{ratio:.2f}"}
+    strips = [
+        _strip(sheet, name, slice(start, start + length), copies)
+        for start in range(0, len(sheet.samples), length)
+    ]
+    ratio = float(
+        np.median(
+            sheet.training_distances / np.maximum(sheet.held_out_distances, np.finfo(float).tiny)
+        )
+    )
+    return {
+        "name": name,
+        "strips": strips,
+        "copies": int(copies.sum()),
+        "count": len(sheet.samples),
+        "ratio": f"{ratio:.2f}",
+    }
 
 
-def _strip(sheet: SampleSheet, name: str, part: slice, copies: Bool[np.ndarray, " n"]) -> dict[str, Picture]:
+def _strip(
+    sheet: SampleSheet, name: str, part: slice, copies: Bool[np.ndarray, " n"]
+) -> dict[str, Picture]:
     """Return three rows of pictures whose columns belong together."""
     rows = {
-        "Sample": (sheet.samples, f"samples of {name}; {int(copies[part].sum())} framed as nearer to a chosen image", copies[part]),
-        "Nearest chosen": (sheet.nearest_training, "chosen images nearest to the samples above", None),
-        "Nearest held-out": (sheet.nearest_held_out, "held-out images nearest to the samples above", None),
+        "Sample": (
+            sheet.samples,
+            f"samples of {name}; {int(copies[part].sum())} framed as nearer to a chosen image",
+            copies[part],
+        ),
+        "Nearest chosen": (
+            sheet.nearest_training,
+            "chosen images nearest to the samples above",
+            None,
+        ),
+        "Nearest held-out": (
+            sheet.nearest_held_out,
+            "held-out images nearest to the samples above",
+            None,
+        ),
     }
     return {
-        label: _picture(image_sheet(images[part], width=STRIP_WIDTH, tile=STRIP_TILE, framed=framed), f"{len(images[part])} {alt}")
+        label: _picture(
+            image_sheet(images[part], width=STRIP_WIDTH, tile=STRIP_TILE, framed=framed),
+            f"{len(images[part])} {alt}",
+        )
         for label, (images, alt, framed) in rows.items()
     }
 
 
 def _picture(sheet: Sheet, alt: str) -> Picture:
-    return Picture(f"data:image/png;base64,{base64.b64encode(sheet.png).decode('ascii')}", sheet.width, sheet.height, alt)
+    return Picture(
+        f"data:image/png;base64,{base64.b64encode(sheet.png).decode('ascii')}",
+        sheet.width,
+        sheet.height,
+        alt,
+    )

@@ -27,7 +27,13 @@ class Sheet:
     height: int
 
 
-def image_sheet(images: UInt8[np.ndarray, "n c h w"], *, width: int, tile: int = 40, framed: Bool[np.ndarray, " n"] | None = None) -> Sheet:
+def image_sheet(
+    images: UInt8[np.ndarray, "n c h w"],
+    *,
+    width: int,
+    tile: int = 40,
+    framed: Bool[np.ndarray, " n"] | None = None,
+) -> Sheet:
     """Lay images out row by row.
 
     Args:
@@ -39,15 +45,25 @@ def image_sheet(images: UInt8[np.ndarray, "n c h w"], *, width: int, tile: int =
     Raises: InputError for no images or other channel counts.
     """
     if len(images) == 0 or images.shape[1] not in (1, 3):
-        raise InputError(f"an image sheet needs images of 1 or 3 channels, found shape {images.shape}")
+        raise InputError(
+            f"an image sheet needs images of 1 or 3 channels, found shape {images.shape}"
+        )
     tiles = [_tile(image, tile) for image in images]
     height, side = tiles[0].shape[:2]
     columns = min(len(tiles), row_length(images, width, tile))
-    sheet = np.zeros((-(-len(tiles) // columns) * (height + GAP) + GAP, columns * (side + GAP) + GAP, 4), dtype=np.uint8)
+    sheet = np.zeros(
+        (-(-len(tiles) // columns) * (height + GAP) + GAP, columns * (side + GAP) + GAP, 4),
+        dtype=np.uint8,
+    )
     for number, pixels in enumerate(tiles):
-        top, left = GAP + (number // columns) * (height + GAP), GAP + (number % columns) * (side + GAP)
+        top, left = (
+            GAP + (number // columns) * (height + GAP),
+            GAP + (number % columns) * (side + GAP),
+        )
         if framed is not None and framed[number]:
-            sheet[top - FRAME : top + height + FRAME, left - FRAME : left + side + FRAME] = FRAME_COLOUR
+            sheet[top - FRAME : top + height + FRAME, left - FRAME : left + side + FRAME] = (
+                FRAME_COLOUR
+            )
         sheet[top : top + height, left : left + side] = pixels
     return Sheet(_png(sheet), sheet.shape[1], sheet.shape[0])
 
@@ -61,7 +77,9 @@ def _shown(size: tuple[int, ...], tile: int) -> tuple[int, int]:
     """Return height and width in pixels at which an image of `size` is shown."""
     longest = max(size)
     if longest > LARGEST:
-        return max(1, round(size[0] * LARGEST / longest)), max(1, round(size[1] * LARGEST / longest))
+        return max(1, round(size[0] * LARGEST / longest)), max(
+            1, round(size[1] * LARGEST / longest)
+        )
     scale = max(1, min(-(-tile // longest), LARGEST // longest))
     return size[0] * scale, size[1] * scale
 
@@ -69,7 +87,9 @@ def _shown(size: tuple[int, ...], tile: int) -> tuple[int, int]:
 def _tile(image: UInt8[np.ndarray, "c h w"], tile: int) -> UInt8[np.ndarray, "_ _ 4"]:
     """Return one image as opaque RGBA in the size shown."""
     height, width = _shown(image.shape[1:], tile)
-    picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)))
+    picture = Image.fromarray(
+        np.ascontiguousarray(np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0))
+    )
     method = Image.Resampling.NEAREST if height >= image.shape[1] else Image.Resampling.LANCZOS
     return np.asarray(picture.resize((width, height), method).convert("RGBA"))
 

@@ -108,9 +108,14 @@ class Table:
     note: str = ""
 
 
-def metric_tables(rows: Sequence[MetricRow], metrics: Sequence[Metric] = METRICS) -> tuple[Table, ...]:
+def metric_tables(
+    rows: Sequence[MetricRow], metrics: Sequence[Metric] = METRICS
+) -> tuple[Table, ...]:
     """Return one table of some metrics for each model, its rows grouped by training length, the best figure of each group marked."""
-    by_model = {model: [row for row in rows if row.model == model] for model in _unique(row.model for row in rows)}
+    by_model = {
+        model: [row for row in rows if row.model == model]
+        for model in _unique(row.model for row in rows)
+    }
     tables = (_metric_table(model, own, metrics) for model, own in by_model.items())
     return tuple(table for table in tables if table.metrics)
 
@@ -128,28 +133,49 @@ def subset_table(rows: Sequence[SubsetRow]) -> Table:
     """Return the table of figures without training, grouped by the number of chosen images: only equal sizes compare."""
     metrics = tuple(each for each in METRICS if any(each.key in row.values for row in rows))
     sizes = sorted({row.num_images for row in rows})
-    groups = [Group(f"{size:,} chosen images", _lines([row for row in rows if row.num_images == size], metrics)) for size in sizes]
+    groups = [
+        Group(
+            f"{size:,} chosen images",
+            _lines([row for row in rows if row.num_images == size], metrics),
+        )
+        for size in sizes
+    ]
     against = " and ".join(f"{count:,}" for count in sorted({row.num_held_out for row in rows}))
-    return Table("Chosen images themselves", metrics, tuple(groups), f"Against {against} held-out images.")
+    return Table(
+        "Chosen images themselves", metrics, tuple(groups), f"Against {against} held-out images."
+    )
 
 
-def _known_metrics(rows: Sequence[MetricRow], wanted: Sequence[Metric]) -> tuple[tuple[Metric, ...], str]:
+def _known_metrics(
+    rows: Sequence[MetricRow], wanted: Sequence[Metric]
+) -> tuple[tuple[Metric, ...], str]:
     """Leave the FD column out where it only repeats FID, and say so."""
     found = tuple(each for each in wanted if any(each.key in row.values for row in rows))
     if wanted is not METRICS:
         return found, ""
     pairs = [(row.values.get("fid"), row.values.get("frechet_distance")) for row in rows]
-    if not all(one is not None and two is not None and abs(one - two) <= SAME_ABSOLUTE + SAME_RELATIVE * abs(one) for one, two in pairs):
+    if not all(
+        one is not None
+        and two is not None
+        and abs(one - two) <= SAME_ABSOLUTE + SAME_RELATIVE * abs(one)
+        for one, two in pairs
+    ):
         return found, ""
-    note = (
-        "FD, by our own function on the same features, agrees with torch-fidelity's FID in every row to 1e-5 and has no column of its own."
-    )
+    note = "FD, by our own function on the same features, agrees with torch-fidelity's FID in every row to 1e-5 and has no column of its own."
     return tuple(each for each in found if each.key != "frechet_distance"), note
 
 
-def _lines(rows: Sequence[MetricRow] | Sequence[SubsetRow], metrics: Sequence[Metric]) -> tuple[Line, ...]:
-    best = {each.key: _best([row.values[each.key] for row in rows if each.key in row.values], each) for each in metrics}
-    return tuple(Line(row.method, tuple(_cell(row, each, best[each.key], len(rows)) for each in metrics)) for row in rows)
+def _lines(
+    rows: Sequence[MetricRow] | Sequence[SubsetRow], metrics: Sequence[Metric]
+) -> tuple[Line, ...]:
+    best = {
+        each.key: _best([row.values[each.key] for row in rows if each.key in row.values], each)
+        for each in metrics
+    }
+    return tuple(
+        Line(row.method, tuple(_cell(row, each, best[each.key], len(rows)) for each in metrics))
+        for row in rows
+    )
 
 
 def _best(values: Sequence[float], metric: Metric) -> float | None:
@@ -166,8 +192,13 @@ def _cell(row: MetricRow | SubsetRow, metric: Metric, best: float | None, compet
 
 
 def _provenance(rows: Sequence[MetricRow]) -> str:
-    found = _unique((row.num_samples, row.num_held_out, row.encoder, row.encoder_sha256) for row in rows)
-    parts = [f"{n:,} samples against {m:,} held-out images through {name} (weights {sha[:12]})" for n, m, name, sha in found]
+    found = _unique(
+        (row.num_samples, row.num_held_out, row.encoder, row.encoder_sha256) for row in rows
+    )
+    parts = [
+        f"{n:,} samples against {m:,} held-out images through {name} (weights {sha[:12]})"
+        for n, m, name, sha in found
+    ]
     return "; ".join(parts) + "."
 
 
@@ -183,31 +214,60 @@ class OrderStatement:
 
 def order_statements(rows: Sequence[MetricRow]) -> tuple[OrderStatement, ...]:
     """Say for each model whether the order of methods changes with the training length."""
-    return tuple(_order_statement(model, [row for row in rows if row.model == model]) for model in _unique(row.model for row in rows))
+    return tuple(
+        _order_statement(model, [row for row in rows if row.model == model])
+        for model in _unique(row.model for row in rows)
+    )
 
 
 def _order_statement(model: str, rows: Sequence[MetricRow]) -> OrderStatement:
     lengths = sorted({row.steps for row in rows})
-    methods = [name for name in _unique(row.method for row in rows) if {row.steps for row in rows if row.method == name} == set(lengths)]
-    metrics = [each for each in (*_known_metrics(rows, METRICS)[0], *COPYING) if all(each.key in row.values for row in rows)]
+    methods = [
+        name
+        for name in _unique(row.method for row in rows)
+        if {row.steps for row in rows if row.method == name} == set(lengths)
+    ]
+    metrics = [
+        each
+        for each in (*_known_metrics(rows, METRICS)[0], *COPYING)
+        if all(each.key in row.values for row in rows)
+    ]
     if len(lengths) < 2 or len(methods) < 2 or not metrics:
-        missing = "with one training length" if len(lengths) < 2 else "with one method" if len(methods) < 2 else "without a common figure"
+        missing = (
+            "with one training length"
+            if len(lengths) < 2
+            else "with one method"
+            if len(methods) < 2
+            else "without a common figure"
+        )
         return OrderStatement(model, f"nothing can be said {missing}.")
-    orders = {each.label: [_order(rows, methods, steps, each) for steps in lengths] for each in metrics}
+    orders = {
+        each.label: [_order(rows, methods, steps, each) for steps in lengths] for each in metrics
+    }
     flipped = [name for name, order in orders.items() if len(set(order)) > 1]
     first = metrics[0].label
     others = [name for name in flipped if name != first]
     verdict = f"by {first} the order {'did flip here' if first in flipped else 'did not flip here'}"
     rest = (
-        f"; {'so did' if first in flipped else 'but'} the order by {_listed(others)}{'' if first in flipped else ' did'}" if others else ""
+        f"; {'so did' if first in flipped else 'but'} the order by {_listed(others)}{'' if first in flipped else ' did'}"
+        if others
+        else ""
     )
-    seen = tuple((f"{steps:,} steps", order) for steps, order in zip(lengths, orders[first], strict=True))
+    seen = tuple(
+        (f"{steps:,} steps", order) for steps, order in zip(lengths, orders[first], strict=True)
+    )
     return OrderStatement(model, f"{verdict}{rest}.", seen)
 
 
 def _order(rows: Sequence[MetricRow], methods: Sequence[str], steps: int, metric: Metric) -> str:
-    rank = {row.method: metric.rank(row.values[metric.key]) for row in rows if row.steps == steps and row.method in methods}
-    groups = [[name for name in methods if rank[name] == each] for each in sorted(set(rank.values()))]
+    rank = {
+        row.method: metric.rank(row.values[metric.key])
+        for row in rows
+        if row.steps == steps and row.method in methods
+    }
+    groups = [
+        [name for name in methods if rank[name] == each] for each in sorted(set(rank.values()))
+    ]
     return ", ".join(" = ".join(group) for group in groups)
 
 

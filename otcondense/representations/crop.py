@@ -18,7 +18,9 @@ def adm_center_crop(image: Image.Image, size: int) -> UInt8[Tensor, "3 size size
     while min(image.size) >= 2 * size:
         image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
     scale = size / min(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+    image = image.resize(
+        (round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC
+    )
     left, top = (image.width - size) // 2, (image.height - size) // 2
     pixels = np.asarray(image.crop((left, top, left + size, top + size)))
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

@@ -36,7 +36,10 @@ class RepresentationConfig(Config):
         """Return the settings that decide the arrays of an image, for the names of directories; local weights count by their name."""
         file = self.weights()
         kept = self.model_dump(mode="json", exclude={"images", "device"})
-        return {key: Path(file).name if file is not None and value == file else value for key, value in kept.items()}
+        return {
+            key: Path(file).name if file is not None and value == file else value
+            for key, value in kept.items()
+        }
 
 
 class ImageModel(Protocol):

@@ -57,7 +57,10 @@ class LatentDecoder:
     def __init__(self, config: LatentConfig) -> None:
         model = _load(config)
         self.sha256 = tensors_sha256(model)
-        self._scale, self._shift = float(model.config.scaling_factor), float(model.config.shift_factor or 0.0)
+        self._scale, self._shift = (
+            float(model.config.scaling_factor),
+            float(model.config.shift_factor or 0.0),
+        )
         self._device = pick_device(config.device)
         self._model = model.to(self._device)
 

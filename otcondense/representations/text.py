@@ -29,7 +29,9 @@ class TextConfig(Config):
 
     def identity(self) -> dict[str, object]:
         """Return the settings that decide the embeddings."""
-        return self.model_dump(mode="json", exclude={"device", "names"}) | {"model": self.model.rstrip("/").rsplit("/", 1)[-1]}
+        return self.model_dump(mode="json", exclude={"device", "names"}) | {
+            "model": self.model.rstrip("/").rsplit("/", 1)[-1]
+        }
 
 
 class TextModel:
@@ -42,10 +44,14 @@ class TextModel:
         try:
             from transformers import AutoTokenizer, T5EncoderModel
         except ImportError as error:
-            raise InputError("text embeddings need the package transformers; install otcondense[text]") from error
+            raise InputError(
+                "text embeddings need the package transformers; install otcondense[text]"
+            ) from error
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(config.model)
-            model: Any = T5EncoderModel.from_pretrained(config.model, use_safetensors=True, dtype=torch.float32)
+            model: Any = T5EncoderModel.from_pretrained(
+                config.model, use_safetensors=True, dtype=torch.float32
+            )
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
@@ -60,7 +66,15 @@ class TextModel:
     @torch.inference_mode()
     def __call__(self, text: str) -> tuple[Float16[np.ndarray, "t d"], UInt8[np.ndarray, " t"]]:
         """Return the last hidden state of each token and a mask that is 1 where there is text, padded to `max_tokens`."""
-        read = self._tokenizer(text, padding="max_length", max_length=self._max_tokens, truncation=True, return_tensors="pt")
+        read = self._tokenizer(
+            text,
+            padding="max_length",
+            max_length=self._max_tokens,
+            truncation=True,
+            return_tensors="pt",
+        )
         mask = read["attention_mask"].to(self._device)
-        states = self._model(input_ids=read["input_ids"].to(self._device), attention_mask=mask).last_hidden_state[0]
+        states = self._model(
+            input_ids=read["input_ids"].to(self._device), attention_mask=mask
+        ).last_hidden_state[0]
         return states.half().cpu().numpy(), mask[0].to(torch.uint8).cpu().numpy()

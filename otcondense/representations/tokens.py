@@ -46,13 +46,20 @@ class TokenModel:
 
     def __init__(self, config: TokenConfig) -> None:
         encoder = EncoderConfig(
-            name=config.name, weights=config.file, image_size=config.model_size, num_classes=0, crop_pct=1.0, device=config.device
+            name=config.name,
+            weights=config.file,
+            image_size=config.model_size,
+            num_classes=0,
+            crop_pct=1.0,
+            device=config.device,
         )
         self.sha256 = weights_sha256(encoder)
         self._encoder = load_encoder(encoder)
         self._size = config.model_size
         if not hasattr(self._encoder.model, "num_prefix_tokens"):
-            raise InputError(f"tokens.name must be a vision transformer with patch tokens, found {config.name}")
+            raise InputError(
+                f"tokens.name must be a vision transformer with patch tokens, found {config.name}"
+            )
         self._first = int(self._encoder.model.num_prefix_tokens)  # type: ignore[arg-type]
         self.facts: dict[str, Any] = {"input_size": self._size}
 
@@ -61,9 +68,12 @@ class TokenModel:
         """Return the patch tokens of each image, after the model's last normalisation."""
         images = pixels.to(self._encoder.device).float()
         if images.shape[-1] != self._size:
-            images = functional.interpolate(images, (self._size, self._size), mode="bicubic").clamp(0, BITS8)
+            images = functional.interpolate(images, (self._size, self._size), mode="bicubic").clamp(
+                0, BITS8
+            )
         mean, std = (
-            torch.tensor(each, device=images.device).view(1, -1, 1, 1) for each in (self._encoder.spec.mean, self._encoder.spec.std)
+            torch.tensor(each, device=images.device).view(1, -1, 1, 1)
+            for each in (self._encoder.spec.mean, self._encoder.spec.std)
         )
         tokens = self._encoder.model.forward_features((images / BITS8 - mean) / std)  # type: ignore[operator]
         return {"tokens": tokens[:, self._first :].half().cpu().numpy()}

@@ -1,16 +1,16 @@
 """Choosing a subset of one class: the geometry-aware selector and the baselines, all with one face."""
 
 from otcondense.selection.base import Candidates, Selector, SelectorConfig
-from otcondense.selection.ccs import CcsSelector
-from otcondense.selection.d2c import D2cSelector
-from otcondense.selection.dq import DqSelector
+from otcondense.selection.baselines.ccs import CcsSelector
+from otcondense.selection.baselines.d2c import D2cSelector
+from otcondense.selection.baselines.dq import DqSelector
+from otcondense.selection.baselines.herding import HerdingSelector
+from otcondense.selection.baselines.k_center import KCenterSelector
+from otcondense.selection.baselines.k_means import KMeansSelector
+from otcondense.selection.baselines.k_medoids import KMedoidsSelector
+from otcondense.selection.baselines.nearest_mean import NearestMeanSelector
+from otcondense.selection.baselines.random_choice import RandomSelector
 from otcondense.selection.geometry_aware import GeometryAwareSelector
-from otcondense.selection.herding import HerdingSelector
-from otcondense.selection.k_center import KCenterSelector
-from otcondense.selection.k_means import KMeansSelector
-from otcondense.selection.k_medoids import KMedoidsSelector
-from otcondense.selection.nearest_mean import NearestMeanSelector
-from otcondense.selection.random_choice import RandomSelector
 from otcondense.selection.watch import Moment, Watcher
 
 SELECTORS: dict[str, type[Selector]] = {
@@ -27,4 +27,12 @@ SELECTORS: dict[str, type[Selector]] = {
 }
 """Every selector by the name that configurations use."""
 
-__all__ = ["SELECTORS", "Candidates", "GeometryAwareSelector", "Moment", "Selector", "SelectorConfig", "Watcher"]
+__all__ = [
+    "SELECTORS",
+    "Candidates",
+    "GeometryAwareSelector",
+    "Moment",
+    "Selector",
+    "SelectorConfig",
+    "Watcher",
+]

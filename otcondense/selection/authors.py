@@ -63,12 +63,22 @@ class _Class:
     settings: AuthorsSettings
 
 
-def _check(features: Float[Tensor, "n d"], cross_entropy: Float[Tensor, " n"] | None, settings: AuthorsSettings) -> Float[Tensor, " n"]:
+def _check(
+    features: Float[Tensor, "n d"],
+    cross_entropy: Float[Tensor, " n"] | None,
+    settings: AuthorsSettings,
+) -> Float[Tensor, " n"]:
     if settings.budget > len(features):
-        raise InputError(f"budget must be at most the number of images ({len(features)}), found {settings.budget}")
+        raise InputError(
+            f"budget must be at most the number of images ({len(features)}), found {settings.budget}"
+        )
     if cross_entropy is None and settings.beta > 0:
-        raise InputError(f"cross_entropy must be given when beta > 0, found None with beta {settings.beta}; give it or set beta=0")
-    if not torch.isfinite(features).all() or (cross_entropy is not None and not torch.isfinite(cross_entropy).all()):
+        raise InputError(
+            f"cross_entropy must be given when beta > 0, found None with beta {settings.beta}; give it or set beta=0"
+        )
+    if not torch.isfinite(features).all() or (
+        cross_entropy is not None and not torch.isfinite(cross_entropy).all()
+    ):
         raise InputError("features and cross_entropy must be finite, found NaN or infinite values")
     return features.new_zeros(len(features)) if cross_entropy is None else cross_entropy
 
@@ -77,14 +87,25 @@ def _std(features: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
     return features.std(dim=0) if len(features) > 1 else torch.zeros_like(features[0])
 
 
-def _prepare(features: Float[Tensor, "n d"], cross_entropy: Float[Tensor, " n"], settings: AuthorsSettings) -> _Class:
+def _prepare(
+    features: Float[Tensor, "n d"], cross_entropy: Float[Tensor, " n"], settings: AuthorsSettings
+) -> _Class:
     centred = features.double() - features.double().mean(dim=0)
     norms = centred.square().sum(dim=1)
     cost = (norms[:, None] + norms - 2 * centred @ centred.T).clamp_min(0).fill_diagonal_(0).float()
-    return _Class(cost, torch.exp(-cost / settings.epsilon), centred, _std(centred), cross_entropy.double(), settings)
+    return _Class(
+        cost,
+        torch.exp(-cost / settings.epsilon),
+        centred,
+        _std(centred),
+        cross_entropy.double(),
+        settings,
+    )
 
 
-def _transport(data: _Class, common: Int[Tensor, " k"], candidates: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
+def _transport(
+    data: _Class, common: Int[Tensor, " k"], candidates: Int[Tensor, " b"]
+) -> Float[Tensor, " b"]:
     """⟨C, π⟩ over the real rows of `common` and each candidate, after a fixed number of iterations from ones in float32."""
     settings, n, rows = data.settings, len(data.kernel), len(common) + 1
     shared, own = data.kernel[common], data.kernel[candidates]
@@ -94,12 +115,19 @@ def _transport(data: _Class, common: Int[Tensor, " k"], candidates: Int[Tensor, 
         u_shared = (1 / rows) / (v @ shared.T)
         u_own = (1 / rows) / (v * own).sum(dim=1, keepdim=True)
         u_dummy = (settings.kappa - 1) / v.sum(dim=1, keepdim=True)
-        v = torch.addcmul(u_shared @ shared, u_own, own).add_(u_dummy).reciprocal_().mul_(settings.kappa / n)
+        v = (
+            torch.addcmul(u_shared @ shared, u_own, own)
+            .add_(u_dummy)
+            .reciprocal_()
+            .mul_(settings.kappa / n)
+        )
     spent = (u_shared * (v @ (shared * data.cost_matrix[common]).T)).sum(dim=1)
     return spent + u_own[:, 0] * (v * own * data.cost_matrix[candidates]).sum(dim=1)
 
 
-def _moments(data: _Class, common: Int[Tensor, " k"], candidates: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
+def _moments(
+    data: _Class, common: Int[Tensor, " k"], candidates: Int[Tensor, " b"]
+) -> Float[Tensor, " b"]:
     """1.25·‖Δmean‖² + Σ(Δstd)², unbiased, with zero deviation for a single image."""
     count, kept, own = len(common) + 1, data.features[common], data.features[candidates]
     total = kept.sum(dim=0) + own
@@ -111,12 +139,18 @@ def _moments(data: _Class, common: Int[Tensor, " k"], candidates: Int[Tensor, " 
     return mean_part + (std - data.std).square_().sum(dim=1)
 
 
-def _geometry(data: _Class, common: Int[Tensor, " k"], candidates: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
+def _geometry(
+    data: _Class, common: Int[Tensor, " k"], candidates: Int[Tensor, " b"]
+) -> Float[Tensor, " b"]:
     """Transport and moments of `common` with each candidate; a candidate whose iteration breaks down counts as infinite."""
     parts = []
     for batch in torch.split(candidates, data.settings.batch_size):
         value = _transport(data, common, batch).double()
-        parts.append(value + data.settings.alpha * _moments(data, common, batch) if data.settings.alpha else value)
+        parts.append(
+            value + data.settings.alpha * _moments(data, common, batch)
+            if data.settings.alpha
+            else value
+        )
     return torch.cat(parts).float().nan_to_num_(nan=torch.inf)
 
 
@@ -133,7 +167,10 @@ def _greedy(data: _Class) -> tuple[list[int], float, list[dict[str, Any]]]:
     for step in range(data.settings.budget):
         candidates = _others(len(data.kernel), chosen, data.kernel.device)
         common = torch.tensor(chosen, dtype=torch.long, device=data.kernel.device)
-        costs = _geometry(data, common, candidates) + data.settings.beta * data.cross_entropy[candidates].float()
+        costs = (
+            _geometry(data, common, candidates)
+            + data.settings.beta * data.cross_entropy[candidates].float()
+        )
         best = int(costs.argmin())
         value = float(costs[best])
         if value == float("inf"):
@@ -141,7 +178,15 @@ def _greedy(data: _Class) -> tuple[list[int], float, list[dict[str, Any]]]:
                 f"epsilon {data.settings.epsilon} is too small for the features: no candidate of step {step} has a finite cost"
             )
         chosen.append(int(candidates[best]))
-        history.append({"step": step, "stage": "greedy", "added": chosen[-1], "removed": None, "objective": value})
+        history.append(
+            {
+                "step": step,
+                "stage": "greedy",
+                "added": chosen[-1],
+                "removed": None,
+                "objective": value,
+            }
+        )
     return chosen, value, history
 
 
@@ -149,7 +194,9 @@ def _best_swap(data: _Class, chosen: list[int]) -> tuple[float, int, int]:
     """Return the cheapest swap as (cost, position, newcomer), the first one on ties."""
     candidates, best = _others(len(data.kernel), chosen, data.kernel.device), (float("inf"), -1, -1)
     for position in range(len(chosen)):
-        kept = torch.tensor(chosen[:position] + chosen[position + 1 :], dtype=torch.long, device=data.kernel.device)
+        kept = torch.tensor(
+            chosen[:position] + chosen[position + 1 :], dtype=torch.long, device=data.kernel.device
+        )
         mean_ce = (data.cross_entropy[kept].sum() + data.cross_entropy[candidates]) / len(chosen)
         costs = _geometry(data, kept, candidates) + data.settings.beta * mean_ce.float()
         first = int(costs.argmin())
@@ -160,11 +207,18 @@ def _best_swap(data: _Class, chosen: list[int]) -> tuple[float, int, int]:
 
 def _subset_cost(data: _Class, chosen: list[int]) -> float:
     indices = torch.tensor(chosen, dtype=torch.long, device=data.kernel.device)
-    value = _geometry(data, indices[:-1], indices[-1:]) + data.settings.beta * data.cross_entropy[indices].mean().float()
+    value = (
+        _geometry(data, indices[:-1], indices[-1:])
+        + data.settings.beta * data.cross_entropy[indices].mean().float()
+    )
     return float(value)
 
 
-def authors_select(features: Float[Tensor, "n d"], cross_entropy: Float[Tensor, " n"] | None, settings: AuthorsSettings) -> AuthorsResult:
+def authors_select(
+    features: Float[Tensor, "n d"],
+    cross_entropy: Float[Tensor, " n"] | None,
+    settings: AuthorsSettings,
+) -> AuthorsResult:
     """Choose a subset as the authors' code does: greedy, then at most `max_swaps` best swaps, one a pass.
 
     Twenty Sinkhorn iterations from ones in float32 with the last update on the columns; greedy steps add β times the
@@ -185,7 +239,15 @@ def authors_select(features: Float[Tensor, "n d"], cross_entropy: Float[Tensor, 
         cost, position, newcomer = _best_swap(data, chosen)
         if not cost < value - TOLERANCE:
             break
-        history.append({"step": step, "stage": "swap", "added": newcomer, "removed": chosen[position], "objective": cost})
+        history.append(
+            {
+                "step": step,
+                "stage": "swap",
+                "added": newcomer,
+                "removed": chosen[position],
+                "objective": cost,
+            }
+        )
         chosen[position], value = newcomer, cost
     return AuthorsResult(greedy, chosen, value, history)
 
@@ -208,12 +270,18 @@ def authors_evaluate_sets(
         settings: all but `budget` and `max_swaps` are used.
     """
     entropy, rows = _check(features, cross_entropy, settings).float(), features.float()
-    costs = [_evaluate_batch(rows, entropy, batch, settings) for batch in torch.split(sets, settings.batch_size)]
+    costs = [
+        _evaluate_batch(rows, entropy, batch, settings)
+        for batch in torch.split(sets, settings.batch_size)
+    ]
     return torch.cat(costs)
 
 
 def _evaluate_batch(
-    features: Float[Tensor, "n d"], cross_entropy: Float[Tensor, " n"], sets: Int[Tensor, "b k"], settings: AuthorsSettings
+    features: Float[Tensor, "n d"],
+    cross_entropy: Float[Tensor, " n"],
+    sets: Int[Tensor, "b k"],
+    settings: AuthorsSettings,
 ) -> Float[Tensor, " b"]:
     n, (count, size), chosen = len(features), sets.shape, features[sets]
     distances = torch.cdist(chosen, features.expand(count, -1, -1)).square()

@@ -79,7 +79,9 @@ def _to_numpy(values: Any) -> NDArray[Any]:
     return array
 
 
-def as_rows(name: str, values: ArrayLike, ndim: int, size: int | None = None) -> NDArray[np.float64]:
+def as_rows(
+    name: str, values: ArrayLike, ndim: int, size: int | None = None
+) -> NDArray[np.float64]:
     """Return `values` as a finite, contiguous float64 array of `ndim` dimensions and `size` rows.
 
     Raises: InputError naming the argument, the expected and the found shape or value.
@@ -123,14 +125,20 @@ def validate_candidates(
             f"features must hold at least one image and one column, found shape {(size, 0 if rows is None else rows.shape[1])}"
         )
     if matrix is not None and (matrix.shape[1] != size or (matrix < 0).any()):
-        raise InputError(f"cost must be a square matrix of values >= 0, found shape {matrix.shape}, minimum {matrix.min()}")
+        raise InputError(
+            f"cost must be a square matrix of values >= 0, found shape {matrix.shape}, minimum {matrix.min()}"
+        )
     entropy = None if cross_entropy is None else as_rows("cross_entropy", cross_entropy, 1, size)
     if entropy is not None and (entropy < 0).any():
-        raise InputError(f"cross_entropy must be >= 0, found {entropy.min()} in row {int(entropy.argmin())}")
+        raise InputError(
+            f"cross_entropy must be >= 0, found {entropy.min()} in row {int(entropy.argmin())}"
+        )
     mass = None if weights is None else as_rows("weights", weights, 1, size)
     if mass is not None:
         if (mass < 0).any() or mass.sum() <= 0:
-            raise InputError(f"weights must be >= 0 with a positive sum, found minimum {mass.min()} and sum {mass.sum()}")
+            raise InputError(
+                f"weights must be >= 0 with a positive sum, found minimum {mass.min()} and sum {mass.sum()}"
+            )
         mass = mass / mass.sum()
     return Candidates(
         features=rows,
@@ -176,8 +184,13 @@ class Selector(ABC):
         try:
             self.config = self.Config(**settings)
         except ValidationError as error:
-            found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}" for e in error.errors())
-            raise InputError(f"{type(self).__name__} was given a setting it cannot use: {found}") from error
+            found = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}"
+                for e in error.errors()
+            )
+            raise InputError(
+                f"{type(self).__name__} was given a setting it cannot use: {found}"
+            ) from error
 
     def watch(self: AnySelector, watcher: Watcher) -> AnySelector:
         """Tell `watcher` of every step of the fits to come; what it raises ends the fit. It changes no result."""
@@ -207,7 +220,12 @@ class Selector(ABC):
         Raises: InputError (a ValueError) naming the argument, the expected and the found value.
         """
         candidates = validate_candidates(
-            features, cross_entropy=cross_entropy, difficulty=difficulty, logits=logits, cost=cost, weights=weights
+            features,
+            cross_entropy=cross_entropy,
+            difficulty=difficulty,
+            logits=logits,
+            cost=cost,
+            weights=weights,
         )
         if self.config.budget > candidates.size and self.config.small_class == "error":
             raise InputError(
@@ -217,7 +235,10 @@ class Selector(ABC):
         self.objective_, self.lower_bound_ = float("nan"), float("nan")
         self.history_, self.terms_, self.diagnostics_ = [], {}, {}
         self.represented_mass_ = self.assignment_ = np.empty(0)
-        budget = min(self.config.budget, candidates.size if self.config.small_class == "error" else self._eligible(candidates))
+        budget = min(
+            self.config.budget,
+            candidates.size if self.config.small_class == "error" else self._eligible(candidates),
+        )
         self._fit(candidates, budget)
         assert len(set(self.indices_.tolist())) == len(self.indices_) == budget
         self._represent(candidates)
@@ -233,9 +254,21 @@ class Selector(ABC):
 
     def _record(self, index: int, objective: float = float("nan")) -> None:
         """Add the choice of one image to the history."""
-        step = {"step": len(self.history_), "stage": "greedy", "added": index, "removed": None, "objective": objective}
+        step = {
+            "step": len(self.history_),
+            "stage": "greedy",
+            "added": index,
+            "removed": None,
+            "objective": objective,
+        }
         self.history_.append(step)
-        self._watcher(Moment("greedy", chosen=len(self.history_), objective=objective if np.isfinite(objective) else None))
+        self._watcher(
+            Moment(
+                "greedy",
+                chosen=len(self.history_),
+                objective=objective if np.isfinite(objective) else None,
+            )
+        )
 
     def _eligible(self, candidates: Candidates) -> int:
         """Return how many images may be chosen."""

@@ -50,7 +50,12 @@ def peak_memory(device: str) -> int:
 
 
 def check_memory(
-    candidates: Candidates, limit_gb: float | None, device: str, *, budget: int = 1, full_statistics: bool = False
+    candidates: Candidates,
+    limit_gb: float | None,
+    device: str,
+    *,
+    budget: int = 1,
+    full_statistics: bool = False,
 ) -> Forecast:
     """Refuse a class that would not fit.
 

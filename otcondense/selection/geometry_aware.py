@@ -12,19 +12,25 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from otcondense.errors import InputError
-from otcondense.ot.blocks import single_threaded
 from otcondense.selection.authors import AuthorsSettings, authors_select
 from otcondense.selection.base import Candidates, Selector, SelectorConfig, validate_candidates
-from otcondense.selection.cuts import CutSearch
-from otcondense.selection.exhaustive import ExhaustiveSearch
+from otcondense.selection.engine.cuts import CutSearch
+from otcondense.selection.engine.exhaustive import ExhaustiveSearch
+from otcondense.selection.engine.lower_bound import LowerBoundConfig, subset_lower_bound
+from otcondense.selection.engine.outcome import Outcome, describe
+from otcondense.selection.engine.problem import SubsetProblem
+from otcondense.selection.engine.search import Search, SearchLimits
+from otcondense.selection.engine.start import k_medoids
 from otcondense.selection.forecast import check_memory, peak_memory
-from otcondense.selection.lower_bound import LowerBoundConfig, subset_lower_bound
-from otcondense.selection.outcome import Outcome, describe
-from otcondense.selection.problem import SubsetProblem
-from otcondense.selection.search import Search, SearchLimits
-from otcondense.selection.start import k_medoids
-from otcondense.selection.units import ObjectiveConfig, build_problem, check_indices, check_size, tensor
+from otcondense.selection.objective import (
+    ObjectiveConfig,
+    build_problem,
+    check_indices,
+    check_size,
+    tensor,
+)
 from otcondense.selection.watch import Moment
+from otcondense.threads import one_thread
 
 MOST_REBUILDS, REBUILD_WORK = 16, 16_000_000
 
@@ -82,7 +88,9 @@ class GeometryAwareSelector(Selector):
     def _fit(self, candidates: Candidates, budget: int) -> None:
         self._fit_from(candidates, budget, start=[], include=self.config.include)
 
-    def _fit_from(self, candidates: Candidates, budget: int, *, start: Sequence[int], include: Sequence[int]) -> None:
+    def _fit_from(
+        self, candidates: Candidates, budget: int, *, start: Sequence[int], include: Sequence[int]
+    ) -> None:
         """Select from a warm start; `include` are forced images, which come first."""
         config = self.config.model_copy(update={"include": tuple(include), "budget": budget})
         self.profile_ = {}
@@ -93,19 +101,35 @@ class GeometryAwareSelector(Selector):
             self._take_all(candidates.size)
         else:
             check_size(config, candidates.size, budget)
-            check_memory(candidates, config.memory_limit_gb, config.device, budget=budget, full_statistics=config.statistics == "full")
-            with single_threaded() as threads:
+            check_memory(
+                candidates,
+                config.memory_limit_gb,
+                config.device,
+                budget=budget,
+                full_statistics=config.statistics == "full",
+            )
+            with one_thread() as threads:
                 self._search(config, candidates, budget, (config.threads or threads, list(start)))
 
-    def _search(self, config: GeometryAwareConfig, candidates: Candidates, budget: int, how: tuple[int, list[int]]) -> None:
+    def _search(
+        self,
+        config: GeometryAwareConfig,
+        candidates: Candidates,
+        budget: int,
+        how: tuple[int, list[int]],
+    ) -> None:
         workers, start = how
         clock = _Clock(self.profile_)
         self._watcher(Moment("cost matrix"))
         problem, units = build_problem(config, candidates, budget, config.device, workers)
         clock.lap("cost_matrix_s")
-        limits = SearchLimits(config.swap_tolerance * units.cost, config.max_passes, config.max_seconds)
+        limits = SearchLimits(
+            config.swap_tolerance * units.cost, config.max_passes, config.max_seconds
+        )
         certified = config.objective == "regularized" and config.solver == "newton"
-        search: Search = CutSearch(problem, limits, workers) if certified else ExhaustiveSearch(problem, limits)
+        search: Search = (
+            CutSearch(problem, limits, workers) if certified else ExhaustiveSearch(problem, limits)
+        )
         search.watcher = self._watcher
         self._start(search, problem, start, workers)
         self.greedy_indices_ = np.asarray(search.subset, dtype=np.int64)
@@ -113,16 +137,27 @@ class GeometryAwareSelector(Selector):
         search.stage = "swaps"
         search.swap()
         clock.lap("swaps_s")
-        rebuilds = min(MOST_REBUILDS, REBUILD_WORK // (budget * problem.size**2)) if config.rebuilds is None else config.rebuilds
+        rebuilds = (
+            min(MOST_REBUILDS, REBUILD_WORK // (budget * problem.size**2))
+            if config.rebuilds is None
+            else config.rebuilds
+        )
         if rebuilds > 0 and certified:
             search.stage = "rebuilds"
-            others = [k_medoids(problem, workers=workers)] if config.start == "greedy" and not start else []
+            others = (
+                [k_medoids(problem, workers=workers)]
+                if config.start == "greedy" and not start
+                else []
+            )
             search.explore(others, rebuilds - len(others), config.seed)
         clock.lap("rebuilds_s")
         outcome = describe(search, problem)
         clock.lap("outcome_s")
         self._report(outcome, search)
-        self.diagnostics_ |= {"median_cost": units.cost, "max_cost_over_epsilon": units.largest / problem.epsilon}
+        self.diagnostics_ |= {
+            "median_cost": units.cost,
+            "max_cost_over_epsilon": units.largest / problem.epsilon,
+        }
         search.stage = "lower bound"
         search.tell()
         self._bound(problem, workers)
@@ -131,17 +166,28 @@ class GeometryAwareSelector(Selector):
 
     def _bound(self, problem: SubsetProblem, workers: int) -> None:
         """Set the lower bound; where the transport term is the cost of the plan, that of the unregularised problem."""
-        if self.config.lower_bound is None or (problem.objective == "transport" and find_spec("ot") is None):
+        if self.config.lower_bound is None or (
+            problem.objective == "transport" and find_spec("ot") is None
+        ):
             return
         # The plan of any epsilon costs no less than the optimum of the linear program.
         relaxed = replace(problem, epsilon=0.0) if problem.objective == "transport" else problem
         bound = subset_lower_bound(
-            relaxed, upper=self.objective_, config=self.config.lower_bound, subset=self.indices_.tolist(), workers=workers
+            relaxed,
+            upper=self.objective_,
+            config=self.config.lower_bound,
+            subset=self.indices_.tolist(),
+            workers=workers,
         )
         self.lower_bound_ = bound.value
-        self.diagnostics_ |= {"gap": gap(self.objective_, bound.value), "lower_bound_method": bound.method}
+        self.diagnostics_ |= {
+            "gap": gap(self.objective_, bound.value),
+            "lower_bound_method": bound.method,
+        }
 
-    def _start(self, search: Search, problem: SubsetProblem, start: list[int], workers: int) -> None:
+    def _start(
+        self, search: Search, problem: SubsetProblem, start: list[int], workers: int
+    ) -> None:
         if start:
             search.place_at(start)
         elif self.config.start == "k_medoids":
@@ -166,18 +212,41 @@ class GeometryAwareSelector(Selector):
     def _fit_authors(self, candidates: Candidates, budget: int) -> None:
         config = self.config
         if config.epsilon is None:
-            raise InputError("epsilon must be given with reference=authors, whose units are absolute, found None; give it or a preset")
-        if config.include or config.exclude or candidates.weights is not None or candidates.cost is not None:
-            raise InputError("reference=authors knows no include, exclude, weights or cost, found at least one of them")
+            raise InputError(
+                "epsilon must be given with reference=authors, whose units are absolute, found None; give it or a preset"
+            )
+        if (
+            config.include
+            or config.exclude
+            or candidates.weights is not None
+            or candidates.cost is not None
+        ):
+            raise InputError(
+                "reference=authors knows no include, exclude, weights or cost, found at least one of them"
+            )
         settings = AuthorsSettings(
-            budget=budget, epsilon=config.epsilon, kappa=config.kappa, alpha=config.alpha or 0.0, beta=config.beta or 0.0
+            budget=budget,
+            epsilon=config.epsilon,
+            kappa=config.kappa,
+            alpha=config.alpha or 0.0,
+            beta=config.beta or 0.0,
         )
-        features = tensor(candidates.require("features", "reference=authors"), config.device).float()
-        entropy = None if candidates.cross_entropy is None else tensor(candidates.cross_entropy, config.device).float()
+        features = tensor(
+            candidates.require("features", "reference=authors"), config.device
+        ).float()
+        entropy = (
+            None
+            if candidates.cross_entropy is None
+            else tensor(candidates.cross_entropy, config.device).float()
+        )
         result = authors_select(features, entropy, settings)
         self.indices_ = np.asarray(result.indices, dtype=np.int64)
         self.greedy_indices_ = np.asarray(result.greedy_indices, dtype=np.int64)
-        self.objective_, self.history_, self.swap_optimal_ = float(result.objective), result.history, False
+        self.objective_, self.history_, self.swap_optimal_ = (
+            float(result.objective),
+            result.history,
+            False,
+        )
 
     def fit_path(
         self, features: ArrayLike | None, budgets: Sequence[int] = (10, 50, 100), **data: Any
@@ -212,7 +281,12 @@ class GeometryAwareSelector(Selector):
         merged = _concatenate(self._candidates, new)
         start = self.indices_.tolist()
         if len(start) < min(self.config.budget, merged.size) or self.config.reference is not None:
-            return self.fit(merged.features, cross_entropy=merged.cross_entropy, logits=merged.logits, difficulty=merged.difficulty)
+            return self.fit(
+                merged.features,
+                cross_entropy=merged.cross_entropy,
+                logits=merged.logits,
+                difficulty=merged.difficulty,
+            )
         self.history_, self.terms_, self.diagnostics_ = [], {}, {}
         self._fit_from(merged, self.config.budget, start=start, include=self.config.include)
         return self
@@ -231,17 +305,32 @@ class _Clock:
 
 def _concatenate(old: Candidates, new: Candidates) -> Candidates:
     """Join two sets of candidates of one class."""
-    if old.cost is not None or new.cost is not None or old.weights is not None or new.weights is not None:
-        raise InputError("partial_fit needs features without cost or weights, found cost or weights; call fit on the whole class")
+    if (
+        old.cost is not None
+        or new.cost is not None
+        or old.weights is not None
+        or new.weights is not None
+    ):
+        raise InputError(
+            "partial_fit needs features without cost or weights, found cost or weights; call fit on the whole class"
+        )
     parts: dict[str, np.ndarray | None] = {}
     for name in ("features", "cross_entropy", "difficulty", "logits"):
         first, second = getattr(old, name), getattr(new, name)
-        if (first is None) != (second is None) or (first is not None and first.shape[1:] != second.shape[1:]):
-            raise InputError(f"{name} must be given in every call of partial_fit, with the same columns")
+        if (first is None) != (second is None) or (
+            first is not None and first.shape[1:] != second.shape[1:]
+        ):
+            raise InputError(
+                f"{name} must be given in every call of partial_fit, with the same columns"
+            )
         parts[name] = None if first is None else np.concatenate([first, second])
     return Candidates(**parts)
 
 
 def gap(objective: float, lower_bound: float) -> float:
     """Return how far the objective may be above the best one, as a share of the objective."""
-    return (objective - lower_bound) / objective if objective > 0 and math.isfinite(lower_bound) else math.nan
+    return (
+        (objective - lower_bound) / objective
+        if objective > 0 and math.isfinite(lower_bound)
+        else math.nan
+    )

@@ -9,14 +9,20 @@ TIE = 1e-12
 def first_minimum(values: Float[np.ndarray, "*rows k"]) -> Int[np.ndarray, "*rows"]:
     """Return the position of the minimum along the last axis; values within rounding of it are ties, the first wins."""
     scale = np.abs(values).max(axis=-1, keepdims=True, initial=0, where=np.isfinite(values))
-    position: Int[np.ndarray, "*rows"] = np.asarray(np.argmax(values <= values.min(axis=-1, keepdims=True) + TIE * scale, axis=-1))
+    position: Int[np.ndarray, "*rows"] = np.asarray(
+        np.argmax(values <= values.min(axis=-1, keepdims=True) + TIE * scale, axis=-1)
+    )
     return position
 
 
 class Distances:
     """Squared Euclidean distances, or given costs, of all images of a class to chosen ones, computed when asked for."""
 
-    def __init__(self, features: Float[np.ndarray, "n d"] | None, cost: Float[np.ndarray, "n n"] | None = None) -> None:
+    def __init__(
+        self,
+        features: Float[np.ndarray, "n d"] | None,
+        cost: Float[np.ndarray, "n n"] | None = None,
+    ) -> None:
         assert features is not None or cost is not None
         self.cost = cost
         if cost is None and features is not None:

@@ -3,7 +3,13 @@
 from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "inception": {"scale": "absolute", "epsilon": 12.0, "kappa": 1.05, "alpha": 6.0, "beta": 1200.0},
+    "inception": {
+        "scale": "absolute",
+        "epsilon": 12.0,
+        "kappa": 1.05,
+        "alpha": 6.0,
+        "beta": 1200.0,
+    },
     "googlenet": {"scale": "absolute", "epsilon": 12.0, "kappa": 1.05, "alpha": 6.0, "beta": 300.0},
     "resnet34": {"scale": "absolute", "epsilon": 20.0, "kappa": 1.05, "alpha": 6.0, "beta": 10.0},
     "resnet50": {"scale": "absolute", "epsilon": 20.0, "kappa": 1.05, "alpha": 6.0, "beta": 10.0},

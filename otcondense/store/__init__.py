@@ -1,13 +1,24 @@
 """Schemas, fingerprints and atomic writes, shared by all stages."""
 
-from otcondense.store.confidences import CONFIDENCES_SCHEMA_VERSION, ClassConfidences, with_confidences, write_class_confidences
+from otcondense.store.confidences import (
+    CONFIDENCES_SCHEMA_VERSION,
+    ClassConfidences,
+    with_confidences,
+    write_class_confidences,
+)
 from otcondense.store.difficulties import (
     DIFFICULTIES_SCHEMA_VERSION,
     ClassDifficulties,
     read_class_difficulties,
     write_class_difficulties,
 )
-from otcondense.store.features import FEATURES_SCHEMA_VERSION, ClassFeatures, class_file, read_class_features, write_class_features
+from otcondense.store.features import (
+    FEATURES_SCHEMA_VERSION,
+    ClassFeatures,
+    class_file,
+    read_class_features,
+    write_class_features,
+)
 from otcondense.store.files import Store, canonical_json
 from otcondense.store.fingerprint import fingerprint, hash8, sha256_bytes
 from otcondense.store.lock import DriverLock

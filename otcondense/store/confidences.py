@@ -31,7 +31,9 @@ class ClassConfidences:
     """Largest predicted probability."""
 
 
-def write_class_confidences(store: Store, directory: str, confidences: ClassConfidences, *, fingerprint: str) -> None:
+def write_class_confidences(
+    store: Store, directory: str, confidences: ClassConfidences, *, fingerprint: str
+) -> None:
     """Write the confidences of one class, whole or not at all, under the name that its features would have."""
     logits = confidences.logits.astype(np.float16)
     fields = [
@@ -64,12 +66,16 @@ def with_confidences(store: Store, features: ClassFeatures, directory: str | Non
     name = class_file(directory, features.class_name)
     table = read_table(store, name)
     if "cross_entropy" not in table.column_names:
-        raise InputError(f"{store.path(name)} holds no confidences; set confidence.classifier to an encoder with a classifier")
+        raise InputError(
+            f"{store.path(name)} holds no confidences; set confidence.classifier to an encoder with a classifier"
+        )
     if table.column("image_id").to_pylist() != features.image_ids:
         raise InputError(
             f"{store.path(name)} must hold the {features.size} images that have features, found {len(table)} others; run "
             "`python -m jobs.extract_features` again"
         )
     optional = {column: table.column(column).to_numpy() for column in OPTIONAL_COLUMNS}
-    logits = read_array(table, "logits").astype(np.float32) if "logits" in table.column_names else None
+    logits = (
+        read_array(table, "logits").astype(np.float32) if "logits" in table.column_names else None
+    )
     return replace(features, logits=logits, **optional)

@@ -1,7 +1,7 @@
 """How hard each image of a class is: one score an image, in a file for each class."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,10 @@ from otcondense.store.files import Store
 from otcondense.store.tables import read_table, write_table
 
 DIFFICULTIES_SCHEMA_VERSION = 1
+ScoreKind = Literal["denoising", "aum"]
+SCORE_KINDS: tuple[ScoreKind, ...] = get_args(ScoreKind)
+HARD_END: dict[str, str] = {"denoising": "high", "aum": "low"}
+"""Which end of each kind of score is hard."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,9 @@ class ClassDifficulties:
     """What the scores were made with: the kind, which end of it is hard, its timesteps, its weights."""
 
 
-def write_class_difficulties(store: Store, directory: str, scores: ClassDifficulties, *, fingerprint: str) -> None:
+def write_class_difficulties(
+    store: Store, directory: str, scores: ClassDifficulties, *, fingerprint: str
+) -> None:
     """Write the scores of one class, whole or not at all, under the name that its features would have."""
     columns = [pa.array(scores.image_ids, pa.string()), pa.array(scores.difficulty, pa.float32())]
     write_table(
@@ -42,14 +48,18 @@ def write_class_difficulties(store: Store, directory: str, scores: ClassDifficul
     )
 
 
-def read_class_difficulties(store: Store, directory: str, class_name: str, image_ids: list[str]) -> Float[np.ndarray, " n"]:
+def read_class_difficulties(
+    store: Store, directory: str, class_name: str, image_ids: list[str]
+) -> Float[np.ndarray, " n"]:
     """Return the score of each of `image_ids`, which must be all of the class.
 
     Raises: InputError if there are no scores, or those of other images.
     """
     name = class_file(directory, class_name)
     if not store.exists(name):
-        raise InputError(f"there are no scores {store.path(name)}; run `python -m jobs.score` first")
+        raise InputError(
+            f"there are no scores {store.path(name)}; run `python -m jobs.score` first"
+        )
     table = read_table(store, name)
     if table.column("image_id").to_pylist() != image_ids:
         raise InputError(

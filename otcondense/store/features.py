@@ -7,7 +7,14 @@ import pyarrow as pa
 from jaxtyping import Float, Float32, Int32
 
 from otcondense.store.files import Store
-from otcondense.store.tables import array_column, array_field, read_array, read_table, table_metadata, write_table
+from otcondense.store.tables import (
+    array_column,
+    array_field,
+    read_array,
+    read_table,
+    table_metadata,
+    write_table,
+)
 
 FEATURES_SCHEMA_VERSION = 1
 OPTIONAL_COLUMNS = ("cross_entropy", "entropy", "max_prob")
@@ -51,7 +58,9 @@ def class_file(directory: str, class_name: str) -> str:
     return f"{directory}/class_name={class_name}/part-0.parquet"
 
 
-def write_class_features(store: Store, directory: str, features: ClassFeatures, *, fingerprint: str) -> None:
+def write_class_features(
+    store: Store, directory: str, features: ClassFeatures, *, fingerprint: str
+) -> None:
     """Write the feature file of one class, whole or not at all."""
     fields = [pa.field("image_id", pa.string()), array_field("features", features.features)]
     columns = [pa.array(features.image_ids, pa.string()), array_column(features.features)]
@@ -64,8 +73,16 @@ def write_class_features(store: Store, directory: str, features: ClassFeatures, 
         if values is not None:
             fields.append(pa.field(name, pa.float32()))
             columns.append(pa.array(values, pa.float32()))
-    fields += [pa.field("width", pa.int32()), pa.field("height", pa.int32()), pa.field("sha256", pa.string())]
-    columns += [pa.array(features.width, pa.int32()), pa.array(features.height, pa.int32()), pa.array(features.sha256, pa.string())]
+    fields += [
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("sha256", pa.string()),
+    ]
+    columns += [
+        pa.array(features.width, pa.int32()),
+        pa.array(features.height, pa.int32()),
+        pa.array(features.sha256, pa.string()),
+    ]
     write_table(
         store,
         class_file(directory, features.class_name),
@@ -90,7 +107,9 @@ def read_class_features(store: Store, directory: str, class_name: str) -> ClassF
         class_index=int(metadata["class_index"]),
         image_ids=table.column("image_id").to_pylist(),
         features=read_array(table, "features"),
-        logits=read_array(table, "logits").astype(np.float32) if "logits" in table.column_names else None,
+        logits=read_array(table, "logits").astype(np.float32)
+        if "logits" in table.column_names
+        else None,
         width=table.column("width").to_numpy(),
         height=table.column("height").to_numpy(),
         sha256=table.column("sha256").to_pylist(),

@@ -24,7 +24,14 @@ DIGEST = "content"
 def canonical_json(value: Any, *, indent: int | None = None) -> str:
     """Return the one JSON text of `value`: sorted keys, shortest floats, pydantic models as objects."""
     separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(value, sort_keys=True, indent=indent, separators=separators, ensure_ascii=False, default=_plain)
+    return json.dumps(
+        value,
+        sort_keys=True,
+        indent=indent,
+        separators=separators,
+        ensure_ascii=False,
+        default=_plain,
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -72,7 +79,9 @@ class Store:
         """
         parts = [part for part in name.split("/") if part]
         if name.startswith("/") or ".." in parts:
-            raise ValueError(f"a name in a store must stay below its root {self.root}, found {name!r}")
+            raise ValueError(
+                f"a name in a store must stay below its root {self.root}, found {name!r}"
+            )
         return "/".join([self._target[1], *parts])
 
     def exists(self, name: str) -> bool:
@@ -120,15 +129,21 @@ class Store:
             value = dict(json.loads(self.read_bytes(name)))
             written = value.pop(DIGEST)
         except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{self.path(name)} is damaged ({error}); run the stage again to redo it") from error
+            raise InputError(
+                f"{self.path(name)} is damaged ({error}); run the stage again to redo it"
+            ) from error
         if _digest(value) != written:
-            raise InputError(f"{self.path(name)} does not have the content it was written with; run the stage again to redo it")
+            raise InputError(
+                f"{self.path(name)} does not have the content it was written with; run the stage again to redo it"
+            )
         return value
 
     def write_json(self, name: str, value: dict[str, Any] | BaseModel) -> None:
         """Write an object as canonical JSON under `name`, with a digest of its content."""
         plain = json.loads(canonical_json(value))
-        self.write_bytes(name, (canonical_json({**plain, DIGEST: _digest(plain)}, indent=1) + "\n").encode())
+        self.write_bytes(
+            name, (canonical_json({**plain, DIGEST: _digest(plain)}, indent=1) + "\n").encode()
+        )
 
     def append_line(self, name: str, line: str) -> None:
         """Append one line to a log; only logs may be appended to, every other file is written whole."""
@@ -147,7 +162,11 @@ class Store:
         What a killed process or a lost machine tore is left out: a line without its end, or one that is no JSON.
         """
         text = self.read_bytes(name).decode(errors="replace") if self.exists(name) else ""
-        return [value for line in text[: text.rfind("\n") + 1].splitlines() if (value := _decoded(line)) is not None]
+        return [
+            value
+            for line in text[: text.rfind("\n") + 1].splitlines()
+            if (value := _decoded(line)) is not None
+        ]
 
     def list(self, prefix: str = "") -> list[str]:
         """Return the sorted names of all files below `prefix`, temporary ones left out."""
@@ -156,7 +175,9 @@ class Store:
             return []
         start = len(self._target[1]) + 1
         names = (str(path)[start:] for path in self._target[0].find(base))
-        return sorted(name for name in names if not name.rsplit("/", 1)[-1].startswith(TEMPORARY_PREFIX))
+        return sorted(
+            name for name in names if not name.rsplit("/", 1)[-1].startswith(TEMPORARY_PREFIX)
+        )
 
     def remove_temporaries(self) -> None:
         """Delete what writers that were killed have left behind; for whoever holds the run, since it takes files from those who write."""

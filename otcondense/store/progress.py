@@ -70,7 +70,11 @@ class StageProgress(Config):
     def eta_seconds(self) -> float | None:
         """Seconds that what is left takes at the speed so far; None where nothing is left, or nothing is known."""
         done, seconds = self.done - self.before, self.updated - self.started
-        return None if self.finished or done <= 0 or self.done >= self.total else seconds / done * (self.total - self.done)
+        return (
+            None
+            if self.finished or done <= 0 or self.done >= self.total
+            else seconds / done * (self.total - self.done)
+        )
 
 
 def progress_file(stage: str) -> str:
@@ -80,7 +84,9 @@ def progress_file(stage: str) -> str:
 
 def write_progress(store: Store, progress: StageProgress) -> None:
     """Write the progress of a stage, whole or not at all."""
-    store.write_bytes(progress_file(progress.stage), progress.model_dump_json(exclude_defaults=True).encode())
+    store.write_bytes(
+        progress_file(progress.stage), progress.model_dump_json(exclude_defaults=True).encode()
+    )
 
 
 def read_progress(store: Store, name: str) -> StageProgress:
@@ -101,4 +107,7 @@ def read_all_progress(store: Store) -> list[StageProgress]:
 
     Raises: InputError if a file is damaged.
     """
-    return sorted((read_progress(store, name) for name in store.list(PROGRESS_DIRECTORY)), key=lambda stage: (stage.started, stage.stage))
+    return sorted(
+        (read_progress(store, name) for name in store.list(PROGRESS_DIRECTORY)),
+        key=lambda stage: (stage.started, stage.stage),
+    )

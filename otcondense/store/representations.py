@@ -48,9 +48,21 @@ class Representation:
         Raises: InputError as `read` does.
         """
         self.metadata(class_name)
-        self._rows(class_name, read_columns(self.store, class_file(self.directory, class_name), KEYS), images, mirrored=mirrored)
+        self._rows(
+            class_name,
+            read_columns(self.store, class_file(self.directory, class_name), KEYS),
+            images,
+            mirrored=mirrored,
+        )
 
-    def read(self, class_name: str, images: list[tuple[str, str]], columns: tuple[str, ...], *, mirrored: bool) -> dict[str, np.ndarray]:
+    def read(
+        self,
+        class_name: str,
+        images: list[tuple[str, str]],
+        columns: tuple[str, ...],
+        *,
+        mirrored: bool,
+    ) -> dict[str, np.ndarray]:
         """Return each array column as [n, orientations, ...].
 
         Args:
@@ -66,12 +78,21 @@ class Representation:
         rows = self._rows(class_name, table, images, mirrored=mirrored)
         return {name: read_array(table, name)[rows] for name in columns}
 
-    def _rows(self, class_name: str, table: pa.Table, images: list[tuple[str, str]], *, mirrored: bool) -> np.ndarray:
+    def _rows(
+        self, class_name: str, table: pa.Table, images: list[tuple[str, str]], *, mirrored: bool
+    ) -> np.ndarray:
         keys = zip(*(table.column(name).to_pylist() for name in KEYS), strict=True)
         found = {key: row for row, key in enumerate(keys)}
         orientations = (False, True) if mirrored else (False,)
-        rows = np.array([[found.get((image_id, flipped, sha256), -1) for flipped in orientations] for image_id, sha256 in images])
-        missing = [image_id for (image_id, _), places in zip(images, rows, strict=True) if places.min() < 0]
+        rows = np.array(
+            [
+                [found.get((image_id, flipped, sha256), -1) for flipped in orientations]
+                for image_id, sha256 in images
+            ]
+        )
+        missing = [
+            image_id for (image_id, _), places in zip(images, rows, strict=True) if places.min() < 0
+        ]
         if missing:
             turned = " and their mirror images" if mirrored else ""
             raise InputError(

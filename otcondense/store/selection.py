@@ -52,14 +52,18 @@ def selection_file(directory: str, class_name: str) -> str:
     return f"{directory}/class_name={class_name}/selection.parquet"
 
 
-def write_class_selection(store: Store, directory: str, selection: ClassSelection, *, fingerprint: str) -> None:
+def write_class_selection(
+    store: Store, directory: str, selection: ClassSelection, *, fingerprint: str
+) -> None:
     """Write the selection file of one class, whole or not at all: one row for every image of the class."""
     size = len(selection.image_ids)
     rank = np.full(size, -1, dtype=np.int32)
     rank[selection.indices] = np.arange(len(selection.indices), dtype=np.int32)
     gain = np.full(size, np.nan)
     gain[selection.indices] = selection.gain
-    entropy = selection.cross_entropy if selection.cross_entropy is not None else np.full(size, np.nan)
+    entropy = (
+        selection.cross_entropy if selection.cross_entropy is not None else np.full(size, np.nan)
+    )
     table = pa.table(
         {
             "image_id": pa.array(selection.image_ids, pa.string()),
@@ -77,7 +81,13 @@ def write_class_selection(store: Store, directory: str, selection: ClassSelectio
         "schema_version": SELECTION_SCHEMA_VERSION,
         "summary": selection.summary,
     }
-    write_table(store, selection_file(directory, selection.class_name), table, fingerprint=fingerprint, **metadata)
+    write_table(
+        store,
+        selection_file(directory, selection.class_name),
+        table,
+        fingerprint=fingerprint,
+        **metadata,
+    )
 
 
 def read_class_selection(store: Store, directory: str, class_name: str) -> ClassSelection:
@@ -114,9 +124,16 @@ def selection_measures(summary: dict[str, Any]) -> dict[str, float]:
         by which it may be above the best one), `left_out_share` (0 to 1), `swap_optimal` (1 if proven), `swaps`.
     """
     diagnostics = summary.get("diagnostics", {})
-    found = {name: summary.get(name) for name in ("objective", "lower_bound", "left_out_share", "swap_optimal")}
+    found = {
+        name: summary.get(name)
+        for name in ("objective", "lower_bound", "left_out_share", "swap_optimal")
+    }
     found |= {name: diagnostics.get(name) for name in ("gap", "swaps")} | summary.get("terms", {})
-    return {name: float(value) for name, value in found.items() if value is not None and np.isfinite(value)}
+    return {
+        name: float(value)
+        for name, value in found.items()
+        if value is not None and np.isfinite(value)
+    }
 
 
 def manifest_table(selections: list[ClassSelection]) -> pa.Table:
@@ -129,7 +146,9 @@ def manifest_table(selections: list[ClassSelection]) -> pa.Table:
     for selection in sorted(selections, key=lambda each: each.class_index):
         for rank, index in enumerate(selection.indices):
             share = float(selection.represented_mass[selection.assignment == index].sum())
-            entropy = None if selection.cross_entropy is None else float(selection.cross_entropy[index])
+            entropy = (
+                None if selection.cross_entropy is None else float(selection.cross_entropy[index])
+            )
             row = (
                 selection.image_ids[index],
                 selection.class_name,
@@ -143,8 +162,21 @@ def manifest_table(selections: list[ClassSelection]) -> pa.Table:
             )
             for name, value in zip(MANIFEST_COLUMNS, row, strict=True):
                 columns[name].append(value)
-    types = (pa.string(), pa.string(), pa.int32(), pa.int32(), pa.float64(), pa.float64(), pa.float64(), pa.float32(), pa.string())
-    arrays = [pa.array(columns[name], kind, from_pandas=True) for name, kind in zip(MANIFEST_COLUMNS, types, strict=True)]
+    types = (
+        pa.string(),
+        pa.string(),
+        pa.int32(),
+        pa.int32(),
+        pa.float64(),
+        pa.float64(),
+        pa.float64(),
+        pa.float32(),
+        pa.string(),
+    )
+    arrays = [
+        pa.array(columns[name], kind, from_pandas=True)
+        for name, kind in zip(MANIFEST_COLUMNS, types, strict=True)
+    ]
     return pa.Table.from_arrays(arrays, names=list(MANIFEST_COLUMNS))
 
 
@@ -154,8 +186,12 @@ def read_manifest(store: Store, name: str) -> pa.Table:
     Raises: InputError if it is missing, damaged or has other columns.
     """
     if not store.exists(name):
-        raise InputError(f"there is no subset manifest {store.path(name)}; run `python -m jobs.select_subset` first")
+        raise InputError(
+            f"there is no subset manifest {store.path(name)}; run `python -m jobs.select_subset` first"
+        )
     table = read_table(store, name)
     if tuple(table.column_names) != MANIFEST_COLUMNS:
-        raise InputError(f"{store.path(name)} must have the columns {', '.join(MANIFEST_COLUMNS)}, found {', '.join(table.column_names)}")
+        raise InputError(
+            f"{store.path(name)} must have the columns {', '.join(MANIFEST_COLUMNS)}, found {', '.join(table.column_names)}"
+        )
     return table

@@ -23,14 +23,18 @@ def array_field(name: str, array: NDArray[Any]) -> pa.Field:
     """Return the field of an array column: one fixed-size binary per row, with dtype and row shape beside it."""
     shape = list(array.shape[1:])
     width = int(array.dtype.itemsize * np.prod(shape, dtype=np.int64))
-    return pa.field(name, pa.binary(width), metadata={"dtype": array.dtype.str, "shape": json.dumps(shape)})
+    return pa.field(
+        name, pa.binary(width), metadata={"dtype": array.dtype.str, "shape": json.dumps(shape)}
+    )
 
 
 def array_column(array: NDArray[Any]) -> pa.Array:
     """Return `array` [n, ...] as one fixed-size binary value per row, in C order, without copying rows."""
     rows = np.ascontiguousarray(array)
     width = int(rows.dtype.itemsize * np.prod(rows.shape[1:], dtype=np.int64))
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(rows)])
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), len(rows), [None, pa.py_buffer(rows)]
+    )
 
 
 def read_array(table: pa.Table, name: str) -> NDArray[Any]:
@@ -44,9 +48,13 @@ def read_array(table: pa.Table, name: str) -> NDArray[Any]:
     return rows[chunk.offset : chunk.offset + len(chunk)].copy()
 
 
-def write_table(store: Store, name: str, table: pa.Table, *, fingerprint: str, **metadata: Any) -> None:
+def write_table(
+    store: Store, name: str, table: pa.Table, *, fingerprint: str, **metadata: Any
+) -> None:
     """Write `table` under `name`, whole or not at all, with `fingerprint` and `metadata` in its schema."""
-    kept = json.loads(canonical_json({"fingerprint": fingerprint, "content": table_digest(table), **metadata}))
+    kept = json.loads(
+        canonical_json({"fingerprint": fingerprint, "content": table_digest(table), **metadata})
+    )
     kept["description"] = _description_digest(table.schema, kept)
     content = _parquet(table.replace_schema_metadata({METADATA_KEY: canonical_json(kept).encode()}))
     store.write_bytes(name, content.to_pybytes())
@@ -61,7 +69,9 @@ def _parquet(table: pa.Table) -> pa.Buffer:
     compression = {name: "none" if name in plain else "zstd" for name in table.column_names}
     others = [name for name in table.column_names if name not in plain]
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression=compression, use_dictionary=others or False, store_schema=True)
+    pq.write_table(
+        table, sink, compression=compression, use_dictionary=others or False, store_schema=True
+    )
     return sink.getvalue()
 
 
@@ -85,7 +95,10 @@ def _description_digest(schema: pa.Schema, kept: dict[str, Any]) -> str:
     """Return the SHA-256 of what stands beside the rows: names and types of the columns, dtypes and shapes of arrays, and what is kept."""
     columns = []
     for field in schema:
-        own = {key: (field.metadata or {}).get(key.encode(), b"").decode() for key in ("dtype", "shape")}
+        own = {
+            key: (field.metadata or {}).get(key.encode(), b"").decode()
+            for key in ("dtype", "shape")
+        }
         columns.append([field.name, str(field.type), own])
     others = {key: value for key, value in kept.items() if key != "description"}
     return hashlib.sha256(canonical_json([columns, others]).encode()).hexdigest()
@@ -130,7 +143,9 @@ def _read(store: Store, name: str) -> tuple[bytes, pa.Table]:
         table = pq.read_table(pa.BufferReader(data))
         kept = _checked_metadata(table.schema)
     if table_digest(table) != kept["content"]:
-        raise InputError(f"{store.path(name)} does not have the content it was written with; run the stage again to redo it")
+        raise InputError(
+            f"{store.path(name)} does not have the content it was written with; run the stage again to redo it"
+        )
     return data, table
 
 
@@ -140,11 +155,15 @@ def _readable(store: Store, name: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, ValueError) as error:
-        raise InputError(f"{store.path(name)} is not a readable Parquet file of ours ({error}); run the stage again to redo it") from error
+        raise InputError(
+            f"{store.path(name)} is not a readable Parquet file of ours ({error}); run the stage again to redo it"
+        ) from error
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise InputError(f"{store.path(name)} is damaged ({error}); run the stage again to redo it") from error
+        raise InputError(
+            f"{store.path(name)} is damaged ({error}); run the stage again to redo it"
+        ) from error
 
 
 def read_unchanged(store: Store, name: str) -> pa.Table:
@@ -155,9 +174,13 @@ def read_unchanged(store: Store, name: str) -> pa.Table:
     data, table = _read(store, name)
     writer = _writer(data)
     if not WRITER.fullmatch(writer):
-        raise InputError(f"{store.path(name)} was written by {writer!r}, expected a version of pyarrow; run the stage again to redo it")
+        raise InputError(
+            f"{store.path(name)} was written by {writer!r}, expected a version of pyarrow; run the stage again to redo it"
+        )
     if writer.endswith(f" {pa.__version__}") and not _parquet(table).equals(pa.py_buffer(data)):
-        raise InputError(f"{store.path(name)} is damaged: its content is whole, its description is not; run the stage again to redo it")
+        raise InputError(
+            f"{store.path(name)} is damaged: its content is whole, its description is not; run the stage again to redo it"
+        )
     return table
 
 
@@ -183,7 +206,9 @@ def stored_metadata(store: Store, name: str) -> dict[str, Any] | None:
     except (pa.ArrowException, ValueError):  # of no use to anybody, so as good as missing
         return None
     except OSError as error:
-        if error.errno is not None:  # the disk or the network fails; what pyarrow cannot parse has no number
+        if (
+            error.errno is not None
+        ):  # the disk or the network fails; what pyarrow cannot parse has no number
             raise
         return None
 

@@ -11,8 +11,9 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from jobs.page import Access, create_app
-from jobs.run_directory import Run
+from jobs.dashboard.access import Access
+from jobs.dashboard.app import create_app
+from jobs.run_directory.run import Run
 
 FLAGS = (
     "--no-sandbox",
@@ -29,7 +30,11 @@ Open = Callable[..., Page]
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The machine's own Chromium; CI must have one."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if program is None:
         assert not os.environ.get("CI"), "CI must have Chromium: .ci/run installs it"
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
@@ -70,7 +75,14 @@ def open_page(browser: Browser) -> Iterator[Open]:
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" and message.text != expected else None)
+        page.on(
+            "console",
+            lambda message: (
+                faults.append(message.text)
+                if message.type == "error" and message.text != expected
+                else None
+            ),
+        )
         page.on("dialog", lambda dialog: faults.append(f"dialog {dialog.message}"))
         page.goto(url)
         return page

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 from selection_runs import CLASSES, extracted, finish, start
 
-from jobs.run_directory import read_run
+from jobs.run_directory.opening import read_run
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -17,9 +17,13 @@ def test_classes_turn_from_queued_to_done_while_one_looks(tmp_path: Path, serve,
     expect(page.locator("#stages")).to_contain_text("select")
     process = start("select_subset", config)
     page.reload()
-    running, done = (page.locator(f'#tiles [data-state="{state}"]') for state in ("running", "done"))
+    running, done = (
+        page.locator(f'#tiles [data-state="{state}"]') for state in ("running", "done")
+    )
     expect(running.first).to_be_visible(timeout=600_000)
-    assert "starting" in running.first.get_attribute("aria-label") or "objective" in running.first.get_attribute("aria-label")
+    assert "starting" in running.first.get_attribute(
+        "aria-label"
+    ) or "objective" in running.first.get_attribute("aria-label")
     expect(done.first).to_be_visible(timeout=600_000)
     finish(process)
     expect(done).to_have_count(CLASSES, timeout=600_000)

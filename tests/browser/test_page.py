@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from jobs.run_directory import Run
+from jobs.run_directory.run import Run
 from otcondense.store import UnitProgress
 from tests.generators.page_runs import BUDGET, HOSTILE, METHODS, make_run, write_units
 
@@ -24,7 +24,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def keep(page: Page, name: str) -> None:
     """Keep a screenshot for whoever wants to look."""
     if os.environ.get("OTCONDENSE_SCREENSHOTS"):
-        page.screenshot(path=str(Path(os.environ["OTCONDENSE_SCREENSHOTS"]) / f"{name}.png"), full_page=True)
+        page.screenshot(
+            path=str(Path(os.environ["OTCONDENSE_SCREENSHOTS"]) / f"{name}.png"), full_page=True
+        )
 
 
 PATIENCE = 60_000
@@ -49,7 +51,9 @@ def assert_accessible(page: Page) -> None:
     assert not found, [(each["id"], each["nodes"][0]["html"]) for each in found]
 
 
-def with_states(run: Run, units: list[UnitProgress], tmp_path: Path, *, finished: bool = False) -> Run:
+def with_states(
+    run: Run, units: list[UnitProgress], tmp_path: Path, *, finished: bool = False
+) -> Run:
     """A run with the configuration of `run` and other progress."""
     made = Run(run.config.model_copy(update={"run": str(tmp_path / "run")}))
     made.store.write_bytes("config.yaml", run.store.read_bytes("config.yaml"))
@@ -67,21 +71,30 @@ def test_a_finished_run_is_coloured_ordered_and_searched(run: Run, serve, open_p
     assert len(colours) == len(CLASSES)
     page.get_by_label("Order").select_option("objective")
     page.get_by_text("table", exact=True).click()
-    objectives = [float(row.locator("td").nth(1).inner_text()) for row in page.locator("#rows tr").all()]
+    objectives = [
+        float(row.locator("td").nth(1).inner_text()) for row in page.locator("#rows tr").all()
+    ]
     assert objectives == sorted(objectives)
     page.get_by_role("button", name="objective").click()
-    assert [float(row.locator("td").nth(1).inner_text()) for row in page.locator("#rows tr").all()] == sorted(objectives, reverse=True)
+    assert [
+        float(row.locator("td").nth(1).inner_text()) for row in page.locator("#rows tr").all()
+    ] == sorted(objectives, reverse=True)
     page.get_by_label("Search").fill("BE")
     expect(page.locator("#rows tr")).to_have_count(1)
     expect(page.locator("#rows")).to_contain_text("bee")
 
 
-def test_a_class_shows_its_images_its_map_and_a_second_method_beside_it(run: Run, serve, open_page) -> None:
+def test_a_class_shows_its_images_its_map_and_a_second_method_beside_it(
+    run: Run, serve, open_page
+) -> None:
     page = open_page(serve(run))
     tiles(page).filter(has_text="bee").click()
     expect(page.locator("h1")).to_have_text("bee")
     expect(page.locator(".chosen > li")).to_have_count(BUDGET)
-    until(page, "[...document.querySelectorAll('.chosen figure img')].every(each => each.naturalWidth > 0)")
+    until(
+        page,
+        "[...document.querySelectorAll('.chosen figure img')].every(each => each.naturalWidth > 0)",
+    )
     expect(page.locator(".plot .main-svg").first).to_be_visible()
     expect(page.get_by_text("who stands for whom")).to_be_visible()
     page.get_by_text("What it stands for").first.click()
@@ -98,7 +111,10 @@ def test_hostile_names_stay_text(run: Run, serve, open_page) -> None:
     page = open_page(serve(run))
     tiles(page).filter(has_text="script").click()
     expect(page.locator("h1")).to_have_text(HOSTILE)
-    until(page, "[...document.querySelectorAll('.chosen figure img')].every(each => each.naturalWidth > 0)")
+    until(
+        page,
+        "[...document.querySelectorAll('.chosen figure img')].every(each => each.naturalWidth > 0)",
+    )
     expect(page.locator(".plot .main-svg").first).to_be_visible()
     assert page.evaluate("window.hacked") is None
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
@@ -106,11 +122,22 @@ def test_hostile_names_stay_text(run: Run, serve, open_page) -> None:
 
 def test_a_live_run_moves_without_a_reload(run: Run, serve, open_page, tmp_path: Path) -> None:
     names = ["ant", "bee", "cat"]
-    units = [UnitProgress(name=f"geometry_aware, class {n}", class_name=n, method="geometry_aware", state="queued") for n in names]
+    units = [
+        UnitProgress(
+            name=f"geometry_aware, class {n}", class_name=n, method="geometry_aware", state="queued"
+        )
+        for n in names
+    ]
     live = with_states(run, units, tmp_path)
     page = open_page(serve(live))
     expect(page.locator("#news")).to_have_text("Running. Selections: 3 queued.")
-    started = {"state": "running", "started": time.time(), "step": "swaps", "swaps": 1200, "objective": 3.25}
+    started = {
+        "state": "running",
+        "started": time.time(),
+        "step": "swaps",
+        "swaps": 1200,
+        "objective": 3.25,
+    }
     write_units(live, [units[0].model_copy(update=started), *units[1:]], finished=False)
     expect(page.locator('#tiles [data-state="running"]')).to_have_count(1)
     words = page.locator('#tiles [data-state="running"]').get_attribute("aria-label")
@@ -121,11 +148,22 @@ def test_a_live_run_moves_without_a_reload(run: Run, serve, open_page, tmp_path:
     expect(page.locator('#tiles a[data-state="done"]')).to_have_count(1)
 
 
-def test_failures_are_listed_with_their_messages(run: Run, serve, open_page, tmp_path: Path) -> None:
+def test_failures_are_listed_with_their_messages(
+    run: Run, serve, open_page, tmp_path: Path
+) -> None:
     message = "features must be finite, found <b>NaN</b> in row 3"
     units = [
-        UnitProgress(name="random, class ant", class_name="ant", method="random", state="failed", message=message, attempts=3),
-        UnitProgress(name="random, class bee", class_name="bee", method="random", state="done", seconds=1.0),
+        UnitProgress(
+            name="random, class ant",
+            class_name="ant",
+            method="random",
+            state="failed",
+            message=message,
+            attempts=3,
+        ),
+        UnitProgress(
+            name="random, class bee", class_name="bee", method="random", state="done", seconds=1.0
+        ),
     ]
     page = open_page(serve(with_states(run, units, tmp_path, finished=True)))
     expect(page.locator("#failures li")).to_have_text(f"select, random, class ant: {message}")
@@ -136,10 +174,17 @@ def test_failures_are_listed_with_their_messages(run: Run, serve, open_page, tmp
     keep(page, "failed")
 
 
-def test_a_thousand_classes_are_walked_with_the_keyboard(run: Run, serve, open_page, tmp_path: Path) -> None:
+def test_a_thousand_classes_are_walked_with_the_keyboard(
+    run: Run, serve, open_page, tmp_path: Path
+) -> None:
     units = [
         UnitProgress(
-            name=f"u{n}", class_name=f"n{n:08d}", method="geometry_aware", state="done", seconds=1.0, measures={"objective": float(n)}
+            name=f"u{n}",
+            class_name=f"n{n:08d}",
+            method="geometry_aware",
+            state="done",
+            seconds=1.0,
+            measures={"objective": float(n)},
         )
         for n in range(1000)
     ]
@@ -149,7 +194,9 @@ def test_a_thousand_classes_are_walked_with_the_keyboard(run: Run, serve, open_p
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowUp", "ArrowLeft", "End", "Home"):
         page.keyboard.press(key)
     page.keyboard.press("ArrowRight")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("n00000001: done")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(
+        "n00000001: done"
+    )
     assert page.locator('#tiles [tabindex="0"]').count() == 1
     page.get_by_label("Colour").select_option("objective")
     keep(page, "thousand")
@@ -157,7 +204,9 @@ def test_a_thousand_classes_are_walked_with_the_keyboard(run: Run, serve, open_p
     expect(page.locator("#rows tr")).to_have_count(1000)
 
 
-def test_a_wrong_token_shows_nothing_and_a_right_one_disappears_from_the_address(run: Run, serve, open_page) -> None:
+def test_a_wrong_token_shows_nothing_and_a_right_one_disappears_from_the_address(
+    run: Run, serve, open_page
+) -> None:
     address = serve(run, TOKEN)
     refused = "Failed to load resource: the server responded with a status of 401 (Unauthorized)"
     page = open_page(f"{address}/?token=wrong", expected=refused)
@@ -170,8 +219,12 @@ def test_a_wrong_token_shows_nothing_and_a_right_one_disappears_from_the_address
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", ["/", "/class?method=geometry_aware&name=cat&beside=random", "/training"])
-def test_everything_can_be_reached_and_read(run: Run, serve, open_page, view: str, scheme: str) -> None:
+@pytest.mark.parametrize(
+    "view", ["/", "/class?method=geometry_aware&name=cat&beside=random", "/training"]
+)
+def test_everything_can_be_reached_and_read(
+    run: Run, serve, open_page, view: str, scheme: str
+) -> None:
     page = open_page(serve(run) + view, color_scheme=scheme)
     if view == "/":
         expect(tiles(page)).to_have_count(len(CLASSES))

@@ -21,13 +21,23 @@ def main() -> None:
     """Try faults, print and append each outcome, and end with 1 if one has failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of the series of faults [0]")
-    parser.add_argument("--from", type=int, default=0, dest="first", help="number of the first fault [0]")
+    parser.add_argument(
+        "--from", type=int, default=0, dest="first", help="number of the first fault [0]"
+    )
     parser.add_argument("--count", type=int, default=20, help="how many faults to try [20]")
     parser.add_argument("--jobs", type=int, default=1, help="how many to try at a time [1]")
-    parser.add_argument("--resume", action="store_true", help="leave out what the output file has, unless it failed")
+    parser.add_argument(
+        "--resume", action="store_true", help="leave out what the output file has, unless it failed"
+    )
     parser.add_argument("--kind", help="try the faults of this kind alone, among those numbers")
-    parser.add_argument("--output", type=Path, default=FILE, help=f"file to append outcomes to [{FILE.name}]")
-    parser.add_argument("--table", action="store_true", help="print the table of all outcomes so far, and try nothing")
+    parser.add_argument(
+        "--output", type=Path, default=FILE, help=f"file to append outcomes to [{FILE.name}]"
+    )
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help="print the table of all outcomes so far, and try nothing",
+    )
     options = parser.parse_args()
     if options.table:
         print(table(read(options.output)))
@@ -45,10 +55,18 @@ def main() -> None:
 def try_all(workshop: Workshop, options: argparse.Namespace) -> list[Outcome]:
     """Try the faults that were asked for."""
     known = read(options.output) if options.resume else []
-    done = {row["number"] for row in known if row["seed"] == options.seed and (row["has_passed"] or not row["is_hit"])}
+    done = {
+        row["number"]
+        for row in known
+        if row["seed"] == options.seed and (row["has_passed"] or not row["is_hit"])
+    }
     numbers = range(options.first, options.first + options.count)
-    faults = {number: workshop.fault(options.seed, number) for number in numbers if number not in done}
-    wanted = {number: fault for number, fault in faults.items() if options.kind in (None, fault.kind)}
+    faults = {
+        number: workshop.fault(options.seed, number) for number in numbers if number not in done
+    }
+    wanted = {
+        number: fault for number, fault in faults.items() if options.kind in (None, fault.kind)
+    }
 
     def one(number: int) -> Outcome:
         outcome = attempt(workshop, wanted[number], options.seed, number)
@@ -58,7 +76,11 @@ def try_all(workshop: Workshop, options: argparse.Namespace) -> list[Outcome]:
         return outcome
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        elsewhere = [pool.submit(one, number) for number, fault in wanted.items() if fault.kind not in OF_CLUSTERS]
+        elsewhere = [
+            pool.submit(one, number)
+            for number, fault in wanted.items()
+            if fault.kind not in OF_CLUSTERS
+        ]
         here = [one(number) for number, fault in wanted.items() if fault.kind in OF_CLUSTERS]
         return [*here, *(each.result() for each in elsewhere)]
 

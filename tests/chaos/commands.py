@@ -25,7 +25,17 @@ HANG_SECONDS = 420
 POLL_SECONDS = 0.02
 INJECTED = Path(__file__).parent / "injected"
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["jobs.run", "jobs.sweep", "torchvision", "timm", "ray.data", "ray.train", "ray.tune"])
+FORKS.set_forkserver_preload(
+    [
+        "jobs.run.command",
+        "jobs.sweep.command",
+        "torchvision",
+        "timm",
+        "ray.data",
+        "ray.train",
+        "ray.tune",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +51,21 @@ class Ended:
 class Command:
     """A verb that runs in a process of its own, with Ray's files in a folder that goes with it."""
 
-    def __init__(self, verb: str, arguments: list[str], environment: dict[str, str] | None = None) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="c", dir="/tmp"))  # short: Ray's sockets lie in it
+    def __init__(
+        self, verb: str, arguments: list[str], environment: dict[str, str] | None = None
+    ) -> None:
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="c", dir="/tmp")
+        )  # short: Ray's sockets lie in it
         self._log = self._folder / "output"
         self._seen: dict[int, psutil.Process] = {}
         self.started = time.monotonic()
-        everything = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(self._folder), **(environment or {})}
+        everything = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "RAY_TMPDIR": str(self._folder),
+            **(environment or {}),
+        }
         self.process = FORKS.Process(target=_become, args=(verb, arguments, everything, self._log))
         self.process.start()
 

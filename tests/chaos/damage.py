@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from jobs.run_directory import read_run
-from jobs.verify import verify
+from jobs.run_directory.opening import read_run
+from jobs.verify.command import verify
 from otcondense.errors import InputError
 from tests.chaos.faults import Fault, family
 from tests.chaos.subject import Subject, results
@@ -25,7 +25,11 @@ def damage(subject: Subject, run: Path, fault: Fault) -> None:
         path.write_bytes(other.read_bytes())
         other.write_bytes(content)
     else:
-        path.write_bytes(content[:position] + bytes([content[position] ^ 1 << position % 8]) + content[position + 1 :])
+        path.write_bytes(
+            content[:position]
+            + bytes([content[position] ^ 1 << position % 8])
+            + content[position + 1 :]
+        )
 
 
 def _others(subject: Subject, name: str) -> list[str]:

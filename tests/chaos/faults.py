@@ -42,7 +42,9 @@ class Fault:
 
     @property
     def name(self) -> str:
-        return " ".join([self.kind, self.stage, *(f"{key}={value}" for key, value in self.settings.items())])
+        return " ".join(
+            [self.kind, self.stage, *(f"{key}={value}" for key, value in self.settings.items())]
+        )
 
 
 def draw(seed: int, number: int, files: Sequence[str]) -> Fault:
@@ -92,20 +94,36 @@ def _driver(dice: random.Random, _: Sequence[str]) -> Fault:
 
 
 def _worker(dice: random.Random, _: Sequence[str]) -> Fault:
-    stage, victim = dice.choice([(stage, each) for stage, workers in WORKERS.items() for each in workers])
-    return Fault("worker", stage, {"victim": victim, "signal": dice.choice(("SIGKILL", "SIGTERM")), "delay": _delay(dice, 1.5)})
+    stage, victim = dice.choice(
+        [(stage, each) for stage, workers in WORKERS.items() for each in workers]
+    )
+    return Fault(
+        "worker",
+        stage,
+        {
+            "victim": victim,
+            "signal": dice.choice(("SIGKILL", "SIGTERM")),
+            "delay": _delay(dice, 1.5),
+        },
+    )
 
 
 def _write(dice: random.Random, files: Sequence[str]) -> Fault:
     name, step = _file(dice, files), dice.choice(("open", "fsync", "torn", "rename", "renamed"))
-    actions = {"torn": ("kill",), "renamed": ("kill", "exit")}.get(step, ("kill", "exit", "full", "broken"))
-    return Fault("write", stage_of(name), {"step": step, "action": dice.choice(actions), "file": name})
+    actions = {"torn": ("kill",), "renamed": ("kill", "exit")}.get(
+        step, ("kill", "exit", "full", "broken")
+    )
+    return Fault(
+        "write", stage_of(name), {"step": step, "action": dice.choice(actions), "file": name}
+    )
 
 
 def _damage(dice: random.Random, files: Sequence[str]) -> Fault:
     name = _file(dice, [*files, "config.yaml"])
     how = dice.choice(("truncated", "emptied", "flipped", "missing", "swapped"))
-    return Fault("damage", stage_of(name), {"how": how, "file": name, "place": round(dice.random(), 4)})
+    return Fault(
+        "damage", stage_of(name), {"how": how, "file": name, "place": round(dice.random(), 4)}
+    )
 
 
 def _timed(kind: str, longest: float, stages: Sequence[str] = STAGES) -> Any:
@@ -117,16 +135,28 @@ def _disk_full(dice: random.Random, _: Sequence[str]) -> Fault:
 
 
 def _clock(dice: random.Random, _: Sequence[str]) -> Fault:
-    return Fault("clock", dice.choice(STAGES), {"delay": round(dice.uniform(0, 20), 1), "back": dice.choice((60, 3600, 86400, 10**7))})
+    return Fault(
+        "clock",
+        dice.choice(STAGES),
+        {"delay": round(dice.uniform(0, 20), 1), "back": dice.choice((60, 3600, 86400, 10**7))},
+    )
 
 
 def _storage(dice: random.Random, _: Sequence[str]) -> Fault:
-    return Fault("storage", "select", {"share": round(dice.uniform(0.02, 0.3), 3), "seed": dice.randrange(1000)})
+    return Fault(
+        "storage",
+        "select",
+        {"share": round(dice.uniform(0.02, 0.3), 3), "seed": dice.randrange(1000)},
+    )
 
 
 def _sweep(dice: random.Random, _: Sequence[str]) -> Fault:
     victim = dice.choice(("driver", "trial"))
-    return Fault("sweep", "select", {"victim": victim, "signal": dice.choice(("SIGKILL", "SIGTERM")), "delay": _delay(dice, 3)})
+    return Fault(
+        "sweep",
+        "select",
+        {"victim": victim, "signal": dice.choice(("SIGKILL", "SIGTERM")), "delay": _delay(dice, 3)},
+    )
 
 
 DRAWS = {

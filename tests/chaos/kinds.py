@@ -30,7 +30,13 @@ TITLES = {
 CREWS = {"extract": ("extraction.num_encoders=1",), "train": ("models.sit.training.num_workers=1",)}
 """Gives a stage processes of its own, where the subject works in the driver; the bytes are the same."""
 UNITS = {"select": "selector", "sample": "sampler"}
-PROGRESS = {"extract": "extract_features", "select": "select_subset", "train": "train-", "sample": "sample", "evaluate": "evaluate"}
+PROGRESS = {
+    "extract": "extract_features",
+    "select": "select_subset",
+    "train": "train-",
+    "sample": "sample",
+    "evaluate": "evaluate",
+}
 
 
 class Missed(Exception):  # noqa: N818 - what happened
@@ -38,7 +44,9 @@ class Missed(Exception):  # noqa: N818 - what happened
 
 
 @contextmanager
-def started(subject: Subject, run: Path, overrides: tuple[str, ...] = (), **environment: str) -> Iterator[Command]:
+def started(
+    subject: Subject, run: Path, overrides: tuple[str, ...] = (), **environment: str
+) -> Iterator[Command]:
     command = subject.start(run, overrides=overrides, **environment)
     try:
         yield command
@@ -48,7 +56,9 @@ def started(subject: Subject, run: Path, overrides: tuple[str, ...] = (), **envi
 
 def in_stage(command: Command, run: Path, stage: str, delay: float) -> None:
     """Wait until a stage has begun and some time more."""
-    if not command.wait_until(lambda: bool(list(run.glob(f"logs/progress/{PROGRESS[stage]}*.json")))):
+    if not command.wait_until(
+        lambda: bool(list(run.glob(f"logs/progress/{PROGRESS[stage]}*.json")))
+    ):
         raise Missed
     if command.wait_until(lambda: False, delay) or command.has_ended:
         raise Missed
@@ -67,7 +77,9 @@ def worker_of(command: Command, victim: str, delay: float) -> psutil.Process:
 
 def on_driver(subject: Subject, run: Path, fault: Fault) -> Ended:
     # Extraction by workers takes longest of all to start; tests/ray/test_interruption.py interrupts that.
-    with started(subject, run, () if fault.stage == "extract" else CREWS.get(fault.stage, ())) as command:
+    with started(
+        subject, run, () if fault.stage == "extract" else CREWS.get(fault.stage, ())
+    ) as command:
         in_stage(command, run, fault.stage, fault.settings["delay"])
         name, *again = fault.settings["signal"].split()
         command.signal(signal.Signals[name])
@@ -86,7 +98,9 @@ def on_worker(subject: Subject, run: Path, fault: Fault) -> Ended:
 
 
 def injected(**settings: Any) -> dict[str, str]:
-    path = os.pathsep.join([str(INJECTED), str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join(
+        [str(INJECTED), str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
     return {"PYTHONPATH": path, **{name: json.dumps(value) for name, value in settings.items()}}
 
 
@@ -115,7 +129,9 @@ def on_clock(subject: Subject, run: Path, fault: Fault) -> Ended:
 def on_full_disk(subject: Subject, run: Path, fault: Fault) -> Ended:
     """The run's folder becomes a file system of its own with less room than the stage needs; after that it gets more."""
     size = _pages(path.stat().st_size for path in run.rglob("*"))
-    missing = (len(content) for name, content in subject.results.items() if not (run / name).exists())
+    missing = (
+        len(content) for name, content in subject.results.items() if not (run / name).exists()
+    )
     needed = _pages([*missing, (run / "report.html").stat().st_size])
     whole = run.parent / "whole"
     run.rename(whole)
@@ -151,7 +167,9 @@ def on_slow_worker(subject: Subject, run: Path, fault: Fault) -> Ended:
 
 def on_hanging_worker(subject: Subject, run: Path, fault: Fault) -> Ended:
     pool = {"select": "selection.pool", "sample": "samplers"}[fault.stage]
-    with started(subject, run, (f"{pool}.deadline_seconds=12", f"{pool}.grace_seconds=1")) as command:
+    with started(
+        subject, run, (f"{pool}.deadline_seconds=12", f"{pool}.grace_seconds=1")
+    ) as command:
         worker = worker_of(command, UNITS[fault.stage], fault.settings["delay"])
         with suppress(psutil.NoSuchProcess):
             worker.suspend()
@@ -165,7 +183,9 @@ def on_second_driver(subject: Subject, run: Path, fault: Fault) -> Ended:
             raise Missed
         second = subject.run(run)
         if "is held by another driver" not in second.output or second.code != 2:
-            raise AssertionError(f"the second driver was not refused: {second.code} {second.output[-2000:]}")
+            raise AssertionError(
+                f"the second driver was not refused: {second.code} {second.output[-2000:]}"
+            )
         return command.end()
 
 
@@ -173,7 +193,10 @@ def on_memory(subject: Subject, run: Path, fault: Fault) -> Ended:
     """Take so much memory for a few seconds that Ray kills workers."""
     total, used = psutil.virtual_memory().total, psutil.virtual_memory().used
     limit = used + 5 * 2**30
-    environment = {"RAY_memory_usage_threshold": f"{limit / total:.4f}", "RAY_memory_monitor_refresh_ms": "100"}
+    environment = {
+        "RAY_memory_usage_threshold": f"{limit / total:.4f}",
+        "RAY_memory_monitor_refresh_ms": "100",
+    }
     with started(subject, run, **environment) as command:
         worker = worker_of(command, UNITS[fault.stage], fault.settings["delay"])
         hog = np.ones(max(2**30, limit - psutil.virtual_memory().used + 2**30), dtype=np.uint8)

@@ -57,9 +57,14 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
         "| fault | injected | equal after it | work kept | done again | seconds to recover (median, most) |",
         "|---|---|---|---|---|---|",
     ]
-    for kind, found in [*sorted(hits.items()), ("all", [row for each in hits.values() for row in each])]:
+    for kind, found in [
+        *sorted(hits.items()),
+        ("all", [row for each in hits.values() for row in each]),
+    ]:
         kept, redone = sum(row["kept"] for row in found), sum(row["redone"] for row in found)
         seconds = [row["seconds"] for row in found] or [0.0]
         equal = sum(row["has_passed"] for row in found)
-        lines.append(f"| {kind} | {len(found)} | {equal} | {kept} | {redone} | {statistics.median(seconds):.0f}, {max(seconds):.0f} |")
+        lines.append(
+            f"| {kind} | {len(found)} | {equal} | {kept} | {redone} | {statistics.median(seconds):.0f}, {max(seconds):.0f} |"
+        )
     return "\n".join(lines)

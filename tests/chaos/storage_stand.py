@@ -26,7 +26,10 @@ class Flaky:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         if self.dice.random() >= self.share:
             return self._application(environ, start_response)
-        start_response(self.dice.choice(("500 Internal Server Error", "503 Slow Down")), [("Content-Type", "application/xml")])
+        start_response(
+            self.dice.choice(("500 Internal Server Error", "503 Slow Down")),
+            [("Content-Type", "application/xml")],
+        )
         return [b"<Error><Code>SlowDown</Code><Message>injected</Message></Error>"]
 
 
@@ -43,12 +46,22 @@ class Bucket:
     @classmethod
     @contextmanager
     def open(cls, root: Path) -> Iterator["Bucket"]:
-        encoder = {"name": "test_byobnet", "weights": write_timm(root / "s3.safetensors", "test_byobnet", num_classes=2, in_chans=1)}
+        encoder = {
+            "name": "test_byobnet",
+            "weights": write_timm(
+                root / "s3.safetensors", "test_byobnet", num_classes=2, in_chans=1
+            ),
+        }
         values = {
             "source": {"path": f"s3://{BUCKET}/images"},
-            "encoder": encoder | {"image_size": 32, "in_chans": 1, "num_classes": 2, "batch_size": 2, "device": "cpu"},
+            "encoder": encoder
+            | {"image_size": 32, "in_chans": 1, "num_classes": 2, "batch_size": 2, "device": "cpu"},
             "extraction": {"num_encoders": 0},
-            "selection": {"budget": 2, "methods": ["geometry_aware", "random"], "pool": {"num_actors": 1, "num_cpus": 0}},
+            "selection": {
+                "budget": 2,
+                "methods": ["geometry_aware", "random"],
+                "pool": {"num_actors": 1, "num_cpus": 0},
+            },
         }
         config = root / "s3.yaml"
         config.write_text(yaml.safe_dump(values))
@@ -84,7 +97,9 @@ class StorageStand:
 
     def objects(self, what: str = "ETag") -> dict[str, Any]:
         """Return the digest of each result, or what else S3 says of it."""
-        listed = self._bucket.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{self._name}/").get("Contents", [])
+        listed = self._bucket.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{self._name}/").get(
+            "Contents", []
+        )
         names = {each["Key"].removeprefix(f"{self._name}/"): each[what] for each in listed}
         return {name: value for name, value in names.items() if not name.startswith(OTHER)}
 
@@ -101,7 +116,11 @@ class StorageStand:
 
     def finished(self) -> dict[str, Any]:
         marks = self.objects("LastModified")
-        same = {name for name, digest in self.objects().items() if self._bucket.wanted.get(name) == digest}
+        same = {
+            name
+            for name, digest in self.objects().items()
+            if self._bucket.wanted.get(name) == digest
+        }
         return {name: marks[name] for name in same if "/class_name=" in name}
 
     def differences(self) -> list[str]:

@@ -47,7 +47,9 @@ class Subject:
         """Every result of the undisturbed run."""
         return results(self.root / "run")
 
-    def start(self, run: Path, verb: str = "run", overrides: tuple[str, ...] = (), **environment: str) -> Command:
+    def start(
+        self, run: Path, verb: str = "run", overrides: tuple[str, ...] = (), **environment: str
+    ) -> Command:
         return Command(verb, [f"--config={self.config}", f"--run={run}", *overrides], environment)
 
     def run(self, run: Path, overrides: tuple[str, ...] = (), **environment: str) -> Ended:
@@ -64,7 +66,11 @@ class Subject:
         folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=self.root))
         run = folder / "run"
         shutil.copytree(
-            self.root / "run", run, ignore=lambda folder, names: [name for name in names if name == "logs" or name.startswith(".")]
+            self.root / "run",
+            run,
+            ignore=lambda folder, names: [
+                name for name in names if name == "logs" or name.startswith(".")
+            ],
         )
         for name in self.results if stage is not None else ():
             if stage_of(name) == stage:
@@ -77,16 +83,24 @@ class Subject:
 
 def results(run: Path) -> dict[str, bytes]:
     """Return the content of every result of a run by its name."""
-    names = {path.relative_to(run).as_posix(): path for path in sorted(run.rglob("*")) if path.is_file()}
+    names = {
+        path.relative_to(run).as_posix(): path for path in sorted(run.rglob("*")) if path.is_file()
+    }
     return {name: path.read_bytes() for name, path in names.items() if not name.startswith(OTHER)}
 
 
 def finished(subject: Subject, run: Path) -> dict[str, int]:
     """Return when each finished piece of work was written: results that are as they must be, a checkpoint if all of it is."""
     found = {name for name, content in results(run).items() if subject.results.get(name) == content}
-    incomplete = {_folder(name) for name in subject.results.keys() - found if "/checkpoints/" in name}
+    incomplete = {
+        _folder(name) for name in subject.results.keys() - found if "/checkpoints/" in name
+    }
     begun = {name for name in found if _folder(name) in incomplete}
-    return {name: (run / name).stat().st_mtime_ns for name in found - begun if not any(each in name for each in TOGETHER)}
+    return {
+        name: (run / name).stat().st_mtime_ns
+        for name in found - begun
+        if not any(each in name for each in TOGETHER)
+    }
 
 
 def _folder(name: str) -> str:

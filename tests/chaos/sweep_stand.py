@@ -32,17 +32,31 @@ class SweepStand:
             return stand._results()
 
     def _start(self) -> Command:
-        return self._subject.start(self._run, "sweep", (f"--sweep={self._subject.root / 'sweep.yaml'}",))
+        return self._subject.start(
+            self._run, "sweep", (f"--sweep={self._subject.root / 'sweep.yaml'}",)
+        )
 
     def _results(self) -> dict[str, bytes]:
-        found = {path.relative_to(self._run).as_posix(): path for path in self._run.glob("sweeps/*/**/*") if path.is_file()}
-        return {name: path.read_bytes() for name, path in found.items() if not name.endswith(("best.yaml", "report.html"))}
+        found = {
+            path.relative_to(self._run).as_posix(): path
+            for path in self._run.glob("sweeps/*/**/*")
+            if path.is_file()
+        }
+        return {
+            name: path.read_bytes()
+            for name, path in found.items()
+            if not name.endswith(("best.yaml", "report.html"))
+        }
 
     def disturb(self, fault: Fault) -> Ended:
         command = self._start()
         try:
             has_begun = command.wait_until(lambda: bool(command.workers(TRIAL)))
-            if not has_begun or command.wait_until(lambda: False, fault.settings["delay"]) or command.has_ended:
+            if (
+                not has_begun
+                or command.wait_until(lambda: False, fault.settings["delay"])
+                or command.has_ended
+            ):
                 raise Missed
             number, trials = signal.Signals[fault.settings["signal"]], command.workers(TRIAL)
             if fault.settings["victim"] == "driver":
@@ -63,9 +77,19 @@ class SweepStand:
             command.clean()
 
     def finished(self) -> dict[str, int]:
-        trials = {name for name, content in self._results().items() if "/trials/" in name and self._wanted.get(name) == content}
-        return {name: (self._run / name).stat().st_mtime_ns for name in trials if b'"finished"' in self._wanted[name]}
+        trials = {
+            name
+            for name, content in self._results().items()
+            if "/trials/" in name and self._wanted.get(name) == content
+        }
+        return {
+            name: (self._run / name).stat().st_mtime_ns
+            for name in trials
+            if b'"finished"' in self._wanted[name]
+        }
 
     def differences(self) -> list[str]:
         found = self._results()
-        return sorted(name for name in {*found, *self._wanted} if found.get(name) != self._wanted.get(name))
+        return sorted(
+            name for name in {*found, *self._wanted} if found.get(name) != self._wanted.get(name)
+        )

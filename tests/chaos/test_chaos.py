@@ -26,7 +26,13 @@ def test_a_fault_is_drawn_from_its_seed_and_number_alone() -> None:
 
 
 def test_files_belong_to_the_stage_that_writes_them() -> None:
-    assert [stage_of(name) for name in FILES] == ["extract", "select", "evaluate", "train", "sample"]
+    assert [stage_of(name) for name in FILES] == [
+        "extract",
+        "select",
+        "evaluate",
+        "train",
+        "sample",
+    ]
     assert len({family(name) for name in FILES}) == len(FILES)
 
 
@@ -38,7 +44,9 @@ def test_every_fault_of_the_long_series_was_survived() -> None:
 
 def first_hit(workshop: Workshop, kind: str) -> Outcome:
     """Try the first faults of a kind until one comes in time."""
-    numbers = [number for number in range(1000) if workshop.fault(SEED, number).kind == kind][:MOST_TRIES]
+    numbers = [number for number in range(1000) if workshop.fault(SEED, number).kind == kind][
+        :MOST_TRIES
+    ]
     for number in numbers:
         outcome = attempt(workshop, workshop.fault(SEED, number), SEED, number)
         if outcome.is_hit:
@@ -54,4 +62,6 @@ def test_a_broken_write_a_damaged_file_a_dead_worker_and_a_dead_driver(tmp_path:
         outcomes = [first_hit(workshop, kind) for kind in ("write", "damage", "worker", "driver")]
     finally:
         workshop.close()
-    assert [(outcome.kind, outcome.problems) for outcome in outcomes if not outcome.has_passed] == []
+    assert [
+        (outcome.kind, outcome.problems) for outcome in outcomes if not outcome.has_passed
+    ] == []

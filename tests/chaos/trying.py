@@ -41,8 +41,14 @@ class Workshop:
         if fault.kind == "storage":
             yield StorageStand(self._bucket, name)
             return
-        with self.subject.without(None if fault.kind in ("damage", "sweep") else fault.stage) as run:
-            yield SweepStand(self.subject, run, self._sweep) if fault.kind == "sweep" else RunStand(self.subject, run)
+        with self.subject.without(
+            None if fault.kind in ("damage", "sweep") else fault.stage
+        ) as run:
+            yield (
+                SweepStand(self.subject, run, self._sweep)
+                if fault.kind == "sweep"
+                else RunStand(self.subject, run)
+            )
 
     def fault(self, seed: int, number: int) -> Fault:
         """Return fault `number` of a seed."""
@@ -54,7 +60,13 @@ class Workshop:
 
 def attempt(workshop: Workshop, fault: Fault, seed: int, number: int) -> Outcome:
     """Try one fault."""
-    known = {"seed": seed, "number": number, "kind": fault.kind, "stage": fault.stage, "settings": fault.settings}
+    known = {
+        "seed": seed,
+        "number": number,
+        "kind": fault.kind,
+        "stage": fault.stage,
+        "settings": fault.settings,
+    }
     with workshop.stand(fault, f"{seed}-{number}") as stand:
         try:
             first = stand.disturb(fault)
@@ -73,7 +85,13 @@ def attempt(workshop: Workshop, fault: Fault, seed: int, number: int) -> Outcome
         problems += [f"done again: {', '.join(redone[:5])}"] if redone else []
         code = None if first is None else first.code
         return Outcome(
-            **known, exit_code=code, is_equal=not different, kept=len(before), redone=len(redone), seconds=second.seconds, problems=problems
+            **known,
+            exit_code=code,
+            is_equal=not different,
+            kept=len(before),
+            redone=len(redone),
+            seconds=second.seconds,
+            problems=problems,
         )
 
 
@@ -88,7 +106,9 @@ def problems_of(first: Ended | None, stand: Stand) -> Iterator[str]:
     if "Traceback" in first.output:
         yield f"the disturbed start showed a traceback: {_last_lines(first)}"
     # What a killed worker was writing stays until the next start deletes it.
-    different = [name for name in stand.differences() if "/.tmp-" not in name] if first.code == 0 else []
+    different = (
+        [name for name in stand.differences() if "/.tmp-" not in name] if first.code == 0 else []
+    )
     if different:
         yield f"the disturbed start said it was done, and is not as undisturbed: {', '.join(different[:5])}"
 

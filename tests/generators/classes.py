@@ -25,7 +25,9 @@ class SmallClass:
         return len(self.features)
 
 
-def small_class(seed: int, size: int, *, width: int = 3, outliers: int = 0, weighted: bool = False) -> SmallClass:
+def small_class(
+    seed: int, size: int, *, width: int = 3, outliers: int = 0, weighted: bool = False
+) -> SmallClass:
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(size, width)) + 4 * generator.integers(0, 2, size=(size, 1))
     features[:outliers] *= 5
@@ -53,15 +55,29 @@ def objective(data: SmallClass, subset: tuple[int, ...], selector: GeometryAware
     return objectives(data, [subset], selector)[0]
 
 
-def objectives(data: SmallClass, subsets: list[tuple[int, ...]], selector: GeometryAwareSelector) -> list[float]:
+def objectives(
+    data: SmallClass, subsets: list[tuple[int, ...]], selector: GeometryAwareSelector
+) -> list[float]:
     """Values of subsets of one size, from the formulas of docs/method.md, in the units that the selector reports."""
     settings, used = selector.config, selector.diagnostics_
-    weights = np.full(data.size, 1 / data.size) if data.weights is None else data.weights / data.weights.sum()
+    weights = (
+        np.full(data.size, 1 / data.size)
+        if data.weights is None
+        else data.weights / data.weights.sum()
+    )
     cost = torch.from_numpy(distances(data.features)[np.array(subsets)])
-    output = SemiDualNewton()(PartialProblem(cost, used["epsilon"], settings.kappa, b=settings.kappa * torch.from_numpy(weights)))
+    output = SemiDualNewton()(
+        PartialProblem(
+            cost, used["epsilon"], settings.kappa, b=settings.kappa * torch.from_numpy(weights)
+        )
+    )
     assert bool(output.converged.all())
-    values = output.regularized_value.numpy() + used["beta"] * data.cross_entropy[np.array(subsets)].mean(axis=1)
-    spread = [statistics(data.features, list(subset), weights, settings.statistics) for subset in subsets]
+    values = output.regularized_value.numpy() + used["beta"] * data.cross_entropy[
+        np.array(subsets)
+    ].mean(axis=1)
+    spread = [
+        statistics(data.features, list(subset), weights, settings.statistics) for subset in subsets
+    ]
     return (values + used["alpha"] * np.array(spread)).tolist()
 
 
@@ -70,19 +86,27 @@ def statistics(features: np.ndarray, subset: list[int], weights: np.ndarray, kin
     centred = features - mean
     covariance = (centred * weights[:, None]).T @ centred / (1 - np.square(weights).sum())
     own = features[subset]
-    own_covariance = np.cov(own.T).reshape(covariance.shape) if len(subset) > 1 else np.zeros_like(covariance)
+    own_covariance = (
+        np.cov(own.T).reshape(covariance.shape) if len(subset) > 1 else np.zeros_like(covariance)
+    )
     shift = float(np.square(own.mean(axis=0) - mean).sum())
     if kind == "diagonal":
         spread = np.sqrt(np.diag(own_covariance)) - np.sqrt(np.diag(covariance))
         return shift + float(np.square(spread).sum())
     root = sqrtm(covariance)
     values = np.linalg.eigvalsh(np.real(root @ own_covariance @ root))
-    return shift + float(np.trace(covariance) + np.trace(own_covariance) - 2 * np.sqrt(np.clip(values, 0, None)).sum())
+    return shift + float(
+        np.trace(covariance)
+        + np.trace(own_covariance)
+        - 2 * np.sqrt(np.clip(values, 0, None)).sum()
+    )
 
 
 def all_values(data: SmallClass, selector: GeometryAwareSelector) -> dict[tuple[int, ...], float]:
     """Value of every subset of the budget."""
     config = selector.config
     free = [image for image in range(data.size) if image not in config.exclude]
-    subsets = [subset for subset in combinations(free, config.budget) if set(config.include) <= set(subset)]
+    subsets = [
+        subset for subset in combinations(free, config.budget) if set(config.include) <= set(subset)
+    ]
     return dict(zip(subsets, objectives(data, subsets, selector), strict=True))

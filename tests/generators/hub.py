@@ -11,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def _handler(repository: str, files: dict[str, bytes], seen: list[str]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    repository: str, files: dict[str, bytes], seen: list[str]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -25,7 +27,11 @@ def _handler(repository: str, files: dict[str, bytes], seen: list[str]) -> type[
         def answer(self, *, body: bool) -> None:
             seen.append(f"{self.command} {self.path}")
             if self.path.startswith(f"/api/models/{repository}"):
-                return self.send(json.dumps(self.info()).encode(), {"Content-Type": "application/json"}, body=body)
+                return self.send(
+                    json.dumps(self.info()).encode(),
+                    {"Content-Type": "application/json"},
+                    body=body,
+                )
             name = re.fullmatch(rf"/{repository}/resolve/[^/]+/(.+)", self.path)
             if name is None or name.group(1) not in files:
                 self.send_response(404)
@@ -33,7 +39,11 @@ def _handler(repository: str, files: dict[str, bytes], seen: list[str]) -> type[
                 self.send_header("Content-Length", "0")
                 return self.end_headers()
             data = files[name.group(1)]
-            return self.send(data, {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT}, body=body)
+            return self.send(
+                data,
+                {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT},
+                body=body,
+            )
 
         def send(self, data: bytes, headers: dict[str, str], *, body: bool) -> None:
             self.send_response(200)
@@ -48,11 +58,22 @@ def _handler(repository: str, files: dict[str, bytes], seen: list[str]) -> type[
                 {
                     "rfilename": name,
                     "size": len(data),
-                    "lfs": {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 134},
+                    "lfs": {
+                        "size": len(data),
+                        "sha256": hashlib.sha256(data).hexdigest(),
+                        "pointerSize": 134,
+                    },
                 }
                 for name, data in files.items()
             ]
-            return {"id": repository, "sha": COMMIT, "siblings": siblings, "cardData": {"license": "mit"}, "tags": [], "private": False}
+            return {
+                "id": repository,
+                "sha": COMMIT,
+                "siblings": siblings,
+                "cardData": {"license": "mit"},
+                "tags": [],
+                "private": False,
+            }
 
     return Handler
 

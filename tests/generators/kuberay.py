@@ -8,7 +8,12 @@ POD_TEMPLATE = {"type": "object", "required": ["spec"]}
 
 
 def fields(required: list[str], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
 
 
 AUTH_OPTIONS = fields(["mode"], mode={"enum": ["token", "disabled"]}, secretName={"type": "string"})

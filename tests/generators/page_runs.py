@@ -8,8 +8,8 @@ import yaml
 from PIL import Image
 
 from actors.selector import progress_of, run_selector
-from jobs.config import RunConfig
-from jobs.run_directory import Run
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.run import Run
 from otcondense.datasets import by_class, list_images
 from otcondense.store import (
     ClassFeatures,
@@ -27,7 +27,9 @@ HOSTILE = "<script>window.hacked=1<\u2215script><img src=x onerror=window.hacked
 IMAGES, WIDTH, BUDGET = 40, 16, 4
 
 
-def make_run(root: Path, class_names: tuple[str, ...] = ("ant", "bee", "cat"), run: str | None = None) -> Run:
+def make_run(
+    root: Path, class_names: tuple[str, ...] = ("ant", "bee", "cat"), run: str | None = None
+) -> Run:
     """Write images, features, selections by two methods and their progress."""
     generator = np.random.default_rng(0)
     for name in class_names:
@@ -38,10 +40,16 @@ def make_run(root: Path, class_names: tuple[str, ...] = ("ant", "bee", "cat"), r
     config = RunConfig(
         run=run or str(root / "run"),
         source={"path": str(root / "images")},
-        selection={"budget": BUDGET, "methods": METHODS, "settings": {"geometry_aware": {"rebuilds": 1}}},
+        selection={
+            "budget": BUDGET,
+            "methods": METHODS,
+            "settings": {"geometry_aware": {"rebuilds": 1}},
+        },
     )
     made = Run(config)
-    made.store.write_bytes("config.yaml", yaml.safe_dump(made.description(), allow_unicode=True).encode())
+    made.store.write_bytes(
+        "config.yaml", yaml.safe_dump(made.description(), allow_unicode=True).encode()
+    )
     write_selections(made)
     return made
 
@@ -56,9 +64,24 @@ def write_selections(run: Run) -> None:
         for method in METHODS:
             settings = run.config.selection.selector_settings(method, BUDGET)
             selection = run_selector(method, settings, features, lambda _: None)
-            write_class_selection(run.store, run.selection_directory(method), selection, fingerprint="f")
-            shared = {"name": f"{method}, class {name}", "class_name": name, "method": method, "size": len(records)}
-            units.append(UnitProgress(**shared, state="done", seconds=1.0 + number, attempts=1, **progress_of(selection.summary)))
+            write_class_selection(
+                run.store, run.selection_directory(method), selection, fingerprint="f"
+            )
+            shared = {
+                "name": f"{method}, class {name}",
+                "class_name": name,
+                "method": method,
+                "size": len(records),
+            }
+            units.append(
+                UnitProgress(
+                    **shared,
+                    state="done",
+                    seconds=1.0 + number,
+                    attempts=1,
+                    **progress_of(selection.summary),
+                )
+            )
     write_units(run, units, finished=True)
 
 
@@ -86,5 +109,12 @@ def write_units(run: Run, units: list[UnitProgress], *, finished: bool) -> None:
     now = time.time()
     ended = sum(unit.state in ("done", "failed", "skipped") for unit in units)
     counts = {"done": ended, "total": len(units), "started": now - 60, "updated": now}
-    stage = StageProgress(stage="select_subset", title="select", unit="class", finished=finished, units=tuple(units), **counts)
+    stage = StageProgress(
+        stage="select_subset",
+        title="select",
+        unit="class",
+        finished=finished,
+        units=tuple(units),
+        **counts,
+    )
     write_progress(run.store, stage)

@@ -32,7 +32,9 @@ def distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 @st.composite
-def problems(draw: st.DrawFn, kappas: tuple[float, ...] = (1.0, 1.05, 2.0, 4.0), *, weighted: bool = True) -> PartialProblem:
+def problems(
+    draw: st.DrawFn, kappas: tuple[float, ...] = (1.0, 1.05, 2.0, 4.0), *, weighted: bool = True
+) -> PartialProblem:
     n = draw(st.integers(3, 14))
     k = draw(st.integers(1, max(1, n // 2)))
     seed = draw(st.integers(0, 10_000))
@@ -50,7 +52,9 @@ def diracs(n: int, kappa: float) -> Experiment:
     """One image served to n points on a line at distances 0, 1, ...: the nearest share 1/kappa of the class is taken."""
     cost = torch.arange(n, dtype=torch.float64)[None].square()
     full = int(n / kappa)
-    value = (cost[0, :full].sum() * kappa / n + cost[0, min(full, n - 1)] * (1 - full * kappa / n)).item()
+    value = (
+        cost[0, :full].sum() * kappa / n + cost[0, min(full, n - 1)] * (1 - full * kappa / n)
+    ).item()
     return Experiment(PartialProblem(cost, 0.01, kappa), value)
 
 
@@ -92,5 +96,11 @@ def regularized_value(problem: PartialProblem) -> float:
         return -value, (shares / shares.sum(axis=0)) @ b - a
 
     return -float(
-        minimize(negative, np.zeros(len(a)), jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-12}).fun
+        minimize(
+            negative,
+            np.zeros(len(a)),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-12},
+        ).fun
     )

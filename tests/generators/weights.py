@@ -12,7 +12,11 @@ def write_autoencoder(folder: Path) -> str:
     from diffusers import AutoencoderKL
 
     torch.manual_seed(0)
-    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2, "block_out_channels": (8, 8)}
+    blocks = {
+        "down_block_types": ("DownEncoderBlock2D",) * 2,
+        "up_block_types": ("UpDecoderBlock2D",) * 2,
+        "block_out_channels": (8, 8),
+    }
     AutoencoderKL(**blocks, norm_num_groups=4, latent_channels=4).save_pretrained(folder)
     return str(folder)
 
@@ -33,7 +37,11 @@ def write_t5(folder: Path, words: tuple[str, ...]) -> str:
     known = {word: number for number, word in enumerate(("<pad>", "<unk>", *words))}
     tokenizer = Tokenizer(models.WordLevel(known, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>").save_pretrained(folder)
-    config = transformers.T5Config(vocab_size=len(known), d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    config = transformers.T5Config(
+        vocab_size=len(known), d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2
+    )
     transformers.T5EncoderModel(config).save_pretrained(folder)
     return str(folder)

@@ -22,14 +22,31 @@ def png(number: int) -> bytes:
 
 def described(schema: pa.Schema, names: tuple[str, ...]) -> pa.Schema:
     """Add what the `datasets` library writes into a schema."""
-    info = {"info": {"features": {"image": {"_type": "Image"}, "label": {"names": list(names), "_type": "ClassLabel"}}}}
+    info = {
+        "info": {
+            "features": {
+                "image": {"_type": "Image"},
+                "label": {"names": list(names), "_type": "ClassLabel"},
+            }
+        }
+    }
     return schema.with_metadata({"huggingface": json.dumps(info)})
 
 
 def table(labels=LABELS, image=IMAGE, names=None) -> pa.Table:
     rows = [png(number) for number in range(len(labels))]
-    values = [{"bytes": data, "path": f"{n}.png"} for n, data in enumerate(rows)] if pa.types.is_struct(image) else rows
-    columns = pa.table({"label": pa.array(labels), "image": pa.array(values, image), "key": [f"k/{n}" for n in range(len(labels))]})
+    values = (
+        [{"bytes": data, "path": f"{n}.png"} for n, data in enumerate(rows)]
+        if pa.types.is_struct(image)
+        else rows
+    )
+    columns = pa.table(
+        {
+            "label": pa.array(labels),
+            "image": pa.array(values, image),
+            "key": [f"k/{n}" for n in range(len(labels))],
+        }
+    )
     return columns if names is None else columns.cast(described(columns.schema, names))
 
 
@@ -69,7 +86,9 @@ def write_shards(root: Path, style: str) -> Path:
             if style == "cls":
                 members[f"{key}.cls"] = LABELS[number].encode()
             if style == "json":
-                members[f"{key}.json"] = json.dumps({"label": LABELS[number], "caption": "x"}).encode()
+                members[f"{key}.json"] = json.dumps(
+                    {"label": LABELS[number], "caption": "x"}
+                ).encode()
         write_tar(root / f"shard-{shard}.tar", members)
     return root
 
@@ -79,9 +98,14 @@ def write_saved(root: Path, image=IMAGE, labels=(0, 1, 0, 2, 1, 0)) -> Path:
     root.mkdir(parents=True)
     columns = table(labels, image, ("cat", "dog", "emu"))
     for part, rows in enumerate((columns.slice(0, 4), columns.slice(4))):
-        with pa.OSFile(str(root / f"data-0000{part}-of-00002.arrow"), "wb") as file, pa.ipc.new_stream(file, rows.schema) as writer:
+        with (
+            pa.OSFile(str(root / f"data-0000{part}-of-00002.arrow"), "wb") as file,
+            pa.ipc.new_stream(file, rows.schema) as writer,
+        ):
             for batch in rows.combine_chunks().to_batches(max_chunksize=2):
-                writer.write_batch(pa.RecordBatch.from_pylist(batch.to_pylist(), schema=rows.schema))
+                writer.write_batch(
+                    pa.RecordBatch.from_pylist(batch.to_pylist(), schema=rows.schema)
+                )
     features = {"label": {"names": ["cat", "dog", "emu"], "_type": "ClassLabel"}}
     (root / "dataset_info.json").write_text(json.dumps({"features": features}))
     (root / "state.json").write_text("{}")

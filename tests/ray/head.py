@@ -27,7 +27,14 @@ def free_port() -> int:
 class Head:
     """One head; `stop` ends every process that it started, by its id."""
 
-    def __init__(self, token_file: Path, num_cpus: int = 2, dashboard_port: int | None = None, *, loopback: bool = True) -> None:
+    def __init__(
+        self,
+        token_file: Path,
+        num_cpus: int = 2,
+        dashboard_port: int | None = None,
+        *,
+        loopback: bool = True,
+    ) -> None:
         self.loopback = loopback
         self.token_file, self.name = token_file, uuid.uuid4().hex
         # Ray's sockets lie below this directory, and the kernel allows them 107 characters.
@@ -44,9 +51,23 @@ class Head:
             f"--port={self.port}",
             f"--num-cpus={num_cpus}",
         ]
-        command += [f"--dashboard-agent-listen-port={free_port()}", "--dashboard-host=127.0.0.1", f"--dashboard-port={self.dashboard_port}"]
-        command += [f"--temp-dir={self.folder}", "--object-store-memory=300000000", "--disable-usage-stats"]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, env=self._environment(), start_new_session=True)
+        command += [
+            f"--dashboard-agent-listen-port={free_port()}",
+            "--dashboard-host=127.0.0.1",
+            f"--dashboard-port={self.dashboard_port}",
+        ]
+        command += [
+            f"--temp-dir={self.folder}",
+            "--object-store-memory=300000000",
+            "--disable-usage-stats",
+        ]
+        self.process = subprocess.Popen(
+            command,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env=self._environment(),
+            start_new_session=True,
+        )
         self._wait()
 
     def add_node(self, num_cpus: int) -> None:
@@ -58,8 +79,18 @@ class Head:
             f"--address=127.0.0.1:{self.port}",
             f"--num-cpus={num_cpus}",
         ]
-        command += [f"--dashboard-agent-listen-port={free_port()}", "--object-store-memory=100000000", "--disable-usage-stats"]
-        self.node = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, env=self._environment(), start_new_session=True)
+        command += [
+            f"--dashboard-agent-listen-port={free_port()}",
+            "--object-store-memory=100000000",
+            "--disable-usage-stats",
+        ]
+        self.node = subprocess.Popen(
+            command,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env=self._environment(),
+            start_new_session=True,
+        )
         deadline = time.monotonic() + DEADLINE_SECONDS
         while (alive := self.alive_nodes()) < 2:
             assert self.node.poll() is None, Path(self.log.name).read_text()
@@ -78,7 +109,9 @@ class Head:
 
     def jobs(self) -> set[str]:
         """The jobs that were sent to the head."""
-        return {job["submission_id"] for job in self._ask("/api/jobs/").json() if job["submission_id"]}
+        return {
+            job["submission_id"] for job in self._ask("/api/jobs/").json() if job["submission_id"]
+        }
 
     def _ask(self, path: str) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from jobs.cli import main
-from jobs.extract_features import extract
+from tests.verbs import call
 
 CLASSES, IMAGES, WIDTH, BUDGET = 8, 700, 32, 12
 
@@ -18,7 +17,9 @@ CLASSES, IMAGES, WIDTH, BUDGET = 8, 700, 32, 12
 def write_features(root: Path) -> None:
     """Write the features of all classes below `root`."""
     generator = np.random.default_rng(0)
-    np.save(root / "features.npy", generator.normal(size=(CLASSES * IMAGES, WIDTH)).astype(np.float32))
+    np.save(
+        root / "features.npy", generator.normal(size=(CLASSES * IMAGES, WIDTH)).astype(np.float32)
+    )
     np.save(root / "labels.npy", np.repeat(np.arange(CLASSES), IMAGES))
 
 
@@ -37,7 +38,9 @@ def write_config(root: Path, data: Path) -> Path:
 def start(verb: str, config: Path, **environment: str) -> subprocess.Popen:
     command = [sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
     everything = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=everything)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=everything
+    )
 
 
 def finish(process: subprocess.Popen) -> str:
@@ -49,7 +52,7 @@ def finish(process: subprocess.Popen) -> str:
 def extracted(root: Path) -> Path:
     """Write the features below `root` and a run that has read them, and return the folder."""
     write_features(root)
-    main("extract_features", "", extract, ["--config", str(write_config(root, root))])
+    call("extract_features", ["--config", str(write_config(root, root))])
     return root
 
 

@@ -39,7 +39,11 @@ def units_when(condition) -> dict:
 def test_a_second_board_of_a_stage_is_its_drivers_alone() -> None:
     first, second = open_board(ROOT, "shared"), open_board(ROOT, "shared")
     first.report.remote("a", {"swaps": 1})
-    assert ray.get(first.units.remote()) == ray.get(find_board(ROOT, "shared").units.remote()) == {"a": {"swaps": 1}}
+    assert (
+        ray.get(first.units.remote())
+        == ray.get(find_board(ROOT, "shared").units.remote())
+        == {"a": {"swaps": 1}}
+    )
     assert ray.get(second.units.remote()) == {}
 
 
@@ -49,7 +53,11 @@ def test_workers_and_driver_meet_at_the_board_and_it_can_die() -> None:
     link.note("a", {"state": "running"})
     board.report.remote("a", {"step": "swaps", "swaps": 3})
     assert exchange_until(link, "a")["a"] == {"step": "swaps", "swaps": 3}
-    assert units_when(lambda units: "a" in units)["a"] == {"state": "running", "step": "swaps", "swaps": 3}
+    assert units_when(lambda units: "a" in units)["a"] == {
+        "state": "running",
+        "step": "swaps",
+        "swaps": 3,
+    }
 
     ray.kill(board, no_restart=False)
     link.note("b", {"state": "done", "seconds": 0.2})

@@ -20,7 +20,15 @@ COMPARISON = {
 
 
 def compare(root: Path) -> str:
-    command = [sys.executable, "-m", "jobs.compare", "--compare", str(root / "tiny-compare.yaml"), "--config", str(root / "tiny.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "jobs.compare",
+        "--compare",
+        str(root / "tiny-compare.yaml"),
+        "--config",
+        str(root / "tiny.yaml"),
+    ]
     command += ["--output", str(root / "tables")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
@@ -34,11 +42,22 @@ def test_methods_are_compared_over_seeds_and_lengths(tmp_path: Path) -> None:
     output = compare(tmp_path)
     rows = list(csv.DictReader((tmp_path / "tables/results.csv").open()))
     places = sorted((row["variant"], row["step"], row["seed"]) for row in rows)
-    assert places == sorted((name, step, seed) for name in ("random", "bare") for step in ("12", "6") for seed in ("0", "1"))
-    assert len({row["frechet_distance"] for row in rows}) == len(rows), "two seeds gave the same samples"
+    assert places == sorted(
+        (name, step, seed)
+        for name in ("random", "bare")
+        for step in ("12", "6")
+        for seed in ("0", "1")
+    )
+    assert len({row["frechet_distance"] for row in rows}) == len(rows), (
+        "two seeds gave the same samples"
+    )
     summary = list(csv.DictReader((tmp_path / "tables/summary.csv").open()))
     assert len(summary) == 2 * 2 * 2
-    assert all(float(row["low"]) < float(row["mean"]) < float(row["high"]) for row in summary if row["metric"] == "frechet_distance")
+    assert all(
+        float(row["low"]) < float(row["mean"]) < float(row["high"])
+        for row in summary
+        if row["metric"] == "frechet_distance"
+    )
     assert "frechet_distance, 12 images, 6 steps: " in output
     page = (tmp_path / "tables/report.html").read_text()
     assert "What can be said" in page

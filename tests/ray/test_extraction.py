@@ -21,7 +21,11 @@ from pipeline.quarantine import Lost, check_lost_share
 from pipeline.stream import plan_resources
 
 BAD = {"0/empty.png": b"", "0/text.png": b"not a picture", "2/cut.png": None}
-REASONS = {"0/empty.png": "the file is empty", "0/text.png": "not an image of a known format", "2/cut.png": "damaged"}
+REASONS = {
+    "0/empty.png": "the file is empty",
+    "0/text.png": "not an image of a known format",
+    "2/cut.png": "damaged",
+}
 HERE = ExtractionConfig(num_encoders=0)
 ONE = ExtractionConfig()
 TWO = ExtractionConfig(num_encoders=2, cpus_per_encoder=0.5)
@@ -39,7 +43,9 @@ def source(tmp_path_factory):
     noise = np.random.default_rng(0).integers(0, 256, (60, 60), dtype=np.uint8)
     Image.fromarray(noise).save(folder / "whole.png")
     for name, data in BAD.items():
-        (folder / "images" / name).write_bytes((folder / "whole.png").read_bytes()[:1500] if data is None else data)
+        (folder / "images" / name).write_bytes(
+            (folder / "whole.png").read_bytes()[:1500] if data is None else data
+        )
     (folder / "images" / "readme.txt").write_text("digits")
     return SourceConfig(path=str(folder / "images"), max_lost_share=0.05)
 
@@ -51,7 +57,14 @@ def encoder(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "encoder.safetensors"
     save_file(model.state_dict(), path)
     return EncoderConfig(
-        name="test_byobnet", weights=str(path), image_size=32, in_chans=1, num_classes=3, crop_pct=1.0, batch_size=8, device="cpu"
+        name="test_byobnet",
+        weights=str(path),
+        image_size=32,
+        in_chans=1,
+        num_classes=3,
+        crop_pct=1.0,
+        batch_size=8,
+        device="cpu",
     )
 
 
@@ -60,7 +73,15 @@ def extracted(source, encoder, tmp_path_factory):
     """The undisturbed run without a cluster: store and result."""
     store = Store(str(tmp_path_factory.mktemp("run")))
     seen = []
-    result = extract_features(store.root, "features", source, encoder, HERE, "stage", lambda done, total: seen.append((done, total)))
+    result = extract_features(
+        store.root,
+        "features",
+        source,
+        encoder,
+        HERE,
+        "stage",
+        lambda done, total: seen.append((done, total)),
+    )
     assert seen[0] == (0, 66)
     assert seen[-1] == (66, 66)
     return store, result
@@ -76,7 +97,11 @@ def test_every_image_comes_out_or_is_quarantined(extracted):
     assert (result.classes_done, result.classes_skipped) == (3, 0)
     lost = read_table(store, "features/_quarantine.parquet").to_pylist()
     assert [row["image_id"] for row in lost] == sorted(BAD)
-    assert all(row["reason"].startswith(REASONS[row["image_id"]]) and row["class_name"] == row["image_id"][0] for row in lost)
+    assert all(
+        row["reason"].startswith(REASONS[row["image_id"]])
+        and row["class_name"] == row["image_id"][0]
+        for row in lost
+    )
     assert sum(read_class_features(store, "features", name).size for name in "012") == 63
 
 
@@ -84,7 +109,9 @@ def test_features_are_those_of_the_encoder_alone(extracted, source, encoder):
     reference = load_encoder(encoder)
     for index, name in enumerate("012"):
         found = read_class_features(extracted[0], "features", name)
-        pixels = np.stack([np.asarray(Image.open(Path(source.path) / image_id)) for image_id in found.image_ids])
+        pixels = np.stack(
+            [np.asarray(Image.open(Path(source.path) / image_id)) for image_id in found.image_ids]
+        )
         features, logits = reference.encode_pixels(torch.from_numpy(pixels)[:, None])
         np.testing.assert_allclose(found.features, features, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(found.logits, logits, rtol=1e-3, atol=1e-3)
@@ -106,13 +133,17 @@ def test_a_second_run_redoes_only_what_changed(extracted, source, encoder, tmp_p
     assert (redone.classes_done, redone.classes_skipped) == (1, 2)
     assert contents(store) == before
     store.remove("features/class_name=2/_quarantine.json")
-    assert extract_features(store.root, "features", source, encoder, HERE, "stage").classes_done == 1, "21 images do not make 22"
+    assert (
+        extract_features(store.root, "features", source, encoder, HERE, "stage").classes_done == 1
+    ), "21 images do not make 22"
     assert contents(store) == before
     other = extract_features(store.root, "features", source, encoder, HERE, "another stage")
     assert other.classes_done == 3
 
 
-def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(ray_cluster, extracted, source, encoder, tmp_path):
+def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(
+    ray_cluster, extracted, source, encoder, tmp_path
+):
     store = Store(str(tmp_path / "run"))
 
     def interrupt(done, total):
@@ -127,7 +158,9 @@ def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(ray_cluster, ext
     assert contents(store) == contents(extracted[0])
 
 
-def test_one_of_two_encoders_is_killed_and_replaced(ray_cluster, extracted, source, encoder, tmp_path, monkeypatch):
+def test_one_of_two_encoders_is_killed_and_replaced(
+    ray_cluster, extracted, source, encoder, tmp_path, monkeypatch
+):
     """A process dies in the middle of its work; Ray Data starts another, no image is lost or doubled, and the bytes are those of one."""
     marker = tmp_path / "killed"
 
@@ -156,13 +189,18 @@ def broken(source, tmp_path):
 
 def test_a_class_without_one_good_image_ends_the_run(broken, encoder, tmp_path):
     everything = broken.model_copy(update={"max_lost_share": 1.0})
-    with pytest.raises(InputError, match=r"no image of class 1 can be used, the first is 1/\d+.png: the file is empty"):
+    with pytest.raises(
+        InputError,
+        match=r"no image of class 1 can be used, the first is 1/\d+.png: the file is empty",
+    ):
         extract_features(str(tmp_path / "run"), "features", everything, encoder, HERE, "stage")
     assert not Store(str(tmp_path / "run")).exists(class_file("features", "1"))
 
 
 def test_too_many_lost_images_end_the_run_early_with_a_list(broken, encoder, tmp_path):
-    with pytest.raises(InputError, match=r"at most 1\.00% of the 21 images may be unreadable .* found 8,"):
+    with pytest.raises(
+        InputError, match=r"at most 1\.00% of the 21 images may be unreadable .* found 8,"
+    ):
         extract_features(str(tmp_path / "run"), "features", broken, encoder, HERE, "stage")
     assert len(read_table(Store(str(tmp_path / "run")), "features/_quarantine.parquet")) == 8
 
@@ -171,24 +209,48 @@ def test_features_without_a_classifier_have_no_confidences(source, encoder, tmp_
     torch.manual_seed(0)
     headless = timm.create_model("test_byobnet", pretrained=False, num_classes=0, in_chans=1)
     save_file(headless.state_dict(), tmp_path / "headless.safetensors")
-    config = encoder.model_copy(update={"num_classes": 0, "weights": str(tmp_path / "headless.safetensors")})
+    config = encoder.model_copy(
+        update={"num_classes": 0, "weights": str(tmp_path / "headless.safetensors")}
+    )
     extract_features(str(tmp_path / "run"), "features", source, config, HERE, "stage")
     found = read_class_features(Store(str(tmp_path / "run")), "features", "2")
-    assert (found.logits, found.cross_entropy, found.entropy, found.max_prob) == (None, None, None, None)
+    assert (found.logits, found.cross_entropy, found.entropy, found.max_prob) == (
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def test_another_number_of_classes_is_refused_before_any_work(source, encoder, tmp_path):
-    with pytest.raises(InputError, match=r"classifier of test_byobnet has 10 classes, .* has 3 folders"):
-        extract_features(str(tmp_path), "features", source, encoder.model_copy(update={"num_classes": 10}), ONE, "stage")
+    with pytest.raises(
+        InputError, match=r"classifier of test_byobnet has 10 classes, .* has 3 folders"
+    ):
+        extract_features(
+            str(tmp_path),
+            "features",
+            source,
+            encoder.model_copy(update={"num_classes": 10}),
+            ONE,
+            "stage",
+        )
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("config", "cluster", "message"),
     [
-        (ExtractionConfig(num_encoders=2), {"CPU": 2.0}, r"needs 3 CPUs for 2 encoder\(s\) and one reader, the cluster has 2"),
+        (
+            ExtractionConfig(num_encoders=2),
+            {"CPU": 2.0},
+            r"needs 3 CPUs for 2 encoder\(s\) and one reader, the cluster has 2",
+        ),
         (ExtractionConfig(), {"CPU": 1.0}, "the cluster has 1"),
-        (ExtractionConfig(num_encoders=3), {"CPU": 16.0, "GPU": 2.0}, r"needs 3 GPUs for 3 encoder\(s\), the cluster has 2"),
+        (
+            ExtractionConfig(num_encoders=3),
+            {"CPU": 16.0, "GPU": 2.0},
+            r"needs 3 GPUs for 3 encoder\(s\), the cluster has 2",
+        ),
         (ExtractionConfig(gpus_per_encoder=1), {"CPU": 16.0}, "the cluster has 0"),
     ],
 )
@@ -199,12 +261,17 @@ def test_a_cluster_that_is_too_small_is_refused_instead_of_waiting(config, clust
 
 @pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cuda", 1), ("cpu", 0)])
 def test_encoders_take_gpus_where_there_are_some(device, gpus):
-    found = plan_resources(ExtractionConfig(), EncoderConfig(device=device), {"CPU": 4.0, "GPU": 2.0})
+    found = plan_resources(
+        ExtractionConfig(), EncoderConfig(device=device), {"CPU": 4.0, "GPU": 2.0}
+    )
     assert found.gpus_per_encoder == gpus
 
 
 def test_the_lost_share_lists_the_first_few():
     lost = [Lost(f"a/{number}.png", "a", "the file is empty") for number in range(7)]
     check_lost_share(lost, 700, 0.01, "somewhere")
-    with pytest.raises(InputError, match=r"found 7, all listed in somewhere:\n  a/0.png: the file is empty\n(.*\n){4}  \.\.\.\n"):
+    with pytest.raises(
+        InputError,
+        match=r"found 7, all listed in somewhere:\n  a/0.png: the file is empty\n(.*\n){4}  \.\.\.\n",
+    ):
         check_lost_share(lost, 699, 0.01, "somewhere")

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from tiny import write_config
 
-from jobs.cli import main
-from jobs.run import run_all
+from tests.verbs import call
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 STAGE_PATTERNS = {
@@ -22,21 +21,41 @@ STAGE_PATTERNS = {
 }
 
 # Ray takes over SIGTERM where it starts, Ray Train SIGINT.
-SIGNALS = {"extraction": signal.SIGINT, "selection": signal.SIGTERM, "training": signal.SIGINT, "sampling": signal.SIGKILL}
+SIGNALS = {
+    "extraction": signal.SIGINT,
+    "selection": signal.SIGTERM,
+    "training": signal.SIGINT,
+    "sampling": signal.SIGKILL,
+}
 WORKERS = ("extraction.num_encoders=1", "models.sit.training.num_workers=1")
 
 
 def start(config: Path) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     # A shell lets its background jobs, these tests among them, ignore Ctrl-C; the run must not inherit that.
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "jobs.run", "--config", str(config), *WORKERS]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "jobs.run",
+        "--config",
+        str(config),
+        *WORKERS,
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
 
 
 def results(root: Path) -> dict[str, bytes]:
     kept = [path for path in sorted((root / "run").rglob("*")) if path.is_file()]
     names = {str(path.relative_to(root / "run")): path for path in kept}
-    return {name: path.read_bytes() for name, path in names.items() if not name.startswith(("logs/", ".lock", "report", "config"))}
+    return {
+        name: path.read_bytes()
+        for name, path in names.items()
+        if not name.startswith(("logs/", ".lock", "report", "config"))
+    }
 
 
 def wait_for(root: Path, pattern: str, process: subprocess.Popen) -> None:
@@ -66,5 +85,5 @@ def test_every_stage_can_be_interrupted(tmp_path: Path) -> None:
     disturbed = results(tmp_path)
 
     (tmp_path / "run").rename(tmp_path / "disturbed")
-    main("run", "", run_all, ["--config", str(config), *WORKERS])
+    call("run", ["--config", str(config), *WORKERS])
     assert results(tmp_path) == disturbed

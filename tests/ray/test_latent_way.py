@@ -5,24 +5,22 @@ import pytest
 import yaml
 from PIL import Image
 
-from jobs.cli import main
-from jobs.evaluate import evaluate, read_subset_quality
-from jobs.export_samples import export
-from jobs.extract_features import extract
-from jobs.extract_latents import extract as extract_latents
-from jobs.report_data import collect
-from jobs.run import extract_inputs, needed_inputs
-from jobs.run_directory import Run
-from jobs.sample import sample
-from jobs.score import score
-from jobs.select_subset import select_subset
-from jobs.settings import load_config
-from jobs.train import train
-from jobs.verify import verify
+from jobs.command.settings import load_config
+from jobs.evaluate.stage import evaluate, read_subset_quality
+from jobs.export_samples.command import export
+from jobs.extract_latents.stage import extract as extract_latents
+from jobs.report.data import collect
+from jobs.run_directory.run import Run
+from jobs.run_directory.stages import TRAINING_INPUTS
+from jobs.score.stage import score
+from jobs.select_subset.stage import select_subset
+from jobs.train.stage import train
+from jobs.verify.command import verify
 from otcondense.diffusion.samples import read_samples
 from otcondense.errors import InputError
 from otcondense.store import read_table
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
+from tests.verbs import call
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -36,7 +34,12 @@ def config(tmp_path_factory):
             for number in range(count):
                 image = Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8))
                 image.save(root / part / class_name / f"{number}.png")
-    encoder = {"name": "test_resnet", "weights": write_timm(root / "e.safetensors", "test_resnet"), "num_classes": 0, "image_size": 32}
+    encoder = {
+        "name": "test_resnet",
+        "weights": write_timm(root / "e.safetensors", "test_resnet"),
+        "num_classes": 0,
+        "image_size": 32,
+    }
     training = {
         "model": {"name": "DiT-demo/2", "width": 16, "depth": 2, "num_heads": 2},
         "data": "latents",
@@ -67,7 +70,12 @@ def config(tmp_path_factory):
         "extraction": {"num_encoders": 0},
         "selection": {"budget": 2, "methods": ["random"]},
         "pixels": {"size": 16, "channels": 3},
-        "latents": {"model": write_autoencoder(root / "vae"), "image_size": 16, "device": "cpu", "batch_size": 2},
+        "latents": {
+            "model": write_autoencoder(root / "vae"),
+            "image_size": 16,
+            "device": "cpu",
+            "batch_size": 2,
+        },
         "tokens": {
             "name": "test_vit",
             "file": write_timm(root / "vit.safetensors", "test_vit", img_size=64),
@@ -75,8 +83,17 @@ def config(tmp_path_factory):
             "input_size": 64,
             "device": "cpu",
         },
-        "text": {"model": write_t5(root / "t5", ("ant", "cat", "dog")), "max_tokens": 4, "device": "cpu"},
-        "models": {"l": {"training": training, "sampling": {"num_steps": 2, "num_samples": 6, "batch_size": 4, "clip": False}}},
+        "text": {
+            "model": write_t5(root / "t5", ("ant", "cat", "dog")),
+            "max_tokens": 4,
+            "device": "cpu",
+        },
+        "models": {
+            "l": {
+                "training": training,
+                "sampling": {"num_steps": 2, "num_samples": 6, "batch_size": 4, "clip": False},
+            }
+        },
     }
     (root / "c.yaml").write_text(yaml.safe_dump(values))
     return str(root / "c.yaml")
@@ -84,26 +101,41 @@ def config(tmp_path_factory):
 
 def test_the_whole_way(config, tmp_path):
     run = Run(load_config(config, []))
-    assert needed_inputs(run) == {"latents", "tokens", "text"}
-    for stage in (extract, select_subset):
-        main("stage", "", stage, ["--config", config])
-    with pytest.raises(InputError, match=r"latents/.* is missing or damaged; run `python -m jobs.extract_latents` first"):
+    assert run.config.training_inputs == {"latents", "tokens", "text"}
+    for verb in ("extract_features", "select_subset"):
+        call(verb, ["--config", config])
+    with pytest.raises(
+        InputError,
+        match=r"latents/.* is missing or damaged; run `python -m jobs.extract_latents` first",
+    ):
         train(run)
-    for stage in (extract_inputs, train, sample):
-        main("stage", "", stage, ["--config", config])
+    for verb in (*TRAINING_INPUTS, "train", "sample"):
+        call(verb, ["--config", config])
     images, labels = read_samples(run.store, run.samples_directory("l", "random", 4), 6)
     assert images.shape == (6, 3, 16, 16), "decoded"
     assert labels.tolist() == [1, 2] * 3, "the classes that it was trained on"
     grid = run.store.path(f"{run.training_directory('l', 'random')}/grids/step-000004.png")
     assert Image.open(grid).size == (128, 128)
-    arguments = type("Options", (), {"model": None, "method": None, "step": 4, "format": "npz", "output": str(tmp_path / "s.npz")})
+    arguments = type(
+        "Options",
+        (),
+        {
+            "model": None,
+            "method": None,
+            "step": 4,
+            "format": "npz",
+            "output": str(tmp_path / "s.npz"),
+        },
+    )
     export(run, arguments)
     assert np.array_equal(np.load(tmp_path / "s.npz")["arr_0"], images.transpose(0, 2, 3, 1))
     assert verify(run) == []
 
 
 def test_a_change_of_the_autoencoder_trains_anew(config):
-    first, other = (Run(load_config(config, overrides)) for overrides in ([], ["latents.batch_size=3"]))
+    first, other = (
+        Run(load_config(config, overrides)) for overrides in ([], ["latents.batch_size=3"])
+    )
     assert first.training_directory("l", "random") != other.training_directory("l", "random")
 
 
@@ -111,10 +143,16 @@ def test_what_scores_go_by_and_other_subsets_have_latents_of_their_own(config):
     trained = Run(load_config(config, []))
     scorer = f"{trained.training_directory('l', 'random')}/checkpoints/step-000004"
     before = {name: trained.store.read_bytes(name) for name in trained.store.list("latents")}
-    run = Run(load_config(config, [f"scores.denoising.checkpoint={scorer}", "scores.denoising.num_timesteps=2"]))
+    run = Run(
+        load_config(
+            config, [f"scores.denoising.checkpoint={scorer}", "scores.denoising.num_timesteps=2"]
+        )
+    )
     score(run, "denoising")
     made = [name for name in run.store.list("latents") if name not in before]
-    assert sum(len(read_table(run.store, name)) for name in made) == 2 * 8, "all images, and the mirror image of each"
+    assert sum(len(read_table(run.store, name)) for name in made) == 2 * 8, (
+        "all images, and the mirror image of each"
+    )
     assert verify(run) == []
     other = Run(load_config(config, ["selection.seed=1"]))
     for stage in (select_subset, extract_latents):
@@ -127,5 +165,7 @@ def test_subsets_are_measured_on_pixels(config):
     run = Run(load_config(config, ["evaluation.inception_score_splits=1"]))
     evaluate(run)
     assert read_subset_quality(run)["random"]["num_images"] == 4
-    assert not run.store.exists(run.images_file("random")), "read a part at a time, from where they are"
+    assert not run.store.exists(run.images_file("random")), (
+        "read a part at a time, from where they are"
+    )
     assert collect(run).class_sheets[0].images["random"].shape == (2, 3, 16, 16)

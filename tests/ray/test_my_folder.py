@@ -9,9 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from jobs.cli import main
-from jobs.run import run_all
 from otcondense.store import Store, class_file, read_manifest, read_table
+from tests.verbs import call
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 COUNTS = {"café": 16, "dogs and cats": 14, "rare": 3}
@@ -37,7 +36,10 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     root = tmp_path_factory.mktemp("mine")
     write_pictures(root / "pictures")
     torch.manual_seed(0)
-    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), root / "encoder.safetensors")
+    save_file(
+        timm.create_model("test_resnet", pretrained=False).state_dict(),
+        root / "encoder.safetensors",
+    )
     encoder = f"{{name: test_resnet, weights: {root / 'encoder.safetensors'}, num_classes: 0, image_size: 32, batch_size: 8}}"
     return [
         "--config=jobs/configs/my-folder.yaml",
@@ -49,21 +51,30 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ]
 
 
-def test_a_folder_becomes_a_subset_and_a_report(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    main("run", "", run_all, arguments)
+def test_a_folder_becomes_a_subset_and_a_report(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("run", arguments)
     run = Path(arguments[1].removeprefix("--run="))
     store = Store(str(run))
     manifest = read_manifest(store, next(run.glob("subset-*.parquet")).name).to_pylist()
     chosen = {name: [row for row in manifest if row["class_name"] == name] for name in COUNTS}
-    assert {name: len(rows) for name, rows in chosen.items()} == {"café": 10, "dogs and cats": 10, "rare": 3}
+    assert {name: len(rows) for name, rows in chosen.items()} == {
+        "café": 10,
+        "dogs and cats": 10,
+        "rare": 3,
+    }
     assert all(np.isfinite(row["cross_entropy"]) for row in manifest)
     scores = next(run.glob("scores/probe-*")).relative_to(run).as_posix()
     for name, count in COUNTS.items():
         assert read_table(store, class_file(scores, name)).num_rows == count
     assert (run / "report.html").stat().st_size > 10_000
 
-    before = {path: path.read_bytes() for path in [*run.glob("scores/**/*.parquet"), *run.glob("selection/**/*.parquet")]}
-    main("run", "", run_all, arguments)
+    before = {
+        path: path.read_bytes()
+        for path in [*run.glob("scores/**/*.parquet"), *run.glob("selection/**/*.parquet")]
+    }
+    call("run", arguments)
     assert "finished before" in capsys.readouterr().out.split("probe", 1)[1]
     assert {path: path.read_bytes() for path in before} == before
 
@@ -71,7 +82,7 @@ def test_a_folder_becomes_a_subset_and_a_report(arguments: list[str], capsys: py
 @pytest.mark.slow
 def test_confidences_can_be_left_out(arguments: list[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
-    main("run", "", run_all, [*arguments, f"--run={run}", "confidence.kind=none"])
+    call("run", [*arguments, f"--run={run}", "confidence.kind=none"])
     (manifest,) = run.glob("subset-*.parquet")
     assert read_manifest(Store(str(run)), manifest.name).column("cross_entropy").null_count == 23
 
@@ -79,31 +90,60 @@ def test_confidences_can_be_left_out(arguments: list[str], tmp_path: Path) -> No
 @pytest.mark.slow
 def test_confidences_can_come_from_another_network(arguments: list[str], tmp_path: Path) -> None:
     torch.manual_seed(1)
-    save_file(timm.create_model("test_byobnet", pretrained=False, num_classes=3).state_dict(), tmp_path / "judge.safetensors")
+    save_file(
+        timm.create_model("test_byobnet", pretrained=False, num_classes=3).state_dict(),
+        tmp_path / "judge.safetensors",
+    )
     classifier = f"{{name: test_byobnet, weights: {tmp_path / 'judge.safetensors'}, num_classes: 3, image_size: 32, batch_size: 8}}"
-    overrides = [f"--run={tmp_path / 'run'}", "confidence.kind=classifier", f"confidence.classifier={classifier}"]
-    main("run", "", run_all, [*arguments, *overrides])
+    overrides = [
+        f"--run={tmp_path / 'run'}",
+        "confidence.kind=classifier",
+        f"confidence.classifier={classifier}",
+    ]
+    call("run", [*arguments, *overrides])
     run = tmp_path / "run"
     assert len(list(run.glob("features/*"))) == 2
     table = read_manifest(Store(str(run)), next(run.glob("subset-*.parquet")).name)
-    found = dict(zip(table.column("image_id").to_pylist(), table.column("cross_entropy").to_pylist(), strict=True))
+    found = dict(
+        zip(
+            table.column("image_id").to_pylist(),
+            table.column("cross_entropy").to_pylist(),
+            strict=True,
+        )
+    )
     for path in run.glob("features/test_byobnet*/*/part-0.parquet"):
         stored = read_table(Store(str(run)), path.relative_to(run).as_posix())
-        known = dict(zip(stored.column("image_id").to_pylist(), stored.column("cross_entropy").to_pylist(), strict=True))
+        known = dict(
+            zip(
+                stored.column("image_id").to_pylist(),
+                stored.column("cross_entropy").to_pylist(),
+                strict=True,
+            )
+        )
         assert all(found[key] == known[key] for key in found.keys() & known.keys())
     assert len(found) == 23
 
 
-def test_features_without_images_are_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_features_without_images_are_enough(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     generator = np.random.default_rng(0)
     labels = np.repeat([0, 1], 15)
     (tmp_path / "mine").mkdir()
-    np.save(tmp_path / "mine" / "features.npy", generator.normal(size=(30, 5)).astype(np.float32) + 2 * labels[:, None])
+    np.save(
+        tmp_path / "mine" / "features.npy",
+        generator.normal(size=(30, 5)).astype(np.float32) + 2 * labels[:, None],
+    )
     np.save(tmp_path / "mine" / "labels.npy", labels)
     run = tmp_path / "run"
-    arguments = ["--config=jobs/configs/my-folder.yaml", f"--run={run}", f"source.path={tmp_path / 'mine'}", "source.kind=features"]
+    arguments = [
+        "--config=jobs/configs/my-folder.yaml",
+        f"--run={run}",
+        f"source.path={tmp_path / 'mine'}",
+        "source.kind=features",
+    ]
     arguments.append("selection.settings.geometry_aware.rebuilds=0")
-    main("run", "", run_all, arguments)
+    call("run", arguments)
     assert "30 rows of 2 classes, 0 of them finished before; no images" in capsys.readouterr().out
     manifest = read_manifest(Store(str(run)), next(run.glob("subset-*.parquet")).name)
     assert manifest.num_rows == 20

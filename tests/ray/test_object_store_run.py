@@ -12,23 +12,37 @@ import yaml
 from tests.generators.object_store import put_images, s3_bucket
 from tests.generators.weights import write_timm
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # botocore's and moto's own
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]  # botocore's and moto's own
 CLASSES, IMAGES = ("a", "ö"), 5
 
 
 def command(verb: str, *arguments: str) -> str:
     """Run a verb to its end and return what it printed."""
-    ended = subprocess.run([sys.executable, "-m", f"jobs.{verb}", *arguments], capture_output=True, text=True, env=dict(os.environ))
+    ended = subprocess.run(
+        [sys.executable, "-m", f"jobs.{verb}", *arguments],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
 
 def test_every_stage_of_a_subset_on_s3(tmp_path: Path) -> None:
-    encoder = {"name": "test_byobnet", "weights": write_timm(tmp_path / "e.safetensors", "test_byobnet", num_classes=2, in_chans=1)}
+    encoder = {
+        "name": "test_byobnet",
+        "weights": write_timm(
+            tmp_path / "e.safetensors", "test_byobnet", num_classes=2, in_chans=1
+        ),
+    }
     values = {
         "run": "s3://bucket/run",
         "source": {"path": "s3://bucket/images"},
-        "encoder": encoder | {"image_size": 32, "in_chans": 1, "num_classes": 2, "batch_size": 2, "device": "cpu"},
+        "encoder": encoder
+        | {"image_size": 32, "in_chans": 1, "num_classes": 2, "batch_size": 2, "device": "cpu"},
         "extraction": {"num_encoders": 1},
         "selection": {"budget": 2, "methods": ["geometry_aware", "random"]},
     }
@@ -38,7 +52,9 @@ def test_every_stage_of_a_subset_on_s3(tmp_path: Path) -> None:
         put_images(client, CLASSES, IMAGES)
         command("extract_features", f"--config={config}")
         assert "0 of them finished before" in command("select_subset", f"--config={config}")
-        assert "4 selections of a class, 4 of them finished before" in command("select_subset", f"--config={config}")
+        assert "4 selections of a class, 4 of them finished before" in command(
+            "select_subset", f"--config={config}"
+        )
         assert "0 problems" in command("verify", "s3://bucket/run")
         output = tmp_path / "subset.parquet"
         command("export", f"--config={config}", "--format=parquet", f"--output={output}")

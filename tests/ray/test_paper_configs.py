@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from jobs.forecast import training_forecast
-from jobs.run_directory import Run
-from jobs.settings import load_config
-from jobs.train_job import TrainJob
-from jobs.train_loop import run_loop
-from jobs.workers import Workers
+from jobs.command.settings import load_config
+from jobs.run.dry_run import training_forecast
+from jobs.run_directory.run import Run
+from jobs.train.job import TrainJob
+from jobs.train.loop import run_loop
+from jobs.train.worker import Workers
 from otcondense.diffusion import sample_batch
 from otcondense.diffusion.checkpoint import checkpoint_directory, load_model
 from otcondense.diffusion.sampler import resolve_method
@@ -19,10 +19,24 @@ from tests.generators.latents import image_rows, write_subset, write_text
 
 NAMES = {"imagenet-10k": 256, "imagenet-50k": 256, "imagenet-100k": 256, "imagenet512-10k": 512}
 SMALL = [
-    *(f"models.l2.training.model.{key}={value}" for key, value in {"width": 16, "depth": 2, "num_heads": 2}.items()),
-    *(f"models.l2.training.{key}={value}" for key, value in {"num_steps": 3, "checkpoint_steps": "[3]", "global_batch_size": 4}.items()),
+    *(
+        f"models.l2.training.model.{key}={value}"
+        for key, value in {"width": 16, "depth": 2, "num_heads": 2}.items()
+    ),
+    *(
+        f"models.l2.training.{key}={value}"
+        for key, value in {
+            "num_steps": 3,
+            "checkpoint_steps": "[3]",
+            "global_batch_size": 4,
+        }.items()
+    ),
     *("models.l2.training.alignment.depth=1", "models.l2.training.alignment.hidden_width=8"),
-    *("models.l2.training.compile_blocks=false", "models.l2.training.grid_every=null", "models.l2.training.log_every=1"),
+    *(
+        "models.l2.training.compile_blocks=false",
+        "models.l2.training.grid_every=null",
+        "models.l2.training.log_every=1",
+    ),
     *("models.l2.sampling.num_steps=2", "models.l2.sampling.batch_size=2"),
 ]
 
@@ -38,7 +52,9 @@ def test_what_it_takes(name, size):
     training = config.models["l2"].training
     found = training_forecast(Run(config), training, 1000)
     assert found.parameters / 1e6 == pytest.approx(502.5, abs=1)
-    assert found.flops / (training.num_steps * 128) / 1e9 == pytest.approx({256: 484, 512: 2166}[size], rel=0.01)
+    assert found.flops / (training.num_steps * 128) / 1e9 == pytest.approx(
+        {256: 484, 512: 2166}[size], rel=0.01
+    )
     assert 20e9 < found.device_bytes < 300e9
     assert config.selection.budget == {"10k": 10, "50k": 50, "100k": 100}[name.split("-")[1]]
 
@@ -47,15 +63,24 @@ def test_what_it_takes(name, size):
 @pytest.mark.parametrize(("name", "size"), NAMES.items())
 def test_a_few_steps_at_reduced_width(name, size, family, tmp_path):
     torch.set_num_threads(1)
-    other = ["models.l2.training.model.name=SiT-L/2", "models.l2.sampling.method=euler"] if family == "SiT" else []
+    other = (
+        ["models.l2.training.model.name=SiT-L/2", "models.l2.sampling.method=euler"]
+        if family == "SiT"
+        else []
+    )
     config = load(name, [*SMALL, *other]).models["l2"]
     store, side = Store(str(tmp_path)), size // 8
     rows = image_rows(classes=2, per_class=3)
     inputs = write_subset(store, (4, side, side), ((side // 2) ** 2, 768), rows)
     write_text(store, 2, (16, 2048))
-    job = TrainJob(store.root, "training/run", "", config.training, 2, (4, side, side), "inputs", inputs)
+    job = TrainJob(
+        store.root, "training/run", "", config.training, 2, (4, side, side), "inputs", inputs
+    )
     assert run_loop(job, Workers()) == {"resumed_from": 0, "diverged": None}
-    lines = [json.loads(line) for line in store.read_bytes("training/run/metrics.jsonl").decode().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in store.read_bytes("training/run/metrics.jsonl").decode().splitlines()
+    ]
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert all(-1 <= line["alignment"] <= 1 for line in lines)
     model, checkpoint = load_model(store, checkpoint_directory("training/run", 3))

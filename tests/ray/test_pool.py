@@ -48,15 +48,23 @@ def run_pool(directory: Path, units: list[dict], **settings: float):
 
 @pytest.mark.parametrize("num_actors", [1, 2])
 def test_every_unit_is_done_once(ray_cluster: None, tmp_path: Path, num_actors: int) -> None:
-    outcome, seen = run_pool(tmp_path, [{"name": f"u{i}", "value": i} for i in range(7)], num_actors=num_actors)
+    outcome, seen = run_pool(
+        tmp_path, [{"name": f"u{i}", "value": i} for i in range(7)], num_actors=num_actors
+    )
     assert outcome.results == {f"u{i}": {"square": i * i} for i in range(7)}
-    assert sorted(seen) == sorted((f"u{i}", state) for i in range(7) for state in ("running", "done"))
+    assert sorted(seen) == sorted(
+        (f"u{i}", state) for i in range(7) for state in ("running", "done")
+    )
     assert not outcome.failures
     assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_a_unit_whose_actor_dies_is_tried_again(ray_cluster: None, tmp_path: Path) -> None:
-    units = [{"name": "a", "value": 2, "die": 2}, {"name": "b", "value": 3}, {"name": "c", "value": 4, "die": 9}]
+    units = [
+        {"name": "a", "value": 2, "die": 2},
+        {"name": "b", "value": 3},
+        {"name": "c", "value": 4, "die": 9},
+    ]
     outcome, seen = run_pool(tmp_path, units)
     assert outcome.results == {"a": {"square": 4}, "b": {"square": 9}}
     assert "its worker died" in outcome.failures["c"]
@@ -73,7 +81,9 @@ def test_errors_are_recorded_and_the_others_go_on(ray_cluster: None, tmp_path: P
     assert outcome.results == {"c": {"square": 1}}
 
 
-def test_a_unit_that_hangs_fails_at_its_deadline_and_the_others_go_on(ray_cluster: None, tmp_path: Path) -> None:
+def test_a_unit_that_hangs_fails_at_its_deadline_and_the_others_go_on(
+    ray_cluster: None, tmp_path: Path
+) -> None:
     units = [{"name": "a", "hang": True}, *({"name": f"u{i}", "value": i} for i in range(4))]
     outcome, seen = run_pool(tmp_path, units, num_actors=1, deadline_seconds=8.0, grace_seconds=0.5)
     assert outcome.failures == {"a": "it had not ended after 8 s, its deadline"}
@@ -81,7 +91,9 @@ def test_a_unit_that_hangs_fails_at_its_deadline_and_the_others_go_on(ray_cluste
     assert [state for name, state in seen if name == "a"] == ["running", "failed"]
 
 
-def test_a_unit_that_looks_up_stops_at_its_deadline_and_keeps_its_actor(ray_cluster: None, tmp_path: Path) -> None:
+def test_a_unit_that_looks_up_stops_at_its_deadline_and_keeps_its_actor(
+    ray_cluster: None, tmp_path: Path
+) -> None:
     hired = []
 
     def hire():
@@ -89,13 +101,17 @@ def test_a_unit_that_looks_up_stops_at_its_deadline_and_keeps_its_actor(ray_clus
         return hired[-1]
 
     units = [{"name": "a", "long": True}, {"name": "b", "value": 3}]
-    outcome = Pool(RayCrew(hire), PoolConfig(num_actors=1, deadline_seconds=8.0, grace_seconds=60.0)).run(units)
+    outcome = Pool(
+        RayCrew(hire), PoolConfig(num_actors=1, deadline_seconds=8.0, grace_seconds=60.0)
+    ).run(units)
     assert outcome.failures == {"a": "it had not ended after 8 s, its deadline"}
     assert outcome.results == {"b": {"square": 9}}
     assert len(hired) == 1
 
 
-def test_an_interruption_stops_what_is_running_and_queues_it_again(ray_cluster: None, tmp_path: Path) -> None:
+def test_an_interruption_stops_what_is_running_and_queues_it_again(
+    ray_cluster: None, tmp_path: Path
+) -> None:
     seen: list[tuple[str, str]] = []
 
     def interrupt() -> None:
@@ -104,8 +120,13 @@ def test_an_interruption_stops_what_is_running_and_queues_it_again(ray_cluster: 
 
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        Pool(RayCrew(lambda: Worker.remote(str(tmp_path))), PoolConfig(num_actors=1, grace_seconds=60.0)).run(
-            [{"name": "a", "long": True}, {"name": "b", "value": 1}], lambda name, changes: seen.append((name, changes["state"])), interrupt
+        Pool(
+            RayCrew(lambda: Worker.remote(str(tmp_path))),
+            PoolConfig(num_actors=1, grace_seconds=60.0),
+        ).run(
+            [{"name": "a", "long": True}, {"name": "b", "value": 1}],
+            lambda name, changes: seen.append((name, changes["state"])),
+            interrupt,
         )
     assert seen == [("a", "running"), ("a", "queued")]
     assert time.monotonic() - started < 50, "the unit was not told to stop"
@@ -120,9 +141,13 @@ def test_workers_that_cannot_start_fail_the_units_with_the_reason(ray_cluster: N
         def run(self, unit: dict) -> dict:
             return unit
 
-    outcome = Pool(RayCrew(Broken.remote), PoolConfig(num_actors=2, max_attempts=2)).run([{"name": "a"}, {"name": "b"}])
+    outcome = Pool(RayCrew(Broken.remote), PoolConfig(num_actors=2, max_attempts=2)).run(
+        [{"name": "a"}, {"name": "b"}]
+    )
     assert set(outcome.failures) == {"a", "b"}
-    assert all("weights must be a file, found nothing" in reason for reason in outcome.failures.values())
+    assert all(
+        "weights must be a file, found nothing" in reason for reason in outcome.failures.values()
+    )
 
 
 def test_no_units_need_no_actor() -> None:

@@ -16,9 +16,9 @@ from head import Head
 from selection_runs import extracted
 from tiny import write_config
 
-from jobs.cli import main
-from jobs.extract_features import extract
-from jobs.select_subset import select_subset
+from jobs.extract_features.stage import extract
+from jobs.select_subset.stage import select_subset
+from tests.verbs import call
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 METRICS = (
@@ -42,11 +42,27 @@ def start(head: Head, verb: str, config: Path) -> subprocess.Popen:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     # Without the switch the driver looks for a head on 127.0.0.1 at the address of a network card (docs/security.md).
     loopback = {"RAY_ADDRESS": f"127.0.0.1:{head.port}", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-    environment |= {**loopback, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(head.token_file)}
+    environment |= {
+        **loopback,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(head.token_file),
+    }
     # A shell lets its background jobs, these tests among them, ignore Ctrl-C; the driver must not inherit that.
-    command = ["env", "--default-signal=INT", sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        f"jobs.{verb}",
+        "--config",
+        str(config),
+    ]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**environment, "OMP_NUM_THREADS": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**environment, "OMP_NUM_THREADS": "1"},
     )
 
 
@@ -73,7 +89,9 @@ def exported(head: Head) -> str:
     targets = ask(head, "/api/prometheus/sd")
     ports = [target for group in targets for target in group["targets"]]
     try:
-        return "".join(requests.get(f"http://{target}/metrics", timeout=30).text for target in ports)
+        return "".join(
+            requests.get(f"http://{target}/metrics", timeout=30).text for target in ports
+        )
     except requests.ConnectionError:  # a port that is announced opens a little later
         return ""
 
@@ -82,7 +100,10 @@ def test_classes_and_stages_can_be_followed(head: Head, tmp_path: Path) -> None:
     config = extracted(tmp_path) / "config.yaml"
     values = yaml.safe_load(config.read_text())
     # Random units end at once; the others go on until Ray's agents, which look every few seconds, have seen them.
-    values["selection"] |= {"methods": ["random", "geometry_aware"], "settings": {"geometry_aware": {"rebuilds": 100_000}}}
+    values["selection"] |= {
+        "methods": ["random", "geometry_aware"],
+        "settings": {"geometry_aware": {"rebuilds": 100_000}},
+    }
     config.write_text(yaml.safe_dump(values))
 
     process = start(head, "select_subset", config)
@@ -93,14 +114,21 @@ def test_classes_and_stages_can_be_followed(head: Head, tmp_path: Path) -> None:
         seen["task"] |= any(task["name"].startswith("geometry_aware, class ") for task in tasks)
         for node in ask(head, "/nodes?view=summary")["data"]["summary"]:
             detail = ask(head, f"/nodes/{node['raylet']['nodeId']}")["data"]["detail"]
-            lines = [" ".join(filter(None, worker.get("cmdline") or [])) for worker in detail.get("workers", [])]
+            lines = [
+                " ".join(filter(None, worker.get("cmdline") or []))
+                for worker in detail.get("workers", [])
+            ]
             seen["title"] |= any(
-                "ray::geometry_aware, class " in line and line.rstrip().endswith(("swaps", "rebuilds", "lower bound")) for line in lines
+                "ray::geometry_aware, class " in line
+                and line.rstrip().endswith(("swaps", "rebuilds", "lower bound"))
+                for line in lines
             )
         jobs = ask(head, "/api/jobs/")
         seen["job"] |= any("jobs.select_subset" in job["entrypoint"] for job in jobs)
         text = exported(head)
-        seen["metrics"] |= all(any(line.startswith(name) for line in text.splitlines()) for name in METRICS)
+        seen["metrics"] |= all(
+            any(line.startswith(name) for line in text.splitlines()) for name in METRICS
+        )
 
     try:
         until(seen, process, look)
@@ -119,7 +147,7 @@ def test_training_shows_as_a_train_run(head: Head, tmp_path: Path) -> None:
     values["selection"]["methods"] = ["random"]
     config.write_text(yaml.safe_dump(values))
     for verb, stage in (("extract_features", extract), ("select_subset", select_subset)):
-        main(verb, "", stage, ["--config", str(config)])
+        call(verb, ["--config", str(config)])
     process = start(head, "train", config)
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output

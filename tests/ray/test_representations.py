@@ -5,18 +5,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from jobs import extract_features, extract_latents, extract_text, extract_tokens, select_subset
-from jobs.cli import main
-from jobs.extract_text import text_file
-from jobs.representations import representation_directory
-from jobs.run_directory import Run
-from jobs.settings import load_config
-from jobs.verify import verify
+from jobs.command.settings import load_config
+from jobs.run_directory.run import Run
+from jobs.verify.command import verify
 from otcondense.store import read_array, read_manifest, read_table
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
+from tests.verbs import call
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
-IMAGES, VERBS = 3, {"latents": extract_latents, "tokens": extract_tokens, "text": extract_text}
+IMAGES = 3
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +23,29 @@ def config(tmp_path_factory, ray_cluster):
     for class_name in ("cat", "dog"):
         (root / "images" / class_name).mkdir(parents=True)
         for number in range(IMAGES):
-            Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(root / "images" / class_name / f"{number}.png")
+            Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(
+                root / "images" / class_name / f"{number}.png"
+            )
     encoder = write_timm(root / "encoder.safetensors", "test_resnet")
     values = {
         "run": str(root / "run"),
         "source": {"path": str(root / "images")},
-        "encoder": {"name": "test_resnet", "weights": encoder, "num_classes": 0, "image_size": 32, "device": "cpu"},
+        "encoder": {
+            "name": "test_resnet",
+            "weights": encoder,
+            "num_classes": 0,
+            "image_size": 32,
+            "device": "cpu",
+        },
         "confidence": {"kind": "none"},
         "extraction": {"num_encoders": 0},
         "selection": {"budget": 1, "methods": ["random"]},
-        "latents": {"model": write_autoencoder(root / "vae"), "image_size": 16, "device": "cpu", "batch_size": 2},
+        "latents": {
+            "model": write_autoencoder(root / "vae"),
+            "image_size": 16,
+            "device": "cpu",
+            "batch_size": 2,
+        },
         "tokens": {
             "name": "test_vit",
             "file": write_timm(root / "vit.safetensors", "test_vit", img_size=32),
@@ -47,16 +57,20 @@ def config(tmp_path_factory, ray_cluster):
         "text": {"model": write_t5(root / "t5", ("cat", "dog")), "max_tokens": 4, "device": "cpu"},
     }
     (root / "c.yaml").write_text(yaml.safe_dump(values))
-    for verb in (extract_features, select_subset):
-        main(verb.__name__, "", getattr(verb, "extract", getattr(verb, "select_subset", None)), ["--config", str(root / "c.yaml")])
+    for verb in ("extract_features", "select_subset"):
+        call(verb, ["--config", str(root / "c.yaml")])
     return str(root / "c.yaml")
 
 
 def make(config: str, kind: str) -> tuple[Run, dict[str, bytes]]:
     """Make one kind through its verb and return the run and the files of that kind."""
     run = Run(load_config(config, []))
-    main(f"extract_{kind}", "", VERBS[kind].extract, ["--config", config])
-    directory = text_file(run).rsplit("/", 1)[0] if kind == "text" else representation_directory(run, kind, getattr(run.config, kind))
+    call(f"extract_{kind}", ["--config", config])
+    directory = (
+        run.text_file().rsplit("/", 1)[0]
+        if kind == "text"
+        else run.representation_directory(kind, getattr(run.config, kind))
+    )
     return run, {name: run.store.read_bytes(name) for name in run.store.list(directory)}
 
 
@@ -64,13 +78,17 @@ def check_latents(run: Run, names: list[str]) -> None:
     chosen = set(read_manifest(run.store, run.manifest("random")).column("image_id").to_pylist())
     tables = [read_table(run.store, name) for name in names]
     assert [table.column("flipped").to_pylist() for table in tables] == [[False, True]] * 2
-    assert {image_id for table in tables for image_id in table.column("image_id").to_pylist()} == chosen
+    assert {
+        image_id for table in tables for image_id in table.column("image_id").to_pylist()
+    } == chosen
     assert read_array(tables[0], "mean").shape == (2, 4, 8, 8)
 
 
 def check_tokens(run: Run, names: list[str]) -> None:
     tables = [read_table(run.store, name) for name in names]
-    assert [len(table) for table in tables] == [2 * IMAGES] * 2, "all images of the source and their mirror images"
+    assert [len(table) for table in tables] == [2 * IMAGES] * 2, (
+        "all images of the source and their mirror images"
+    )
     assert read_array(tables[0], "tokens").shape[:2] == (2 * IMAGES, 4)
 
 
@@ -80,7 +98,9 @@ def check_text(run: Run, names: list[str]) -> None:
     assert read_array(table, "mask").tolist() == [[1, 0, 0, 0]] * 2
 
 
-@pytest.mark.parametrize(("kind", "check"), [("latents", check_latents), ("tokens", check_tokens), ("text", check_text)])
+@pytest.mark.parametrize(
+    ("kind", "check"), [("latents", check_latents), ("tokens", check_tokens), ("text", check_text)]
+)
 def test_what_a_verb_makes_is_right_and_its_damage_is_found_and_mended(config, kind, check):
     run, made = make(config, kind)
     check(run, list(made))
@@ -90,7 +110,9 @@ def test_what_a_verb_makes_is_right_and_its_damage_is_found_and_mended(config, k
     for name in others:
         run.store.remove(name)
     assert [problem.file for problem in verify(run)] == list(made)
-    assert {problem.found for problem in verify(run) if problem.file in others} <= {"the file is missing"}
+    assert {problem.found for problem in verify(run) if problem.file in others} <= {
+        "the file is missing"
+    }
     assert make(config, kind)[1] == made
 
 
@@ -98,6 +120,13 @@ def test_latents_of_other_images_than_asked_for_are_found(config):
     run, made = make(config, "latents")
     of_all = run.config.latents.model_copy(update={"images": "source"})
     for name in made:
-        run.store.write_bytes(name.replace(name.split("/")[1], representation_directory(run, "latents", of_all).split("/")[1]), made[name])
+        run.store.write_bytes(
+            name.replace(
+                name.split("/")[1], run.representation_directory("latents", of_all).split("/")[1]
+            ),
+            made[name],
+        )
     problems = [(problem.file.rsplit("/", 2)[1:], problem.found) for problem in verify(run)]
-    assert problems == [(name.rsplit("/", 2)[1:], "made from other inputs than the run has now") for name in made]
+    assert problems == [
+        (name.rsplit("/", 2)[1:], "made from other inputs than the run has now") for name in made
+    ]

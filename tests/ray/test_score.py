@@ -7,19 +7,23 @@ from pydantic import ValidationError
 from tiny import CLASSES, write_config
 
 from actors.selector import run_selector
-from jobs import extract_features
-from jobs.cli import main
-from jobs.config import SelectionConfig
-from jobs.run_directory import Run
-from jobs.score import score
-from jobs.select_subset import select_subset
-from jobs.settings import load_config
-from jobs.verify import verify
+from jobs.command.settings import load_config
+from jobs.run_directory.config import SelectionConfig
+from jobs.run_directory.run import Run
+from jobs.score.stage import score
+from jobs.select_subset.stage import select_subset
+from jobs.verify.command import verify
 from otcondense.diffusion import ModelConfig, build_model
 from otcondense.diffusion.checkpoint import save_model
 from otcondense.errors import InputError
 from otcondense.selection import SELECTORS
-from otcondense.store import Store, read_class_difficulties, read_class_features, read_class_selection
+from otcondense.store import (
+    Store,
+    read_class_difficulties,
+    read_class_features,
+    read_class_selection,
+)
+from tests.verbs import call
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -31,7 +35,9 @@ def scorer(root):
     )
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+            parameter.add_(
+                0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+            )
     save_model(Store(str(root)), "scorer", model, config)
     return f"{root}/scorer"
 
@@ -40,16 +46,30 @@ def scorer(root):
 def run(tmp_path_factory, ray_cluster):
     """A run of three classes of digits with features, and a small model to score with."""
     root = tmp_path_factory.mktemp("score")
-    settings = ["extraction.num_encoders=0", f"scores.denoising.checkpoint={scorer(root)}", "scores.denoising.num_timesteps=2"]
+    settings = [
+        "extraction.num_encoders=0",
+        f"scores.denoising.checkpoint={scorer(root)}",
+        "scores.denoising.num_timesteps=2",
+    ]
     config = str(write_config(root))
-    main("extract_features", "", extract_features.extract, ["--config", config, "extraction.num_encoders=0"])
+    call("extract_features", ["--config", config, "extraction.num_encoders=0"])
     return Run(load_config(config, settings))
 
 
 def scores(run, kind):
-    files = {name: run.store.read_bytes(name) for name in run.store.list(run.scores_directory(kind))}
-    features = [read_class_features(run.store, run.features_directory(run.config.encoder), str(name)) for name in range(CLASSES)]
-    values = [read_class_difficulties(run.store, run.scores_directory(kind), each.class_name, each.image_ids) for each in features]
+    files = {
+        name: run.store.read_bytes(name) for name in run.store.list(run.scores_directory(kind))
+    }
+    features = [
+        read_class_features(run.store, run.features_directory(run.config.encoder), str(name))
+        for name in range(CLASSES)
+    ]
+    values = [
+        read_class_difficulties(
+            run.store, run.scores_directory(kind), each.class_name, each.image_ids
+        )
+        for each in features
+    ]
     return files, features, values
 
 
@@ -70,15 +90,22 @@ def test_scores_are_made_once_and_select(kind, method, run, capsys):
 
 def test_a_scorer_of_other_inputs_or_none_at_all(run, tmp_path):
     scores_ = run.config.scores.denoising
-    for checkpoint, message in ((None, "must name the checkpoint"), (f"{tmp_path}/absent", "not a complete checkpoint")):
-        changed = run.config.scores.model_copy(update={"denoising": scores_.model_copy(update={"checkpoint": checkpoint})})
+    for checkpoint, message in (
+        (None, "must name the checkpoint"),
+        (f"{tmp_path}/absent", "not a complete checkpoint"),
+    ):
+        changed = run.config.scores.model_copy(
+            update={"denoising": scores_.model_copy(update={"checkpoint": checkpoint})}
+        )
         with pytest.raises(InputError, match=message):
             score(Run(run.config.model_copy(update={"scores": changed})), "denoising")
 
 
 def test_scores_of_other_images_are_refused(run):
     score(run, "aum")
-    with pytest.raises(InputError, match="must hold the 1 images that have features, found 30 others"):
+    with pytest.raises(
+        InputError, match="must hold the 1 images that have features, found 30 others"
+    ):
         read_class_difficulties(run.store, run.scores_directory("aum"), "0", ["another.png"])
     with pytest.raises(InputError, match="there are no scores"):
         read_class_difficulties(run.store, "scores/none", "0", [])
@@ -88,7 +115,10 @@ def test_the_methods_by_difficulty_select_by_their_scores(run):
     selection = run.config.selection.model_copy(update={"methods": ("d2c", "ccs")})
     scored = Run(run.config.model_copy(update={"selection": selection}))
     run.store.remove("scores")
-    with pytest.raises(InputError, match=r"scores/denoising-.* is missing or damaged; run `python -m jobs.score` first"):
+    with pytest.raises(
+        InputError,
+        match=r"scores/denoising-.* is missing or damaged; run `python -m jobs.score` first",
+    ):
         select_subset(scored)
     for kind in selection.score_kinds():
         score(scored, kind)
@@ -98,9 +128,13 @@ def test_the_methods_by_difficulty_select_by_their_scores(run):
         for each, difficulty in zip(features, values, strict=True):
             settings = selection.selector_settings(method, selection.budget_of(each.class_name))
             expected = run_selector(method, settings, each, difficulty=difficulty)
-            stored = read_class_selection(run.store, scored.selection_directory(method), each.class_name)
+            stored = read_class_selection(
+                run.store, scored.selection_directory(method), each.class_name
+            )
             assert stored.indices.tolist() == expected.indices.tolist()
-    assert not [problem for problem in verify(scored) if problem.file.startswith(("scores/", "selection/"))]
+    assert not [
+        problem for problem in verify(scored) if problem.file.startswith(("scores/", "selection/"))
+    ]
     (name, *_) = run.store.list(scored.scores_directory("aum"))
     run.store.remove(name)
     assert (name, "score") in {(problem.file, problem.verb) for problem in verify(scored)}
@@ -108,5 +142,7 @@ def test_the_methods_by_difficulty_select_by_their_scores(run):
 
 def test_a_score_whose_hard_end_is_the_other_one_is_refused(run):
     values = run.config.selection.model_dump() | {"methods": ("d2c",), "difficulty": {"d2c": "aum"}}
-    with pytest.raises(ValidationError, match=r"settings\.d2c\.hard must be low for scores of kind aum, found high"):
+    with pytest.raises(
+        ValidationError, match=r"settings\.d2c\.hard must be low for scores of kind aum, found high"
+    ):
         SelectionConfig.model_validate(values)

@@ -12,7 +12,7 @@ import pytest
 from head import Head, free_port
 from tiny import write_config
 
-from jobs.submit import main
+from jobs.submit.__main__ import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 TOKEN, OTHER_TOKEN = "the-token-of-this-head", "the-token-of-another-head"
@@ -39,17 +39,30 @@ def head(root: Path) -> Iterator[Head]:
     head.stop()
 
 
-def submit(head: Head, *arguments: str, token: Path | None = None, address: str | None = None) -> subprocess.CompletedProcess[str]:
+def submit(
+    head: Head, *arguments: str, token: Path | None = None, address: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, with the head's token unless another file is named."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"RAY_AUTH_TOKEN_PATH": str(token or head.token_file), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "jobs.submit", *arguments, "--address", address or head.address]
+    command = [
+        sys.executable,
+        "-m",
+        "jobs.submit",
+        *arguments,
+        "--address",
+        address or head.address,
+    ]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
 
 
 def results(run: Path) -> dict[str, bytes]:
     names = {str(path.relative_to(run)): path for path in sorted(run.rglob("*")) if path.is_file()}
-    return {name: path.read_bytes() for name, path in names.items() if not name.startswith(("logs/", ".lock", "report", "config"))}
+    return {
+        name: path.read_bytes()
+        for name, path in names.items()
+        if not name.startswith(("logs/", ".lock", "report", "config"))
+    }
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +71,9 @@ def finished(head: Head, root: Path) -> subprocess.CompletedProcess[str]:
     return submit(head, "run", "--config", str(root / "tiny.yaml"))
 
 
-def test_a_job_is_followed_to_its_end(finished: subprocess.CompletedProcess[str], root: Path) -> None:
+def test_a_job_is_followed_to_its_end(
+    finished: subprocess.CompletedProcess[str], root: Path
+) -> None:
     assert finished.returncode == 0, finished.stdout + finished.stderr
     lines = finished.stdout.splitlines()
     assert lines[0].startswith("job raysubmit_")
@@ -69,7 +84,9 @@ def test_a_job_is_followed_to_its_end(finished: subprocess.CompletedProcess[str]
     assert TOKEN not in finished.stdout + finished.stderr
 
 
-def test_a_stopped_job_is_resumed_by_the_same_command(finished: subprocess.CompletedProcess[str], head: Head, root: Path) -> None:
+def test_a_stopped_job_is_resumed_by_the_same_command(
+    finished: subprocess.CompletedProcess[str], head: Head, root: Path
+) -> None:
     workers = ("extraction.num_encoders=1", "models.sit.training.num_workers=1")
     again = ("run", "--config", str(root / "tiny.yaml"), "--run", str(root / "stopped"), *workers)
     sent = submit(head, *again, "--detach", "--id", "to-be-stopped")
@@ -80,7 +97,9 @@ def test_a_stopped_job_is_resumed_by_the_same_command(finished: subprocess.Compl
         assert time.monotonic() < deadline
         time.sleep(0.05)
     stopped = submit(head, "stop", "to-be-stopped")
-    assert (stopped.returncode, stopped.stdout) == (0, "job to-be-stopped stopped\n"), stopped.stderr
+    assert (stopped.returncode, stopped.stdout) == (0, "job to-be-stopped stopped\n"), (
+        stopped.stderr
+    )
     assert not (root / "stopped/report.html").exists()
     assert submit(head, "follow", "to-be-stopped").returncode == 130
     assert submit(head, "stop", "to-be-stopped").stdout == "job to-be-stopped had ended before\n"
@@ -88,11 +107,15 @@ def test_a_stopped_job_is_resumed_by_the_same_command(finished: subprocess.Compl
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert results(root / "stopped") == results(root / "run")
     jobs = submit(head, "list").stdout.splitlines()
-    assert [line.split()[:2] for line in jobs if line.startswith("to-be-stopped")] == [["to-be-stopped", "stopped"]]
+    assert [line.split()[:2] for line in jobs if line.startswith("to-be-stopped")] == [
+        ["to-be-stopped", "stopped"]
+    ]
     assert sum(" succeeded " in line for line in jobs) >= 2
 
 
-def test_the_exit_status_of_a_failed_job_is_passed_on(finished: subprocess.CompletedProcess[str], head: Head, root: Path) -> None:
+def test_the_exit_status_of_a_failed_job_is_passed_on(
+    finished: subprocess.CompletedProcess[str], head: Head, root: Path
+) -> None:
     assert submit(head, "verify", str(root / "run")).returncode == 0
     (root / "run/selection").rename(root / "run/away")
     damaged = submit(head, "verify", str(root / "run"))
@@ -114,7 +137,9 @@ MISTAKES: dict[tuple[str, ...], str] = {
 }
 
 
-def test_a_mistake_is_told_before_anything_is_sent(head: Head, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_is_told_before_anything_is_sent(
+    head: Head, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = head.jobs()
     try:
         for arguments, message in MISTAKES.items():
@@ -132,12 +157,17 @@ def test_a_mistake_is_told_before_anything_is_sent(head: Head, capsys: pytest.Ca
     assert head.jobs() == before
 
 
-def test_a_token_that_is_wrong_or_missing_and_a_cluster_that_is_away(head: Head, root: Path) -> None:
+def test_a_token_that_is_wrong_or_missing_and_a_cluster_that_is_away(
+    head: Head, root: Path
+) -> None:
     wrong = submit(head, "list", token=write_token(root / "wrong", OTHER_TOKEN))
     missing = submit(head, "list", token=write_token(root / "empty", ""))
     away = submit(head, "list", address=f"http://127.0.0.1:{free_port()}")
     nonsense = submit(head, "list", address="head:8265")
-    assert f"refuses the token from the file {root}/wrong: it is another cluster's, or was changed since" in wrong.stderr
+    assert (
+        f"refuses the token from the file {root}/wrong: it is another cluster's, or was changed since"
+        in wrong.stderr
+    )
     assert "asks for a token, found none here" in missing.stderr
     assert "cannot be reached; is the cluster up, and the tunnel" in away.stderr
     assert "must be that of the dashboard" in nonsense.stderr

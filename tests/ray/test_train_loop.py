@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from jobs import train_loop
-from jobs.train_loop import TrainJob, Workers, run_loop
+from jobs.train import loop as train_loop
+from jobs.train.loop import TrainJob, Workers, run_loop
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig, sample_batch
 from otcondense.diffusion.checkpoint import checkpoint_directory, list_checkpoints, load_model
-from otcondense.diffusion.images import write_images
 from otcondense.errors import InputError
 from otcondense.store import Store
+from otcondense.store.images import write_images
 from tests.generators.latents import write_subset
 
 RUN = "training/run"
@@ -38,7 +38,15 @@ def make_job(tmp_path):
             "log_every": 2,
             "num_workers": 1,
         }
-        return TrainJob(store.root, RUN, "images.parquet", TrainingConfig(**{**defaults, **settings}), 10, (1, 8, 8), fingerprint)
+        return TrainJob(
+            store.root,
+            RUN,
+            "images.parquet",
+            TrainingConfig(**{**defaults, **settings}),
+            10,
+            (1, 8, 8),
+            fingerprint,
+        )
 
     torch.set_num_threads(1)
     return make
@@ -46,11 +54,18 @@ def make_job(tmp_path):
 
 def results(job):
     """Every file of the run but the logs."""
-    return {name: job.store.read_bytes(name) for name in job.store.list("") if not name.startswith("logs/")}
+    return {
+        name: job.store.read_bytes(name)
+        for name in job.store.list("")
+        if not name.startswith("logs/")
+    }
 
 
 def curve(job):
-    return [json.loads(line) for line in job.store.read_bytes(f"{RUN}/metrics.jsonl").decode().splitlines()]
+    return [
+        json.loads(line)
+        for line in job.store.read_bytes(f"{RUN}/metrics.jsonl").decode().splitlines()
+    ]
 
 
 def test_a_whole_run(make_job):
@@ -67,7 +82,9 @@ def test_a_whole_run(make_job):
 def test_finished_work_is_skipped(make_job, monkeypatch):
     job = make_job()
     run_loop(job, Workers())
-    monkeypatch.setattr(train_loop, "create_state", lambda *_: pytest.fail("nothing was left to do"))
+    monkeypatch.setattr(
+        train_loop, "create_state", lambda *_: pytest.fail("nothing was left to do")
+    )
     assert run_loop(job, Workers()) == {"resumed_from": None, "diverged": None}
 
 
@@ -118,7 +135,14 @@ def test_only_the_newest_recovery_checkpoints_stay(make_job):
 
 
 def test_the_best_checkpoint_stays_and_is_named(make_job):
-    job = make_job(checkpoint_every=1, checkpoint_steps=(), keep_best=True, learning_rate=0.3, warmup_steps=0, keep_last=1)
+    job = make_job(
+        checkpoint_every=1,
+        checkpoint_steps=(),
+        keep_best=True,
+        learning_rate=0.3,
+        warmup_steps=0,
+        keep_last=1,
+    )
     run_loop(job, Workers())
     losses = {line["step"]: line["loss"] for line in curve(job)}
     best = min(losses, key=losses.get)
@@ -130,7 +154,9 @@ def test_a_part_at_a_time_follows_the_same_curve(make_job):
     whole, cut = make_job("whole"), make_job("cut", accumulation=2)
     for job in (whole, cut):
         run_loop(job, Workers())
-    assert [line["loss"] for line in curve(cut)] == pytest.approx([line["loss"] for line in curve(whole)], rel=1e-4)
+    assert [line["loss"] for line in curve(cut)] == pytest.approx(
+        [line["loss"] for line in curve(whole)], rel=1e-4
+    )
 
 
 def test_grids_of_samples(make_job):
@@ -145,11 +171,17 @@ def test_grids_of_samples(make_job):
 def test_times_go_to_the_logs_and_to_tensorboard(make_job):
     job = make_job()
     run_loop(job, Workers())
-    lines = [json.loads(line) for line in job.store.read_bytes(f"logs/{RUN}/steps.jsonl").decode().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in job.store.read_bytes(f"logs/{RUN}/steps.jsonl").decode().splitlines()
+    ]
     assert all(0 <= line["data_wait_seconds"] <= line["step_seconds"] for line in lines)
     (events,) = job.store.list(f"logs/{RUN}/tensorboard")
     written = job.store.read_bytes(events)
-    assert all(name in written for name in (b"loss", b"learning_rate", b"step_seconds", b"data_wait_seconds"))
+    assert all(
+        name in written
+        for name in (b"loss", b"learning_rate", b"step_seconds", b"data_wait_seconds")
+    )
     assert not any("seconds" in name for line in curve(job) for name in line)
 
 
@@ -157,7 +189,8 @@ def test_out_of_memory_says_what_to_change(make_job, monkeypatch):
     """The allocator itself refuses, in the place where a step would first ask for so much."""
     monkeypatch.setattr(train_loop, "train_step", lambda *_: torch.empty(2**58, dtype=torch.uint8))
     with pytest.raises(
-        InputError, match=r"(?s)ran out of memory with 4 images .* the forecast is .* GB on each device .*raise accumulation"
+        InputError,
+        match=r"(?s)ran out of memory with 4 images .* the forecast is .* GB on each device .*raise accumulation",
     ):
         run_loop(make_job(), Workers())
 
@@ -165,7 +198,10 @@ def test_out_of_memory_says_what_to_change(make_job, monkeypatch):
 @pytest.mark.parametrize("streamed", [False, True])
 def test_training_on_latents_with_all_that_can_be_attached(streamed, tmp_path):
     """Interrupted or not, from memory or from a file: the same checkpoints; and they can be sampled."""
-    jobs = [latent_job(tmp_path / name, resident_gb=0 if streamed else None) for name in ("calm", "interrupted")]
+    jobs = [
+        latent_job(tmp_path / name, resident_gb=0 if streamed else None)
+        for name in ("calm", "interrupted")
+    ]
     for job in jobs:
         job.check_data()
     run_loop(jobs[0], Workers())
@@ -181,7 +217,9 @@ def test_training_on_latents_with_all_that_can_be_attached(streamed, tmp_path):
     assert set(curve(jobs[0])[0]) == {"step", "loss", "alignment", "learning_rate"}
     model, checkpoint = load_model(jobs[0].store, checkpoint_directory(RUN, 6))
     config = SamplerConfig(batch_size=4, num_steps=2, clip=False)
-    images, _ = sample_batch(model, checkpoint.state["objective"], torch.arange(4), config, lambda x: x[:, :3])
+    images, _ = sample_batch(
+        model, checkpoint.state["objective"], torch.arange(4), config, lambda x: x[:, :3]
+    )
     assert images.shape == (4, 3, 4, 4)
 
 
@@ -201,7 +239,16 @@ def latent_job(root, **settings):
         "log_every": 2,
         "num_workers": 1,
     }
-    return TrainJob(store.root, RUN, "", TrainingConfig(**{**values, **settings}), 3, (4, 4, 4), "inputs", inputs)
+    return TrainJob(
+        store.root,
+        RUN,
+        "",
+        TrainingConfig(**{**values, **settings}),
+        3,
+        (4, 4, 4),
+        "inputs",
+        inputs,
+    )
 
 
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(make_job, monkeypatch):
@@ -218,7 +265,10 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(make_job, monkeypat
     assert curve(job)[-1]["step"] == 4
 
 
-@pytest.mark.parametrize(("change", "message"), [({"learning_rate": 0.1}, "learning_rate"), ({"fingerprint": "others"}, "other inputs")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"learning_rate": 0.1}, "learning_rate"), ({"fingerprint": "others"}, "other inputs")],
+)
 def test_foreign_checkpoints_are_refused(change, message, make_job):
     run_loop(make_job(), Workers())
     foreign = make_job(**change)
@@ -230,7 +280,10 @@ def test_foreign_checkpoints_are_refused(change, message, make_job):
 
 def test_changed_images_are_trained_on_anew(make_job):
     run_loop(make_job(), Workers())
-    changed, reference = make_job(fingerprint="changed"), make_job("reference", fingerprint="changed")
+    changed, reference = (
+        make_job(fingerprint="changed"),
+        make_job("reference", fingerprint="changed"),
+    )
     changed.clear_outdated()
     assert list_checkpoints(changed.store, RUN) == []
     run_loop(changed, Workers())

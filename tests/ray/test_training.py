@@ -12,14 +12,14 @@ import ray
 import torch
 
 from actors.sampler import Sampler, SamplerActor
-from jobs.ray_env import start_ray
-from jobs.train_loop import TrainJob, Workers, run_loop
-from jobs.training import place, train
+from jobs.cluster.start import start_ray
+from jobs.train.launch import place, train
+from jobs.train.loop import TrainJob, Workers, run_loop
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig
-from otcondense.diffusion.images import write_images
 from otcondense.diffusion.samples import read_samples, sampling_units
 from otcondense.errors import InputError
 from otcondense.store import Store
+from otcondense.store.images import write_images
 
 SHAPE = (1, 8, 8)
 
@@ -46,7 +46,15 @@ def store(tmp_path_factory):
 
 
 def job(store, name, settings=None, fingerprint="inputs"):
-    return TrainJob(store.root, f"training/{name}", "images.parquet", settings or config(), 10, SHAPE, fingerprint)
+    return TrainJob(
+        store.root,
+        f"training/{name}",
+        "images.parquet",
+        settings or config(),
+        10,
+        SHAPE,
+        fingerprint,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +65,10 @@ def trained(ray_cluster, store):
 
 
 def curve(store, directory):
-    return [json.loads(line) for line in store.read_bytes(f"{directory}/metrics.jsonl").decode().splitlines()]
+    return [
+        json.loads(line)
+        for line in store.read_bytes(f"{directory}/metrics.jsonl").decode().splitlines()
+    ]
 
 
 def test_two_workers_follow_the_curve_of_one(trained, store):
@@ -66,22 +77,35 @@ def test_two_workers_follow_the_curve_of_one(trained, store):
     assert result.resumed_from == 0
     assert [line["step"] for line in seen] == [3, 6, 9, 12]
     run_loop(job(store, "one", config(num_workers=1)), Workers())
-    losses = [[line["loss"] for line in curve(store, f"training/{name}")] for name in ("one", "two")]
+    losses = [
+        [line["loss"] for line in curve(store, f"training/{name}")] for name in ("one", "two")
+    ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 def test_without_workers_it_trains_here_and_writes_the_same(store):
-    here, alone = (job(store, name, config(num_workers=number)) for name, number in (("here", 0), ("alone", 1)))
+    here, alone = (
+        job(store, name, config(num_workers=number)) for name, number in (("here", 0), ("alone", 1))
+    )
     assert train(here).resumed_from == 0
     run_loop(alone, Workers())
-    for name in ("metrics.jsonl", "checkpoints/step-000012/ema.safetensors", "checkpoints/step-000006/optimizer.safetensors"):
-        assert store.read_bytes(f"{here.directory}/{name}") == store.read_bytes(f"{alone.directory}/{name}")
+    for name in (
+        "metrics.jsonl",
+        "checkpoints/step-000012/ema.safetensors",
+        "checkpoints/step-000006/optimizer.safetensors",
+    ):
+        assert store.read_bytes(f"{here.directory}/{name}") == store.read_bytes(
+            f"{alone.directory}/{name}"
+        )
 
 
 def test_a_lost_or_damaged_curve_is_written_again(store, trained):
     name = "training/two/metrics.jsonl"
     before = store.read_bytes(name)
-    for damage in (lambda: store.remove(name), lambda: store.write_bytes(name, before.replace(b"1", b"2", 1))):
+    for damage in (
+        lambda: store.remove(name),
+        lambda: store.write_bytes(name, before.replace(b"1", b"2", 1)),
+    ):
         damage()
         train(job(store, "two"))
         assert store.read_bytes(name) == before
@@ -104,12 +128,18 @@ def test_samplers_write_the_same_parts_in_any_order(trained, store):
     parts = sampling_units(settings)
     actor = SamplerActor.options(num_cpus=0).remote(store.root)
     units = [{**shared, "directory": "samples/actor", "part": part} for part in reversed(parts)]
-    assert ray.get([actor.run.remote(unit) for unit in units]) == [{"size": 2}, {"size": 4}, {"size": 4}]
+    assert ray.get([actor.run.remote(unit) for unit in units]) == [
+        {"size": 2},
+        {"size": 4},
+        {"size": 4},
+    ]
     ray.kill(actor)
     local = Sampler(store.root)
     for part in parts:
         local.run({**shared, "directory": "samples/local", "part": part})
-        assert store.read_bytes(f"samples/local/{part['name']}") == store.read_bytes(f"samples/actor/{part['name']}")
+        assert store.read_bytes(f"samples/local/{part['name']}") == store.read_bytes(
+            f"samples/actor/{part['name']}"
+        )
     assert read_samples(store, "samples/actor", 10)[1].tolist() == list(range(10))
 
 
@@ -126,7 +156,10 @@ def test_placement(settings, resources, use_gpu):
     assert place(config(**settings), resources) is use_gpu
 
 
-@pytest.mark.parametrize(("device", "message"), [("auto", "one CPU each, the cluster has 1"), ("cuda", "one GPU each, the cluster has 0")])
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("auto", "one CPU each, the cluster has 1"), ("cuda", "one GPU each, the cluster has 0")],
+)
 def test_workers_that_cannot_be_placed(device, message):
     with pytest.raises(InputError, match=message):
         place(config(device=device), {"CPU": 1.0})
@@ -139,7 +172,10 @@ def files(store, directory):
 @pytest.mark.slow
 def test_a_killed_worker_costs_at_most_one_interval(ray_cluster, store):
     """kill -9 of the first worker after its second checkpoint; the run goes on and ends with the undisturbed run's files."""
-    settings, killed = config(num_steps=400, checkpoint_steps=(), checkpoint_every=100, log_every=50), []
+    settings, killed = (
+        config(num_steps=400, checkpoint_steps=(), checkpoint_every=100, log_every=50),
+        [],
+    )
 
     def kill_once(line):
         if line["step"] >= 250 and not killed:
@@ -165,7 +201,10 @@ def test_a_killed_controller_ends_in_a_sentence(store):
                 if "ray::TrainController" in " ".join(process.cmdline()):
                     process.kill()
 
-    with pytest.raises(InputError, match=r"controller of .*given_up died: .* The same command goes on from the newest checkpoint"):
+    with pytest.raises(
+        InputError,
+        match=r"controller of .*given_up died: .* The same command goes on from the newest checkpoint",
+    ):
         train(job(store, "given_up", config(num_steps=1000, checkpoint_steps=())), kill)
     ray.shutdown()
     start_ray(num_cpus=2)

@@ -9,8 +9,7 @@ import pytest
 from head import Head
 from tiny import write_config
 
-from jobs.cli import main
-from jobs.run import run_all
+from tests.verbs import call
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -22,13 +21,27 @@ def arguments(root: Path, run: str, *overrides: str) -> list[str]:
 def select_on(environment: dict[str, str], *given: str) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     everything = {**kept, "OMP_NUM_THREADS": "1", **environment}
-    done = subprocess.run([sys.executable, "-m", "jobs.run", *given], capture_output=True, text=True, env=everything, timeout=900)
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.run", *given],
+        capture_output=True,
+        text=True,
+        env=everything,
+        timeout=900,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def results(root: Path, run: str) -> dict[str, bytes]:
-    names = {str(path.relative_to(root / run)): path for path in sorted((root / run).rglob("*")) if path.is_file()}
-    return {name: path.read_bytes() for name, path in names.items() if name.startswith(("features/", "selection/", "subset-"))}
+    names = {
+        str(path.relative_to(root / run)): path
+        for path in sorted((root / run).rglob("*"))
+        if path.is_file()
+    }
+    return {
+        name: path.read_bytes()
+        for name, path in names.items()
+        if name.startswith(("features/", "selection/", "subset-"))
+    }
 
 
 def test_two_nodes_give_the_bytes_of_one(tmp_path: Path) -> None:
@@ -48,6 +61,9 @@ def test_two_nodes_give_the_bytes_of_one(tmp_path: Path) -> None:
         select_on(environment, *arguments(tmp_path, "two", *workers))
     finally:
         head.stop()
-    main("run", "", run_all, arguments(tmp_path, "one", "extraction.num_encoders=0", "selection.pool={num_actors: 1}"))
+    call(
+        "run",
+        arguments(tmp_path, "one", "extraction.num_encoders=0", "selection.pool={num_actors: 1}"),
+    )
     assert len(results(tmp_path, "two")) > 12
     assert results(tmp_path, "two") == results(tmp_path, "one")

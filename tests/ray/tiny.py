@@ -23,7 +23,11 @@ def write_images(root: Path) -> None:
 
 
 def write_config(
-    root: Path, models: tuple[str, ...] = ("sit", "dit"), subsets: tuple[str, ...] = ("geometry_aware", "random"), *, lean: bool = False
+    root: Path,
+    models: tuple[str, ...] = ("sit", "dit"),
+    subsets: tuple[str, ...] = ("geometry_aware", "random"),
+    *,
+    lean: bool = False,
 ) -> Path:
     """Write the images and the configuration file of a tiny run below `root`, and return the file.
 
@@ -32,14 +36,32 @@ def write_config(
     """
     write_images(root)
     encoder = {"name": "test_resnet", "image_size": 32, "in_chans": 1, "num_classes": CLASSES}
-    training = {"num_steps": 12, "checkpoint_steps": [6, 12], "global_batch_size": 8, "warmup_steps": 2, "log_every": 3}
+    training = {
+        "num_steps": 12,
+        "checkpoint_steps": [6, 12],
+        "global_batch_size": 8,
+        "warmup_steps": 2,
+        "log_every": 3,
+    }
     training |= {"num_workers": 0} if lean else {}
     small = {"width": 16, "depth": 1, "num_heads": 2}
     sampling = {"num_steps": 2, "num_samples": 24, "batch_size": 16}
     every = {
-        "sit": {"training": {**training, "model": {"name": "SiT-demo/2", **small}, "subsets": list(subsets)}, "sampling": sampling},
+        "sit": {
+            "training": {
+                **training,
+                "model": {"name": "SiT-demo/2", **small},
+                "subsets": list(subsets),
+            },
+            "sampling": sampling,
+        },
         "dit": {
-            "training": {**training, "model": {"name": "DiT-demo/2", **small}, "subsets": ["geometry_aware"], "num_workers": 0},
+            "training": {
+                **training,
+                "model": {"name": "DiT-demo/2", **small},
+                "subsets": ["geometry_aware"],
+                "num_workers": 0,
+            },
             "sampling": sampling,
         },
     }
@@ -47,8 +69,16 @@ def write_config(
         "run": str(root / "run"),
         "source": {"path": str(root / "train")},
         "held_out": {"path": str(root / "held_out")},
-        "encoder": {**encoder, "weights": str(root / "a.safetensors"), "train": {"epochs": 2, "batch_size": 32}},
-        "judge": {**encoder, "weights": str(root / "b.safetensors"), "train": {"epochs": 2, "batch_size": 32, "seed": 1}},
+        "encoder": {
+            **encoder,
+            "weights": str(root / "a.safetensors"),
+            "train": {"epochs": 2, "batch_size": 32},
+        },
+        "judge": {
+            **encoder,
+            "weights": str(root / "b.safetensors"),
+            "train": {"epochs": 2, "batch_size": 32, "seed": 1},
+        },
         "selection": {"budget": 4},
         "evaluation": {"inception_score_splits": 2},
         "models": {name: every[name] for name in models},

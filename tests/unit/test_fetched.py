@@ -15,7 +15,9 @@ def published(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     torch.save({"weight": torch.arange(3.0)}, tmp_path / "w.pth")
     content = (tmp_path / "w.pth").read_bytes()
-    names = [f"net-{digits}.pth" for digits in (hashlib.sha256(content).hexdigest()[:8], "00000000")]
+    names = [
+        f"net-{digits}.pth" for digits in (hashlib.sha256(content).hexdigest()[:8], "00000000")
+    ]
     for name in names:
         (tmp_path / name).write_bytes(content)
     return [(tmp_path / name).as_uri() for name in names]
@@ -31,7 +33,9 @@ def test_a_file_is_fetched_once(published):
 
 def test_another_hash_and_another_place(published):
     for address in (published[1], published[0].replace("net-", "none-")):
-        with pytest.raises(InputError, match=r"cannot be fetched .* run prefetch where there is a network"):
+        with pytest.raises(
+            InputError, match=r"cannot be fetched .* run prefetch where there is a network"
+        ):
             fetch_weights(address)
         assert not fetched_path(address).exists()
 
@@ -39,5 +43,7 @@ def test_another_hash_and_another_place(published):
 @pytest.mark.parametrize("content", [[torch.zeros(1)], {"weight": 1}, torch.nn.Linear(1, 1)])
 def test_only_tensors_are_read(content, tmp_path):
     torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(InputError, match=r"weights .*w\.pth (cannot be used|must be a state dict of tensors)"):
+    with pytest.raises(
+        InputError, match=r"weights .*w\.pth (cannot be used|must be a state dict of tensors)"
+    ):
         read_tensors(tmp_path / "w.pth")

@@ -20,7 +20,11 @@ EXPORTED = {
 
 def expressions() -> list[str]:
     queries = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-    return queries + [variable["query"] for variable in DASHBOARD["templating"]["list"] if variable["type"] == "query"]
+    return queries + [
+        variable["query"]
+        for variable in DASHBOARD["templating"]["list"]
+        if variable["type"] == "query"
+    ]
 
 
 def test_every_metric_exists_and_every_metric_is_shown() -> None:
@@ -42,7 +46,11 @@ def test_panels_do_not_overlap() -> None:
     taken = set()
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
         assert not cells & taken, panel["title"]
         assert place["x"] + place["w"] <= 24
         taken |= cells

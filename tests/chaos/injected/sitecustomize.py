@@ -32,7 +32,11 @@ class Point:
         if event == "open" and self.step == "open":
             if isinstance(arguments[0], str) and self.is_temporary(arguments[0]):
                 self.reach()
-        elif event == "os.rename" and os.fspath(arguments[1]) == self.file and self.step in ("torn", "rename", "renamed"):
+        elif (
+            event == "os.rename"
+            and os.fspath(arguments[1]) == self.file
+            and self.step in ("torn", "rename", "renamed")
+        ):
             self.reach(*map(os.fspath, arguments[:2]))
 
     def is_temporary(self, path):

@@ -49,7 +49,9 @@ class Hall:
 
 def run(arrivals: list[tuple[float, bool]]) -> tuple[PoolOutcome, Hall]:
     hall = Hall(arrivals)
-    return Pool(hall, PoolConfig(num_actors=8)).run([{"name": f"u{number}"} for number in range(8)]), hall
+    return Pool(hall, PoolConfig(num_actors=8)).run(
+        [{"name": f"u{number}"} for number in range(8)]
+    ), hall
 
 
 def test_workers_that_arrive_late_do_what_those_of_a_bad_node_could_not() -> None:

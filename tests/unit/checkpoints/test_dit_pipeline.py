@@ -8,12 +8,18 @@ from otcondense.diffusion import ModelConfig, build_model
 from otcondense.errors import InputError
 from tests.generators.weights import write_autoencoder
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning"
+)
 SHAPE = (4, 16, 16)
 
 
 def random_model(num_classes=7, **settings):
-    model = build_model(ModelConfig(name="DiT-S/2", **{"width": 64, "depth": 3, "num_heads": 4, **settings}), num_classes, SHAPE)
+    model = build_model(
+        ModelConfig(name="DiT-S/2", **{"width": 64, "depth": 3, "num_heads": 4, **settings}),
+        num_classes,
+        SHAPE,
+    )
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -22,9 +28,17 @@ def random_model(num_classes=7, **settings):
 
 
 def outputs(model, *, theirs=False):
-    x, t, labels = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(2)), torch.tensor([13, 500, 977]), torch.tensor([0, 6, 7])
+    x, t, labels = (
+        torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(2)),
+        torch.tensor([13, 500, 977]),
+        torch.tensor([0, 6, 7]),
+    )
     with torch.no_grad():
-        return model(x, timestep=t, class_labels=labels).sample if theirs else model(x, t.float(), labels)
+        return (
+            model(x, timestep=t, class_labels=labels).sample
+            if theirs
+            else model(x, t.float(), labels)
+        )
 
 
 @pytest.mark.parametrize("size", [{}, {"width": 384, "depth": 12, "num_heads": 6}])
@@ -47,17 +61,30 @@ def test_the_pipeline_loads_the_export(tmp_path):
     from diffusers import DiTPipeline
 
     model = random_model(num_classes=1000, freq_shift=1)
-    export_pipeline(model, write_autoencoder(tmp_path / "vae"), str(tmp_path / "pipeline"), {0: "tench", 1: "goldfish"})
+    export_pipeline(
+        model,
+        write_autoencoder(tmp_path / "vae"),
+        str(tmp_path / "pipeline"),
+        {0: "tench", 1: "goldfish"},
+    )
     pipeline = DiTPipeline.from_pretrained(str(tmp_path / "pipeline"), low_cpu_mem_usage=False)
     assert (outputs(pipeline.transformer, theirs=True) - outputs(model)).abs().max() == 0
     pipeline.set_progress_bar_config(disable=True)
-    images = pipeline(pipeline.get_label_ids(["goldfish"]), guidance_scale=1.5, num_inference_steps=2, output_type="np").images
+    images = pipeline(
+        pipeline.get_label_ids(["goldfish"]),
+        guidance_scale=1.5,
+        num_inference_steps=2,
+        output_type="np",
+    ).images
     assert images.shape == (1, 32, 32, 3)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"freq_shift": 0, "num_classes": 1000}, "freq_shift=1, found 0"), ({"freq_shift": 1}, "a model of 7 classes")],
+    [
+        ({"freq_shift": 0, "num_classes": 1000}, "freq_shift=1, found 0"),
+        ({"freq_shift": 1}, "a model of 7 classes"),
+    ],
 )
 def test_what_the_pipeline_cannot_hold_is_refused(settings, message, tmp_path):
     with pytest.raises(InputError, match=message):

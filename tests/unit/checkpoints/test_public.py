@@ -33,7 +33,9 @@ def test_there_and_back(suffix, model, tmp_path):
     path = str(tmp_path / f"public{suffix}")
     state = to_public(model)
     if suffix == ".pt":
-        torch.save({"ema": {f"module.{name}": value for name, value in state.items()}, "model": {}}, path)
+        torch.save(
+            {"ema": {f"module.{name}": value for name, value in state.items()}, "model": {}}, path
+        )
     else:
         save_file(state, path)
     again, config = from_public(read_public(path), PublicModel("SiT", num_heads=4))
@@ -55,16 +57,24 @@ def test_opposite_time_is_reversed(model):
     """REPA's network at t, and what is made of it at 1 - t, are velocities of opposite sign."""
     ours, _ = from_public(to_public(model), PublicModel("SiT", num_heads=4, data_first=True))
     for t in (torch.tensor([0.0, 0.3, 1.0]), torch.tensor([0.9, 0.05, 0.5])):
-        torch.testing.assert_close(outputs(ours, 1 - t), outputs(model, t, sign=-1), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            outputs(ours, 1 - t), outputs(model, t, sign=-1), rtol=1e-5, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda state: state.pop("pos_embed"), "missing: pos_embed"),
-        (lambda state: state.pop("blocks.1.mlp.fc2.bias"), r"blocks.1.mlp.fc2.bias: expected \(64,\), found None"),
+        (
+            lambda state: state.pop("blocks.1.mlp.fc2.bias"),
+            r"blocks.1.mlp.fc2.bias: expected \(64,\), found None",
+        ),
         (lambda state: state.update(extra=torch.zeros(1)), r"extra: expected None, found \(1,\)"),
-        (lambda state: state.update({"blocks.0.attn.qkv.bias": torch.zeros(5)}), r"expected \(192,\), found \(5,\)"),
+        (
+            lambda state: state.update({"blocks.0.attn.qkv.bias": torch.zeros(5)}),
+            r"expected \(192,\), found \(5,\)",
+        ),
     ],
 )
 def test_other_tensors_are_refused(change, message, model):
@@ -75,12 +85,19 @@ def test_other_tensors_are_refused(change, message, model):
 
 
 def test_heads_of_no_named_size_must_be_given(model):
-    with pytest.raises(InputError, match="num_heads must be given for a model of width 64 and depth 3"):
+    with pytest.raises(
+        InputError, match="num_heads must be given for a model of width 64 and depth 3"
+    ):
         from_public(to_public(model), PublicModel("SiT"))
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "can be read"), (b"no checkpoint", "can be read"), (None, "there is no checkpoint file")]
+    ("content", "message"),
+    [
+        (b"", "can be read"),
+        (b"no checkpoint", "can be read"),
+        (None, "there is no checkpoint file"),
+    ],
 )
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_damaged_files(content, message, suffix, tmp_path):

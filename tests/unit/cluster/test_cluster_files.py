@@ -14,8 +14,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from jobs.settings import load_config
-from jobs.submission import known_verbs
+from jobs.command.settings import load_config
+from jobs.submit.request import known_verbs
 from tests.generators.kuberay import SPECS
 
 CLUSTER = Path("cluster")
@@ -41,11 +41,22 @@ def test_manifests_have_the_fields_of_kuberay(name):
     assert manifest["apiVersion"] == "ray.io/v1"
     jsonschema.validate(manifest["spec"], SPECS[manifest["kind"]])
     for group in groups(spec):
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "node"}, "spec": group["template"]["spec"]}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "node"},
+            "spec": group["template"]["spec"],
+        }
         kubernetes_validate.validate(pod, KUBERNETES, strict=True)
 
 
-@pytest.mark.parametrize("spoil", [lambda spec: spec.update(authOption={}), lambda spec: spec["workerGroupSpecs"][0].update(minReplica=1)])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda spec: spec.update(authOption={}),
+        lambda spec: spec["workerGroupSpecs"][0].update(minReplica=1),
+    ],
+)
 def test_a_misspelt_field_is_found(spoil):
     _, spec = ray_spec("raycluster")
     spoiled = copy.deepcopy(spec)
@@ -72,9 +83,14 @@ def test_every_pod_is_closed(name):
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in pod["containers"]:
-            assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
             assert {"name": "RAY_AUTH_MODE", "value": "token"} in container["env"]
-            assert container["resources"]["requests"] == container["resources"]["limits"], "Ray counts what it may use by the limits"
+            assert container["resources"]["requests"] == container["resources"]["limits"], (
+                "Ray counts what it may use by the limits"
+            )
 
 
 def test_a_job_goes_on_in_a_cluster_of_its_own():
@@ -93,10 +109,16 @@ def test_a_job_goes_on_in_a_cluster_of_its_own():
 
 
 def test_metrics_are_reached_by_prometheus_alone():
-    (policy,) = [each for each in documents("kubernetes/base.yaml") if each["kind"] == "NetworkPolicy"]
+    (policy,) = [
+        each for each in documents("kubernetes/base.yaml") if each["kind"] == "NetworkPolicy"
+    ]
     open_to_all = [rule for rule in policy["spec"]["ingress"] if "from" not in rule]
     assert not open_to_all
-    by_port = {port["port"]: rule["from"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", [])}
+    by_port = {
+        port["port"]: rule["from"]
+        for rule in policy["spec"]["ingress"]
+        for port in rule.get("ports", [])
+    }
     assert [str(each) for each in by_port[8080]] == [
         "{'namespaceSelector': {'matchLabels': {'kubernetes.io/metadata.name': 'monitoring'}}}"
     ]
@@ -122,24 +144,40 @@ def test_the_ray_up_file_has_the_fields_of_ray():
 def test_shell_commands_are_sound(tmp_path):
     (config,) = documents("ray-up-aws.yaml")
     script = tmp_path / "commands.sh"
-    commands = [*config["setup_commands"], *config["head_start_ray_commands"], *config["worker_start_ray_commands"]]
+    commands = [
+        *config["setup_commands"],
+        *config["head_start_ray_commands"],
+        *config["worker_start_ray_commands"],
+    ]
     script.write_text("#!/bin/bash\nRAY_HEAD_IP=127.0.0.1\n" + "\n".join(commands) + "\n")
-    checked = subprocess.run([Path(sys.executable).with_name("shellcheck"), script], capture_output=True, text=True)
+    checked = subprocess.run(
+        [Path(sys.executable).with_name("shellcheck"), script], capture_output=True, text=True
+    )
     assert checked.returncode == 0, checked.stdout
 
 
 def test_the_image_is_sound_and_pinned():
-    checked = subprocess.run([Path(sys.executable).with_name("hadolint"), CLUSTER / "Dockerfile"], capture_output=True, text=True)
+    checked = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), CLUSTER / "Dockerfile"],
+        capture_output=True,
+        text=True,
+    )
     assert checked.returncode == 0, checked.stdout
     text = (CLUSTER / "Dockerfile").read_text()
     assert "pip install --no-cache-dir -c constraints.txt" in text
     assert "USER 1000:1000" in text
     extras = text.split("'.[")[1].split("]'")[0].split(",")
-    assert set(extras) <= set(tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"])
+    assert set(extras) <= set(
+        tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]
+    )
     for line in (line for line in text.splitlines() if line.startswith("COPY")):
         assert all(Path(name).exists() for name in line.split()[1:-1])
-    kept = {line[1:] for line in Path(".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert {name for line in text.splitlines() if line.startswith("COPY") for name in line.split()[1:-1]} <= kept
+    kept = {
+        line[1:] for line in Path(".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
+    assert {
+        name for line in text.splitlines() if line.startswith("COPY") for name in line.split()[1:-1]
+    } <= kept
 
 
 def test_grafana_reads_our_dashboard_from_prometheus():

@@ -5,7 +5,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from containers import LABELS, png, table, write_parquet, write_path_parquet, write_saved, write_shards, write_tar
+from containers import (
+    LABELS,
+    png,
+    table,
+    write_parquet,
+    write_path_parquet,
+    write_saved,
+    write_shards,
+    write_tar,
+)
 
 from otcondense.datasets import (
     SOURCES,
@@ -24,7 +33,10 @@ from otcondense.errors import InputError
 KINDS = {
     "structs": ("parquet", write_parquet),
     "bytes": ("parquet", lambda root: write_parquet(root, table(image=pa.binary()))),
-    "names": ("parquet", lambda root: write_parquet(root, table((0, 1, 0, 2, 1, 0), names=("cat", "dog", "emu")))),
+    "names": (
+        "parquet",
+        lambda root: write_parquet(root, table((0, 1, 0, 2, 1, 0), names=("cat", "dog", "emu"))),
+    ),
     "paths": ("parquet", write_path_parquet),
     "cls": ("webdataset", lambda root: write_shards(root, "cls")),
     "json": ("webdataset", lambda root: write_shards(root, "json")),
@@ -48,7 +60,9 @@ def test_every_container_gives_the_same_labelled_images(tmp_path, name, remote):
     assert listing.classes == ("cat", "dog", "emu")
     assert listing.ignored == [f"files/ü {number}.png" for number in range(6)] * (name == "paths")
     assert len({record.image_id for record in listing.records}) == 6
-    assert listing.records == sorted(listing.records, key=lambda record: (record.class_index, record.image_id))
+    assert listing.records == sorted(
+        listing.records, key=lambda record: (record.class_index, record.image_id)
+    )
     found = {read_image_bytes(record.path): record for record in listing.records}
     for number, label in enumerate(LABELS):
         record = found[png(number)]
@@ -61,7 +75,9 @@ def test_every_container_gives_the_same_labelled_images(tmp_path, name, remote):
 
 def test_one_file_is_a_source_too(tmp_path):
     write_parquet(tmp_path / "data")
-    listing = scan_images(SourceConfig(path=str(tmp_path / "data/train-1.parquet"), kind="parquet", id_column="key"))
+    listing = scan_images(
+        SourceConfig(path=str(tmp_path / "data/train-1.parquet"), kind="parquet", id_column="key")
+    )
     assert [record.image_id for record in listing.records] == ["k/5", "k/4"]
     assert read_image_bytes(listing.records[0].path) == png(5)
     fsspec.filesystem("memory").put(str(tmp_path / "data"), "/one.parquet", recursive=True)
@@ -71,14 +87,21 @@ def test_one_file_is_a_source_too(tmp_path):
 
 
 def test_integer_labels_are_class_indices(tmp_path):
-    source = SourceConfig(path=str(write_parquet(tmp_path / "data", table((10, 2, 2, 10, 2, 2)))), kind="parquet", classes=("10",))
+    source = SourceConfig(
+        path=str(write_parquet(tmp_path / "data", table((10, 2, 2, 10, 2, 2)))),
+        kind="parquet",
+        classes=("10",),
+    )
     listing = scan_images(source)
     assert len(listing.classes) == 11
     assert {(record.class_name, record.class_index) for record in listing.records} == {("10", 10)}
     names = tmp_path / "names.txt"
     names.write_text("".join(f"class {number}\n" for number in range(12)))
     renamed = scan_images(source.model_copy(update={"class_names": str(names), "classes": None}))
-    assert {(record.class_name, record.class_index) for record in renamed.records} == {("class 10", 10), ("class 2", 2)}
+    assert {(record.class_name, record.class_index) for record in renamed.records} == {
+        ("class 10", 10),
+        ("class 2", 2),
+    }
     assert len(renamed.classes) == 12
 
 
@@ -90,7 +113,11 @@ def test_a_part_of_the_classes_keeps_the_indices_of_all(tmp_path):
         (tmp_path / "images" / name).mkdir(parents=True)
         (tmp_path / "images" / name / "x.png").write_bytes(png(number))
     source = SourceConfig(path=str(tmp_path / "images"), class_names=str(names))
-    assert [(record.class_name, record.class_index) for record in list_images(source)] == [("cat", 1), ("dog", 2), ("emu", 4)]
+    assert [(record.class_name, record.class_index) for record in list_images(source)] == [
+        ("cat", 1),
+        ("dog", 2),
+        ("emu", 4),
+    ]
     names.write_text("ant\ncat\ndog\n")
     with pytest.raises(InputError, match="missing there: emu"):
         list_images(source)
@@ -108,7 +135,9 @@ def test_a_container_is_scanned_again_only_when_it_changed(tmp_path, monkeypatch
     root = write_shards(tmp_path / "data", "cls")
     source = SourceConfig(path=str(root), kind="webdataset")
     scans = []
-    monkeypatch.setitem(SOURCES, "webdataset", lambda each: scans.append(each) or scan_tar_shards(each))
+    monkeypatch.setitem(
+        SOURCES, "webdataset", lambda each: scans.append(each) or scan_tar_shards(each)
+    )
     assert list_images(source) == list_images(source)
     assert len(scans) == 1
     write_tar(root / "shard-1.tar", {"9.png": png(9), "9.cls": b"emu"})
@@ -125,7 +154,9 @@ def label_without_image(root):
 
 
 def two_images(root):
-    return "webdataset", write_tar(root / "a.tar", {"1.png": png(1), "1.jpg": png(1), "1.cls": b"0"})
+    return "webdataset", write_tar(
+        root / "a.tar", {"1.png": png(1), "1.jpg": png(1), "1.cls": b"0"}
+    )
 
 
 def climbing_name(root):
@@ -156,8 +187,16 @@ def saved_split(root):
 def saved_paths(root):
     write_saved(root)
     rows = pa.table({"image": [{"bytes": None, "path": "/etc/passwd"}], "label": [0]})
-    schema = pa.schema([("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("label", pa.int64())])
-    with pa.OSFile(str(root / "data-00000-of-00002.arrow"), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+    schema = pa.schema(
+        [
+            ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+            ("label", pa.int64()),
+        ]
+    )
+    with (
+        pa.OSFile(str(root / "data-00000-of-00002.arrow"), "wb") as file,
+        pa.ipc.new_stream(file, schema) as writer,
+    ):
         writer.write_table(rows.cast(schema))
     return "hf", root
 
@@ -177,7 +216,9 @@ def path_out(root):
 def parquet_with(**columns):
     def write(root):
         root.mkdir()
-        pq.write_table(pa.table({"image": [png(1), png(2)], "label": [0, 1]} | columns), root / "a.parquet")
+        pq.write_table(
+            pa.table({"image": [png(1), png(2)], "label": [0, 1]} | columns), root / "a.parquet"
+        )
         return "parquet", root
 
     return write
@@ -208,16 +249,28 @@ def damaged_pages(root):
         (saved_paths, "must hold the images' bytes, .* with 1 rows without bytes"),
         (cut_arrow, "not a readable Arrow file"),
         (path_out, "relative path below"),
-        (parquet_with(label=[0.5, 1.5]), r"must all be whole numbers or all be text, found 0\.5 for a\.parquet/00000000"),
+        (
+            parquet_with(label=[0.5, 1.5]),
+            r"must all be whole numbers or all be text, found 0\.5 for a\.parquet/00000000",
+        ),
         (parquet_with(label=["a", None]), "found None for"),
         (parquet_with(label=[0, -1]), "must lie between 0 and 0, found -1"),
-        (parquet_with(label=[0, 1_690_000_000]), r"class indices below 1000000, found 1690000000 for a\.parquet/00000001"),
+        (
+            parquet_with(label=[0, 1_690_000_000]),
+            r"class indices below 1000000, found 1690000000 for a\.parquet/00000001",
+        ),
         (damaged_pages, r"a\.parquet is not a readable Parquet file"),
         (parquet_with(label=["a/b", "c"]), "usable as the name of a folder .*'a/b'"),
         (parquet_with(label=["..", "c"]), "usable as the name of a folder"),
-        (parquet_with(image=[1, 2]), "must hold bytes, a struct with bytes, or paths as text, found int64"),
+        (
+            parquet_with(image=[1, 2]),
+            "must hold bytes, a struct with bytes, or paths as text, found int64",
+        ),
         (lambda root: (parquet_with()(root)[0], root / "absent"), "found nothing there"),
-        (lambda root: ("webdataset", write_parquet(root)), r"must be a \.tar file or hold such files .* found 2 others"),
+        (
+            lambda root: ("webdataset", write_parquet(root)),
+            r"must be a \.tar file or hold such files .* found 2 others",
+        ),
     ],
 )
 def test_a_bad_container_is_refused_by_name(tmp_path, write, message):
@@ -229,7 +282,10 @@ def test_a_bad_container_is_refused_by_name(tmp_path, write, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"label_column": "lable"}, "no column 'lable'; set source.label_column to one of its columns, such as label"),
+        (
+            {"label_column": "lable"},
+            "no column 'lable'; set source.label_column to one of its columns, such as label",
+        ),
         ({"image_column": "img"}, "no column 'img'; set source.image_column"),
         ({"id_column": "label"}, "id of its own, found 2 more than once: cat, dog"),
         ({"classes": ("cta",)}, "class 'cta' is not in .*: cat"),
@@ -238,12 +294,16 @@ def test_a_bad_container_is_refused_by_name(tmp_path, write, message):
 )
 def test_a_wrong_setting_is_answered_with_the_right_one(tmp_path, settings, message):
     with pytest.raises(InputError, match=message):
-        list_images(SourceConfig(path=str(write_parquet(tmp_path / "data")), kind="parquet", **settings))
+        list_images(
+            SourceConfig(path=str(write_parquet(tmp_path / "data")), kind="parquet", **settings)
+        )
 
 
 def test_an_image_of_another_source_is_refused(tmp_path):
     with pytest.raises(InputError, match="has no image 'cat/1"):
-        image_locations(SourceConfig(path=str(write_parquet(tmp_path / "data")), kind="parquet"), ["cat/1.png"])
+        image_locations(
+            SourceConfig(path=str(write_parquet(tmp_path / "data")), kind="parquet"), ["cat/1.png"]
+        )
 
 
 def test_a_file_that_shrank_is_an_error_not_a_short_image(tmp_path):
@@ -256,9 +316,18 @@ def test_a_file_that_shrank_is_an_error_not_a_short_image(tmp_path):
 
 def test_what_the_datasets_library_saves_is_read(tmp_path):
     datasets = pytest.importorskip("datasets")
-    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog", "emu"])})
-    rows = {"image": [{"bytes": png(n), "path": None} for n in range(6)], "label": [0, 1, 0, 2, 1, 0]}
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog", "emu"])}
+    )
+    rows = {
+        "image": [{"bytes": png(n), "path": None} for n in range(6)],
+        "label": [0, 1, 0, 2, 1, 0],
+    }
     datasets.Dataset.from_dict(rows, features=features).save_to_disk(str(tmp_path / "saved"))
     found = list_images(SourceConfig(path=str(tmp_path / "saved"), kind="hf"))
-    assert {(read_image_bytes(record.path), record.class_name) for record in found} == {(png(n), LABELS[n]) for n in range(6)}
-    assert json.loads((tmp_path / "saved/dataset_info.json").read_text())["features"]["label"]["names"] == ["cat", "dog", "emu"]
+    assert {(read_image_bytes(record.path), record.class_name) for record in found} == {
+        (png(n), LABELS[n]) for n in range(6)
+    }
+    assert json.loads((tmp_path / "saved/dataset_info.json").read_text())["features"]["label"][
+        "names"
+    ] == ["cat", "dog", "emu"]

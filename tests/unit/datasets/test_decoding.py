@@ -29,10 +29,15 @@ def test_grey_png_keeps_its_values(channels):
 
 def test_sixteen_bit_levels_are_scaled_not_clipped():
     wide = RAMP.astype(np.uint16) * 257
-    np.testing.assert_array_equal(np.asarray(decode_image(encoded(wide), channels=1, max_pixels=LIMIT)), RAMP)
+    np.testing.assert_array_equal(
+        np.asarray(decode_image(encoded(wide), channels=1, max_pixels=LIMIT)), RAMP
+    )
 
 
-@pytest.mark.parametrize(("mode", "form"), [("CMYK", "JPEG"), ("L", "JPEG"), ("P", "PNG"), ("RGBA", "PNG"), ("1", "PNG"), ("LA", "PNG")])
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [("CMYK", "JPEG"), ("L", "JPEG"), ("P", "PNG"), ("RGBA", "PNG"), ("1", "PNG"), ("LA", "PNG")],
+)
 def test_every_colour_mode_becomes_rgb(mode, form):
     image = decode_image(encoded(RAMP, mode, form), channels=3, max_pixels=LIMIT)
     assert (image.mode, image.size) == ("RGB", (10, 12))

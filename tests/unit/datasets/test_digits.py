@@ -19,13 +19,21 @@ def digits(tmp_path_factory):
 
 def tree_hash(root):
     files = sorted(path for path in Path(root).rglob("*") if path.is_file())
-    return hashlib.sha256(b"".join(str(path.relative_to(root)).encode() + path.read_bytes() for path in files)).hexdigest()
+    return hashlib.sha256(
+        b"".join(str(path.relative_to(root)).encode() + path.read_bytes() for path in files)
+    ).hexdigest()
 
 
 def test_split_holds_every_digit_once(digits):
-    records = [record for split in ("train", "held_out") for record in list_images(SourceConfig(path=str(digits / split)))]
+    records = [
+        record
+        for split in ("train", "held_out")
+        for record in list_images(SourceConfig(path=str(digits / split)))
+    ]
     assert sorted(int(Path(record.path).stem) for record in records) == list(range(1797))
-    assert [len(list_images(SourceConfig(path=str(digits / split)))) for split in ("train", "held_out")] == [1400, 397]
+    assert [
+        len(list_images(SourceConfig(path=str(digits / split)))) for split in ("train", "held_out")
+    ] == [1400, 397]
 
 
 def test_pixels_and_labels_are_those_of_scikit_learn(digits):
@@ -33,7 +41,9 @@ def test_pixels_and_labels_are_those_of_scikit_learn(digits):
     for record in list_images(SourceConfig(path=str(digits / "train")))[::50]:
         row = int(Path(record.path).stem)
         assert record.class_index == data.target[row]
-        np.testing.assert_array_equal(np.round(np.asarray(Image.open(record.path), dtype=float) * 16 / 255), data.images[row])
+        np.testing.assert_array_equal(
+            np.round(np.asarray(Image.open(record.path), dtype=float) * 16 / 255), data.images[row]
+        )
 
 
 def test_split_is_stratified(digits):
@@ -48,7 +58,9 @@ def test_second_call_writes_nothing_and_copies_are_equal(digits, tmp_path):
     assert before == [(path, path.stat().st_ino) for path in sorted(digits.rglob("*"))]
     write_digits(tmp_path / "copy")
     assert tree_hash(tmp_path / "copy") == tree_hash(digits)
-    assert {record.mtime_ns for record in list_images(SourceConfig(path=str(digits / "train")))} == {0}
+    assert {
+        record.mtime_ns for record in list_images(SourceConfig(path=str(digits / "train")))
+    } == {0}
 
 
 def test_missing_files_are_written_again(digits, tmp_path):

@@ -68,14 +68,23 @@ def test_small_groups_read_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.given_features.GROUP_BYTES", 1)
     import_features(str(tmp_path / "other"), "features", source, "stage")
     one, other = Store(str(tmp_path / "run")), Store(str(tmp_path / "other"))
-    assert {name: one.read_bytes(name) for name in one.list()} == {name: other.read_bytes(name) for name in other.list()}
+    assert {name: one.read_bytes(name) for name in one.list()} == {
+        name: other.read_bytes(name) for name in other.list()
+    }
 
 
 def test_ids_and_text_labels(tmp_path):
-    npy(tmp_path / "data", labels=[f"class {label}" for label in LABELS], ids=[f"clip/{row}" for row in range(9)])
+    npy(
+        tmp_path / "data",
+        labels=[f"class {label}" for label in LABELS],
+        ids=[f"clip/{row}" for row in range(9)],
+    )
     source = SourceConfig(path=str(tmp_path / "data"), kind="features")
     records = list_images(source)
-    assert [record.image_id for record in records if record.class_name == "class 1"] == ["clip/2", "clip/5"]
+    assert [record.image_id for record in records if record.class_name == "class 1"] == [
+        "clip/2",
+        "clip/5",
+    ]
     np.testing.assert_array_equal(read_features(source, records[:4]), FEATURES[[1, 3, 6, 7]])
     with pytest.raises(InputError, match="holds features and no images"):
         read_image_bytes(records[0].path)
@@ -106,13 +115,19 @@ def ragged(root):
     ("write", "message"),
     [
         (half, r"must hold features\.npy and labels\.npy, found features\.npy alone"),
-        (spoiled, r"must be finite, found NaN or infinite values for features\.npy/00000003 and 0 more"),
+        (
+            spoiled,
+            r"must be finite, found NaN or infinite values for features\.npy/00000003 and 0 more",
+        ),
         (pickled, r"labels\.npy is not a readable array"),
         (ragged, "lists of one length without gaps"),
         (lambda root: npy(root, labels=LABELS[:8]), r"found float32 \[9, 4\] and \[8\]"),
         (lambda root: npy(root, ids=["a"] * 9), "id of its own, found 1 more than once: a"),
         (lambda root: npy(root, ids=["a"]), "one id for each label, found 1 for 9"),
-        (lambda root: parquet(root, columns().rename_columns(["embedding", "label"])), "no column 'features'; set source.features_column"),
+        (
+            lambda root: parquet(root, columns().rename_columns(["embedding", "label"])),
+            "no column 'features'; set source.features_column",
+        ),
         (
             lambda root: parquet(root, pa.table({"features": LABELS, "label": LABELS})),
             "must be lists of floating-point numbers, found int64",
@@ -122,4 +137,9 @@ def ragged(root):
 def test_bad_features_are_refused(tmp_path, write, message):
     write(tmp_path / "data")
     with pytest.raises(InputError, match=message):
-        import_features(str(tmp_path / "run"), "features", SourceConfig(path=str(tmp_path / "data"), kind="features"), "stage")
+        import_features(
+            str(tmp_path / "run"),
+            "features",
+            SourceConfig(path=str(tmp_path / "data"), kind="features"),
+            "stage",
+        )

@@ -16,7 +16,10 @@ SMALL = GlyphConfig(letters="ABC", train_images=40, held_out_images=10)
 
 
 def digests(root: Path) -> dict[str, str]:
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(root.rglob("*.png"))}
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*.png"))
+    }
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +31,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_kinds_are_in_the_proportion_asked_for(root: Path) -> None:
     records = list_images(SourceConfig(path=str(root / "train")))
-    counts = Counter((record.class_name, Path(record.path).name.split("-")[0]) for record in records)
-    assert counts == {(letter, kind): count for letter in "ABC" for kind, count in (("head", 32), ("tail", 6), ("outlier", 2))}
+    counts = Counter(
+        (record.class_name, Path(record.path).name.split("-")[0]) for record in records
+    )
+    assert counts == {
+        (letter, kind): count
+        for letter in "ABC"
+        for kind, count in (("head", 32), ("tail", 6), ("outlier", 2))
+    }
     held_out = list_images(SourceConfig(path=str(root / "held_out")))
     assert not any("outlier" in record.path for record in held_out)
     assert len(set(digests(root).values())) == 3 * 50, "an image came twice"
@@ -42,7 +51,9 @@ def test_letters_can_be_seen(root: Path) -> None:
     assert image[:, :2].mean() < 64
 
 
-def test_the_same_settings_give_the_same_bytes_and_others_are_refused(root: Path, tmp_path: Path) -> None:
+def test_the_same_settings_give_the_same_bytes_and_others_are_refused(
+    root: Path, tmp_path: Path
+) -> None:
     write_glyphs(tmp_path / "again", SMALL)
     assert digests(tmp_path / "again") == digests(root)
     write_glyphs(root, SMALL)

@@ -4,7 +4,14 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from otcondense.datasets import SourceConfig, image_path, list_images, read_image_bytes, records_identity, scan_images
+from otcondense.datasets import (
+    SourceConfig,
+    image_path,
+    list_images,
+    read_image_bytes,
+    records_identity,
+    scan_images,
+)
 from otcondense.errors import InputError
 
 
@@ -31,15 +38,30 @@ def test_images_are_sorted_with_class_indices(root):
 
 def test_a_subset_of_classes_keeps_its_indices(root):
     listing = scan_images(SourceConfig(path=str(root), classes=("größe", "alpha")))
-    assert {(record.class_name, record.class_index) for record in listing.records} == {("alpha", 0), ("größe", 2)}
+    assert {(record.class_name, record.class_index) for record in listing.records} == {
+        ("alpha", 0),
+        ("größe", 2),
+    }
     assert listing.classes == ("alpha", "beta", "größe")
 
 
 def test_other_files_are_counted_not_lost(root):
-    for name in ("readme.txt", "alpha/notes.md", "alpha/.hidden.png", "beta/Thumbs.db", "loose.png"):
+    for name in (
+        "readme.txt",
+        "alpha/notes.md",
+        "alpha/.hidden.png",
+        "beta/Thumbs.db",
+        "loose.png",
+    ):
         (root / name).write_bytes(b"x")
     listing = scan_images(SourceConfig(path=str(root)))
-    assert listing.ignored == ["alpha/.hidden.png", "alpha/notes.md", "beta/Thumbs.db", "loose.png", "readme.txt"]
+    assert listing.ignored == [
+        "alpha/.hidden.png",
+        "alpha/notes.md",
+        "beta/Thumbs.db",
+        "loose.png",
+        "readme.txt",
+    ]
     assert len(listing.records) == 5
 
 
@@ -55,9 +77,14 @@ def test_remote_listing_equals_the_local_one(root):
     memory.put(str(root), "/listing", recursive=True)
     remote = list_images(SourceConfig(path="memory://listing"))
     local = list_images(SourceConfig(path=str(root)))
-    assert [(r.image_id, r.class_index, r.size_bytes) for r in remote] == [(r.image_id, r.class_index, r.size_bytes) for r in local]
+    assert [(r.image_id, r.class_index, r.size_bytes) for r in remote] == [
+        (r.image_id, r.class_index, r.size_bytes) for r in local
+    ]
     assert read_image_bytes(remote[0].path) == read_image_bytes(local[0].path)
-    assert read_image_bytes(image_path(SourceConfig(path="memory://listing"), "beta/2.png")) == (root / "beta/2.png").read_bytes()
+    assert (
+        read_image_bytes(image_path(SourceConfig(path="memory://listing"), "beta/2.png"))
+        == (root / "beta/2.png").read_bytes()
+    )
 
 
 def empty_class(root):
@@ -105,7 +132,9 @@ def test_a_bad_tree_is_refused_by_name(root, damage, message):
 
 def test_links_below_the_root_are_followed(root):
     (root / "alpha/same.png").symlink_to(root / "beta/2.png")
-    assert "alpha/same.png" in [record.image_id for record in list_images(SourceConfig(path=str(root)))]
+    assert "alpha/same.png" in [
+        record.image_id for record in list_images(SourceConfig(path=str(root)))
+    ]
 
 
 def test_links_out_of_the_root_can_be_allowed(root):
@@ -117,7 +146,9 @@ def test_missing_empty_and_flat_roots_are_refused(tmp_path):
     with pytest.raises(InputError, match="found nothing there"):
         list_images(SourceConfig(path=str(tmp_path / "absent")))
     (tmp_path / "1.png").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"one folder of images per class, found no folder and 1 file"):
+    with pytest.raises(
+        InputError, match=r"one folder of images per class, found no folder and 1 file"
+    ):
         list_images(SourceConfig(path=str(tmp_path)))
     with pytest.raises(InputError, match="found a file there"):
         list_images(SourceConfig(path=str(tmp_path / "1.png")))
@@ -130,7 +161,18 @@ def test_an_unknown_class_is_answered_with_the_nearest(root):
         list_images(SourceConfig(path=str(root), classes=("bta",)))
 
 
-@pytest.mark.parametrize("image_id", ["../x.png", "/etc/passwd", "alpha/../../x.png", "", "alpha//x.png", "a\\..\\x.png", "./alpha/x.jpg"])
+@pytest.mark.parametrize(
+    "image_id",
+    [
+        "../x.png",
+        "/etc/passwd",
+        "alpha/../../x.png",
+        "",
+        "alpha//x.png",
+        "a\\..\\x.png",
+        "./alpha/x.jpg",
+    ],
+)
 @pytest.mark.parametrize("remote", [False, True])
 def test_an_image_id_cannot_leave_the_root(root, image_id, remote):
     with pytest.raises(InputError, match="relative path below"):

@@ -27,7 +27,10 @@ def store(tmp_path):
 
 
 def advance(state, digits, steps):
-    return [float(train_step(state, make_batch(state.config, state.step, digits))["loss"]) for _ in range(steps)]
+    return [
+        float(train_step(state, make_batch(state.config, state.step, digits))["loss"])
+        for _ in range(steps)
+    ]
 
 
 @pytest.fixture
@@ -41,7 +44,11 @@ def two_checkpoints(store, tiny_config, digits):
 
 
 def all_bytes(state):
-    return [tensor.numpy().tobytes() for model in (state.model, state.ema) for tensor in model.state_dict().values()]
+    return [
+        tensor.numpy().tobytes()
+        for model in (state.model, state.ema)
+        for tensor in model.state_dict().values()
+    ]
 
 
 def test_resume_is_bit_exact(store, two_checkpoints, tiny_config, digits):
@@ -81,7 +88,9 @@ def flip_a_bit(store, name):
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, Store.remove])
-@pytest.mark.parametrize("file", ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"]
+)
 def test_damaged_checkpoint_gives_way_to_the_older(file, damage, store, two_checkpoints):
     if file == "state.json" and damage is flip_a_bit:
         damage = truncate
@@ -103,7 +112,12 @@ def test_other_configuration_is_refused(store, two_checkpoints, tiny_config):
 
 def test_other_inputs_are_refused(store, two_checkpoints, tiny_config):
     with pytest.raises(InputError, match="other inputs"):
-        restore_state(store, latest_checkpoint(store, RUN), create_state(tiny_config(), 10, SHAPE), fingerprint="another")
+        restore_state(
+            store,
+            latest_checkpoint(store, RUN),
+            create_state(tiny_config(), 10, SHAPE),
+            fingerprint="another",
+        )
     assert not is_complete(store, RUN, 6, "another")
 
 
@@ -127,7 +141,9 @@ def test_state_records_the_time_convention(store, two_checkpoints):
     assert state["image_shape"] == [1, 8, 8]
 
 
-@pytest.mark.parametrize(("key", "value"), [("objective", "consistency"), ("time_convention", "t=1 noise")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("objective", "consistency"), ("time_convention", "t=1 noise")]
+)
 def test_unknown_objective_or_convention(key, value, store, two_checkpoints):
     name = f"{checkpoint_directory(RUN, 3)}/state.json"
     store.write_json(name, {**store.read_json(name), key: value})

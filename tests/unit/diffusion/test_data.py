@@ -7,9 +7,17 @@ import pytest
 import torch
 
 from otcondense.diffusion import Moments, TrainingConfig, TrainingSet, make_batch
+from otcondense.diffusion.batches import batches, tensors_of
 from otcondense.diffusion.data import allocate, fits, free_bytes
-from otcondense.diffusion.prefetch import batches, tensors_of
-from otcondense.diffusion.representations import Inputs, check_inputs, inputs_identity, latent_shape, load_inputs, load_text, token_width
+from otcondense.diffusion.inputs import (
+    Inputs,
+    check_inputs,
+    inputs_identity,
+    latent_shape,
+    load_inputs,
+    load_text,
+    token_width,
+)
 from otcondense.errors import InputError
 from otcondense.store import Store
 from tests.generators.latents import SCALE, SHIFT, image_rows, write_subset, write_text
@@ -34,14 +42,23 @@ def test_latents_are_drawn_from_the_posterior(store):
     assert not draws.flip.all()
     chosen = [int(torch.nonzero(data.labels == label).flatten()[0]) for label in batch.labels]
     assert len(chosen) == 8
-    where = {mean.numpy().tobytes(): (row, flip) for row in range(12) for flip, mean in enumerate(data.source.mean[row])}
+    where = {
+        mean.numpy().tobytes(): (row, flip)
+        for row in range(12)
+        for flip, mean in enumerate(data.source.mean[row])
+    }
     for x, noise, flip in zip(batch.x, draws.posterior, draws.flip, strict=True):
         fitting = [
             key
             for key, (row, orientation) in where.items()
             if torch.allclose(
                 x,
-                (data.source.mean[row, orientation].float() + data.source.std[row, orientation].float() * noise - SHIFT) * SCALE,
+                (
+                    data.source.mean[row, orientation].float()
+                    + data.source.std[row, orientation].float() * noise
+                    - SHIFT
+                )
+                * SCALE,
                 atol=1e-6,
             )
         ]
@@ -56,14 +73,22 @@ def test_the_noise_of_other_draws_is_not_that_of_the_posterior(store):
 @pytest.mark.parametrize("alignment", [None, {"depth": 1}])
 def test_streamed_batches_are_those_from_memory(alignment, store):
     inputs = write_subset(store)
-    resident, streamed = (load_inputs(store, inputs, config(resident_gb=limit, alignment=alignment), "cpu") for limit in (None, 0))
+    resident, streamed = (
+        load_inputs(store, inputs, config(resident_gb=limit, alignment=alignment), "cpu")
+        for limit in (None, 0)
+    )
     assert (resident.streamed, streamed.streamed) == (False, True)
     settings = config(alignment=alignment)
-    with batches(lambda step: [make_batch(settings, step, streamed)], range(5), "cpu", ahead=True) as take:
+    with batches(
+        lambda step: [make_batch(settings, step, streamed)], range(5), "cpu", ahead=True
+    ) as take:
         for step in range(5):
             ahead, now = take(), [make_batch(settings, step, resident)]
             assert len(list(tensors_of(ahead))) == (7 if alignment is None else 8)
-            assert all(torch.equal(one, other) for one, other in zip(tensors_of(ahead), tensors_of(now), strict=True))
+            assert all(
+                torch.equal(one, other)
+                for one, other in zip(tensors_of(ahead), tensors_of(now), strict=True)
+            )
 
 
 def test_tokens_follow_their_image(store):
@@ -73,19 +98,35 @@ def test_tokens_follow_their_image(store):
     assert token_width(store, inputs) == 6
     batch = make_batch(settings, 0, data)
     for tokens, flip, label in zip(batch.tokens, batch.draws.flip, batch.labels, strict=True):
-        fitting = [row for row in range(12) if torch.equal(data.tokens[row, int(flip)].float(), tokens)]
+        fitting = [
+            row for row in range(12) if torch.equal(data.tokens[row, int(flip)].float(), tokens)
+        ]
         assert data.labels[fitting].tolist() == [int(label)]
 
 
 def test_without_mirroring_one_orientation_is_read(store):
-    assert load_inputs(store, write_subset(store), config(flip=False), "cpu").source.mean.shape == (12, 1, 4, 4, 4)
+    assert load_inputs(store, write_subset(store), config(flip=False), "cpu").source.mean.shape == (
+        12,
+        1,
+        4,
+        4,
+        4,
+    )
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda store: write_subset(store, rows=[*image_rows(), ("c1/new.png", "c1", 1, "f" * 64)]), None),
-        (lambda store: store.remove("latents/x/class_name=c1"), "class_name=c1.* is missing or damaged"),
+        (
+            lambda store: write_subset(
+                store, rows=[*image_rows(), ("c1/new.png", "c1", 1, "f" * 64)]
+            ),
+            None,
+        ),
+        (
+            lambda store: store.remove("latents/x/class_name=c1"),
+            "class_name=c1.* is missing or damaged",
+        ),
     ],
 )
 def test_missing_files(damage, message, store):
@@ -105,7 +146,10 @@ def test_missing_files(damage, message, store):
             [*image_rows(), ("c1/new.png", "c1", 1, "f" * 64)],
             r"1 are missing, the first is c1/new.png; run `python -m jobs.extract_latents`",
         ),
-        ([(*row[:3], "0" * 64) if row[0] == "c2/3.png" else row for row in image_rows()], "the first is c2/3.png"),
+        (
+            [(*row[:3], "0" * 64) if row[0] == "c2/3.png" else row for row in image_rows()],
+            "the first is c2/3.png",
+        ),
     ],
 )
 def test_missing_or_changed_images_are_named(rows, message, store, tmp_path):

@@ -5,15 +5,18 @@ import torch
 
 from otcondense.diffusion import ModelConfig, build_model, create_state, make_batch, train_step
 from otcondense.diffusion.difficulty import DenoisingConfig, denoising_errors, score_times
-from otcondense.diffusion.draws import SCORE, generator
-from otcondense.diffusion.images import to_unit_range
+from otcondense.diffusion.random_streams import SCORE, generator
 from otcondense.errors import InputError
+from otcondense.store.images import to_unit_range
 
 SHAPE = (1, 8, 8)
 
 
 def noises(config):
-    return [torch.randn(SHAPE, generator=generator(config.seed, SCORE, number)) for number in range(config.num_timesteps)]
+    return [
+        torch.randn(SHAPE, generator=generator(config.seed, SCORE, number))
+        for number in range(config.num_timesteps)
+    ]
 
 
 def test_times_lie_in_the_middle_of_equal_parts():
@@ -22,20 +25,38 @@ def test_times_lie_in_the_middle_of_equal_parts():
 
 def test_a_network_that_says_nothing():
     """Its output is 0 at first, so that the errors are the mean squares of the noise, or of the velocity."""
-    config, x, labels = DenoisingConfig(num_timesteps=3, batch_size=4), torch.randn(5, *SHAPE), torch.arange(5)
-    dit, sit = (build_model(ModelConfig(name=f"{family}-demo/2"), 10, SHAPE).eval() for family in ("DiT", "SiT"))
+    config, x, labels = (
+        DenoisingConfig(num_timesteps=3, batch_size=4),
+        torch.randn(5, *SHAPE),
+        torch.arange(5),
+    )
+    dit, sit = (
+        build_model(ModelConfig(name=f"{family}-demo/2"), 10, SHAPE).eval()
+        for family in ("DiT", "SiT")
+    )
     of_noise = float(torch.stack([noise.square().mean() for noise in noises(config)]).mean())
-    assert denoising_errors(dit, "dit", x, labels, config).tolist() == pytest.approx([of_noise] * 5, rel=1e-5)
-    velocity = torch.stack([(x - noise).square().flatten(1).mean(dim=1) for noise in noises(config)]).mean(dim=0)
+    assert denoising_errors(dit, "dit", x, labels, config).tolist() == pytest.approx(
+        [of_noise] * 5, rel=1e-5
+    )
+    velocity = torch.stack(
+        [(x - noise).square().flatten(1).mean(dim=1) for noise in noises(config)]
+    ).mean(dim=0)
     torch.testing.assert_close(denoising_errors(sit, "sit-linear", x, labels, config), velocity)
 
 
 @pytest.mark.parametrize(("family", "objective"), [("DiT", "dit"), ("SiT", "sit-linear")])
 def test_trained_on_images_it_finds_others_hard(family, objective, tiny_config, digits):
-    state = create_state(tiny_config(family, global_batch_size=16, learning_rate=4e-3, ema_decay=0.9), 10, SHAPE)
+    state = create_state(
+        tiny_config(family, global_batch_size=16, learning_rate=4e-3, ema_decay=0.9), 10, SHAPE
+    )
     for step in range(150):
         train_step(state, make_batch(state.config, step, digits))
-    x = torch.cat([to_unit_range(digits.source.images[:10]), torch.rand(10, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1])
+    x = torch.cat(
+        [
+            to_unit_range(digits.source.images[:10]),
+            torch.rand(10, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1,
+        ]
+    )
     labels = digits.labels[:10].repeat(2)
     errors = denoising_errors(state.ema, objective, x, labels, DenoisingConfig())
     assert errors[:10].max() < errors[10:].min()
@@ -55,4 +76,6 @@ def test_other_batches_give_the_same_scores(tiny_config, digits):
 def test_unknown_classes():
     model = build_model(ModelConfig(), 10, SHAPE).eval()
     with pytest.raises(InputError, match="classes 0 to 9, found class 12"):
-        denoising_errors(model, "sit-linear", torch.zeros(2, *SHAPE), torch.tensor([1, 12]), DenoisingConfig())
+        denoising_errors(
+            model, "sit-linear", torch.zeros(2, *SHAPE), torch.tensor([1, 12]), DenoisingConfig()
+        )

@@ -3,14 +3,19 @@
 import pytest
 import torch
 
-from otcondense.diffusion.draws import DrawConfig, batch_indices, draw, stream
+from otcondense.diffusion.random_streams import DrawConfig, batch_indices, draw, stream
 
 CONFIG = DrawConfig(seed=3, global_batch_size=12, label_drop=0.1, flip=True, image_shape=(1, 4, 4))
 
 
 @pytest.mark.parametrize(("num_images", "batch"), [(10, 4), (10, 10), (3, 8), (1, 5)])
 def test_each_pass_visits_every_image_once(num_images, batch):
-    order = torch.cat([batch_indices(0, num_images, range(step * batch, (step + 1) * batch)) for step in range(num_images)])
+    order = torch.cat(
+        [
+            batch_indices(0, num_images, range(step * batch, (step + 1) * batch))
+            for step in range(num_images)
+        ]
+    )
     for epoch in order.view(-1, num_images):
         assert sorted(epoch.tolist()) == list(range(num_images))
 
@@ -33,7 +38,17 @@ def test_workers_cut_the_same_batch(world_size):
 def test_steps_and_seeds_differ():
     first, second = draw(CONFIG, 0, slice(None)), draw(CONFIG, 1, slice(None))
     assert not torch.equal(first.noise, second.noise)
-    assert len({stream(seed, purpose, step) for seed in range(5) for purpose in range(3) for step in range(5)}) == 75
+    assert (
+        len(
+            {
+                stream(seed, purpose, step)
+                for seed in range(5)
+                for purpose in range(3)
+                for step in range(5)
+            }
+        )
+        == 75
+    )
 
 
 def test_shares_of_dropped_and_flipped():
@@ -43,4 +58,6 @@ def test_shares_of_dropped_and_flipped():
     assert float(draws.flip.float().mean()) == pytest.approx(0.5, abs=0.02)
     both = float((draws.flip & draws.drop).float().mean())
     assert both == pytest.approx(0.05, abs=0.01)
-    assert not draw(DrawConfig(0, 100, 0.1, flip=False, image_shape=(1, 1, 1)), 0, slice(None)).flip.any()
+    assert not draw(
+        DrawConfig(0, 100, 0.1, flip=False, image_shape=(1, 1, 1)), 0, slice(None)
+    ).flip.any()

@@ -6,8 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from otcondense.diffusion import ModelConfig, TrainingConfig, build_model, create_state
 from otcondense.diffusion.attach import Attachments
-from otcondense.diffusion.draws import Draws
 from otcondense.diffusion.forecast import forecast_training, forward_flops
+from otcondense.diffusion.random_streams import Draws
 from otcondense.diffusion.training import Batch, batch_loss
 
 SHAPE = (4, 32, 32)
@@ -26,9 +26,13 @@ def test_arithmetic_is_what_torch_counts(name):
     assert forward_flops(model) == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 
-@pytest.mark.parametrize(("name", "gigaflops", "millions"), [("DiT-L/2", 484, 458.1), ("SiT-XL/2", 712, 675.1)])
+@pytest.mark.parametrize(
+    ("name", "gigaflops", "millions"), [("DiT-L/2", 484, 458.1), ("SiT-XL/2", 712, 675.1)]
+)
 def test_published_sizes(name, gigaflops, millions):
-    found = forecast_training(config(name, num_steps=1, checkpoint_steps=(), global_batch_size=1), 1000, SHAPE)
+    found = forecast_training(
+        config(name, num_steps=1, checkpoint_steps=(), global_batch_size=1), 1000, SHAPE
+    )
     assert found.flops / 1e9 == pytest.approx(gigaflops, rel=0.01)
     assert found.parameters / 1e6 == pytest.approx(millions, abs=0.4)
     assert found.state_bytes == 20 * found.parameters
@@ -48,16 +52,23 @@ def test_activations_are_what_autograd_keeps(name, precision):
         return tensor
 
     batch = Batch(
-        torch.randn(4, *SHAPE), torch.arange(4), Draws(torch.randn(4, *SHAPE), torch.rand(4), *torch.zeros(2, 4, dtype=torch.bool))
+        torch.randn(4, *SHAPE),
+        torch.arange(4),
+        Draws(torch.randn(4, *SHAPE), torch.rand(4), *torch.zeros(2, 4, dtype=torch.bool)),
     )
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         batch_loss(state, batch)
     measured = sum(size for size, _ in kept.values())
-    assert forecast_training(settings, 1000, SHAPE).activation_bytes == pytest.approx(measured, rel=0.1)
+    assert forecast_training(settings, 1000, SHAPE).activation_bytes == pytest.approx(
+        measured, rel=0.1
+    )
 
 
 def test_parts_and_workers_divide_the_activations():
-    whole, cut = (forecast_training(config(**settings), 10, SHAPE) for settings in ({}, {"accumulation": 2, "num_workers": 2}))
+    whole, cut = (
+        forecast_training(config(**settings), 10, SHAPE)
+        for settings in ({}, {"accumulation": 2, "num_workers": 2})
+    )
     assert whole.activation_bytes == 4 * cut.activation_bytes
     assert whole.state_bytes == cut.state_bytes
 
@@ -65,4 +76,6 @@ def test_parts_and_workers_divide_the_activations():
 def test_attached_parts_count():
     settings = config("DiT-L/2", text=True, alignment={"depth": 8})
     parts = Attachments(torch.zeros(1000, 16, 2048, dtype=torch.float16), 768)
-    assert forecast_training(settings, 1000, SHAPE, parts).parameters / 1e6 == pytest.approx(458.1 + 36.7 + 7.9, abs=0.5)
+    assert forecast_training(settings, 1000, SHAPE, parts).parameters / 1e6 == pytest.approx(
+        458.1 + 36.7 + 7.9, abs=0.5
+    )

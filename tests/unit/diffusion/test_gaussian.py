@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from otcondense.diffusion.gaussian import (
+from otcondense.diffusion.gaussian_diffusion import (
     PIXEL_STEP,
     discretized_log_likelihood,
     linear_schedule,
@@ -56,22 +56,34 @@ def test_respacing_keeps_the_marginals(num_steps):
 
 def test_kl_against_torch():
     means, logs = torch.randn(2, 20, dtype=torch.float64), torch.randn(2, 20, dtype=torch.float64)
-    first, second = (torch.distributions.Normal(mean, (0.5 * log).exp()) for mean, log in zip(means, logs, strict=True))
-    torch.testing.assert_close(normal_kl(means[0], logs[0], means[1], logs[1]), torch.distributions.kl_divergence(first, second))
+    first, second = (
+        torch.distributions.Normal(mean, (0.5 * log).exp())
+        for mean, log in zip(means, logs, strict=True)
+    )
+    torch.testing.assert_close(
+        normal_kl(means[0], logs[0], means[1], logs[1]),
+        torch.distributions.kl_divergence(first, second),
+    )
 
 
 @pytest.mark.parametrize(("mean", "log_variance"), [(0.0, -2.0), (-0.98, -6.0), (0.7, 0.5)])
 def test_discretized_likelihood_sums_to_one(mean, log_variance):
     bins = torch.linspace(-1, 1, 256, dtype=torch.float64)
     assert bins[1] - bins[0] == pytest.approx(PIXEL_STEP)
-    total = discretized_log_likelihood(bins, torch.tensor(mean), torch.tensor(log_variance)).exp().sum()
+    total = (
+        discretized_log_likelihood(bins, torch.tensor(mean), torch.tensor(log_variance)).exp().sum()
+    )
     assert float(total) == pytest.approx(1, abs=1e-6)
 
 
 def test_learned_variance_ends():
     schedule, t = linear_schedule(), torch.tensor([5])
-    assert float(schedule.learned_log_variance(images(1.0), t)) == pytest.approx(math.log(schedule.betas[5]))
-    assert float(schedule.learned_log_variance(images(-1.0), t)) == pytest.approx(math.log(schedule.posterior_variance[5]))
+    assert float(schedule.learned_log_variance(images(1.0), t)) == pytest.approx(
+        math.log(schedule.betas[5])
+    )
+    assert float(schedule.learned_log_variance(images(-1.0), t)) == pytest.approx(
+        math.log(schedule.posterior_variance[5])
+    )
 
 
 def test_bound_of_the_true_posterior_is_zero():
@@ -79,6 +91,10 @@ def test_bound_of_the_true_posterior_is_zero():
     x, x_t = images(0.2), images(0.9)
     log_variance = schedule.posterior_variance[300].log().view(1, 1, 1, 1)
     mean = schedule.posterior_mean(x, x_t, t)
-    assert float(variational_bound(schedule, (x, x_t), (mean, log_variance), t)) == pytest.approx(0, abs=1e-12)
-    shifted = variational_bound(schedule, (x, x_t), (mean + log_variance.mul(0.5).exp(), log_variance), t)
+    assert float(variational_bound(schedule, (x, x_t), (mean, log_variance), t)) == pytest.approx(
+        0, abs=1e-12
+    )
+    shifted = variational_bound(
+        schedule, (x, x_t), (mean + log_variance.mul(0.5).exp(), log_variance), t
+    )
     assert float(shifted) == pytest.approx(0.5 / math.log(2))

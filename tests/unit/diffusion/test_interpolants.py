@@ -16,7 +16,9 @@ def test_from_noise_to_data(path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(("value", "derivative"), [("alpha", "alpha_derivative"), ("sigma", "sigma_derivative")])
+@pytest.mark.parametrize(
+    ("value", "derivative"), [("alpha", "alpha_derivative"), ("sigma", "sigma_derivative")]
+)
 def test_derivatives(path, value, derivative):
     t = torch.linspace(0, 1, 11, dtype=torch.float64, requires_grad=True)
     (expected,) = torch.autograd.grad(getattr(path, value)(t).sum(), t)

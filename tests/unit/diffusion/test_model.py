@@ -10,7 +10,14 @@ from otcondense.errors import InputError
 
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [("DiT-S/2", 33.0), ("DiT-B/2", 130.5), ("DiT-L/2", 458.1), ("DiT-XL/2", 675.1), ("SiT-XL/2", 675.1), ("DiT-S/8", 33.2)],
+    [
+        ("DiT-S/2", 33.0),
+        ("DiT-B/2", 130.5),
+        ("DiT-L/2", 458.1),
+        ("DiT-XL/2", 675.1),
+        ("SiT-XL/2", 675.1),
+        ("DiT-S/8", 33.2),
+    ],
 )
 def test_sizes_are_the_published_ones(name, millions):
     config = ModelConfig(name=name)

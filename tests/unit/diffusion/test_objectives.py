@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from otcondense.diffusion import ModelConfig
-from otcondense.diffusion.gaussian import linear_schedule
+from otcondense.diffusion.gaussian_diffusion import linear_schedule
 from otcondense.diffusion.objectives import OBJECTIVES, resolve_objective
 from otcondense.errors import InputError
 
@@ -14,7 +14,12 @@ from otcondense.errors import InputError
 @pytest.fixture
 def data():
     torch.manual_seed(0)
-    return torch.rand(6, 1, 4, 4) * 2 - 1, torch.randn(6, 1, 4, 4), torch.linspace(0.01, 0.99, 6), torch.arange(6)
+    return (
+        torch.rand(6, 1, 4, 4) * 2 - 1,
+        torch.randn(6, 1, 4, 4),
+        torch.linspace(0.01, 0.99, 6),
+        torch.arange(6),
+    )
 
 
 @pytest.mark.parametrize("name", ["sit-linear", "sit-gvp"])
@@ -27,10 +32,16 @@ def test_velocity_loss_of_a_constant(name, data):
         return path.alpha(t.view(-1, 1, 1, 1)) * x + path.sigma(t.view(-1, 1, 1, 1)) * noise
 
     velocity = torch.autograd.functional.jvp(path_point, uniform, torch.ones(6))[1]
-    losses = OBJECTIVES[name].losses(lambda x_t, _t, _labels: torch.zeros_like(x_t), x, noise, uniform, labels)
+    losses = OBJECTIVES[name].losses(
+        lambda x_t, _t, _labels: torch.zeros_like(x_t), x, noise, uniform, labels
+    )
     torch.testing.assert_close(losses, velocity.square().mean(dim=(1, 2, 3)))
     perfect = OBJECTIVES[name].losses(
-        lambda _x, _t, _labels: torch.cat([velocity, torch.full_like(x, 9.0)], dim=1), x, noise, uniform, labels
+        lambda _x, _t, _labels: torch.cat([velocity, torch.full_like(x, 9.0)], dim=1),
+        x,
+        noise,
+        uniform,
+        labels,
     )
     torch.testing.assert_close(perfect, torch.zeros(6))
 
@@ -44,7 +55,9 @@ def test_velocity_input_is_t_and_the_noisy_image(data):
         return x_t
 
     OBJECTIVES["sit-linear"].losses(network, x, noise, uniform, labels)
-    torch.testing.assert_close(seen["x_t"], uniform.view(-1, 1, 1, 1) * x + (1 - uniform.view(-1, 1, 1, 1)) * noise)
+    torch.testing.assert_close(
+        seen["x_t"], uniform.view(-1, 1, 1, 1) * x + (1 - uniform.view(-1, 1, 1, 1)) * noise
+    )
     assert torch.equal(seen["t"], uniform)
     assert torch.equal(seen["labels"], labels)
 
@@ -52,7 +65,13 @@ def test_velocity_input_is_t_and_the_noisy_image(data):
 def test_noise_loss_of_the_truth(data):
     """The true noise with the smallest variance: no error, and no divergence from the posterior."""
     x, noise, uniform, labels = data
-    losses = OBJECTIVES["dit"].losses(lambda _x, _t, _y: torch.cat([noise, -torch.ones_like(noise)], dim=1), x, noise, uniform, labels)
+    losses = OBJECTIVES["dit"].losses(
+        lambda _x, _t, _y: torch.cat([noise, -torch.ones_like(noise)], dim=1),
+        x,
+        noise,
+        uniform,
+        labels,
+    )
     torch.testing.assert_close(losses, torch.zeros(6), atol=1e-4, rtol=0)
 
 
@@ -62,9 +81,15 @@ def test_noise_loss_of_a_wrong_noise(data):
     schedule, step, shift = linear_schedule(), 400, 0.3
     uniform = torch.full((6,), (step + 0.5) / 1000)
     losses = OBJECTIVES["dit"].losses(
-        lambda _x, _t, _y: torch.cat([noise + shift, -torch.ones_like(noise)], dim=1), x, noise, uniform, labels
+        lambda _x, _t, _y: torch.cat([noise + shift, -torch.ones_like(noise)], dim=1),
+        x,
+        noise,
+        uniform,
+        labels,
     )
-    beta, kept, previous = (float(table[step]) for table in (schedule.betas, schedule.alphas_cumprod, schedule.previous))
+    beta, kept, previous = (
+        float(table[step]) for table in (schedule.betas, schedule.alphas_cumprod, schedule.previous)
+    )
     mean_shift = beta * math.sqrt(previous) / (1 - kept) * math.sqrt(1 / kept - 1) * shift
     bound = 0.5 * mean_shift**2 / float(schedule.posterior_variance[step]) / math.log(2)
     torch.testing.assert_close(losses, torch.full((6,), shift**2 + bound), rtol=1e-3, atol=0)
@@ -95,7 +120,11 @@ def test_timesteps_cover_the_schedule():
 
 @pytest.mark.parametrize(
     ("name", "model", "expected"),
-    [("auto", "SiT-demo/2", "sit-linear"), ("auto", "DiT-demo/2", "dit"), ("sit-gvp", "SiT-S/2", "sit-gvp")],
+    [
+        ("auto", "SiT-demo/2", "sit-linear"),
+        ("auto", "DiT-demo/2", "dit"),
+        ("sit-gvp", "SiT-S/2", "sit-gvp"),
+    ],
 )
 def test_registry(name, model, expected):
     assert resolve_objective(name, ModelConfig(name=model)) == expected

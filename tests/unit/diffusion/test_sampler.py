@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from otcondense.diffusion import ModelConfig, SamplerConfig, build_model, sample_batch
-from otcondense.diffusion.gaussian import respaced_schedule
+from otcondense.diffusion.gaussian_diffusion import respaced_schedule
 from otcondense.diffusion.interpolants import GeneralizedVariancePreserving, Linear
 from otcondense.diffusion.sampler import GuidedModel, image_labels, of_trained, resolve_method
 from otcondense.diffusion.solvers import EulerMaruyama, ReverseStep, integrate
@@ -18,7 +18,9 @@ OBJECTIVE = {"SiT": "sit-linear", "DiT": "dit"}
 
 
 def random_model(family):
-    model = build_model(ModelConfig(name=f"{family}-demo/2", width=32, depth=2, num_heads=2), 10, SHAPE)
+    model = build_model(
+        ModelConfig(name=f"{family}-demo/2", width=32, depth=2, num_heads=2), 10, SHAPE
+    )
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -31,7 +33,14 @@ def test_order_of_the_integrator(heun, order):
     """dx/dt = x cos(t) from 1 has the solution exp(sin t)."""
     errors = [
         abs(
-            float(integrate(lambda x, t: x * math.cos(t), torch.ones(1, 1, 1, 1, dtype=torch.float64), n, heun=heun))
+            float(
+                integrate(
+                    lambda x, t: x * math.cos(t),
+                    torch.ones(1, 1, 1, 1, dtype=torch.float64),
+                    n,
+                    heun=heun,
+                )
+            )
             - math.exp(math.sin(1))
         )
         for n in (20, 40)
@@ -39,7 +48,9 @@ def test_order_of_the_integrator(heun, order):
     assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.15)
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning"
+)
 @pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("step", [999, 500, 1])
 def test_steps_equal_diffusers(step, clip):
@@ -62,13 +73,19 @@ def test_steps_equal_diffusers(step, clip):
 def test_samples_do_not_depend_on_the_batch(family, method):
     """The same images in other batches, in another order, with padding; one grey level is what other batch sizes may cost."""
     model, settings = random_model(family), {"method": method, "num_steps": 4}
-    whole, labels = sample_batch(model, OBJECTIVE[family], torch.arange(12), SamplerConfig(batch_size=12, **settings))
-    again, _ = sample_batch(model, OBJECTIVE[family], torch.arange(12), SamplerConfig(batch_size=12, **settings))
+    whole, labels = sample_batch(
+        model, OBJECTIVE[family], torch.arange(12), SamplerConfig(batch_size=12, **settings)
+    )
+    again, _ = sample_batch(
+        model, OBJECTIVE[family], torch.arange(12), SamplerConfig(batch_size=12, **settings)
+    )
     assert torch.equal(whole, again)
     assert len({image.numpy().tobytes() for image in whole}) == 12
     assert torch.equal(labels, torch.arange(12) % 10)
     for indices in (torch.tensor([11, 3, 7]), torch.arange(5)):
-        part, some = sample_batch(model, OBJECTIVE[family], indices, SamplerConfig(batch_size=5, **settings))
+        part, some = sample_batch(
+            model, OBJECTIVE[family], indices, SamplerConfig(batch_size=5, **settings)
+        )
         assert (part.int() - whole[indices].int()).abs().max() <= 1
         assert torch.equal(some, labels[indices])
 
@@ -76,7 +93,13 @@ def test_samples_do_not_depend_on_the_batch(family, method):
 def test_seed_and_model_matter():
     model = random_model("SiT")
     first, second = (
-        sample_batch(model, "sit-linear", torch.arange(2), SamplerConfig(batch_size=2, num_steps=2, seed=seed))[0] for seed in (0, 1)
+        sample_batch(
+            model,
+            "sit-linear",
+            torch.arange(2),
+            SamplerConfig(batch_size=2, num_steps=2, seed=seed),
+        )[0]
+        for seed in (0, 1)
     )
     assert not torch.equal(first, second)
 
@@ -86,11 +109,18 @@ def test_guidance_extrapolates(channels):
     """With two outputs of which the second is the variance: guided = null + scale (class - null), the rest is the class's."""
     model, x, labels = random_model("DiT"), torch.randn(3, *SHAPE), torch.tensor([1, 2, 3])
     with torch.no_grad():
-        of_class, of_null = model(x, torch.full((3,), 7.0), labels), model(x, torch.full((3,), 7.0), torch.full((3,), 10))
-        guided = GuidedModel(model, labels, SamplerConfig(cfg_scale=2.5, guidance_channels=channels), 999.0, 0.0)(x, 7.0)
+        of_class, of_null = (
+            model(x, torch.full((3,), 7.0), labels),
+            model(x, torch.full((3,), 7.0), torch.full((3,), 10)),
+        )
+        guided = GuidedModel(
+            model, labels, SamplerConfig(cfg_scale=2.5, guidance_channels=channels), 999.0, 0.0
+        )(x, 7.0)
         plain = GuidedModel(model, labels, SamplerConfig(cfg_scale=1.0))(x, 7.0)
     torch.testing.assert_close(plain, of_class)
-    torch.testing.assert_close(guided[:, :1], (of_null + 2.5 * (of_class - of_null))[:, :1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        guided[:, :1], (of_null + 2.5 * (of_class - of_null))[:, :1], rtol=1e-4, atol=1e-5
+    )
     torch.testing.assert_close(guided[:, 1:], of_class[:, 1:], rtol=1e-4, atol=1e-5)
 
 
@@ -106,7 +136,9 @@ def test_only_trained_classes_are_sampled():
     assert image_labels(config, torch.arange(5), 5).tolist() == [3, 4, 3, 4, 3]
     drawn = image_labels(config.model_copy(update={"labels": "random"}), torch.arange(100), 5)
     assert set(drawn.tolist()) == {3, 4}
-    assert of_trained(SamplerConfig(), range(5), 5) == SamplerConfig(), "as before where all classes have images"
+    assert of_trained(SamplerConfig(), range(5), 5) == SamplerConfig(), (
+        "as before where all classes have images"
+    )
     assert of_trained(SamplerConfig(classes=(1,)), (3, 4), 5).classes == (1,), "what was asked for"
     with pytest.raises(InputError, match=r"sampling\.classes must be within 0 and 4, .* found 7"):
         image_labels(SamplerConfig(classes=(7,)), torch.arange(2), 5)
@@ -114,7 +146,9 @@ def test_only_trained_classes_are_sampled():
         SamplerConfig(classes=(1, 1))
 
 
-@pytest.mark.parametrize(("objective", "method"), [("dit", "heun"), ("sit-linear", "ddpm"), ("sit-gvp", "ddim")])
+@pytest.mark.parametrize(
+    ("objective", "method"), [("dit", "heun"), ("sit-linear", "ddpm"), ("sit-gvp", "ddim")]
+)
 def test_unfitting_method(objective, method):
     with pytest.raises(InputError, match=f"{objective}, found {method}"):
         resolve_method(SamplerConfig(method=method), objective)
@@ -138,7 +172,8 @@ def test_the_stochastic_equation_keeps_the_marginals(path):
     def velocity(x, t):
         time = torch.tensor(t, dtype=torch.float64)
         alpha, sigma, of_alpha, of_sigma = (
-            getattr(path, name)(time) for name in ("alpha", "sigma", "alpha_derivative", "sigma_derivative")
+            getattr(path, name)(time)
+            for name in ("alpha", "sigma", "alpha_derivative", "sigma_derivative")
         )
         variance = (alpha * std) ** 2 + sigma**2
         slope = (of_alpha * alpha * std**2 + of_sigma * sigma) / variance

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 from otcondense.diffusion import SamplerConfig
-from otcondense.diffusion.images import read_images, write_images
-from otcondense.diffusion.samples import is_sampled, read_samples, samples_fingerprint, sampling_units, write_part
+from otcondense.diffusion.samples import (
+    is_sampled,
+    read_samples,
+    samples_fingerprint,
+    sampling_units,
+    write_part,
+)
 from otcondense.errors import InputError
 from otcondense.store import Store
+from otcondense.store.images import read_images, write_images
 
 CHECKPOINT = {"objective": "dit", "files": {"ema": {"sha256": "e"}, "model": {"sha256": "m"}}}
 
@@ -60,9 +66,15 @@ def test_damaged_part_is_not_taken_for_done(store):
     assert not is_sampled(store, "samples", unit, "wanted")
 
 
-@pytest.mark.parametrize(("change", "same"), [({"num_samples": 9}, True), ({"cfg_scale": 2.0}, False), ({"weights": "model"}, False)])
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [({"num_samples": 9}, True), ({"cfg_scale": 2.0}, False), ({"weights": "model"}, False)],
+)
 def test_fingerprint(change, same):
-    assert (samples_fingerprint(SamplerConfig(**change), CHECKPOINT) == samples_fingerprint(SamplerConfig(), CHECKPOINT)) is same
+    assert (
+        samples_fingerprint(SamplerConfig(**change), CHECKPOINT)
+        == samples_fingerprint(SamplerConfig(), CHECKPOINT)
+    ) is same
 
 
 def test_missing_images(store):

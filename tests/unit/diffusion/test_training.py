@@ -9,8 +9,8 @@ import torch
 from pydantic import ValidationError
 
 from otcondense.diffusion import TrainingConfig, create_state, make_batch, train_step
-from otcondense.diffusion.images import to_bytes, to_unit_range
 from otcondense.diffusion.training import batch_loss, learning_rate
+from otcondense.store.images import to_bytes, to_unit_range
 
 SHAPE = (1, 8, 8)
 GOLDEN = Path(__file__).parents[2] / "golden" / "loss_curves.json"
@@ -18,7 +18,10 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "loss_curves.json"
 
 def curve(config, digits, steps=20):
     state = create_state(config, 10, SHAPE)
-    return [float(train_step(state, make_batch(config, state.step, digits))["loss"]) for _ in range(steps)]
+    return [
+        float(train_step(state, make_batch(config, state.step, digits))["loss"])
+        for _ in range(steps)
+    ]
 
 
 @pytest.mark.parametrize("family", ["SiT", "DiT"])
@@ -41,11 +44,15 @@ def test_worlds_agree(family, world_size, tiny_config, digits):
         state.optimizer.zero_grad()
         loss = batch_loss(state, make_batch(config, 3, digits, share))
         loss.backward()
-        return loss.item(), torch.cat([parameter.grad.flatten() for parameter in state.model.parameters()])
+        return loss.item(), torch.cat(
+            [parameter.grad.flatten() for parameter in state.model.parameters()]
+        )
 
     alone, parts = gradients((0, 1)), [gradients((rank, world_size)) for rank in range(world_size)]
     assert sum(loss for loss, _ in parts) / world_size == pytest.approx(alone[0], rel=1e-5)
-    torch.testing.assert_close(torch.stack([gradient for _, gradient in parts]).mean(dim=0), alone[1], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        torch.stack([gradient for _, gradient in parts]).mean(dim=0), alone[1], rtol=1e-4, atol=1e-6
+    )
 
 
 def test_one_step_is_adamw_with_clipping(tiny_config, digits):
@@ -53,7 +60,9 @@ def test_one_step_is_adamw_with_clipping(tiny_config, digits):
     state, plain = create_state(config, 10, SHAPE), create_state(config, 10, SHAPE)
     batch = make_batch(config, 0, digits)
     metrics = train_step(state, batch)
-    optimizer = torch.optim.AdamW(plain.model.parameters(), lr=config.learning_rate / 5, weight_decay=0.1, foreach=False)
+    optimizer = torch.optim.AdamW(
+        plain.model.parameters(), lr=config.learning_rate / 5, weight_decay=0.1, foreach=False
+    )
     loss = batch_loss(plain, batch)
     loss.backward()
     norm = torch.cat([parameter.grad.flatten() for parameter in plain.model.parameters()]).norm()
@@ -132,16 +141,22 @@ def test_decay(decay, halfway, tiny_config):
 
 @pytest.mark.parametrize("parts", [2, 4])
 def test_parts_add_up_to_the_whole(parts, tiny_config, digits):
-    whole, cut = (create_state(tiny_config("DiT", accumulation=count), 10, SHAPE) for count in (1, parts))
+    whole, cut = (
+        create_state(tiny_config("DiT", accumulation=count), 10, SHAPE) for count in (1, parts)
+    )
     for step in range(4):
         once = train_step(whole, make_batch(whole.config, step, digits))
-        pieces = train_step(cut, *(make_batch(cut.config, step, digits, (part, parts)) for part in range(parts)))
+        pieces = train_step(
+            cut, *(make_batch(cut.config, step, digits, (part, parts)) for part in range(parts))
+        )
         assert float(pieces["loss"]) == pytest.approx(float(once["loss"]), rel=1e-4)
         assert float(pieces["grad_norm"]) == pytest.approx(float(once["grad_norm"]), rel=1e-3)
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"
+)
 def test_compiled_blocks_train_alike(tiny_config, digits):
     plain, compiled = (curve(tiny_config(compile_blocks=each), digits, 5) for each in (False, True))
     assert compiled == pytest.approx(plain, rel=1e-4)
@@ -151,7 +166,10 @@ def test_compiled_blocks_train_alike(tiny_config, digits):
 
 @pytest.mark.parametrize("family", ["SiT", "DiT"])
 def test_bfloat16_is_close(family, tiny_config, digits):
-    exact, rounded = (curve(tiny_config(family, precision=precision), digits, 3) for precision in ("float32", "bfloat16"))
+    exact, rounded = (
+        curve(tiny_config(family, precision=precision), digits, 3)
+        for precision in ("float32", "bfloat16")
+    )
     assert rounded == pytest.approx(exact, rel=0.02)
     assert rounded != exact
 
@@ -166,7 +184,10 @@ def test_loss_falls(family, below, tiny_config, digits):
     ("settings", "message"),
     [
         ({"num_workers": 3, "global_batch_size": 64}, "3 workers for 64 images"),
-        ({"num_workers": 2, "accumulation": 3, "global_batch_size": 64}, "2 workers of 3 parts each for 64 images"),
+        (
+            {"num_workers": 2, "accumulation": 3, "global_batch_size": 64},
+            "2 workers of 3 parts each for 64 images",
+        ),
         ({"decay": "cosine"}, "decay=cosine with decay_steps=None"),
         ({"decay": "linear", "decay_steps": 100}, "above warmup_steps 100, found 100"),
         ({"alignment": {"depth": 8}}, "among the 4 blocks of the model, found 8"),
@@ -182,7 +203,12 @@ def test_bad_settings(settings, message):
 
 
 def test_identity_ignores_scheduling(tiny_config):
-    assert tiny_config(num_workers=4, num_steps=50, log_every=7, grid_every=3, keep_best=True).identity() == tiny_config().identity()
+    assert (
+        tiny_config(
+            num_workers=4, num_steps=50, log_every=7, grid_every=3, keep_best=True
+        ).identity()
+        == tiny_config().identity()
+    )
     assert tiny_config(seed=1).identity() != tiny_config().identity()
 
 

@@ -19,10 +19,19 @@ def picture():
 
 def saved(folder, name="test_resnet", **settings):
     config = EncoderConfig(
-        **{"name": name, "num_classes": 6, "image_size": 32 if name != "test_vit" else None, "device": "cpu", "batch_size": 4} | settings
+        **{
+            "name": name,
+            "num_classes": 6,
+            "image_size": 32 if name != "test_vit" else None,
+            "device": "cpu",
+            "batch_size": 4,
+        }
+        | settings
     )
     torch.manual_seed(0)
-    model = timm.create_model(name, pretrained=False, num_classes=config.num_classes, in_chans=config.in_chans).eval()
+    model = timm.create_model(
+        name, pretrained=False, num_classes=config.num_classes, in_chans=config.in_chans
+    ).eval()
     path = folder / f"{name}.safetensors"
     save_file(model.state_dict(), path)
     return config.model_copy(update={"weights": str(path)}), model
@@ -36,7 +45,9 @@ def test_one_pass_gives_what_timm_gives_in_two(name, tmp_path):
     features, logits = encoder(images)
     with torch.inference_mode():
         torch.testing.assert_close(logits, model(images))
-        torch.testing.assert_close(features, model.forward_head(model.forward_features(images), pre_logits=True))
+        torch.testing.assert_close(
+            features, model.forward_head(model.forward_features(images), pre_logits=True)
+        )
     assert features.shape == (4, model.num_features)
 
 
@@ -47,13 +58,18 @@ def test_without_a_classifier_there_are_no_logits(tmp_path):
     assert output.features.shape == (2, 96)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "resnet50", "vit_base_patch14_dinov2", "inception_v3", "test_nfnet"])
+@pytest.mark.parametrize(
+    "name", [*NAMES, "resnet50", "vit_base_patch14_dinov2", "inception_v3", "test_nfnet"]
+)
 def test_transform_is_timms_own(name, picture):
     spec = EncoderConfig(name=name).input_spec()
     reference = create_transform(
-        **timm.data.resolve_data_config({}, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict()), is_training=False
+        **timm.data.resolve_data_config({}, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict()),
+        is_training=False,
     )
-    torch.testing.assert_close(spec.normalize(spec.pixels(picture)[None])[0], reference(picture), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        spec.normalize(spec.pixels(picture)[None])[0], reference(picture), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_size_and_crop_can_be_set(picture):
@@ -88,7 +104,10 @@ def test_grey_and_colour_samples_are_converted(tmp_path, channels, in_chans):
     config, _ = saved(tmp_path, in_chans=in_chans)
     grey = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
     encoder = load_encoder(config)
-    torch.testing.assert_close(encoder.encode_pixels(grey.expand(2, channels, 8, 8)).features, encoder.encode_pixels(grey).features)
+    torch.testing.assert_close(
+        encoder.encode_pixels(grey.expand(2, channels, 8, 8)).features,
+        encoder.encode_pixels(grey).features,
+    )
 
 
 def test_weights_hash_follows_the_file(tmp_path):
@@ -101,7 +120,9 @@ def test_weights_hash_follows_the_file(tmp_path):
 
 def test_identity_leaves_out_where_it_runs(tmp_path):
     config, _ = saved(tmp_path)
-    elsewhere = config.model_copy(update={"device": "cuda", "weights": f"/elsewhere/{config.name}.safetensors"})
+    elsewhere = config.model_copy(
+        update={"device": "cuda", "weights": f"/elsewhere/{config.name}.safetensors"}
+    )
     assert config.identity() == elsewhere.identity()
     assert config.identity() != config.model_copy(update={"image_size": 64}).identity()
 
@@ -112,7 +133,10 @@ def test_identity_leaves_out_where_it_runs(tmp_path):
         ({"name": "resnet5O"}, "no model called 'resnet5O'; nearest names: .*resnet50"),
         ({"weights": "weights.pth"}, r"must be a \.safetensors file"),
         ({"weights": "absent.safetensors"}, "found nothing there"),
-        ({"num_classes": 7}, "do not fit test_resnet with in_chans=3 and num_classes=7.*size mismatch"),
+        (
+            {"num_classes": 7},
+            "do not fit test_resnet with in_chans=3 and num_classes=7.*size mismatch",
+        ),
         ({"name": "test_vit"}, "do not fit test_vit"),
         ({"weights": None}, "pretrained test_resnet has 1000 classes, expected num_classes=6"),
     ],
@@ -133,6 +157,11 @@ def test_a_damaged_weights_file_is_named(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_checkpoint_with_a_classifier_gives_features_alone(tmp_path, name):
     config, _ = saved(tmp_path, name)
-    whole, headless = load_encoder(config), load_encoder(config.model_copy(update={"num_classes": 0}))
+    whole, headless = (
+        load_encoder(config),
+        load_encoder(config.model_copy(update={"num_classes": 0})),
+    )
     inputs = torch.randint(0, 256, (4, *whole.spec.shape), dtype=torch.uint8)
-    assert torch.equal(whole.encode_inputs(inputs).features, headless.encode_inputs(inputs).features)
+    assert torch.equal(
+        whole.encode_inputs(inputs).features, headless.encode_inputs(inputs).features
+    )

@@ -33,7 +33,9 @@ def test_margins_by_hand():
             return x.log()
 
     probabilities = torch.tensor([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1]])
-    assert margins(Given(), probabilities, torch.tensor([0, 1]), 1).tolist() == pytest.approx([0.5, -0.1], abs=1e-6)
+    assert margins(Given(), probabilities, torch.tensor([0, 1]), 1).tolist() == pytest.approx(
+        [0.5, -0.1], abs=1e-6
+    )
 
 
 def test_the_seed_decides_and_nothing_else():
@@ -41,11 +43,16 @@ def test_the_seed_decides_and_nothing_else():
     first = area_under_margin(x, labels, 3, CONFIG)
     torch.randn(5)
     assert torch.equal(area_under_margin(x, labels, 3, CONFIG), first)
-    assert not torch.equal(area_under_margin(x, labels, 3, CONFIG.model_copy(update={"seed": 1})), first)
+    assert not torch.equal(
+        area_under_margin(x, labels, 3, CONFIG.model_copy(update={"seed": 1})), first
+    )
 
 
 def test_scale_and_shift_of_features_do_not_matter():
     x, labels = clouds()
     torch.testing.assert_close(
-        area_under_margin(8 * x + 16, labels, 3, CONFIG), area_under_margin(x, labels, 3, CONFIG), rtol=1e-2, atol=1e-2
+        area_under_margin(8 * x + 16, labels, 3, CONFIG),
+        area_under_margin(x, labels, 3, CONFIG),
+        rtol=1e-2,
+        atol=1e-2,
     )

@@ -34,22 +34,39 @@ def test_presets_scale_their_inputs_as_in_training(preset, size, classes, black,
 
 def test_settings_beside_a_preset_win():
     assert EncoderConfig(name="dinov2-b14", image_size=448).image_size == 448
-    assert set(PRESETS) == {"inception-v3", "googlenet", "resnet-34", "resnet-50", "dinov2-b14", "dinov2-l14"}
+    assert set(PRESETS) == {
+        "inception-v3",
+        "googlenet",
+        "resnet-34",
+        "resnet-50",
+        "dinov2-b14",
+        "dinov2-l14",
+    }
 
 
 @pytest.fixture(scope="module")
 def reference():
     torch.manual_seed(0)
     with torch.no_grad():
-        return googlenet(weights=None, aux_logits=False, transform_input=True, init_weights=False).eval()
+        return googlenet(
+            weights=None, aux_logits=False, transform_input=True, init_weights=False
+        ).eval()
 
 
 def test_googlenet_is_torchvisions(reference, tmp_path):
     """torchvision takes ImageNet's normalisation and undoes it; ours gets the other scaling at once."""
     save_file(reference.state_dict(), tmp_path / "googlenet.safetensors")
-    config = EncoderConfig(name="googlenet", weights=str(tmp_path / "googlenet.safetensors"), device="cpu", image_size=64)
+    config = EncoderConfig(
+        name="googlenet",
+        weights=str(tmp_path / "googlenet.safetensors"),
+        device="cpu",
+        image_size=64,
+    )
     pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
-    mean, std = GoogLeNet_Weights.IMAGENET1K_V1.transforms().mean, GoogLeNet_Weights.IMAGENET1K_V1.transforms().std
+    mean, std = (
+        GoogLeNet_Weights.IMAGENET1K_V1.transforms().mean,
+        GoogLeNet_Weights.IMAGENET1K_V1.transforms().std,
+    )
     normalised = (pixels / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
     found = load_encoder(config).encode_inputs(pixels)
     torch.testing.assert_close(found.logits, reference(normalised), rtol=1e-3, atol=1e-4)
@@ -64,5 +81,8 @@ def test_a_model_without_a_network_says_what_to_do(monkeypatch):
         raise FileNotFoundError("cannot find the requested files\nin the local cache")
 
     monkeypatch.setattr("timm.create_model", offline)
-    with pytest.raises(InputError, match=r"weights of test_vit could not be fetched \(cannot find .* cache\); connect .* set `weights`"):
+    with pytest.raises(
+        InputError,
+        match=r"weights of test_vit could not be fetched \(cannot find .* cache\); connect .* set `weights`",
+    ):
         encoder_module.load_encoder(EncoderConfig(name="test_vit", device="cpu"))

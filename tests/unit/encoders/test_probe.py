@@ -30,7 +30,9 @@ def test_the_fit_is_scikit_learns(digits):
     features, labels = digits
     inputs = np.concatenate([features / 16, np.ones((len(labels), 1))], axis=1).astype(np.float64)
     ours = fit_softmax(torch.from_numpy(inputs), torch.from_numpy(labels), 4, CONFIG)
-    reference = LogisticRegression(C=1 / (len(labels) * CONFIG.l2), fit_intercept=False, tol=1e-8, max_iter=2000).fit(inputs, labels)
+    reference = LogisticRegression(
+        C=1 / (len(labels) * CONFIG.l2), fit_intercept=False, tol=1e-8, max_iter=2000
+    ).fit(inputs, labels)
     np.testing.assert_allclose(ours.numpy().T, reference.coef_, atol=2e-3)
 
 
@@ -71,16 +73,24 @@ def test_folds_are_balanced_within_classes_and_keep_copies_together():
 def test_a_class_of_one_image_is_finite_and_hard(digits):
     features, labels = digits
     lonely = np.append(labels[:100], 5)
-    logits = cross_fitted_logits(features[:101], lonely, assign_folds(names(101), lonely, 3), CONFIG)
+    logits = cross_fitted_logits(
+        features[:101], lonely, assign_folds(names(101), lonely, 3), CONFIG
+    )
     assert logits.shape == (101, 6)
     assert np.isfinite(logits).all()
     assert cross_entropy(logits, lonely)[-1] > 2
 
 
 @pytest.mark.parametrize(
-    ("labels", "content", "message"), [([0] * 6, names(6), "at least two classes"), ([0, 1], ["a", "a"], "copies of one image")]
+    ("labels", "content", "message"),
+    [([0] * 6, names(6), "at least two classes"), ([0, 1], ["a", "a"], "copies of one image")],
 )
 def test_what_cannot_be_fitted_is_said(labels, content, message):
     labels = np.array(labels)
     with pytest.raises(InputError, match=message):
-        cross_fitted_logits(np.ones((len(labels), 2), dtype=np.float32), labels, assign_folds(content, labels, 3), CONFIG)
+        cross_fitted_logits(
+            np.ones((len(labels), 2), dtype=np.float32),
+            labels,
+            assign_folds(content, labels, 3),
+            CONFIG,
+        )

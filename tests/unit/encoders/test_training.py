@@ -15,7 +15,9 @@ from otcondense.errors import InputError
 def digits(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "digits"
     write_digits(root)
-    return {split: list_images(SourceConfig(path=str(root / split))) for split in ("train", "held_out")}
+    return {
+        split: list_images(SourceConfig(path=str(root / split))) for split in ("train", "held_out")
+    }
 
 
 def settings(folder, **train):
@@ -33,8 +35,12 @@ def settings(folder, **train):
 
 def test_held_out_digits_are_recognised(digits, tmp_path):
     config, seen = settings(tmp_path), []
-    training = train_encoder(digits["train"], config, on_progress=lambda done, total: seen.append((done, total)))
-    pixels = torch.from_numpy(np.stack([np.asarray(Image.open(record.path)) for record in digits["held_out"]]))[:, None]
+    training = train_encoder(
+        digits["train"], config, on_progress=lambda done, total: seen.append((done, total))
+    )
+    pixels = torch.from_numpy(
+        np.stack([np.asarray(Image.open(record.path)) for record in digits["held_out"]])
+    )[:, None]
     output = load_encoder(config).encode_pixels(pixels)
     labels = torch.tensor([record.class_index for record in digits["held_out"]])
     assert (output.logits.argmax(1) == labels).double().mean() >= 0.96
@@ -48,7 +54,9 @@ def test_same_settings_same_bytes_and_a_finished_training_is_kept(digits, tmp_pa
     first, second = (settings(tmp_path / name, epochs=1) for name in "ab")
     before = torch.random.get_rng_state()
     assert not train_encoder(few, first).skipped
-    assert torch.equal(before, torch.random.get_rng_state()), "training must not touch the caller's random numbers"
+    assert torch.equal(before, torch.random.get_rng_state()), (
+        "training must not touch the caller's random numbers"
+    )
     train_encoder(few, second)
     assert Path(first.weights).read_bytes() == Path(second.weights).read_bytes()
     assert train_encoder(few, first).skipped
@@ -64,7 +72,10 @@ def test_damaged_weights_are_trained_again(digits, tmp_path):
     assert not train_encoder(few, config).skipped
     assert Path(config.weights).read_bytes() == good
     assert json.loads(Path(f"{config.weights}.json").read_text())["encoder"]["train"]["epochs"] == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"encoder.safetensors", "encoder.safetensors.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "encoder.safetensors",
+        "encoder.safetensors.json",
+    }
 
 
 @pytest.mark.parametrize(
@@ -74,7 +85,10 @@ def test_damaged_weights_are_trained_again(digits, tmp_path):
         ({"weights": None}, "`train` and a .safetensors file"),
         ({"num_classes": 9}, "at least 10, the classes of the source, found 9"),
         ({"num_classes": None}, "at least 10, the classes of the source, found None"),
-        ({"train": TrainEncoderConfig(batch_size=2000)}, "at least batch_size=2000 images, found 1400"),
+        (
+            {"train": TrainEncoderConfig(batch_size=2000)},
+            "at least batch_size=2000 images, found 1400",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_named(digits, tmp_path, change, message):
@@ -86,6 +100,8 @@ def test_what_cannot_be_trained_is_named(digits, tmp_path, change, message):
 def test_unreadable_images_are_left_to_the_extraction(digits, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"x")
-    records = [type(record)(**{**vars(record), "path": str(broken)}) for record in digits["train"][:70]]
+    records = [
+        type(record)(**{**vars(record), "path": str(broken)}) for record in digits["train"][:70]
+    ]
     with pytest.raises(InputError, match="none of the 70 training images can be decoded"):
         train_encoder(records, settings(tmp_path / "weights", epochs=1))

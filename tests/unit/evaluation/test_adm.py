@@ -68,7 +68,14 @@ def plain_half(samples, reference, k):
     def distances(a, b):
         a, b = a.astype(np.float16), b.astype(np.float16)
         product = (a.astype(np.float32) @ b.astype(np.float32).T).astype(np.float16)
-        norms = [(each.astype(np.float32) ** 2).astype(np.float16).astype(np.float32).sum(1).astype(np.float16) for each in (a, b)]
+        norms = [
+            (each.astype(np.float32) ** 2)
+            .astype(np.float16)
+            .astype(np.float32)
+            .sum(1)
+            .astype(np.float16)
+            for each in (a, b)
+        ]
         return np.maximum(norms[0][:, None] - np.float16(2) * product + norms[1], 0)
 
     radii = [np.sort(distances(each, each), axis=1)[:, k] for each in (samples, reference)]
@@ -88,7 +95,9 @@ def test_half_precision_shows_the_known_bias_and_equals_its_definition():
 
 def test_half_precision_in_blocks_and_where_it_overflows(monkeypatch):
     samples, reference = (rows(90, 8, seed).astype(np.float32) * 1e4 for seed in (0, 1))
-    assert half_precision_recall(samples, reference) == precision_recall(samples, reference)  # half overflows: single it is
+    assert half_precision_recall(samples, reference) == precision_recall(
+        samples, reference
+    )  # half overflows: single it is
     whole = half_precision_recall(samples / 1e4, reference / 1e4)
     monkeypatch.setattr(adm, "BLOCK_ROWS", 16)
     assert half_precision_recall(samples / 1e4, reference / 1e4) == whole
@@ -108,7 +117,12 @@ def spoiled_files(folder):
     np.savez(folder / "floats.npz", arr_0=np.zeros((2, 4, 4, 3)))
     np.savez(folder / "nothing.npz", other=np.zeros(2))
     (folder / "text.npz").write_text("no archive")
-    np.savez(folder / "objects.npz", arr_0=np.array([{}], dtype=object), mu=np.array([{}], dtype=object), sigma=np.zeros(1))
+    np.savez(
+        folder / "objects.npz",
+        arr_0=np.array([{}], dtype=object),
+        mu=np.array([{}], dtype=object),
+        sigma=np.zeros(1),
+    )
     whole = folder / "whole.npz"
     np.savez(whole, arr_0=np.zeros((50, 8, 8, 3), np.uint8))
     (folder / "cut.npz").write_bytes(whole.read_bytes()[:-600])
@@ -117,9 +131,15 @@ def spoiled_files(folder):
 
 def test_spoiled_files_are_named_and_nothing_is_unpickled(tmp_path):
     for name in spoiled_files(tmp_path):
-        with mock.patch.object(pickle, "load", side_effect=AssertionError), pytest.raises(InputError, match=name):
+        with (
+            mock.patch.object(pickle, "load", side_effect=AssertionError),
+            pytest.raises(InputError, match=name),
+        ):
             list(npz_images(str(tmp_path / name)))
-        with mock.patch.object(pickle, "load", side_effect=AssertionError), pytest.raises(InputError, match=name):
+        with (
+            mock.patch.object(pickle, "load", side_effect=AssertionError),
+            pytest.raises(InputError, match=name),
+        ):
             read_reference(str(tmp_path / name))
 
 
@@ -137,7 +157,9 @@ def inception_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("inception") / "weights.pth"
     torch.manual_seed(0)
     with (
-        mock.patch("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", return_value={}),
+        mock.patch(
+            "torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", return_value={}
+        ),
         mock.patch.object(FeatureExtractorInceptionV3, "load_state_dict"),
     ):
         torch.save(FeatureExtractorInceptionV3("x", ["2048"]).state_dict(), path)
@@ -145,10 +167,14 @@ def inception_weights(tmp_path_factory):
 
 
 def test_inception_gives_what_torch_fidelity_does_and_the_spatial_features(inception_weights):
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 3, 20, 24), dtype=np.uint8))
+    images = torch.from_numpy(
+        np.random.default_rng(0).integers(0, 256, (3, 3, 20, 24), dtype=np.uint8)
+    )
     network = Inception(inception_weights, "cpu")
     found = encode_images(images, network, 2)
-    theirs = FeatureExtractorInceptionV3("y", ["2048", "logits_unbiased"], feature_extractor_weights_path=inception_weights)
+    theirs = FeatureExtractorInceptionV3(
+        "y", ["2048", "logits_unbiased"], feature_extractor_weights_path=inception_weights
+    )
     padded = torch.cat([images, torch.zeros(1, 3, 20, 24, dtype=torch.uint8)])
     expected = [theirs(part) for part in padded.split(2)]
     assert torch.equal(found.features, torch.cat([each[0] for each in expected])[:3])

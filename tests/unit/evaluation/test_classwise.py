@@ -17,10 +17,14 @@ from otcondense.evaluation import (
 
 
 def draws(count: int, width: int, seed: int) -> torch.Tensor:
-    return torch.randn(count, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(
+        count, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
 
 
-@pytest.mark.parametrize(("first", "second", "width"), [(5, 7, 3), (6, 4, 40), (2, 2, 9), (30, 30, 30)])
+@pytest.mark.parametrize(
+    ("first", "second", "width"), [(5, 7, 3), (6, 4, 40), (2, 2, 9), (30, 30, 30)]
+)
 def test_the_distance_of_few_is_the_distance(first: int, second: int, width: int) -> None:
     one, two = draws(first, width, 1), 0.5 * draws(second, width, 2) + 1
     assert frechet_distance_of_few(one, two) == pytest.approx(frechet_distance(one, two), rel=1e-9)

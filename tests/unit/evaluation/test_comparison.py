@@ -40,7 +40,10 @@ def test_figures_that_are_none(values: list[float]) -> None:
 def test_differences_are_welchs_corrected_by_holm() -> None:
     reference = [1.0, 1.1, 0.9]
     others = {"far": [2.0, 2.1, 2.2], "near": [1.2, 1.0, 1.3], "same": [1.0, 1.05, 0.95]}
-    raw = {name: float(ttest_ind(values, reference, equal_var=False).pvalue) for name, values in others.items()}
+    raw = {
+        name: float(ttest_ind(values, reference, equal_var=False).pvalue)
+        for name, values in others.items()
+    }
     found = compare_with(reference, others)
     assert raw["far"] < raw["near"] < raw["same"]
     assert found["far"].p_value == pytest.approx(3 * raw["far"])
@@ -60,6 +63,12 @@ def test_what_cannot_be_tested_is_not_beyond_the_noise() -> None:
 
 def test_equal_methods_are_rarely_told_apart() -> None:
     generator = np.random.default_rng(1)
-    tables = [compare_with(list(generator.normal(size=4)), {str(k): list(generator.normal(size=4)) for k in range(5)}) for _ in range(400)]
+    tables = [
+        compare_with(
+            list(generator.normal(size=4)),
+            {str(k): list(generator.normal(size=4)) for k in range(5)},
+        )
+        for _ in range(400)
+    ]
     false = np.mean([any(each.is_beyond_noise() for each in table.values()) for table in tables])
     assert false < 0.08  # Holm bounds it by 0.05; 400 tables leave an error of 0.011

@@ -37,8 +37,13 @@ def test_near_copies_are_those_much_nearer_to_one_image_than_to_any_other():
 def test_authenticity_equals_plain_loops():
     samples, training = rows(40), rows(25, seed=1)
     samples[3] = training[5]
-    table, own = distance_table(samples, training), distance_table(training, training) + np.diag([np.inf] * 25)
-    expected = np.mean([own[nearest].min() <= table[row, nearest] for row, nearest in enumerate(table.argmin(1))])
+    table, own = (
+        distance_table(samples, training),
+        distance_table(training, training) + np.diag([np.inf] * 25),
+    )
+    expected = np.mean(
+        [own[nearest].min() <= table[row, nearest] for row, nearest in enumerate(table.argmin(1))]
+    )
     assert authenticity(samples, training) == expected
     assert authenticity(training, training) == 0
 
@@ -46,8 +51,12 @@ def test_authenticity_equals_plain_loops():
 def test_one_cell_of_the_copying_test_is_the_mann_whitney_test():
     samples, training, held_out = rows(60, scale=0.8), rows(30, seed=1), rows(50, seed=2)
     near, far = (distance_table(each, training).min(1) for each in (samples, held_out))
-    expected = scipy.stats.mannwhitneyu(near, far, method="asymptotic", use_continuity=False, alternative="less")
-    assert copying_test(samples, training, held_out) == pytest.approx(scipy.stats.norm.ppf(expected.pvalue), rel=1e-9)
+    expected = scipy.stats.mannwhitneyu(
+        near, far, method="asymptotic", use_continuity=False, alternative="less"
+    )
+    assert copying_test(samples, training, held_out) == pytest.approx(
+        scipy.stats.norm.ppf(expected.pvalue), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("cells", [1, 3])
@@ -74,7 +83,10 @@ def test_one_chosen_image_is_too_few(measure):
 def test_the_error_of_the_frechet_distance_is_about_its_spread_over_fresh_samples():
     held_out = rows(400, 4, 99)
     distances = [frechet_distance(rows(300, 4, seed, 1.3), held_out) for seed in range(60)]
-    errors = [frechet_error(rows(300, 4, seed, 1.3), feature_statistics(held_out), 20) for seed in range(20)]
+    errors = [
+        frechet_error(rows(300, 4, seed, 1.3), feature_statistics(held_out), 20)
+        for seed in range(20)
+    ]
     assert np.mean(errors) == pytest.approx(np.std(distances), rel=0.35)
 
 

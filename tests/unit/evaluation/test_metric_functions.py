@@ -32,7 +32,9 @@ def block_size(request, monkeypatch):
 @pytest.mark.parametrize("scale", [1.0, 2.0])
 def test_frechet_distance_of_scaled_and_shifted_copy_has_a_closed_form(shift, scale):
     features = rows(40)
-    expected = features.shape[1] * shift**2 + (scale - 1) ** 2 * np.trace(np.cov(features, rowvar=False))
+    expected = features.shape[1] * shift**2 + (scale - 1) ** 2 * np.trace(
+        np.cov(features, rowvar=False)
+    )
     moved = (features - features.mean(0)) * scale + features.mean(0) + shift
     assert frechet_distance(moved, features) == pytest.approx(expected, abs=1e-9)
 
@@ -58,7 +60,9 @@ def test_frechet_distance_of_singular_covariances():
 
 def test_frechet_distance_of_cached_statistics_and_their_mismatch():
     one, two = rows(30), rows(40, seed=1)
-    assert frechet_distance_of_statistics(feature_statistics(one), feature_statistics(two)) == frechet_distance(one, two)
+    assert frechet_distance_of_statistics(
+        feature_statistics(one), feature_statistics(two)
+    ) == frechet_distance(one, two)
     with pytest.raises(InputError, match=r"5 and 6 dimensions"):
         frechet_distance_of_statistics(feature_statistics(one), feature_statistics(rows(30, 6)))
 
@@ -72,9 +76,18 @@ def brute_force_manifold(samples, held_out, k):
 
     real = [radius(held_out, i) for i in range(len(held_out))]
     fake = [radius(samples, i) for i in range(len(samples))]
-    inside = np.array([[distance(x, y) <= r for y, r in zip(held_out, real, strict=True)] for x in samples])
-    inside_fake = np.array([[distance(x, y) <= r for y, r in zip(samples, fake, strict=True)] for x in held_out])
-    return inside.any(1).mean(), inside_fake.any(1).mean(), inside.sum(1).mean() / k, inside.any(0).mean()
+    inside = np.array(
+        [[distance(x, y) <= r for y, r in zip(held_out, real, strict=True)] for x in samples]
+    )
+    inside_fake = np.array(
+        [[distance(x, y) <= r for y, r in zip(samples, fake, strict=True)] for x in held_out]
+    )
+    return (
+        inside.any(1).mean(),
+        inside_fake.any(1).mean(),
+        inside.sum(1).mean() / k,
+        inside.any(0).mean(),
+    )
 
 
 @pytest.mark.usefixtures("block_size")
@@ -84,7 +97,10 @@ def test_manifold_metrics_equal_plain_loops(k, shift):
     samples, held_out = rows(31, 3, shift=shift), rows(23, 3, 1)
     samples[4] = samples[5] = held_out[7]  # exact copies sit on the balls' borders
     expected = brute_force_manifold(samples, held_out, k)
-    assert (*precision_recall(samples, held_out, k), *density_coverage(samples, held_out, k)) == pytest.approx(expected, abs=1e-12)
+    assert (
+        *precision_recall(samples, held_out, k),
+        *density_coverage(samples, held_out, k),
+    ) == pytest.approx(expected, abs=1e-12)
 
 
 def test_manifold_metrics_tell_missing_modes_from_bad_samples():
@@ -123,22 +139,33 @@ def test_kernel_distance_equals_plain_double_sum():
     def kernel(x, y):
         return (x @ y / 4 + 1) ** 3
 
-    within = [np.mean([kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j]) for x in (one, two)]
+    within = [
+        np.mean([kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j])
+        for x in (one, two)
+    ]
     across = np.mean([[kernel(x, y) for y in two] for x in one])
     assert kernel_distance(one, two) == pytest.approx(sum(within) - 2 * across, rel=1e-9)
 
 
 @pytest.mark.usefixtures("block_size")
-@pytest.mark.parametrize(("source", "expected"), [("training", 1.0), ("held_out", 0.0), ("both", 0.5)])
+@pytest.mark.parametrize(
+    ("source", "expected"), [("training", 1.0), ("held_out", 0.0), ("both", 0.5)]
+)
 def test_copy_share_of_copies(source, expected):
     training, held_out = rows(20), rows(20, seed=1)
-    samples = {"training": training, "held_out": held_out, "both": np.concatenate([training, held_out])}[source]
+    samples = {
+        "training": training,
+        "held_out": held_out,
+        "both": np.concatenate([training, held_out]),
+    }[source]
     found = copying(samples, training, held_out, draws=3)
     assert (found.copy_share, found.copy_share_std, found.set_size) == (expected, 0, 20)
 
 
 def test_copy_share_of_sets_of_one_size_has_exactly_no_spread():
-    found = copying(rows(100, 64), np.concatenate([rows(100, 64)[:49], rows(1, 64, 1)]), rows(50, 64, 2))
+    found = copying(
+        rows(100, 64), np.concatenate([rows(100, 64)[:49], rows(1, 64, 1)]), rows(50, 64, 2)
+    )
     assert 0.49 <= found.copy_share < 1
     assert found.copy_share_std == 0
 
@@ -151,7 +178,11 @@ def test_copy_share_counts_ties_as_half():
 
 @pytest.mark.parametrize(("num_training", "num_held_out"), [(400, 40), (40, 400)])
 def test_copy_share_is_fair_for_sets_of_different_size(num_training, num_held_out):
-    samples, training, held_out = rows(600, 3, 7), rows(num_training, 3, 8), rows(num_held_out, 3, 9)
+    samples, training, held_out = (
+        rows(600, 3, 7),
+        rows(num_training, 3, 8),
+        rows(num_held_out, 3, 9),
+    )
     found = copying(samples, training, held_out, draws=20, seed=1)
     assert found.copy_share == pytest.approx(0.5, abs=0.12)
     assert found.copy_share_std > 0
@@ -166,11 +197,16 @@ def test_results_do_not_depend_on_the_input_type():
     assert precision_recall(samples, held_out) == precision_recall(*tensors)
 
 
-@pytest.mark.parametrize("metric", [frechet_distance, precision_recall, density_coverage, kernel_distance])
+@pytest.mark.parametrize(
+    "metric", [frechet_distance, precision_recall, density_coverage, kernel_distance]
+)
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda x: np.where(np.arange(len(x))[:, None] == 3, np.nan, x), "samples must be finite.*row 3"),
+        (
+            lambda x: np.where(np.arange(len(x))[:, None] == 3, np.nan, x),
+            "samples must be finite.*row 3",
+        ),
         (lambda x: x[:1], r"samples must hold at least \d images.*found 1"),
         (lambda x: x[0], "shape"),
         (lambda x: x[:, :2], "one encoder|dimensions"),
@@ -193,12 +229,17 @@ def test_more_neighbours_than_images_are_refused():
 @pytest.mark.parametrize("metric", [precision_recall, density_coverage])
 @pytest.mark.parametrize("offset", [0.0, 300.0])
 def test_single_precision_decides_as_double_precision_does(metric, offset):
-    one, two = (rows(n, 40, seed).astype(np.float32) + np.float32(offset) for n, seed in ((120, 3), (140, 4)))
+    one, two = (
+        rows(n, 40, seed).astype(np.float32) + np.float32(offset)
+        for n, seed in ((120, 3), (140, 4))
+    )
     one[10:30], two[5:40] = one[0], one[3]  # many ties: copies within and between the sets
     two[100] = two[101] * np.float32(1 + 1e-6)
     assert metric(one, two) == metric(one.astype(np.float64), two.astype(np.float64))
 
 
 def test_identical_samples_do_not_slow_the_radii_down(monkeypatch):
-    monkeypatch.setattr(distances, "_exact_radius", lambda *_: pytest.fail("a radius of 0 needs no second look"))
+    monkeypatch.setattr(
+        distances, "_exact_radius", lambda *_: pytest.fail("a radius of 0 needs no second look")
+    )
     assert distances.knn_squared_radii(torch.ones(200, 8), 3).tolist() == [0.0] * 200

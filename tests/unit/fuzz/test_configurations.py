@@ -8,15 +8,17 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jobs.cli import parser_for
-from jobs.config import RunConfig
-from jobs.settings import load_config
+from jobs.command.cli import run_parser
+from jobs.command.settings import load_config
+from jobs.run_directory.config import RunConfig
 from otcondense.errors import InputError
 
 BASE = "jobs/configs/demo.yaml"
 values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -25,10 +27,23 @@ def settings_of(model: Any, path: str = "") -> list[str]:
     """Every dotted name in the demo's configuration."""
     if not isinstance(model, dict):
         return [path]
-    return [path, *(name for key, value in model.items() for name in settings_of(value, f"{path}.{key}" if path else key))]
+    return [
+        path,
+        *(
+            name
+            for key, value in model.items()
+            for name in settings_of(value, f"{path}.{key}" if path else key)
+        ),
+    ]
 
 
-NAMES = [name for name in settings_of(RunConfig(**yaml.safe_load(Path(BASE).read_text())).model_dump(mode="json")) if name]
+NAMES = [
+    name
+    for name in settings_of(
+        RunConfig(**yaml.safe_load(Path(BASE).read_text())).model_dump(mode="json")
+    )
+    if name
+]
 
 
 def answer(path: str, overrides: list[str]) -> RunConfig | str:
@@ -41,7 +56,7 @@ def answer(path: str, overrides: list[str]) -> RunConfig | str:
 
 def exit_status(arguments: list[str]) -> object:
     try:
-        parser_for("run", "").parse_intermixed_args(arguments)
+        run_parser("run").parse_intermixed_args(arguments)
     except SystemExit as end:
         return end.code
     return 0
@@ -52,7 +67,12 @@ def exit_status(arguments: list[str]) -> object:
 @example(name="selection.budget", value=float("nan"))
 @example(name="selection.settings", value={"geometry_aware": {"kappa": "1e400"}})
 def test_any_value_of_a_known_setting(name: str, value: Any) -> None:
-    assert answer(BASE, [f"{name}={yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).strip()}"])
+    assert answer(
+        BASE,
+        [
+            f"{name}={yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).strip()}"
+        ],
+    )
 
 
 @settings(max_examples=200)
@@ -91,6 +111,9 @@ def test_deep_nesting(tmp_path: Path, depth: int) -> None:
 
 def test_a_value_that_grows_when_it_is_written_out() -> None:
     """Aliases of aliases: 9^9 leaves in one line."""
-    lists = ["&a0 [x, x, x, x, x, x, x, x, x]", *(f"&a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9))]
+    lists = [
+        "&a0 [x, x, x, x, x, x, x, x, x]",
+        *(f"&a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)),
+    ]
     with pytest.raises(InputError, match="budget"):
         load_config(BASE, [f"selection.budget=[{', '.join(lists)}]"])

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from jobs.page import Access, create_app
+from jobs.dashboard.access import Access
+from jobs.dashboard.app import create_app
 from tests.generators.page_runs import make_run
 
 HOST = {"host": "127.0.0.1"}
@@ -57,7 +58,16 @@ def test_any_path(client, path, up):
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=st.text(min_size=1, max_size=80), row=st.integers())
 def test_any_name_of_a_class_or_method(client, value, row):
-    for address, query in (("/class", {"method": value, "name": "ant"}), ("/class", {"method": "random", "name": value})):
+    for address, query in (
+        ("/class", {"method": value, "name": "ant"}),
+        ("/class", {"method": "random", "name": value}),
+    ):
         assert client.get(address, params=query).status_code < 500
-    assert client.get("/image", params={"method": "random", "name": value, "row": row}).status_code < 500
-    assert client.get("/samples", params={"model": value, "method": value, "step": row}).status_code < 500
+    assert (
+        client.get("/image", params={"method": "random", "name": value, "row": row}).status_code
+        < 500
+    )
+    assert (
+        client.get("/samples", params={"model": value, "method": value, "step": row}).status_code
+        < 500
+    )

@@ -16,11 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jobs.loss_curve import curve_text
+from jobs.train.loss_curve import curve_text
 from otcondense.datasets.decoding import UnreadableImageError, decode_image
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.checkpoint import load_model, save_model
-from otcondense.diffusion.images import read_images, write_images
 from otcondense.diffusion.model import build_model
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images, read_reference
@@ -38,11 +37,14 @@ from otcondense.store import (
     write_class_selection,
     write_table,
 )
+from otcondense.store.images import read_images, write_images
 from tests.generators.page_runs import class_features
 
 MEMORY = 64 * 2**20
 Damage = tuple[float, int, bytes, bool]
-damages: st.SearchStrategy[Damage] = st.tuples(st.floats(0, 1), st.integers(0, 64), st.binary(max_size=16), st.booleans())
+damages: st.SearchStrategy[Damage] = st.tuples(
+    st.floats(0, 1), st.integers(0, 64), st.binary(max_size=16), st.booleans()
+)
 
 
 def damaged(content: bytes, damage: Damage) -> bytes:
@@ -54,36 +56,62 @@ def damaged(content: bytes, damage: Damage) -> bytes:
 
 def written(root: Path) -> dict[str, tuple[str, Callable[[Store], Any]]]:
     """Write one file of each kind; returns its name and its reader."""
-    store, features = Store(str(root)), class_features("c", 0, [f"{number:02d}" for number in range(9)])
+    store, features = (
+        Store(str(root)),
+        class_features("c", 0, [f"{number:02d}" for number in range(9)]),
+    )
     write_class_features(store, "features", features, fingerprint="f")
     selection = ClassSelection(
-        "c", 0, features.image_ids, np.array([1, 4]), np.full(9, 1 / 9), np.full(9, 1), None, features.sha256, np.ones(2)
+        "c",
+        0,
+        features.image_ids,
+        np.array([1, 4]),
+        np.full(9, 1 / 9),
+        np.full(9, 1),
+        None,
+        features.sha256,
+        np.ones(2),
     )
     write_class_selection(store, "selection", selection, fingerprint="f")
     write_table(store, "subset.parquet", manifest_table([selection]), fingerprint="f")
-    write_images(store, "images.parquet", np.zeros((3, 1, 8, 8), np.uint8), np.arange(3), fingerprint="f")
+    write_images(
+        store, "images.parquet", np.zeros((3, 1, 8, 8), np.uint8), np.arange(3), fingerprint="f"
+    )
     config = TrainingConfig(model={"name": "SiT-demo/2", "width": 16, "depth": 1, "num_heads": 2})
     save_model(store, "model", build_model(config.model, 3, (1, 8, 8)), config.model)
     np.savez(root / "samples.npz", np.zeros((4, 8, 8, 3), np.uint8))
     np.savez(root / "reference.npz", mu=np.zeros(5), sigma=np.eye(5))
-    store.write_bytes("logs/progress/s.json", b'{"stage":"s","title":"s","unit":"class","done":1,"total":2}')
+    store.write_bytes(
+        "logs/progress/s.json", b'{"stage":"s","title":"s","unit":"class","done":1,"total":2}'
+    )
     store.write_bytes("curve.jsonl", curve_text([{"step": 1, "loss": 0.5}] * 3))
     return {
-        "features": (class_file("features", "c"), lambda store: read_class_features(store, "features", "c")),
-        "selection": (selection_file("selection", "c"), lambda store: read_class_selection(store, "selection", "c")),
+        "features": (
+            class_file("features", "c"),
+            lambda store: read_class_features(store, "features", "c"),
+        ),
+        "selection": (
+            selection_file("selection", "c"),
+            lambda store: read_class_selection(store, "selection", "c"),
+        ),
         "manifest": ("subset.parquet", lambda store: read_manifest(store, "subset.parquet")),
         "images": ("images.parquet", lambda store: read_images(store, "images.parquet")),
         "weights": ("model/ema.safetensors", lambda store: load_model(store, "model")),
         "state": ("model/state.json", lambda store: load_model(store, "model")),
         "samples": ("samples.npz", lambda store: list(npz_images(store.path("samples.npz")))),
         "reference": ("reference.npz", lambda store: read_reference(store.path("reference.npz"))),
-        "progress": ("logs/progress/s.json", lambda store: read_progress(store, "logs/progress/s.json")),
+        "progress": (
+            "logs/progress/s.json",
+            lambda store: read_progress(store, "logs/progress/s.json"),
+        ),
         "curve": ("curve.jsonl", lambda store: store.read_lines("curve.jsonl")),
     }
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tuple[str, Callable[[Store], Any]]]]:
+def files(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, dict[str, tuple[str, Callable[[Store], Any]]]]:
     root = tmp_path_factory.mktemp("files")
     return root, written(root)
 
@@ -131,7 +159,9 @@ def test_one_byte_in_the_description_of_a_table_is_found_or_harmless(files, kind
     start = len(content) - int.from_bytes(content[-8:-4], "little") - 8
     try:
         for place in range(start, len(content), 7):
-            (root / name).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+            (root / name).write_bytes(
+                content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+            )
             with suppress(InputError):
                 assert plain(read(Store(str(root)))) == before, place
     finally:
@@ -156,7 +186,9 @@ def test_a_file_of_anything_is_refused(files, kind: str, content: bytes) -> None
 def header_of(shape: tuple[int, ...], dtype: str = "|u1") -> bytes:
     """An .npy file that claims a shape and holds nothing."""
     sink = io.BytesIO()
-    np.lib.format.write_array_header_1_0(sink, {"descr": dtype, "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        sink, {"descr": dtype, "fortran_order": False, "shape": shape}
+    )
     return sink.getvalue()
 
 
@@ -179,7 +211,10 @@ def test_an_npz_that_claims_more_than_it_holds(tmp_path: Path, shape: tuple[int,
 
 
 def encoded(form: str) -> bytes:
-    image, sink = Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)), io.BytesIO()
+    image, sink = (
+        Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)),
+        io.BytesIO(),
+    )
     image.save(sink, form)
     return sink.getvalue()
 
@@ -202,7 +237,12 @@ def test_an_image_that_claims_to_be_huge_takes_no_memory(side: int) -> None:
     import zlib
 
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    chunk = (
+        struct.pack(">I", len(header))
+        + b"IHDR"
+        + header
+        + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    )
     tracemalloc.start()
     with pytest.raises(UnreadableImageError):
         decode_image(b"\x89PNG\r\n\x1a\n" + chunk, channels=3, max_pixels=10**8)
@@ -211,11 +251,19 @@ def test_an_image_that_claims_to_be_huge_takes_no_memory(side: int) -> None:
 
 
 @settings(max_examples=60)
-@given(rows=st.integers(0, 5), names=st.lists(st.sampled_from(["image_id", "class_name", "rank", "x"]), unique=True))
-def test_other_tables_are_refused(tmp_path_factory: pytest.TempPathFactory, rows: int, names: list[str]) -> None:
+@given(
+    rows=st.integers(0, 5),
+    names=st.lists(st.sampled_from(["image_id", "class_name", "rank", "x"]), unique=True),
+)
+def test_other_tables_are_refused(
+    tmp_path_factory: pytest.TempPathFactory, rows: int, names: list[str]
+) -> None:
     """Tables that are whole and signed, and of other columns than their reader expects."""
     store = Store(str(tmp_path_factory.mktemp("tables")))
-    table = pa.table({name: pa.array(["x"] * rows, pa.string()) for name in names} or {"y": pa.array([1] * rows, pa.int64())})
+    table = pa.table(
+        {name: pa.array(["x"] * rows, pa.string()) for name in names}
+        or {"y": pa.array([1] * rows, pa.int64())}
+    )
     for name, read in (("subset.parquet", read_manifest), ("images.parquet", read_images)):
         write_table(store, name, table, fingerprint="f")
         with pytest.raises(InputError):

@@ -8,22 +8,28 @@ import re
 import pytest
 import yaml
 
-from jobs import compare, sweep
-from jobs.cli import MISTAKE, parser_for, run_verb
-from jobs.comparing.config import CompareConfig
-from jobs.run_directory import Run
-from jobs.sweeping.config import SweepConfig
+from jobs.command.cli import run_on_directory, run_parser
+from jobs.command.exit import MISTAKE, RESUME
+from jobs.compare import __main__ as compare
+from jobs.compare.config import CompareConfig
+from jobs.run_directory.run import Run
+from jobs.sweep import __main__ as sweep
+from jobs.trials.config import SweepConfig
 from otcondense.errors import storage_fault
 
 
 def run(tmp_path, error):
     config = tmp_path / "c.yaml"
-    config.write_text(yaml.safe_dump({"source": {"path": str(tmp_path)}, "confidence": {"kind": "none"}}))
+    config.write_text(
+        yaml.safe_dump({"source": {"path": str(tmp_path)}, "confidence": {"kind": "none"}})
+    )
 
     def command(_: Run, __: argparse.Namespace) -> None:
         raise error
 
-    run_verb(parser_for("verb", ""), command, [f"--config={config}", f"--run={tmp_path / 'run'}"])
+    run_on_directory(
+        run_parser("select_subset"), command, [f"--config={config}", f"--run={tmp_path / 'run'}"]
+    )
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
@@ -32,7 +38,7 @@ def test_failing_storage_is_a_sentence(tmp_path, capsys, number):
         run(tmp_path, OSError(number, os.strerror(number), "/data/run/x.parquet"))
     assert stopped.value.code == MISTAKE
     assert capsys.readouterr().err == (
-        f"\nerror: /data/run/x.parquet: {os.strerror(number)}; what was finished is kept, the same command goes on from there\n"
+        f"\nerror: /data/run/x.parquet: {os.strerror(number)}. {RESUME}\n"
     )
 
 

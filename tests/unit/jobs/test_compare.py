@@ -6,15 +6,23 @@ from typing import Any
 
 import pytest
 
-from jobs.compare import sweep_config
-from jobs.comparing.config import CompareConfig
-from jobs.comparing.page import render_page
-from jobs.comparing.summary import cells, mean_ranks, predictions, result_rows, rows_as_csv, statements, summary_rows
-from jobs.config import RunConfig
-from jobs.run_directory import Run
-from jobs.settings import read_yaml
-from jobs.sweeping.records import Record, Rung
-from jobs.sweeping.trials import Sweep
+from jobs.command.settings import read_yaml
+from jobs.compare.command import sweep_config
+from jobs.compare.config import CompareConfig
+from jobs.compare.page import render_page
+from jobs.compare.summary import (
+    cells,
+    mean_ranks,
+    predictions,
+    result_rows,
+    rows_as_csv,
+    statements,
+    summary_rows,
+)
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.run import Run
+from jobs.trials.records import Record, Rung
+from jobs.trials.trial import Sweep
 from otcondense.errors import InputError
 
 HOSTILE = "<script>alert(1)</script>"
@@ -30,13 +38,26 @@ BASE = RunConfig.model_validate(
         },
     }
 )
-VARIANTS = {"ours": {"method": "geometry_aware"}, "random": {"method": "random"}, "no noise": {"method": "herding"}}
+VARIANTS = {
+    "ours": {"method": "geometry_aware"},
+    "random": {"method": "random"},
+    "no noise": {"method": "herding"},
+}
 
 
 def record(variant: str, seed: int, distances: dict[int, float], num_images: int = 100) -> Record:
-    rungs = tuple(Rung(step=step, metrics={"frechet_distance": d, "num_training": num_images}) for step, d in distances.items())
+    rungs = tuple(
+        Rung(step=step, metrics={"frechet_distance": d, "num_training": num_images})
+        for step, d in distances.items()
+    )
     values = {"variant": variant, "seed": seed}
-    return Record(key=f"{variant}-{seed}-{num_images}", fingerprint="f", values=values, state="finished", rungs=rungs)
+    return Record(
+        key=f"{variant}-{seed}-{num_images}",
+        fingerprint="f",
+        values=values,
+        state="finished",
+        rungs=rungs,
+    )
 
 
 RECORDS = [
@@ -57,20 +78,34 @@ def test_every_variant_budget_and_seed_is_a_trial_of_its_own() -> None:
         assert set(found.models) == {"dit"}
         assert found.selection.methods == (VARIANTS[trial.values["variant"]]["method"],)
         assert found.selection.budget == trial.values["selection.budget"]
-        seeds = {found.selection.seed, found.models["dit"].training.seed, found.models["dit"].sampling.seed}
+        seeds = {
+            found.selection.seed,
+            found.models["dit"].training.seed,
+            found.models["dit"].sampling.seed,
+        }
         assert seeds == {trial.values["seed"]}
 
 
 def test_without_variants_the_methods_of_the_configuration_are_compared() -> None:
     config = CompareConfig().sweep(BASE)
-    assert config.variants == {name: {"method": name} for name in ("geometry_aware", "random", "herding")}
+    assert config.variants == {
+        name: {"method": name} for name in ("geometry_aware", "random", "herding")
+    }
     assert not config.stop_early
 
 
 def test_a_variant_is_a_bundle_of_settings() -> None:
     bundle = {"method": "geometry_aware", "beta": 0, "selection.budget": 3}
-    sweep = Sweep(CompareConfig(variants={"random": {"method": "random"}, "bare": bundle}, budgets=(5,), seeds=(0,)).sweep(BASE), BASE)
-    found = {trial.values["variant"]: trial.run.config.selection for trial in map(sweep.trial, sweep.planned())}
+    sweep = Sweep(
+        CompareConfig(
+            variants={"random": {"method": "random"}, "bare": bundle}, budgets=(5,), seeds=(0,)
+        ).sweep(BASE),
+        BASE,
+    )
+    found = {
+        trial.values["variant"]: trial.run.config.selection
+        for trial in map(sweep.trial, sweep.planned())
+    }
     assert (found["bare"].budget, found["bare"].settings.geometry_aware.beta) == (3, 0)
     assert found["random"].budget == 5
 
@@ -79,7 +114,10 @@ def test_a_variant_is_a_bundle_of_settings() -> None:
     ("values", "message"),
     [
         ({"metrics": ["speed"]}, "metrics must be among frechet_distance"),
-        ({"variants": {"ours": {"method": "geometry_aware"}}}, "against must be among the variants ours, found random"),
+        (
+            {"variants": {"ours": {"method": "geometry_aware"}}},
+            "against must be among the variants ours, found random",
+        ),
         ({"budgets": [0]}, "budgets must be at least 1, found 0"),
         ({"seeds": []}, "seeds"),
     ],
@@ -91,22 +129,33 @@ def test_comparisons_that_cannot_be(values: dict[str, Any], message: str) -> Non
 
 def test_the_reason_why_a_comparison_cannot_be_is_told() -> None:
     config = CompareConfig(variants={"random": {"method": "random", "source.path": "elsewhere"}})
-    with pytest.raises(InputError, match=r"this comparison cannot be made: .*space cannot vary source\.path"):
+    with pytest.raises(
+        InputError, match=r"this comparison cannot be made: .*space cannot vary source\.path"
+    ):
         sweep_config(config, Run(BASE))
 
 
 def test_figures_of_further_judges_can_be_compared() -> None:
-    assert CompareConfig(metrics=("dinov2.frechet_distance", "clip.cmmd")).metrics == ("dinov2.frechet_distance", "clip.cmmd")
+    assert CompareConfig(metrics=("dinov2.frechet_distance", "clip.cmmd")).metrics == (
+        "dinov2.frechet_distance",
+        "clip.cmmd",
+    )
 
 
 def test_variants_that_cannot_be() -> None:
     with pytest.raises(
-        ValueError, match="against must be among the configuration's methods geometry_aware, random, herding, found k_center"
+        ValueError,
+        match="against must be among the configuration's methods geometry_aware, random, herding, found k_center",
     ):
         CompareConfig(against="k_center").sweep(BASE)
     with pytest.raises(ValueError, match="method must be among"):
         CompareConfig(variants={"random": {"method": "randomm"}}).sweep(BASE)
-    sweep = Sweep(CompareConfig(variants={"random": {"method": "random", "selection.budgett": 3}}).sweep(BASE), BASE)
+    sweep = Sweep(
+        CompareConfig(variants={"random": {"method": "random", "selection.budgett": 3}}).sweep(
+            BASE
+        ),
+        BASE,
+    )
     with pytest.raises(InputError, match="budgett"):
         sweep.trial(sweep.planned()[0])
 
@@ -126,8 +175,12 @@ def test_tables_put_the_best_first_and_say_what_is_beyond_the_noise() -> None:
 
 
 def test_a_variant_of_its_own_size_stands_beside_every_other() -> None:
-    everything = [record("all", seed, {50: 1.0 + seed, 100: 0.5 + seed}, num_images=1000) for seed in range(2)]
-    config = CompareConfig(variants={**VARIANTS, "all": {"method": "random"}}, metrics=("frechet_distance",))
+    everything = [
+        record("all", seed, {50: 1.0 + seed, 100: 0.5 + seed}, num_images=1000) for seed in range(2)
+    ]
+    config = CompareConfig(
+        variants={**VARIANTS, "all": {"method": "random"}}, metrics=("frechet_distance",)
+    )
     found = cells(result_rows([*RECORDS, *everything]), config)
     assert {cell.num_images for cell in found} == {100}
     assert all("all" in {figure.variant for figure in cell.figures} for cell in found)
@@ -148,7 +201,10 @@ def test_figures_of_the_subset_are_held_against_what_training_shows() -> None:
     ]
     found = {each.subset_metric: each.correlation for each in predictions(rows, "frechet_distance")}
     # Small distances go with small ones; a large recall is good, and here it goes with a bad distance.
-    assert found == {"subset_frechet_distance": pytest.approx(1.0), "subset_recall": pytest.approx(-1.0)}
+    assert found == {
+        "subset_frechet_distance": pytest.approx(1.0),
+        "subset_recall": pytest.approx(-1.0),
+    }
     assert predictions(rows[:3], "frechet_distance") == []
 
 
@@ -159,13 +215,19 @@ def test_tables_as_csv() -> None:
     assert len(text) == 1 + 9 * 2
     summary = summary_rows(cells(rows, CONFIG))
     assert len(summary) == 6
-    assert all(not isinstance(value, float) or math.isfinite(value) for row in summary for value in row.values())
+    assert all(
+        not isinstance(value, float) or math.isfinite(value)
+        for row in summary
+        for value in row.values()
+    )
 
 
 def test_the_page_is_the_same_twice_and_escapes_everything() -> None:
     variants = {**VARIANTS, HOSTILE: {"method": "random", "selection.budget": 3}}
     config = CompareConfig(name="hostile", variants=variants, metrics=("frechet_distance",))
-    rows = result_rows([*RECORDS, *(record(HOSTILE, seed, {50: 1.0, 100: 1.0 + seed}) for seed in range(3))])
+    rows = result_rows(
+        [*RECORDS, *(record(HOSTILE, seed, {50: 1.0, 100: 1.0 + seed}) for seed in range(3))]
+    )
     sweep, found = Sweep(config.sweep(BASE), BASE), cells(rows, config)
     page = render_page(config, sweep, rows, found, 2)
     assert page == render_page(config, sweep, rows, found, 2)
@@ -177,7 +239,7 @@ def test_the_page_is_the_same_twice_and_escapes_everything() -> None:
 
 
 def test_the_committed_comparisons_can_be_made() -> None:
-    files = sorted(Path("jobs/comparisons").glob("*.yaml"))
+    files = sorted(Path("jobs/configs/compare").glob("*.yaml"))
     assert files
     for file in files:
         CompareConfig.model_validate(read_yaml(str(file)))

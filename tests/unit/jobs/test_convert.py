@@ -4,7 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from jobs.convert import main, read_class_names
+from jobs.convert.__main__ import main
+from jobs.convert.command import read_class_names
 from otcondense.checkpoints import to_public
 from otcondense.diffusion import ModelConfig, SamplerConfig, build_model, sample_batch
 from otcondense.diffusion.checkpoint import load_model
@@ -26,7 +27,12 @@ def test_a_public_file_can_be_sampled_and_written_again(public, tmp_path):
     file, state = public
     main(["from-public", str(file), str(tmp_path / "ours"), "--family", "SiT", "--num-heads", "2"])
     model, checkpoint = load_model(Store(str(tmp_path)), "ours")
-    images, _ = sample_batch(model, checkpoint.state["objective"], torch.arange(2), SamplerConfig(batch_size=2, num_steps=2))
+    images, _ = sample_batch(
+        model,
+        checkpoint.state["objective"],
+        torch.arange(2),
+        SamplerConfig(batch_size=2, num_steps=2),
+    )
     assert images.shape == (2, 1, 8, 8)
     main(["to-public", str(tmp_path / "ours"), str(tmp_path / "again.safetensors")])
     again = load_file(tmp_path / "again.safetensors")
@@ -37,7 +43,10 @@ def test_a_public_file_can_be_sampled_and_written_again(public, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["from-public", "absent.pt", "ours", "--family", "SiT"], "there is no checkpoint file absent.pt"),
+        (
+            ["from-public", "absent.pt", "ours", "--family", "SiT"],
+            "there is no checkpoint file absent.pt",
+        ),
         (["to-public", "absent", "out.safetensors"], "not a complete checkpoint"),
     ],
 )
@@ -49,7 +58,17 @@ def test_mistakes(arguments, message, capsys):
 
 
 def test_a_velocity_model_is_no_pipeline_and_last_weights_are_not_there(public, tmp_path, capsys):
-    main(["from-public", str(public[0]), str(tmp_path / "ours"), "--family", "SiT", "--num-heads", "2"])
+    main(
+        [
+            "from-public",
+            str(public[0]),
+            str(tmp_path / "ours"),
+            "--family",
+            "SiT",
+            "--num-heads",
+            "2",
+        ]
+    )
     for arguments, message in (
         (["to-diffusers", "--autoencoder", "vae"], "predict noise, found objective sit-linear"),
         (["to-public", "--weights", "model"], "holds ema alone"),
@@ -64,7 +83,9 @@ def test_class_names_that_are_none(text, tmp_path):
     file = tmp_path / "names.json"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(InputError, match=r"--class-names must be a JSON file such as .*names\.json"):
+    with pytest.raises(
+        InputError, match=r"--class-names must be a JSON file such as .*names\.json"
+    ):
         read_class_names(str(file))
     file.write_text('{"0": "tench"}')
     assert read_class_names(str(file)) == {0: "tench"}

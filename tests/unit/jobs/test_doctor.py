@@ -7,11 +7,18 @@ import time
 
 import pytest
 
-from jobs import doctor
-from jobs.diagnosis import Finding, look_at_ray, storage
-from jobs.diagnosis.cluster import Listener, decode_address, look_at_listeners, ray_listeners
-from jobs.diagnosis.machine import look_at_packages, look_at_threads
-from jobs.ray_token import find_token
+from jobs.cluster.auth_token import find_token
+from jobs.doctor import __main__ as doctor
+from jobs.doctor import storage
+from jobs.doctor.cluster import (
+    Listener,
+    decode_address,
+    look_at_listeners,
+    look_at_ray,
+    ray_listeners,
+)
+from jobs.doctor.finding import Finding
+from jobs.doctor.machine import look_at_packages, look_at_threads
 from otcondense.errors import InputError
 
 
@@ -61,10 +68,25 @@ def test_a_token_that_others_may_read_is_wrong(home, monkeypatch, capsys):
     [
         ({}, "authentication", "note", "RAY_AUTH_MODE is not set"),
         ({"RAY_AUTH_MODE": "disabled"}, "authentication", "wrong", "RAY_AUTH_MODE=disabled"),
-        ({"RAY_AUTH_MODE": "tokn"}, "authentication", "wrong", "must be token or disabled, found 'tokn'"),
+        (
+            {"RAY_AUTH_MODE": "tokn"},
+            "authentication",
+            "wrong",
+            "must be token or disabled, found 'tokn'",
+        ),
         ({"RAY_AUTH_MODE": "token"}, "token", "wrong", "none found"),
-        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "x"}, "token", "ok", "from the variable RAY_AUTH_TOKEN"),
-        ({"RAY_AUTH_TOKEN_PATH": "/nowhere/token"}, "authentication", "wrong", "found none at /nowhere/token"),
+        (
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "x"},
+            "token",
+            "ok",
+            "from the variable RAY_AUTH_TOKEN",
+        ),
+        (
+            {"RAY_AUTH_TOKEN_PATH": "/nowhere/token"},
+            "authentication",
+            "wrong",
+            "found none at /nowhere/token",
+        ),
         ({"RAY_ADDRESS": "ray://head:10001"}, "Ray address", "note", "Ray Client"),
         ({"RAY_ADDRESS": "10.0.0.1:6379"}, "Ray address", "ok", "10.0.0.1:6379"),
     ],
@@ -89,14 +111,18 @@ def test_a_cluster_that_is_not_there():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    found = [finding for finding in look_at_ray(f"http://127.0.0.1:{port}") if finding.name == "cluster"]
+    found = [
+        finding for finding in look_at_ray(f"http://127.0.0.1:{port}") if finding.name == "cluster"
+    ]
     assert found[0].verdict == "wrong"
     assert "cannot be reached" in found[0].seen
 
 
 def test_ports_of_ray_processes_are_seen():
     server = subprocess.Popen(
-        ["raylet", "-m", "http.server", "--bind", "127.0.0.1", "0"], executable=sys.executable, stdout=subprocess.DEVNULL
+        ["raylet", "-m", "http.server", "--bind", "127.0.0.1", "0"],
+        executable=sys.executable,
+        stdout=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + 20
@@ -120,12 +146,17 @@ def test_ports_of_ray_processes_are_seen():
         ("0000000000000000FFFF00000100007F", "127.0.0.1"),
     ],
 )
-@pytest.mark.skipif(sys.byteorder != "little", reason="the texts are those of a little-endian kernel")
+@pytest.mark.skipif(
+    sys.byteorder != "little", reason="the texts are those of a little-endian kernel"
+)
 def test_addresses_as_the_kernel_writes_them(text, address):
     assert decode_address(text) == address
 
 
-@pytest.mark.parametrize(("address", "verdict"), [("127.0.0.1", "ok"), ("::1", "ok"), ("0.0.0.0", "note"), ("10.1.2.3", "note")])
+@pytest.mark.parametrize(
+    ("address", "verdict"),
+    [("127.0.0.1", "ok"), ("::1", "ok"), ("0.0.0.0", "note"), ("10.1.2.3", "note")],
+)
 def test_a_port_beyond_loopback_is_told(address, verdict):
     finding = look_at_listeners([Listener("gcs_server", address, 6379)])
     assert finding.verdict == verdict
@@ -145,12 +176,17 @@ def test_versions_are_held_against_the_tested_ones(installed, expected):
     assert verdicts(look_at_packages(installed, {"ray": "2.60.0", "torch": "2.15.0"})) == expected
 
 
-@pytest.mark.parametrize(("setting", "verdict"), [(None, "ok"), ("1", "ok"), ("2", "ok"), ("3", "note"), ("0", "wrong"), ("two", "wrong")])
+@pytest.mark.parametrize(
+    ("setting", "verdict"),
+    [(None, "ok"), ("1", "ok"), ("2", "ok"), ("3", "note"), ("0", "wrong"), ("two", "wrong")],
+)
 def test_threads(setting, verdict):
     assert look_at_threads(setting, 2).verdict == verdict
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="/proc refuses files to everyone else for another reason")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="/proc refuses files to everyone else for another reason"
+)
 def test_storage_that_cannot_be_written():
     finding = storage.probe("/proc/runs")
     assert finding.verdict == "wrong"
@@ -161,11 +197,16 @@ def test_storage_of_an_unknown_kind():
     assert storage.probe("nosuch://bucket/run").verdict == "wrong"
 
 
-@pytest.mark.parametrize(("used", "free_gib", "verdict"), [(0.5, 100, "ok"), (0.99, 5, "wrong"), (0.5, 5, "note")])
+@pytest.mark.parametrize(
+    ("used", "free_gib", "verdict"), [(0.5, 100, "ok"), (0.99, 5, "wrong"), (0.5, 5, "note")]
+)
 def test_disk_space(monkeypatch, tmp_path, used, free_gib, verdict):
     free = free_gib * 2**30
     total = int(free / (1 - used))
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"total": total, "used": total - free, "free": free}))
+    monkeypatch.setattr(
+        "shutil.disk_usage",
+        lambda _: type("Usage", (), {"total": total, "used": total - free, "free": free}),
+    )
     assert storage.free_space("disk", tmp_path).verdict == verdict
 
 

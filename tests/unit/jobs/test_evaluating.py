@@ -4,9 +4,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from jobs.config import RunConfig
-from jobs.evaluating import HeldOut
-from jobs.run_directory import Run
+from jobs.judging.views import HeldOut
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.run import Run
 
 
 def test_classes_keep_the_numbers_of_the_source(tmp_path: Path) -> None:
@@ -16,7 +16,15 @@ def test_classes_keep_the_numbers_of_the_source(tmp_path: Path) -> None:
             (tmp_path / split / name).mkdir(parents=True)
             Image.new("L", (4, 4)).save(tmp_path / split / name / "0.png")
     source = {"path": str(tmp_path / "train"), "class_names": str(tmp_path / "names")}
-    run = Run(RunConfig.model_validate({"run": str(tmp_path / "run"), "source": source, "held_out": {"path": str(tmp_path / "held_out")}}))
+    run = Run(
+        RunConfig.model_validate(
+            {
+                "run": str(tmp_path / "run"),
+                "source": source,
+                "held_out": {"path": str(tmp_path / "held_out")},
+            }
+        )
+    )
     images = HeldOut(run)
     # A part of a data set whose names are listed: its classes are not 0, 1, ... in the order of their folders.
     assert images.class_names == {1: "b", 2: "c"}

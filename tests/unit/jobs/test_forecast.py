@@ -8,12 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from jobs.cli import main
-from jobs.forecast import forecast_run
-
-
-def never(_run):
-    raise AssertionError("a dry run does nothing")
+from tests.verbs import call
 
 
 @pytest.fixture
@@ -21,10 +16,15 @@ def arguments(tmp_path):
     for name, count in (("a", 5), ("b", 12)):
         (tmp_path / "images" / name).mkdir(parents=True)
         for number in range(count):
-            Image.fromarray(np.full((9, 7, 3), 10 * number, dtype=np.uint8)).save(tmp_path / "images" / name / f"{number}.png")
+            Image.fromarray(np.full((9, 7, 3), 10 * number, dtype=np.uint8)).save(
+                tmp_path / "images" / name / f"{number}.png"
+            )
     (tmp_path / "images/b/0.png").write_bytes(b"x")
     torch.manual_seed(0)
-    save_file(timm.create_model("test_resnet", pretrained=False, num_classes=0).state_dict(), tmp_path / "w.safetensors")
+    save_file(
+        timm.create_model("test_resnet", pretrained=False, num_classes=0).state_dict(),
+        tmp_path / "w.safetensors",
+    )
     encoder = f"{{name: test_resnet, weights: {tmp_path}/w.safetensors, num_classes: 0, image_size: 32, batch_size: 4, device: cpu}}"
     shared = ["--config=jobs/configs/my-folder.yaml", f"--run={tmp_path / 'run'}", "--dry-run"]
     return [*shared, f"source.path={tmp_path / 'images'}", f"encoder={encoder}"]
@@ -32,19 +32,21 @@ def arguments(tmp_path):
 
 def test_a_dry_run_counts_and_writes_nothing(arguments, tmp_path, capsys):
     before = sorted(tmp_path.rglob("*"))
-    main("run", "", never, arguments, forecast=forecast_run)
+    call("run", arguments)
     output = capsys.readouterr().out
     size = sum(path.stat().st_size for path in Path(tmp_path / "images").rglob("*.png"))
     assert size < 10_000
     assert f"17 images of 2 classes, {size / 1000:.3g} kB, {2 + 3} batches" in output
     assert re.search(r"memory: [\d.]+ MB a reader, [\d.]+ MB an encoder", output)
-    assert re.search(r"time: [\d.e-]+ s \(\d+ images/s decoded, .*; 17 images sampled, 1 unreadable\)", output)
+    assert re.search(
+        r"time: [\d.e-]+ s \(\d+ images/s decoded, .*; 17 images sampled, 1 unreadable\)", output
+    )
     assert "1 method(s), 2 classes, 15 images each" in output
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_mistake_is_found_by_a_dry_run(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
-        main("run", "", never, [*arguments, "encoder.weights=absent.safetensors"], forecast=forecast_run)
+        call("run", [*arguments, "encoder.weights=absent.safetensors"])
     assert stop.value.code == 2
     assert "absent.safetensors must be a file" in capsys.readouterr().err

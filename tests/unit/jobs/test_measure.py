@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from jobs.measure import main, measure
-from jobs.measuring import MeasureConfig
-from otcondense.diffusion.images import write_images
+from jobs.measure.__main__ import main
+from jobs.measure.command import measure
+from jobs.measure.config import MeasureConfig
 from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
 from otcondense.evaluation import EncodedImages
 from otcondense.store import Store
+from otcondense.store.images import write_images
 
 COUNT, SIZE = 12, 16
 
@@ -30,29 +31,56 @@ def pixels(count: int, seed: int) -> np.ndarray:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("measure")
     torch.manual_seed(0)
-    save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), root / "judge.safetensors")
+    save_file(
+        timm.create_model("test_resnet", num_classes=3).state_dict(), root / "judge.safetensors"
+    )
     for name, seed in (("samples", 0), ("held_out", 1), ("training", 2)):
         images = pixels(COUNT, seed)
         np.savez(root / f"{name}.npz", arr_0=images)
-        write_images(Store(str(root)), f"{name}.parquet", images.transpose(0, 3, 1, 2), np.zeros(COUNT, np.int64), fingerprint="x")
+        write_images(
+            Store(str(root)),
+            f"{name}.parquet",
+            images.transpose(0, 3, 1, 2),
+            np.zeros(COUNT, np.int64),
+            fingerprint="x",
+        )
         (root / name / "nested").mkdir(parents=True)
         for number, image in enumerate(images):
-            Image.fromarray(image).save(root / name / ("nested" if number > 5 else "") / f"{number:03d}.png")
+            Image.fromarray(image).save(
+                root / name / ("nested" if number > 5 else "") / f"{number:03d}.png"
+            )
         (root / name / "notes.txt").write_text("no image")
     return root
 
 
 def config(root: Path, form: str = ".npz", **settings: object) -> MeasureConfig:
-    judge = EncoderConfig(name="test_resnet", weights=str(root / "judge.safetensors"), num_classes=3, image_size=32, device="cpu")
+    judge = EncoderConfig(
+        name="test_resnet",
+        weights=str(root / "judge.safetensors"),
+        num_classes=3,
+        image_size=32,
+        device="cpu",
+    )
     names = {name: str(root / f"{name}{form}") for name in ("samples", "held_out", "training")}
-    values = {"samples": names["samples"], "against": names["held_out"], "training": names["training"], "judge": judge}
-    return MeasureConfig.model_validate({**values, "evaluation": {"network": "judge", "inception_score_splits": 2}, **settings})
+    values = {
+        "samples": names["samples"],
+        "against": names["held_out"],
+        "training": names["training"],
+        "judge": judge,
+    }
+    return MeasureConfig.model_validate(
+        {**values, "evaluation": {"network": "judge", "inception_score_splits": 2}, **settings}
+    )
 
 
 def test_the_form_of_the_images_does_not_matter(root: Path) -> None:
     expected = measure(config(root))
     assert {"fid", "precision", "copy_share", "inception_score"} <= set(expected["values"])
-    assert (expected["num_samples"], expected["num_held_out"], expected["num_training"]) == (COUNT, COUNT, COUNT)
+    assert (expected["num_samples"], expected["num_held_out"], expected["num_training"]) == (
+        COUNT,
+        COUNT,
+        COUNT,
+    )
     assert measure(config(root, ".parquet")) == expected
     # Files are taken in the order of their names, folders among them.
     assert measure(config(root, "")) == expected
@@ -61,66 +89,113 @@ def test_the_form_of_the_images_does_not_matter(root: Path) -> None:
 def test_features_are_kept_and_found_again(root: Path, tmp_path: Path) -> None:
     first = measure(config(root, cache=str(tmp_path)))
     assert len(list(tmp_path.glob("*.safetensors"))) == 3
-    with mock.patch("jobs.measuring.encode_images", side_effect=AssertionError("features were made again")):
+    with mock.patch(
+        "jobs.measure.gauge.encode_images", side_effect=AssertionError("features were made again")
+    ):
         assert measure(config(root, ".parquet", cache=str(tmp_path))) == first
     kept = next(iter(tmp_path.glob("*.safetensors")))
     kept.write_bytes(kept.read_bytes()[:-10])
-    with pytest.raises(InputError, match=rf"{kept.name} is damaged .* delete it, and it is made again"):
+    with pytest.raises(
+        InputError, match=rf"{kept.name} is damaged .* delete it, and it is made again"
+    ):
         measure(config(root, cache=str(tmp_path)))
 
 
 def test_features_of_other_settings_are_others(root: Path, tmp_path: Path) -> None:
     small = config(root, cache=str(tmp_path))
     assert small.judge is not None
-    large = config(root, cache=str(tmp_path), judge=small.judge.model_copy(update={"image_size": 64}))
+    large = config(
+        root, cache=str(tmp_path), judge=small.judge.model_copy(update={"image_size": 64})
+    )
     first, other = measure(small), measure(large)
-    assert other["values"] == measure(large.model_copy(update={"cache": None}))["values"] != first["values"]
+    assert (
+        other["values"]
+        == measure(large.model_copy(update={"cache": None}))["values"]
+        != first["values"]
+    )
 
 
 def test_further_judges_give_figures_under_their_names(root: Path) -> None:
     judge = config(root).judge
     assert judge is not None
     found = measure(config(root, judges={"second": judge}))
-    assert found["values"]["second.frechet_distance"] == pytest.approx(found["values"]["frechet_distance"])
+    assert found["values"]["second.frechet_distance"] == pytest.approx(
+        found["values"]["frechet_distance"]
+    )
     assert found["judges"]["second"]["encoder_sha256"] == found["encoder_sha256"]
     assert "second.cmmd" in found["values"]
 
 
 def test_a_reference_file_gives_figures_by_adms_protocol(root: Path, tmp_path: Path) -> None:
-    features = {seed: torch.randn(COUNT, 5, generator=torch.Generator().manual_seed(seed)).double() for seed in (0, 1)}
+    features = {
+        seed: torch.randn(COUNT, 5, generator=torch.Generator().manual_seed(seed)).double()
+        for seed in (0, 1)
+    }
     statistics = {"mu": features[1].mean(0).numpy(), "sigma": features[1].T.cov().numpy()}
     np.savez(tmp_path / "reference.npz", arr_0=pixels(COUNT, 1), **statistics)
     evaluation = {"network": "inception", "reference": str(tmp_path / "reference.npz")}
     answers = [EncodedImages(features[seed], features[seed]) for seed in (0, 1)]
     network = mock.Mock(weights_sha256="w")
     network.name = "inception"
-    with mock.patch("jobs.measuring.Inception", return_value=network), mock.patch("jobs.measuring.encode_images", side_effect=answers):
-        found = measure(MeasureConfig.model_validate({"samples": str(root / "samples.npz"), "evaluation": evaluation}))
+    with (
+        mock.patch("jobs.measure.gauge.Inception", return_value=network),
+        mock.patch("jobs.measure.gauge.encode_images", side_effect=answers),
+    ):
+        found = measure(
+            MeasureConfig.model_validate(
+                {"samples": str(root / "samples.npz"), "evaluation": evaluation}
+            )
+        )
     assert set(found["values"]) == {"adm_fid", "adm_inception_score", "adm_precision", "adm_recall"}
     np.savez(tmp_path / "reference.npz", arr_0=pixels(COUNT, 1)[:, :8, :8], **statistics)
     with (
-        mock.patch("jobs.measuring.Inception", return_value=network),
-        mock.patch("jobs.measuring.encode_images", side_effect=answers),
-        pytest.raises(InputError, match=r"the reference's size \(8, 8\) \(height, width\), found \(16, 16\)"),
+        mock.patch("jobs.measure.gauge.Inception", return_value=network),
+        mock.patch("jobs.measure.gauge.encode_images", side_effect=answers),
+        pytest.raises(
+            InputError, match=r"the reference's size \(8, 8\) \(height, width\), found \(16, 16\)"
+        ),
     ):
-        measure(MeasureConfig.model_validate({"samples": str(root / "samples.npz"), "evaluation": evaluation}))
+        measure(
+            MeasureConfig.model_validate(
+                {"samples": str(root / "samples.npz"), "evaluation": evaluation}
+            )
+        )
 
 
-def test_the_command_prints_and_writes_the_figures(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_and_writes_the_figures(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     judge = f"judge={{name: test_resnet, weights: {root}/judge.safetensors, num_classes: 3, image_size: 32, device: cpu}}"
     images = [f"samples={root}/samples.npz", f"against={root}/held_out"]
-    main([*images, judge, "evaluation={network: judge, inception_score_splits: 2}", "--output", str(tmp_path / "figures.json")])
+    main(
+        [
+            *images,
+            judge,
+            "evaluation={network: judge, inception_score_splits: 2}",
+            "--output",
+            str(tmp_path / "figures.json"),
+        ]
+    )
     written = json.loads((tmp_path / "figures.json").read_text())
     assert written["values"]["fid"] > 0
-    assert f"{COUNT} samples against {COUNT} held-out images through test_resnet" in capsys.readouterr().out
+    assert (
+        f"{COUNT} samples against {COUNT} held-out images through test_resnet"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["samples=x.npz"], "against or evaluation.reference must be set"),
-        (["samples=x.npz", "against=y", "evaluation.network=judge"], "judge must be set with evaluation.network=judge"),
-        (["samples=x.npz", "training=y", "evaluation.reference=r.npz"], "training and judges need against"),
+        (
+            ["samples=x.npz", "against=y", "evaluation.network=judge"],
+            "judge must be set with evaluation.network=judge",
+        ),
+        (
+            ["samples=x.npz", "training=y", "evaluation.reference=r.npz"],
+            "training and judges need against",
+        ),
         (["sample=x.npz"], "sample is not a setting; did you mean samples?"),
         (["samples"], "must look like key=value"),
     ],
@@ -132,10 +207,17 @@ def test_mistakes(arguments: list[str], message: str, capsys: pytest.CaptureFixt
 
 
 def test_the_network_follows_from_the_judge(root: Path) -> None:
-    reference = MeasureConfig.model_validate({"samples": "x.npz", "evaluation": {"reference": "r.npz"}})
+    reference = MeasureConfig.model_validate(
+        {"samples": "x.npz", "evaluation": {"reference": "r.npz"}}
+    )
     assert reference.evaluation.network == "inception"
     judge = config(root).judge
-    assert MeasureConfig.model_validate({"samples": "x.npz", "against": "y", "judge": judge}).evaluation.network == "judge"
+    assert (
+        MeasureConfig.model_validate(
+            {"samples": "x.npz", "against": "y", "judge": judge}
+        ).evaluation.network
+        == "judge"
+    )
 
 
 def test_images_that_cannot_be_measured(root: Path, tmp_path: Path) -> None:

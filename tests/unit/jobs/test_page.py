@@ -13,11 +13,14 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs.dashboard import TOKEN_VARIABLE, access_for, main
-from jobs.page import Access, create_app
-from jobs.page.class_view import class_view
-from jobs.page.overview import overview
-from jobs.run_directory import Run, read_run
+from jobs.dashboard.__main__ import main
+from jobs.dashboard.access import Access
+from jobs.dashboard.app import create_app
+from jobs.dashboard.class_view import class_view
+from jobs.dashboard.command import TOKEN_VARIABLE, access_for
+from jobs.dashboard.overview import overview
+from jobs.run_directory.opening import read_run
+from jobs.run_directory.run import Run
 from otcondense.errors import InputError
 from otcondense.store import UnitProgress, progress_file, read_class_selection, selection_file
 from tests.generators.object_store import s3_bucket
@@ -39,7 +42,9 @@ def changed(run: Run, tmp_path: Path) -> Run:
 
 
 def client(run: Run, token: str | None = None, host: str = "127.0.0.1") -> TestClient:
-    return TestClient(create_app(run, Access(token)), base_url=f"http://{host}", raise_server_exceptions=False)
+    return TestClient(
+        create_app(run, Access(token)), base_url=f"http://{host}", raise_server_exceptions=False
+    )
 
 
 def test_the_overview_says_what_is_done_running_slow_and_failed(changed: Run) -> None:
@@ -52,10 +57,20 @@ def test_the_overview_says_what_is_done_running_slow_and_failed(changed: Run) ->
         {"state": "failed", "message": "features are missing", "attempts": 3},
         {"state": "queued"},
     ]
-    units = [UnitProgress(name=f"u{n}", class_name=f"c{n}", method="random", **state) for n, state in enumerate(states)]
+    units = [
+        UnitProgress(name=f"u{n}", class_name=f"c{n}", method="random", **state)
+        for n, state in enumerate(states)
+    ]
     write_units(changed, units, finished=False)
     view = overview(changed)
-    assert [each.state for each in view.classes] == ["done", "done", "running", "slow", "failed", "queued"]
+    assert [each.state for each in view.classes] == [
+        "done",
+        "done",
+        "running",
+        "slow",
+        "failed",
+        "queued",
+    ]
     assert view.counts == {"done": 2, "running": 1, "slow": 1, "failed": 1, "queued": 1}
     assert view.classes[2].measures.items() >= {"swaps": 7, "objective": 1.5}.items()
     assert [(each.name, each.message) for each in view.failures] == [("u4", "features are missing")]
@@ -77,7 +92,12 @@ def test_without_logs_the_classes_are_read_from_their_selections(run: Run, chang
     assert set(found) == set(expected)
     assert {each.state for each in found.values()} == {"skipped"}
     for key, each in found.items():
-        assert each.measures.items() >= {k: v for k, v in expected[key].measures.items() if k not in ("seconds", "size")}.items()
+        assert (
+            each.measures.items()
+            >= {
+                k: v for k, v in expected[key].measures.items() if k not in ("seconds", "size")
+            }.items()
+        )
 
 
 def test_a_class_view_tells_what_the_selection_holds(run: Run) -> None:
@@ -85,7 +105,9 @@ def test_a_class_view_tells_what_the_selection_holds(run: Run) -> None:
     selection = read_class_selection(run.store, run.selection_directory("geometry_aware"), "bee")
     assert [each.image.row for each in view.chosen] == selection.indices.tolist()
     assert sum(each.count for each in view.chosen) + view.num_left_out == IMAGES
-    assert sum(each.share for each in view.chosen) == pytest.approx(selection.represented_mass[selection.assignment >= 0].sum())
+    assert sum(each.share for each in view.chosen) == pytest.approx(
+        selection.represented_mass[selection.assignment >= 0].sum()
+    )
     assert all(each.image not in each.stands_for for each in view.chosen)
     assert view.proof.startswith("Proven: no single swap lowers the objective")
     assert view.figures["objective"] == selection.summary["objective"]
@@ -105,15 +127,25 @@ def test_pages_and_pictures_are_served(run: Run) -> None:
         assert first.status_code == 200
         body = page.get("/api/run")
         assert len(body.json()["classes"]) == 3 * len(METHODS)
-        assert page.get("/api/run", headers={"If-None-Match": body.headers["ETag"]}).status_code == 304
-        shown = page.get("/class", params={"method": "geometry_aware", "name": HOSTILE, "beside": "random"})
+        assert (
+            page.get("/api/run", headers={"If-None-Match": body.headers["ETag"]}).status_code == 304
+        )
+        shown = page.get(
+            "/class", params={"method": "geometry_aware", "name": HOSTILE, "beside": "random"}
+        )
         assert shown.status_code == 200
         assert shown.text.count('<ol class="chosen">') == 2
         assert "<script>window" not in shown.text
         assert "<img src=x" not in shown.text
         picture = page.get("/image", params={"method": "random", "name": HOSTILE, "row": 3})
         assert picture.headers["content-type"] == "image/png"
-        for asset in ("/assets/plotly.js", "/assets/style.css", "/assets/draw_plots.js", "/static/overview.js", "/static/page.css"):
+        for asset in (
+            "/assets/plotly.js",
+            "/assets/style.css",
+            "/assets/draw_plots.js",
+            "/static/overview.js",
+            "/static/page.css",
+        ):
             assert page.get(asset).status_code == 200
         assert page.get("/training").status_code == 200
 
@@ -140,7 +172,9 @@ def test_pages_and_pictures_are_served(run: Run) -> None:
         ("/config.yaml", 404),
     ],
 )
-def test_what_there_is_not_is_refused_without_a_traceback(run: Run, address: str, status: int) -> None:
+def test_what_there_is_not_is_refused_without_a_traceback(
+    run: Run, address: str, status: int
+) -> None:
     with client(run) as page:
         answer = page.get(address)
     assert answer.status_code == status
@@ -148,7 +182,9 @@ def test_what_there_is_not_is_refused_without_a_traceback(run: Run, address: str
 
 
 def test_a_link_that_leads_out_of_the_source_is_not_followed(changed: Run, tmp_path: Path) -> None:
-    (tmp_path / "secret.png").write_bytes((Path(changed.config.source.path) / "ant" / "00.png").read_bytes())
+    (tmp_path / "secret.png").write_bytes(
+        (Path(changed.config.source.path) / "ant" / "00.png").read_bytes()
+    )
     images = tmp_path / "images"
     shutil.copytree(changed.config.source.path, images)
     (images / "ant" / "00.png").unlink()
@@ -159,12 +195,19 @@ def test_a_link_that_leads_out_of_the_source_is_not_followed(changed: Run, tmp_p
         assert changed.store.exists(directory)
     moved = {method: elsewhere.selection_directory(method) for method in METHODS}
     for method, name in moved.items():
-        shutil.copytree(changed.store.path(changed.selection_directory(method)), elsewhere.store.path(name), dirs_exist_ok=True)
+        shutil.copytree(
+            changed.store.path(changed.selection_directory(method)),
+            elsewhere.store.path(name),
+            dirs_exist_ok=True,
+        )
     with client(elsewhere) as page:
         answer = page.get("/image", params={"method": "random", "name": "ant", "row": 0})
         assert answer.status_code == 404
         assert "leads out of" in answer.text
-        assert page.get("/image", params={"method": "random", "name": "ant", "row": 1}).status_code == 200
+        assert (
+            page.get("/image", params={"method": "random", "name": "ant", "row": 1}).status_code
+            == 200
+        )
 
 
 def test_missing_images_and_damaged_files_are_named(changed: Run, tmp_path: Path) -> None:
@@ -172,10 +215,16 @@ def test_missing_images_and_damaged_files_are_named(changed: Run, tmp_path: Path
     changed.store.write_bytes(name, changed.store.read_bytes(name)[:-30])
     changed.store.write_bytes(progress_file("select_subset"), b"{")
     with client(changed) as page:
-        answers = [page.get("/class", params={"method": "random", "name": "ant"}), page.get("/"), page.get("/api/run")]
+        answers = [
+            page.get("/class", params={"method": "random", "name": "ant"}),
+            page.get("/"),
+            page.get("/api/run"),
+        ]
     assert [answer.status_code for answer in answers] == [404, 404, 404]
     assert "selection.parquet" in answers[0].text
-    assert all("select_subset.json" in answer.text and "damaged" in answer.text for answer in answers[1:])
+    assert all(
+        "select_subset.json" in answer.text and "damaged" in answer.text for answer in answers[1:]
+    )
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -198,13 +247,23 @@ def test_without_a_token_only_this_machines_names_are_answered(run: Run) -> None
 
 def test_a_token_is_asked_for_and_kept_out_of_the_address(run: Run) -> None:
     with client(run, TOKEN, "cluster.example") as page:
-        for address in ("/", "/api/run", "/image?method=random&name=ant&row=0", "/static/page.css", "/openapi.json", f"/?token={TOKEN}x"):
+        for address in (
+            "/",
+            "/api/run",
+            "/image?method=random&name=ant&row=0",
+            "/static/page.css",
+            "/openapi.json",
+            f"/?token={TOKEN}x",
+        ):
             answer = page.get(address)
             assert answer.status_code == 401, address
             assert "ant" not in answer.text
         assert page.get("/api/run", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         moved = page.get(f"/class?method=random&name=ant&token={TOKEN}", follow_redirects=False)
-        assert (moved.status_code, moved.headers["location"]) == (303, "/class?method=random&name=ant")
+        assert (moved.status_code, moved.headers["location"]) == (
+            303,
+            "/class?method=random&name=ant",
+        )
         assert {"HttpOnly", "SameSite=strict"} <= set(moved.headers["set-cookie"].split("; "))
         assert page.get("/api/run").status_code == 200
 
@@ -220,8 +279,17 @@ def test_every_answer_keeps_the_page_to_itself(run: Run) -> None:
 
 def test_other_addresses_get_a_token_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
-    assert access_for("127.0.0.1").token is access_for("localhost").token is access_for("::1").token is None
-    made = {access_for("0.0.0.0").token, access_for("10.0.0.7").token, access_for("head.example").token}
+    assert (
+        access_for("127.0.0.1").token
+        is access_for("localhost").token
+        is access_for("::1").token
+        is None
+    )
+    made = {
+        access_for("0.0.0.0").token,
+        access_for("10.0.0.7").token,
+        access_for("head.example").token,
+    }
     assert len(made) == 3
     assert all(token is not None and len(token) >= 32 for token in made)
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
@@ -231,7 +299,9 @@ def test_other_addresses_get_a_token_of_their_own(monkeypatch: pytest.MonkeyPatc
         access_for("0.0.0.0")
 
 
-def test_the_verb_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_refuses_what_is_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path)])
     assert ended.value.code == 2
@@ -242,7 +312,9 @@ def test_the_state_is_plain_json_of_the_documented_form(run: Run) -> None:
     with client(run) as page:
         schema = page.get("/openapi.json").json()
         state = json.loads(page.get("/api/run").text)
-    assert schema["paths"]["/api/run"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Overview")
+    assert schema["paths"]["/api/run"]["get"]["responses"]["200"]["content"]["application/json"][
+        "schema"
+    ]["$ref"].endswith("/Overview")
     assert set(state) <= set(schema["components"]["schemas"]["Overview"]["properties"])
     assert all(set(schema_path) == {"get"} for schema_path in schema["paths"].values())
 
@@ -254,15 +326,27 @@ def test_a_run_on_an_object_store_is_shown(tmp_path: Path) -> None:
             assert len(page.get("/api/run").json()["classes"]) == 2 * len(METHODS)
             shown = page.get("/class", params={"method": "geometry_aware", "name": "bee"})
             assert shown.status_code == 200
-            assert shown.text.count("stands for") >= len(class_view(remote, "geometry_aware", "bee").chosen)
+            assert shown.text.count("stands for") >= len(
+                class_view(remote, "geometry_aware", "bee").chosen
+            )
 
 
 def test_the_verb_serves_on_loopback_and_ends_with_ctrl_c(run: Run) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "jobs.dashboard", run.store.root, f"--port={port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "jobs.dashboard",
+        run.store.root,
+        f"--port={port}",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         address = process.stdout.readline().strip()
         assert address == f"http://127.0.0.1:{port}"
         deadline, answer = time.monotonic() + 60, None

@@ -8,14 +8,19 @@ import timm
 import torch
 from safetensors.torch import save
 
-from jobs.prefetch import LIST
-from jobs.settings import load_config
-from jobs.weights import Need, describe, fetch, needs, sha256_file
+from jobs.command.settings import load_config
+from jobs.prefetch.command import LIST
+from jobs.prefetch.weights import Need, describe, fetch, needs, sha256_file
 from otcondense.store import Store
 from tests.generators.hub import COMMIT, hub
 
 REPOSITORY = "timm/test_resnet.r160_in1k"
-CONFIG = ["jobs/configs/my-folder.yaml", "source.path=x", "encoder={name: test_resnet}", "confidence={kind: classifier}"]
+CONFIG = [
+    "jobs/configs/my-folder.yaml",
+    "source.path=x",
+    "encoder={name: test_resnet}",
+    "confidence={kind: classifier}",
+]
 LOAD = """
 import sys
 from otcondense.encoders import EncoderConfig, load_encoder
@@ -25,8 +30,16 @@ print(float(sum(p.double().abs().sum() for p in load_encoder(EncoderConfig(name=
 
 def run(cache, endpoint, *command, offline=False):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    environment = {**kept, "HF_HOME": str(cache), "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": str(int(offline)), "HF_HUB_DISABLE_XET": "1"}
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, timeout=120)
+    environment = {
+        **kept,
+        "HF_HOME": str(cache),
+        "HF_ENDPOINT": endpoint,
+        "HF_HUB_OFFLINE": str(int(offline)),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, env=environment, timeout=120
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +70,18 @@ def test_weights_are_listed_fetched_checked_once_and_used_offline(files, model, 
         assert again.returncode == 0, again.stderr
         assert sum(request.startswith("GET") and "resolve" in request for request in seen) == 1
     assert Store(str(tmp_path)).read_json(LIST) == {
-        f"{REPOSITORY}/model.safetensors": {"licence": "mit", "revision": COMMIT, "sha256": digest, "size": len(files["model.safetensors"])}
+        f"{REPOSITORY}/model.safetensors": {
+            "licence": "mit",
+            "revision": COMMIT,
+            "sha256": digest,
+            "size": len(files["model.safetensors"]),
+        }
     }
     loaded = run(tmp_path, endpoint, "-c", LOAD, offline=True)
     assert loaded.returncode == 0, loaded.stderr
-    assert float(loaded.stdout) == pytest.approx(float(sum(value.double().abs().sum() for value in model.state_dict().values())))
+    assert float(loaded.stdout) == pytest.approx(
+        float(sum(value.double().abs().sum() for value in model.state_dict().values()))
+    )
     checked = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG, "--offline", offline=True)
     assert checked.returncode == 0, checked.stderr
     assert f"checked {REPOSITORY}/model.safetensors: {digest}" in checked.stdout
@@ -87,7 +107,10 @@ def test_a_file_that_was_damaged_here_or_changed_there_is_named(files, tmp_path)
         assert "is another file than the one fetched before" in changed.stderr
 
 
-@pytest.mark.parametrize(("extra", "message"), [((), "the hub does not tell of"), (("--offline",), "which is not on this machine")])
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [((), "the hub does not tell of"), (("--offline",), "which is not on this machine")],
+)
 def test_without_a_network_and_without_weights(tmp_path, extra, message):
     with hub(REPOSITORY, {}) as (endpoint, _):
         pass
@@ -109,15 +132,33 @@ def test_without_a_network_and_without_weights(tmp_path, extra, message):
             (),
             ["timm/vit_base_patch14_dinov2.lvd142m", "torch-fidelity/inception", "ref.npz"],
         ),
-        (("judges={clip: {name: resnet-50, weights: c.safetensors}}",), (), ["timm/vit_base_patch14_dinov2.lvd142m", "c.safetensors"]),
-        (("encoder={name: inception-v3}", "judge={name: dinov2-b14, num_classes: 0}"), ("tokens",), None),
-        ((), ("latents", "text"), ["timm/vit_base_patch14_dinov2.lvd142m", "stabilityai/sd-vae-ft-ema", "google/flan-t5-xl"]),
+        (
+            ("judges={clip: {name: resnet-50, weights: c.safetensors}}",),
+            (),
+            ["timm/vit_base_patch14_dinov2.lvd142m", "c.safetensors"],
+        ),
+        (
+            ("encoder={name: inception-v3}", "judge={name: dinov2-b14, num_classes: 0}"),
+            ("tokens",),
+            None,
+        ),
+        (
+            (),
+            ("latents", "text"),
+            [
+                "timm/vit_base_patch14_dinov2.lvd142m",
+                "stabilityai/sd-vae-ft-ema",
+                "google/flan-t5-xl",
+            ],
+        ),
     ],
 )
 def test_what_a_configuration_needs(overrides, kinds, places):
     config = load_config("jobs/configs/my-folder.yaml", ["source.path=x", *overrides])
     found = [need.place for need in needs(config, kinds)]
-    assert found == (places or ["timm/inception_v3.tv_in1k", "timm/vit_base_patch14_dinov2.lvd142m"])
+    assert found == (
+        places or ["timm/inception_v3.tv_in1k", "timm/vit_base_patch14_dinov2.lvd142m"]
+    )
 
 
 def test_the_demo_trains_its_own_encoders():
@@ -125,7 +166,7 @@ def test_the_demo_trains_its_own_encoders():
 
 
 def test_a_local_file_that_is_missing(capsys):
-    from jobs.prefetch import main
+    from jobs.prefetch.command import main
 
     with pytest.raises(SystemExit) as stop:
         main(

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from jobs.progress import Progress
-from jobs.status import duration, main, stage_state
-from otcondense.store import StageProgress, Store, UnitProgress, progress_file, read_all_progress, write_progress
+from jobs.command.progress import Progress
+from jobs.status.__main__ import main
+from jobs.status.command import duration, stage_state
+from otcondense.store import (
+    StageProgress,
+    Store,
+    UnitProgress,
+    progress_file,
+    read_all_progress,
+    write_progress,
+)
 
 NAMES = ("a", "b", "c")
 
@@ -23,7 +31,12 @@ def store(tmp_path: Path) -> Store:
 def followed(store: Store, ends: dict[str, dict]) -> StageProgress:
     """Follow three units, one of them finished before, and return what is left on the disk."""
     with Progress(store, "select_subset", "select", "class") as progress:
-        progress.follow([UnitProgress(name=name, state="skipped" if name == "a" else "queued") for name in NAMES])
+        progress.follow(
+            [
+                UnitProgress(name=name, state="skipped" if name == "a" else "queued")
+                for name in NAMES
+            ]
+        )
         for name, changes in ends.items():
             progress.change(name, {"state": "running", "attempts": 1})
             progress.change(name, changes)
@@ -32,7 +45,13 @@ def followed(store: Store, ends: dict[str, dict]) -> StageProgress:
 
 
 def test_units_are_followed_to_their_end(store: Store) -> None:
-    stage = followed(store, {"b": {"state": "done", "seconds": 2.0}, "c": {"state": "failed", "message": "no <b>memory</b>"}})
+    stage = followed(
+        store,
+        {
+            "b": {"state": "done", "seconds": 2.0},
+            "c": {"state": "failed", "message": "no <b>memory</b>"},
+        },
+    )
     assert [unit.state for unit in stage.units] == ["skipped", "done", "failed"]
     assert (stage.before, stage.done, stage.total, stage.finished) == (1, 3, 3, True)
     assert stage.units[1].seconds == 2.0
@@ -65,7 +84,16 @@ def test_finished_work_leaves_no_file(store: Store) -> None:
 
 
 def test_the_time_left_leaves_out_what_was_finished_before() -> None:
-    stage = StageProgress(stage="s", title="s", unit="class", before=90, done=95, total=100, started=1000.0, updated=1020.0)
+    stage = StageProgress(
+        stage="s",
+        title="s",
+        unit="class",
+        before=90,
+        done=95,
+        total=100,
+        started=1000.0,
+        updated=1020.0,
+    )
     assert stage.eta_seconds == 20.0
     assert stage.model_copy(update={"done": 90}).eta_seconds is None
     assert stage.model_copy(update={"done": 100}).eta_seconds is None
@@ -81,15 +109,37 @@ def test_status_names_stages_and_failures(store: Store, capsys: pytest.CaptureFi
     assert "failed: b: features are missing" in printed
 
 
-def test_status_tells_what_is_being_worked_on(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    unit = {"name": "random, class a", "state": "running", "started": time.time() - 5, "step": "swaps", "swaps": 3, "objective": 1.5}
+def test_status_tells_what_is_being_worked_on(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit = {
+        "name": "random, class a",
+        "state": "running",
+        "started": time.time() - 5,
+        "step": "swaps",
+        "swaps": 3,
+        "objective": 1.5,
+    }
     now = time.time()
-    write_progress(store, StageProgress(stage="s", title="select", unit="class", total=1, started=now, updated=now, units=(unit,)))
+    write_progress(
+        store,
+        StageProgress(
+            stage="s",
+            title="select",
+            unit="class",
+            total=1,
+            started=now,
+            updated=now,
+            units=(unit,),
+        ),
+    )
     main([store.root])
     assert "running: random, class a: swaps, 3 swaps, objective 1.5, 5 s" in capsys.readouterr().out
 
 
-def test_work_that_was_finished_before_is_told_of_without_a_bar(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_work_that_was_finished_before_is_told_of_without_a_bar(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Progress(store, "select_subset", "select", "class") as progress:
         progress.follow([UnitProgress(name="a", state="skipped")])
     (stage,) = read_all_progress(store)
@@ -109,22 +159,41 @@ def test_news_of_a_unit_that_has_ended_is_old(store: Store) -> None:
 
 
 def test_status_as_json(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    write_progress(store, StageProgress(stage="train-m", title="train m", unit="step", done=5, total=10, started=10.0, updated=20.0))
+    write_progress(
+        store,
+        StageProgress(
+            stage="train-m",
+            title="train m",
+            unit="step",
+            done=5,
+            total=10,
+            started=10.0,
+            updated=20.0,
+        ),
+    )
     main([store.root, "--json"])
     (stage,) = json.loads(capsys.readouterr().out)["stages"]
     assert (stage["eta_seconds"], stage["done"]) == (10.0, 5)
     assert stage["state"].startswith("no news for")
 
 
-def test_a_damaged_file_and_a_missing_run_are_mistakes(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_file_and_a_missing_run_are_mistakes(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     store.write_bytes(progress_file("sample"), b"{")
-    for root, message in ((store.root, "is damaged"), (str(tmp_path / "nowhere"), "found no config.yaml")):
+    for root, message in (
+        (store.root, "is damaged"),
+        (str(tmp_path / "nowhere"), "found no config.yaml"),
+    ):
         with pytest.raises(SystemExit) as ended:
             main([root])
         assert ended.value.code == 2
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(5.4, "5 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(5.4, "5 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+)
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

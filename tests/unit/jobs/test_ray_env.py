@@ -3,8 +3,8 @@
 import pytest
 import ray
 
-from jobs import ray_env
-from jobs.ray_env import STARTS, start_ray
+from jobs.cluster import start as ray_env
+from jobs.cluster.start import STARTS, start_ray
 from otcondense.errors import InputError
 
 TOO_SLOW = "The current node timed out during startup."

@@ -5,15 +5,26 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs.run_directory import Run, open_run
-from jobs.settings import load_config
+from jobs.command.settings import load_config
+from jobs.run_directory.opening import open_run
+from jobs.run_directory.run import Run
 from otcondense.errors import InputError
 from otcondense.store.files import TEMPORARY_PREFIX
 
 
 def run_of(root: Path, *overrides: str) -> Run:
-    values = {"run": str(root / "run"), "source": {"path": "images"}, "held_out": {"path": "other"}, "encoder": {"name": "resnet18"}}
-    models = {"m": {"training": {"subsets": ["random"], "num_steps": 20, "checkpoint_steps": [5]}, "sampling": {}}}
+    values = {
+        "run": str(root / "run"),
+        "source": {"path": "images"},
+        "held_out": {"path": "other"},
+        "encoder": {"name": "resnet18"},
+    }
+    models = {
+        "m": {
+            "training": {"subsets": ["random"], "num_steps": 20, "checkpoint_steps": [5]},
+            "sampling": {},
+        }
+    }
     path = root / "c.yaml"
     path.write_text(yaml.safe_dump({**values, "models": models}))
     return Run(load_config(str(path), list(overrides)))
@@ -53,9 +64,13 @@ def names(run: Run) -> tuple[str, ...]:
         ("selection.methods=[random, herding]", 7),
     ],
 )
-def test_a_setting_changes_its_stage_and_all_that_follow(tmp_path: Path, override: str, first_changed: int) -> None:
+def test_a_setting_changes_its_stage_and_all_that_follow(
+    tmp_path: Path, override: str, first_changed: int
+) -> None:
     before, after = names(run_of(tmp_path)), names(run_of(tmp_path, override))
-    assert [a == b for a, b in zip(before, after, strict=True)] == [True] * first_changed + [False] * (7 - first_changed)
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True] * first_changed + [
+        False
+    ] * (7 - first_changed)
 
 
 def test_every_kept_step_is_evaluated(tmp_path: Path) -> None:
@@ -65,7 +80,12 @@ def test_every_kept_step_is_evaluated(tmp_path: Path) -> None:
 def test_a_preset_gives_what_is_not_given(tmp_path: Path) -> None:
     run = run_of(tmp_path, "selection.settings.geometry_aware={preset: resnet50, kappa: 2}")
     settings = run.config.selection.selector_settings("geometry_aware", 10)
-    assert (settings["scale"], settings["epsilon"], settings["kappa"], settings["budget"]) == ("absolute", 20.0, 2.0, 10)
+    assert (settings["scale"], settings["epsilon"], settings["kappa"], settings["budget"]) == (
+        "absolute",
+        20.0,
+        2.0,
+        10,
+    )
 
 
 def test_a_fresh_run_deletes_what_an_earlier_one_left(tmp_path: Path) -> None:
@@ -74,7 +94,9 @@ def test_a_fresh_run_deletes_what_an_earlier_one_left(tmp_path: Path) -> None:
     with open_run(run_of(tmp_path).config) as run:
         assert run.store.exists("features/x/part")
     with (
-        pytest.raises(InputError, match=r"another source \(source.path: 'images' there, 'new' here\)"),
+        pytest.raises(
+            InputError, match=r"another source \(source.path: 'images' there, 'new' here\)"
+        ),
         open_run(run_of(tmp_path, "source.path=new").config),
     ):
         pass

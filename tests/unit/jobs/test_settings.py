@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settings import describe_fields, load_config
+from jobs.command.settings import describe_fields, load_config
 from otcondense.errors import InputError
 
 MINIMAL = """
@@ -23,7 +23,13 @@ def file(tmp_path: Path) -> str:
 
 def test_overrides_win_over_the_file(file: str) -> None:
     config = load_config(
-        file, ["selection.budget=3", "selection.settings.geometry_aware.kappa=1.5", "selection.methods=[random]"], run="elsewhere"
+        file,
+        [
+            "selection.budget=3",
+            "selection.settings.geometry_aware.kappa=1.5",
+            "selection.methods=[random]",
+        ],
+        run="elsewhere",
     )
     assert config.selection.budget == 3
     assert config.selection.settings.geometry_aware.kappa == 1.5
@@ -35,17 +41,29 @@ def test_overrides_win_over_the_file(file: str) -> None:
     ("override", "message"),
     [
         ("selection.bugdet=3", "selection.bugdet is not a setting; did you mean selection.budget?"),
-        ("selection.settings.geometry_aware.kapa=2", "did you mean selection.settings.geometry_aware.kappa?"),
+        (
+            "selection.settings.geometry_aware.kapa=2",
+            "did you mean selection.settings.geometry_aware.kappa?",
+        ),
         ("sorce.path=x", "did you mean source"),
         ("selection.budget=0", "budget must be at least 1, found 0"),
         ("selection.budget=ten", "selection.budget"),
         ("selection.methods=[magic]", "methods must be among geometry_aware"),
-        ("selection.settings.geometry_aware.kappa=0.8", "kappa.*greater than or equal to 1, found 0.8"),
+        (
+            "selection.settings.geometry_aware.kappa=0.8",
+            "kappa.*greater than or equal to 1, found 0.8",
+        ),
         ("selection.budget", "must look like key=value"),
         ("selection.methods=[", "not valid YAML"),
         ("run.x=3", "cannot be set"),
-        ("models={sit: {training: {subsets: [herding]}, sampling: {}}}", "subsets must be among selection.methods"),
-        ("models={sit: {training: {subsets: [random], data: latents}, sampling: {}}}", "sampling.clip must be false"),
+        (
+            "models={sit: {training: {subsets: [herding]}, sampling: {}}}",
+            "subsets must be among selection.methods",
+        ),
+        (
+            "models={sit: {training: {subsets: [random], data: latents}, sampling: {}}}",
+            "sampling.clip must be false",
+        ),
     ],
 )
 def test_mistakes_are_named(file: str, override: str, message: str) -> None:
@@ -63,9 +81,14 @@ def test_every_shipped_configuration_resolves() -> None:
         assert load_config(str(path), ["source.path=images"]).run
 
 
-@pytest.mark.parametrize("name", ["my-folder", "imagenet-10k", "imagenet-50k", "imagenet-100k", "imagenet512-10k"])
+@pytest.mark.parametrize(
+    "name", ["my-folder", "imagenet-10k", "imagenet-50k", "imagenet-100k", "imagenet512-10k"]
+)
 def test_a_path_is_the_only_setting_that_is_asked_for(name: str) -> None:
-    with pytest.raises(InputError, match=r"^source\.path must be set: add source\.path=VALUE to the command line, or set it in jobs/"):
+    with pytest.raises(
+        InputError,
+        match=r"^source\.path must be set: add source\.path=VALUE to the command line, or set it in jobs/",
+    ):
         load_config(f"jobs/configs/{name}.yaml", [])
     assert load_config(f"jobs/configs/{name}.yaml", ["source.path=images"]).held_out is None
 

@@ -2,13 +2,15 @@
 
 import pytest
 
-from jobs.submission import JobRequest, check_request, known_verbs
-from jobs.submit import main
+from jobs.submit.__main__ import main
+from jobs.submit.request import JobRequest, check_request, known_verbs
 from otcondense.errors import InputError
 
 
 def test_verbs_are_what_can_be_started_and_is_of_use_there():
-    assert {"run", "select_subset", "compare", "sweep", "measure", "convert", "doctor"} <= set(known_verbs())
+    assert {"run", "select_subset", "compare", "sweep", "measure", "convert", "doctor"} <= set(
+        known_verbs()
+    )
     assert not {"dashboard", "submit", "submission", "page"} & set(known_verbs())
 
 

@@ -5,15 +5,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs.config import RunConfig
-from jobs.settings import build, load_config, read_yaml
-from jobs.sweeping.config import SweepConfig
-from jobs.sweeping.loggers import log_callbacks
-from jobs.sweeping.page import pareto, render_page
-from jobs.sweeping.records import Record, Records, Rung, best_record, write_results
-from jobs.sweeping.resources import TrialResources, concurrent_trials, trial_resources
-from jobs.sweeping.searches import optuna_search
-from jobs.sweeping.trials import Sweep, describe
+from jobs.command.settings import build, load_config, read_yaml
+from jobs.run_directory.config import RunConfig
+from jobs.sweep.page import pareto, render_page
+from jobs.trials.config import SweepConfig
+from jobs.trials.loggers import log_callbacks
+from jobs.trials.records import Record, Records, Rung, best_record, write_results
+from jobs.trials.resources import TrialResources, concurrent_trials, trial_resources
+from jobs.trials.searches import optuna_search
+from jobs.trials.trial import Sweep, describe
 from otcondense.errors import InputError
 
 SPACE = {"kappa": [1.1, 1.5], "selection.budget": [5, 10]}
@@ -32,15 +32,30 @@ def base(tmp_path, *overrides):
     [
         ({"space": {}}, "space must name at least one setting"),
         ({"space": {"kappa": []}}, "each with at least one value"),
-        ({"space": {"source.path": ["a"]}}, "space cannot vary source.path: trials of a sweep share"),
+        (
+            {"space": {"source.path": ["a"]}},
+            "space cannot vary source.path: trials of a sweep share",
+        ),
         ({"space": {"evaluation.neighbours": [3]}}, "cannot vary evaluation.neighbours"),
-        ({"space": {"kappa": {"low": 2, "high": 1}}, "search": "random", "num_trials": 2}, "low must be below high"),
-        ({"space": {"kappa": {"low": 1, "high": 2}}}, "a grid needs a list of values for each setting"),
+        (
+            {"space": {"kappa": {"low": 2, "high": 1}}, "search": "random", "num_trials": 2},
+            "low must be below high",
+        ),
+        (
+            {"space": {"kappa": {"low": 1, "high": 2}}},
+            "a grid needs a list of values for each setting",
+        ),
         ({"search": "random"}, "search=random needs num_trials"),
-        ({"metric": "objective"}, "metric objective cannot compare trials: alpha, beta and kappa change what it means"),
+        (
+            {"metric": "objective"},
+            "metric objective cannot compare trials: alpha, beta and kappa change what it means",
+        ),
         ({"metric": "fid"}, "metric of subset trials must be among frechet_distance"),
         ({"method": "best"}, "method must be among"),
-        ({"search": "optuna", "num_trials": 2, "space": {"encoder.name": ["resnet18"]}}, "optuna cannot vary encoder.name"),
+        (
+            {"search": "optuna", "num_trials": 2, "space": {"encoder.name": ["resnet18"]}},
+            "optuna cannot vary encoder.name",
+        ),
         ({"kinds": "full"}, "did you mean kind?"),
         ({"name": "../up"}, "name: "),
     ],
@@ -63,7 +78,9 @@ def test_trials_share_a_run_and_what_they_do_not_change(tmp_path):
     assert {trial.run.store.root for trial in trials} == {str(tmp_path / "run")}
     assert len({trial.run.features_directory(trial.run.config.encoder) for trial in trials}) == 1
     usual = base(tmp_path, "selection.settings.geometry_aware.kappa=1.5", "selection.budget=5")
-    assert trials[2].run.selection_directory("geometry_aware") == Sweep(sweep.config, usual).run.selection_directory("geometry_aware")
+    assert trials[2].run.selection_directory("geometry_aware") == Sweep(
+        sweep.config, usual
+    ).run.selection_directory("geometry_aware")
 
 
 def test_a_trial_that_cannot_be_is_named(tmp_path):
@@ -78,7 +95,12 @@ def test_random_trials_stay_when_more_are_asked_for(tmp_path):
         "alpha": {"low": 0.01, "high": 100, "log": True},
         "selection.budget": {"low": 2, "high": 4, "integer": True},
     }
-    few, many = (Sweep(sweep_config(search="random", num_trials=count, space=space), base(tmp_path)).planned() for count in (10, 200))
+    few, many = (
+        Sweep(
+            sweep_config(search="random", num_trials=count, space=space), base(tmp_path)
+        ).planned()
+        for count in (10, 200)
+    )
     assert many[:10] == few
     assert {values["selection.budget"] for values in many} == {2, 3, 4}
     assert all(1 <= values["kappa"] <= 2 and 0.01 <= values["alpha"] <= 100 for values in many)
@@ -92,7 +114,9 @@ def test_full_trials_train_one_model_on_one_subset(tmp_path):
     trial = sweep.trial(sweep.planned()[0])
     assert trial.run.trainings() == [("dit", "geometry_aware")]
     assert trial.run.config.selection.methods == ("geometry_aware",)
-    with pytest.raises(InputError, match="full trials need a model of the configuration, there are sit, dit"):
+    with pytest.raises(
+        InputError, match="full trials need a model of the configuration, there are sit, dit"
+    ):
         Sweep(sweep_config(kind="full", metric="fid", model="unet"), base(tmp_path))
 
 
@@ -106,24 +130,38 @@ def test_full_trials_need_images_to_be_measured_against(tmp_path):
 def test_the_directory_does_not_depend_on_how_fast_it_runs_or_where(tmp_path):
     directory = Sweep(sweep_config(), base(tmp_path)).directory
     assert (
-        directory == Sweep(sweep_config(max_concurrent=1, driver_cpus=1), base(tmp_path / "other", "selection.pool.num_actors=7")).directory
+        directory
+        == Sweep(
+            sweep_config(max_concurrent=1, driver_cpus=1),
+            base(tmp_path / "other", "selection.pool.num_actors=7"),
+        ).directory
     )
     assert directory != Sweep(sweep_config(seed=1), base(tmp_path)).directory
     assert directory != Sweep(sweep_config(), base(tmp_path, "selection.seed=3")).directory
 
 
 def test_every_actor_of_a_trial_has_a_bundle(tmp_path):
-    config = base(tmp_path, "selection.pool={num_actors: 2, num_gpus: 0.5}", "samplers={num_actors: 1, num_cpus: 3}")
+    config = base(
+        tmp_path,
+        "selection.pool={num_actors: 2, num_gpus: 0.5}",
+        "samplers={num_actors: 1, num_cpus: 3}",
+    )
     subset = trial_resources(Sweep(sweep_config(), config), {"CPU": 8.0})
     assert subset == TrialResources({}, [{"CPU": 1.0, "GPU": 0.5}] * 2, [])
-    full = trial_resources(Sweep(sweep_config(kind="full", driver_gpus=1), config), {"CPU": 8.0, "GPU": 8.0})
+    full = trial_resources(
+        Sweep(sweep_config(kind="full", driver_gpus=1), config), {"CPU": 8.0, "GPU": 8.0}
+    )
     assert full.bundles == [{"GPU": 1.0}, {"CPU": 3.0, "GPU": 0.5}, {"CPU": 1.0, "GPU": 0.5}]
     assert full.training == [{"GPU": 1.0, "CPU": 1.0}] * 2
     assert (full.total("CPU"), full.total("GPU")) == (6.0, 4.0)
 
 
 def test_a_trial_whose_processes_reserve_nothing_has_a_bundle_that_ray_accepts(tmp_path):
-    config = base(tmp_path, "selection.pool={num_actors: 1, num_cpus: 0}", "samplers={num_actors: 1, num_cpus: 0}")
+    config = base(
+        tmp_path,
+        "selection.pool={num_actors: 1, num_cpus: 0}",
+        "samplers={num_actors: 1, num_cpus: 0}",
+    )
     found = trial_resources(Sweep(sweep_config(kind="full"), config), {"CPU": 2.0})
     assert found.bundles == [{"memory": 1.0}]
     assert found.training == [{"CPU": 1.0}] * 2
@@ -131,20 +169,36 @@ def test_a_trial_whose_processes_reserve_nothing_has_a_bundle_that_ray_accepts(t
 
 
 def test_a_trial_without_workers_owns_what_it_trains_on(tmp_path):
-    config = base(tmp_path, "models.sit.training.num_workers=0", "selection.pool={num_actors: 1, num_cpus: 0}", "samplers.num_actors=1")
-    on_cpu, on_gpu = (trial_resources(Sweep(sweep_config(kind="full"), config), {"CPU": 4.0, "GPU": gpus}) for gpus in (0.0, 1.0))
+    config = base(
+        tmp_path,
+        "models.sit.training.num_workers=0",
+        "selection.pool={num_actors: 1, num_cpus: 0}",
+        "samplers.num_actors=1",
+    )
+    on_cpu, on_gpu = (
+        trial_resources(Sweep(sweep_config(kind="full"), config), {"CPU": 4.0, "GPU": gpus})
+        for gpus in (0.0, 1.0)
+    )
     assert (on_cpu.driver, on_cpu.training) == ({"CPU": 1.0}, [])
     assert (on_gpu.driver, on_gpu.training) == ({"CPU": 1.0, "GPU": 1.0}, [])
 
 
-@pytest.mark.parametrize(("cluster", "limit", "expected"), [({"CPU": 4.0}, None, 2), ({"CPU": 7.0}, None, 3), ({"CPU": 7.0}, 1, 1)])
+@pytest.mark.parametrize(
+    ("cluster", "limit", "expected"),
+    [({"CPU": 4.0}, None, 2), ({"CPU": 7.0}, None, 3), ({"CPU": 7.0}, 1, 1)],
+)
 def test_never_more_trials_than_fit(cluster, limit, expected):
     assert concurrent_trials(TrialResources({}, [{"CPU": 1.0}] * 2, []), cluster, limit) == expected
 
 
 def test_a_cluster_that_holds_no_trial_is_refused():
-    with pytest.raises(InputError, match=r"a trial needs 3 CPUs, the cluster has 2; lower selection.pool.num_actors"):
-        concurrent_trials(TrialResources({}, [{"CPU": 1.0}] * 2, [{"CPU": 1.0}]), {"CPU": 2.0}, None)
+    with pytest.raises(
+        InputError,
+        match=r"a trial needs 3 CPUs, the cluster has 2; lower selection.pool.num_actors",
+    ):
+        concurrent_trials(
+            TrialResources({}, [{"CPU": 1.0}] * 2, [{"CPU": 1.0}]), {"CPU": 2.0}, None
+        )
 
 
 def record(key, distance, state="finished", **values):
@@ -158,7 +212,12 @@ def record(key, distance, state="finished", **values):
 
 
 def test_the_best_is_one_that_was_measured_to_the_end():
-    records = [record("a", 2.0), record("b", 1.0, "stopped"), record("c", 1.5), Record(key="d", fingerprint="f", values={}, state="failed")]
+    records = [
+        record("a", 2.0),
+        record("b", 1.0, "stopped"),
+        record("c", 1.5),
+        Record(key="d", fingerprint="f", values={}, state="failed"),
+    ]
     assert best_record(records, "frechet_distance", "min").key == "c"
     assert best_record(records, "recall", "max").key == "a"
     assert best_record(records[3:], "recall", "max") is None
@@ -166,19 +225,38 @@ def test_the_best_is_one_that_was_measured_to_the_end():
 
 def test_results_and_the_configuration_of_the_best(tmp_path):
     sweep = Sweep(sweep_config(), base(tmp_path))
-    failed = Record(key="c", fingerprint="f", values={"kappa": 9, "selection.budget": 10}, state="failed", message="no\nroom")
-    records = [record("a", 2.0, **{"kappa": 1.1, "selection.budget": 5}), record("b", 1.0, **{"kappa": 1.5, "selection.budget": 5}), failed]
+    failed = Record(
+        key="c",
+        fingerprint="f",
+        values={"kappa": 9, "selection.budget": 10},
+        state="failed",
+        message="no\nroom",
+    )
+    records = [
+        record("a", 2.0, **{"kappa": 1.1, "selection.budget": 5}),
+        record("b", 1.0, **{"kappa": 1.5, "selection.budget": 5}),
+        failed,
+    ]
     assert write_results(sweep, records).key == "b"
     folder = tmp_path / "run" / sweep.directory
     rows = pq.read_table(folder / "results.parquet").to_pylist()
-    assert [(row["trial"], row["kappa"], row["frechet_distance"]) for row in rows] == [("a", 1.1, 2.0), ("b", 1.5, 1.0), ("c", 9.0, None)]
-    assert (folder / "results.csv").read_text().splitlines()[0] == "trial,state,kappa,selection.budget,step,frechet_distance,recall,message"
+    assert [(row["trial"], row["kappa"], row["frechet_distance"]) for row in rows] == [
+        ("a", 1.1, 2.0),
+        ("b", 1.5, 1.0),
+        ("c", 9.0, None),
+    ]
+    assert (folder / "results.csv").read_text().splitlines()[
+        0
+    ] == "trial,state,kappa,selection.budget,step,frechet_distance,recall,message"
     best = load_config(str(folder / "best.yaml"), [])
     assert best.selection.settings.geometry_aware.kappa == 1.5
     assert best.selection.budget == 5
     assert best.models == sweep.base.models
     assert best.run == sweep.base.run
-    assert yaml.safe_load((folder / "best.yaml").read_text())["selection"]["methods"] == ["geometry_aware", "random"]
+    assert yaml.safe_load((folder / "best.yaml").read_text())["selection"]["methods"] == [
+        "geometry_aware",
+        "random",
+    ]
 
 
 def test_a_record_of_other_features_or_a_damaged_one_is_none(tmp_path):
@@ -196,14 +274,20 @@ def test_a_record_of_other_features_or_a_damaged_one_is_none(tmp_path):
 def test_a_missing_extra_is_named(package):
     if importlib.util.find_spec(package):
         pytest.skip(f"{package} is installed")
-    with pytest.raises(InputError, match=rf"loggers: {package} needs the package {package}; install it: .*otcondense\[{package}\]"):
+    with pytest.raises(
+        InputError,
+        match=rf"loggers: {package} needs the package {package}; install it: .*otcondense\[{package}\]",
+    ):
         log_callbacks(sweep_config(loggers=[package]))
 
 
 def test_optuna_goes_on_from_what_was_measured():
     space = {"kappa": {"low": 1.1, "high": 2.0}, "alpha": [0.1, 1.0]}
     config = sweep_config(search="optuna", num_trials=8, space=space)
-    settled = [record("a", 3.0, kappa=1.2, alpha=0.1), Record(key="b", fingerprint="f", values={}, state="failed")]
+    settled = [
+        record("a", 3.0, kappa=1.2, alpha=0.1),
+        Record(key="b", fingerprint="f", values={}, state="failed"),
+    ]
     first, second = (optuna_search(config, settled) for _ in range(2))
     assert first.suggest("1") == second.suggest("1")
     assert 1.1 <= first.suggest("2")["kappa"] <= 2.0
@@ -212,23 +296,38 @@ def test_optuna_goes_on_from_what_was_measured():
 
 def test_the_shipped_sweeps_are_valid(tmp_path):
     for name in ("demo", "demo-full"):
-        values = read_yaml(f"jobs/sweeps/{name}.yaml")
+        values = read_yaml(f"jobs/configs/sweep/{name}.yaml")
         sweep = Sweep(build(SweepConfig, values, name), base(tmp_path))
-        assert len({sweep.trial(each).key for each in sweep.planned()}) == {"demo": 12, "demo-full": 9}[name]
+        assert (
+            len({sweep.trial(each).key for each in sweep.planned()})
+            == {"demo": 12, "demo-full": 9}[name]
+        )
 
 
 def test_a_base_without_the_method_is_refused(tmp_path):
-    config = RunConfig.model_validate({"run": str(tmp_path), "source": {"path": "x"}, "selection": {"methods": ["random"]}})
-    with pytest.raises(InputError, match=r"method must be among selection.methods random, found geometry_aware"):
+    config = RunConfig.model_validate(
+        {"run": str(tmp_path), "source": {"path": "x"}, "selection": {"methods": ["random"]}}
+    )
+    with pytest.raises(
+        InputError, match=r"method must be among selection.methods random, found geometry_aware"
+    ):
         Sweep(sweep_config(), config)
 
 
 def test_the_page_shows_every_trial_and_escapes_what_it_shows(tmp_path):
     sweep = Sweep(sweep_config(), base(tmp_path))
     failed = Record(
-        key="c", fingerprint="f", values={"kappa": 9, "selection.budget": 10}, state="failed", message="<script>alert(1)</script>"
+        key="c",
+        fingerprint="f",
+        values={"kappa": 9, "selection.budget": 10},
+        state="failed",
+        message="<script>alert(1)</script>",
     )
-    records = [record("a", 2.0, **{"kappa": 1.1, "selection.budget": 5}), record("b", 1.0, **{"kappa": 1.5, "selection.budget": 5}), failed]
+    records = [
+        record("a", 2.0, **{"kappa": 1.1, "selection.budget": 5}),
+        record("b", 1.0, **{"kappa": 1.5, "selection.budget": 5}),
+        failed,
+    ]
     page = render_page(sweep, records)
     assert page == render_page(sweep, records)
     assert "<script>alert" not in page
@@ -245,20 +344,30 @@ def test_the_page_shows_every_trial_and_escapes_what_it_shows(tmp_path):
 def test_the_name_of_a_setting_is_no_markup(tmp_path):
     hostile = 'models."><img src=x onerror=alert(1)>.training.learning_rate'
     sweep = Sweep(sweep_config(space={hostile: (0.1, 0.2)}), base(tmp_path))
-    page = render_page(sweep, [record("a", 2.0, **{hostile: 0.1}), record("b", 1.0, **{hostile: 0.2})])
+    page = render_page(
+        sweep, [record("a", 2.0, **{hostile: 0.1}), record("b", 1.0, **{hostile: 0.2})]
+    )
     assert "plot-response-0" in page
     assert "<img" not in page.split("<script>")[0]
 
 
 def test_a_page_without_a_measured_trial(tmp_path):
-    page = render_page(Sweep(sweep_config(), base(tmp_path)), [Record(key="c", fingerprint="f", values={"kappa": 9}, state="failed")])
+    page = render_page(
+        Sweep(sweep_config(), base(tmp_path)),
+        [Record(key="c", fingerprint="f", values={"kappa": 9}, state="failed")],
+    )
     assert "1 failed" in page
     assert "data-plot=" not in page.split("<script>")[0]
 
 
 @pytest.mark.parametrize(
     ("points", "front"),
-    [([[1, 2], [2, 1], [2, 2]], [True, True, False]), ([[1, 1], [1, 1]], [True, True]), ([[1, 1], [1, 2]], [True, False]), ([], [])],
+    [
+        ([[1, 2], [2, 1], [2, 2]], [True, True, False]),
+        ([[1, 1], [1, 1]], [True, True]),
+        ([[1, 1], [1, 2]], [True, False]),
+        ([], []),
+    ],
 )
 def test_the_pareto_front(points, front):
     assert pareto(points) == front

@@ -14,11 +14,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from actors.selector import run_selector
-from jobs.extract_features import extract
-from jobs.run_directory import Run
-from jobs.select_subset import selection_units
-from jobs.settings import load_config
-from jobs.verify import main, verify
+from jobs.command.settings import load_config
+from jobs.extract_features.stage import extract
+from jobs.run_directory.run import Run
+from jobs.select_subset.stage import selection_units
+from jobs.verify.__main__ import main
+from jobs.verify.command import verify
 from otcondense.datasets import list_images
 from otcondense.diffusion.checkpoint import checkpoint_directory, save_checkpoint
 from otcondense.diffusion.training import create_state
@@ -46,12 +47,24 @@ def make_run(root: Path) -> Run:
             pixels = rng.integers(0, 256, (4, 4), dtype=np.uint8)
             Image.fromarray(pixels).save(root / "images" / class_name / f"{number}.png")
     model = {"name": "SiT-demo/2", "width": 16, "depth": 1, "num_heads": 2}
-    training = {"model": model, "subsets": ["random"], "num_steps": 1, "checkpoint_steps": [1], "global_batch_size": 2}
+    training = {
+        "model": model,
+        "subsets": ["random"],
+        "num_steps": 1,
+        "checkpoint_steps": [1],
+        "global_batch_size": 2,
+    }
     values = {
         "run": str(root / "run"),
         "source": {"path": str(root / "images")},
         "held_out": {"path": str(root / "images")},
-        "encoder": {"name": "test_resnet", "weights": str(root / "e.safetensors"), "num_classes": 0, "image_size": 32, "device": "cpu"},
+        "encoder": {
+            "name": "test_resnet",
+            "weights": str(root / "e.safetensors"),
+            "num_classes": 0,
+            "image_size": 32,
+            "device": "cpu",
+        },
         "confidence": {"kind": "probe"},
         "extraction": {"num_encoders": 0},
         "selection": {"budget": 2, "methods": list(METHODS)},
@@ -72,9 +85,15 @@ def fill(run: Run) -> None:
     for method in METHODS:
         chosen = []
         for unit in selection_units(run, method, list_images(run.config.source)):
-            features = with_confidences(run.store, read_class_features(run.store, directory, unit["class_name"]), confidences)
+            features = with_confidences(
+                run.store,
+                read_class_features(run.store, directory, unit["class_name"]),
+                confidences,
+            )
             chosen.append(run_selector(method, unit["settings"], features))
-            write_class_selection(run.store, unit["directory"], chosen[-1], fingerprint=unit["fingerprint"])
+            write_class_selection(
+                run.store, unit["directory"], chosen[-1], fingerprint=unit["fingerprint"]
+            )
         write_table(run.store, run.manifest(method), manifest_table(chosen), fingerprint="m")
     state = create_state(run.config.models["m"].training, num_classes=2, image_shape=(1, 8, 8))
     for parameter in state.model.parameters():
@@ -175,20 +194,27 @@ def test_a_manifest_of_changed_images_is_found(run: Run) -> None:
     """The file is whole, with a digest of its own, but names an image by another SHA-256."""
     table = read_table(run.store, run.manifest("random"))
     hashes = table.column("sha256").to_pylist()
-    table = table.set_column(table.column_names.index("sha256"), "sha256", [["0" * 64, *hashes[1:]]])
+    table = table.set_column(
+        table.column_names.index("sha256"), "sha256", [["0" * 64, *hashes[1:]]]
+    )
     write_table(run.store, run.manifest("random"), table, fingerprint="m")
     assert any("are not images of" in problem.found for problem in verify(run))
 
 
 def test_features_of_an_image_that_has_changed_are_found(run: Run, tmp_path: Path) -> None:
-    shutil.copytree(run.config.source.path, tmp_path / "images")  # with the times of change, so that nothing else differs
+    shutil.copytree(
+        run.config.source.path, tmp_path / "images"
+    )  # with the times of change, so that nothing else differs
     path = tmp_path / "images" / "a" / "0.png"
     source = run.config.source.model_copy(update={"path": str(tmp_path / "images")})
     moved = Run(run.config.model_copy(update={"source": source}))
     directory = moved.features_directory(moved.config.encoder)
     again = Run(
         moved.config.model_copy(
-            update={"run": str(tmp_path / "again"), "confidence": run.config.confidence.model_copy(update={"kind": "none"})}
+            update={
+                "run": str(tmp_path / "again"),
+                "confidence": run.config.confidence.model_copy(update={"kind": "none"}),
+            }
         )
     )
     extract(again)
@@ -206,10 +232,17 @@ def test_selections_of_other_features_are_found(run: Run) -> None:
     mark = table_metadata(read_table(run.store, name))["fingerprint"]
     changed = replace(features, features=features.features + 1)
     write_class_features(run.store, name.split("/class_name")[0], changed, fingerprint=mark)
-    stale = {problem.file for problem in verify(run) if problem.found == "made from other inputs than the run has now"}
+    stale = {
+        problem.file
+        for problem in verify(run)
+        if problem.found == "made from other inputs than the run has now"
+    }
     assert stale == {
         *(f"{run.confidence_directory()}/class_name={each}/part-0.parquet" for each in "ab"),
-        *(f"{run.selection_directory(method)}/class_name=a/selection.parquet" for method in METHODS),
+        *(
+            f"{run.selection_directory(method)}/class_name=a/selection.parquet"
+            for method in METHODS
+        ),
     }
 
 
@@ -221,10 +254,15 @@ def test_an_image_without_features_is_counted(run: Run, undamaged: Run, tmp_path
     for before, after in ((run, moved),):
         old, new = (each.features_directory(each.config.encoder) for each in (before, after))
         shutil.copytree(run.store.path(old), run.store.path(new))
-    assert any("6 images and 0 quarantined ones, the source has 7" in problem.found for problem in verify(moved))
+    assert any(
+        "6 images and 0 quarantined ones, the source has 7" in problem.found
+        for problem in verify(moved)
+    )
 
 
-def test_a_problem_is_one_line_and_ends_with_1(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_problem_is_one_line_and_ends_with_1(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     run.store.write_bytes(run.manifest("random"), b"PAR1")
     with pytest.raises(SystemExit) as ended:
         main([run.store.root])
@@ -234,7 +272,9 @@ def test_a_problem_is_one_line_and_ends_with_1(run: Run, capsys: pytest.CaptureF
     assert "python -m jobs.select_subset" in line
 
 
-def test_a_directory_without_a_run_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_directory_without_a_run_is_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path)])
     assert ended.value.code == 2

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from otcondense.errors import InputError
 from otcondense.ot import PartialProblem, SemiDualNewton
-from tests.generators.partial_ot import diracs, distances, linear_value, permuted, points, problems, regularized_value
+from tests.generators.partial_ot import (
+    diracs,
+    distances,
+    linear_value,
+    permuted,
+    points,
+    problems,
+    regularized_value,
+)
 
 solve = SemiDualNewton()
 
@@ -49,7 +57,9 @@ def test_a_constant_on_the_dummy_row_changes_nothing(problem, delta):
     cost, a, b = (part.numpy().copy() for part in problem.balanced())
     cost[-1] += delta
     options = {"numItermax": 5_000, "stopThr": 1e-11, "warn": False, "log": True}
-    with_delta, record = ot.bregman.sinkhorn_log(a, b * a.sum() / b.sum(), cost, problem.epsilon, **options)
+    with_delta, record = ot.bregman.sinkhorn_log(
+        a, b * a.sum() / b.sum(), cost, problem.epsilon, **options
+    )
     assume(record["err"][-1] < 1e-9)  # the referee has to have converged
     assert solve(problem).plan.numpy() == pytest.approx(with_delta[:-1], abs=1e-6)
 
@@ -57,9 +67,13 @@ def test_a_constant_on_the_dummy_row_changes_nothing(problem, delta):
 @settings(max_examples=25, deadline=None)
 @given(problems(), st.floats(1e-3, 1e3))
 def test_scaling_cost_and_epsilon_leaves_the_plan(problem, factor):
-    scaled = PartialProblem(problem.cost_matrix * factor, problem.epsilon * factor, problem.kappa, b=problem.b)
+    scaled = PartialProblem(
+        problem.cost_matrix * factor, problem.epsilon * factor, problem.kappa, b=problem.b
+    )
     assert solve(scaled).plan.numpy() == pytest.approx(solve(problem).plan.numpy(), abs=1e-7)
-    assert float(solve(scaled).regularized_value) == pytest.approx(factor * float(solve(problem).regularized_value), rel=1e-7, abs=1e-12)
+    assert float(solve(scaled).regularized_value) == pytest.approx(
+        factor * float(solve(problem).regularized_value), rel=1e-7, abs=1e-12
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -67,8 +81,13 @@ def test_scaling_cost_and_epsilon_leaves_the_plan(problem, factor):
 def test_cost_does_not_grow_with_capacity(seed, k, kappas):
     rows = points(seed, 12)
     cost = distances(rows[:k], rows)
-    values = [float(solve(PartialProblem(cost, float(cost.max()) / 1e4, kappa)).transport_cost) for kappa in sorted(kappas)]
-    assert all(after <= before + 2e-3 * float(cost.max()) for before, after in itertools.pairwise(values))
+    values = [
+        float(solve(PartialProblem(cost, float(cost.max()) / 1e4, kappa)).transport_cost)
+        for kappa in sorted(kappas)
+    ]
+    assert all(
+        after <= before + 2e-3 * float(cost.max()) for before, after in itertools.pairwise(values)
+    )
     linear = [linear_value(PartialProblem(cost, 1.0, kappa)) for kappa in sorted(kappas)]
     assert all(after <= before + 1e-9 for before, after in itertools.pairwise(linear))
 
@@ -76,7 +95,9 @@ def test_cost_does_not_grow_with_capacity(seed, k, kappas):
 @pytest.mark.parametrize("kappa", [1.0, 1.05, 1.5, 2.0, 4.0])
 def test_one_image_takes_its_nearest_share(kappa):
     experiment = diracs(20, kappa)
-    assert float(solve(experiment.problem).transport_cost) == pytest.approx(experiment.linear_value, abs=0.05)
+    assert float(solve(experiment.problem).transport_cost) == pytest.approx(
+        experiment.linear_value, abs=0.05
+    )
     assert linear_value(experiment.problem) == pytest.approx(experiment.linear_value)
 
 
@@ -120,7 +141,9 @@ def test_a_useless_start_does_no_harm():
     problem = PartialProblem(cost, float(cost.max()) / 5000, 1.05)
     far = solve(problem, torch.tensor([1e4, -1e4, 0.0, 1e3, -50.0], dtype=torch.float64))
     assert bool(far.converged)
-    assert float(far.regularized_value) == pytest.approx(float(solve(problem).regularized_value), rel=1e-9)
+    assert float(far.regularized_value) == pytest.approx(
+        float(solve(problem).regularized_value), rel=1e-9
+    )
 
 
 def test_a_batch_is_its_problems_one_by_one():
@@ -137,7 +160,9 @@ def test_stopping_early_still_gives_a_lower_bound():
     cost = distances(rows[:5], rows)
     problem = PartialProblem(cost, float(cost.max()) / 300, 1.05)
     full = solve(problem)
-    early = solve(problem, full.f + 1.0 + torch.arange(5), stop_above=float(full.regularized_value) - 1.0)
+    early = solve(
+        problem, full.f + 1.0 + torch.arange(5), stop_above=float(full.regularized_value) - 1.0
+    )
     assert early.iterations < solve(problem, full.f + 1.0 + torch.arange(5)).iterations
     assert float(early.value_lower_bound) <= float(full.regularized_value)
     assert float(early.regularized_value + early.certified_error) >= float(full.regularized_value)

@@ -5,8 +5,15 @@ import pytest
 import torch
 
 from otcondense.errors import InputError
-from otcondense.ot import PartialProblem, PotSolver, SemiDualNewton, Sinkhorn, SquaredEuclidean, squared_euclidean
-from otcondense.ot.blocks import row_blocks, single_threaded
+from otcondense.ot import (
+    PartialProblem,
+    PotSolver,
+    SemiDualNewton,
+    Sinkhorn,
+    SquaredEuclidean,
+    squared_euclidean,
+)
+from otcondense.ot.blocks import one_thread, row_blocks
 from otcondense.ot.exact import _highs, linear_value
 from tests.generators import partial_ot
 
@@ -18,11 +25,20 @@ def problem(kappa: float, ratio: float = 30, dtype: torch.dtype = torch.float64)
 
 
 @pytest.mark.parametrize("kappa", [1.0, 1.05, 2.0])
-@pytest.mark.parametrize("solver", [Sinkhorn(50_000, 1e-10), Sinkhorn(20_000, log_domain=False), PotSolver("sinkhorn", 100_000, 1e-11)])
+@pytest.mark.parametrize(
+    "solver",
+    [
+        Sinkhorn(50_000, 1e-10),
+        Sinkhorn(20_000, log_domain=False),
+        PotSolver("sinkhorn", 100_000, 1e-11),
+    ],
+)
 def test_every_solver_finds_the_same_plan(kappa, solver):
     newton, other = SemiDualNewton()(problem(kappa)), solver(problem(kappa))
     assert other.plan.numpy() == pytest.approx(newton.plan.numpy(), abs=1e-6)
-    assert float(other.regularized_value) == pytest.approx(float(newton.regularized_value), rel=1e-6)
+    assert float(other.regularized_value) == pytest.approx(
+        float(newton.regularized_value), rel=1e-6
+    )
     assert float(other.transport_cost) == pytest.approx(float(newton.transport_cost), rel=1e-6)
 
 
@@ -31,7 +47,12 @@ def test_the_exact_solvers_agree_with_the_plain_linear_program(kappa):
     plain = partial_ot.linear_value(problem(kappa))
     output = PotSolver()(problem(kappa))
     assert bool(output.converged)
-    for value in (output.transport_cost, output.regularized_value, linear_value(problem(kappa)), _highs(problem(kappa))):
+    for value in (
+        output.transport_cost,
+        output.regularized_value,
+        linear_value(problem(kappa)),
+        _highs(problem(kappa)),
+    ):
         assert float(value) == pytest.approx(plain, rel=1e-9)
 
 
@@ -80,7 +101,7 @@ def test_what_a_solver_cannot_do_is_refused(call):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_squared_distances(shift, workers):
     rows = partial_ot.points(0, 300, 5) + shift
-    with single_threaded():
+    with one_thread():
         cost = SquaredEuclidean(workers)(rows)
     assert cost.numpy() == pytest.approx(partial_ot.distances(rows, rows).numpy(), abs=1e-9)
     assert bool((cost.diagonal() == 0).all())
@@ -90,7 +111,7 @@ def test_squared_distances(shift, workers):
 
 def test_distances_are_the_same_bytes_for_any_number_of_threads():
     rows = partial_ot.points(0, 500, 40)
-    with single_threaded():
+    with one_thread():
         one, four = SquaredEuclidean(1)(rows), SquaredEuclidean(4)(rows)
     assert torch.equal(one, four)
     assert torch.equal(squared_euclidean(rows).diagonal(), torch.zeros(500, dtype=torch.float64))

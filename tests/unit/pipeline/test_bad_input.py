@@ -65,7 +65,14 @@ def encoder(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "encoder.safetensors"
     save_file(timm.create_model("test_resnet", pretrained=False, num_classes=0).state_dict(), path)
-    return EncoderConfig(name="test_resnet", weights=str(path), image_size=32, num_classes=0, batch_size=4, device="cpu")
+    return EncoderConfig(
+        name="test_resnet",
+        weights=str(path),
+        image_size=32,
+        num_classes=0,
+        batch_size=4,
+        device="cpu",
+    )
 
 
 @pytest.fixture
@@ -93,9 +100,18 @@ def test_each_odd_file_is_used_or_quarantined_with_its_reason(tmp_path, encoder,
     assert (result.num_images, result.num_quarantined) == (len(USED), len(LOST))
     store = Store(str(tmp_path / "run"))
     found = read_class_features(store, "features", "n01440764")
-    sizes = dict(zip(found.image_ids, zip(found.width.tolist(), found.height.tolist(), strict=True), strict=True))
+    sizes = dict(
+        zip(
+            found.image_ids,
+            zip(found.width.tolist(), found.height.tolist(), strict=True),
+            strict=True,
+        )
+    )
     assert sizes == {f"n01440764/{name}": size for name, (_, size) in USED.items()}
-    lost = {row["image_id"].split("/")[1]: row["reason"] for row in read_table(store, "features/_quarantine.parquet").to_pylist()}
+    lost = {
+        row["image_id"].split("/")[1]: row["reason"]
+        for row in read_table(store, "features/_quarantine.parquet").to_pylist()
+    }
     assert lost.keys() == LOST.keys()
     for name, (_, reason) in LOST.items():
         assert any(part in lost[name] for part in reason.split("|")), name
@@ -108,7 +124,9 @@ def test_the_same_picture_in_every_colour_mode_is_nearly_the_same(encoder):
     for mode in ("RGB", "CMYK"):
         sink = io.BytesIO()
         smooth.convert(mode).save(sink, "JPEG", quality=95)
-        pixels[mode] = spec.pixels(decode_image(sink.getvalue(), channels=3, max_pixels=10_000)).int()
+        pixels[mode] = spec.pixels(
+            decode_image(sink.getvalue(), channels=3, max_pixels=10_000)
+        ).int()
     assert (pixels["RGB"] - pixels["CMYK"]).abs().float().mean() < 4
 
 
@@ -116,22 +134,37 @@ def test_wnids_are_indexed_in_sorted_order_whatever_the_disk_says(tmp_path):
     for name in ("n02", "n10", "n01", "N03"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.JPEG").write_bytes(encoded())
-    assert [record.class_name for record in list_images(SourceConfig(path=str(tmp_path)))] == ["N03", "n01", "n02", "n10"]
+    assert [record.class_name for record in list_images(SourceConfig(path=str(tmp_path)))] == [
+        "N03",
+        "n01",
+        "n02",
+        "n10",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "webdataset", "hf"])
 def test_containers_give_the_features_of_the_folder(tmp_path, encoder, kind):
     """Class by class the same rows, widths and content digests, whatever holds the images."""
-    write = {"parquet": write_parquet, "webdataset": lambda root: write_shards(root, "cls"), "hf": write_saved}[kind]
+    write = {
+        "parquet": write_parquet,
+        "webdataset": lambda root: write_shards(root, "cls"),
+        "hf": write_saved,
+    }[kind]
     source = SourceConfig(path=str(write(tmp_path / "data")), kind=kind)
     extract_features(str(tmp_path / "run"), "features", source, encoder, HERE, "stage")
     folder = tmp_path / "folder"
     shards = write_shards(tmp_path / "again", "folder")
     for number, label in enumerate(LABELS):
         (folder / label).mkdir(parents=True, exist_ok=True)
-        record = next(each for each in list_images(SourceConfig(path=str(shards), kind="webdataset")) if f"{number:03d}" in each.image_id)
+        record = next(
+            each
+            for each in list_images(SourceConfig(path=str(shards), kind="webdataset"))
+            if f"{number:03d}" in each.image_id
+        )
         (folder / label / f"{number}.png").write_bytes(chunks.read_image_bytes(record.path))
-    extract_features(str(tmp_path / "other"), "features", SourceConfig(path=str(folder)), encoder, HERE, "stage")
+    extract_features(
+        str(tmp_path / "other"), "features", SourceConfig(path=str(folder)), encoder, HERE, "stage"
+    )
     for label in set(LABELS):
         ours = read_class_features(Store(str(tmp_path / "run")), "features", label)
         theirs = read_class_features(Store(str(tmp_path / "other")), "features", label)

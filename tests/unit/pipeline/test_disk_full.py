@@ -29,9 +29,18 @@ def work(tmp_path_factory):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
     torch.manual_seed(0)
-    save_file(timm.create_model("test_byobnet", num_classes=4, in_chans=1).state_dict(), root / "e.safetensors")
+    save_file(
+        timm.create_model("test_byobnet", num_classes=4, in_chans=1).state_dict(),
+        root / "e.safetensors",
+    )
     encoder = EncoderConfig(
-        name="test_byobnet", weights=str(root / "e.safetensors"), image_size=32, in_chans=1, num_classes=4, batch_size=4, device="cpu"
+        name="test_byobnet",
+        weights=str(root / "e.safetensors"),
+        image_size=32,
+        in_chans=1,
+        num_classes=4,
+        batch_size=4,
+        device="cpu",
     )
     return SourceConfig(path=str(root / "images")), encoder
 
@@ -73,7 +82,11 @@ def test_a_write_that_fails_leaves_whole_files_and_no_others(work, tmp_path, mon
 def test_a_real_disk_that_is_full_leaves_whole_files(work, tmp_path):
     place = tmp_path / "small"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20k", "tmpfs", str(place)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20k", "tmpfs", str(place)],
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip("no file system can be mounted here")
     try:

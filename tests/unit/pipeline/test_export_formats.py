@@ -10,9 +10,9 @@ import yaml
 from PIL import Image
 
 from otcondense.datasets import SourceConfig, list_images
+from otcondense.exports import subsets as exports
+from otcondense.exports.subsets import ExportConfig, export_subset
 from otcondense.store import ClassSelection, manifest_table, sha256_bytes
-from pipeline import exports
-from pipeline.exports import ExportConfig, export_subset
 
 CHOSEN = {"a": [2, 0], "b": [1, 2]}
 
@@ -34,9 +34,23 @@ def manifest(source):
     selections = []
     for index, (class_name, chosen) in enumerate(CHOSEN.items()):
         image_ids = [f"{class_name}/{number}.JPEG" for number in range(3)]
-        hashes = [sha256_bytes((Path(source.path) / image_id).read_bytes()) for image_id in image_ids]
+        hashes = [
+            sha256_bytes((Path(source.path) / image_id).read_bytes()) for image_id in image_ids
+        ]
         mass, assignment = np.full(3, 1 / 3), np.array([chosen[0]] * 3)
-        selections.append(ClassSelection(class_name, index, image_ids, np.array(chosen), mass, assignment, None, hashes, np.ones(2)))
+        selections.append(
+            ClassSelection(
+                class_name,
+                index,
+                image_ids,
+                np.array(chosen),
+                mass,
+                assignment,
+                None,
+                hashes,
+                np.ones(2),
+            )
+        )
     return manifest_table(selections)
 
 
@@ -73,8 +87,12 @@ def test_shards_are_a_source_of_their_own(source, manifest, tmp_path):
 @pytest.mark.parametrize("images", [False, True])
 def test_hugging_face_reads_its_data_set(source, manifest, tmp_path, images, monkeypatch):
     datasets = pytest.importorskip("datasets")
-    export_subset(manifest, source, ExportConfig(output=str(tmp_path / "out"), format="hf", images=images))
-    found = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    export_subset(
+        manifest, source, ExportConfig(output=str(tmp_path / "out"), format="hf", images=images)
+    )
+    found = datasets.load_dataset(
+        str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache")
+    )
     rows = manifest.to_pylist()
     assert [row["image_id"] for row in found] == [row["image_id"] for row in rows]
     assert ("image" in found.column_names) == images
@@ -95,7 +113,9 @@ def test_the_card_says_what_is_in_the_data_set(source, manifest, tmp_path):
 
 
 def test_a_png_named_jpeg_is_stored_as_it_is(source, manifest, tmp_path):
-    export_subset(manifest, source, ExportConfig(output=str(tmp_path / "out"), format="hf", images=True))
+    export_subset(
+        manifest, source, ExportConfig(output=str(tmp_path / "out"), format="hf", images=True)
+    )
     import pyarrow.parquet as pq
 
     column = pq.read_table(next((tmp_path / "out" / "data").iterdir())).column("image").to_pylist()

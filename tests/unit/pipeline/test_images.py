@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from otcondense.datasets import SourceConfig, list_images
+from otcondense.datasets.images import load_images, manifest_images, record_images
 from otcondense.errors import InputError
 from otcondense.store import sha256_bytes
-from pipeline.images import load_images, manifest_images, record_images
 
 
 @pytest.fixture
@@ -22,7 +22,14 @@ def source(tmp_path):
 
 def manifest(source, image_ids):
     digests = [sha256_bytes(image_bytes(source, image_id)) for image_id in image_ids]
-    return pa.table({"image_id": image_ids, "class_index": [5] * len(image_ids), "sha256": digests, "rank": range(len(image_ids))})
+    return pa.table(
+        {
+            "image_id": image_ids,
+            "class_index": [5] * len(image_ids),
+            "sha256": digests,
+            "rank": range(len(image_ids)),
+        }
+    )
 
 
 def image_bytes(source, image_id):
@@ -31,10 +38,14 @@ def image_bytes(source, image_id):
 
 
 def test_order_and_labels_are_the_manifests(source):
-    found = load_images(manifest_images(manifest(source, ["b/3.png", "a/1.png"]), source), source, (1, 8, 8))
+    found = load_images(
+        manifest_images(manifest(source, ["b/3.png", "a/1.png"]), source), source, (1, 8, 8)
+    )
     assert found.image_ids == ["b/3.png", "a/1.png"]
     np.testing.assert_array_equal(found.labels, [5, 5])
-    np.testing.assert_array_equal(found.images[1, 0], np.asarray(Image.open(f"{source.path}/a/1.png")))
+    np.testing.assert_array_equal(
+        found.images[1, 0], np.asarray(Image.open(f"{source.path}/a/1.png"))
+    )
 
 
 def test_listed_images_get_their_class_indices(source):
@@ -53,7 +64,10 @@ def test_a_changed_image_is_refused(source):
 
 @pytest.mark.parametrize(
     ("image_id", "message"),
-    [("../secret.png", "relative path below"), ("a/absent.png", r"a/absent\.png of the subset cannot be read")],
+    [
+        ("../secret.png", "relative path below"),
+        ("a/absent.png", r"a/absent\.png of the subset cannot be read"),
+    ],
 )
 def test_an_entry_that_is_not_there_is_named(source, image_id, message):
     with pytest.raises(InputError, match=message):

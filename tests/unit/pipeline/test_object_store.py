@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.extract_features import extract
-from jobs.run_directory import Run, open_run, read_run
-from jobs.settings import load_config
-from jobs.verify import verify
+from jobs.command.settings import load_config
+from jobs.extract_features.stage import extract
+from jobs.run_directory.opening import open_run, read_run
+from jobs.run_directory.run import Run
+from jobs.verify.command import verify
 from otcondense.store import Store, read_class_features
 from tests.generators.object_store import put_images, s3_bucket
 from tests.generators.weights import write_timm
@@ -29,7 +30,13 @@ def config(client, tmp_path_factory):
     root = tmp_path_factory.mktemp("s3")
     put_images(client, CLASSES, IMAGES)
     write_timm(root / "e.safetensors", "test_byobnet", num_classes=2, in_chans=1)
-    encoder = {"name": "test_byobnet", "weights": str(root / "e.safetensors"), "image_size": 32, "in_chans": 1, "num_classes": 2}
+    encoder = {
+        "name": "test_byobnet",
+        "weights": str(root / "e.safetensors"),
+        "image_size": 32,
+        "in_chans": 1,
+        "num_classes": 2,
+    }
     path = root / "c.yaml"
     path.write_text(
         f"run: s3://bucket/run\nsource: {{path: 's3://bucket/images'}}\nencoder: {encoder}\n"
@@ -42,7 +49,9 @@ def test_extraction_and_verification_on_s3(client, config):
     with open_run(config) as run:
         extract(run)
         directory = run.features_directory(config.encoder)
-        assert read_class_features(run.store, directory, "ö").image_ids == [f"ö/{number}.png" for number in range(IMAGES)]
+        assert read_class_features(run.store, directory, "ö").image_ids == [
+            f"ö/{number}.png" for number in range(IMAGES)
+        ]
     again = read_run("s3://bucket/run")
     assert verify(again) == []
     name = f"{directory}/class_name=a/part-0.parquet"
@@ -66,6 +75,10 @@ def test_a_file_is_one_put_under_its_final_name(client, monkeypatch):
 
     monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", recorded)
     Store("s3://bucket/puts").write_bytes("x/data", bytes(100_000))
-    writes = [call for call in calls if call[0].startswith(("put", "create", "upload", "complete", "copy"))]
+    writes = [
+        call
+        for call in calls
+        if call[0].startswith(("put", "create", "upload", "complete", "copy"))
+    ]
     assert writes == [("put_object", "puts/x/data")]
     assert client.get_object(Bucket="bucket", Key="puts/x/data")["ContentLength"] == 100_000

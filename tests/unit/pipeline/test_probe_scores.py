@@ -3,7 +3,14 @@ import pytest
 
 from otcondense.encoders import ProbeConfig
 from otcondense.errors import InputError
-from otcondense.store import ClassFeatures, Store, class_file, read_class_features, with_confidences, write_class_features
+from otcondense.store import (
+    ClassFeatures,
+    Store,
+    class_file,
+    read_class_features,
+    with_confidences,
+    write_class_features,
+)
 from pipeline.probe_scores import score_by_probe
 
 NAMES = ["ant", "bee", "cow"]
@@ -38,7 +45,9 @@ def write(store, name, index, seed=0):
 
 
 def score(store, names=NAMES, **settings):
-    return score_by_probe(store, "features", "scores", names, ProbeConfig(folds=3, **settings), f"{settings}")
+    return score_by_probe(
+        store, "features", "scores", names, ProbeConfig(folds=3, **settings), f"{settings}"
+    )
 
 
 def test_features_get_the_confidences_of_their_class(store):
@@ -75,5 +84,7 @@ def test_missing_features_are_named(store):
 def test_confidences_of_other_images_are_refused(store):
     score(store)
     write(store, "bee", 5)
-    with pytest.raises(InputError, match="must hold the 17 images that have features, found 13 others"):
+    with pytest.raises(
+        InputError, match="must hold the 17 images that have features, found 13 others"
+    ):
         with_confidences(store, read_class_features(store, "features", "bee"), "scores")

@@ -8,19 +8,22 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from jobs.measure.image_sets import iterate_images
 from otcondense.diffusion import SamplerConfig
 from otcondense.diffusion.samples import iterate_samples, sampling_units, write_part
 from otcondense.errors import InputError
+from otcondense.exports.samples import export_samples
 from otcondense.store import Store
-from pipeline.image_sets import iterate_images
-from pipeline.sample_exports import export_samples
 
 
 @pytest.fixture(params=[1, 3])
 def sampled(request, tmp_path):
     """25 samples in three parts, grey or in colour."""
     store, rng = Store(str(tmp_path / "run")), np.random.default_rng(0)
-    images, labels = rng.integers(0, 256, (25, request.param, 4, 6), dtype=np.uint8), np.arange(25) % 10
+    images, labels = (
+        rng.integers(0, 256, (25, request.param, 4, 6), dtype=np.uint8),
+        np.arange(25) % 10,
+    )
     for unit in sampling_units(SamplerConfig(num_samples=25, batch_size=10)):
         rows = slice(unit["first"], unit["first"] + unit["count"])
         write_part(store, "samples", unit, (images[rows], labels[rows]), "x")
@@ -49,7 +52,9 @@ def test_png(sampled, tmp_path):
     files = sorted((tmp_path / "images").iterdir())
     assert [file.name for file in files[:2]] == ["000000.png", "000001.png"]
     for file, image in zip(files, sampled[1], strict=True):
-        assert np.array_equal(np.asarray(Image.open(file)), image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+        assert np.array_equal(
+            np.asarray(Image.open(file)), image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+        )
 
 
 def test_parquet(sampled, tmp_path):
@@ -60,7 +65,9 @@ def test_parquet(sampled, tmp_path):
     assert np.array_equal(first.reshape(4, 6, -1), sampled[1][0].transpose(1, 2, 0))
 
 
-@pytest.mark.parametrize(("form", "name"), [("npz", "a.npz"), ("png", "a"), ("parquet", "a.parquet")])
+@pytest.mark.parametrize(
+    ("form", "name"), [("npz", "a.npz"), ("png", "a"), ("parquet", "a.parquet")]
+)
 def test_every_form_can_be_measured(form, name, sampled, tmp_path):
     export(sampled, form, tmp_path / name)
     images = np.concatenate([part.numpy() for part in iterate_images(str(tmp_path / name))])

@@ -31,7 +31,11 @@ def test_a_sheet_holds_each_image_enlarged_in_its_place():
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 2, 3), dtype=np.uint8)
     sheet = image_sheet(images, width=GAP + 3 * (9 + GAP), tile=9)
     found = pixels(sheet)
-    assert found.shape == (GAP + 2 * (6 + GAP), GAP + 3 * (9 + GAP), 4) == (sheet.height, sheet.width, 4)
+    assert (
+        found.shape
+        == (GAP + 2 * (6 + GAP), GAP + 3 * (9 + GAP), 4)
+        == (sheet.height, sheet.width, 4)
+    )
     for number, image in enumerate(images):
         top, left = GAP + number // 3 * (6 + GAP), GAP + number % 3 * (9 + GAP)
         block = found[top : top + 6, left : left + 9]
@@ -55,7 +59,10 @@ def test_grey_images_become_grey_and_frames_stay_in_the_gap():
 def test_large_images_are_shrunk_and_rows_shortened():
     images = np.full((3, 3, 512, 256), 9, dtype=np.uint8)
     sheet = image_sheet(images, width=150)
-    assert (sheet.height, sheet.width) == (2 * (LARGEST + GAP) + GAP, 2 * (LARGEST // 2 + GAP) + GAP)
+    assert (sheet.height, sheet.width) == (
+        2 * (LARGEST + GAP) + GAP,
+        2 * (LARGEST // 2 + GAP) + GAP,
+    )
     assert row_length(images, 150) == 2
     assert row_length(images, 1) == 1
 
@@ -105,9 +112,18 @@ def test_metric_curves_join_the_training_lengths_of_a_method_in_order():
 
 
 def test_objective_history_joins_its_stages_and_shows_the_bound():
-    data = ObjectiveHistory("3", "ga", np.array([4.0, 3.0, 2.5]), ("greedy", "greedy", "swap"), lower_bound=2.0)
-    traces = {trace.name: (list(trace.x), list(trace.y)) for trace in objective_history(data, ("ga",)).data}
-    assert traces == {"greedy": ([1, 2], [4.0, 3.0]), "swap": ([2, 3], [3.0, 2.5]), "lower bound": ([1, 3], [2.0, 2.0])}
+    data = ObjectiveHistory(
+        "3", "ga", np.array([4.0, 3.0, 2.5]), ("greedy", "greedy", "swap"), lower_bound=2.0
+    )
+    traces = {
+        trace.name: (list(trace.x), list(trace.y))
+        for trace in objective_history(data, ("ga",)).data
+    }
+    assert traces == {
+        "greedy": ([1, 2], [4.0, 3.0]),
+        "swap": ([2, 3], [3.0, 2.5]),
+        "lower bound": ([1, 3], [2.0, 2.0]),
+    }
 
 
 @pytest.mark.parametrize("bound", [None, float("nan")])
@@ -117,7 +133,12 @@ def test_objective_history_without_a_bound_draws_none(bound):
 
 
 def test_feature_map_shows_all_chosen_and_left_out_images():
-    data = FeatureMap("3", np.random.default_rng(0).normal(size=(20, 4)), {"ga": np.array([1, 2])}, {"ga": np.array([5])})
+    data = FeatureMap(
+        "3",
+        np.random.default_rng(0).normal(size=(20, 4)),
+        {"ga": np.array([1, 2])},
+        {"ga": np.array([5])},
+    )
     sizes = {trace.name: len(trace.x) for trace in feature_map(data, ("ga",)).data}
     assert sizes == {"all 20 images": 20, "left out by ga (1)": 1, "chosen by ga (2)": 2}
 

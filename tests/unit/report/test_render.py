@@ -68,7 +68,12 @@ def example(name="geometry_aware", class_name="3"):
     rows = tuple(
         MetricRow(model, method, steps, {"fid": fid, "copy_share": 0.6}, 50, 40, "judge", "cd" * 32)
         for model in ("SiT", "DiT")
-        for method, steps, fid in [(name, 600, 12.31), ("random", 600, 18.06), (name, 2500, 9.5), ("random", 2500, 7.5)]
+        for method, steps, fid in [
+            (name, 600, 12.31),
+            ("random", 600, 18.06),
+            (name, 2500, 9.5),
+            ("random", 2500, 7.5),
+        ]
     )
     return ReportData(
         title=f"Digits by {name}",
@@ -77,12 +82,29 @@ def example(name="geometry_aware", class_name="3"):
         metrics=rows,
         subsets=(SubsetRow(name, 10, 40, {"frechet_distance": 3.5}),),
         class_sheets=(ClassSheet(class_name, {name: images, "random": images[:0]}),),
-        sample_sheets=(SampleSheet("SiT", name, 2500, images, images, images, np.ones(6), np.array([2.0] * 2 + [0.5] * 4)),),
-        feature_maps=(FeatureMap(class_name, rng.normal(size=(9, 4)), {name: np.array([0, 4])}, {name: np.array([1])}),),
+        sample_sheets=(
+            SampleSheet(
+                "SiT",
+                name,
+                2500,
+                images,
+                images,
+                images,
+                np.ones(6),
+                np.array([2.0] * 2 + [0.5] * 4),
+            ),
+        ),
+        feature_maps=(
+            FeatureMap(
+                class_name, rng.normal(size=(9, 4)), {name: np.array([0, 4])}, {name: np.array([1])}
+            ),
+        ),
         class_cards=(ClassCard(class_name, name, 140, 10, 0.05, 2.0, 1.5, {"SiT": 3.25}),),
         published=published_for("DiT-L/2", 256, 10_000),
         protocol_differences=("measured by 50 samples",),
-        histories=(ObjectiveHistory(class_name, name, np.array([3.0, 2.0]), ("greedy", "swap"), 1.5),),
+        histories=(
+            ObjectiveHistory(class_name, name, np.array([3.0, 2.0]), ("greedy", "swap"), 1.5),
+        ),
         loss_curves=(LossCurve("SiT", name, np.array([1, 2]), np.array([1.0, 0.5])),),
         stage_times=(StageTime("select", 75.2, "2 actors"), StageTime("train", 3.0)),
         config_yaml=f"selection:\n  methods: [{name}]\n",
@@ -131,7 +153,9 @@ def test_nothing_is_loaded_from_elsewhere(page):
     for tag, attributes in page.tags:
         for key in ("src", "href", "srcset", "data"):
             value = attributes.get(key, "data:" if tag == "img" else "#")
-            assert value.startswith("data:image/png;base64," if tag == "img" and key == "src" else ("#", "data:")), (tag, key, value[:60])
+            assert value.startswith(
+                "data:image/png;base64," if tag == "img" and key == "src" else ("#", "data:")
+            ), (tag, key, value[:60])
 
 
 def test_the_style_sheet_loads_nothing(report):
@@ -142,7 +166,11 @@ def test_the_style_sheet_loads_nothing(report):
 
 
 def test_the_policy_allows_the_pages_own_scripts_and_no_other(page):
-    policy = next(each["content"] for each in page.all("meta") if each.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        each["content"]
+        for each in page.all("meta")
+        if each.get("http-equiv") == "Content-Security-Policy"
+    )
     code = [text for attributes, text in page.scripts if "type" not in attributes]
     hashes = {base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in code}
     assert len(code) == 2
@@ -152,7 +180,11 @@ def test_the_policy_allows_the_pages_own_scripts_and_no_other(page):
 
 
 def test_every_plot_has_its_figure_and_its_words(page):
-    figures = {attributes["id"]: json.loads(text) for attributes, text in page.scripts if attributes.get("type") == "application/json"}
+    figures = {
+        attributes["id"]: json.loads(text)
+        for attributes, text in page.scripts
+        if attributes.get("type") == "application/json"
+    }
     places = [attributes for attributes in page.all("div") if "data-plot" in attributes]
     assert {each["data-plot"] for each in places} == set(figures)
     assert len(places) == len(figures) == 2 * 2 + 3
@@ -172,16 +204,33 @@ def test_the_page_can_be_read_without_eyes_or_pointer(page):
     assert len(ids) == len(set(ids))
     assert {each["href"][1:] for each in page.all("a")} <= set(ids)
     assert {each["aria-labelledby"] for each in page.all("section")} <= set(ids)
-    assert all(each.get("tabindex") == "0" for each in page.all("div") if each.get("class") == "scroll")
-    assert page.text.count("(best)") == 2 * 2 + 2 * 4  # FID once and copy share shared, in two lengths of two models
+    assert all(
+        each.get("tabindex") == "0" for each in page.all("div") if each.get("class") == "scroll"
+    )
+    assert (
+        page.text.count("(best)") == 2 * 2 + 2 * 4
+    )  # FID once and copy share shared, in two lengths of two models
 
 
 @pytest.mark.parametrize(
-    "hostile", ["<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "\"'><svg onload=alert(1)>", "{{ 7 * 7 }}", "a&b<!--"]
+    "hostile",
+    [
+        "<script>alert(1)</script>",
+        "</script><img src=x onerror=alert(1)>",
+        "\"'><svg onload=alert(1)>",
+        "{{ 7 * 7 }}",
+        "a&b<!--",
+    ],
 )
 def test_hostile_names_are_shown_not_run(hostile, page):
     data = example(hostile, hostile)
-    found = Page(render_report(dataclasses.replace(data, versions={hostile: hostile}, stage_times=(StageTime(hostile, 1.0, hostile),))))
+    found = Page(
+        render_report(
+            dataclasses.replace(
+                data, versions={hostile: hostile}, stage_times=(StageTime(hostile, 1.0, hostile),)
+            )
+        )
+    )
     assert len(found.scripts) == len(page.scripts)
     assert not any(key.startswith("on") for _, attributes in found.tags for key in attributes)
     assert len(found.all("img")) == len(page.all("img"))
@@ -191,13 +240,20 @@ def test_hostile_names_are_shown_not_run(hostile, page):
 
 def test_classes_that_are_not_shown_are_counted():
     data, words = example(), "the first 1 of 1,001"
-    cards = [dataclasses.replace(data.class_cards[0], class_name=f"more {number}") for number in range(1000)]
-    assert words in render_report(dataclasses.replace(data, class_cards=(*data.class_cards, *cards)))
+    cards = [
+        dataclasses.replace(data.class_cards[0], class_name=f"more {number}")
+        for number in range(1000)
+    ]
+    assert words in render_report(
+        dataclasses.replace(data, class_cards=(*data.class_cards, *cards))
+    )
     assert words not in render_report(data)
 
 
 def test_sections_without_data_are_left_out():
-    found = Page(render_report(ReportData(title="Nothing yet", stage_times=(StageTime("select", 1.0),))))
+    found = Page(
+        render_report(ReportData(title="Nothing yet", stage_times=(StageTime("select", 1.0),)))
+    )
     assert [each["id"] for each in found.all("section")] == ["times"]
     assert [each["href"] for each in found.all("a")] == ["#content", "#times"]
     assert found.scripts == []  # no plots, no plotting library
@@ -205,7 +261,14 @@ def test_sections_without_data_are_left_out():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0 s"), (8.34, "8.3 s"), (59.96, "1 min 00 s"), (125.0, "2 min 05 s"), (3599.7, "1 h 00 min"), (3840.0, "1 h 04 min")],
+    [
+        (0.04, "0.0 s"),
+        (8.34, "8.3 s"),
+        (59.96, "1 min 00 s"),
+        (125.0, "2 min 05 s"),
+        (3599.7, "1 h 00 min"),
+        (3840.0, "1 h 04 min"),
+    ],
 )
 def test_durations_read_well(seconds, text):
     assert duration(seconds) == text

@@ -13,7 +13,12 @@ def row(method, steps, model="SiT", **values):
 
 def best_marks(table):
     return [
-        {metric.key: line.method for line in group.lines for metric, cell in zip(table.metrics, line.cells, strict=True) if cell.best}
+        {
+            metric.key: line.method
+            for line in group.lines
+            for metric, cell in zip(table.metrics, line.cells, strict=True)
+            if cell.best
+        }
         for group in table.groups
     ]
 
@@ -29,17 +34,29 @@ def test_the_best_figure_of_each_training_length_is_marked_in_its_direction():
     assert [metric.label for metric in table.metrics] == ["FID", "Recall"]
     assert [group.label for group in table.groups] == ["600 training steps", "2,500 training steps"]
     assert best_marks(table) == [{"fid": "b", "recall": "a"}, {"fid": "a", "recall": "b"}]
-    assert table.provenance == "500 samples against 397 held-out images through judge (weights abababababab)."
+    assert (
+        table.provenance
+        == "500 samples against 397 held-out images through judge (weights abababababab)."
+    )
 
 
 def test_figures_that_look_equal_share_the_mark_and_a_lone_method_has_none():
-    (table,) = metric_tables([row("a", 1, fid=2.001), row("b", 1, fid=2.004), row("c", 1, fid=2.4), row("a", 2, fid=1.0)])
-    assert [[cell.best for line in group.lines for cell in line.cells] for group in table.groups] == [[True, True, False], [False]]
+    (table,) = metric_tables(
+        [row("a", 1, fid=2.001), row("b", 1, fid=2.004), row("c", 1, fid=2.4), row("a", 2, fid=1.0)]
+    )
+    assert [
+        [cell.best for line in group.lines for cell in line.cells] for group in table.groups
+    ] == [[True, True, False], [False]]
 
 
 def test_below_half_no_copy_share_is_better_than_another():
     (table,) = metric_tables(
-        [row("a", 1, copy_share=0.41, copy_share_std=0.02), row("b", 1, copy_share=0.5), row("c", 1, copy_share=0.6)], COPYING
+        [
+            row("a", 1, copy_share=0.41, copy_share_std=0.02),
+            row("b", 1, copy_share=0.5),
+            row("c", 1, copy_share=0.6),
+        ],
+        COPYING,
     )
     cells = [line.cells[0] for line in table.groups[0].lines]
     assert [cell.best for cell in cells] == [True, True, False]
@@ -52,7 +69,9 @@ def test_missing_figures_are_said_to_be_missing():
     assert not table.groups[0].lines[1].cells[1].best
 
 
-@pytest.mark.parametrize(("distance", "columns"), [(2.000001, ["fid"]), (2.1, ["fid", "frechet_distance"])])
+@pytest.mark.parametrize(
+    ("distance", "columns"), [(2.000001, ["fid"]), (2.1, ["fid", "frechet_distance"])]
+)
 def test_a_distance_that_repeats_fid_needs_no_column(distance, columns):
     (table,) = metric_tables([row("a", 1, fid=2.0, frechet_distance=distance)])
     assert [metric.key for metric in table.metrics] == columns
@@ -60,7 +79,9 @@ def test_a_distance_that_repeats_fid_needs_no_column(distance, columns):
 
 
 def test_each_model_has_its_table():
-    assert [table.name for table in metric_tables([row("a", 1, fid=1.0), row("a", 1, "DiT", fid=2.0)])] == ["SiT", "DiT"]
+    assert [
+        table.name for table in metric_tables([row("a", 1, fid=1.0), row("a", 1, "DiT", fid=2.0)])
+    ] == ["SiT", "DiT"]
 
 
 def test_subsets_compete_only_at_equal_size():
@@ -79,19 +100,29 @@ def test_subsets_compete_only_at_equal_size():
     [
         ({"a": (1.0, 0.9), "b": (2.0, 0.5)}, "by FID the order did not flip here."),
         ({"a": (2.0, 0.9), "b": (1.0, 0.5)}, "by FID the order did flip here."),
-        ({"a": (1.0, 0.5), "b": (2.0, 0.9)}, "by FID the order did not flip here; but the order by Recall did."),
-        ({"a": (2.0, 0.5), "b": (1.0, 0.9)}, "by FID the order did flip here; so did the order by Recall."),
+        (
+            {"a": (1.0, 0.5), "b": (2.0, 0.9)},
+            "by FID the order did not flip here; but the order by Recall did.",
+        ),
+        (
+            {"a": (2.0, 0.5), "b": (1.0, 0.9)},
+            "by FID the order did flip here; so did the order by Recall.",
+        ),
     ],
 )
 def test_the_report_says_whether_the_order_flipped(long, verdict):
     short = [row("a", 600, fid=3.0, recall=0.8), row("b", 600, fid=4.0, recall=0.7)]
-    (found,) = order_statements([*short, *(row(name, 2500, fid=fid, recall=recall) for name, (fid, recall) in long.items())])
+    (found,) = order_statements(
+        [*short, *(row(name, 2500, fid=fid, recall=recall) for name, (fid, recall) in long.items())]
+    )
     assert (found.model, found.verdict) == ("SiT", verdict)
     assert found.orders[0] == ("600 steps", "a, b")
 
 
 def test_equal_figures_are_one_place_in_the_order():
-    (found,) = order_statements([row("a", 1, fid=2.0), row("b", 1, fid=2.0), row("a", 2, fid=1.0), row("b", 2, fid=1.001)])
+    (found,) = order_statements(
+        [row("a", 1, fid=2.0), row("b", 1, fid=2.0), row("a", 2, fid=1.0), row("b", 2, fid=1.001)]
+    )
     assert found.orders == (("1 steps", "a = b"), ("2 steps", "a = b"))
     assert "did not flip" in found.verdict
 
@@ -101,7 +132,15 @@ def test_equal_figures_are_one_place_in_the_order():
     [
         ([row("a", 1, fid=1.0), row("b", 1, fid=2.0)], "one training length"),
         ([row("a", 1, fid=1.0), row("a", 2, fid=2.0), row("b", 2, fid=2.0)], "one method"),
-        ([row("a", 1, fid=1.0), row("b", 1, recall=0.1), row("a", 2, fid=2.0), row("b", 2, fid=2.0)], "common figure"),
+        (
+            [
+                row("a", 1, fid=1.0),
+                row("b", 1, recall=0.1),
+                row("a", 2, fid=2.0),
+                row("b", 2, fid=2.0),
+            ],
+            "common figure",
+        ),
     ],
 )
 def test_nothing_is_claimed_without_a_comparison(rows, reason):
@@ -113,14 +152,25 @@ def test_nothing_is_claimed_without_a_comparison(rows, reason):
 def test_every_metric_says_which_way_is_better():
     lower = {metric.key for metric in (*METRICS, *COPYING) if metric.better == "lower"}
     distances = {"fid", "frechet_distance", "cmmd", "adm_fid", "adm_sfid"}
-    assert lower == distances | {"duplicate_share", "leakage_share", "copy_share", "near_copy_share"}
-    assert all(metric.arrow in "↑↓" and metric.better in metric.direction for metric in (*METRICS, *COPYING))
+    assert lower == distances | {
+        "duplicate_share",
+        "leakage_share",
+        "copy_share",
+        "near_copy_share",
+    }
+    assert all(
+        metric.arrow in "↑↓" and metric.better in metric.direction
+        for metric in (*METRICS, *COPYING)
+    )
 
 
 def test_copying_has_tables_of_its_own():
     rows = [row("a", 1, fid=2.0, copy_share=0.6, authenticity=0.9)]
     assert [metric.key for metric in metric_tables(rows)[0].metrics] == ["fid"]
-    assert [metric.key for metric in metric_tables(rows, COPYING)[0].metrics] == ["copy_share", "authenticity"]
+    assert [metric.key for metric in metric_tables(rows, COPYING)[0].metrics] == [
+        "copy_share",
+        "authenticity",
+    ]
     assert metric_tables([row("a", 1, fid=2.0)], COPYING) == ()
 
 

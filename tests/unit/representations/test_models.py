@@ -9,9 +9,17 @@ import torch
 from PIL import Image
 
 from otcondense.errors import InputError
-from otcondense.representations import LatentConfig, LatentModel, TextConfig, TextModel, TokenConfig, TokenModel, adm_center_crop
+from otcondense.representations import (
+    LatentConfig,
+    LatentModel,
+    TextConfig,
+    TextModel,
+    TokenConfig,
+    TokenModel,
+    adm_center_crop,
+)
+from otcondense.representations.tables import write_class, write_text
 from otcondense.store import Store, class_file, read_array, read_table, sha256_bytes, table_metadata
-from pipeline.representations import write_class, write_text
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
 
 SIZE = 32
@@ -37,14 +45,25 @@ def unit(tmp_path_factory):
     rng, root = np.random.default_rng(0), tmp_path_factory.mktemp("images")
     images = []
     for number in range(3):
-        Image.fromarray(rng.integers(0, 256, (40, 50 + number, 3), dtype=np.uint8)).save(root / f"{number}.png")
+        Image.fromarray(rng.integers(0, 256, (40, 50 + number, 3), dtype=np.uint8)).save(
+            root / f"{number}.png"
+        )
         digest = sha256_bytes((root / f"{number}.png").read_bytes())
-        images.append({"image_id": f"a/{number}.png", "class_index": 5, "path": str(root / f"{number}.png"), "sha256": digest})
+        images.append(
+            {
+                "image_id": f"a/{number}.png",
+                "class_index": 5,
+                "path": str(root / f"{number}.png"),
+                "sha256": digest,
+            }
+        )
     return {"class_name": "a", "directory": "x", "source": {"path": str(root)}, "images": images}
 
 
 def pixels_of(unit):
-    return torch.stack([adm_center_crop(Image.open(image["path"]), SIZE) for image in unit["images"]])
+    return torch.stack(
+        [adm_center_crop(Image.open(image["path"]), SIZE) for image in unit["images"]]
+    )
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (130, 257), (20, 31), (32, 500)])
@@ -60,7 +79,9 @@ def test_the_crop_is_the_middle_of_the_image(width, height):
 
 def test_an_image_of_the_right_size_keeps_its_pixels():
     pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(adm_center_crop(Image.fromarray(pixels), SIZE).permute(1, 2, 0), pixels)
+    np.testing.assert_array_equal(
+        adm_center_crop(Image.fromarray(pixels), SIZE).permute(1, 2, 0), pixels
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
@@ -68,25 +89,40 @@ def test_an_image_of_the_right_size_keeps_its_pixels():
 def test_latents_are_the_posterior_of_the_autoencoder(vae, unit, tmp_path, batch_size, mirror):
     from diffusers import AutoencoderKL
 
-    config = LatentConfig(model=vae, image_size=SIZE, batch_size=batch_size, mirror=mirror, device="cpu")
+    config = LatentConfig(
+        model=vae, image_size=SIZE, batch_size=batch_size, mirror=mirror, device="cpu"
+    )
     store = Store(str(tmp_path))
     assert write_class(store, "x", unit, config, LatentModel(config))
     table = read_table(store, class_file("x", "a"))
     reference = AutoencoderKL.from_pretrained(vae)
     with torch.no_grad():
-        expected = [reference.encode(each.float() / 127.5 - 1).latent_dist for each in (pixels_of(unit), pixels_of(unit).flip(3))]
+        expected = [
+            reference.encode(each.float() / 127.5 - 1).latent_dist
+            for each in (pixels_of(unit), pixels_of(unit).flip(3))
+        ]
     for name in ("mean", "std"):
         rows = read_array(table, name)
         assert rows.dtype == np.float16
         assert rows.shape == (6 if mirror else 3, 4, SIZE // 2, SIZE // 2)
         for place, posterior in enumerate(expected[: 1 + mirror]):
-            np.testing.assert_allclose(rows[place :: 1 + mirror], getattr(posterior, name), atol=2e-3)
+            np.testing.assert_allclose(
+                rows[place :: 1 + mirror], getattr(posterior, name), atol=2e-3
+            )
     assert table.column("flipped").to_pylist() == ([False, True] * 3 if mirror else [False] * 3)
-    assert (table_metadata(table)["scaling_factor"], table_metadata(table)["class_index"]) == (reference.config.scaling_factor, 5)
+    assert (table_metadata(table)["scaling_factor"], table_metadata(table)["class_index"]) == (
+        reference.config.scaling_factor,
+        5,
+    )
 
 
-def test_a_finished_class_is_skipped_and_a_damaged_one_redone_with_the_same_bytes(vae, unit, tmp_path):
-    config, store = LatentConfig(model=vae, image_size=SIZE, batch_size=4, device="cpu"), Store(str(tmp_path))
+def test_a_finished_class_is_skipped_and_a_damaged_one_redone_with_the_same_bytes(
+    vae, unit, tmp_path
+):
+    config, store = (
+        LatentConfig(model=vae, image_size=SIZE, batch_size=4, device="cpu"),
+        Store(str(tmp_path)),
+    )
     model, name = LatentModel(config), class_file("x", "a")
     assert write_class(store, "x", unit, config, model)
     before = store.read_bytes(name)
@@ -109,19 +145,35 @@ def test_an_image_that_changed_is_refused(vae, unit, tmp_path):
 
 @pytest.mark.parametrize(("image_size", "input_size"), [(SIZE, SIZE), (48, SIZE)])
 def test_tokens_are_the_patches_of_the_transformer(vit, unit, tmp_path, image_size, input_size):
-    config = TokenConfig(name="test_vit", file=vit, image_size=image_size, input_size=input_size, mirror=False, device="cpu", batch_size=2)
+    config = TokenConfig(
+        name="test_vit",
+        file=vit,
+        image_size=image_size,
+        input_size=input_size,
+        mirror=False,
+        device="cpu",
+        batch_size=2,
+    )
     store = Store(str(tmp_path))
     write_class(store, "x", unit, config, TokenModel(config))
     tokens = read_array(read_table(store, class_file("x", "a")), "tokens")
     reference = timm.create_model("test_vit", img_size=SIZE, num_classes=0).eval()
-    assert (tokens.dtype, tokens.shape) == (np.float16, (3, (SIZE // 16) ** 2, reference.num_features))
+    assert (tokens.dtype, tokens.shape) == (
+        np.float16,
+        (3, (SIZE // 16) ** 2, reference.num_features),
+    )
     if image_size == input_size:
         from safetensors.torch import load_file
 
         reference.load_state_dict(load_file(vit))
-        mean, std = (torch.tensor(reference.pretrained_cfg[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+        mean, std = (
+            torch.tensor(reference.pretrained_cfg[name]).view(1, 3, 1, 1)
+            for name in ("mean", "std")
+        )
         with torch.no_grad():
-            expected = reference.forward_features((pixels_of(unit) / 255 - mean) / std)[:, reference.num_prefix_tokens :]
+            expected = reference.forward_features((pixels_of(unit) / 255 - mean) / std)[
+                :, reference.num_prefix_tokens :
+            ]
         np.testing.assert_allclose(tokens, expected, atol=5e-3)
 
 
@@ -135,12 +187,17 @@ def test_text_is_embedded_per_class(t5, tmp_path):
 
     names = tmp_path / "names.json"
     names.write_text(json.dumps({"n1": "great white shark", "n2": "shark"}))
-    config, store = TextConfig(model=t5, names=str(names), prompt="white {name}", max_tokens=6, device="cpu"), Store(str(tmp_path))
+    config, store = (
+        TextConfig(model=t5, names=str(names), prompt="white {name}", max_tokens=6, device="cpu"),
+        Store(str(tmp_path)),
+    )
     assert write_text(store, "text/t.parquet", {0: "n1", 1: "n2"}, config, TextModel(config))
     assert not write_text(store, "text/t.parquet", {0: "n1", 1: "n2"}, config, TextModel(config))
     table = read_table(store, "text/t.parquet")
     assert table.column("prompt").to_pylist() == ["white great white shark", "white shark"]
-    np.testing.assert_array_equal(read_array(table, "mask"), [[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(
+        read_array(table, "mask"), [[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]]
+    )
     read = AutoTokenizer.from_pretrained(t5)("white shark", return_tensors="pt")
     with torch.no_grad():
         expected = T5EncoderModel.from_pretrained(t5).eval()(**read).last_hidden_state[0]

@@ -17,7 +17,9 @@ CASES = json.loads((PARITY / "cases.json").read_text())
 Array = NDArray[np.float64]
 
 
-def plain_cost(features: Array, entropy: Array, chosen: list[int], settings: AuthorsSettings, *, whole: bool) -> float:
+def plain_cost(
+    features: Array, entropy: Array, chosen: list[int], settings: AuthorsSettings, *, whole: bool
+) -> float:
     """One subset at a time in float64, the dummy row spelled out with a cost of its own."""
     n, k = len(features), len(chosen)
     cost = np.vstack([((features[chosen][:, None] - features[None]) ** 2).sum(-1), np.full(n, 3.0)])
@@ -28,21 +30,43 @@ def plain_cost(features: Array, entropy: Array, chosen: list[int], settings: Aut
         v = columns / (kernel.T @ u)
     transport = ((u[:, None] * kernel * v) * cost)[:-1].sum()
     deviation = features[chosen].std(0, ddof=1) if k > 1 else 0.0
-    moments = 1.25 * ((features[chosen].mean(0) - features.mean(0)) ** 2).sum() + ((deviation - features.std(0, ddof=1)) ** 2).sum()
-    return float(transport + settings.alpha * moments + settings.beta * (entropy[chosen].mean() if whole else entropy[chosen[-1]]))
+    moments = (
+        1.25 * ((features[chosen].mean(0) - features.mean(0)) ** 2).sum()
+        + ((deviation - features.std(0, ddof=1)) ** 2).sum()
+    )
+    return float(
+        transport
+        + settings.alpha * moments
+        + settings.beta * (entropy[chosen].mean() if whole else entropy[chosen[-1]])
+    )
 
 
-def plain_select(features: Array, entropy: Array, settings: AuthorsSettings) -> tuple[list[int], list[int]]:
+def plain_select(
+    features: Array, entropy: Array, settings: AuthorsSettings
+) -> tuple[list[int], list[int]]:
     chosen: list[int] = []
     everyone = range(len(features))
     for _ in range(settings.budget):
         free = [j for j in everyone if j not in chosen]
-        chosen.append(min(free, key=lambda j: plain_cost(features, entropy, [*chosen, j], settings, whole=False)))
+        chosen.append(
+            min(
+                free,
+                key=lambda j: plain_cost(features, entropy, [*chosen, j], settings, whole=False),
+            )
+        )
     current = list(chosen)
     for _ in range(settings.max_swaps):
-        swaps = [[*current[:i], j, *current[i + 1 :]] for i in range(settings.budget) for j in everyone if j not in current]
+        swaps = [
+            [*current[:i], j, *current[i + 1 :]]
+            for i in range(settings.budget)
+            for j in everyone
+            if j not in current
+        ]
         best = min(swaps, key=lambda s: plain_cost(features, entropy, s, settings, whole=True))
-        if plain_cost(features, entropy, best, settings, whole=True) >= plain_cost(features, entropy, current, settings, whole=True) - 1e-8:
+        if (
+            plain_cost(features, entropy, best, settings, whole=True)
+            >= plain_cost(features, entropy, current, settings, whole=True) - 1e-8
+        ):
             break
         current = best
     return chosen, current
@@ -54,13 +78,17 @@ def random_class(seed: int, n: int = 24, d: int = 6) -> tuple[torch.Tensor, torc
 
 
 def settings_of(case: dict[str, Any]) -> AuthorsSettings:
-    return AuthorsSettings(**{name: case[name] for name in ("budget", "epsilon", "kappa", "alpha", "beta")})
+    return AuthorsSettings(
+        **{name: case[name] for name in ("budget", "epsilon", "kappa", "alpha", "beta")}
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
 def test_reproduces_the_picks_of_the_authors_code_index_for_index(case: dict[str, Any]) -> None:
     arrays = np.load(PARITY / "cases.npz")
-    features, entropy = (torch.from_numpy(arrays[f"{case['case']}_{name}"]) for name in ("features", "cross_entropy"))
+    features, entropy = (
+        torch.from_numpy(arrays[f"{case['case']}_{name}"]) for name in ("features", "cross_entropy")
+    )
     result = authors_select(features, entropy, settings_of(case))
     assert result.greedy_indices == case["greedy"]
     assert result.indices == case["refined"]
@@ -68,8 +96,12 @@ def test_reproduces_the_picks_of_the_authors_code_index_for_index(case: dict[str
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("kappa", "alpha", "beta"), [(1.05, 6.0, 30.0), (1.0, 0.0, 0.0), (2.0, 1.0, 300.0)])
-def test_agrees_with_an_independent_plain_implementation(seed: int, kappa: float, alpha: float, beta: float) -> None:
+@pytest.mark.parametrize(
+    ("kappa", "alpha", "beta"), [(1.05, 6.0, 30.0), (1.0, 0.0, 0.0), (2.0, 1.0, 300.0)]
+)
+def test_agrees_with_an_independent_plain_implementation(
+    seed: int, kappa: float, alpha: float, beta: float
+) -> None:
     features, entropy = random_class(seed)
     settings = AuthorsSettings(budget=3, epsilon=12.0, kappa=kappa, alpha=alpha, beta=beta)
     result = authors_select(features, entropy, settings)
@@ -80,24 +112,38 @@ def test_agrees_with_an_independent_plain_implementation(seed: int, kappa: float
 @pytest.mark.parametrize("size", [1, 4])
 def test_yardstick_gives_the_plain_cost_of_each_set(size: int) -> None:
     features, entropy = random_class(7)
-    settings = AuthorsSettings(budget=size, epsilon=8.0, kappa=1.2, alpha=2.0, beta=5.0, batch_size=2)
-    sets = torch.stack([torch.randperm(24, generator=torch.Generator().manual_seed(s))[:size] for s in range(5)])
-    expected = [plain_cost(features.double().numpy(), entropy.double().numpy(), s.tolist(), settings, whole=True) for s in sets]
-    assert authors_evaluate_sets(features, entropy, sets, settings).tolist() == pytest.approx(expected, rel=1e-5)
+    settings = AuthorsSettings(
+        budget=size, epsilon=8.0, kappa=1.2, alpha=2.0, beta=5.0, batch_size=2
+    )
+    sets = torch.stack(
+        [torch.randperm(24, generator=torch.Generator().manual_seed(s))[:size] for s in range(5)]
+    )
+    expected = [
+        plain_cost(
+            features.double().numpy(), entropy.double().numpy(), s.tolist(), settings, whole=True
+        )
+        for s in sets
+    ]
+    assert authors_evaluate_sets(features, entropy, sets, settings).tolist() == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_yardstick_prices_the_final_subset_as_the_search_does() -> None:
     features, entropy = random_class(3, n=60)
     settings = AuthorsSettings(budget=5, beta=20.0)
     result = authors_select(features, entropy, settings)
-    assert float(authors_evaluate_sets(features, entropy, torch.tensor([result.indices]), settings)) == pytest.approx(
-        result.objective, rel=1e-5
-    )
+    assert float(
+        authors_evaluate_sets(features, entropy, torch.tensor([result.indices]), settings)
+    ) == pytest.approx(result.objective, rel=1e-5)
 
 
 def test_picks_do_not_depend_on_the_batch_size_and_swaps_lower_the_objective() -> None:
     features, entropy = random_class(11, n=50)
-    runs = [authors_select(features, entropy, AuthorsSettings(budget=6, beta=40.0, batch_size=size)) for size in (1, 7, 256)]
+    runs = [
+        authors_select(features, entropy, AuthorsSettings(budget=6, beta=40.0, batch_size=size))
+        for size in (1, 7, 256)
+    ]
     assert runs[0].indices == runs[1].indices == runs[2].indices
     swaps = [step["objective"] for step in runs[0].history if step["stage"] == "swap"]
     assert swaps == sorted(swaps, reverse=True)
@@ -119,13 +165,21 @@ def test_an_outlier_that_breaks_the_iteration_is_never_chosen() -> None:
 
 def test_choosing_the_whole_class_makes_no_swap() -> None:
     features, entropy = random_class(2, n=5)
-    assert sorted(authors_select(features, entropy, AuthorsSettings(budget=5)).indices) == list(range(5))
+    assert sorted(authors_select(features, entropy, AuthorsSettings(budget=5)).indices) == list(
+        range(5)
+    )
 
 
 @pytest.mark.parametrize(
     ("budget", "entropy", "message"),
-    [(30, torch.zeros(24), "budget must be at most"), (3, None, "cross_entropy"), (3, torch.full((24,), torch.nan), "finite")],
+    [
+        (30, torch.zeros(24), "budget must be at most"),
+        (3, None, "cross_entropy"),
+        (3, torch.full((24,), torch.nan), "finite"),
+    ],
 )
-def test_refuses_what_it_cannot_use(budget: int, entropy: torch.Tensor | None, message: str) -> None:
+def test_refuses_what_it_cannot_use(
+    budget: int, entropy: torch.Tensor | None, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         authors_select(random_class(0)[0], entropy, AuthorsSettings(budget=budget))

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from otcondense.errors import InputError
-from otcondense.selection.ccs import CcsSelector, allocate
-from otcondense.selection.d2c import D2cSelector
-from otcondense.selection.dq import DqSelector
-from otcondense.selection.herding import HerdingSelector
-from otcondense.selection.k_center import KCenterSelector
-from otcondense.selection.k_means import KMeansSelector
-from otcondense.selection.k_medoids import KMedoidsSelector
-from otcondense.selection.nearest_mean import NearestMeanSelector
-from otcondense.selection.random_choice import RandomSelector
+from otcondense.selection.baselines.ccs import CcsSelector, allocate
+from otcondense.selection.baselines.d2c import D2cSelector
+from otcondense.selection.baselines.dq import DqSelector
+from otcondense.selection.baselines.herding import HerdingSelector
+from otcondense.selection.baselines.k_center import KCenterSelector
+from otcondense.selection.baselines.k_means import KMeansSelector
+from otcondense.selection.baselines.k_medoids import KMedoidsSelector
+from otcondense.selection.baselines.nearest_mean import NearestMeanSelector
+from otcondense.selection.baselines.random_choice import RandomSelector
 
 Array = NDArray[np.float64]
 BLOBS = np.array([[10.0 * centre + step, 0.0] for centre in range(4) for step in (-0.5, 0.0, 0.5)])
@@ -35,13 +35,20 @@ def test_random_draws_every_image_equally_often_and_weighted_in_proportion() -> 
     counts = np.zeros((2, 4))
     for seed in range(2000):
         counts[0, RandomSelector(budget=1, seed=seed).fit(np.zeros((4, 1))).indices_] += 1
-        counts[1, RandomSelector(budget=1, seed=seed).fit(np.zeros((4, 1)), weights=[0, 1, 1, 2]).indices_] += 1
+        counts[
+            1,
+            RandomSelector(budget=1, seed=seed)
+            .fit(np.zeros((4, 1)), weights=[0, 1, 1, 2])
+            .indices_,
+        ] += 1
     assert counts / 2000 == pytest.approx(np.array([[0.25] * 4, [0, 0.25, 0.25, 0.5]]), abs=0.04)
 
 
 @pytest.mark.parametrize(("variant", "pick"), [("welling", np.argmin), ("deepcore", np.argmax)])
 @pytest.mark.parametrize("seed", range(5))
-def test_herding_follows_its_definition(variant: str, pick: Callable[[list[float]], int], seed: int) -> None:
+def test_herding_follows_its_definition(
+    variant: str, pick: Callable[[list[float]], int], seed: int
+) -> None:
     features, chosen = points(seed), list[int]()
     for step in range(1, 8):
         free = [j for j in range(40) if j not in chosen]
@@ -49,16 +56,23 @@ def test_herding_follows_its_definition(variant: str, pick: Callable[[list[float
         chosen.append(free[int(pick([np.linalg.norm(target - features[j]) for j in free]))])
     selector = HerdingSelector(budget=7, variant=variant).fit(features)
     assert selector.indices_.tolist() == chosen
-    assert selector.objective_ == pytest.approx(((features[chosen].mean(0) - features.mean(0)) ** 2).sum())
+    assert selector.objective_ == pytest.approx(
+        ((features[chosen].mean(0) - features.mean(0)) ** 2).sum()
+    )
 
 
 def test_correct_herding_matches_the_mean_far_better_than_the_farthest_point_form() -> None:
-    gaps = [HerdingSelector(budget=10, variant=variant).fit(points(0)).objective_ for variant in ("welling", "deepcore")]
+    gaps = [
+        HerdingSelector(budget=10, variant=variant).fit(points(0)).objective_
+        for variant in ("welling", "deepcore")
+    ]
     assert gaps[0] < gaps[1] / 10
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_k_center_takes_the_farthest_point_and_stays_within_twice_the_best_radius(seed: int) -> None:
+def test_k_center_takes_the_farthest_point_and_stays_within_twice_the_best_radius(
+    seed: int,
+) -> None:
     features = points(seed, n=12, d=2)
     selector = KCenterSelector(budget=3, seed=seed).fit(features)
     cost = squared(features)
@@ -100,7 +114,9 @@ def test_k_medoids_minds_the_direction_of_an_asymmetric_cost() -> None:
 def test_k_medoids_keeps_the_promise_of_greedy(seed: int) -> None:
     cost = squared(points(seed, n=12, d=2))
     saving = cost.max() - KMedoidsSelector(budget=3).fit(None, cost=cost).objective_
-    best = cost.max() - min(cost[list(subset)].min(0).mean() for subset in combinations(range(12), 3))
+    best = cost.max() - min(
+        cost[list(subset)].min(0).mean() for subset in combinations(range(12), 3)
+    )
     assert (1 - 1 / np.e) * best <= saving <= best * (1 + 1e-9)
 
 
@@ -126,21 +142,29 @@ def test_nearest_mean_takes_the_smallest_distances_and_heeds_weights() -> None:
     selector = NearestMeanSelector(budget=5).fit(features)
     assert selector.indices_.tolist() == np.argsort(distance)[:5].tolist()
     assert selector.objective_ == pytest.approx(np.sort(distance**2)[:5].mean())
-    assert NearestMeanSelector(budget=1).fit(features, weights=np.eye(40)[17]).indices_.tolist() == [17]
+    assert NearestMeanSelector(budget=1).fit(
+        features, weights=np.eye(40)[17]
+    ).indices_.tolist() == [17]
 
 
 def test_ccs_drops_the_hardest_and_covers_the_strata_evenly() -> None:
     score = np.arange(100.0)
-    selector = CcsSelector(budget=20, dropped_share=0.2, strata=10).fit(np.zeros((100, 1)), difficulty=score)
+    selector = CcsSelector(budget=20, dropped_share=0.2, strata=10).fit(
+        np.zeros((100, 1)), difficulty=score
+    )
     assert selector.diagnostics_ == {"dropped": 20, "drawn_per_stratum": [2] * 10}
     assert selector.indices_.min() >= 20
     assert np.bincount((selector.indices_ - 20) // 8, minlength=10).tolist() == [2] * 10
-    flipped = CcsSelector(budget=20, dropped_share=0.2, strata=10, hard="high").fit(np.zeros((100, 1)), difficulty=score)
+    flipped = CcsSelector(budget=20, dropped_share=0.2, strata=10, hard="high").fit(
+        np.zeros((100, 1)), difficulty=score
+    )
     assert flipped.indices_.max() < 80
 
 
 def test_ccs_drops_no_more_than_the_budget_allows() -> None:
-    selector = CcsSelector(budget=9, dropped_share=0.5).fit(np.zeros((10, 1)), difficulty=np.arange(10.0))
+    selector = CcsSelector(budget=9, dropped_share=0.5).fit(
+        np.zeros((10, 1)), difficulty=np.arange(10.0)
+    )
     assert selector.diagnostics_["dropped"] == 1
     assert sorted(selector.indices_.tolist()) == list(range(1, 10))
 
@@ -155,7 +179,9 @@ def test_ccs_drops_no_more_than_the_budget_allows() -> None:
         (3, [1, 2], [1, 2]),
     ],
 )
-def test_ccs_budget_goes_from_the_smallest_stratum_up(budget: int, members: list[int], shares: list[int]) -> None:
+def test_ccs_budget_goes_from_the_smallest_stratum_up(
+    budget: int, members: list[int], shares: list[int]
+) -> None:
     assert allocate(budget, np.array(members)).tolist() == shares
 
 
@@ -176,16 +202,25 @@ def test_d2c_clamps_the_interval_for_the_smallest_class_and_says_so(budget: int,
 
 @pytest.mark.parametrize(
     ("variant", "hard", "expected"),
-    [("min", "high", [0, 1, 2]), ("max", "high", [7, 8, 9]), ("medium", "high", [3, 4, 5]), ("min", "low", [9, 8, 7])],
+    [
+        ("min", "high", [0, 1, 2]),
+        ("max", "high", [7, 8, 9]),
+        ("medium", "high", [3, 4, 5]),
+        ("min", "low", [9, 8, 7]),
+    ],
 )
 def test_d2c_variants(variant: str, hard: str, expected: list[int]) -> None:
-    selector = D2cSelector(budget=3, variant=variant, hard=hard).fit(np.zeros((10, 1)), difficulty=np.arange(10.0))
+    selector = D2cSelector(budget=3, variant=variant, hard=hard).fit(
+        np.zeros((10, 1)), difficulty=np.arange(10.0)
+    )
     assert selector.indices_.tolist() == expected
 
 
 def test_d2c_interval_belongs_to_its_variant() -> None:
     with pytest.raises(InputError, match="interval goes with variant=interval only"):
-        D2cSelector(budget=3, variant="min", interval=2).fit(np.zeros((10, 1)), difficulty=np.arange(10.0))
+        D2cSelector(budget=3, variant="min", interval=2).fit(
+            np.zeros((10, 1)), difficulty=np.arange(10.0)
+        )
 
 
 def plain_bins(gradients: Array, count: int) -> list[list[int]]:
@@ -195,7 +230,12 @@ def plain_bins(gradients: Array, count: int) -> list[list[int]]:
     for size in [len(part) for part in np.array_split(np.arange(len(unit)), count)]:
         whole, chosen = similarity[:, left].sum(1), list[int]()
         for _ in range(size):
-            chosen.append(max((j for j in left if j not in chosen), key=lambda j: whole[j] - 2 * similarity[j, chosen].sum()))
+            chosen.append(
+                max(
+                    (j for j in left if j not in chosen),
+                    key=lambda j: whole[j] - 2 * similarity[j, chosen].sum(),
+                )
+            )
         left = [j for j in left if j not in chosen]
         bins.append(chosen)
     return bins
@@ -209,7 +249,9 @@ def test_dq_bins_are_those_of_the_last_layers_gradients(seed: int, with_entropy:
     logits[:, 1] += 1
     probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     error = probability - np.eye(3)[1]
-    gradients = np.concatenate([error, (error[:, :, None] * features[:, None]).reshape(23, -1)], axis=1)
+    gradients = np.concatenate(
+        [error, (error[:, :, None] * features[:, None]).reshape(23, -1)], axis=1
+    )
     bins = plain_bins(gradients, 4)
     entropy = -np.log(probability[:, 1]) if with_entropy else None
     selector = DqSelector(budget=10, bins=4).fit(features, logits=logits, cross_entropy=entropy)

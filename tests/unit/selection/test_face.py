@@ -37,19 +37,30 @@ NEEDS = {
 REFUSES = {"geometry_aware"}
 """Selectors that refuse, by an error, a class that leaves nothing to choose: one no larger than kappa * budget, or of equal images."""
 every_selector = pytest.mark.parametrize(
-    ("name", "settings"), ROWS, ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values()))
+    ("name", "settings"),
+    ROWS,
+    ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
 )
 
 
 def arrays(seed: int = 0, n: int = 30) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(n, 4))
-    return {"features": rng.normal(size=(n, 5)), "difficulty": rng.normal(size=n), "logits": logits, "cross_entropy": rng.random(n)}
+    return {
+        "features": rng.normal(size=(n, 5)),
+        "difficulty": rng.normal(size=n),
+        "logits": logits,
+        "cross_entropy": rng.random(n),
+    }
 
 
-def fit(name: str, settings: dict[str, Any], budget: int, data: dict[str, Any], **more: Any) -> Selector:
+def fit(
+    name: str, settings: dict[str, Any], budget: int, data: dict[str, Any], **more: Any
+) -> Selector:
     selector = SELECTORS[name](budget=budget, **settings, **more)
-    return selector.fit(data["features"], **{key: value for key, value in data.items() if key != "features"})
+    return selector.fit(
+        data["features"], **{key: value for key, value in data.items() if key != "features"}
+    )
 
 
 def test_every_selector_has_a_row() -> None:
@@ -58,7 +69,9 @@ def test_every_selector_has_a_row() -> None:
 
 @every_selector
 @pytest.mark.parametrize("budget", [1, 2, 7, 28])
-def test_chooses_exactly_the_budget_and_tells_who_stands_for_whom(name: str, settings: dict[str, Any], budget: int) -> None:
+def test_chooses_exactly_the_budget_and_tells_who_stands_for_whom(
+    name: str, settings: dict[str, Any], budget: int
+) -> None:
     selector = fit(name, settings, budget, arrays())
     chosen = selector.indices_.tolist()
     assert len(set(chosen)) == len(chosen) == budget
@@ -90,8 +103,15 @@ def test_same_input_same_choice_also_after_another_fit(name: str, settings: dict
 
 
 @every_selector
-def test_duplicates_and_constant_features_still_give_distinct_images(name: str, settings: dict[str, Any]) -> None:
-    data = arrays() | {"features": np.ones((30, 5)), "difficulty": np.zeros(30), "logits": np.zeros((30, 4)), "cross_entropy": np.zeros(30)}
+def test_duplicates_and_constant_features_still_give_distinct_images(
+    name: str, settings: dict[str, Any]
+) -> None:
+    data = arrays() | {
+        "features": np.ones((30, 5)),
+        "difficulty": np.zeros(30),
+        "logits": np.zeros((30, 4)),
+        "cross_entropy": np.zeros(30),
+    }
     if name in REFUSES:
         with pytest.raises(InputError, match="features must differ"):
             fit(name, settings, 9, data)
@@ -116,10 +136,14 @@ def test_takes_any_numeric_array(name: str, settings: dict[str, Any], kind: str)
 
 
 @every_selector
-def test_a_class_smaller_than_the_budget_is_refused_or_taken_whole(name: str, settings: dict[str, Any]) -> None:
+def test_a_class_smaller_than_the_budget_is_refused_or_taken_whole(
+    name: str, settings: dict[str, Any]
+) -> None:
     with pytest.raises(InputError, match="found budget 31 for 30 images"):
         fit(name, settings, 31, arrays())
-    assert sorted(fit(name, settings, 31, arrays(), small_class="take_all").indices_.tolist()) == list(range(30))
+    assert sorted(
+        fit(name, settings, 31, arrays(), small_class="take_all").indices_.tolist()
+    ) == list(range(30))
 
 
 @every_selector
@@ -143,8 +167,12 @@ def test_what_a_selector_needs_is_named(name: str, settings: dict[str, Any]) -> 
 
 
 @every_selector
-@pytest.mark.parametrize(("setting", "value"), [("budget", 0), ("seed", -1), ("small_class", "drop"), ("colour", "red")])
-def test_settings_out_of_range_are_named_with_what_was_found(name: str, settings: dict[str, Any], setting: str, value: Any) -> None:
+@pytest.mark.parametrize(
+    ("setting", "value"), [("budget", 0), ("seed", -1), ("small_class", "drop"), ("colour", "red")]
+)
+def test_settings_out_of_range_are_named_with_what_was_found(
+    name: str, settings: dict[str, Any], setting: str, value: Any
+) -> None:
     with pytest.raises(InputError, match=f"{setting}.*found {value!r}"):
         SELECTORS[name](**(settings | {setting: value}))
 
@@ -157,14 +185,32 @@ def test_settings_out_of_range_are_named_with_what_was_found(name: str, settings
         ({"features": np.zeros((3, 0))}, "at least one image and one column"),
         ({"features": np.zeros(3)}, r"features must have 2 dimension\(s\), found shape \(3,\)"),
         ({"features": np.array([["a"]])}, "features must be numeric"),
-        ({"features": np.array([[0.0], [np.nan]])}, "features must be finite, found 1 .* first in row 1"),
+        (
+            {"features": np.array([[0.0], [np.nan]])},
+            "features must be finite, found 1 .* first in row 1",
+        ),
         ({"features": np.array([[np.inf]])}, "features must be finite"),
-        ({"features": np.zeros((3, 1)), "cross_entropy": [0, 0]}, r"cross_entropy must have one row per image \(3\), found 2"),
-        ({"features": np.zeros((2, 1)), "cross_entropy": [0, -1]}, "cross_entropy must be >= 0, found -1.0 in row 1"),
-        ({"features": np.zeros((2, 1)), "weights": [0, 0]}, "weights must be >= 0 with a positive sum"),
+        (
+            {"features": np.zeros((3, 1)), "cross_entropy": [0, 0]},
+            r"cross_entropy must have one row per image \(3\), found 2",
+        ),
+        (
+            {"features": np.zeros((2, 1)), "cross_entropy": [0, -1]},
+            "cross_entropy must be >= 0, found -1.0 in row 1",
+        ),
+        (
+            {"features": np.zeros((2, 1)), "weights": [0, 0]},
+            "weights must be >= 0 with a positive sum",
+        ),
         ({"features": None, "cost": np.zeros((2, 3))}, "cost must be a square matrix"),
-        ({"features": None, "cost": -np.ones((2, 2))}, "cost must be a square matrix of values >= 0"),
-        ({"features": np.zeros((3, 1)), "cost": np.zeros((2, 2))}, "cost must have one row per image"),
+        (
+            {"features": None, "cost": -np.ones((2, 2))},
+            "cost must be a square matrix of values >= 0",
+        ),
+        (
+            {"features": np.zeros((3, 1)), "cost": np.zeros((2, 2))},
+            "cost must have one row per image",
+        ),
     ],
 )
 def test_bad_arrays_are_refused_by_name(arguments: dict[str, Any], message: str) -> None:

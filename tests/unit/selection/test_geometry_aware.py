@@ -8,9 +8,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otcondense.selection.engine.lower_bound import LowerBoundConfig
 from otcondense.selection.geometry_aware import GeometryAwareSelector
-from otcondense.selection.lower_bound import LowerBoundConfig
-from tests.generators.classes import SmallClass, all_values, distances, objective, objectives, small_class, small_classes
+from tests.generators.classes import (
+    SmallClass,
+    all_values,
+    distances,
+    objective,
+    objectives,
+    small_class,
+    small_classes,
+)
 
 QUICK_BOUND = LowerBoundConfig(max_iterations=9, enumerate_up_to=0)
 
@@ -31,7 +39,12 @@ def fit(data: SmallClass, **options) -> GeometryAwareSelector:
 )
 def test_against_every_subset(data, budget, kappa, statistics, epsilon_relative):
     selector = fit(
-        data, budget=budget, kappa=kappa, statistics=statistics, epsilon_relative=epsilon_relative, lower_bound=LowerBoundConfig()
+        data,
+        budget=budget,
+        kappa=kappa,
+        statistics=statistics,
+        epsilon_relative=epsilon_relative,
+        lower_bound=LowerBoundConfig(),
     )
     values = all_values(data, selector)
     best, slack = min(values.values()), 1e-6 * selector.diagnostics_["median_cost"]
@@ -40,7 +53,9 @@ def test_against_every_subset(data, budget, kappa, statistics, epsilon_relative)
     assert selector.lower_bound_ <= best + slack
     assert best <= selector.objective_ + slack
     assert selector.swap_optimal_
-    neighbours = [value for subset, value in values.items() if len(set(subset) & set(own)) == budget - 1]
+    neighbours = [
+        value for subset, value in values.items() if len(set(subset) & set(own)) == budget - 1
+    ]
     assert all(value >= selector.objective_ - slack for value in neighbours)
     assert selector.objective_ - selector.lower_bound_ <= 0.15 * selector.objective_
 
@@ -52,22 +67,42 @@ def test_greedy_is_the_exact_greedy_choice(data, budget):
     chosen: list[int] = []
     for image in selector.greedy_indices_.tolist():
         others = [other for other in range(data.size) if other not in chosen]
-        values = dict(zip(others, objectives(data, [(*chosen, other) for other in others], selector), strict=True))
+        values = dict(
+            zip(
+                others,
+                objectives(data, [(*chosen, other) for other in others], selector),
+                strict=True,
+            )
+        )
         assert values[image] <= min(values.values()) + 1e-6 * selector.diagnostics_["median_cost"]
         chosen.append(image)
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"statistics": "full"}, {"kappa": 1.0}, {"alpha": 0.0}, {"start": "k_medoids"}, {"epsilon_relative": 5e-3}]
+    "options",
+    [
+        {},
+        {"statistics": "full"},
+        {"kappa": 1.0},
+        {"alpha": 0.0},
+        {"start": "k_medoids"},
+        {"epsilon_relative": 5e-3},
+    ],
 )
 def test_every_accepted_swap_decreases_the_objective(options):
     data = small_class(3, 50, width=6, outliers=3)
-    selector = fit(data, budget=5, start="k_medoids", **options) if "start" not in options else fit(data, budget=5, **options)
+    selector = (
+        fit(data, budget=5, start="k_medoids", **options)
+        if "start" not in options
+        else fit(data, budget=5, **options)
+    )
     swaps = [step["objective"] for step in selector.history_ if step["stage"] == "swap"]
     assert len(swaps) >= 1
     assert all(after < before for before, after in itertools.pairwise(swaps))
     assert selector.swap_optimal_
-    assert selector.objective_ == pytest.approx(objective(data, tuple(selector.indices_), selector), rel=1e-6)
+    assert selector.objective_ == pytest.approx(
+        objective(data, tuple(selector.indices_), selector), rel=1e-6
+    )
     assert selector.objective_ == pytest.approx(sum(selector.terms_.values()))
 
 
@@ -78,7 +113,9 @@ def test_no_single_swap_improves_a_larger_class(weighted):
     own = selector.indices_.tolist()
     for position in range(4):
         rest = own[:position] + own[position + 1 :]
-        others = objectives(data, [(*rest, image) for image in range(40) if image not in own], selector)
+        others = objectives(
+            data, [(*rest, image) for image in range(40) if image not in own], selector
+        )
         assert min(others) >= selector.objective_ * (1 - 1e-7)
 
 
@@ -125,7 +162,10 @@ def test_diagnostics_are_ordered():
 @pytest.mark.parametrize("options", [{}, {"statistics": "full"}, {"epsilon_relative": 1e-2}])
 def test_same_bytes_for_any_number_of_threads(options):
     data = small_class(2, 300, width=20, outliers=15)
-    results = [fit(data, budget=5, lower_bound=QUICK_BOUND, rebuilds=1, threads=threads, **options) for threads in (1, 2, 3)]
+    results = [
+        fit(data, budget=5, lower_bound=QUICK_BOUND, rebuilds=1, threads=threads, **options)
+        for threads in (1, 2, 3)
+    ]
     before = torch.get_num_threads()
     for other in results[1:]:
         assert other.indices_.tolist() == results[0].indices_.tolist()
@@ -180,7 +220,9 @@ def test_rebuilds_only_ever_improve_and_keep_the_proof():
 
 def test_a_cost_matrix_in_place_of_features():
     data = small_class(6, 40, width=4)
-    from_cost = GeometryAwareSelector(budget=5, lower_bound=None).fit(None, cost=distances(data.features), cross_entropy=data.cross_entropy)
+    from_cost = GeometryAwareSelector(budget=5, lower_bound=None).fit(
+        None, cost=distances(data.features), cross_entropy=data.cross_entropy
+    )
     from_features = fit(data, budget=5, alpha=0.0)
     assert from_cost.indices_.tolist() == from_features.indices_.tolist()
     assert from_cost.terms_["statistics"] == 0

@@ -57,8 +57,14 @@ def with_value(value: float) -> np.ndarray:
         ({"features": np.ones((30, 4))}, "features must differ"),
         ({"features": DATA.features[:, 0]}, "features must have 2"),
         ({"features": None}, "features or cost must be given"),
-        ({"features": DATA.features, "cross_entropy": -DATA.cross_entropy}, "cross_entropy must be >= 0"),
-        ({"features": DATA.features, "cross_entropy": DATA.cross_entropy[:5]}, "cross_entropy must have one row"),
+        (
+            {"features": DATA.features, "cross_entropy": -DATA.cross_entropy},
+            "cross_entropy must be >= 0",
+        ),
+        (
+            {"features": DATA.features, "cross_entropy": DATA.cross_entropy[:5]},
+            "cross_entropy must have one row",
+        ),
         ({"features": DATA.features, "weights": np.zeros(30)}, "weights must be >= 0"),
         ({"features": None, "cost": -np.ones((30, 30))}, "cost must be a square matrix"),
         ({"features": None, "cost": np.ones((30, 20))}, "cost must be a square matrix"),
@@ -82,7 +88,11 @@ def test_arrays_of_any_kind(kind):
 
     features = np.round(DATA.features * 8)
     plain = GeometryAwareSelector(budget=4, **QUICK).fit(features).indices_.tolist()
-    forms = {"fortran": np.asfortranarray(features), "strided": np.repeat(features, 2, axis=0)[::2], "torch": torch.from_numpy(features)}
+    forms = {
+        "fortran": np.asfortranarray(features),
+        "strided": np.repeat(features, 2, axis=0)[::2],
+        "torch": torch.from_numpy(features),
+    }
     other = forms[kind] if isinstance(kind, str) else features.astype(kind)
     assert GeometryAwareSelector(budget=4, **QUICK).fit(other).indices_.tolist() == plain
 
@@ -102,16 +112,23 @@ def test_a_class_no_larger_than_the_budget():
     selector = GeometryAwareSelector(budget=40, small_class="take_all").fit(DATA.features)
     assert selector.indices_.tolist() == list(range(30))
     assert selector.represented_mass_.sum() == pytest.approx(1.0)
-    assert GeometryAwareSelector(budget=3, small_class="take_all").fit(np.ones((1, 2))).indices_.tolist() == [0]
+    assert GeometryAwareSelector(budget=3, small_class="take_all").fit(
+        np.ones((1, 2))
+    ).indices_.tolist() == [0]
 
 
 def test_what_is_excluded_is_not_taken_with_all_others():
     for budget in (29, 30, 40):
-        selector = GeometryAwareSelector(budget=budget, small_class="take_all", exclude=(3,)).fit(DATA.features)
+        selector = GeometryAwareSelector(budget=budget, small_class="take_all", exclude=(3,)).fit(
+            DATA.features
+        )
         assert selector.indices_.tolist() == [row for row in range(30) if row != 3]
     with pytest.raises(InputError, match="exclude must leave at least one of 1 images"):
         GeometryAwareSelector(budget=1, small_class="take_all", exclude=(0,)).fit(np.ones((1, 2)))
-    with pytest.raises(InputError, match=r"exclude must hold indices below the number of images \(30\), found \[99\]"):
+    with pytest.raises(
+        InputError,
+        match=r"exclude must hold indices below the number of images \(30\), found \[99\]",
+    ):
         GeometryAwareSelector(budget=40, small_class="take_all", exclude=(99,)).fit(DATA.features)
 
 
@@ -125,30 +142,45 @@ def test_presets_are_the_paper_s_numbers_and_can_be_overridden(name):
 
 
 def test_scales():
-    selector = GeometryAwareSelector(budget=4, scale="absolute", epsilon=0.3, beta=2.0, alpha=3.0, **QUICK)
+    selector = GeometryAwareSelector(
+        budget=4, scale="absolute", epsilon=0.3, beta=2.0, alpha=3.0, **QUICK
+    )
     used = selector.fit(DATA.features, cross_entropy=DATA.cross_entropy).diagnostics_
     assert (used["epsilon"], used["alpha"], used["beta"]) == (0.3, 3.0, 2.0)
-    used = GeometryAwareSelector(budget=4, beta=2.0, **QUICK).fit(DATA.features, cross_entropy=DATA.cross_entropy).diagnostics_
-    median = np.sort(np.square(DATA.features[:, None] - DATA.features).sum(axis=2).ravel())[(900 - 1) // 2]
+    used = (
+        GeometryAwareSelector(budget=4, beta=2.0, **QUICK)
+        .fit(DATA.features, cross_entropy=DATA.cross_entropy)
+        .diagnostics_
+    )
+    median = np.sort(np.square(DATA.features[:, None] - DATA.features).sum(axis=2).ravel())[
+        (900 - 1) // 2
+    ]
     assert used["epsilon"] == pytest.approx(0.05 * median)
     assert used["beta"] == pytest.approx(2.0 * median)
 
 
 def test_forced_images():
     data = small_class(2, 12, width=3)
-    selector = GeometryAwareSelector(budget=3, include=(5,), exclude=(0, 1)).fit(data.features, cross_entropy=data.cross_entropy)
+    selector = GeometryAwareSelector(budget=3, include=(5,), exclude=(0, 1)).fit(
+        data.features, cross_entropy=data.cross_entropy
+    )
     assert selector.indices_[0] == 5
     assert not {0, 1} & set(selector.indices_.tolist())
     values = all_values(data, selector)
     assert selector.lower_bound_ <= min(values.values()) + 1e-9 * selector.objective_
-    assert all(set(step) >= {"step", "stage", "added", "removed", "objective"} for step in selector.history_)
+    assert all(
+        set(step) >= {"step", "stage", "added", "removed", "objective"}
+        for step in selector.history_
+    )
     everything = GeometryAwareSelector(budget=2, include=(3, 4), **QUICK).fit(data.features)
     assert everything.indices_.tolist() == [3, 4]
     assert everything.swap_optimal_
 
 
 def test_nested_subsets():
-    path = GeometryAwareSelector(**QUICK).fit_path(DATA.features, budgets=(2, 5, 9), cross_entropy=DATA.cross_entropy)
+    path = GeometryAwareSelector(**QUICK).fit_path(
+        DATA.features, budgets=(2, 5, 9), cross_entropy=DATA.cross_entropy
+    )
     assert list(path) == [2, 5, 9]
     for small, large in ((2, 5), (5, 9)):
         assert path[large].indices_[:small].tolist() == path[small].indices_.tolist()
@@ -165,7 +197,9 @@ def test_candidates_that_come_later():
     assert selector.swap_optimal_
     assert selector.represented_mass_.shape == (30,)
     assert selector.objective_ != first
-    again = GeometryAwareSelector(budget=4, start="k_medoids", **QUICK).fit(DATA.features, cross_entropy=DATA.cross_entropy)
+    again = GeometryAwareSelector(budget=4, start="k_medoids", **QUICK).fit(
+        DATA.features, cross_entropy=DATA.cross_entropy
+    )
     assert selector.objective_ == pytest.approx(again.objective_, rel=0.1)
     with pytest.raises(InputError, match="cross_entropy must be given in every call"):
         selector.partial_fit(DATA.features)
@@ -179,7 +213,9 @@ def test_the_authors_reference_is_reachable():
     assert len(selector.greedy_indices_) == len(selector.indices_) == 3
     assert not selector.swap_optimal_
     with pytest.raises(InputError, match="knows no include"):
-        GeometryAwareSelector(**options, include=(1,)).fit(DATA.features, cross_entropy=DATA.cross_entropy)
+        GeometryAwareSelector(**options, include=(1,)).fit(
+            DATA.features, cross_entropy=DATA.cross_entropy
+        )
 
 
 def test_forecast_grows_with_the_class_and_is_checked_before_allocation():

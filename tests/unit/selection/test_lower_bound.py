@@ -8,34 +8,56 @@ import pytest
 import torch
 
 from otcondense.ot import PartialProblem, SemiDualNewton
-from otcondense.selection.lower_bound import LowerBoundConfig, SmoothedDual, soft_choice, subset_lower_bound
-from otcondense.selection.problem import SubsetProblem
-from otcondense.selection.relaxation import DualPoint, Relaxation, level_rows
-from otcondense.selection.start import k_medoids
-from otcondense.selection.statistics import make_statistics
+from otcondense.selection.engine.lower_bound import (
+    LowerBoundConfig,
+    SmoothedDual,
+    soft_choice,
+    subset_lower_bound,
+)
+from otcondense.selection.engine.problem import SubsetProblem
+from otcondense.selection.engine.relaxation import DualPoint, Relaxation, level_rows
+from otcondense.selection.engine.start import k_medoids
+from otcondense.selection.engine.statistics import make_statistics
 
 RELAXATION = LowerBoundConfig(enumerate_up_to=0, max_iterations=90)
 
 
 def problem(seed: int, n: int = 9, **settings: Any) -> SubsetProblem:
     generator = torch.Generator().manual_seed(seed)
-    weights = torch.rand(n, generator=generator, dtype=torch.float64) + 0.2 if settings.pop("weighted", False) else None
+    weights = (
+        torch.rand(n, generator=generator, dtype=torch.float64) + 0.2
+        if settings.pop("weighted", False)
+        else None
+    )
     weights = None if weights is None else weights / weights.sum()
     x = torch.randn(n, 3, generator=generator, dtype=torch.float64)
     x -= x.mean(dim=0) if weights is None else weights @ x
     cost = (x[:, None] - x[None]).square().sum(dim=-1)
     entropy = torch.rand(n, generator=generator, dtype=torch.float64)
-    defaults = {"budget": 3, "kappa": 1.05, "epsilon": 0.05 * float(cost.median()), "alpha": 0.5, "beta": 0.2}
-    return SubsetProblem(cost, **(defaults | settings), features=x, cross_entropy=entropy, weights=weights)
+    defaults = {
+        "budget": 3,
+        "kappa": 1.05,
+        "epsilon": 0.05 * float(cost.median()),
+        "alpha": 0.5,
+        "beta": 0.2,
+    }
+    return SubsetProblem(
+        cost, **(defaults | settings), features=x, cross_entropy=entropy, weights=weights
+    )
 
 
 def brute_force(p: SubsetProblem) -> tuple[float, list[int]]:
     """Best objective over all allowed subsets, and its subset."""
     free = [i for i in range(p.size) if i not in {*p.include, *p.exclude}]
     subsets = [[*p.include, *rest] for rest in combinations(free, p.budget - len(p.include))]
-    output = SemiDualNewton()(PartialProblem(p.cost_matrix[torch.tensor(subsets)], p.epsilon, p.kappa, b=p.b))
+    output = SemiDualNewton()(
+        PartialProblem(p.cost_matrix[torch.tensor(subsets)], p.epsilon, p.kappa, b=p.b)
+    )
     assert output.converged.all()
-    return min((float(value) + p.penalty(subset), subset) for value, subset in zip(output.regularized_value, subsets, strict=True))
+    return min(
+        (float(value) + p.penalty(subset), subset)
+        for value, subset in zip(output.regularized_value, subsets, strict=True)
+    )
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -82,20 +104,32 @@ def test_the_relaxation_is_mostly_within_15_percent_on_tiny_classes_and_never_id
 
 def test_the_bound_is_tight_where_the_clusters_leave_no_choice() -> None:
     centres = 10 * torch.eye(4, dtype=torch.float64)
-    x = (centres[:, None] + 0.3 * torch.randn(4, 12, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).reshape(48, 4)
+    x = (
+        centres[:, None]
+        + 0.3
+        * torch.randn(4, 12, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ).reshape(48, 4)
     x -= x.mean(dim=0)
     cost = (x[:, None] - x[None]).square().sum(dim=-1)
     p = SubsetProblem(cost, budget=4, kappa=1.0, epsilon=0.05, features=None)
-    medoids = [12 * c + int(cost[12 * c : 12 * c + 12, 12 * c : 12 * c + 12].sum(dim=1).argmin()) for c in range(4)]
+    medoids = [
+        12 * c + int(cost[12 * c : 12 * c + 12, 12 * c : 12 * c + 12].sum(dim=1).argmin())
+        for c in range(4)
+    ]
     upper = p.exact_objective(medoids)
-    assert subset_lower_bound(p, upper=upper, config=RELAXATION, subset=medoids).value == pytest.approx(upper, rel=1e-6)
+    assert subset_lower_bound(
+        p, upper=upper, config=RELAXATION, subset=medoids
+    ).value == pytest.approx(upper, rel=1e-6)
 
 
 def test_on_a_larger_class_the_ascent_closes_most_of_the_gap() -> None:
     p = problem(0, n=200, budget=8)
     upper = p.exact_objective(k_medoids(p))
     values = [
-        subset_lower_bound(p, upper=upper, config=LowerBoundConfig(enumerate_up_to=0, max_iterations=count)).value for count in (0, 120)
+        subset_lower_bound(
+            p, upper=upper, config=LowerBoundConfig(enumerate_up_to=0, max_iterations=count)
+        ).value
+        for count in (0, 120)
     ]
     assert values[0] < 0.6 * upper
     assert values[1] > 0.8 * upper
@@ -111,7 +145,9 @@ def test_every_row_price_is_below_that_of_its_own_capped_problem(epsilon: float)
     generator = torch.Generator().manual_seed(5)
     lowest = torch.full((9,), torch.inf, dtype=torch.float64)
     for _ in range(4000):
-        plan = p.b * torch.rand(9, generator=generator, dtype=torch.float64) ** torch.randint(0, 12, (1,), generator=generator)
+        plan = p.b * torch.rand(9, generator=generator, dtype=torch.float64) ** torch.randint(
+            0, 12, (1,), generator=generator
+        )
         plan *= (1 / 3) / plan.sum()
         if (plan <= p.b).all():
             divergence = torch.special.xlogy(plan, plan * 3 * p.kappa / p.b).sum()
@@ -131,7 +167,9 @@ def test_levels_meet_the_share_from_any_start() -> None:
 
 @pytest.mark.parametrize("statistics", ["diagonal", "full"])
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_statistics_are_never_below_their_linear_bound(statistics: Literal["diagonal", "full"], size: int) -> None:
+def test_statistics_are_never_below_their_linear_bound(
+    statistics: Literal["diagonal", "full"], size: int
+) -> None:
     p = problem(4, n=12, budget=size, statistics=statistics, alpha=1.0, beta=0.0, weighted=True)
     relaxation, term = Relaxation(p), make_statistics(statistics, p.features, p.weights)
     generator = torch.Generator().manual_seed(size)
@@ -139,10 +177,14 @@ def test_statistics_are_never_below_their_linear_bound(statistics: Literal["diag
     for _ in range(60):
         scale = 10 ** float(-2 * torch.rand(1, generator=generator))
         p_vector = scale * torch.randn(d, generator=generator, dtype=torch.float64)
-        q = (scale * torch.randn(d, generator=generator, dtype=torch.float64)).clamp(max=(1 - 1 / size) * 0.99)
+        q = (scale * torch.randn(d, generator=generator, dtype=torch.float64)).clamp(
+            max=(1 - 1 / size) * 0.99
+        )
         point = DualPoint(torch.zeros(12, dtype=torch.float64), p_vector, q)
         subset = torch.randperm(12, generator=generator)[:size]
-        linear = relaxation.statistics_constant(point) + float(relaxation.row_terms(point, subset).sum())
+        linear = relaxation.statistics_constant(point) + float(
+            relaxation.row_terms(point, subset).sum()
+        )
         assert linear <= float(term.value(subset)) + 1e-12
 
 
@@ -158,12 +200,20 @@ def test_soft_choice_stays_below_the_cheapest_and_tends_to_them(forced: int) -> 
         assert float(y.sum()) == pytest.approx(7, abs=1e-6)
 
 
-@pytest.mark.parametrize("settings", [{}, {"statistics": "full"}, {"kappa": 1.0, "alpha": 0.0}, {"include": (2,)}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"statistics": "full"}, {"kappa": 1.0, "alpha": 0.0}, {"include": (2,)}],
+    ids=str,
+)
 def test_gradient_of_the_smoothed_dual(settings: dict[str, Any]) -> None:
     p = problem(1, n=12, **settings)
     relaxation = Relaxation(p)
     d = len(relaxation.std)
-    start = DualPoint(0.3 * p.cost_matrix.mean(dim=0), torch.full((d,), 0.1).double(), torch.full((d,), -0.2).double())
+    start = DualPoint(
+        0.3 * p.cost_matrix.mean(dim=0),
+        torch.full((d,), 0.1).double(),
+        torch.full((d,), -0.2).double(),
+    )
     rows = torch.cat([torch.tensor(p.include, dtype=torch.int64), relaxation.candidates()])
     function = SmoothedDual(relaxation, rows, p.epsilon, 0.05)
     z = torch.from_numpy(function._pack(start))
@@ -175,13 +225,21 @@ def test_gradient_of_the_smoothed_dual(settings: dict[str, Any]) -> None:
         for _ in range(10):
             value, _ = function.value_and_gradient(z + sign * 1e-2 * direction)
         sides.append(value)
-    assert (sides[0] - sides[1]) / 2e-2 == pytest.approx(float(gradient @ direction), rel=2e-2, abs=1e-3)
+    assert (sides[0] - sides[1]) / 2e-2 == pytest.approx(
+        float(gradient @ direction), rel=2e-2, abs=1e-3
+    )
 
 
 def test_same_bytes_for_any_number_of_threads() -> None:
     p = problem(0, n=300, budget=6)
     bounds = [
-        subset_lower_bound(p, upper=1.0, config=LowerBoundConfig(enumerate_up_to=0, max_iterations=24), workers=count) for count in (1, 2)
+        subset_lower_bound(
+            p,
+            upper=1.0,
+            config=LowerBoundConfig(enumerate_up_to=0, max_iterations=24),
+            workers=count,
+        )
+        for count in (1, 2)
     ]
     assert bounds[0] == bounds[1]
 
@@ -190,7 +248,10 @@ def test_a_round_on_few_rows_still_bounds_every_subset() -> None:
     """Rows that the round leaves out are priced all the same: without that the value would pass the bound of the whole."""
     p = problem(0, n=120, budget=4)
     upper = p.exact_objective(k_medoids(p))
-    few, all_rows = (subset_lower_bound(p, upper=upper, config=LowerBoundConfig(max_rows=size)).value for size in (60, 120))
+    few, all_rows = (
+        subset_lower_bound(p, upper=upper, config=LowerBoundConfig(max_rows=size)).value
+        for size in (60, 120)
+    )
     assert few <= all_rows * 1.01
     assert all_rows > 0.8 * upper
 
@@ -199,7 +260,11 @@ def test_unregularised_bound_holds_for_the_plain_transport_cost() -> None:
     p = problem(3, alpha=0.0, beta=0.0, epsilon=0.5)
     plain = replace(p, epsilon=0.0)
     best = min(float(p.transport(subset).transport_cost) for subset in combinations(range(9), 3))
-    assert 0.3 * best <= subset_lower_bound(plain, upper=best, config=RELAXATION, subset=[0, 1, 2]).value <= best
+    assert (
+        0.3 * best
+        <= subset_lower_bound(plain, upper=best, config=RELAXATION, subset=[0, 1, 2]).value
+        <= best
+    )
 
 
 @pytest.mark.parametrize("budget", [2, 7, 27, 29])
@@ -209,7 +274,9 @@ def test_at_the_end_of_the_duals_domain_nothing_is_claimed(budget: int) -> None:
     relaxation = Relaxation(p)
     dual = SmoothedDual(relaxation, torch.arange(p.size), p.epsilon, 1e-3)
     n, d = p.size, len(relaxation.std)
-    point = dual._unpack(torch.cat([torch.zeros(n), torch.ones(d), torch.full((d,), -1e6)]).double())
+    point = dual._unpack(
+        torch.cat([torch.zeros(n), torch.ones(d), torch.full((d,), -1e6)]).double()
+    )
     assert relaxation.statistics_constant(point) <= 0
     outside = DualPoint(point.g, point.p, torch.ones(d, dtype=torch.float64))
     assert relaxation.statistics_constant(outside) == -float("inf")
@@ -220,11 +287,18 @@ def test_features_that_are_mostly_zero_have_a_bound() -> None:
     generator = torch.Generator().manual_seed(0)
     x = (torch.randn(80, 60, generator=generator, dtype=torch.float64) - 1.5).clamp(min=0)
     cost = (x[:, None] - x[None]).square().sum(dim=-1)
-    settings = {"budget": 4, "kappa": 1.05, "epsilon": 0.05 * float(cost.median()), "alpha": 1.0, "features": x - x.mean(dim=0)}
+    settings = {
+        "budget": 4,
+        "kappa": 1.05,
+        "epsilon": 0.05 * float(cost.median()),
+        "alpha": 1.0,
+        "features": x - x.mean(dim=0),
+    }
     p = SubsetProblem(cost, **settings)
     subset = k_medoids(p)
     upper = float(p.transport(subset).regularized_value) + p.penalty(subset)
     bound, transport = (
-        subset_lower_bound(each, upper=upper, config=LowerBoundConfig(), subset=subset).value for each in (p, replace(p, alpha=0.0))
+        subset_lower_bound(each, upper=upper, config=LowerBoundConfig(), subset=subset).value
+        for each in (p, replace(p, alpha=0.0))
     )
     assert transport < bound < upper

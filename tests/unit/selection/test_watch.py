@@ -32,7 +32,10 @@ def test_watching_changes_nothing(features: np.ndarray) -> None:
     assert watched.history_ == alone.history_
 
 
-@pytest.mark.parametrize("method", ["geometry_aware", "random", "herding", "k_center", "k_medoids", "k_means", "nearest_mean"])
+@pytest.mark.parametrize(
+    "method",
+    ["geometry_aware", "random", "herding", "k_center", "k_medoids", "k_means", "nearest_mean"],
+)
 def test_what_the_watcher_raises_ends_the_fit(method: str, features: np.ndarray) -> None:
     def refuse(_: Moment) -> None:
         raise Stopped

@@ -20,7 +20,9 @@ def test_write_leaves_only_the_final_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ConnectionError])
-def test_a_question_that_fails_is_not_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+def test_a_question_that_fails_is_not_a_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
@@ -30,7 +32,9 @@ def test_a_question_that_fails_is_not_a_missing_file(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_a_write_that_fails_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     store = Store(str(tmp_path))
     store.write_bytes("a.bin", b"old")
 
@@ -50,7 +54,9 @@ def test_names_cannot_leave_the_root(tmp_path: Path, name: str) -> None:
         Store(str(tmp_path)).write_bytes(name, b"")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"1", b"\xff", b'{"a": 1}', b'{"a": 1, "content": "0"}', None])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"1", b"\xff", b'{"a": 1}', b'{"a": 1, "content": "0"}', None]
+)
 def test_an_object_that_was_changed_is_refused(tmp_path: Path, content: bytes | None) -> None:
     store = Store(str(tmp_path))
     store.write_json("a.json", {"a": 0.1, "b": [None, "x"]})
@@ -64,7 +70,9 @@ def test_an_object_that_was_changed_is_refused(tmp_path: Path, content: bytes | 
 def test_torn_lines_of_a_log_are_left_out(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     assert store.read_lines("log.jsonl") == []
-    store.write_bytes("log.jsonl", b'{"step": 1}\n{"st{"step": 3}\n\0\0\n[4]\n{"step": 5}\n{"step": 6')
+    store.write_bytes(
+        "log.jsonl", b'{"step": 1}\n{"st{"step": 3}\n\0\0\n[4]\n{"step": 5}\n{"step": 6'
+    )
     assert store.read_lines("log.jsonl") == [{"step": 1}, {"step": 5}]
 
 

@@ -13,7 +13,9 @@ HOLD = "import sys, time; from otcondense.store import *; lock = DriverLock(Stor
 
 
 def test_a_second_driver_is_refused_until_the_first_dies(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as first:
         assert first.stdout.readline() == "held\n"
         with pytest.raises(InputError, match=f"process {first.pid}"):
             DriverLock(Store(str(tmp_path))).__enter__()

@@ -66,7 +66,12 @@ def test_class_features_come_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.features, written.features)
     np.testing.assert_array_equal(read.logits, written.logits.astype(np.float16).astype(np.float32))
     np.testing.assert_array_equal(read.cross_entropy, written.cross_entropy)
-    assert (read.image_ids, read.sha256, read.entropy, read.class_index) == (written.image_ids, written.sha256, None, 1)
+    assert (read.image_ids, read.sha256, read.entropy, read.class_index) == (
+        written.image_ids,
+        written.sha256,
+        None,
+        1,
+    )
     assert read_fingerprint(store, class_file("features/e", "n<1>")) == "f1"
 
 
@@ -87,11 +92,16 @@ def test_plain_pyarrow_reads_the_features(tmp_path: Path) -> None:
 
 def test_a_table_with_any_flipped_bit_is_not_finished(tmp_path):
     store = Store(str(tmp_path))
-    write_table(store, "t.parquet", pa.table({"name": ["a", "b"], "number": [1, 2]}), fingerprint="abc")
+    write_table(
+        store, "t.parquet", pa.table({"name": ["a", "b"], "number": [1, 2]}), fingerprint="abc"
+    )
     data = store.read_bytes("t.parquet")
     assert read_fingerprint(store, "t.parquet") == "abc"
     for position in range(0, len(data), 3):
-        store.write_bytes("t.parquet", data[:position] + bytes([data[position] ^ 1 << position % 8]) + data[position + 1 :])
+        store.write_bytes(
+            "t.parquet",
+            data[:position] + bytes([data[position] ^ 1 << position % 8]) + data[position + 1 :],
+        )
         assert read_fingerprint(store, "t.parquet") is None, position
 
 

@@ -1,0 +1,72 @@
+"""How every verb ends: one set of exit statuses, one sentence for each failure a user can cause."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from otcondense.errors import InputError, storage_fault
+
+DONE = 0
+PROBLEMS = 1
+"""The verb worked and found something wrong: a failed unit, a damaged file."""
+MISTAKE = 2
+"""A mistake of the user's, or storage that failed."""
+INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
+RESUME = "Finished work is kept; run the same command again to resume."
+
+Work = Callable[[], int | None]
+
+
+def exit_with(work: Work, advice: str = "") -> None:
+    """Run a verb; leave the process with its exit status, unless that is `DONE`.
+
+    Args:
+        work: the verb; it returns its exit status, or None for `DONE`.
+        advice: a sentence added when the verb is interrupted or the storage fails.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    status = _status(work, advice)
+    if status != DONE:
+        sys.exit(status)
+
+
+def _status(work: Work, advice: str) -> int:
+    try:
+        return work() or DONE
+    except InputError as error:
+        return _report(f"error: {error}", MISTAKE)
+    except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave_at_once)
+        return _report(_join("interrupted.", advice), INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does: there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PROBLEMS
+    except Exception as error:
+        fault = storage_fault(error)
+        if fault is None:
+            raise
+        place = fault.filename or "storage"
+        return _report(_join(f"error: {place}: {fault.strerror or fault}.", advice), MISTAKE)
+
+
+def _report(sentence: str, status: int) -> int:
+    print(f"\n{sentence}", file=sys.stderr)
+    return status
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _leave_at_once(*_: Any) -> None:
+    """End without waiting for Ray; its processes notice that the driver is gone."""
+    os._exit(INTERRUPTED)

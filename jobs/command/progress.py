@@ -1,0 +1,118 @@
+"""Progress of a stage: one bar with ETA on the terminal, and one small file in `logs/` for whoever looks from elsewhere."""
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
+
+from otcondense.store import StageProgress, Store, UnitProgress, write_progress
+
+TITLE_WIDTH = 34
+SECONDS_BETWEEN_WRITES = 1.0
+WORK_PER_WRITE = 100
+"""Times as long as a write of the file takes until the next: a slow store or ten thousand units then cost one hundredth of the time."""
+ENDED = ("done", "failed", "skipped")
+
+
+class Progress:
+    """A bar with count, rate and ETA (without a terminal, about one line every ten seconds), and the same as a file.
+
+    Both appear with the first count that leaves something to do.
+    """
+
+    def __init__(self, store: Store, stage: str, title: str, unit: str) -> None:
+        self._store = store
+        self._state = StageProgress(stage=stage, title=title, unit=unit)
+        self._units: dict[str, UnitProgress] = {}
+        self._ended = 0
+        self._bar: tqdm[Any] | None = None
+        self._next_write = 0.0
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._write(finished=error is None and self._state.done == self._state.total)
+
+    def show(self, done: int, total: int, **figures: float) -> None:
+        """Show that `done` of `total` are done, and `figures` beside them."""
+        if self._bar is None:
+            if done >= total:
+                return
+            self._start(done, total)
+        assert self._bar is not None
+        self._bar.set_postfix(
+            {name: f"{value:.4g}" for name, value in figures.items()}, refresh=False
+        )
+        self._bar.update(done - self._bar.n)
+        self._state = self._state.model_copy(
+            update={"done": done, "total": total, "figures": figures}
+        )
+        if time.monotonic() >= self._next_write:
+            self._write(finished=False)
+
+    def follow(self, units: Sequence[UnitProgress]) -> None:
+        """Show the units of the stage in the order of work; the file tells of them even if nothing is left to do."""
+        self._units = {unit.name: unit for unit in units}
+        self._ended = sum(unit.state in ENDED for unit in units)
+        self.show(self._ended, len(units))
+        if self._bar is None:
+            now = time.time()
+            counts = {
+                "done": self._ended,
+                "total": len(units),
+                "before": self._ended,
+                "started": now,
+            }
+            self._state = self._state.model_copy(update=counts)
+            self._write(finished=True)
+
+    def change(self, name: str, changes: dict[str, Any]) -> None:
+        """Show that the state of one unit has changed, by the names of `UnitProgress`."""
+        before = self._units[name]
+        after = self._units[name] = before.model_copy(update=changes)
+        self._ended += (after.state in ENDED) - (before.state in ENDED)
+        if after.state == "failed" and before.state != "failed":
+            # At once: where all fail for one reason, nobody should wait for the end to learn it.
+            tqdm.write(f"{'failed':<{TITLE_WIDTH}}: {name}: {after.message}")
+        self.show(self._ended, len(self._units))
+
+    def update(self, name: str, changes: dict[str, Any]) -> None:
+        """Show how far a unit is; what comes in after its end is old."""
+        if self._units[name].state == "running":
+            self.change(name, changes)
+
+    def _start(self, done: int, total: int) -> None:
+        interval = 0.2 if sys.stderr.isatty() else 10.0
+        title = f"{self._state.title:<{TITLE_WIDTH}}"
+        self._bar = tqdm(
+            total=total, initial=done, desc=title, unit=self._state.unit, mininterval=interval
+        )
+        self._state = self._state.model_copy(update={"before": done, "started": time.time()})
+
+    def _write(self, *, finished: bool) -> None:
+        changes = {
+            "units": tuple(self._units.values()),
+            "updated": time.time(),
+            "finished": finished,
+        }
+        self._state = self._state.model_copy(update=changes)
+        started = time.monotonic()
+        write_progress(self._store, self._state)
+        ended = time.monotonic()
+        self._next_write = ended + max(SECONDS_BETWEEN_WRITES, WORK_PER_WRITE * (ended - started))
+
+
+def note(title: str, text: str) -> None:
+    """Print one line in the bars' layout."""
+    print(f"{title:<{TITLE_WIDTH}}: {text}", flush=True)

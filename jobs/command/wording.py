@@ -1,0 +1,16 @@
+"""The state of a stage in words, as the terminal and the page show it."""
+
+from otcondense.durations import duration
+from otcondense.store import StageProgress
+
+SILENT_SECONDS = 60.0
+"""A stage that has not been heard of for so long has ended, or is busy with something long."""
+
+
+def stage_state(stage: StageProgress, now: float) -> str:
+    """Return what a stage is doing, in words."""
+    if stage.finished:
+        failed = sum(unit.state == "failed" for unit in stage.units)
+        return f"finished, {failed} failed" if failed else "finished"
+    silent = now - stage.updated
+    return "running" if silent < SILENT_SECONDS else f"no news for {duration(silent)}"

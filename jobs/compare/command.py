@@ -1,0 +1,92 @@
+"""Compare selection methods over budgets, training lengths and seeds: `python -m jobs.compare --compare FILE`; run again, it goes on."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from jobs.command.progress import note
+from jobs.command.settings import build, read_yaml
+from jobs.compare.config import CompareConfig
+from jobs.compare.page import render_page
+from jobs.compare.summary import Cell, cells, result_rows, rows_as_csv, statements, summary_rows
+from jobs.run_directory.run import Run
+from jobs.trials.config import SweepConfig
+from jobs.trials.records import Record
+from jobs.trials.sweep import run_sweep
+from jobs.trials.trial import Sweep, describe
+from otcondense.errors import InputError
+
+PAGE = "report.html"
+
+
+def compare(run: Run, compare_file: str | None, output: str | None) -> None:
+    """Run the missing trials of a comparison, then write its tables and its page.
+
+    Args:
+        run: the run that all trials share.
+        compare_file: what to compare; None compares the methods of the run.
+        output: second directory for the tables and the page.
+    """
+    values = read_yaml(compare_file) if compare_file else {}
+    config = build(CompareConfig, values, compare_file or "the defaults")
+    sweep = Sweep(sweep_config(config, run), run.config)
+    show(config, sweep, run_sweep(sweep), output)
+
+
+def sweep_config(config: CompareConfig, run: Run) -> SweepConfig:
+    """Return the sweep that makes a comparison.
+
+    Raises: InputError with the reason if it cannot be.
+    """
+    try:
+        return config.sweep(run.config)
+    except ValueError as error:
+        raise InputError(f"this comparison cannot be made: {_reason(error)}") from error
+
+
+def _reason(error: ValueError) -> str:
+    return (
+        "; ".join(each["msg"] for each in error.errors())
+        if isinstance(error, ValidationError)
+        else str(error)
+    )
+
+
+def show(config: CompareConfig, sweep: Sweep, records: list[Record], output: str | None) -> None:
+    """Write results.csv, summary.csv and the page, and print what can be said."""
+    title, store = f"compare {config.name}", sweep.run.store
+    failed = [record for record in records if record.state == "failed"]
+    for record in failed:
+        note("failed", f"{describe(record.values)}: {record.message}")
+    rows = result_rows(records)
+    if not rows:
+        raise InputError(
+            f"no trial of {config.name} was measured, all {len(failed)} failed; see the messages above"
+        )
+    found = cells(rows, config)
+    files = {
+        "results.csv": rows_as_csv(rows),
+        "summary.csv": rows_as_csv(summary_rows(found)),
+        PAGE: render_page(config, sweep, rows, found, len(failed)).encode(),
+    }
+    for name, data in files.items():
+        store.write_bytes(f"{sweep.directory}/{name}", data)
+        if output is not None:
+            Path(output).mkdir(parents=True, exist_ok=True)
+            (Path(output) / name).write_bytes(data)
+    print_tables(found)
+    for sentence in statements(found, config):
+        note(title, sentence)
+    note(title, f"{store.path(sweep.directory)}/{PAGE}, results.csv and summary.csv")
+
+
+def print_tables(found: list[Cell]) -> None:
+    """Print mean and interval of every variant, a table for each metric, budget and length."""
+    for cell in found:
+        print(f"\n{cell.metric}, {cell.num_images:,} images, {cell.step:,} steps")
+        for figure in cell.figures:
+            interval = figure.interval
+            spread = f"[{interval.low:.4g}, {interval.high:.4g}]" if interval.count > 1 else ""
+            print(
+                f"{figure.rank:>4}  {figure.variant:<28}{interval.mean:>10.4g}  {spread:<22}{interval.count} seeds"
+            )

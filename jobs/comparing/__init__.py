@@ -1,1 +1,0 @@
-"""Comparisons of selection methods: which trials, their tables, what can be said, and the page."""

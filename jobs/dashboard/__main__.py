@@ -1,0 +1,49 @@
+"""`python -m jobs.dashboard`: the command line."""
+
+import argparse
+from collections.abc import Sequence
+
+from jobs.command.cli import plain_parser
+from jobs.command.exit import exit_with
+
+PORT = 8266
+DESCRIPTION = """Serve a page that shows a run and its chosen images.
+
+The page reads the files of the run only, while it runs and after Ray has ended. On a cluster, start
+it where the files can be read, and open it through a tunnel:
+
+    ssh -L 8266:127.0.0.1:8266 HEAD 'cd otcondense && python -m jobs.dashboard /shared/runs/demo'
+    kubectl exec HEAD-POD -- python -m jobs.dashboard /shared/runs/demo
+    kubectl port-forward HEAD-POD 8266:8266
+
+or on a laptop that can read the bucket: `python -m jobs.dashboard s3://bucket/runs/demo`.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = plain_parser("dashboard", DESCRIPTION)
+    made.add_argument("run", help="run directory, or its URI such as s3://bucket/run")
+    made.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on [127.0.0.1]; others need a token"
+    )
+    made.add_argument("--port", type=int, default=PORT, help=f"port to listen on [{PORT}]")
+    return made
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the verb."""
+    from jobs.dashboard.command import serve
+    from jobs.run_directory.opening import read_run
+
+    serve(read_run(options.run), options.host, options.port)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the verb and leave the process."""
+    options = parser().parse_args(arguments)
+    exit_with(lambda: work(options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""`python -m jobs.doctor`: the command line."""
+
+import argparse
+from collections.abc import Sequence
+
+from jobs.command.cli import plain_parser
+from jobs.command.exit import exit_with
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = plain_parser("doctor")
+    made.add_argument(
+        "--storage", default="runs", help="directory or URI below which runs are kept [runs]"
+    )
+    made.add_argument("--address", help="dashboard of a cluster, such as http://127.0.0.1:8265")
+    made.add_argument("--json", action="store_true", help="print one JSON object, not lines")
+    return made
+
+
+def work(options: argparse.Namespace) -> int:
+    """Run the verb."""
+    from jobs.doctor.command import doctor
+
+    return doctor(options.storage, options.address, as_json=options.json)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the verb and leave the process."""
+    options = parser().parse_args(arguments)
+    exit_with(lambda: work(options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Measuring images through networks, shared by `evaluate`, `report` and `measure`."""

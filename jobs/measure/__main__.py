@@ -1,0 +1,38 @@
+"""`python -m jobs.measure`: the command line."""
+
+import argparse
+from collections.abc import Sequence
+
+from jobs.command.cli import plain_parser, settings_lines
+from jobs.command.exit import exit_with
+from jobs.command.settings import describe_fields
+from jobs.measure.config import MeasureConfig
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    settings = "\n".join(settings_lines(describe_fields(MeasureConfig)))
+    made = plain_parser("measure", epilog=f"settings:\n{settings}")
+    made.add_argument("--config", help="YAML file of the same settings")
+    made.add_argument("--output", help="JSON file to write the figures and their inputs to")
+    made.add_argument(
+        "settings", nargs="*", metavar="key=value", help="samples, against, training, ... (below)"
+    )
+    return made
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the verb."""
+    from jobs.measure.command import measure_and_print
+
+    measure_and_print(options)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the verb and leave the process."""
+    options = parser().parse_intermixed_args(arguments)
+    exit_with(lambda: work(options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Settings of `python -m jobs.measure`."""
+
+from pydantic import Field, model_validator
+
+from otcondense.config import Config
+from otcondense.encoders import EncoderConfig
+from otcondense.evaluation import EvaluationConfig
+
+
+class MeasureConfig(Config):
+    """Which images to measure, against what, and through which networks."""
+
+    samples: str
+    """Images to measure: an .npz file (arr_0), a folder, or Parquet."""
+    against: str | None = None
+    """Real images that no model has seen, in any of these forms; null leaves only figures against `evaluation.reference`."""
+    training: str | None = None
+    """Images that the model was trained on, for the copying figures."""
+    cache: str | None = None
+    """Directory to keep features in: measuring again with other settings then takes no network."""
+    judge: EncoderConfig | None = None
+    """Network of the figures; null takes the Inception network of FID."""
+    judges: dict[str, EncoderConfig] = Field(default_factory=dict)
+    """Further networks, by the name that their figures shall bear: with dinov2, dinov2.frechet_distance is FD-DINOv2."""
+    evaluation: EvaluationConfig = EvaluationConfig(network="inception")
+    """Settings of the metrics; network follows from judge."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_network(cls, values: object) -> object:
+        if isinstance(values, dict) and isinstance(values.get("evaluation", {}), dict):
+            network = "inception" if values.get("judge") is None else "judge"
+            return {**values, "evaluation": {"network": network, **values.get("evaluation", {})}}
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> "MeasureConfig":
+        if self.against is None and self.evaluation.reference is None:
+            raise ValueError(
+                "against or evaluation.reference must be set: there is nothing to compare the samples with"
+            )
+        if (self.judge is None) == (self.evaluation.network == "judge"):
+            raise ValueError("judge must be set with evaluation.network=judge, and not without")
+        if self.against is None and (self.training is not None or self.judges):
+            raise ValueError(
+                "training and judges need against: their figures compare the samples with real images"
+            )
+        return self

@@ -1,0 +1,49 @@
+"""`python -m jobs.prefetch`: the command line."""
+
+import argparse
+from collections.abc import Sequence
+
+from jobs.command.cli import plain_parser
+from jobs.command.exit import exit_with
+from jobs.prefetch.weights import KINDS
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = plain_parser("prefetch")
+    made.add_argument("config", help="configuration file")
+    made.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="settings that override the configuration file",
+    )
+    made.add_argument(
+        "--also",
+        nargs="+",
+        choices=KINDS,
+        default=[],
+        help="representations to extract in addition to those the models need",
+    )
+    made.add_argument("--list", action="store_true", help="list the files, download nothing")
+    made.add_argument(
+        "--offline", action="store_true", help="check local files without asking the hub"
+    )
+    return made
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the verb."""
+    from jobs.prefetch.command import prefetch_all
+
+    prefetch_all(options)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the verb and leave the process."""
+    options = parser().parse_intermixed_args(arguments)
+    exit_with(lambda: work(options))
+
+
+if __name__ == "__main__":
+    main()

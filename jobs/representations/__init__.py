@@ -1,0 +1,1 @@
+"""Extraction of VAE latents and patch tokens, shared by the verbs that need them."""

@@ -1,0 +1,19 @@
+"""All stages of a run, one after another."""
+
+import time
+
+from jobs.evaluate.stage import print_table
+from jobs.run_directory.run import Run
+from jobs.run_directory.stage_log import log_stage, print_stages
+from jobs.run_directory.stages import stages_of
+
+
+def run_all(run: Run) -> None:
+    """Run every stage, the report last; finished work is skipped."""
+    for stage in stages_of(run.config):
+        if stage.name == "report":
+            print_table(run)
+            print_stages(run)
+        started = time.perf_counter()
+        stage.run(run)
+        log_stage(run, stage.name, time.perf_counter() - started)

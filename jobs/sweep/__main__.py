@@ -1,0 +1,34 @@
+"""`python -m jobs.sweep`: the command line."""
+
+import argparse
+from collections.abc import Sequence
+
+from jobs.command.cli import describe_file, run_on_directory, run_parser
+from jobs.run_directory.run import Run
+from jobs.trials.config import SweepConfig
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = run_parser("sweep")
+    made.add_argument(
+        "--sweep", required=True, help="sweep file, such as jobs/configs/sweep/demo.yaml"
+    )
+    describe_file(made, "--sweep", SweepConfig)
+    return made
+
+
+def work(run: Run, options: argparse.Namespace) -> None:
+    """Run the verb on its run directory."""
+    from jobs.sweep.command import sweep_settings
+
+    sweep_settings(run, options.sweep)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the verb and leave the process."""
+    run_on_directory(parser(), work, arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Sweeps over the settings of a run: which trials there are, what each does, what became of them."""

@@ -1,0 +1,150 @@
+"""Pixels of the images of a subset or of a listing: as one array to train on, or some at a time."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int64, UInt8
+
+from otcondense.datasets import (
+    ImageRecord,
+    SourceConfig,
+    UnreadableImageError,
+    center_crop,
+    decode_image,
+    image_locations,
+    read_image_bytes,
+)
+from otcondense.errors import InputError
+from otcondense.store import sha256_bytes
+
+READERS = 4
+PART = 512
+"""Images that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class WantedImage:
+    """One image of a training set, and how to know that it is still the same."""
+
+    image_id: str
+    class_index: int
+    path: str
+    sha256: str | None
+    """Expected SHA-256 of the file, None if nothing was recorded."""
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Images of one size with their classes, in the order of the manifest."""
+
+    images: UInt8[np.ndarray, "n c h w"]
+    labels: Int64[np.ndarray, " n"]
+    image_ids: list[str]
+
+
+def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImage]:
+    """Return the images of a subset manifest in its order.
+
+    Raises: InputError if an entry leads out of the source's root or is not in it.
+    """
+    columns = manifest.select(["image_id", "class_index", "sha256"]).to_pylist()
+    locations = image_locations(source, [row["image_id"] for row in columns])
+    pairs = zip(columns, locations, strict=True)
+    return [
+        WantedImage(row["image_id"], row["class_index"], location, row["sha256"])
+        for row, location in pairs
+    ]
+
+
+def record_images(records: list[ImageRecord]) -> list[WantedImage]:
+    """Return the images of a listing in its order."""
+    return [
+        WantedImage(record.image_id, record.class_index, record.path, None) for record in records
+    ]
+
+
+def load_images(
+    wanted: list[WantedImage], source: SourceConfig, shape: tuple[int, int, int]
+) -> TrainingImages:
+    """Read, crop and scale images to `shape` (channels, height, width), 8 bits a channel.
+
+    An image of exactly this size keeps its pixels; others are scaled to cover it and their centre is cut out.
+
+    Raises: InputError naming the image that is missing, unreadable or not the one the manifest was made from.
+    """
+    if not wanted:
+        raise InputError("there must be at least one image to load, found an empty list")
+    images = np.empty((len(wanted), *shape), dtype=np.uint8)
+    with ThreadPoolExecutor(READERS) as pool:
+        for row, pixels in enumerate(
+            pool.map(lambda image: load_image(image, source, shape), wanted)
+        ):
+            images[row] = pixels
+    return TrainingImages(
+        images,
+        np.array([image.class_index for image in wanted], dtype=np.int64),
+        [image.image_id for image in wanted],
+    )
+
+
+def load_image(
+    wanted: WantedImage, source: SourceConfig, shape: tuple[int, int, int]
+) -> UInt8[np.ndarray, "c h w"]:
+    """Read one image as uint8 pixels of the wanted shape.
+
+    Raises: InputError as `load_images` does.
+    """
+    channels, height, width = shape
+    if channels not in (1, 3):
+        raise InputError(f"images must have 1 (grey) or 3 (RGB) channels, found shape {shape}")
+    try:
+        image = decode_image(read_wanted(wanted), channels=channels, max_pixels=source.max_pixels)
+    except UnreadableImageError as error:
+        raise InputError(
+            f"image {wanted.path} cannot be decoded ({error}); mend it or leave it out"
+        ) from error
+    pixels = np.asarray(center_crop(image, (height, width)))
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def read_wanted(wanted: WantedImage) -> bytes:
+    """Return the bytes of an image file, checked against the manifest.
+
+    Raises: InputError if the file is missing or has changed.
+    """
+    try:
+        data = read_image_bytes(wanted.path)
+    except OSError as error:
+        raise InputError(
+            f"image {wanted.path} of the subset cannot be read ({error.strerror or error}); restore it or select again"
+        ) from error
+    if wanted.sha256 is not None and sha256_bytes(data) != wanted.sha256:
+        raise InputError(
+            f"image {wanted.path} has changed since its features were extracted; extract and select again"
+        )
+    return data
+
+
+@dataclass(frozen=True)
+class ListedImages:
+    """Images of a source in one size, read when they are asked for."""
+
+    wanted: list[WantedImage]
+    source: SourceConfig
+    shape: tuple[int, int, int]
+    """Channels, height, width."""
+
+    def load(self, rows: Iterable[int]) -> UInt8[np.ndarray, "n c h w"]:
+        """Return the images of some rows of the list.
+
+        Raises: InputError as `load_images` does.
+        """
+        return load_images([self.wanted[row] for row in rows], self.source, self.shape).images
+
+    def parts(self) -> Iterator[UInt8[np.ndarray, "n c h w"]]:
+        """Yield all images in order, some at a time."""
+        rows = range(len(self.wanted))
+        return (self.load(rows[start : start + PART]) for start in range(0, len(rows), PART))

@@ -1,0 +1,96 @@
+"""Batches made ahead of time by a thread, for training data that does not fit on the device."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+Item = TypeVar("Item")
+DEPTH = 2
+POLL_SECONDS = 0.1
+
+
+class Prefetcher(Generic[Item]):
+    """Calls `make(step)` for consecutive steps in a thread, at most two ahead of who takes them."""
+
+    def __init__(self, make: Callable[[int], Item], steps: range, device: str) -> None:
+        self._make, self._steps = make, steps
+        make_stream: Any = torch.cuda.Stream
+        self._stream = make_stream(device) if device.startswith("cuda") else None
+        self._ready: queue.Queue[Item | BaseException] = queue.Queue(DEPTH)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        context: Any = torch.cuda.stream(self._stream) if self._stream else nullcontext()
+        try:
+            with context:
+                for step in self._steps:
+                    item = self._make(step)
+                    if self._stream:
+                        self._stream.synchronize()
+                    if not self._offer(item):
+                        return
+        except BaseException as error:  # noqa: BLE001 - raised again where the batch is waited for
+            self._offer(error)
+
+    def _offer(self, item: Item | BaseException) -> bool:
+        """Hand over one item; False if nobody wants it any more."""
+        while not self._stop.is_set():
+            try:
+                self._ready.put(item, timeout=POLL_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def take(self) -> Item:
+        """Return the item of the next step, and wait for it if need be."""
+        item = self._ready.get()
+        if isinstance(item, BaseException):
+            raise item
+        if self._stream:
+            for tensor in tensors_of(
+                item
+            ):  # made on the other stream, used on this one: not to be given away before
+                tensor.record_stream(torch.cuda.current_stream())
+        return item
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._stop.set()
+        self._thread.join()
+
+
+def tensors_of(item: Any) -> Iterator[Tensor]:
+    """Yield every tensor in lists and dataclasses."""
+    if isinstance(item, Tensor):
+        yield item
+    elif isinstance(item, list | tuple):
+        for each in item:
+            yield from tensors_of(each)
+    elif is_dataclass(item):
+        for field in fields(item):
+            yield from tensors_of(getattr(item, field.name))
+
+
+@contextmanager
+def batches(
+    make: Callable[[int], Item], steps: range, device: str, *, ahead: bool
+) -> Iterator[Callable[[], Item]]:
+    """Give a function that returns `make(step)` for one step after another, made by a thread if `ahead`."""
+    if not ahead:
+        waiting = iter(steps)
+        yield lambda: make(next(waiting))
+        return
+    prefetcher = Prefetcher(make, steps, device)
+    try:
+        yield prefetcher.take
+    finally:
+        prefetcher.close()

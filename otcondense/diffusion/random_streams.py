@@ -1,0 +1,105 @@
+"""Every random number of training as a function of (seed, step, position in the global batch), whatever the number of workers."""
+
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+ORDER, BATCH, SAMPLE, POSTERIOR, SCORE, ATTACH, INDEPENDENT = range(7)
+"""What a random stream is for; part of its key."""
+
+
+def stream(*key: int) -> int:
+    """Return the 63-bit seed of the random stream that belongs to `key`."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def generator(*key: int, device: str = "cpu") -> torch.Generator:
+    """Return a generator at the beginning of the random stream that belongs to `key`."""
+    return torch.Generator(device=device).manual_seed(stream(*key))
+
+
+@lru_cache(maxsize=4)
+def epoch_order(seed: int, epoch: int, num_images: int) -> Int[Tensor, " n"]:
+    """Return the order in which one pass over the images visits them."""
+    return torch.randperm(num_images, generator=generator(seed, ORDER, epoch))
+
+
+def batch_indices(seed: int, num_images: int, positions: range) -> Int[Tensor, " b"]:
+    """Return the image at each of the consecutive `positions` of the endless sequence of passes."""
+    parts, start = [], positions.start
+    while start < positions.stop:
+        epoch, offset = divmod(start, num_images)
+        part = epoch_order(seed, epoch, num_images)[offset : offset + positions.stop - start]
+        parts.append(part)
+        start += len(part)
+    return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chance decides for some samples of one global batch."""
+
+    noise: Float[Tensor, "b c h w"]
+    """Standard normal."""
+    uniform: Float[Tensor, " b"]
+    """In [0, 1): chooses the timestep."""
+    drop: Bool[Tensor, " b"]
+    """Whether the sample trains the null class; one draw for all conditions."""
+    flip: Bool[Tensor, " b"]
+    """Whether the image is mirrored."""
+    posterior: Float[Tensor, "b c h w"] | None = None
+    """Standard normal, to draw latents from their posterior; from a stream of its own."""
+    text_drop: Bool[Tensor, " b"] | None = None
+    """Whether the text trains the null class, where that is drawn independently of the class."""
+    token_flip: Bool[Tensor, " b"] | None = None
+    """Whether the tokens are those of the mirrored image, where that is drawn independently of the image."""
+
+
+@dataclass(frozen=True)
+class DrawConfig:
+    """What the draws of a batch depend on besides the step."""
+
+    seed: int
+    global_batch_size: int
+    label_drop: float
+    flip: bool
+    image_shape: tuple[int, int, int]
+    posterior: bool = False
+    """Whether latents are drawn from their posterior."""
+    independent: bool = False
+    """Whether drops of the text and mirroring of the tokens are drawn independently (compat=authors)."""
+
+
+def draw(config: DrawConfig, step: int, rows: slice, device: str = "cpu") -> Draws:
+    """Return the draws for `rows` of the global batch of one step.
+
+    The whole batch is drawn and cut, so that the rows do not depend on how it is divided.
+    """
+    source = generator(config.seed, BATCH, step, device=device)
+    size = config.global_batch_size
+    noise = torch.randn(size, *config.image_shape, generator=source, device=device)
+    uniform, dropped, flipped = torch.rand(3, size, generator=source, device=device)
+    drawn = Draws(noise, uniform, dropped < config.label_drop, (flipped < 0.5) & config.flip)
+    if config.posterior:
+        source = generator(config.seed, POSTERIOR, step, device=device)
+        drawn = replace(
+            drawn, posterior=torch.randn(size, *config.image_shape, generator=source, device=device)
+        )
+    if config.independent:
+        text, tokens = torch.rand(
+            2,
+            size,
+            generator=generator(config.seed, INDEPENDENT, step, device=device),
+            device=device,
+        )
+        drawn = replace(
+            drawn, text_drop=text < config.label_drop, token_flip=(tokens < 0.5) & config.flip
+        )
+    cut: dict[str, Any] = {field.name: getattr(drawn, field.name) for field in fields(drawn)}
+    cut = {name: None if value is None else value[rows] for name, value in cut.items()}
+    return Draws(**cut)

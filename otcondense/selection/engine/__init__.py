@@ -1,0 +1,1 @@
+"""The exact solver of the selection problem: certified swaps, cuts and bounds."""

@@ -1,0 +1,249 @@
+r"""How far the mean and the spread of a subset are from those of its class.
+
+diagonal: |mean_S - mean_T|^2 + |std_S - std_T|^2, unbiased variances, 0 for a single image. Source: arXiv:2606.05883, the mean-variance term.
+full: the squared Frechet distance of the Gaussians of subset and class, |mean_S - mean_T|^2 + tr(A + B - 2 (B^1/2 A B^1/2)^1/2), with full covariances.
+Source: Dowson & Landau (1982), eq. 4. It goes beyond the paper, and needs only k-by-k problems: with G the Gram matrix of the centred features and
+M = G diag(w) G / (1 - sum w^2), the last trace is that of the root of the centred M_SS / (k - 1).
+
+Bounds for many candidates at once rest on sqrt(v) <= (v / y + y) / 2 for every y > 0, and on the same inequality for traces of matrix roots.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from otcondense.ot.blocks import row_blocks
+
+CHUNK_VALUES = 1 << 19
+
+
+class PlaceStatistics(ABC):
+    """The term of a subset with one open place, as a function of the image that takes it."""
+
+    @abstractmethod
+    def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        """Return the term with each candidate in turn."""
+
+    @abstractmethod
+    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
+        """Return a lower bound on the term with each image of the class in turn, tight at `reference`."""
+
+
+class Statistics(ABC):
+    """The statistics of one class; features are centred at the weighted class mean."""
+
+    @abstractmethod
+    def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
+        """Return the term of `rest` with one more image."""
+
+    def value(self, subset: Int[Tensor, " k"]) -> Float[Tensor, ""]:
+        """Return the term of one subset."""
+        return self.at(subset[:-1]).exact(subset[-1:])[0]
+
+
+def class_weights(
+    size: int, weights: Float[Tensor, " n"] | None, like: Tensor
+) -> Float[Tensor, " n"]:
+    """Return the weights of the class images, uniform where None, sum 1."""
+    return like.new_full((size,), 1 / size) if weights is None else weights
+
+
+def unbiased(weights: Float[Tensor, " n"]) -> float:
+    """Return the divisor 1 - sum w^2 of an unbiased weighted variance; 1 for a single image, whose variance is 0."""
+    divisor = 1 - float(weights.square().sum())
+    return divisor if divisor > 1e-12 else 1.0
+
+
+@dataclass(frozen=True)
+class DiagonalStatistics(Statistics):
+    """Mean and standard deviation of each feature."""
+
+    features: Float[Tensor, "n d"]
+    squares: Float[Tensor, "n d"]
+    std: Float[Tensor, " d"]
+    workers: int = 1
+
+    @classmethod
+    def of(
+        cls, features: Float[Tensor, "n d"], weights: Float[Tensor, " n"] | None, workers: int = 1
+    ) -> "DiagonalStatistics":
+        """Measure a class of centred features."""
+        mass = class_weights(len(features), weights, features)
+        squares = features.square()
+        return cls(features, squares, (mass @ squares / unbiased(mass)).sqrt(), workers)
+
+    def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
+        return _DiagonalPlace(
+            self, self.features[rest].sum(dim=0), self.squares[rest].sum(dim=0), len(rest) + 1
+        )
+
+
+@dataclass(frozen=True)
+class _DiagonalPlace(PlaceStatistics):
+    of: DiagonalStatistics
+    total: Float[Tensor, " d"]
+    squares: Float[Tensor, " d"]
+    size: int
+
+    def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        values = self.total.new_empty(len(candidates))
+
+        def work(rows: slice) -> None:
+            part = candidates[rows]
+            mean = (self.of.features[part] + self.total).div_(self.size)
+            value = mean.square().sum(dim=1)
+            if self.size > 1:
+                variance = (
+                    (self.of.squares[part] + self.squares)
+                    .sub_(mean.square_(), alpha=self.size)
+                    .div_(self.size - 1)
+                )
+                value += variance.clamp_(min=0).sqrt_().sub_(self.of.std).square_().sum(dim=1)
+            else:
+                value += self.of.std.square().sum()
+            values[rows] = value
+
+        row_blocks(
+            work,
+            len(candidates),
+            workers=self.of.workers,
+            rows=max(1, CHUNK_VALUES // (4 * len(self.total))),
+        )
+        return values
+
+    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
+        of, size = self.of, self.size
+        spread_of_class = of.std.square().sum()
+        if size == 1:
+            return of.squares.sum(dim=1) + spread_of_class
+        spread = self.squares - self.total.square() / size
+        own = (
+            spread
+            + of.squares[reference] * (1 - 1 / size)
+            - of.features[reference] * self.total * (2 / size)
+        ) / (size - 1)
+        root = own.clamp(min=1e-12 * float(of.std.square().max()) + 1e-300).sqrt()
+        slope = (1 - of.std / root) / (size - 1)
+        constant = (
+            (slope * spread).sum()
+            - (of.std * root).sum()
+            + spread_of_class
+            + self.total.square().sum() / size**2
+        )
+        quadratic = slope * (1 - 1 / size) + 1 / size**2
+        linear = slope * self.total * (-2 / size) + self.total * (2 / size**2)
+        # The sums cancel; what rounding may add is taken off.
+        value = torch.empty_like(of.features[:, 0]).fill_(
+            float(constant - 1e-13 * (spread_of_class + constant.abs() + self.total.square().sum()))
+        )
+
+        def work(rows: slice) -> None:
+            value[rows] += of.squares[rows] @ quadratic + of.features[rows] @ linear
+
+        row_blocks(work, len(value), workers=of.workers, rows=512)
+        return value
+
+
+@dataclass(frozen=True)
+class FullStatistics(Statistics):
+    """Mean and full covariance, through the Gram matrix."""
+
+    gram: Float[Tensor, "n n"]
+    spread: Float[Tensor, "n n"]
+    """X Sigma_T X^T."""
+    trace: float
+    """Trace of the class covariance."""
+
+    @classmethod
+    def of(
+        cls, features: Float[Tensor, "n d"], weights: Float[Tensor, " n"] | None
+    ) -> "FullStatistics":
+        """Measure a class of centred features."""
+        mass = class_weights(len(features), weights, features)
+        gram = features @ features.T
+        spread = (gram * (mass / unbiased(mass))) @ gram
+        return cls(gram, (spread + spread.T) / 2, float(mass @ gram.diagonal()) / unbiased(mass))
+
+    def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
+        size, own = len(rest) + 1, self.gram.diagonal()
+        rows = self.gram[rest]
+        mean = (rows[:, rest].sum() + 2 * rows.sum(dim=0) + own) / size**2
+        trace = (
+            (own[rest].sum() + own - size * mean) / (size - 1)
+            if size > 1
+            else torch.zeros_like(mean)
+        )
+        return _FullPlace(self, rest, self.spread[rest], mean + trace + self.trace)
+
+
+@dataclass(frozen=True)
+class _FullPlace(PlaceStatistics):
+    of: FullStatistics
+    rest: Int[Tensor, " r"]
+    rows: Float[Tensor, "r n"]
+    known: Float[Tensor, " n"]
+    """Everything but the trace of the root, for each image of the class."""
+
+    def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        size = len(self.rest) + 1
+        value = self.known[candidates]
+        if size == 1:
+            return value
+        rows = max(1, CHUNK_VALUES // size**2)
+        starts = range(0, len(candidates), rows)
+        return value - 2 * torch.cat(
+            [self._roots(candidates[start : start + rows]) for start in starts]
+        )
+
+    def _blocks(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, "m k k"]:
+        """Centred M_SS / (k - 1) with each candidate."""
+        size = len(self.rest) + 1
+        block = self.rows.new_empty(len(candidates), size, size)
+        block[:, :-1, :-1] = self.rows[:, self.rest]
+        block[:, :-1, -1] = block[:, -1, :-1] = self.rows[:, candidates].T
+        block[:, -1, -1] = self.of.spread.diagonal()[candidates]
+        block -= block.mean(dim=1, keepdim=True)
+        block -= block.mean(dim=2, keepdim=True)
+        return block / (size - 1)
+
+    def _roots(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        values: Float[Tensor, "m k"] = torch.linalg.eigvalsh(self._blocks(candidates))
+        # What is zero but for rounding would otherwise count with its root.
+        noise = 1e-14 * values.shape[1] * values[:, -1:].clamp(min=0)
+        roots: Float[Tensor, " m"] = values.where(values > noise, 0.0).sqrt().sum(dim=1)
+        return roots
+
+    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
+        size = len(self.rest) + 1
+        if size == 1:
+            return self.known
+        values, vectors = torch.linalg.eigh(self._blocks(self.rest.new_tensor([reference]))[0])
+        roots = (values.clamp(min=0) + 1e-6 * values[-1].clamp(min=1e-300)).sqrt()
+        inverse = (vectors / roots) @ vectors.T / (size - 1)
+        inverse -= inverse.mean(dim=0, keepdim=True)
+        inverse -= inverse.mean(dim=1, keepdim=True)
+        total: Float[Tensor, " n"] = (
+            self.of.spread.diagonal() * inverse[-1, -1] + 2 * inverse[-1, :-1] @ self.rows
+        )
+        total += (inverse[:-1, :-1] * self.rows[:, self.rest]).sum()
+        # The root of the constant direction is no part of the trace but of `roots`: that only lowers the bound.
+        bound: Float[Tensor, " n"] = self.known - total - roots.sum()
+        return bound - 1e-11 * (self.known.abs() + total.abs())
+
+
+def make_statistics(
+    kind: Literal["diagonal", "full"],
+    features: Float[Tensor, "n d"],
+    weights: Float[Tensor, " n"] | None,
+    workers: int = 1,
+) -> Statistics:
+    """Return the statistics of a class of centred features."""
+    return (
+        DiagonalStatistics.of(features, weights, workers)
+        if kind == "diagonal"
+        else FullStatistics.of(features, weights)
+    )

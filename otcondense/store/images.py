@@ -1,0 +1,63 @@
+"""Small labelled images: bytes in Parquet, the input of training and the form of samples, and [-1, 1] for the network."""
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from otcondense.errors import InputError
+from otcondense.store import Store, array_column, array_field, read_array, read_table, write_table
+
+
+def write_images(
+    store: Store,
+    name: str,
+    images: UInt8[np.ndarray, "n c h w"],
+    labels: Int[np.ndarray, " n"],
+    *,
+    indices: Int[np.ndarray, " n"] | None = None,
+    fingerprint: str,
+) -> None:
+    """Write images with their class and an index each (0, 1, … when not given), whole or not at all."""
+    assert len(images) == len(labels)
+    index = np.arange(len(images)) if indices is None else indices
+    fields = [
+        pa.field("index", pa.int64()),
+        pa.field("class_index", pa.int32()),
+        array_field("image", images),
+    ]
+    columns = [pa.array(index, pa.int64()), pa.array(labels, pa.int32()), array_column(images)]
+    write_table(
+        store,
+        name,
+        pa.Table.from_arrays(columns, schema=pa.schema(fields)),
+        fingerprint=fingerprint,
+    )
+
+
+def read_images(
+    store: Store, name: str
+) -> tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]]:
+    """Return the images stored under `name` and the class index of each.
+
+    Raises: InputError if the file is missing, damaged or has other columns.
+    """
+    if not store.exists(name):
+        raise InputError(f"there is no image file {store.path(name)}")
+    table = read_table(store, name)
+    missing = {"class_index", "image"} - set(table.column_names)
+    if missing:
+        raise InputError(
+            f"{store.path(name)} must have the columns class_index and image, found {', '.join(table.column_names)}"
+        )
+    return read_array(table, "image"), table.column("class_index").to_numpy().astype(np.int64)
+
+
+def to_unit_range(images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """Map bytes 0..255 to [-1, 1]."""
+    return images.float() / 127.5 - 1
+
+
+def to_bytes(x: Float[Tensor, "b c h w"]) -> UInt8[Tensor, "b c h w"]:
+    """Map [-1, 1] to bytes 0..255, rounding to the nearest and cutting off what lies outside."""
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).byte()
