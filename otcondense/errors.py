@@ -1,6 +1,7 @@
 """The one exception for mistakes a user can mend, and what a disk or an object store said."""
 
 import errno
+from typing import Any
 
 STORAGE_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.EACCES}
@@ -12,6 +13,25 @@ class InputError(ValueError):
 
     Commands print it without a traceback and exit with status 2.
     """
+
+
+class MissingInputError(InputError):
+    """A file of an earlier stage that is missing or damaged.
+
+    The command line adds which verb writes the file.
+    """
+
+    def __init__(self, message: str, *, file: str) -> None:
+        super().__init__(message)
+        self.file = file
+        """Name of the file relative to the run directory."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _missing_input, (str(self), self.file)
+
+
+def _missing_input(message: str, file: str) -> MissingInputError:
+    return MissingInputError(message, file=file)
 
 
 def storage_fault(error: BaseException | None) -> OSError | None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from jobs.command.progress import note
-from jobs.command.settings import build, read_yaml
+from jobs.command.settings import build
+from jobs.command.yaml_files import read_yaml
 from jobs.compare.config import CompareConfig
 from jobs.compare.page import render_page
 from jobs.compare.summary import Cell, cells, result_rows, rows_as_csv, statements, summary_rows

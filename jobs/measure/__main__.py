@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from jobs.command.cli import plain_parser, settings_lines
 from jobs.command.exit import exit_with
-from jobs.command.settings import describe_fields
+from jobs.command.fields import describe_fields
 from jobs.measure.config import MeasureConfig
 
 

@@ -8,6 +8,7 @@ import yaml
 
 from jobs.evaluate.stage import read_metrics, read_subset_quality
 from jobs.judging.views import Evaluation, chosen_images
+from jobs.run_directory.opening import describe
 from jobs.run_directory.run import CURVE_FILE, Run
 from jobs.run_directory.stage_log import stage_seconds
 from otcondense.diffusion.samples import read_samples
@@ -67,7 +68,7 @@ def collect(run: Run) -> ReportData:
         config_yaml=yaml.safe_dump(
             run.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True
         ),
-        versions=run.description()["versions"],
+        versions=describe(run)["versions"],
     )
 
 

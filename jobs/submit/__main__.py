@@ -12,7 +12,7 @@ EPILOG = """All other arguments are passed to the verb, as in
   python -m jobs.submit run --config jobs/configs/demo.yaml --run /shared/runs/demo --detach
 `list`, `follow ID` and `stop ID` work on submitted jobs.
 The token is Ray's own (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token).
-Exit status: that of the job; 2 for a mistake; 130 if the job was stopped or is no longer followed."""
+Exit status: that of the job; 2 for a mistake; 130 if the job was stopped or following ended."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,7 +1,8 @@
 """Try many settings and keep the best; finished trials are skipped."""
 
 from jobs.command.progress import note
-from jobs.command.settings import build, read_yaml
+from jobs.command.settings import build
+from jobs.command.yaml_files import read_yaml
 from jobs.run_directory.run import Run
 from jobs.sweep.page import render_page
 from jobs.trials.config import SweepConfig

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs.command.settings import read_yaml
+from jobs.command.yaml_files import read_yaml
 from jobs.compare.command import sweep_config
 from jobs.compare.config import CompareConfig
 from jobs.compare.page import render_page

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from jobs.command.settings import load_config
-from jobs.run_directory.opening import open_run
+from jobs.run_directory.opening import describe, open_run
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
 from otcondense.store.files import TEMPORARY_PREFIX
@@ -138,6 +138,6 @@ def test_what_killed_writers_left_is_deleted(tmp_path: Path) -> None:
 
 
 def test_the_record_of_a_run_holds_no_times(tmp_path: Path) -> None:
-    first, second = run_of(tmp_path).description(), run_of(tmp_path).description()
+    first, second = describe(run_of(tmp_path)), describe(run_of(tmp_path))
     assert first == second
     assert first["versions"]["torch"]

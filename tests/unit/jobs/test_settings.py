@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.command.settings import describe_fields, load_config
+from jobs.command.fields import describe_fields
+from jobs.command.settings import load_config
 from otcondense.errors import InputError
 
 MINIMAL = """

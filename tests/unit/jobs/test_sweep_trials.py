@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs.command.settings import build, load_config, read_yaml
+from jobs.command.settings import build, load_config
+from jobs.command.yaml_files import read_yaml
 from jobs.run_directory.config import RunConfig
 from jobs.sweep.page import pareto, render_page
 from jobs.trials.config import SweepConfig

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from actors.selector import run_selector
 from jobs.command.settings import load_config
 from jobs.extract_features.stage import extract
+from jobs.run_directory.opening import describe
 from jobs.run_directory.run import Run
 from jobs.select_subset.stage import selection_units
 from jobs.verify.__main__ import main
@@ -72,7 +73,7 @@ def make_run(root: Path) -> Run:
     }
     (root / "c.yaml").write_text(yaml.safe_dump(values))
     run = Run(load_config(str(root / "c.yaml"), []))
-    run.store.write_bytes("config.yaml", yaml.safe_dump(run.description()).encode())
+    run.store.write_bytes("config.yaml", yaml.safe_dump(describe(run)).encode())
     torch.manual_seed(0)
     save_file(timm.create_model("test_resnet", num_classes=0).state_dict(), root / "e.safetensors")
     fill(run)
