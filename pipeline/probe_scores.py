@@ -11,7 +11,7 @@ from otcondense.encoders import (
     entropy,
     max_prob,
 )
-from otcondense.errors import InputError
+from otcondense.errors import MissingInputError
 from otcondense.store import (
     ClassConfidences,
     ClassFeatures,
@@ -75,9 +75,7 @@ def probe_fingerprint(store: Store, features: str, class_names: list[str], finge
 def _content(store: Store, name: str) -> str:
     metadata = stored_metadata(store, name)
     if metadata is None:
-        raise InputError(
-            f"{store.path(name)} is missing or damaged; run `python -m jobs.extract_features` first"
-        )
+        raise MissingInputError(f"{store.path(name)} is missing or damaged", name)
     return str(metadata["content"])
 
 

@@ -1,5 +1,6 @@
 """Tables carry their fingerprint, keep their bytes, and damage is seen."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from otcondense.errors import InputError
+from otcondense.errors import InputError, MissingInputError
 from otcondense.history import Step
 from otcondense.store import (
     ClassFeatures,
@@ -206,5 +207,14 @@ def test_a_table_of_other_columns_is_no_manifest(tmp_path: Path) -> None:
     write_table(store, "x.parquet", pa.table({"image_id": ["a"]}), fingerprint="f")
     with pytest.raises(InputError, match="must have the columns"):
         read_manifest(store, "x.parquet")
-    with pytest.raises(InputError, match="no subset manifest"):
+
+
+def test_a_missing_file_is_named_relative_to_the_run(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    with pytest.raises(
+        MissingInputError, match="there is no subset manifest /.*y.parquet$"
+    ) as seen:
         read_manifest(store, "y.parquet")
+    assert seen.value.file == "y.parquet"
+    copy = pickle.loads(pickle.dumps(seen.value))
+    assert (type(copy), str(copy), copy.file) == (MissingInputError, str(seen.value), "y.parquet")
