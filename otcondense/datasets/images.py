@@ -5,31 +5,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Int64, UInt8
 
 from otcondense.datasets.decoding import UnreadableImageError, center_crop, decode_image
-from otcondense.datasets.locations import read_image_bytes
-from otcondense.datasets.records import ImageRecord, SourceConfig
-from otcondense.datasets.sources import image_locations
+from otcondense.datasets.records import SourceConfig
+from otcondense.datasets.wanted import WantedImage, manifest_images, read_wanted, record_images
 from otcondense.errors import InputError
-from otcondense.store import sha256_bytes
+
+__all__ = [
+    "ListedImages",
+    "TrainingImages",
+    "WantedImage",
+    "load_image",
+    "load_images",
+    "manifest_images",
+    "read_wanted",
+    "record_images",
+]
 
 READERS = 4
 """Threads that read and decode images."""
 PART = 512
 """Images that are in memory at a time."""
-
-
-@dataclass(frozen=True)
-class WantedImage:
-    """One image to read, with the hash that tells whether it has changed."""
-
-    image_id: str
-    class_index: int
-    path: str
-    sha256: str | None
-    """Expected SHA-256 of the file, None if unknown."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +36,6 @@ class TrainingImages:
     images: UInt8[np.ndarray, "n c h w"]
     labels: Int64[np.ndarray, " n"]
     image_ids: list[str]
-
-
-def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImage]:
-    """Return the images of a subset manifest in its order.
-
-    Raises: InputError if an entry leads out of the source's root or is not in it.
-    """
-    image_ids = manifest.column("image_id").to_pylist()
-    class_indices = manifest.column("class_index").to_pylist()
-    locations = image_locations(source, image_ids)
-    hashes = manifest.column("sha256").to_pylist()
-    rows = zip(image_ids, class_indices, locations, hashes, strict=True)
-    return [WantedImage(*row) for row in rows]
-
-
-def record_images(records: list[ImageRecord]) -> list[WantedImage]:
-    """Return the images of a listing in its order."""
-    return [
-        WantedImage(record.image_id, record.class_index, record.path, None) for record in records
-    ]
 
 
 def load_images(
@@ -101,26 +78,6 @@ def load_image(
         ) from error
     pixels = np.asarray(center_crop(image, (height, width)))
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-def read_wanted(wanted: WantedImage) -> bytes:
-    """Return the bytes of an image file, checked against the manifest.
-
-    Raises: InputError if the file is missing or has changed.
-    """
-    try:
-        data = read_image_bytes(wanted.path)
-    except OSError as error:
-        raise InputError(
-            f"image {wanted.path} of the subset cannot be read ({error.strerror or error}); "
-            "restore it or select again"
-        ) from error
-    if wanted.sha256 is not None and sha256_bytes(data) != wanted.sha256:
-        raise InputError(
-            f"image {wanted.path} has changed since its features were extracted; "
-            "extract and select again"
-        )
-    return data
 
 
 @dataclass(frozen=True)
