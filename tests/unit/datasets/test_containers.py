@@ -135,8 +135,9 @@ def test_a_container_is_scanned_again_only_when_it_changed(tmp_path, monkeypatch
     root = write_shards(tmp_path / "data", "cls")
     source = SourceConfig(path=str(root), kind="webdataset")
     scans = []
-    monkeypatch.setitem(
-        SOURCES, "webdataset", lambda each: scans.append(each) or scan_tar_shards(each)
+    monkeypatch.setattr(
+        "otcondense.datasets.tar_shards.scan_tar_shards",
+        lambda each: scans.append(each) or scan_tar_shards(each),
     )
     assert list_images(source) == list_images(source)
     assert len(scans) == 1
