@@ -9,6 +9,7 @@ from safetensors.torch import save
 
 from otcondense.checkpoints import PublicModel, from_public, read_public, to_public
 from otcondense.diffusion.checkpoint import load_model, save_model
+from otcondense.diffusion.registry import OBJECTIVES
 from otcondense.errors import InputError
 from otcondense.store import Store
 
@@ -35,12 +36,15 @@ def export_diffusers(options: argparse.Namespace) -> None:
     from otcondense.checkpoints.dit_pipeline import export_pipeline
 
     model, record = _load(options)
-    if record["objective"] != "dit":
+    prediction = OBJECTIVES[record["objective"]].diffusers_prediction
+    if prediction is None:
+        fitting = [name for name, entry in OBJECTIVES.items() if entry.diffusers_prediction]
         raise InputError(
-            f"DiTPipeline samples models that predict noise, found objective {record['objective']} in {options.source}"
+            f"DiTPipeline needs a model trained with objective {' or '.join(fitting)}, "
+            f"found objective {record['objective']} in {options.source}"
         )
     names = read_class_names(options.class_names) if options.class_names else None
-    export_pipeline(model, options.autoencoder, options.target, names)
+    export_pipeline(model, options.autoencoder, options.target, names, prediction_type=prediction)
 
 
 def read_class_names(path: str) -> dict[int, str]:

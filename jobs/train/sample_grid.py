@@ -8,12 +8,11 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from jobs.train.job import TrainJob
-from otcondense.diffusion.objectives import resolve_objective
+from otcondense.diffusion.registry import OBJECTIVES, resolve_objective
 from otcondense.diffusion.sampler import Decode, SamplerConfig, of_trained, sample_batch
 from otcondense.diffusion.training import TrainState
 
 COLUMNS = ROWS = 8
-STEPS = 25
 
 
 def grid_file(job: TrainJob, step: int) -> str:
@@ -24,11 +23,10 @@ def grid_file(job: TrainJob, step: int) -> str:
 def write_grid(job: TrainJob, state: TrainState) -> None:
     """Sample 64 images, the classes in turn, with the averaged weights, and write them as one PNG."""
     latents = job.config.data == "latents"
+    objective = resolve_objective(job.config.objective, job.config.model)
     settings = SamplerConfig(
-        method="ddim"
-        if resolve_objective(job.config.objective, job.config.model) == "dit"
-        else "heun",
-        num_steps=STEPS,
+        method=OBJECTIVES[objective].preview_method,
+        num_steps=OBJECTIVES[objective].preview_steps,
         batch_size=ROWS * COLUMNS,
         clip=not latents,
         precision=job.config.precision,
@@ -36,7 +34,6 @@ def write_grid(job: TrainJob, state: TrainState) -> None:
     )
     settings = of_trained(settings, job.classes or range(job.num_classes), job.num_classes)
     decode = _decoder(job) if latents else None
-    objective = resolve_objective(job.config.objective, job.config.model)
     images, _ = sample_batch(state.ema, objective, torch.arange(ROWS * COLUMNS), settings, decode)
     job.store.write_bytes(grid_file(job, state.step), _png(images.numpy()))
 

@@ -2,7 +2,7 @@
 
 from otcondense.diffusion.data import Moments, Pixels, TrainingSet
 from otcondense.diffusion.model import MODELS, ModelConfig, Transformer, build_model
-from otcondense.diffusion.objectives import OBJECTIVES
+from otcondense.diffusion.registry import OBJECTIVES
 from otcondense.diffusion.sampler import SamplerConfig, sample_batch
 from otcondense.diffusion.training import TrainState, create_state, make_batch, train_step
 from otcondense.diffusion.training_config import TrainingConfig

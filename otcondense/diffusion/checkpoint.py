@@ -11,7 +11,8 @@ from torch import Tensor
 
 from otcondense.diffusion.attach import attach, stored_attachments
 from otcondense.diffusion.model import Transformer, build_model
-from otcondense.diffusion.objectives import OBJECTIVES, resolve_objective
+from otcondense.diffusion.objectives import load_objective
+from otcondense.diffusion.registry import OBJECTIVES, resolve_objective
 from otcondense.diffusion.sizes import ModelConfig
 from otcondense.diffusion.training import TrainState
 from otcondense.diffusion.training_config import TrainingConfig
@@ -96,7 +97,7 @@ def save_model(
         "fingerprint": sha256_bytes(data),
         "config": {"model": config.model_dump(mode="json")},
         "objective": name,
-        "time_convention": OBJECTIVES[name].time_convention,
+        "time_convention": load_objective(name).time_convention,
         "num_classes": model.num_classes,
         "image_shape": list(model.image_shape),
         "files": {"ema": {"bytes": len(data), "sha256": sha256_bytes(data)}},
@@ -267,8 +268,8 @@ def load_model(
     """
     checkpoint = open_checkpoint(store, place)
     record = checkpoint.state
-    objective = OBJECTIVES.get(record["objective"])
-    if objective is None or objective.time_convention != record["time_convention"]:
+    name = record["objective"]
+    if name not in OBJECTIVES or load_objective(name).time_convention != record["time_convention"]:
         raise InputError(
             f"checkpoint {store.path(place)} has the objective {record['objective']!r} ({record['time_convention']}), unknown here"
         )

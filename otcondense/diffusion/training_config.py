@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from otcondense.config import Config, without_defaults
 from otcondense.diffusion.alignment import AlignmentConfig
-from otcondense.diffusion.objectives import resolve_objective
+from otcondense.diffusion.registry import AUTO, resolve_objective
 from otcondense.diffusion.sizes import ModelConfig
 
 # Fields that change where, how often or how far is computed, but not what a checkpoint of a given step holds.
@@ -34,8 +34,8 @@ class TrainingConfig(Config):
 
     model: ModelConfig = Field(default_factory=ModelConfig)
     """The backbone."""
-    objective: Literal["auto", "sit-linear", "sit-gvp", "dit"] = "auto"
-    """The loss: auto takes the model family's own, sit-linear for SiT and dit for DiT."""
+    objective: str = AUTO
+    """The loss: sit-linear, sit-gvp or dit; auto takes sit-linear for SiT and dit for DiT."""
     data: Literal["pixels", "latents"] = "pixels"
     """What the model sees: pixels of the size in `pixels`, or latents that `python -m jobs.extract_latents` has made."""
     alignment: AlignmentConfig | None = None

@@ -70,7 +70,10 @@ def test_a_velocity_model_is_no_pipeline_and_last_weights_are_not_there(public, 
         ]
     )
     for arguments, message in (
-        (["to-diffusers", "--autoencoder", "vae"], "predict noise, found objective sit-linear"),
+        (
+            ["to-diffusers", "--autoencoder", "vae"],
+            "needs a model trained with objective dit, found objective sit-linear",
+        ),
         (["to-public", "--weights", "model"], "holds ema alone"),
     ):
         with pytest.raises(SystemExit):
