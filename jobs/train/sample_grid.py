@@ -1,4 +1,4 @@
-"""A grid of samples of the averaged model while it trains, to look at."""
+"""A grid of samples of the averaged model, drawn while it trains."""
 
 import io
 
@@ -13,6 +13,11 @@ from otcondense.diffusion.sampler import Decode, SamplerConfig, of_trained, samp
 from otcondense.diffusion.training import TrainState
 
 COLUMNS = ROWS = 8
+"""Images in a row and in a column of the grid."""
+GRAY = 1
+"""Channels of a grey image."""
+RGB = 3
+"""Channels of a colour image; further channels of the model are not shown."""
 
 
 def grid_file(job: TrainJob, step: int) -> str:
@@ -21,7 +26,7 @@ def grid_file(job: TrainJob, step: int) -> str:
 
 
 def write_grid(job: TrainJob, state: TrainState) -> None:
-    """Sample 64 images, the classes in turn, with the averaged weights, and write them as one PNG."""
+    """Sample 64 images with the averaged weights, the classes in turn, and write them as a PNG."""
     latents = job.config.data == "latents"
     objective = resolve_objective(job.config.objective, job.config.model)
     settings = SamplerConfig(
@@ -33,6 +38,7 @@ def write_grid(job: TrainJob, state: TrainState) -> None:
         seed=job.config.seed,
     )
     settings = of_trained(settings, job.classes or range(job.num_classes), job.num_classes)
+
     decode = _decoder(job) if latents else None
     images, _ = sample_batch(state.ema, objective, torch.arange(ROWS * COLUMNS), settings, decode)
     job.store.write_bytes(grid_file(job, state.step), _png(images.numpy()))
@@ -45,13 +51,12 @@ def _decoder(job: TrainJob) -> Decode:
 
 
 def _png(images: UInt8[np.ndarray, "n c h w"]) -> bytes:
-    """Return images side by side, eight in a row, as a PNG file."""
+    """Return the images in rows of eight as a PNG file."""
     _, channels, height, width = images.shape
-    sheet = (
-        images.reshape(ROWS, COLUMNS, channels, height, width)
-        .transpose(0, 3, 1, 4, 2)
-        .reshape(ROWS * height, COLUMNS * width, channels)
-    )
+    grid = images.reshape(ROWS, COLUMNS, channels, height, width).transpose(0, 3, 1, 4, 2)
+    sheet = grid.reshape(ROWS * height, COLUMNS * width, channels)
+    shown = sheet[..., 0] if channels == GRAY else sheet[..., :RGB]
+
     file = io.BytesIO()
-    Image.fromarray(sheet[..., 0] if channels == 1 else sheet[..., :3]).save(file, "PNG")
+    Image.fromarray(shown).save(file, "PNG")
     return file.getvalue()
