@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otcondense.diffusion.schedule_constants import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
 from otcondense.diffusion.model import ModelConfig, Transformer, build_model
+from otcondense.diffusion.schedule_constants import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
 from otcondense.errors import InputError
 
 PIPELINE_CLASSES = 1000

@@ -19,9 +19,13 @@ class LossLine:
     alignment: float | None = None
     """Alignment loss, if tokens are aligned."""
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | int]:
         """Return the line as it is stored; unknown values are left out."""
-        values = {"step": self.step, "loss": self.loss, "learning_rate": self.learning_rate}
+        values: dict[str, float | int] = {
+            "step": self.step,
+            "loss": self.loss,
+            "learning_rate": self.learning_rate,
+        }
         if self.alignment is not None:
             values["alignment"] = self.alignment
         return values
@@ -48,7 +52,7 @@ class LoggedLine(LossLine):
     process: int
     """Process that wrote it."""
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | int]:
         """Return the line as it is stored."""
         return {
             **super().to_json(),
