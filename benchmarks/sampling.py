@@ -64,11 +64,10 @@ def plain(model: Transformer, root: Path, count: int) -> None:
 def here(model: Transformer, root: Path, config: SamplerConfig) -> None:
     """Sample as the actors do, one part for each batch, and write the npz from the parts."""
     store = Store(str(root))
-    for unit in sampling_units(config):
-        images, labels = sample_batch(
-            model, "sit-linear", torch.arange(unit["first"], unit["first"] + unit["count"]), config
-        )
-        write_part(store, "samples", unit, (images.numpy(), labels.numpy()), "benchmark")
+    for part in sampling_units(config):
+        indices = torch.arange(part.first, part.first + part.count)
+        images, labels = sample_batch(model, "sit-linear", indices, config)
+        write_part(store, "samples", part, (images.numpy(), labels.numpy()), "benchmark")
     export_samples(
         iterate_samples(store, "samples", config.num_samples),
         "npz",

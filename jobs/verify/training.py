@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from jobs.run_directory.run import CURVE_FILE, Run
 from jobs.run_directory.stages import verb_of
-from jobs.train.loss_curve import curve_text
 from jobs.verify.files import Problem
 from otcondense.diffusion.checkpoint import (
     STATE_FILE,
@@ -12,6 +11,7 @@ from otcondense.diffusion.checkpoint import (
     latest_checkpoint,
     open_checkpoint,
 )
+from otcondense.diffusion.loss_lines import curve_text
 from otcondense.diffusion.samples import part_name, sampling_units
 from otcondense.errors import InputError
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otcondense.diffusion.gaussian_diffusion import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
 from otcondense.diffusion.model import ModelConfig, Transformer, build_model
+from otcondense.diffusion.schedule_constants import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
 from otcondense.errors import InputError
 
 PIPELINE_CLASSES = 1000
@@ -146,7 +146,12 @@ def from_diffusers(theirs: Any) -> Transformer:
 
 
 def export_pipeline(
-    model: Transformer, autoencoder: str, folder: str, class_names: dict[int, str] | None = None
+    model: Transformer,
+    autoencoder: str,
+    folder: str,
+    class_names: dict[int, str] | None = None,
+    *,
+    prediction_type: str = "epsilon",
 ) -> None:
     """Write a folder that `diffusers.DiTPipeline.from_pretrained` loads.
 
@@ -157,8 +162,9 @@ def export_pipeline(
         autoencoder: folder or hub name of the AutoencoderKL that decodes them.
         folder: where to write.
         class_names: readable name of each class, by index.
+        prediction_type: diffusers' name of the model's prediction.
 
-    Raises: InputError if the model cannot be told to the pipeline.
+    Raises: InputError if the pipeline cannot hold the model.
     """
     import diffusers
 
@@ -178,6 +184,7 @@ def export_pipeline(
         beta_end=BETA_LAST,
         beta_schedule="linear",
         clip_sample=False,
+        prediction_type=prediction_type,
     )
     pipeline = library.DiTPipeline(
         to_diffusers(model),

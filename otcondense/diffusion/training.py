@@ -15,8 +15,9 @@ from otcondense.diffusion.alignment import alignment_losses
 from otcondense.diffusion.attach import Attachments, attach
 from otcondense.diffusion.data import Moments, TrainingSet, rows
 from otcondense.diffusion.model import Transformer, build_model
-from otcondense.diffusion.objectives import OBJECTIVES, Objective, resolve_objective
+from otcondense.diffusion.objectives import Objective, load_objective
 from otcondense.diffusion.random_streams import DrawConfig, Draws, batch_indices, draw
+from otcondense.diffusion.registry import resolve_objective
 from otcondense.diffusion.training_config import TrainingConfig
 
 __all__ = [
@@ -61,7 +62,7 @@ class TrainState:
     @property
     def objective(self) -> Objective:
         """The loss that the configuration names."""
-        return OBJECTIVES[resolve_objective(self.config.objective, self.config.model)]
+        return load_objective(resolve_objective(self.config.objective, self.config.model))
 
 
 def create_state(
