@@ -87,7 +87,7 @@ def _authentication() -> Iterator[Finding]:
 def _reach(address: str) -> Finding:
     try:
         server = JobServer(address)
-        jobs = server.call(lambda client: client.list_jobs())
+        jobs = server.jobs()
     except InputError as error:
         return Finding(
             "cluster", "wrong", str(error), "do what the message asks for, then look again"
