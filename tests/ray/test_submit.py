@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from head import Head, free_port
-from tiny import write_config
 
+from tests.ray.head import Head, free_port
+from tests.ray.tiny import write_config
 from tests.verbs import call
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
