@@ -1,8 +1,8 @@
-"""The page of a run of 1,000 classes and 1.28 million images: seconds to the first view and to a class.
+"""Seconds to the first view and to a class, for 1,000 classes and 1.28 million images.
 
 `python -m benchmarks.page [--quick]`
 
-The yardstick is what a page has to do that keeps no file of progress: read the footers of all selections.
+The yardstick is a page without a file of progress, which has to read the footers of all selections.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -40,13 +41,17 @@ from otcondense.store import (
     write_progress,
 )
 
-IMAGES, WIDTH, BUDGET = 1280, 2048, 50
-METHOD, OPENED = "geometry_aware", 8
+IMAGES = 1280
+"""About as many as a class of ImageNet has."""
+WIDTH = 2048
+BUDGET = 50
+METHOD = "geometry_aware"
+OPENED = 8
 """Classes that are opened, each once."""
 
 
 def make_run(root: Path, classes: int) -> Run:
-    """Write selections of all classes, features of those that are opened, and the progress of the stage."""
+    """Write all selections, the features of the opened classes, and the progress of the stage."""
     selection = {"methods": [METHOD], "budget": BUDGET}
     run = Run(
         RunConfig(
@@ -91,7 +96,7 @@ def make_run(root: Path, classes: int) -> Run:
 
 
 def make_selection(number: int) -> ClassSelection:
-    """Draw a selection that looks like one of ImageNet's, with a history of as many steps."""
+    """Draw a selection of the size of one of ImageNet's, with as long a history."""
     generator = np.random.default_rng(number)
     indices = generator.choice(IMAGES, BUDGET, replace=False)
     assignment = np.where(generator.random(IMAGES) < 0.05, -1, generator.choice(indices, IMAGES))
@@ -132,27 +137,26 @@ def make_selection(number: int) -> ClassSelection:
 def make_features(selection: ClassSelection) -> ClassFeatures:
     """Draw the features of a class."""
     data = synthetic_class(IMAGES, WIDTH, seed=selection.class_index)
-    none, pixels = None, np.zeros(IMAGES, np.int32)
-    features, ids, sha256 = data.features.astype(np.float32), selection.image_ids, selection.sha256
+    pixels = np.zeros(IMAGES, np.int32)
     return ClassFeatures(
-        selection.class_name,
-        selection.class_index,
-        ids,
-        features,
-        none,
-        none,
-        none,
-        none,
-        pixels,
-        pixels,
-        sha256,
+        class_name=selection.class_name,
+        class_index=selection.class_index,
+        image_ids=selection.image_ids,
+        features=data.features.astype(np.float32),
+        logits=None,
+        cross_entropy=None,
+        entropy=None,
+        max_prob=None,
+        width=pixels,
+        height=pixels,
+        sha256=selection.sha256,
     )
 
 
-def seconds(what: Callable[[], Any]) -> float:
+def seconds(work: Callable[[], Any]) -> float:
     """Return how long a call takes."""
     started = time.perf_counter()
-    what()
+    work()
     return time.perf_counter() - started
 
 
@@ -172,28 +176,26 @@ def serving(run: Run) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
 
 
 def measure(run: Run) -> dict[str, float]:
-    """Ask the page, each address for the first time."""
+    """Measure the first answer of each address."""
     with (
         serving(run) as (port, _),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
     ):
-        first = seconds(
-            lambda: [client.get(address).raise_for_status() for address in ("/", "/api/run")]
-        )
-        opened = [
-            seconds(lambda number=number: open_class(client, number)) for number in range(OPENED)
-        ]
+        first = seconds(lambda: open_overview(client))
+        opened = [seconds(partial(open_class, client, number)) for number in range(OPENED)]
         drawn = draw_in_browser(f"http://127.0.0.1:{port}/", "body[data-shown]")
     figures = {
         "first_view_seconds": first,
         "class_view_first_seconds": opened[0],
         "class_view_seconds": statistics.median(opened),
     }
-    return figures | ({} if drawn is None else {"first_view_in_chromium_seconds": drawn})
+    if drawn is not None:
+        figures["first_view_in_chromium_seconds"] = drawn
+    return figures
 
 
 def wait_for(port: int) -> None:
-    """Wait until the server answers, with what reads no file of the run."""
+    """Wait until the server answers a request that reads no file of the run."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
@@ -205,6 +207,12 @@ def wait_for(port: int) -> None:
     raise RuntimeError("the page's server did not start")
 
 
+def open_overview(client: httpx.Client) -> None:
+    """Open the first view with its data."""
+    for address in ("/", "/api/run"):
+        client.get(address).raise_for_status()
+
+
 def open_class(client: httpx.Client, number: int) -> None:
     """Open the page of one class."""
     client.get(
@@ -213,7 +221,7 @@ def open_class(client: httpx.Client, number: int) -> None:
 
 
 def draw_in_browser(address: str, shown: str) -> float | None:
-    """Return the seconds until a browser shows what the selector `shown` finds; None without a browser."""
+    """Return the seconds until a browser shows an element; None without a browser."""
     program = shutil.which("chromium")
     if program is None:
         return None

@@ -1,1 +1,1 @@
-"""Ray clusters: starting one here, tokens, and the job server of a remote one."""
+"""Ray clusters: start one here, find its token, talk to the job server of a remote one."""

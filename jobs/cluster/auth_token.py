@@ -1,4 +1,4 @@
-"""Where this machine's Ray token comes from; the order is Ray's own."""
+"""The Ray token of this machine, looked up in Ray's own order."""
 
 import os
 from dataclasses import dataclass, field
@@ -6,16 +6,16 @@ from pathlib import Path
 
 from otcondense.errors import InputError
 
-MODE_VARIABLE, TOKEN_VARIABLE, PATH_VARIABLE = (
-    "RAY_AUTH_MODE",
-    "RAY_AUTH_TOKEN",
-    "RAY_AUTH_TOKEN_PATH",
-)
+MODE_VARIABLE = "RAY_AUTH_MODE"
+TOKEN_VARIABLE = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
+PATH_VARIABLE = "RAY_AUTH_TOKEN_PATH"
+OTHERS_MAY_READ = 0o077
+"""Bits of a file's mode that give access to the group or to everybody."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token and its source; the token itself is kept out of every message."""
+    """A token and its source; no message contains the token itself."""
 
     value: str = field(repr=False)
     source: str
@@ -28,8 +28,8 @@ class Token:
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody but its owner may read the file; a variable counts as private."""
-        return self.path is None or not self.path.stat().st_mode & 0o077
+        """Whether only its owner may read the file; a variable counts as private."""
+        return self.path is None or not self.path.stat().st_mode & OTHERS_MAY_READ
 
 
 def default_token_file() -> Path:
@@ -38,12 +38,14 @@ def default_token_file() -> Path:
 
 
 def find_token() -> Token | None:
-    """Return the token that Ray would use, None if there is none.
+    """Return the token that Ray would use, or None if there is none.
 
-    Raises: InputError if RAY_AUTH_TOKEN_PATH names a file that cannot be read.
+    Raises: InputError if RAY_AUTH_TOKEN_PATH names a file that cannot be read, or the token cannot
+        be sent in a header.
     """
     if os.environ.get(TOKEN_VARIABLE):
-        return Token(os.environ[TOKEN_VARIABLE].strip(), f"the variable {TOKEN_VARIABLE}")
+        value = os.environ[TOKEN_VARIABLE].strip()
+        return _token(value, f"the variable {TOKEN_VARIABLE}")
     named = os.environ.get(PATH_VARIABLE)
     path = Path(named) if named else default_token_file()
     try:
@@ -56,15 +58,27 @@ def find_token() -> Token | None:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"the token file {path} must be readable, found {type(error).__name__}; correct its owner and mode"
+            f"the token file {path} must be readable, found {type(error).__name__}; "
+            "correct its owner and mode"
         ) from error
-    return Token(value, f"the file {path}", path) if value else None
+    return _token(value, f"the file {path}", path)
+
+
+def _token(value: str, source: str, path: Path | None = None) -> Token | None:
+    if not value:
+        return None
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise InputError(
+            f"the token from {source} must be one word of ASCII characters, found others; "
+            "fetch the cluster's token again (there: ray get-auth-token)"
+        )
+    return Token(value, source, path)
 
 
 def authentication_mode() -> str:
-    """Return `token` or `disabled` as the environment says, or `unset`.
+    """Return `token` or `disabled` from the environment, or `unset`.
 
-    Raises: InputError for any other value, with which Ray would not start.
+    Raises: InputError for any other value; Ray would not start with it.
     """
     mode = os.environ.get(MODE_VARIABLE, "unset").lower()
     if mode not in ("token", "disabled", "unset"):

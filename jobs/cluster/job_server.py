@@ -1,78 +1,116 @@
-"""Talking to the job server of a Ray cluster over HTTP: the token in the header, every refusal in plain words."""
+"""The job server of a Ray cluster, over Ray's documented REST API.
 
-from collections.abc import Callable
-from typing import TypeVar
-from urllib.parse import urlsplit
+Ray's own client would import Ray: seven seconds before the first request.
+"""
 
-import requests
-from ray.exceptions import AuthenticationError
-from ray.job_submission import JobSubmissionClient
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
 
-from jobs.cluster.auth_token import Token, authentication_mode, find_token
+from jobs.cluster.connection import Connection, MissingError
+from jobs.cluster.job import Job, Submission
 from otcondense.errors import InputError
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-NOT_READY = "No available agent"
-HOW_TO_REACH = (
-    "is the cluster up, and the tunnel or port-forward to it (ssh -L 8265:127.0.0.1:8265 HEAD)?"
-)
-Answer = TypeVar("Answer")
-
-
-class UnreachableError(InputError):
-    """Nothing answers at the address: it may later, unlike a refusal."""
-
-
-class NotReadyError(UnreachableError):
-    """The cluster answers, but has only just started."""
+OLDEST_RAY = 2
+"""Major version of Ray from which on the API has its present form."""
 
 
 class JobServer:
-    """The job server of one cluster; the token is looked up anew for each call, so that one changed meanwhile is used.
+    """The job server of one cluster.
 
-    Raises: InputError from every call if the cluster cannot be reached, asks for a token, refuses the one it is given, or does not
-        know the job.
+    Raises: InputError from every method if the cluster cannot be reached, asks for a token, refuses
+        the token, or does not know the job.
     """
 
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError(
-                f"the address must be that of the dashboard, such as http://127.0.0.1:8265, found {address!r}"
-            )
-        self.address = address.rstrip("/")
-        self.host = parts.hostname
-        self.is_plain_and_remote = parts.scheme == "http" and self.host not in LOOPBACK
+        self._connection = Connection(address)
+        self._is_checked = False
 
-    def call(self, ask: Callable[[JobSubmissionClient], Answer]) -> Answer:
-        """Return what `ask` gets from a connected client."""
-        token = find_token() if authentication_mode() != "disabled" else None
+    @property
+    def address(self) -> str:
+        """Address of the dashboard, without a slash at the end."""
+        return self._connection.address
+
+    @property
+    def is_plain_and_remote(self) -> bool:
+        """Whether the token travels readable over a network."""
+        return self._connection.is_plain_and_remote
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs that the cluster knows."""
+        answer = self._connected().get("/api/jobs/")
+        if not isinstance(answer, list):
+            raise self._connection.unknown_answer()
+        return [self._job(values) for values in answer]
+
+    def job(self, name: str) -> Job:
+        """Return one job."""
+        return self._job(self._connected().get(_path(name)))
+
+    def submit(self, submission: Submission) -> str:
+        """Start a job and return its name."""
+        answer = self._connected().post("/api/jobs/", submission.to_json())
+        return str(self._field(answer, "submission_id"))
+
+    def stop(self, name: str) -> bool:
+        """Ask a job to stop; tells whether it was running."""
+        answer = self._connected().post(_path(name, "/stop"))
+        return bool(self._field(answer, "stopped"))
+
+    def log(self, name: str) -> str:
+        """Return all that a job has printed."""
+        return str(self._field(self._connected().get(_path(name, "/logs")), "logs"))
+
+    def follow_log(self, name: str) -> AsyncIterator[str]:
+        """Yield the log of a job piece by piece from its start, until the connection ends."""
+        return self._connection.messages(_path(name, "/logs/tail"))
+
+    def has_package(self, name: str) -> bool:
+        """Tell whether the cluster has a package, and keep it from being deleted for some time."""
         try:
-            return ask(JobSubmissionClient(self.address, headers=token.header if token else None))
-        except AuthenticationError as error:
-            raise InputError(self._refusal(token)) from error
-        except (ConnectionError, requests.exceptions.RequestException) as error:
-            raise UnreachableError(
-                f"the cluster at {self.address} cannot be reached; {HOW_TO_REACH}"
-            ) from error
-        except RuntimeError as error:
-            if NOT_READY in str(error):
-                raise NotReadyError(
-                    f"the cluster at {self.address} has no node yet that could start a job"
-                ) from error
-            reason = next(
-                (line for line in reversed(str(error).splitlines()) if line.strip()),
-                type(error).__name__,
-            ).strip(". ")
-            raise InputError(f"the cluster at {self.address} refuses this: {reason}") from error
+            self._connected().request("GET", f"/api/packages/gcs/{name}")
+        except MissingError:
+            return False
+        return True
 
-    def _refusal(self, token: Token | None) -> str:
-        if token is None:
-            return (
-                f"the cluster at {self.address} asks for a token, found none here; put the cluster's token (there: ray get-auth-token) "
-                "into ~/.ray/auth_token with mode 600, or into RAY_AUTH_TOKEN, and do not set RAY_AUTH_MODE=disabled"
+    def upload_package(self, name: str, data: bytes) -> None:
+        """Store a package on the cluster."""
+        path = f"/api/packages/gcs/{name}"
+        self._connected().request("PUT", path, data, kind="application/zip")
+
+    def _connected(self) -> Connection:
+        """Return the connection; the first call checks that a Ray dashboard answers there.
+
+        Raises: InputError if something else answers, or a Ray that is too old.
+        """
+        if not self._is_checked:
+            self._check_version()
+            self._is_checked = True
+        return self._connection
+
+    def _check_version(self) -> None:
+        try:
+            answer = self._connection.get("/api/version")
+        except MissingError as error:
+            raise self._connection.unknown_answer() from error
+        version = str(self._field(answer, "ray_version"))
+        major = version.split(".", maxsplit=1)[0]
+        if not major.isdecimal() or int(major) < OLDEST_RAY:
+            raise InputError(
+                f"the cluster at {self.address} must run Ray {OLDEST_RAY} or newer, found {version}"
             )
-        return (
-            f"the cluster at {self.address} refuses the token from {token.source}: it is another cluster's, or was changed since; "
-            "fetch the cluster's token again (there: ray get-auth-token)"
-        )
+
+    def _job(self, values: Any) -> Job:
+        try:
+            return Job.from_json(values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._connection.unknown_answer() from error
+
+    def _field(self, answer: Any, name: str) -> Any:
+        if not isinstance(answer, dict) or name not in answer:
+            raise self._connection.unknown_answer()
+        return answer[name]
+
+
+def _path(job: str, below: str = "") -> str:
+    return f"/api/jobs/{quote(job, safe='')}{below}"

@@ -1,4 +1,4 @@
-"""Starting Ray the same way everywhere: one BLAS thread per worker, loopback only, a private token file."""
+"""Start Ray the same way everywhere: one thread per worker, loopback, a private token file."""
 
 import logging
 import os
@@ -19,64 +19,73 @@ from otcondense.errors import InputError
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    # A worker that looks for other files than the installed ones would wait for a network that may not be there.
+    # The telemetry of the hub would wait for a network that may be missing.
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # ray.train.report waits for one poll of the controller; the default of 2 s is long for short runs.
+    # ray.train.report waits for one poll of the controller; the default of 2 s is long for a
+    # short run.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    # Ray's backend prints its own retries on the terminal; what matters comes as an exception.
+    # Ray's backend prints its own retries on the terminal; real problems come as exceptions.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
+"""Enough for the blocks of one machine; Ray's default, a share of all memory, is far more."""
 STARTS = 3
+"""Ray allows its start 30 s and no other number, so an overloaded machine gets several tries."""
+LEAST_CPUS = 2
+"""Ray Data needs one CPU in addition to the encoders."""
 Answer = TypeVar("Answer")
 
 
 def start_ray(num_cpus: int | None = None) -> None:
-    """Connect to the cluster named by RAY_ADDRESS, or start one on this machine that listens on loopback only.
+    """Connect to the cluster of RAY_ADDRESS, or start one on this machine's loopback.
 
     Args:
-        num_cpus: CPUs of a cluster started here, all of the machine's by default; at least two, since Ray Data needs one
-            beside the encoders.
+        num_cpus: CPUs of a cluster started here, by default all of the machine's; at least two.
     """
     if ray.is_initialized():
         return
-    os.environ.update(
-        {name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()}
-    )
+    for name, value in WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
-    common = {
-        "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-    }
     with warnings.catch_warnings(), _quiet_backend(), _own_sigterm():
         warnings.simplefilter("ignore")
         if os.environ.get("RAY_ADDRESS"):
-            # Has Ray's dashboard show trainings; a cluster started here has none.
+            # Ray's dashboard then shows trainings; a cluster started here has no dashboard.
             os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "1")
-            ray.init(**common)
+            _init()
         else:
-            cpus = max(2, num_cpus or os.cpu_count() or 2)
-            # Ray puts a network card's address in the place of 127.0.0.1 and listens on all of them, unless it is told that this
-            # is no cluster; the switch has its name from the systems where that is the default.
+            # Ray replaces 127.0.0.1 by the address of a network card and listens on all of them,
+            # unless this switch says that there is no cluster. It is named after the systems where
+            # that is the default.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             ray_constants.ENABLE_RAY_CLUSTER = False
-            _start_here(cpus, common)
+            _start_here(max(LEAST_CPUS, num_cpus or os.cpu_count() or LEAST_CPUS))
     _close_token_file()
 
 
-def _start_here(cpus: int, common: dict[str, Any]) -> None:
-    """Start a cluster; Ray allows its start 30 s and no other number, so an overloaded machine gets more tries than one."""
+def _init(**settings: Any) -> None:
+    ray.init(
+        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        **settings,
+    )
+
+
+def _start_here(cpus: int) -> None:
+    """Start a cluster on this machine; tries again where Ray's start times out.
+
+    Raises: InputError if every start timed out.
+    """
     for attempt in range(STARTS):
         try:
-            ray.init(
-                address="local",  # also where `ray start` runs on this machine
+            _init(
+                address="local",  # a new cluster, even if `ray start` runs on this machine
                 num_cpus=cpus,
                 include_dashboard=False,
                 object_store_memory=LOCAL_OBJECT_STORE_BYTES,
                 _node_ip_address="127.0.0.1",
-                **common,
             )
         except Exception as error:
             if "timed out during startup" not in str(error):  # Ray raises no type of its own
@@ -84,7 +93,8 @@ def _start_here(cpus: int, common: dict[str, Any]) -> None:
             ray.shutdown()
             if attempt + 1 == STARTS:
                 raise InputError(
-                    f"Ray did not start in time on this machine in {STARTS} tries; the machine seems to be overloaded, run the same command again"
+                    f"Ray did not start in time on this machine in {STARTS} tries; "
+                    "the machine seems to be overloaded, run the same command again"
                 ) from error
         else:
             return
@@ -92,7 +102,7 @@ def _start_here(cpus: int, common: dict[str, Any]) -> None:
 
 @contextmanager
 def _quiet_backend() -> Iterator[None]:
-    """Keep off the terminal what Ray's backend says of its log level while it starts; Python's own errors are raised."""
+    """Keep the messages of Ray's backend off the terminal; Python's own errors are raised."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as sink:
         os.dup2(sink.fileno(), 2)
@@ -105,7 +115,10 @@ def _quiet_backend() -> Iterator[None]:
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep what SIGTERM does: after Ray has started, it would end the process with status 15 and without a word."""
+    """Keep our handler of SIGTERM.
+
+    Ray's own handler would end the process with status 15 and without a message.
+    """
     kept = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -117,23 +130,27 @@ def _own_sigterm() -> Iterator[None]:
 
 
 def _close_token_file() -> None:
-    """Make the token that Ray may just have written readable by its owner alone; Ray leaves it to the umask."""
+    """Give the token file that Ray may just have written the mode 600.
+
+    Ray leaves the mode to the umask.
+    """
     token = Path.home() / ".ray" / "auth_token"
     if token.exists() and token.stat().st_uid == os.getuid():
         token.chmod(0o600)
 
 
 def in_thread(work: Callable[[], Answer]) -> Answer:
-    """Return what `work` returns from a thread of its own, so that the main thread can be interrupted.
+    """Return the result of `work`, run in a thread, so that the main thread can be interrupted.
 
-    In the main thread Ray Train and Ray Tune would take over SIGINT, and end the process with status 0 or go on as if nothing was said.
+    In the main thread Ray Train and Ray Tune would handle SIGINT themselves: they end the process
+    with status 0, or continue.
     """
     future: Future[Answer] = Future()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is waited for
+        except BaseException as error:  # noqa: BLE001 - raised where the result is read
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

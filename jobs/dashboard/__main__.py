@@ -9,8 +9,8 @@ from jobs.command.exit import exit_with
 PORT = 8266
 DESCRIPTION = """Serve a page that shows a run and its chosen images.
 
-The page reads the files of the run only, while it runs and after Ray has ended. On a cluster, start
-it where the files can be read, and open it through a tunnel:
+The page reads only the files of the run, during the run and after Ray has ended. On a cluster,
+start it on a machine that can read the files, and open it through a tunnel:
 
     ssh -L 8266:127.0.0.1:8266 HEAD 'cd otcondense && python -m jobs.dashboard /shared/runs/demo'
     kubectl exec HEAD-POD -- python -m jobs.dashboard /shared/runs/demo

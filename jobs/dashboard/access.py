@@ -1,4 +1,4 @@
-"""Who may look at the page, and what browsers may do with it."""
+"""Access to the page: the token, and the limits that browsers enforce."""
 
 import secrets
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 COOKIE = "otcondense-page"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 HEADERS = {
-    # Plotly writes styles into its figures; scripts, images and data come from here alone.
+    # Plotly writes styles into its figures. Scripts, images and data come from this page only.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -21,15 +22,15 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 OWN_POLICY = "/report"
-"""The report brings a policy of its own, which allows the scripts that stand in it."""
+"""Path of the report. It has its own policy, which allows the scripts inside it."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Whom the page lets in.
+    """Decides which requests are answered.
 
-    Without a token only requests to this machine's own names are answered, so that no page from elsewhere can reach it
-    under a name of its own (DNS rebinding); with one, every request must bring it.
+    With a token, every request must carry it. Without one, the page answers only requests to
+    loopback names, so that a foreign page cannot reach it under another name (DNS rebinding).
     """
 
     token: str | None = None
@@ -40,13 +41,15 @@ class Access:
             return _host_name(headers.get("host", "")) in LOOPBACK
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
-        return any(_equal(each, self.token) for each in (query.get("token", ""), cookie, bearer))
+        given = (query.get("token", ""), cookie, bearer)
+        return any(_equal(token, self.token) for token in given)
 
     def refusal(self, headers: Headers) -> Response:
         """Return the answer to a request that is not admitted."""
         if self.token is None:
             return PlainTextResponse(
-                f"this page answers to {', '.join(sorted(LOOPBACK))} alone, found {headers.get('host', '')!r}\n",
+                f"this page answers only to {', '.join(sorted(LOOPBACK))}, "
+                f"found {headers.get('host', '')!r}\n",
                 421,
             )
         return PlainTextResponse(
@@ -56,20 +59,22 @@ class Access:
 
 
 class AccessMiddleware:
-    """Lets requests in by `Access`, only reading ones, and sets the headers that keep the page to itself.
+    """Admits reading requests by `Access` and sets the headers that isolate the page.
 
-    A token in the address is moved into a cookie that scripts cannot read, and out of the address bar.
+    It moves a token from the address into a cookie that scripts cannot read.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._access = app, access
+        self._app = app
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, query = Headers(scope=scope), QueryParams(scope["query_string"])
+        headers = Headers(scope=scope)
+        query = QueryParams(scope["query_string"])
         answer: ASGIApp = self._app
         if scope["method"] not in ("GET", "HEAD"):
             answer = PlainTextResponse("this page can only be read\n", 405, {"Allow": "GET, HEAD"})

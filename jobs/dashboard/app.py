@@ -17,7 +17,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from jobs.dashboard.access import OWN_POLICY, Access, AccessMiddleware
 from jobs.dashboard.class_view import class_view, read_selection
-from jobs.dashboard.overview import MEASURES, Overview, overview
+from jobs.dashboard.measures import MEASURES
+from jobs.dashboard.overview import Overview, overview
 from jobs.dashboard.pictures import media_type, sample_sheet, thumbnail
 from jobs.dashboard.training_view import training_view
 from jobs.run_directory.run import REPORT, Run
@@ -25,9 +26,18 @@ from otcondense.errors import InputError
 
 HERE = Path(__file__).parent
 OVERVIEW_SECONDS = 1.0
-"""How old the overview may be that is shown; all viewers share one."""
-PICTURES_KEPT, PICTURE_SECONDS = 4096, 3600
-CLASSES_KEPT, CLASS_SECONDS = 64, 60
+"""Greatest age of the overview; all viewers share one."""
+PICTURES_KEPT = 4096
+"""Thumbnails of all viewers that are kept in memory."""
+PICTURE_SECONDS = 3600
+"""The images of a source do not change while a run is looked at."""
+CLASSES_KEPT = 64
+CLASS_SECONDS = 60
+"""A new selection of a class shows its pictures after this time."""
+COMPRESSED_BYTES = 2000
+"""Smaller answers are not compressed: it would save less than it costs."""
+TAG_DIGITS = 24
+"""Hexadecimal digits of an ETag: 96 bits, enough to tell versions of one page apart."""
 Name = Annotated[str, Query(min_length=1, max_length=250)]
 Side = Annotated[int, Query(ge=16, le=512)]
 
@@ -35,7 +45,7 @@ Side = Annotated[int, Query(ge=16, le=512)]
 def create_app(run: Run, access: Access) -> FastAPI:
     """Return the page of a run as an ASGI application."""
     app = FastAPI(title="OTCondense", docs_url=None, redoc_url=None)
-    app.add_middleware(GZipMiddleware, minimum_size=2000)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_BYTES)
     app.add_middleware(AccessMiddleware, access=access)
     app.exception_handler(InputError)(_not_found)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
@@ -89,7 +99,7 @@ def _add_overview(app: FastAPI, run: Run, pages: Environment) -> None:
 
     @app.get("/api/run", response_model=Overview)
     def run_state(request: Request) -> Response:
-        """Return how far the run is."""
+        """Return the progress of the run."""
         _, body = current()
         return _unless_known(request, body, "application/json", "no-cache")
 
@@ -97,7 +107,7 @@ def _add_overview(app: FastAPI, run: Run, pages: Environment) -> None:
     def report() -> Response:
         """Show the report of the run."""
         if not run.store.exists(REPORT):
-            raise InputError("this run has no report yet; `python -m jobs.report` writes it")
+            raise InputError("this run has no report yet; run `python -m jobs.report` first")
         return HTMLResponse(run.store.read_bytes(REPORT))
 
 
@@ -112,23 +122,22 @@ def _add_class(app: FastAPI, run: Run, pages: Environment) -> None:
 
     @app.get("/class", response_class=HTMLResponse)
     def one_class(
-        method: Name, name: Name, beside: Annotated[str, Query(max_length=250)] = ""
+        method: Name, name: Name, compare: Annotated[str, Query(max_length=250)] = ""
     ) -> Response:
         """Show one class under one method, or under two side by side."""
-        views = [
-            class_view(run, each, name, number)
-            for number, each in enumerate(dict.fromkeys([method, *filter(None, [beside])]))
-        ]
-        others = [each for each in run.config.selection.methods if each != method]
-        has_images = run.config.source.has_images
+        shown = [method]
+        if compare and compare != method:
+            shown.append(compare)
+        views = [class_view(run, one, name, number) for number, one in enumerate(shown)]
+        others = [other for other in run.config.selection.methods if other != method]
         return _render(
             pages,
             "class.html.j2",
             run,
             views=views,
             others=others,
-            beside=beside,
-            has_images=has_images,
+            compare=compare,
+            has_images=run.config.source.has_images,
         )
 
     @app.get("/image", response_class=Response)
@@ -172,7 +181,7 @@ def _add_assets(app: FastAPI) -> None:
 
     @app.get("/assets/{name}", response_class=Response)
     def asset(request: Request, name: str) -> Response:
-        """Return a script or a style sheet that the report has too."""
+        """Return a script or a style sheet that the page shares with the report."""
         if name not in assets:
             raise InputError(f"there is no asset {name!r}")
         kind, load = assets[name]
@@ -184,8 +193,8 @@ def _of_report(name: str) -> str:
 
 
 def _unless_known(request: Request, body: bytes, kind: str, caching: str) -> Response:
-    """Return a body, or 304 if the browser has it."""
-    tag = f'W/"{hashlib.sha256(body).hexdigest()[:24]}"'
+    """Return a body, or 304 if the browser already has it."""
+    tag = f'W/"{hashlib.sha256(body).hexdigest()[:TAG_DIGITS]}"'
     headers = {"ETag": tag, "Cache-Control": caching}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)

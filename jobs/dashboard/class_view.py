@@ -1,4 +1,8 @@
-"""One class under one method: the chosen images in order, what each stands for, what is left out, how the search went."""
+"""One class under one method.
+
+The view has the chosen images in order, the images that each represents, the images left out, and
+the course of the search.
+"""
 
 import math
 from collections.abc import Iterator
@@ -6,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.dashboard.overview import MEASURES
+from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
 from otcondense.report import FeatureMap, ObjectiveHistory
@@ -20,12 +24,14 @@ from otcondense.store import (
     selection_measures,
 )
 
-STOOD_FOR = 24
-"""Images that are shown of those that a chosen one stands for, the ones that it gives most mass to first."""
-TELLING = 0.995
-"""A gap from here on says nothing: the bound is about 0."""
-LEFT_OUT = 120
-"""Images that are shown of those that are left out."""
+REPRESENTED_SHOWN = 24
+"""Represented images that are shown for each chosen one, those with the most mass first."""
+LARGEST_GAP = 0.995
+"""A gap above this proves nothing: the lower bound is about 0."""
+LEFT_OUT_SHOWN = 120
+"""Images left out that are shown."""
+LONGEST_NAME = 240
+"""Bytes of a class name. File systems allow 255 for the directory `class_name=NAME`."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class ImageView:
     """One image of the class."""
 
     row: int
-    """Where it is in the class, for its picture."""
+    """Its place in the class, by which its picture is requested."""
     image_id: str
     cross_entropy: float | None
     """Nats."""
@@ -47,29 +53,29 @@ class ChosenView:
     rank: int
     """Order of choice from 1."""
     share: float
-    """Share of the class's mass that it stands for, 0 to 1."""
+    """Share of the class's mass that it represents, 0 to 1."""
     count: int
-    """Images that it stands for."""
+    """Images that it represents, itself included."""
     gain: float | None
-    stands_for: tuple[ImageView, ...]
+    represents: tuple[ImageView, ...]
 
 
 @dataclass(frozen=True)
 class ClassView:
-    """All that a class's page shows of one method."""
+    """All data of one class under one method."""
 
     method: str
     class_name: str
     num_images: int
     proof: str
     figures: dict[str, float]
-    """By the words of `MEASURES`."""
+    """By the titles of `MEASURES`."""
     chosen: tuple[ChosenView, ...]
     left_out: tuple[ImageView, ...]
     num_left_out: int
     history: Plot | None
     map: Plot | None
-    """None if the features are gone."""
+    """None if the features have been deleted."""
 
 
 def class_view(run: Run, method: str, class_name: str, number: int = 0) -> ClassView:
@@ -79,7 +85,7 @@ def class_view(run: Run, method: str, class_name: str, number: int = 0) -> Class
         run: the run.
         method: one of its methods.
         class_name: the class.
-        number: which of the class views of a page it is, to tell their figures apart.
+        number: number of the view on its page, which makes the names of its figures unique.
 
     Raises: InputError if the class has not been selected by the method, or its files are damaged.
     """
@@ -91,13 +97,17 @@ def class_view(run: Run, method: str, class_name: str, number: int = 0) -> Class
         class_name=class_name,
         num_images=len(selection.image_ids),
         proof=_proof(selection, measures),
-        figures={words: measures[name] for name, words in MEASURES.items() if name in measures},
+        figures=_figures(measures),
         chosen=tuple(_chosen(selection)),
-        left_out=tuple(_image(selection, int(row)) for row in left_out[:LEFT_OUT]),
+        left_out=tuple(_image(selection, int(row)) for row in left_out[:LEFT_OUT_SHOWN]),
         num_left_out=len(left_out),
         history=_history(selection, method, number, run.config.selection.methods),
         map=_map(run, selection, method, number),
     )
+
+
+def _figures(measures: dict[str, float]) -> dict[str, float]:
+    return {title: measures[name] for name, title in MEASURES.items() if name in measures}
 
 
 def read_selection(run: Run, method: str, class_name: str) -> ClassSelection:
@@ -117,24 +127,26 @@ def read_selection(run: Run, method: str, class_name: str) -> ClassSelection:
 
 
 def _is_plain(class_name: str) -> bool:
-    """Tell whether a name is one of a directory, not a way to another."""
+    """Tell whether a name is that of one directory, not a path to another."""
     return (
         bool(class_name)
         and "/" not in class_name
         and "\0" not in class_name
-        and len(class_name.encode()) < 240
+        and len(class_name.encode()) < LONGEST_NAME
     )
 
 
 def _proof(selection: ClassSelection, measures: dict[str, float]) -> str:
     if selection.summary.get("diagnostics", {}).get("take_all"):
-        return "The class is no larger than the budget: all of it was taken."
+        return "The class has no more images than the budget: all of them were chosen."
     if measures.get("swap_optimal"):
         gap = measures.get("gap", 1.0)
-        within = (
-            f", and no subset of this size is more than {gap:.2%} better" if gap < TELLING else ""
-        )
-        return f"Proven: no single swap lowers the objective{within}."
+        if gap < LARGEST_GAP:
+            return (
+                "Proven: no single swap lowers the objective, "
+                f"and no subset of this size is more than {gap:.2%} better."
+            )
+        return "Proven: no single swap lowers the objective."
     return "This method gives no proof."
 
 
@@ -142,22 +154,25 @@ def _chosen(selection: ClassSelection) -> Iterator[ChosenView]:
     for rank, index in enumerate(selection.indices):
         members = np.flatnonzero(selection.assignment == index)
         heaviest = members[np.argsort(-selection.represented_mass[members], kind="stable")]
-        gain = float(selection.gain[rank])
+        shown = [int(row) for row in heaviest[:REPRESENTED_SHOWN] if row != index]
         yield ChosenView(
             image=_image(selection, int(index)),
             rank=rank + 1,
             share=float(selection.represented_mass[members].sum()),
             count=len(members),
-            gain=gain if math.isfinite(gain) else None,
-            stands_for=tuple(
-                _image(selection, int(row)) for row in heaviest[:STOOD_FOR] if row != index
-            ),
+            gain=_finite(float(selection.gain[rank])),
+            represents=tuple(_image(selection, row) for row in shown),
         )
 
 
 def _image(selection: ClassSelection, row: int) -> ImageView:
-    entropy = math.nan if selection.cross_entropy is None else float(selection.cross_entropy[row])
-    return ImageView(row, selection.image_ids[row], entropy if math.isfinite(entropy) else None)
+    entropies = selection.cross_entropy
+    entropy = None if entropies is None else _finite(float(entropies[row]))
+    return ImageView(row, selection.image_ids[row], entropy)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _history(
@@ -166,17 +181,14 @@ def _history(
     steps = [step for step in selection.summary["history"] if np.isfinite(step["objective"])]
     if not steps:
         return None
-    objective, stages = (
+    data = ObjectiveHistory(
+        selection.class_name,
+        method,
         np.array([step["objective"] for step in steps]),
         tuple(str(step["stage"]) for step in steps),
+        selection.summary["lower_bound"],
     )
-    return history_plot(
-        ObjectiveHistory(
-            selection.class_name, method, objective, stages, selection.summary["lower_bound"]
-        ),
-        number,
-        methods,
-    )
+    return history_plot(data, number, methods)
 
 
 def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot | None:

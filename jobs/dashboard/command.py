@@ -14,14 +14,18 @@ from otcondense.errors import InputError
 
 TOKEN_VARIABLE = "OTCONDENSE_PAGE_TOKEN"  # noqa: S105 - the name of a variable
 SHORTEST_TOKEN = 16
+"""Characters of a token that cannot be guessed over a network, if it is random."""
+TOKEN_BYTES = 24
+"""Random bytes of a token that is created here: 32 characters."""
 
 
 def access_for(host: str) -> Access:
-    """Return who is let in by a page that listens on `host`: everybody on loopback, else whoever has the token.
+    """Return the access rule of a page that listens on `host`.
 
-    The token is taken from the environment, or made.
+    On loopback everybody may look; on other addresses a token is needed. It comes from the
+    environment or is created.
 
-    Raises: InputError if the given token is too short.
+    Raises: InputError if the token of the environment is too short.
     """
     token = os.environ.get(TOKEN_VARIABLE)
     if token is None and is_loopback(host):
@@ -30,11 +34,11 @@ def access_for(host: str) -> Access:
         raise InputError(
             f"{TOKEN_VARIABLE} must have at least {SHORTEST_TOKEN} characters, found {len(token)}"
         )
-    return Access(token or secrets.token_urlsafe(24))
+    return Access(token or secrets.token_urlsafe(TOKEN_BYTES))
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches what listens on `host`."""
+    """Tell whether only this machine can reach a server on `host`."""
     if host == "localhost":
         return True
     try:
@@ -50,10 +54,11 @@ def serve(run: Run, host: str, port: int) -> None:
     print(f"http://{host}:{port}{query}", flush=True)
     if not is_loopback(host):
         print(
-            "anyone who reaches this port and has the token can look; it is not encrypted, prefer a tunnel to 127.0.0.1",
+            "anyone who reaches this port and has the token can look; "
+            "the connection is not encrypted, prefer a tunnel to 127.0.0.1",
             file=sys.stderr,
         )
-    # Addresses stand in no log: one of them carries the token.
+    # There is no access log: an address in it would show the token.
     uvicorn.run(
         create_app(run, access),
         host=host,

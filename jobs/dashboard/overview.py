@@ -1,18 +1,21 @@
-"""How far a run is, class by class: what the first view shows."""
+"""The progress of a run, stage by stage and class by class: the data of the first view."""
 
 import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from pydantic import Field
 
 from actors.selector import progress_of
 from jobs.command.wording import stage_state
+from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import SELECTION_BAR, bars_of
 from otcondense.config import Config
+from otcondense.durations import duration
 from otcondense.store import (
     StageProgress,
     UnitProgress,
@@ -21,21 +24,12 @@ from otcondense.store import (
     stored_metadata,
 )
 
-SLOW = 3.0
-"""A class is slow once it has run this many times as long as the median of the finished ones."""
-MEASURES = {
-    "objective": "objective",
-    "gap": "gap to the lower bound",
-    "transport": "transport term",
-    "statistics": "statistics term",
-    "confidence": "confidence term",
-    "left_out_share": "share left out",
-    "seconds": "seconds",
-    "swaps": "swaps",
-    "size": "images",
-}
-"""What classes can be coloured and sorted by, in words."""
+SLOW_FACTOR = 3.0
+"""A running class is slow after this many times the median time of the finished ones."""
 READERS = 8
+"""Threads that read selections: an object store answers slowly, but many requests at once."""
+SIGNIFICANT_DIGITS = 6
+"""Digits of a measure that are sent to the page, which shows four."""
 
 
 class StageView(Config):
@@ -51,6 +45,10 @@ class StageView(Config):
     is_live: bool = False
     seconds: float = 0.0
     eta_seconds: float | None = None
+    time: str = ""
+    """`seconds` in words; empty before the stage has begun."""
+    left: str = ""
+    """`eta_seconds` in words; empty if unknown."""
     failed: int = 0
     figures: dict[str, float] = Field(default_factory=dict)
 
@@ -61,7 +59,7 @@ class ClassState(Config):
     method: str
     class_name: str
     state: str
-    """One of `UnitState`, or slow: running for far longer than the others took."""
+    """One of `UnitState`, or slow: running for much longer than the others took."""
     step: str = ""
     message: str = ""
     attempts: int = 0
@@ -70,7 +68,7 @@ class ClassState(Config):
 
 
 class Failure(Config):
-    """A unit of any stage that failed."""
+    """A failed unit of any stage."""
 
     stage: str
     name: str
@@ -78,12 +76,12 @@ class Failure(Config):
 
 
 class Overview(Config):
-    """All of the first view."""
+    """All data of the first view."""
 
     run: str
     is_live: bool
     updated: float
-    """Seconds since the epoch of the last word from any stage; 0 if there was none."""
+    """Seconds since the epoch of the last news from any stage; 0 if there was none."""
     stages: tuple[StageView, ...]
     methods: tuple[str, ...]
     counts: dict[str, int]
@@ -93,7 +91,7 @@ class Overview(Config):
 
 
 def overview(run: Run) -> Overview:
-    """Read how far a run is.
+    """Read the progress of a run.
 
     Raises: InputError if a file of progress is damaged.
     """
@@ -101,37 +99,42 @@ def overview(run: Run) -> Overview:
     stages = read_all_progress(run.store)
     views = tuple(_stage_views(run, stages, now))
     classes = tuple(_classes(run, stages, now))
-    failures = [(stage, unit) for stage in stages for unit in stage.units if unit.state == "failed"]
     return Overview(
         run=run.config.run,
         is_live=any(view.is_live for view in views),
         updated=max((stage.updated for stage in stages), default=0.0),
         stages=views,
         methods=run.config.selection.methods,
-        counts=dict(Counter(each.state for each in classes)),
+        counts=dict(Counter(state.state for state in classes)),
         classes=classes,
-        failures=tuple(
-            Failure(stage=stage.title, name=unit.name, message=unit.message)
-            for stage, unit in failures
-        ),
+        failures=tuple(_failures(stages)),
     )
 
 
+def _failures(stages: Sequence[StageProgress]) -> Iterator[Failure]:
+    for stage in stages:
+        for unit in stage.units:
+            if unit.state == "failed":
+                yield Failure(stage=stage.title, name=unit.name, message=unit.message)
+
+
 def _stage_views(run: Run, stages: Sequence[StageProgress], now: float) -> Iterator[StageView]:
-    """Yield the stages in the order of the run, those that nothing is known of as waiting."""
+    """Yield the bars of the stage table in its order, then stages that the table lacks."""
     known = {stage.stage: stage for stage in stages}
-    expected = {bar.key: bar.title for bar in bars_of(run.config)}
-    others = [stage.stage for stage in stages if stage.stage not in expected]
-    for name in [*expected, *others]:
-        yield (
-            _stage_view(known[name], now)
-            if name in known
-            else StageView(stage=name, title=expected[name], state="waiting")
-        )
+    for bar in bars_of(run.config):
+        stage = known.pop(bar.key, None)
+        if stage is None:
+            yield StageView(stage=bar.key, title=bar.title, state="waiting")
+        else:
+            yield _stage_view(stage, now)
+    for stage in known.values():
+        yield _stage_view(stage, now)
 
 
 def _stage_view(stage: StageProgress, now: float) -> StageView:
     state = stage_state(stage, now)
+    seconds = max(0.0, stage.updated - stage.started)
+    left = stage.eta_seconds
     return StageView(
         stage=stage.stage,
         title=stage.title,
@@ -140,32 +143,48 @@ def _stage_view(stage: StageProgress, now: float) -> StageView:
         total=stage.total,
         state=state,
         is_live=state == "running",
-        seconds=max(0.0, stage.updated - stage.started),
-        eta_seconds=stage.eta_seconds,
+        seconds=seconds,
+        eta_seconds=left,
+        time=duration(seconds),
+        left="" if left is None else duration(left),
         failed=sum(unit.state == "failed" for unit in stage.units),
         figures=stage.figures,
     )
 
 
 def _classes(run: Run, stages: Sequence[StageProgress], now: float) -> Iterator[ClassState]:
-    """Yield every class and method; where the logs are gone, those whose selections are there."""
+    """Yield every class and method; without logs, those that have a selection."""
     units = next((stage.units for stage in stages if stage.stage == SELECTION_BAR.key), None)
-    units = selections_on_disk(run) if units is None else units
-    usual = statistics.median(
-        [unit.seconds for unit in units if unit.state == "done" and unit.seconds] or [float("inf")]
-    )
+    if units is None:
+        units = selections_on_disk(run)
+    usual = _usual_seconds(units)
     for unit in units:
-        seconds = now - unit.started if unit.state == "running" and unit.started else unit.seconds
-        is_slow = unit.state == "running" and (seconds or 0.0) > SLOW * usual
-        yield ClassState(
-            method=unit.method,
-            class_name=unit.class_name,
-            state="slow" if is_slow else unit.state,
-            step=unit.step,
-            message=unit.message,
-            attempts=unit.attempts,
-            measures=_measures(unit, seconds),
-        )
+        yield _class_state(unit, usual, now)
+
+
+def _usual_seconds(units: Sequence[UnitProgress]) -> float:
+    """Return the median time of the finished classes; infinite if none has finished."""
+    finished = [unit.seconds for unit in units if unit.state == "done" and unit.seconds]
+    return statistics.median(finished) if finished else float("inf")
+
+
+def _class_state(unit: UnitProgress, usual: float, now: float) -> ClassState:
+    seconds = unit.seconds
+    state: str = unit.state
+    if unit.state == "running":
+        if unit.started:
+            seconds = now - unit.started
+        if (seconds or 0.0) > SLOW_FACTOR * usual:
+            state = "slow"
+    return ClassState(
+        method=unit.method,
+        class_name=unit.class_name,
+        state=state,
+        step=unit.step,
+        message=unit.message,
+        attempts=unit.attempts,
+        measures=_measures(unit, seconds),
+    )
 
 
 def _measures(unit: UnitProgress, seconds: float | None) -> dict[str, float]:
@@ -175,17 +194,18 @@ def _measures(unit: UnitProgress, seconds: float | None) -> dict[str, float]:
         "seconds": seconds,
         "size": unit.size,
     }
-    found = {**{name: value for name, value in live.items() if value is not None}, **unit.measures}
-    return {name: float(f"{value:.6g}") for name, value in found.items() if name in MEASURES}
+    measures: dict[str, float] = {}
+    for name, value in {**live, **unit.measures}.items():
+        if name in MEASURES and value is not None:
+            measures[name] = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    return measures
 
 
 def selections_on_disk(run: Run) -> tuple[UnitProgress, ...]:
-    """Return the finished selections of the run's methods as units of progress, from their files."""
-    places = [
-        (method, name)
-        for method in run.config.selection.methods
-        for name in _class_names(run, method)
-    ]
+    """Return the finished selections of a run as units of progress, read from their files."""
+    places: list[tuple[str, str]] = []
+    for method in run.config.selection.methods:
+        places += [(method, name) for name in _class_names(run, method)]
     with ThreadPoolExecutor(READERS) as pool:
         return tuple(pool.map(lambda place: _unit_on_disk(run, *place), places))
 
@@ -200,14 +220,14 @@ def _class_names(run: Run, method: str) -> list[str]:
 
 
 def _unit_on_disk(run: Run, method: str, class_name: str) -> UnitProgress:
-    metadata = stored_metadata(
-        run.store, selection_file(run.selection_directory(method), class_name)
-    )
-    shared = {"name": f"{method}, class {class_name}", "method": method, "class_name": class_name}
+    file = selection_file(run.selection_directory(method), class_name)
+    metadata = stored_metadata(run.store, file)
+    shared: dict[str, Any] = {
+        "name": f"{method}, class {class_name}",
+        "method": method,
+        "class_name": class_name,
+    }
     if metadata is None:
-        return UnitProgress(
-            **shared,
-            state="failed",
-            message="its file is damaged; run `python -m jobs.select_subset` again",
-        )
+        message = "its file is damaged; run `python -m jobs.select_subset` again"
+        return UnitProgress(**shared, state="failed", message=message)
     return UnitProgress(**shared, state="skipped", **progress_of(metadata.get("summary", {})))

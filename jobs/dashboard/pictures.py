@@ -1,4 +1,4 @@
-"""Images of the source and sheets of samples as small pictures."""
+"""Thumbnails of the source's images and sheets of samples."""
 
 import io
 
@@ -12,8 +12,16 @@ from otcondense.errors import InputError
 from otcondense.report import image_sheet
 
 SMALLEST_SHOWN = 64
-"""Images smaller than this are enlarged by whole numbers, so that their pixels can be seen."""
-SAMPLES_SHOWN, SHEET_WIDTH = 60, 900
+"""Images up to this side are enlarged by whole numbers, so that their pixels can be seen."""
+JPEG_QUALITY = 85
+"""Of Pillow's scale up to 95."""
+REDUCING_GAP = 2.0
+"""Pillow first reduces a JPEG file to at least twice the wanted size, which is faster."""
+SAMPLES_SHOWN = 60
+SHEET_WIDTH = 900
+"""Pixels, the width of the page's column."""
+TILE = 40
+"""Smallest side of a sample on the sheet, in pixels."""
 
 
 def thumbnail(run: Run, image_id: str, side: int) -> bytes:
@@ -21,7 +29,8 @@ def thumbnail(run: Run, image_id: str, side: int) -> bytes:
 
     Args:
         run: the run.
-        image_id: one of a class of the run; requests name it by its row in the class, so that none can name a file.
+        image_id: an image of the run. Requests name it by its row in the class, so that no
+            request can name a file.
         side: largest side in pixels.
 
     Raises: InputError if it cannot be read from here.
@@ -45,8 +54,8 @@ def _encoded(image: Image.Image, side: int) -> bytes:
             buffer, "PNG"
         )
     else:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        image.convert("RGB").save(buffer, "JPEG", quality=85)
+        image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+        image.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
 
 
@@ -64,4 +73,4 @@ def sample_sheet(run: Run, model: str, method: str, step: int) -> bytes:
         raise InputError(f"the run samples no checkpoint {model!r} on {method!r} at step {step}")
     count = min(SAMPLES_SHOWN, run.config.models[model].sampling.num_samples)
     images, _ = read_samples(run.store, run.samples_directory(model, method, step), count)
-    return image_sheet(images, width=SHEET_WIDTH, tile=40).png
+    return image_sheet(images, width=SHEET_WIDTH, tile=TILE).png

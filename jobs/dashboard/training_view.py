@@ -1,4 +1,4 @@
-"""Training as far as it has come: losses, and samples of the checkpoints."""
+"""The training so far: loss curves, and samples of the checkpoints."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from otcondense.report.embed import Plot, loss_plots
 
 @dataclass(frozen=True)
 class SheetView:
-    """Samples of one checkpoint that can be looked at."""
+    """A sheet of samples of one checkpoint."""
 
     model: str
     method: str
@@ -21,7 +21,7 @@ class SheetView:
 
 @dataclass(frozen=True)
 class TrainingView:
-    """All that the page shows of training."""
+    """All data of the view of training."""
 
     losses: dict[str, Plot]
     """By model."""
@@ -29,26 +29,24 @@ class TrainingView:
 
 
 def training_view(run: Run) -> TrainingView:
-    """Read the loss curves, the live ones too, and which samples there are."""
-    return TrainingView(
-        loss_plots(list(_curves(run)), run.config.selection.methods), tuple(_sheets(run))
-    )
+    """Read the loss curves, including live ones, and find the samples."""
+    losses = loss_plots(list(_curves(run)), run.config.selection.methods)
+    return TrainingView(losses, tuple(_sheets(run)))
 
 
 def _curves(run: Run) -> Iterator[LossCurve]:
     for model, method in run.trainings():
         directory = run.training_directory(model, method)
-        # The log has what came after the last checkpoint, and again what a restart repeated; the curve's file is the result.
-        lines = {
-            line["step"]: line
-            for name in (f"logs/{directory}/steps.jsonl", f"{directory}/{CURVE_FILE}")
-            for line in run.store.read_lines(name)
-        }
-        if lines:
-            steps = sorted(lines)
-            yield LossCurve(
-                model, method, np.array(steps), np.array([lines[step]["loss"] for step in steps])
-            )
+        losses: dict[int, float] = {}
+        # The log has the steps after the last checkpoint, and repeats steps after a restart. The
+        # file of the curve has the final values, so it is read last.
+        for name in (f"logs/{directory}/steps.jsonl", f"{directory}/{CURVE_FILE}"):
+            for line in run.store.read_lines(name):
+                losses[line["step"]] = line["loss"]
+        if losses:
+            steps = sorted(losses)
+            loss = np.array([losses[step] for step in steps])
+            yield LossCurve(model, method, np.array(steps), loss)
 
 
 def _sheets(run: Run) -> Iterator[SheetView]:

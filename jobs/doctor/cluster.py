@@ -1,4 +1,4 @@
-"""The Ray cluster: its address, who may use it, and on which addresses its processes listen."""
+"""Check the Ray cluster: its address, its token, and the addresses on which it listens."""
 
 import os
 import socket
@@ -8,22 +8,34 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.cluster.auth_token import MODE_VARIABLE, authentication_mode, find_token
+from jobs.cluster.auth_token import MODE_VARIABLE, Token, authentication_mode, find_token
 from jobs.cluster.job_server import JobServer
 from jobs.doctor.finding import Finding
 from otcondense.errors import InputError
 
 LISTENING = "0A"
+"""State of a listening socket in /proc/net/tcp."""
+STATE_COLUMN = 3
+INODE_COLUMN = 9
+"""Column of the socket's inode in /proc/net/tcp."""
+IPV4_BYTES = 4
+WORD_DIGITS = 8
+"""Hexadecimal digits of a word of 32 bits."""
 RAY_PROCESSES = ("gcs_server", "raylet", "ray::", "dashboard", "ray-dashboard")
+SOCKET_LINK = "socket:["
 
 
-def look_at_ray(address: str | None) -> Iterator[Finding]:
-    """Yield what there is to say of the cluster at `address` (that of its dashboard) and of the Ray processes on this machine."""
+def check_ray(address: str | None) -> Iterator[Finding]:
+    """Yield findings on the cluster and on the Ray processes of this machine.
+
+    Args:
+        address: the cluster's dashboard; None skips the cluster.
+    """
     yield _address()
     yield from _authentication()
     if address is not None:
         yield _reach(address)
-    yield look_at_listeners(ray_listeners())
+    yield check_listeners(ray_listeners())
 
 
 def _address() -> Finding:
@@ -35,14 +47,20 @@ def _address() -> Finding:
             "RAY_ADDRESS is not set: each command starts a cluster on this machine's loopback",
         )
     if address.startswith("ray://"):
-        mend = "submit with `python -m jobs.submit` instead: a client's driver dies with its connection"
-        return Finding("Ray address", "note", f"RAY_ADDRESS={address} (Ray Client)", mend)
+        return Finding(
+            "Ray address",
+            "note",
+            f"RAY_ADDRESS={address} (Ray Client)",
+            "submit with `python -m jobs.submit` instead: "
+            "a driver of Ray Client dies with its connection",
+        )
     return Finding("Ray address", "ok", f"RAY_ADDRESS={address}")
 
 
 def _authentication() -> Iterator[Finding]:
     try:
-        mode, token = authentication_mode(), find_token()
+        mode = authentication_mode()
+        token = find_token()
     except InputError as error:
         yield Finding(
             "authentication",
@@ -51,124 +69,146 @@ def _authentication() -> Iterator[Finding]:
             "correct the variable or the file, or unset the variable",
         )
         return
+    yield _mode(mode)
+    yield _token(token, mode)
+
+
+def _mode(mode: str) -> Finding:
     if mode == "disabled":
-        mend = f"export {MODE_VARIABLE}=token: whoever reaches an open Ray port runs code as you"
-        yield Finding("authentication", "wrong", f"{MODE_VARIABLE}=disabled", mend)
-    elif mode == "unset":
-        mend = (
-            f"export {MODE_VARIABLE}=token on every node: `ray start` without it may come up open"
+        return Finding(
+            "authentication",
+            "wrong",
+            f"{MODE_VARIABLE}=disabled",
+            f"export {MODE_VARIABLE}=token: anyone who reaches an open Ray port runs code as you",
         )
-        yield Finding(
+    if mode == "unset":
+        return Finding(
             "authentication",
             "note",
             f"{MODE_VARIABLE} is not set: clusters started by a command here use a token",
-            mend,
+            f"export {MODE_VARIABLE}=token on every node: `ray start` without it may use no token",
         )
-    else:
-        yield Finding("authentication", "ok", f"{MODE_VARIABLE}=token")
+    return Finding("authentication", "ok", f"{MODE_VARIABLE}=token")
+
+
+def _token(token: Token | None, mode: str) -> Finding:
     if token is None:
-        yield Finding(
+        return Finding(
             "token",
-            "note" if mode != "token" else "wrong",
+            "wrong" if mode == "token" else "note",
             "none found",
             "run `ray get-auth-token --generate`, then chmod 600",
         )
-    elif not token.is_private:
-        yield Finding(
-            "token",
-            "wrong",
-            f"from {token.source}, which others may read",
-            f"chmod 600 {token.path}",
-        )
-    else:
-        yield Finding("token", "ok", f"from {token.source}" + (", mode 600" if token.path else ""))
+    if not token.is_private:
+        seen = f"from {token.source}, which others may read"
+        return Finding("token", "wrong", seen, f"chmod 600 {token.path}")
+    mode_of_file = ", mode 600" if token.path else ""
+    return Finding("token", "ok", f"from {token.source}{mode_of_file}")
 
 
 def _reach(address: str) -> Finding:
     try:
         server = JobServer(address)
-        jobs = server.call(lambda client: client.list_jobs())
+        jobs = server.jobs()
     except InputError as error:
-        return Finding(
-            "cluster", "wrong", str(error), "do what the message asks for, then look again"
-        )
+        return Finding("cluster", "wrong", str(error), "follow the message, then check again")
     if server.is_plain_and_remote:
-        mend = "reach it through a tunnel (ssh -L 8265:127.0.0.1:8265 HEAD) or https: the token travels readable"
-        return Finding("cluster", "wrong", f"{address} answers over plain HTTP", mend)
-    return Finding(
-        "cluster", "ok", f"{address} answers and takes the token; {len(jobs)} jobs known"
-    )
+        return Finding(
+            "cluster",
+            "wrong",
+            f"{address} answers over plain HTTP",
+            "reach it through a tunnel (ssh -L 8265:127.0.0.1:8265 HEAD) or https: "
+            "anyone on the way can read the token",
+        )
+    seen = f"{address} answers and accepts the token; {len(jobs)} jobs known"
+    return Finding("cluster", "ok", seen)
 
 
 class Listener(NamedTuple):
-    """A TCP port that a process of this machine listens on."""
+    """A TCP port on which a process of this machine listens."""
 
     process: str
     address: str
     port: int
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether other machines can reach it."""
+        return not ip_address(self.address).is_loopback
 
-def look_at_listeners(listeners: list[Listener]) -> Finding:
-    """Return whether any Ray process can be reached from other machines."""
+
+def check_listeners(listeners: list[Listener]) -> Finding:
+    """Check whether other machines can reach any Ray process."""
     if not listeners:
         return Finding(
             "Ray's ports", "ok", "no Ray process of this account listens on this machine"
         )
-    outside = sorted(
-        {
-            f"{each.process} {each.address}:{each.port}"
-            for each in listeners
-            if not ip_address(each.address).is_loopback
-        }
-    )
+    outside = {
+        f"{listener.process} {listener.address}:{listener.port}"
+        for listener in listeners
+        if listener.is_reachable
+    }
     if outside:
-        mend = "on one machine export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 before `ray start`, which keeps all of it on loopback; on several "
-        mend += "keep the ports inside a private network and the token on (docs/security.md)"
-        return Finding("Ray's ports", "note", f"reachable from outside: {', '.join(outside)}", mend)
+        return Finding(
+            "Ray's ports",
+            "note",
+            f"reachable from outside: {', '.join(sorted(outside))}",
+            "on one machine export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 before `ray start`, which "
+            "keeps all ports on loopback; on several keep the ports inside a private network and "
+            "the token on (docs/security.md)",
+        )
     return Finding("Ray's ports", "ok", f"{len(listeners)}, all on loopback")
 
 
 def ray_listeners() -> list[Listener]:
     """Return the listening ports of this account's Ray processes, read from /proc."""
     owners = dict(_socket_owners())
-    found = []
-    for table in filter(
-        Path.exists, (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-    ):  # the second is missing without IPv6
+    listeners = []
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        if not table.exists():  # the second is missing without IPv6
+            continue
         for line in table.read_text().splitlines()[1:]:
             fields = line.split()
-            if fields[3] == LISTENING and fields[9] in owners:
+            owner = owners.get(fields[INODE_COLUMN])
+            if fields[STATE_COLUMN] == LISTENING and owner is not None:
                 address, port = fields[1].split(":")
-                found.append(Listener(owners[fields[9]], decode_address(address), int(port, 16)))
-    return found
+                listeners.append(Listener(owner, decode_address(address), int(port, 16)))
+    return listeners
 
 
 def decode_address(text: str) -> str:
-    """Return the address that the kernel writes as 32-bit words in hexadecimal, in the machine's byte order."""
-    words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
-    data = b"".join(struct.pack("=I", word) for word in words)
-    if len(data) == 4:
+    """Return an address that the kernel writes as hexadecimal words in the machine's byte order."""
+    starts = range(0, len(text), WORD_DIGITS)
+    words = [int(text[start : start + WORD_DIGITS], 16) for start in starts]
+    data = struct.pack(f"={len(words)}I", *words)
+    if len(data) == IPV4_BYTES:
         return socket.inet_ntoa(data)
     address = IPv6Address(data)
     return str(address.ipv4_mapped or address)
 
 
 def _socket_owners() -> Iterator[tuple[str, str]]:
-    """Yield the inode of each socket of a Ray process with the process's name; processes of other accounts are left out."""
+    """Yield inode and process name of each socket of this account's Ray processes."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            name = Path(words[0]).name
-            name = name if name.startswith(RAY_PROCESSES) else _script(words)
-            links = [str(link.readlink()) for link in (folder / "fd").iterdir()] if name else []
+            name = _ray_name(words)
+            if not name:
+                continue
+            links = [str(link.readlink()) for link in (folder / "fd").iterdir()]
         except (FileNotFoundError, PermissionError, ProcessLookupError):
-            continue
-        yield from (
-            (link[len("socket:[") : -1], name) for link in links if link.startswith("socket:[")
-        )
+            continue  # the process has ended or belongs to another account
+        for link in links:
+            if link.startswith(SOCKET_LINK):
+                yield link[len(SOCKET_LINK) : -1], name
 
 
-def _script(words: list[str]) -> str:
-    """Return the name of Ray's own Python process, empty for any other."""
-    scripts = [Path(word).parts for word in words[1:] if "/ray/" in word and word.endswith(".py")]
-    return next((parts[-1] for parts in scripts), "")
+def _ray_name(words: list[str]) -> str:
+    """Return the name of a Ray process by its command line, empty for other processes."""
+    name = Path(words[0]).name
+    if name.startswith(RAY_PROCESSES):
+        return name
+    for word in words[1:]:
+        if "/ray/" in word and word.endswith(".py"):
+            return Path(word).name
+    return ""

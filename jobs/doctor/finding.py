@@ -1,22 +1,31 @@
-"""One thing that was looked at."""
+"""The result of one check."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["ok", "note", "wrong"]
-"""`note`: works, but may not be what is wanted."""
+"""`note`: it works, but may not be intended."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was seen, and how to mend it where something is not as it should be."""
+    """The result of one check, with a remedy unless all is well."""
 
     name: str
     verdict: Verdict
     seen: str
-    mend: str = ""
+    remedy: str = ""
 
     def __post_init__(self) -> None:
-        assert self.mend or self.verdict == "ok", (
-            f"{self.name} says that something is {self.verdict} but not how to mend it"
+        assert self.remedy or self.verdict == "ok", (
+            f"{self.name} is {self.verdict} and must have a remedy"
         )
+
+    def to_json(self) -> dict[str, str]:
+        """Return the finding as `--json` prints it."""
+        return {
+            "name": self.name,
+            "verdict": self.verdict,
+            "seen": self.seen,
+            "mend": self.remedy,
+        }

@@ -1,10 +1,11 @@
-"""Python, packages, accelerators and threads of this machine."""
+"""Check Python, packages, accelerators and threads of this machine."""
 
 import os
 import platform
 import re
+import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -16,16 +17,16 @@ from jobs.run_directory.opening import VERSIONED
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 OLDEST_PYTHON = (3, 11)
 OPEN_FILES = 4096
-"""Ray keeps a handful of connections for each worker process; below this a large node runs out of them."""
+"""Ray keeps several connections for each worker process; a large node runs out of a lower limit."""
 
 
-def look_at_machine() -> Iterator[Finding]:
-    """Yield what there is to say of Python, the packages, the GPUs and the threads."""
+def check_machine() -> Iterator[Finding]:
+    """Yield findings on Python, the packages, the GPUs and the threads."""
     yield _python()
-    yield from look_at_packages(installed_versions(), tested_versions(CONSTRAINTS.read_text()))
-    yield _belong_together()
-    yield look_at_gpus()
-    yield look_at_threads(os.environ.get("OMP_NUM_THREADS"), usable_cpus())
+    yield from check_packages(installed_versions(), tested_versions(CONSTRAINTS.read_text()))
+    yield _requirements_met()
+    yield check_gpus()
+    yield check_threads(os.environ.get("OMP_NUM_THREADS"), usable_cpus())
     yield _open_files()
 
 
@@ -42,14 +43,8 @@ def _python() -> Finding:
 
 
 def installed_versions() -> dict[str, str | None]:
-    """Return the version of each package that decides results, None for one that is missing."""
-    found: dict[str, str | None] = {}
-    for name in VERSIONED:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    """Return the version of each package that affects results, None for a missing one."""
+    return {name: _version(name) for name in VERSIONED}
 
 
 def tested_versions(constraints: str) -> dict[str, str]:
@@ -58,48 +53,43 @@ def tested_versions(constraints: str) -> dict[str, str]:
     return {_normal(name): version.strip() for name, version in pinned}
 
 
-def look_at_packages(installed: dict[str, str | None], tested: dict[str, str]) -> Iterator[Finding]:
-    """Yield a finding for each package that is missing or of another version than tested, or one for all of them."""
-    mend = "install the tested versions: pip install -c constraints.txt -e '.[workflow]', the same on every node"
-    odd = False
-    for name, version in installed.items():
-        wanted = tested.get(_normal(name))
-        if version is None:
-            odd = True
-            yield Finding(f"package {name}", "wrong", "not installed", mend)
-        elif wanted is not None and version.split("+")[0] != wanted:
-            odd = True
-            yield Finding(
-                f"package {name}",
-                "wrong" if name == "ray" else "note",
-                f"{version}, tested with {wanted}",
-                mend,
-            )
-    if not odd:
-        yield Finding(
-            "packages", "ok", ", ".join(f"{name} {version}" for name, version in installed.items())
-        )
+def check_packages(
+    installed: Mapping[str, str | None], tested: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield a finding for each package that is missing or untested, or one for all packages."""
+    problems = [
+        finding
+        for name, version in installed.items()
+        if (finding := _package(name, version, tested.get(_normal(name))))
+    ]
+    if problems:
+        yield from problems
+    else:
+        versions = [f"{name} {version}" for name, version in installed.items()]
+        yield Finding("packages", "ok", ", ".join(versions))
+
+
+def _package(name: str, version: str | None, tested: str | None) -> Finding | None:
+    """Return the problem of one package, None if it has the tested version."""
+    remedy = (
+        "install the tested versions: pip install -c constraints.txt -e '.[workflow]', "
+        "the same on every node"
+    )
+    if version is None:
+        return Finding(f"package {name}", "wrong", "not installed", remedy)
+    if tested is None or version.split("+")[0] == tested:
+        return None
+    verdict = "wrong" if name == "ray" else "note"
+    return Finding(f"package {name}", verdict, f"{version}, tested with {tested}", remedy)
 
 
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _belong_together() -> Finding:
-    """Check what the packages that decide results ask of each other, torchvision of torch above all."""
-    broken = []
-    for name in VERSIONED:
-        for text in _requirements(name):
-            required = Requirement(text)
-            if required.marker is not None and not required.marker.evaluate({"extra": ""}):
-                continue
-            found = _version(required.name)
-            if (
-                _normal(required.name) in map(_normal, VERSIONED)
-                and found
-                and not required.specifier.contains(found, prereleases=True)
-            ):
-                broken.append(f"{name} needs {required.name}{required.specifier}, found {found}")
+def _requirements_met() -> Finding:
+    """Check the requirements of these packages on each other, above all torchvision on torch."""
+    broken = [problem for name in VERSIONED for problem in _broken_requirements(name)]
     if broken:
         return Finding(
             "versions belong together",
@@ -110,8 +100,18 @@ def _belong_together() -> Finding:
     return Finding("versions belong together", "ok", "every requirement among them is met")
 
 
-def _requirements(name: str) -> list[str]:
-    return (metadata.requires(name) or []) if _version(name) else []
+def _broken_requirements(name: str) -> Iterator[str]:
+    if _version(name) is None:
+        return
+    ours = {_normal(package) for package in VERSIONED}
+    for text in metadata.requires(name) or []:
+        required = Requirement(text)
+        is_extra = required.marker is not None and not required.marker.evaluate({"extra": ""})
+        version = _version(required.name)
+        if is_extra or version is None or _normal(required.name) not in ours:
+            continue
+        if not required.specifier.contains(version, prereleases=True):
+            yield f"{name} needs {required.name}{required.specifier}, found {version}"
 
 
 def _version(name: str) -> str | None:
@@ -121,28 +121,25 @@ def _version(name: str) -> str | None:
         return None
 
 
-def look_at_gpus() -> Finding:
-    """Return which GPUs torch sees, and whether there are some that it does not."""
+def check_gpus() -> Finding:
+    """Check which GPUs torch sees, and whether the machine has others."""
     import torch
 
     if torch.cuda.is_available():
-        devices = [
-            torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())
-        ]
-        names = ", ".join(
-            f"{device.name} ({device.total_memory / 2**30:.0f} GiB)" for device in devices
-        )
+        numbers = range(torch.cuda.device_count())
+        devices = [torch.cuda.get_device_properties(number) for number in numbers]
+        names = [f"{device.name} ({device.total_memory / 2**30:.0f} GiB)" for device in devices]
+        versions = f"CUDA {torch.version.cuda}, torch {torch.__version__}"
+        return Finding("GPUs", "ok", f"{len(devices)}: {', '.join(names)}; {versions}")
+    if list(Path("/dev").glob("nvidia[0-9]*")):
         return Finding(
             "GPUs",
-            "ok",
-            f"{len(devices)}: {names}; CUDA {torch.version.cuda}, torch {torch.__version__}",
+            "wrong",
+            f"the machine has some, torch {torch.__version__} (CUDA {torch.version.cuda}) sees "
+            f"none; CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')}",
+            "unset CUDA_VISIBLE_DEVICES if it hides them; otherwise install a driver for this "
+            "CUDA, or a torch built for this driver",
         )
-    built_for = torch.version.cuda
-    if list(Path("/dev").glob("nvidia[0-9]*")):
-        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-        seen = f"the machine has some, torch {torch.__version__} (CUDA {built_for}) sees none; CUDA_VISIBLE_DEVICES={hidden}"
-        mend = "unset CUDA_VISIBLE_DEVICES if it hides them; else install a driver for this CUDA, or a torch built for this driver"
-        return Finding("GPUs", "wrong", seen, mend)
     return Finding("GPUs", "ok", f"none; torch {torch.__version__} works on the CPU")
 
 
@@ -151,42 +148,31 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def look_at_threads(setting: str | None, cpus: int) -> Finding:
-    """Return how many threads a driver's own computations take; workers always get one."""
+def check_threads(setting: str | None, cpus: int) -> Finding:
+    """Check how many threads a driver's own computations use; workers always use one."""
     if setting is None:
-        return Finding(
-            "threads",
-            "ok",
-            f"{cpus} CPUs; OMP_NUM_THREADS is not set: the driver uses them all, each worker one",
-        )
+        seen = f"{cpus} CPUs; OMP_NUM_THREADS is not set: the driver uses them all, each worker one"
+        return Finding("threads", "ok", seen)
     if not setting.isdigit() or int(setting) < 1:
         return Finding(
             "threads",
             "wrong",
             f"OMP_NUM_THREADS={setting}",
-            "set OMP_NUM_THREADS to a number from 1 on, or unset it",
+            "set OMP_NUM_THREADS to a number of at least 1, or unset it",
         )
+    seen = f"OMP_NUM_THREADS={setting} on {cpus} CPUs"
     if int(setting) > cpus:
-        return Finding(
-            "threads",
-            "note",
-            f"OMP_NUM_THREADS={setting} on {cpus} CPUs",
-            f"set OMP_NUM_THREADS to at most {cpus}",
-        )
-    return Finding(
-        "threads", "ok", f"OMP_NUM_THREADS={setting} on {cpus} CPUs; workers take one each"
-    )
+        return Finding("threads", "note", seen, f"set OMP_NUM_THREADS to at most {cpus}")
+    return Finding("threads", "ok", f"{seen}; each worker uses one thread")
 
 
 def _open_files() -> Finding:
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < OPEN_FILES:
         return Finding(
             "open files",
             "note",
             f"at most {soft} (hard limit {hard})",
-            f"ulimit -n {OPEN_FILES} before Ray is started",
+            f"run `ulimit -n {OPEN_FILES}` before Ray is started",
         )
     return Finding("open files", "ok", f"at most {soft}")

@@ -1,4 +1,4 @@
-"""Where a run is kept: reachable, writable, shared by all nodes, with space left."""
+"""Check the storage of runs: reachable, writable, shared by all nodes, with free space."""
 
 import os
 import shutil
@@ -13,11 +13,13 @@ from otcondense.store import Store
 
 PROBE_BYTES = 1 << 20
 LOW_BYTES = 10 * 2**30
+"""Less free space than this is worth a note."""
 RAY_LIMIT = 0.95
-"""Ray starts nothing more on a node whose disk is fuller."""
-SHARED_TYPES = {
+"""Ray starts no more work on a node whose disk is fuller."""
+LOW_SHARED_BYTES = 2**30
+"""Less of /dev/shm, which holds the object store, is worth a note."""
+SHARED_TYPES = (
     "nfs",
-    "nfs4",
     "lustre",
     "ceph",
     "glusterfs",
@@ -26,59 +28,58 @@ SHARED_TYPES = {
     "cifs",
     "9p",
     "fuse",
-}
+)
+"""How the types of file systems that several machines can share begin."""
 
 
-def look_at_storage(root: str) -> Iterator[Finding]:
-    """Yield whether a run could be kept below `root`, a directory or an fsspec URI, and what space is left."""
+def check_storage(root: str) -> Iterator[Finding]:
+    """Yield findings on a place for runs, a directory or an fsspec URI, and on the free space."""
     yield probe(root)
     if "://" not in root:
         yield _shared(Path(root))
         yield free_space(f"disk of {root}", _existing(Path(root)))
-    yield free_space(
-        "disk of Ray's session", Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir()))
-    )
+    session = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir()))
+    yield free_space("disk of Ray's session", session)
     yield _shared_memory()
 
 
 def probe(root: str) -> Finding:
     """Write, read and delete one file below `root`."""
-    name, data, started = (
-        f".doctor-{uuid.uuid4().hex}",
-        os.urandom(PROBE_BYTES),
-        time.perf_counter(),
+    remedy = (
+        "give existing storage with --storage, and check that this account may write there "
+        "(credentials, mode, mount)"
     )
-    mend = "name storage that exists with --storage, and see that this account may write there (credentials, mode, mount)"
     before = _existing(Path(root)) if "://" not in root else None
+    started = time.perf_counter()
     try:
-        store = Store(root)
-        store.write_bytes(name, data)
-        same = store.read_bytes(name) == data
-        store.remove(name)
-    # Whatever an object store's client raises is what the user has to see, not a fault of the doctor.
+        is_same = _comes_back(Store(root))
+    # The user must see whatever an object store's client raises.
     except Exception as error:  # noqa: BLE001
-        return Finding(
-            "storage",
-            "wrong",
-            f"{root}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            mend,
-        )
+        first_line = str(error).splitlines()[0] if str(error) else ""
+        seen = f"{root}: {type(error).__name__}: {first_line}"
+        return Finding("storage", "wrong", seen, remedy)
     finally:
         if before is not None:
             _remove_empty(Path(root), before)
-    if not same:
-        return Finding(
-            "storage", "wrong", f"{root} gave back something else than was written", mend
-        )
-    return Finding(
-        "storage",
-        "ok",
-        f"{root}: 1 MiB written, read and deleted in {time.perf_counter() - started:.2f} s",
-    )
+    if not is_same:
+        return Finding("storage", "wrong", f"{root} returned other data than was written", remedy)
+    seconds = time.perf_counter() - started
+    seen = f"{root}: 1 MiB written, read and deleted in {seconds:.2f} s"
+    return Finding("storage", "ok", seen)
+
+
+def _comes_back(store: Store) -> bool:
+    """Tell whether a store returns the data that was written."""
+    name = f".doctor-{uuid.uuid4().hex}"
+    data = os.urandom(PROBE_BYTES)
+    store.write_bytes(name, data)
+    is_same = store.read_bytes(name) == data
+    store.remove(name)
+    return is_same
 
 
 def _remove_empty(root: Path, before: Path) -> None:
-    """Delete the directories that the probe made."""
+    """Delete the directories that the probe created."""
     while root != before and root.is_dir() and not any(root.iterdir()):
         root.rmdir()
         root = root.parent
@@ -94,40 +95,47 @@ def _existing(path: Path) -> Path:
 
 def _shared(root: Path) -> Finding:
     kind = file_system(_existing(root))
-    if any(kind.startswith(shared) for shared in SHARED_TYPES):
+    if kind.startswith(SHARED_TYPES):
         return Finding("storage is shared", "ok", f"{root} is on {kind}")
-    mend = "on more than one node give --run a shared folder or a URI such as s3://bucket/run"
     return Finding(
-        "storage is shared", "note", f"{root} is on {kind}: this machine alone sees it", mend
+        "storage is shared",
+        "note",
+        f"{root} is on {kind}: only this machine sees it",
+        "on more than one node give --run a shared folder or a URI such as s3://bucket/run",
     )
 
 
 def file_system(path: Path) -> str:
-    """Return the type of the file system that `path` is on."""
+    """Return the type of the file system of a path."""
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    inside = [(where, kind) for where, kind in mounts if path.resolve().is_relative_to(where)]
+    resolved = path.resolve()
+    inside = [(where, kind) for where, kind in mounts if resolved.is_relative_to(where)]
     return max(inside, key=lambda mount: len(mount[0]), default=("/", "unknown"))[1]
 
 
 def free_space(name: str, path: Path) -> Finding:
-    """Return how much is left on the disk of `path`."""
+    """Check the free space on the disk of a path."""
     usage = shutil.disk_usage(path)
     used = 1 - usage.free / usage.total
     seen = f"{usage.free / 2**30:.0f} of {usage.total / 2**30:.0f} GiB free ({path})"
     if used > RAY_LIMIT:
-        mend = f"free some space: Ray stops scheduling on a disk that is more than {RAY_LIMIT:.0%} full"
-        return Finding(name, "wrong", seen, mend)
-    if usage.free < LOW_BYTES:
         return Finding(
-            name, "note", seen, "free some space; `--dry-run` says what a run will write"
+            name,
+            "wrong",
+            seen,
+            "free some space: "
+            f"Ray stops scheduling on a disk that is more than {RAY_LIMIT:.0%} full",
         )
+    if usage.free < LOW_BYTES:
+        remedy = "free some space; `--dry-run` shows how much a run will write"
+        return Finding(name, "note", seen, remedy)
     return Finding(name, "ok", seen)
 
 
 def _shared_memory() -> Finding:
     usage = shutil.disk_usage("/dev/shm")  # noqa: S108 - where Ray keeps its object store
     seen = f"{usage.free / 2**30:.1f} GiB of /dev/shm free"
-    if usage.free < 2**30:
+    if usage.free < LOW_SHARED_BYTES:
         return Finding(
             "shared memory",
             "note",

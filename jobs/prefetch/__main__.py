@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from jobs.command.cli import plain_parser
 from jobs.command.exit import exit_with
-from jobs.prefetch.weights import KINDS
+from jobs.prefetch.kinds import KINDS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,7 +36,13 @@ def work(options: argparse.Namespace) -> None:
     """Run the verb."""
     from jobs.prefetch.command import prefetch_all
 
-    prefetch_all(options)
+    prefetch_all(
+        options.config,
+        options.overrides,
+        options.also,
+        only_list=options.list,
+        offline=options.offline,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,7 +12,8 @@ EPILOG = """All other arguments are passed to the verb, as in
   python -m jobs.submit run --config jobs/configs/demo.yaml --run /shared/runs/demo --detach
 `list`, `follow ID` and `stop ID` work on submitted jobs.
 The token is Ray's own (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token).
-Exit status: that of the job; 2 for a mistake; 130 if the job was stopped or following ended."""
+Exit status: that of the job; 2 for a mistake; 130 if the job was stopped, or if Ctrl-C ended the
+following."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,9 +59,18 @@ def _amount(text: str) -> float:
 
 def work(options: argparse.Namespace, others: Sequence[str]) -> int:
     """Run the verb."""
-    from jobs.submit.command import run
+    from jobs.submit.command import Options, run
+    from jobs.submit.request import JobRequest
 
-    return run(options, others)
+    request = JobRequest(
+        verb=options.verb,
+        arguments=tuple(others),
+        submission_id=options.id,
+        environment=tuple(options.env),
+        driver_cpus=options.driver_cpus,
+        driver_gpus=options.driver_gpus,
+    )
+    return run(Options(options.address, options.detach), request)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

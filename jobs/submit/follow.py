@@ -1,84 +1,105 @@
-"""Following a job: its log as it grows, across lost connections, until it ends."""
+"""Follow a job: print its log as it grows, reconnect when the connection breaks, until it ends."""
 
 import asyncio
 import time
 from contextlib import suppress
-from typing import Any
 
-import aiohttp
-from ray.job_submission import JobStatus, JobSubmissionClient
-
-from jobs.cluster.job_server import JobServer, UnreachableError
-from jobs.command.exit import INTERRUPTED
+from jobs.cluster.connection import UnreachableError
+from jobs.cluster.job import Job, JobState
+from jobs.cluster.job_server import JobServer
+from jobs.command.exit import DONE, INTERRUPTED
 from otcondense.errors import InputError
 
 FAILED = 1
+"""Exit status for a job that failed before its command could set one."""
 RETRY_SECONDS = 2.0
+"""Pause before the log of a running job is read again."""
 RECONNECT_SECONDS = 600.0
-"""A connection is opened anew after this long, since one whose other end vanished without a word would stay silent for ever."""
-PATIENCE_SECONDS = 60.0
-"""How long a cluster may stay silent before following is given up; the job itself goes on."""
+"""Reconnect after this many seconds: a dropped peer would otherwise go unnoticed."""
+UNREACHABLE_SECONDS = 60.0
+"""Stop following a cluster that does not answer for so long; the job itself continues."""
+STOP_SECONDS = 60.0
+"""A stopped job must end within this time; Ray kills it after 3 s."""
+STOP_POLL_SECONDS = 0.5
+"""Pause between two looks at a job that is to stop."""
 
 
-def follow(server: JobServer, job: str) -> int:
+def follow(server: JobServer, name: str) -> int:
     """Print the log of a job until it ends.
 
-    Returns: its exit status: 0 done, 130 stopped, else what its driver ended with.
+    Returns: its exit status: 0 if it succeeded, 130 if it was stopped, else that of its driver.
     Raises: InputError if there is no such job, or the cluster stays unreachable.
     """
-    details, seen = server.call(lambda client: client.get_job_info(job)), 0
+    job = server.job(name)
+    printer = _LogPrinter()
     lost: float | None = None
-    while not details.status.is_terminal():
-        seen = _print_log(server, job, seen)
+    while not job.state.has_ended:
+        printer.follow(server, name)
         try:
-            details, lost = server.call(lambda client: client.get_job_info(job)), None
+            job = server.job(name)
+            lost = None
         except UnreachableError:
             lost = lost or time.monotonic()
-            if time.monotonic() - lost > PATIENCE_SECONDS:
+            if time.monotonic() - lost > UNREACHABLE_SECONDS:
                 raise
-        if not details.status.is_terminal():
+        if not job.state.has_ended:
             time.sleep(RETRY_SECONDS)
-    print(server.call(lambda client: client.get_job_logs(job))[seen:], end="", flush=True)
-    return exit_status(details)
+    printer.print_rest(server.log(name))
+    return exit_status(job)
 
 
-def _print_log(server: JobServer, job: str, seen: int) -> int:
-    """Print what the log has beyond the first `seen` characters while the connection holds; returns how many were printed in all."""
-    printed = [seen]
+class _LogPrinter:
+    """Prints a log once, even though every connection sends it from the start."""
 
-    async def tail(client: JobSubmissionClient) -> None:
+    def __init__(self) -> None:
+        self._printed = 0
+        """Characters that are on the terminal."""
+
+    def follow(self, server: JobServer, name: str) -> None:
+        """Print the log as it grows, while the connection holds."""
+        # A broken connection says nothing about the job. The caller asks next whether the cluster
+        # still answers.
+        with suppress(UnreachableError, TimeoutError):
+            asyncio.run(self._follow(server, name))
+
+    async def _follow(self, server: JobServer, name: str) -> None:
         position = 0
-        async for text in client.tail_job_logs(job):
-            print(text[max(0, printed[0] - position) :], end="", flush=True)
-            position += len(text)
-            printed[0] = max(printed[0], position)
+        async with asyncio.timeout(RECONNECT_SECONDS):
+            async for text in server.follow_log(name):
+                self._print_new(text, position)
+                position += len(text)
 
-    # A lost connection is no news of the job: whether the cluster is still there is what the caller asks next.
-    with suppress(aiohttp.ClientError, UnreachableError, TimeoutError):
-        server.call(lambda client: asyncio.run(asyncio.wait_for(tail(client), RECONNECT_SECONDS)))
-    return printed[0]
+    def print_rest(self, log: str) -> None:
+        """Print the end of a complete log."""
+        self._print_new(log, 0)
+
+    def _print_new(self, text: str, position: int) -> None:
+        """Print the part of `text`, which starts at `position` of the log, that is new."""
+        print(text[max(0, self._printed - position) :], end="", flush=True)
+        self._printed = max(self._printed, position + len(text))
 
 
-def exit_status(details: Any) -> int:
+def exit_status(job: Job) -> int:
     """Return the exit status of a job that has ended."""
-    if details.status == JobStatus.SUCCEEDED:
-        return 0
-    if details.status == JobStatus.STOPPED:
+    if job.state == JobState.SUCCEEDED:
+        return DONE
+    if job.state == JobState.STOPPED:
         return INTERRUPTED
-    return int(details.driver_exit_code or FAILED)
+    return job.exit_status or FAILED
 
 
-def stop(server: JobServer, job: str) -> bool:
+def stop(server: JobServer, name: str) -> bool:
     """Stop a job and wait until it has ended; tells whether it was running.
 
     Raises: InputError if there is no such job, or it does not end.
     """
-    running = server.call(lambda client: client.stop_job(job))
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not server.call(lambda client: client.get_job_info(job)).status.is_terminal():
+    was_running = server.stop(name)
+    deadline = time.monotonic() + STOP_SECONDS
+    while not server.job(name).state.has_ended:
         if time.monotonic() > deadline:
             raise InputError(
-                f"job {job} was told to stop and had not ended after {PATIENCE_SECONDS:g} s; look at the cluster's dashboard"
+                f"job {name} was asked to stop and had not ended after {STOP_SECONDS:g} s; "
+                "look at the cluster's dashboard"
             )
-        time.sleep(0.5)
-    return running
+        time.sleep(STOP_POLL_SECONDS)
+    return was_running

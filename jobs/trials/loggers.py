@@ -1,4 +1,4 @@
-"""Where a sweep logs: TensorBoard always, Weights & Biases and MLflow where they are installed."""
+"""Loggers of a sweep: TensorBoard always, Weights & Biases and MLflow on request."""
 
 import importlib.util
 from typing import Any
@@ -17,14 +17,15 @@ def log_callbacks(config: SweepConfig) -> list[Any]:
     return [TBXLoggerCallback(), *(_callback(name, config.name) for name in config.loggers)]
 
 
-def require(package: str, what: str) -> None:
-    """Refuse to go on without an optional package.
+def require(package: str, setting: str) -> None:
+    """Check that an optional package is installed.
 
-    Raises: InputError saying how to install it.
+    Raises: InputError with the command that installs it.
     """
     if importlib.util.find_spec(package) is None:
         raise InputError(
-            f"{what} needs the package {package}; install it: pip install -c constraints.txt 'otcondense[{package}]'"
+            f"{setting} needs the package {package}; install it: "
+            f"pip install -c constraints.txt 'otcondense[{package}]'"
         )
 
 

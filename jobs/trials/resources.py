@@ -1,21 +1,26 @@
-"""What each trial owns, and how many of them a cluster holds at a time."""
+"""The resources of a trial, and the number of trials that a cluster can hold."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from actors.pool import PoolConfig
 from jobs.trials.trial import Sweep
+from otcondense.diffusion import TrainingConfig
 from otcondense.errors import InputError
 
 Bundle = dict[str, float]
 KINDS = ("CPU", "GPU")
 NOTHING: Bundle = {"memory": 1.0}
-"""A byte: Ray Tune cannot reserve nothing at all."""
+"""One byte: Ray Tune refuses an empty reservation."""
 
 
 @dataclass(frozen=True)
 class TrialResources:
-    """The bundles that Ray Tune reserves for a trial, and the workers that Ray Train places beside them."""
+    """The bundles of one trial.
+
+    Ray Tune reserves those of the driver and the actors; Ray Train places the training workers.
+    """
 
     driver: Bundle
     actors: list[Bundle]
@@ -32,37 +37,43 @@ class TrialResources:
 
 
 def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
-    """Return what one trial owns: a bundle for each actor of the largest pool it uses, and its training workers."""
+    """Return the resources of one trial.
+
+    Its pools run one after the other, so that it needs the bundles of the largest one.
+    """
     config = sweep.config
     pools = [sweep.base.selection.pool]
     training: list[Bundle] = []
-    own: Bundle = {}
-    """What the trial's own process trains on, where it has no workers."""
+    driver = _without_zeros({"CPU": config.driver_cpus, "GPU": config.driver_gpus})
     if config.kind == "full":
-        pools += [
-            sweep.base.samplers,
-            *([sweep.base.representations] if sweep.run.config.training_inputs else []),
-        ]
+        pools.append(sweep.base.samplers)
+        if sweep.run.config.training_inputs:
+            pools.append(sweep.base.representations)
         settings = sweep.base.models[config.trained_model(sweep.base)].training
-        on_gpu = settings.device == "cuda" or (
-            settings.device == "auto" and cluster.get("GPU", 0) >= settings.world_size
-        )
-        worker = {"GPU": 1.0, "CPU": 1.0} if on_gpu else {"CPU": 1.0}
+        worker = _training_worker(settings, cluster)
         training = [worker] * settings.num_workers
-        own = {} if settings.num_workers else worker
-    actors = [
-        bundle
-        for bundles in zip_longest(*map(_bundles, pools), fillvalue={})
-        if (bundle := _largest(bundles))
-    ]
-    driver = _largest((_plain({"CPU": config.driver_cpus, "GPU": config.driver_gpus}), own))
-    return TrialResources(driver if driver or actors else NOTHING, actors, training)
+        if not settings.num_workers:  # the trial's own process trains
+            driver = _largest([driver, worker])
+
+    # The n-th actors of all pools share a bundle.
+    shared = zip_longest(*map(_bundles, pools), fillvalue={})
+    largest = [_largest(bundles) for bundles in shared]
+    actors = [bundle for bundle in largest if bundle]
+    if not driver and not actors:
+        driver = NOTHING
+    return TrialResources(driver, actors, training)
+
+
+def _training_worker(settings: TrainingConfig, cluster: dict[str, float]) -> Bundle:
+    has_gpus = cluster.get("GPU", 0) >= settings.world_size
+    on_gpu = settings.device == "cuda" or (settings.device == "auto" and has_gpus)
+    return {"GPU": 1.0, "CPU": 1.0} if on_gpu else {"CPU": 1.0}
 
 
 def concurrent_trials(
     resources: TrialResources, cluster: dict[str, float], limit: int | None
 ) -> int:
-    """Return how many trials run at a time: never more than fit.
+    """Return how many trials run at a time, at most as many as fit.
 
     Raises: InputError if not even one fits.
     """
@@ -71,8 +82,9 @@ def concurrent_trials(
         needed, available = resources.total(kind), cluster.get(kind, 0.0)
         if needed > available:
             raise InputError(
-                f"a trial needs {needed:g} {kind}s, the cluster has {available:g}; lower selection.pool.num_actors, samplers.num_actors or the "
-                "model's training.num_workers, or add nodes"
+                f"a trial needs {needed:g} {kind}s, the cluster has {available:g}; "
+                "lower selection.pool.num_actors, samplers.num_actors or the model's "
+                "training.num_workers, or add nodes"
             )
         if needed:
             counts.append(int(available // needed))
@@ -83,9 +95,14 @@ def _bundles(pool: PoolConfig) -> list[Bundle]:
     return [{"CPU": pool.num_cpus, "GPU": pool.num_gpus}] * pool.num_actors
 
 
-def _largest(bundles: tuple[Bundle, ...]) -> Bundle:
-    return _plain({kind: max(bundle.get(kind, 0.0) for bundle in bundles) for kind in KINDS})
+def _largest(bundles: Iterable[Bundle]) -> Bundle:
+    """Return the smallest bundle that holds each of the given ones."""
+    largest = dict.fromkeys(KINDS, 0.0)
+    for bundle in bundles:
+        for kind in KINDS:
+            largest[kind] = max(largest[kind], bundle.get(kind, 0.0))
+    return _without_zeros(largest)
 
 
-def _plain(bundle: Bundle) -> Bundle:
+def _without_zeros(bundle: Bundle) -> Bundle:
     return {kind: value for kind, value in bundle.items() if value}

@@ -1,4 +1,4 @@
-"""Searches that learn from the trials before them."""
+"""Searches that learn from earlier trials."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from jobs.trials.records import Record
 
 
 def optuna_search(config: SweepConfig, settled: Sequence[Record]) -> Any:
-    """Return an Optuna search (TPE, seeded) that knows what earlier starts of the sweep have measured.
+    """Return an Optuna search (TPE, seeded) that knows the results of earlier starts of the sweep.
 
     Raises: InputError if optuna is not installed.
     """
@@ -30,16 +30,16 @@ def optuna_search(config: SweepConfig, settled: Sequence[Record]) -> Any:
 def _distributions(config: SweepConfig) -> dict[str, Any]:
     import optuna
 
-    found: dict[str, Any] = {}
+    distributions: dict[str, Any] = {}
     for name, values in config.space.items():
         if not isinstance(values, Span):
-            found[name] = optuna.distributions.CategoricalDistribution(values)
+            distributions[name] = optuna.distributions.CategoricalDistribution(values)
         elif values.integer:
-            found[name] = optuna.distributions.IntDistribution(
+            distributions[name] = optuna.distributions.IntDistribution(
                 int(values.low), int(values.high), log=values.log
             )
         else:
-            found[name] = optuna.distributions.FloatDistribution(
+            distributions[name] = optuna.distributions.FloatDistribution(
                 values.low, values.high, log=values.log
             )
-    return found
+    return distributions

@@ -1,4 +1,4 @@
-"""Running the missing trials of a sweep."""
+"""Run the missing trials of a sweep."""
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import note
@@ -16,20 +16,19 @@ from otcondense.store import fingerprint
 
 
 def run_sweep(sweep: Sweep) -> list[Record]:
-    """Run what is left of a sweep and return the records of all its trials."""
+    """Run the trials that are left and return the records of all trials."""
     check_extras(sweep.config)
-    planned = distinct_trials(sweep) if sweep.config.search != "optuna" else []
+    learns = sweep.config.search == "optuna"
+    planned = [] if learns else distinct_trials(sweep)
     inputs = prepare_inputs(sweep, planned)
     records = Records(root=sweep.run.store.root, directory=sweep.directory)
     settled, open_trials = split(sweep, records, planned, inputs)
-    left = (
-        len(open_trials)
-        if sweep.config.search != "optuna"
-        else (sweep.config.num_trials or 0) - len(settled)
-    )
+    left = len(open_trials)
+    if learns:
+        left = (sweep.config.num_trials or 0) - len(settled)
     note(
         f"sweep {sweep.config.name}",
-        f"{left + len(settled)} trials, {len(settled)} of them finished before",
+        f"{left + len(settled)} trials, {len(settled)} of them already finished",
     )
     if left > 0:
         start_ray()
@@ -45,64 +44,63 @@ def check_extras(config: SweepConfig) -> None:
 
 
 def distinct_trials(sweep: Sweep) -> list[Trial]:
-    """Return the trials of a grid or random search that make different things.
+    """Return the trials of a grid or random search that produce different files.
 
-    Raises: InputError if the values of one cannot be.
+    Raises: InputError if no run accepts the values of a trial.
     """
     trials = [sweep.trial(values) for values in sweep.planned()]
     distinct = {trial.key: trial for trial in reversed(trials)}
     if len(distinct) < len(trials):
         note(
             f"sweep {sweep.config.name}",
-            f"{len(trials) - len(distinct)} combinations make the same as another and are left out",
+            f"{len(trials) - len(distinct)} combinations equal another one and are skipped",
         )
     return list(reversed(distinct.values()))
 
 
 def prepare_inputs(sweep: Sweep, planned: list[Trial]) -> dict[str, str]:
-    """Extract the features and scores of every trial, and the features that subsets are compared with.
+    """Extract the features and scores of every trial, and the features of the reference.
 
-    Returns: digest of what a trial is made from, by the directory of its features.
+    Returns: digest of the inputs of a trial, by the directory of its features.
     """
     runs: dict[str, Run] = {}
     for run in [trial.run for trial in planned] or [sweep.trial({}).run]:
         kinds = list(run.config.selection.score_kinds())
-        runs.setdefault(
-            fingerprint([run.features_key(run.config.encoder), run.confidence_directory(), kinds]),
-            run,
-        )
+        key = [run.features_key(run.config.encoder), run.confidence_directory(), kinds]
+        runs.setdefault(fingerprint(key), run)
+
     for run in runs.values():
         extract(run)
         score_difficulty(run)
+
     reference = write_reference(sweep)
-    inputs = {}
+    inputs: dict[str, str] = {}
     for run in runs.values():
-        judge, confidences = (
-            run.features_directory(run.config.judge_or_encoder),
-            run.confidence_directory(),
-        )
-        directory = run.features_directory(run.config.encoder)
-        content = [
-            contents(run, each)
-            for each in dict.fromkeys([directory, judge, confidences])
-            if each is not None
-        ]
-        inputs[directory] = fingerprint([reference, content])
+        content = [contents(run, directory) for directory in _input_directories(run)]
+        inputs[run.features_directory(run.config.encoder)] = fingerprint([reference, content])
     return inputs
+
+
+def _input_directories(run: Run) -> list[str]:
+    """Return the directories from which the trials of a run are made, each once."""
+    directories = [
+        run.features_directory(run.config.encoder),
+        run.features_directory(run.config.judge_or_encoder),
+    ]
+    confidences = run.confidence_directory()
+    if confidences is not None:
+        directories.append(confidences)
+    return list(dict.fromkeys(directories))
 
 
 def split(
     sweep: Sweep, records: Records, planned: list[Trial], inputs: dict[str, str]
 ) -> tuple[list[Record], list[Trial]]:
-    """Return the records of trials that need no more work, and the trials that do."""
+    """Return the records of trials that need no more work, and the trials that need some."""
     if sweep.config.search == "optuna":
-        known = [record for record in records.all() if record.is_settled]
-        return [
-            each
-            for each in known
-            if each.fingerprint == trial_fingerprint(sweep, sweep.trial(each.values), inputs)
-        ], []
-    settled, open_trials = [], []
+        return _settled(sweep, records, inputs), []
+    settled: list[Record] = []
+    open_trials: list[Trial] = []
     for trial in planned:
         record = records.read(trial.key, trial_fingerprint(sweep, trial, inputs))
         if record is not None and record.is_settled:
@@ -110,3 +108,15 @@ def split(
         else:
             open_trials.append(trial)
     return settled, open_trials
+
+
+def _settled(sweep: Sweep, records: Records, inputs: dict[str, str]) -> list[Record]:
+    """Return the records of a search that learns, which has no planned trials."""
+    settled: list[Record] = []
+    for record in records.all():
+        if not record.is_settled:
+            continue
+        trial = sweep.trial(record.values)
+        if record.fingerprint == trial_fingerprint(sweep, trial, inputs):
+            settled.append(record)
+    return settled

@@ -1,4 +1,4 @@
-"""The trials of a sweep: which there are, and the configuration of each."""
+"""The trials of a sweep and their configurations."""
 
 import copy
 import itertools
@@ -17,19 +17,24 @@ from otcondense.errors import InputError
 from otcondense.store import canonical_json, hash8
 
 SWEEP_VERSION = 1
+"""Part of the hash in a sweep's directory; a change of its files needs a new number."""
+DRAWN_DIGITS = 6
+"""Significant digits of a drawn value: names of directories must not depend on the last bit of a
+library's exponential."""
 Values = dict[str, Any]
+"""Values of a trial by the names of the space."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of the space, and the run it makes."""
+    """One point of the space and its run."""
 
     values: Values
-    """By the names of the space."""
     run: Run
-    """The sweep's own run directory with the trial's configuration: stages it shares with other trials are shared."""
+    """The run directory of the sweep with the configuration of the trial, so that trials share
+    the files of equal stages."""
     key: str
-    """Eight digits of the hash of all that it makes."""
+    """Eight digits of the hash of all that it produces."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +46,27 @@ class Sweep:
     """The configuration that trials vary."""
 
     def __post_init__(self) -> None:
-        method, models = self.config.method, self.base.models
-        if not self.config.variants and method not in self.base.selection.methods:
+        method = self.config.method
+        methods = self.base.selection.methods
+        if not self.config.variants and method not in methods:
             raise InputError(
-                f"method must be among selection.methods {', '.join(self.base.selection.methods)}, found {method}"
+                f"method must be among selection.methods {', '.join(methods)}, found {method}"
             )
-        if self.config.kind == "full" and (
-            not models or self.config.trained_model(self.base) not in models
-        ):
+        if self.config.kind == "full":
+            self._check_full()
+
+    def _check_full(self) -> None:
+        """Check that full trials can train and be measured."""
+        models = self.base.models
+        if not models or self.config.trained_model(self.base) not in models:
             raise InputError(
-                f"full trials need a model of the configuration, there are {', '.join(models) or 'none'}; or kind=subset"
+                "full trials need a model of the configuration, "
+                f"there are {', '.join(models) or 'none'}; add one, or set kind=subset"
             )
-        if self.config.kind == "full" and self.base.held_out is None:
+        if self.base.held_out is None:
             raise InputError(
-                "full trials are measured against held_out images, found held_out null; name some, or kind=subset"
+                "full trials are measured against held_out images, found held_out null; "
+                "set held_out, or kind=subset"
             )
 
     @property
@@ -72,88 +84,87 @@ class Sweep:
     def trial(self, values: Values) -> Trial:
         """Return the trial of some values.
 
-        Raises: InputError if no run can have them.
+        Raises: InputError if no run accepts them.
         """
-        method, plain = (
-            self.method(values),
-            self.base_with(values).model_dump(mode="json", exclude_unset=True),
-        )
+        method = self.method(values)
+        plain = self.base_with(values).model_dump(mode="json", exclude_unset=True)
         plain["run"] = self.run.store.root
-        model = self.config.trained_model(self.base)
-        plain["models"] = {model: plain["models"][model]} if self.config.kind == "full" else {}
+        kept = [self.config.trained_model(self.base)] if self.config.kind == "full" else []
+        plain["models"] = {model: plain["models"][model] for model in kept}
         _select_by(plain, method)
         run = Run(build(RunConfig, plain, "the sweep"))
-        made = [
-            run.selection_directory(method),
-            *(run.metrics_file(*each) for each in run.checkpoints()),
-        ]
-        return Trial(values, run, hash8(made))
+
+        produced = [run.selection_directory(method)]
+        produced += [run.metrics_file(*checkpoint) for checkpoint in run.checkpoints()]
+        return Trial(values, run, hash8(produced))
 
     def method(self, values: Values) -> str:
         """Return the selection method of a trial."""
         return self.config.method_of(values.get(VARIANT))
 
     def base_with(self, values: Values) -> RunConfig:
-        """Return the base configuration with the values of a trial: what a user would run to have that trial.
+        """Return the configuration with which a user would run a trial alone.
 
-        Raises: InputError if no run can have them.
+        Raises: InputError if no run accepts the values.
         """
         plain = copy.deepcopy(self.base.model_dump(mode="json", exclude_unset=True))
-        method, model = (
-            self.method(values),
-            self.config.trained_model(self.base) if self.base.models else "",
-        )
+        method = self.method(values)
+        model = self.config.trained_model(self.base) if self.base.models else ""
         bundle = self.config.variants.get(values.get(VARIANT, ""), {})
         for name, value in {**values, **bundle}.items():
-            for whole in (
-                self.config.settings(name, method, model) if name not in (VARIANT, METHOD) else ()
-            ):
-                set_value(plain, whole, value)
+            if name in (VARIANT, METHOD):
+                continue
+            for setting in self.config.settings(name, method, model):
+                set_value(plain, setting, value)
         if self.config.variants:
             _select_by(plain, method)
         return build(RunConfig, plain, f"the trial {describe(values)}")
 
     def planned(self) -> list[Values]:
-        """Return the values of every trial of a grid or random search, each once, in an order that does not change."""
-        found = _grid(self.config) if self.config.search == "grid" else _draws(self.config)
-        return list({canonical_json(values): values for values in found}.values())
+        """Return the values of every trial of a grid or random search, without repetitions.
+
+        The order is the same at each call.
+        """
+        every = _grid(self.config) if self.config.search == "grid" else _draws(self.config)
+        return list({canonical_json(values): values for values in every}.values())
 
 
 _HOW = {"max_concurrent", "driver_cpus", "driver_gpus", "max_failures", "loggers"}
-"""Fields that change where and how fast a sweep runs, never what it finds."""
+"""Fields that change where and how fast a sweep runs, never its results."""
 
 
 def describe(values: Values) -> str:
-    """Return the values of a trial as a reader names it."""
-    return " ".join(
-        f"{name}={canonical_json(value) if isinstance(value, dict | list) else value}"
-        for name, value in sorted(values.items())
-    )
+    """Return the values of a trial in words."""
+    return " ".join(f"{name}={_text(value)}" for name, value in sorted(values.items()))
+
+
+def _text(value: Any) -> str:
+    return canonical_json(value) if isinstance(value, dict | list) else str(value)
 
 
 def _select_by(plain: dict[str, Any], method: str) -> None:
-    """Have a configuration select by one method alone, and train on its subsets."""
+    """Limit a configuration to one selection method and to training on its subsets."""
     set_value(plain, "selection.methods", [method])
     for model in plain.get("models", {}).values():
         model["training"]["subsets"] = [method]
 
 
 def _space(config: SweepConfig) -> dict[str, tuple[Any, ...] | Span]:
-    return {**({VARIANT: tuple(config.variants)} if config.variants else {}), **config.space}
+    variants = {VARIANT: tuple(config.variants)} if config.variants else {}
+    return {**variants, **config.space}
 
 
 def _grid(config: SweepConfig) -> Iterator[Values]:
-    lists = {
-        name: values for name, values in _space(config).items() if not isinstance(values, Span)
-    }
-    return (
-        dict(zip(lists, combination, strict=True))
-        for combination in itertools.product(*lists.values())
-    )
+    lists: dict[str, tuple[Any, ...]] = {}
+    for name, values in _space(config).items():
+        assert not isinstance(values, Span), "the configuration refuses ranges in a grid"
+        lists[name] = values
+    for combination in itertools.product(*lists.values()):
+        yield dict(zip(lists, combination, strict=True))
 
 
 def _draws(config: SweepConfig) -> Iterator[Values]:
-    """Yield the draws; the n-th is the same however many are asked for."""
+    """Yield the draws; the n-th does not depend on their number."""
     assert config.num_trials is not None
     for number in range(config.num_trials):
         generator = np.random.default_rng([config.seed, number])
@@ -165,7 +176,8 @@ def _draw(values: tuple[Any, ...] | Span, generator: np.random.Generator) -> Any
         return values[int(generator.integers(len(values)))]
     if values.integer:
         return int(generator.integers(int(values.low), int(values.high) + 1))
-    low, high = (math.log(end) if values.log else end for end in (values.low, values.high))
-    value = float(generator.uniform(low, high))
-    # Six digits: names of directories then do not depend on the last bit of a library's exponential.
-    return float(f"{math.exp(value) if values.log else value:.6g}")
+    if values.log:
+        value = math.exp(generator.uniform(math.log(values.low), math.log(values.high)))
+    else:
+        value = generator.uniform(values.low, values.high)
+    return float(f"{value:.{DRAWN_DIGITS}g}")

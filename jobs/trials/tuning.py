@@ -1,9 +1,10 @@
-"""The sweep on Ray Tune: which trials are left, who runs when, what becomes of those that fail."""
+"""Run the trials of a sweep with Ray Tune; failed ones are recorded and the others continue."""
 
 import logging
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,46 +21,53 @@ from jobs.trials.resources import concurrent_trials, trial_resources
 from jobs.trials.searches import optuna_search
 from jobs.trials.trial import Sweep, Trial, Values, describe
 from jobs.trials.work import run_trial, trial_fingerprint
-from otcondense.store import UnitProgress, fingerprint
+from otcondense.store import UnitProgress, hash8
 
 TUNE_VARIABLES = {
-    # A trial that ends by a mistake of the user's has nothing to report.
+    # A trial that ends because of a user's mistake reports no metric.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    # The progress bar here says what Ray Tune's tables would.
+    # Our progress bar replaces Ray Tune's tables.
     "RAY_AIR_NEW_OUTPUT": "0",
-    # Paths of the configuration mean the same to a trial as to the driver.
+    # Relative paths mean the same in a trial as in the driver.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
 
 
-class Keeper(tune.Callback):
-    """Keeps the records and the progress of trials that Ray Tune ends: stopped by the scheduler, or dead."""
+class TrialRecorder(tune.Callback):
+    """Records and shows how trials end, also those that the scheduler stops or that die."""
 
     def __init__(self, sweep: Sweep, inputs: dict[str, str], progress: Progress) -> None:
         self._sweep, self._inputs, self._progress = sweep, inputs, progress
         self._records = Records(root=sweep.run.store.root, directory=sweep.directory)
         self._seen: dict[str, UnitProgress] = {}
-        self.errors: dict[str, str] = {}
 
     def begin(self, units: Sequence[UnitProgress]) -> None:
-        """Show the trials that are known beforehand."""
+        """Show the trials that are known at the start."""
         self._seen = {unit.name: unit for unit in units}
         self._progress.follow(list(self._seen.values()))
 
     def on_trial_start(
-        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any
-    ) -> None:  # noqa: ARG002
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[TuneTrial],  # noqa: ARG002
+        trial: TuneTrial,
+        **_: Any,
+    ) -> None:
         """Show that a trial runs."""
         self._change(self._of(trial), {"state": "running"})
 
     def on_trial_complete(
-        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any
-    ) -> None:  # noqa: ARG002
-        """Note that the scheduler ended a trial whose record says that it is running."""
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[TuneTrial],  # noqa: ARG002
+        trial: TuneTrial,
+        **_: Any,
+    ) -> None:
+        """Record that a trial ended; if its record says running, the scheduler stopped it."""
         ours = self._of(trial)
         record = self._read(ours)
         if record is None:
-            record = self._fail(ours, "it ended without leaving a record in the run's directory")
+            record = self._fail(ours, "it ended without a record in the run directory")
         if record.state == "running":
             self._records.write(record.model_copy(update={"state": "stopped"}))
         if record.state == "failed":
@@ -68,26 +76,28 @@ class Keeper(tune.Callback):
             self._change(ours, {"state": "done"})
 
     def on_trial_error(
-        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any
-    ) -> None:  # noqa: ARG002
-        """Record why a trial failed, where it could not do so itself."""
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[TuneTrial],  # noqa: ARG002
+        trial: TuneTrial,
+        **_: Any,
+    ) -> None:
+        """Record why a trial failed, if it could not do so itself."""
         ours = self._of(trial)
         record = self._read(ours)
         if record is None or record.state != "failed":
-            text = (trial.error_file and Path(trial.error_file).read_text()) or "its process died"
-            record = self._fail(ours, [line for line in text.splitlines() if line.strip()][-1])
+            record = self._fail(ours, _last_line(trial))
         self._change(ours, {"state": "failed", "message": record.message})
 
     def _fail(self, trial: Trial, reason: str) -> Record:
-        """Record that a trial failed, with what it measured before if anything, and return the record."""
+        """Record that a trial failed, keep its measurements, and return the record."""
         new = Record(
             key=trial.key,
             fingerprint=trial_fingerprint(self._sweep, trial, self._inputs),
             values=trial.values,
         )
-        record = (self._read(trial) or new).model_copy(
-            update={"state": "failed", "message": reason}
-        )
+        changes = {"state": "failed", "message": reason}
+        record = (self._read(trial) or new).model_copy(update=changes)
         self._records.write(record)
         return record
 
@@ -105,95 +115,104 @@ class Keeper(tune.Callback):
         self._progress.change(name, changes)
 
 
+def _last_line(trial: TuneTrial) -> str:
+    """Return the last line of the error of a trial, which names it."""
+    text = Path(trial.error_file).read_text() if trial.error_file else ""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "its process died"
+
+
 def run_trials(
     sweep: Sweep, open_trials: Sequence[Trial], settled: Sequence[Record], inputs: dict[str, str]
 ) -> None:
-    """Run the trials that are left; those that fail are recorded and the others go on.
+    """Run the trials that are left; failed ones are recorded and the others continue.
 
     Args:
         sweep: the sweep.
-        open_trials: of a grid or random search, what is left of it; empty for optuna, which finds its own.
-        settled: records of earlier starts. Where trials are stopped early, or a search learns, Ray Tune is told of them again.
-        inputs: digest of what a trial is made from, by the directory of its features.
+        open_trials: the trials of a grid or random search that are left; empty for optuna, which
+            proposes its own.
+        settled: records of earlier starts. Early stopping and a search that learns need them, so
+            they are reported to Ray Tune again.
+        inputs: digest of the inputs of a trial, by the directory of its features.
 
-    Raises: InputError if the cluster cannot hold one trial, or an extra is missing.
+    Raises: InputError if the cluster cannot hold one trial, or an optional package is missing.
     """
     os.environ.update(TUNE_VARIABLES)
-    # A trial whose process died is started again; one that fails for good has a record with its message.
+    # Ray Tune would log each failure; the record of a failed trial has its message.
     logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
-    config, cluster = sweep.config, ray.cluster_resources()
+    config = sweep.config
+    cluster = ray.cluster_resources()
     resources = trial_resources(sweep, cluster)
     at_once = concurrent_trials(resources, cluster, config.max_concurrent)
     scheduler = _scheduler(sweep)
     replayed = [record.values for record in settled] if scheduler is not None else []
-    space, search, count = _search(
-        sweep, [*replayed, *(trial.values for trial in open_trials)], settled
-    )
-    with Progress(
-        sweep.run.store, f"sweep-{config.name}", f"sweep {config.name}", "trial"
-    ) as progress:
-        keeper = Keeper(sweep, inputs, progress)
-        keeper.begin(_units(open_trials, settled, replayed))
+    values = [*replayed, *(trial.values for trial in open_trials)]
+    search = _search(sweep, values, settled)
+    key = f"sweep-{config.name}"
+    with Progress(sweep.run.store, key, f"sweep {config.name}", "trial") as progress:
+        recorder = TrialRecorder(sweep, inputs, progress)
+        recorder.begin(_units(values, [] if replayed else settled))
         tuner = tune.Tuner(
             _trainable(sweep, resources.bundles, inputs),
-            param_space=space,
+            param_space=search.space,
             tune_config=tune.TuneConfig(
                 metric=config.metric,
                 mode=config.mode,
-                search_alg=search,
+                search_alg=search.algorithm,
                 scheduler=scheduler,
-                num_samples=count,
+                num_samples=search.count,
                 reuse_actors=True,
                 max_concurrent_trials=at_once,
             ),
-            run_config=tune.RunConfig(
-                name=f"ray-tune-{fingerprint([sweep.directory, time.time_ns()])[:8]}",
-                storage_path=_logs_path(sweep),
-                failure_config=tune.FailureConfig(max_failures=config.max_failures),
-                callbacks=[keeper, *log_callbacks(config)],
-                verbose=0,
-            ),
+            run_config=_run_config(sweep, recorder),
         )
         in_thread(tuner.fit)
 
 
-def _units(
-    open_trials: Sequence[Trial], settled: Sequence[Record], replayed: Sequence[Values]
-) -> list[UnitProgress]:
-    before = (
-        []
-        if replayed
-        else [UnitProgress(name=describe(record.values), state="skipped") for record in settled]
+def _run_config(sweep: Sweep, recorder: TrialRecorder) -> tune.RunConfig:
+    config = sweep.config
+    return tune.RunConfig(
+        name=f"ray-tune-{hash8([sweep.directory, time.time_ns()])}",
+        storage_path=_logs_path(sweep),
+        failure_config=tune.FailureConfig(max_failures=config.max_failures),
+        callbacks=[recorder, *log_callbacks(config)],
+        verbose=0,
     )
-    return [
-        *before,
-        *(
-            UnitProgress(name=describe(values))
-            for values in (*replayed, *(trial.values for trial in open_trials))
-        ),
-    ]
+
+
+def _units(values: Sequence[Values], skipped: Sequence[Record]) -> list[UnitProgress]:
+    """Return the progress of the skipped trials, then of those that run."""
+    units = [UnitProgress(name=describe(record.values), state="skipped") for record in skipped]
+    units += [UnitProgress(name=describe(each)) for each in values]
+    return units
 
 
 def _trainable(sweep: Sweep, bundles: list[dict[str, float]], inputs: dict[str, str]) -> Any:
-    plain = {
-        "config": sweep.config.model_dump(mode="json"),
-        "base": sweep.base.model_dump(mode="json", exclude_unset=True)
-        | {"run": sweep.run.store.root},
-        "inputs": inputs,
-    }
-    function = tune.with_parameters(run_trial, **plain)
+    base = sweep.base.model_dump(mode="json", exclude_unset=True)
+    base["run"] = sweep.run.store.root
+    function = tune.with_parameters(
+        run_trial, config=sweep.config.model_dump(mode="json"), base=base, inputs=inputs
+    )
     return tune.with_resources(function, tune.PlacementGroupFactory(bundles))
 
 
-def _search(
-    sweep: Sweep, values: list[Values], settled: Sequence[Record]
-) -> tuple[dict[str, Any], Any, int]:
-    """Return the space, the search algorithm and the number of samples for Ray Tune."""
+@dataclass(frozen=True)
+class _Search:
+    """How Ray Tune finds the trials."""
+
+    space: dict[str, Any]
+    algorithm: Any
+    """Ray Tune's search algorithm; None for a fixed list of trials."""
+    count: int
+    """Trials for each point of the space."""
+
+
+def _search(sweep: Sweep, values: list[Values], settled: Sequence[Record]) -> _Search:
     config = sweep.config
     if config.search != "optuna":
-        return {"values": tune.grid_search(values)}, None, 1
+        return _Search({"values": tune.grid_search(values)}, None, 1)
     assert config.num_trials is not None
-    return {}, optuna_search(config, settled), config.num_trials - len(settled)
+    return _Search({}, optuna_search(config, settled), config.num_trials - len(settled))
 
 
 def _scheduler(sweep: Sweep) -> ASHAScheduler | None:
@@ -210,10 +229,10 @@ def _scheduler(sweep: Sweep) -> ASHAScheduler | None:
 
 
 def _logs_path(sweep: Sweep) -> str:
-    """Return where Ray Tune keeps its own record and the TensorBoard files; it wants an absolute path or a URI."""
+    """Return the directory of Ray Tune's own state and the TensorBoard files.
+
+    Ray Tune needs an absolute path or a URI.
+    """
     name = f"logs/{sweep.directory}"
-    return (
-        sweep.run.store.path(name)
-        if sweep.run.store.is_local
-        else f"{sweep.run.store.root.rstrip('/')}/{name}"
-    )
+    store = sweep.run.store
+    return store.path(name) if store.is_local else f"{store.root.rstrip('/')}/{name}"

@@ -1,4 +1,4 @@
-"""The page in a real browser: what a person sees, does and cannot do. Screenshots go to OTCONDENSE_SCREENSHOTS if that is set."""
+"""The page in a real browser. Screenshots go to OTCONDENSE_SCREENSHOTS if that is set."""
 
 import os
 import time
@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def keep(page: Page, name: str) -> None:
-    """Keep a screenshot for whoever wants to look."""
+    """Keep a screenshot if a directory is set for it."""
     if os.environ.get("OTCONDENSE_SCREENSHOTS"):
         page.screenshot(
             path=str(Path(os.environ["OTCONDENSE_SCREENSHOTS"]) / f"{name}.png"), full_page=True
@@ -61,7 +61,9 @@ def with_states(
     return made
 
 
-def test_a_finished_run_is_coloured_ordered_and_searched(run: Run, serve, open_page) -> None:
+def test_classes_of_a_finished_run_can_be_coloured_sorted_and_searched(
+    run: Run, serve, open_page
+) -> None:
     page = open_page(serve(run))
     expect(tiles(page)).to_have_count(len(CLASSES))
     expect(page.locator("#news")).to_contain_text(f"Selections: {len(CLASSES) * len(METHODS)} done")
@@ -84,9 +86,7 @@ def test_a_finished_run_is_coloured_ordered_and_searched(run: Run, serve, open_p
     expect(page.locator("#rows")).to_contain_text("bee")
 
 
-def test_a_class_shows_its_images_its_map_and_a_second_method_beside_it(
-    run: Run, serve, open_page
-) -> None:
+def test_a_class_shows_its_images_its_map_and_a_second_method(run: Run, serve, open_page) -> None:
     page = open_page(serve(run))
     tiles(page).filter(has_text="bee").click()
     expect(page.locator("h1")).to_have_text("bee")
@@ -96,10 +96,10 @@ def test_a_class_shows_its_images_its_map_and_a_second_method_beside_it(
         "[...document.querySelectorAll('.chosen figure img')].every(each => each.naturalWidth > 0)",
     )
     expect(page.locator(".plot .main-svg").first).to_be_visible()
-    expect(page.get_by_text("who stands for whom")).to_be_visible()
-    page.get_by_text("What it stands for").first.click()
+    expect(page.locator(".legendtext").nth(1)).to_be_visible()
+    page.get_by_text("Images it represents").first.click()
     expect(page.locator(".chosen .thumbs img").first).to_be_visible()
-    page.get_by_label("Beside it").select_option("random")
+    page.get_by_label("Compare with").select_option("random")
     page.get_by_role("button", name="Show").click()
     expect(page.locator(".chosen")).to_have_count(2)
     expect(page.get_by_role("heading", name="random", exact=True)).to_be_visible()
@@ -107,7 +107,7 @@ def test_a_class_shows_its_images_its_map_and_a_second_method_beside_it(
     keep(page, "class")
 
 
-def test_hostile_names_stay_text(run: Run, serve, open_page) -> None:
+def test_a_hostile_class_name_stays_text(run: Run, serve, open_page) -> None:
     page = open_page(serve(run))
     tiles(page).filter(has_text="script").click()
     expect(page.locator("h1")).to_have_text(HOSTILE)
@@ -120,7 +120,7 @@ def test_hostile_names_stay_text(run: Run, serve, open_page) -> None:
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
 
 
-def test_a_live_run_moves_without_a_reload(run: Run, serve, open_page, tmp_path: Path) -> None:
+def test_a_live_run_updates_without_a_reload(run: Run, serve, open_page, tmp_path: Path) -> None:
     names = ["ant", "bee", "cat"]
     units = [
         UnitProgress(
@@ -174,7 +174,7 @@ def test_failures_are_listed_with_their_messages(
     keep(page, "failed")
 
 
-def test_a_thousand_classes_are_walked_with_the_keyboard(
+def test_the_keyboard_moves_through_a_thousand_classes(
     run: Run, serve, open_page, tmp_path: Path
 ) -> None:
     units = [
@@ -204,7 +204,7 @@ def test_a_thousand_classes_are_walked_with_the_keyboard(
     expect(page.locator("#rows tr")).to_have_count(1000)
 
 
-def test_a_wrong_token_shows_nothing_and_a_right_one_disappears_from_the_address(
+def test_a_wrong_token_shows_nothing_and_a_right_one_leaves_the_address(
     run: Run, serve, open_page
 ) -> None:
     address = serve(run, TOKEN)
@@ -220,11 +220,9 @@ def test_a_wrong_token_shows_nothing_and_a_right_one_disappears_from_the_address
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "view", ["/", "/class?method=geometry_aware&name=cat&beside=random", "/training"]
+    "view", ["/", "/class?method=geometry_aware&name=cat&compare=random", "/training"]
 )
-def test_everything_can_be_reached_and_read(
-    run: Run, serve, open_page, view: str, scheme: str
-) -> None:
+def test_every_view_is_accessible(run: Run, serve, open_page, view: str, scheme: str) -> None:
     page = open_page(serve(run) + view, color_scheme=scheme)
     if view == "/":
         expect(tiles(page)).to_have_count(len(CLASSES))

@@ -1,4 +1,4 @@
-"""The fields of KubeRay's custom resources (ray.io/v1, KubeRay 1.7) as a JSON schema, pod templates left to Kubernetes' own."""
+"""KubeRay's custom resources (ray.io/v1, KubeRay 1.7) as a JSON schema, without pod templates."""
 
 from typing import Any
 

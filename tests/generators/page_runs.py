@@ -1,4 +1,4 @@
-"""Runs to look at: real selections of small classes with images, without a cluster."""
+"""Runs for the page: real selections of small classes with images, made without a cluster."""
 
 import time
 from pathlib import Path
@@ -24,8 +24,10 @@ from otcondense.store import (
 
 METHODS = ("geometry_aware", "random")
 HOSTILE = "<script>window.hacked=1<\u2215script><img src=x onerror=window.hacked=1>&\"'%2e%2e;#?"
-"""A class name of everything that means something in HTML, JavaScript, URLs and shells, and is a valid file name."""
-IMAGES, WIDTH, BUDGET = 40, 16, 4
+"""A valid file name with the special characters of HTML, JavaScript, URLs and shells."""
+IMAGES = 40
+WIDTH = 16
+BUDGET = 4
 
 
 def make_run(
@@ -56,7 +58,7 @@ def make_run(
 
 
 def write_selections(run: Run) -> None:
-    """Select every class of the source by every method, on random features, and write what a finished stage leaves."""
+    """Select every class by every method on random features; write the files of the stage."""
     units = []
     directory = run.features_directory(run.config.encoder)
     for number, (name, records) in enumerate(by_class(list_images(run.config.source)).items()):

@@ -1,4 +1,7 @@
-"""What Ray's own dashboard shows of a run, through its HTTP API: classes as tasks, stages as process names, the job, training, metrics."""
+"""A run in Ray's own dashboard, read through its HTTP API.
+
+It shows classes as tasks, stages as process names, the job, the training and the metrics.
+"""
 
 import os
 import signal
@@ -12,12 +15,10 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from head import Head
-from selection_runs import extracted
-from tiny import write_config
 
-from jobs.extract_features.stage import extract
-from jobs.select_subset.stage import select_subset
+from tests.ray.head import Head
+from tests.ray.selection_runs import extracted
+from tests.ray.tiny import write_config
 from tests.verbs import call
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -40,14 +41,16 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
 
 def start(head: Head, verb: str, config: Path) -> subprocess.Popen:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    # Without the switch the driver looks for a head on 127.0.0.1 at the address of a network card (docs/security.md).
+    # Without the switch the driver looks for a head on 127.0.0.1 at the address of a network card
+    # (docs/security.md).
     loopback = {"RAY_ADDRESS": f"127.0.0.1:{head.port}", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     environment |= {
         **loopback,
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(head.token_file),
     }
-    # A shell lets its background jobs, these tests among them, ignore Ctrl-C; the driver must not inherit that.
+    # A shell lets its background jobs ignore Ctrl-C, these tests too; the driver must not inherit
+    # that.
     command = [
         "env",
         "--default-signal=INT",
@@ -74,7 +77,7 @@ def ask(head: Head, path: str) -> Any:
 
 
 def until(seen: dict[str, bool], process: subprocess.Popen, look) -> None:
-    """Look until all has been seen."""
+    """Look until everything has been seen."""
     deadline = time.monotonic() + 900
     while not all(seen.values()) and time.monotonic() < deadline and process.poll() is None:
         look()
@@ -82,7 +85,7 @@ def until(seen: dict[str, bool], process: subprocess.Popen, look) -> None:
 
 
 def exported(head: Head) -> str:
-    """Return what the nodes export for Prometheus."""
+    """Return the metrics that the nodes export for Prometheus."""
     nodes = ask(head, "/api/v0/nodes?detail=true")["data"]["result"]["result"]
     addresses = {node["node_ip"] for node in nodes}
     assert addresses <= {"127.0.0.1"}  # none before the head has reported itself
@@ -92,14 +95,15 @@ def exported(head: Head) -> str:
         return "".join(
             requests.get(f"http://{target}/metrics", timeout=30).text for target in ports
         )
-    except requests.ConnectionError:  # a port that is announced opens a little later
+    except requests.ConnectionError:  # a node announces its port before it opens it
         return ""
 
 
-def test_classes_and_stages_can_be_followed(head: Head, tmp_path: Path) -> None:
+def test_classes_and_stages_are_shown(head: Head, tmp_path: Path) -> None:
     config = extracted(tmp_path) / "config.yaml"
     values = yaml.safe_load(config.read_text())
-    # Random units end at once; the others go on until Ray's agents, which look every few seconds, have seen them.
+    # Random units end at once. The others run until Ray's agents, which look every few seconds,
+    # have seen them.
     values["selection"] |= {
         "methods": ["random", "geometry_aware"],
         "settings": {"geometry_aware": {"rebuilds": 100_000}},
@@ -140,13 +144,13 @@ def test_classes_and_stages_can_be_followed(head: Head, tmp_path: Path) -> None:
     assert process.returncode == 130, output
 
 
-def test_training_shows_as_a_train_run(head: Head, tmp_path: Path) -> None:
+def test_a_training_is_shown_as_a_train_run(head: Head, tmp_path: Path) -> None:
     config = write_config(tmp_path, models=("sit",), subsets=("random",), lean=True)
     values = yaml.safe_load(config.read_text()) | {"judge": None}
     values["models"]["sit"]["training"]["num_workers"] = 1
     values["selection"]["methods"] = ["random"]
     config.write_text(yaml.safe_dump(values))
-    for verb, stage in (("extract_features", extract), ("select_subset", select_subset)):
+    for verb in ("extract_features", "select_subset"):
         call(verb, ["--config", str(config)])
     process = start(head, "train", config)
     output, _ = process.communicate(timeout=900)

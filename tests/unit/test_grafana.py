@@ -1,4 +1,4 @@
-"""The Grafana dashboard asks for metrics that the code exports, by the labels it gives them, and for all of them."""
+"""The Grafana dashboard shows exactly the metrics that the code exports, by their labels."""
 
 import json
 import re

@@ -1,11 +1,21 @@
-// The live view of stages and classes. Everything from the run enters as text, never as markup.
-const POLL_MS = 2000, IDLE_POLL_MS = 15000, NAMED_TILES = 150;
+// The live view of stages and classes. All text from the run is set as text, never as markup.
+const POLL_MS = 2000;
+const IDLE_POLL_MS = 15000;
+const NOT_LIVE_POLL_MS = 5000;
+// With more classes than this, tiles are small and have no names.
+const NAMED_TILES = 150;
+// Above this share of the colour scale a tile is bright and needs dark text.
+const BRIGHT_SHARE = 0.45;
+const SHOWN_DIGITS = 4;
 const STATES = ["failed", "slow", "running", "queued", "done", "skipped"];
 const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+
 const measures = JSON.parse(document.getElementById("measures").textContent);
 const controls = document.getElementById("controls");
 const place = (id) => document.getElementById(id);
-let view = null, seen = null, tag = null;
+let view = null;
+let seen = null;
+let tag = null;
 
 function element(name, text, properties = {}) {
   const made = document.createElement(name);
@@ -13,159 +23,245 @@ function element(name, text, properties = {}) {
   return Object.assign(made, properties);
 }
 
-function duration(seconds) {
-  if (seconds === undefined || seconds === null) return "";
-  if (seconds < 59.5) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+function short(value) {
+  return value === undefined ? "" : String(Number(Number(value).toPrecision(SHOWN_DIGITS)));
 }
 
-const short = (value) => (value === undefined ? "" : String(Number(Number(value).toPrecision(4))));
 const settings = () => Object.fromEntries(new FormData(controls));
-const address = (each) => `/class?${new URLSearchParams({ method: each.method, name: each.class_name })}`;
-const openable = (each) => each.state === "done" || each.state === "skipped";
+const isActive = (item) => item.state === "running" || item.state === "slow";
+const canOpen = (item) => item.state === "done" || item.state === "skipped";
 
-function describe(each) {
-  const step = each.state === "running" || each.state === "slow" ? `, ${each.step ?? "starting"}` : "";
-  const known = Object.entries(each.measures ?? {}).map(([key, value]) => `${measures[key]} ${short(value)}`);
-  return [`${each.class_name}: ${each.state}${step}`, ...known, ...(each.message ? [each.message] : [])].join("; ");
+function address(item) {
+  return `/class?${new URLSearchParams({ method: item.method, name: item.class_name })}`;
+}
+
+function describe(item) {
+  const step = isActive(item) ? `, ${item.step ?? "starting"}` : "";
+  const parts = [`${item.class_name}: ${item.state}${step}`];
+  for (const [key, value] of Object.entries(item.measures ?? {})) {
+    parts.push(`${measures[key]} ${short(value)}`);
+  }
+  if (item.message) parts.push(item.message);
+  return parts.join("; ");
+}
+
+function stageRow(stage) {
+  const done = stage.done ?? 0;
+  const total = stage.total ?? 0;
+  const bar = element("progress", undefined, { max: Math.max(1, total), value: done });
+  bar.setAttribute("aria-label", `${stage.title}: ${done} of ${total}`);
+  const barCell = element("td");
+  barCell.append(bar);
+
+  const figures = Object.entries(stage.figures ?? {});
+  const state = [stage.state, ...figures.map(([name, value]) => `${name} ${short(value)}`)];
+  const number = { className: "number" };
+  const row = element("tr");
+  row.append(
+    element("th", stage.title, { scope: "row" }),
+    element("td", total ? `${done} / ${total} ${stage.unit}` : "", number),
+    barCell,
+    element("td", stage.time ?? "", number),
+    element("td", stage.left ?? "", number),
+    element("td", state.join(", ")),
+  );
+  return row;
 }
 
 function showStages() {
-  place("stages").replaceChildren(...view.stages.map((stage) => {
-    const row = element("tr");
-    const bar = element("progress", undefined, { max: Math.max(1, stage.total ?? 0), value: stage.done ?? 0 });
-    bar.setAttribute("aria-label", `${stage.title}: ${stage.done ?? 0} of ${stage.total ?? 0}`);
-    const count = stage.total ? `${stage.done ?? 0} / ${stage.total} ${stage.unit}` : "";
-    const figures = Object.entries(stage.figures ?? {}).map(([name, value]) => `${name} ${short(value)}`);
-    const cells = [count, bar, duration(stage.seconds), duration(stage.eta_seconds), [stage.state, ...figures].join(", ")];
-    row.append(element("th", stage.title, { scope: "row" }), ...cells.map((cell, number) => {
-      const made = element("td", typeof cell === "string" ? cell : undefined, { className: number === 0 || number === 2 || number === 3 ? "number" : "" });
-      if (typeof cell !== "string") made.append(cell);
-      return made;
-    }));
-    return row;
-  }));
+  place("stages").replaceChildren(...view.stages.map(stageRow));
 }
 
 function showFailures() {
   const failures = view.failures ?? [];
   place("failures-section").hidden = failures.length === 0;
-  place("failures").replaceChildren(...failures.map((each) => {
+  place("failures").replaceChildren(...failures.map((failure) => {
     const item = element("li");
-    item.append(element("strong", `${each.stage}, ${each.name}: `), each.message);
+    item.append(element("strong", `${failure.stage}, ${failure.name}: `), failure.message);
     return item;
   }));
+}
+
+function sortValue(item, order) {
+  if (order === "class_name") return item.class_name;
+  if (order === "state") return STATES.indexOf(item.state);
+  return item.measures?.[order];
+}
+
+function compareValues(a, b) {
+  return typeof a === "string" ? a.localeCompare(b, undefined, { numeric: true }) : a - b;
 }
 
 function shownClasses() {
   const { method, order, state, search, down } = settings();
   const wanted = search.trim().toLowerCase();
-  const kept = view.classes.filter((each) => each.method === method && (!state || each.state === state) && each.class_name.toLowerCase().includes(wanted));
-  const value = { class_name: (each) => each.class_name, state: (each) => STATES.indexOf(each.state) }[order] ?? ((each) => each.measures?.[order]);
-  const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, undefined, { numeric: true }) : a - b) * (down ? -1 : 1);
-  // What has no value comes last, whichever way the order goes.
+  const kept = view.classes.filter((item) => (
+    item.method === method
+    && (!state || item.state === state)
+    && item.class_name.toLowerCase().includes(wanted)
+  ));
+  const direction = down ? -1 : 1;
   return kept.sort((a, b) => {
-    const [left, right] = [value(a), value(b)];
-    if (left === undefined || right === undefined) return (left === undefined) - (right === undefined);
-    return compare(left, right) || compare(a.class_name, b.class_name);
+    const left = sortValue(a, order);
+    const right = sortValue(b, order);
+    // Classes without a value come last in both directions.
+    if (left === undefined || right === undefined) {
+      return (left === undefined) - (right === undefined);
+    }
+    const byValue = compareValues(left, right);
+    return direction * (byValue || compareValues(a.class_name, b.class_name));
   });
 }
 
-function scaleOf(shown, key) {
-  const values = shown.map((each) => each.measures?.[key]).filter((value) => value !== undefined);
-  const low = Math.min(...values), high = Math.max(...values);
-  const share = (value) => (high > low ? (value - low) / (high - low) : 0.5);
-  const colour = (value) => {
-    const at = share(value) * (RAMP.length - 1), left = Math.min(RAMP.length - 2, Math.floor(at));
-    return `rgb(${RAMP[left].map((channel, number) => Math.round(channel + (at - left) * (RAMP[left + 1][number] - channel))).join(" ")})`;
-  };
-  return { low, high, colour, isBright: (value) => share(value) > 0.45, isEmpty: values.length === 0 };
+function colourAt(share) {
+  const at = share * (RAMP.length - 1);
+  const left = Math.min(RAMP.length - 2, Math.floor(at));
+  const channels = RAMP[left].map((channel, number) => (
+    Math.round(channel + (at - left) * (RAMP[left + 1][number] - channel))
+  ));
+  return `rgb(${channels.join(" ")})`;
 }
 
-function tile(each, named, key, scale) {
-  const value = each.measures?.[key];
-  const made = element(openable(each) ? "a" : "span", named ? each.class_name : undefined, { className: named ? "tile named" : "tile", title: describe(each) });
-  if (openable(each)) made.href = address(each);
+function scaleOf(shown, key) {
+  const known = shown.map((item) => item.measures?.[key]);
+  const values = known.filter((value) => value !== undefined);
+  const low = Math.min(...values);
+  const high = Math.max(...values);
+  const share = (value) => (high > low ? (value - low) / (high - low) : 0.5);
+  return {
+    low,
+    high,
+    colour: (value) => colourAt(share(value)),
+    isBright: (value) => share(value) > BRIGHT_SHARE,
+    isEmpty: values.length === 0,
+  };
+}
+
+function tile(item, isNamed, key, scale) {
+  const made = element(canOpen(item) ? "a" : "span", isNamed ? item.class_name : undefined, {
+    className: isNamed ? "tile named" : "tile",
+    title: describe(item),
+  });
+  if (canOpen(item)) made.href = address(item);
   else made.setAttribute("role", "img");
-  made.setAttribute("aria-label", describe(each));
-  made.dataset.state = each.state;
+  made.setAttribute("aria-label", describe(item));
+  made.dataset.state = item.state;
   made.tabIndex = -1;
-  if (key !== "state") {
-    made.classList.add(value === undefined ? "blank" : scale.isBright(value) ? "bright" : "dark");
-    made.style.background = value === undefined ? "none" : scale.colour(value);
-  }
+  if (key !== "state") colourTile(made, item.measures?.[key], scale);
   return made;
 }
 
+function colourTile(made, value, scale) {
+  if (value === undefined) {
+    made.classList.add("blank");
+    made.style.background = "none";
+    return;
+  }
+  made.classList.add(scale.isBright(value) ? "bright" : "dark");
+  made.style.background = scale.colour(value);
+}
+
 function showTiles(shown) {
-  const { colour } = settings(), named = shown.length <= NAMED_TILES;
-  const scale = scaleOf(shown, colour), grid = place("tiles");
+  const { colour } = settings();
+  const isNamed = shown.length <= NAMED_TILES;
+  const scale = scaleOf(shown, colour);
+  const grid = place("tiles");
   const focused = [...grid.children].indexOf(document.activeElement);
-  grid.style.setProperty("--tile", named ? "7rem" : "1.5rem");
-  grid.replaceChildren(...shown.map((each) => tile(each, named, colour, scale)));
+  grid.style.setProperty("--tile", isNamed ? "7rem" : "1.5rem");
+  grid.replaceChildren(...shown.map((item) => tile(item, isNamed, colour, scale)));
   if (grid.children.length) (grid.children[focused] ?? grid.children[0]).tabIndex = 0;
   if (focused >= 0) grid.children[focused]?.focus();
   showLegend(shown, colour, scale);
 }
 
 function showLegend(shown, colour, scale) {
-  const legend = place("legend");
-  if (colour !== "state") {
-    const words = scale.isEmpty ? [element("span", "no class has this measure")] : [element("span", short(scale.low)), element("i", undefined, { className: "ramp" }), element("span", short(scale.high))];
-    legend.replaceChildren(...words);
-    return;
-  }
-  const counted = (state) => shown.filter((each) => each.state === state).length;
-  legend.replaceChildren(...STATES.map((state) => {
-    const item = element("span"), mark = element("i");
+  const items = colour === "state" ? stateLegend(shown) : scaleLegend(scale);
+  place("legend").replaceChildren(...items);
+}
+
+function scaleLegend(scale) {
+  if (scale.isEmpty) return [element("span", "no class has this measure")];
+  const ramp = element("i", undefined, { className: "ramp" });
+  return [element("span", short(scale.low)), ramp, element("span", short(scale.high))];
+}
+
+function stateLegend(shown) {
+  return STATES.map((state) => {
+    const count = shown.filter((item) => item.state === state).length;
+    const mark = element("i");
     mark.dataset.state = state;
-    item.append(mark, `${state} ${counted(state)}`);
+    const item = element("span");
+    item.append(mark, `${state} ${count}`);
     return item;
-  }));
+  });
+}
+
+function sortBy(key, position) {
+  controls.elements.down.checked = key === settings().order && !controls.elements.down.checked;
+  controls.elements.order.value = key;
+  showClasses();
+  place("columns").querySelectorAll("button")[position].focus();
+}
+
+function columnHead(key, title, position) {
+  const isOrder = key === settings().order;
+  const direction = controls.elements.down.checked ? "descending" : "ascending";
+  const head = element("th", undefined, { scope: "col" });
+  head.setAttribute("aria-sort", isOrder ? direction : "none");
+  const button = element("button", title, { type: "button" });
+  button.setAttribute("aria-pressed", String(isOrder));
+  button.onclick = () => sortBy(key, position);
+  head.append(button);
+  return head;
+}
+
+function classRow(item, keys) {
+  const name = element("th", canOpen(item) ? undefined : item.class_name, { scope: "row" });
+  if (canOpen(item)) name.append(element("a", item.class_name, { href: address(item) }));
+  const state = isActive(item) ? `${item.state}: ${item.step ?? "starting"}` : item.state;
+  const row = element("tr");
+  row.append(
+    name,
+    element("td", state, { className: "words" }),
+    ...keys.map((key) => element("td", short(item.measures?.[key]))),
+  );
+  return row;
 }
 
 function showTable(shown) {
-  const { order } = settings();
-  const known = Object.keys(measures).filter((key) => shown.some((each) => each.measures?.[key] !== undefined));
-  const columns = { class_name: "class", state: "state", ...Object.fromEntries(known.map((key) => [key, measures[key]])) };
-  place("columns").replaceChildren(...Object.entries(columns).map(([key, words]) => {
-    const head = element("th", undefined, { scope: "col" }), button = element("button", words, { type: "button" });
-    head.setAttribute("aria-sort", key === order ? (controls.elements.down.checked ? "descending" : "ascending") : "none");
-    button.setAttribute("aria-pressed", String(key === order));
-    button.onclick = () => {
-      controls.elements.down.checked = key === order && !controls.elements.down.checked;
-      controls.elements.order.value = key;
-      showClasses();
-      place("columns").querySelectorAll("button")[Object.keys(columns).indexOf(key)].focus();
-    };
-    head.append(button);
-    return head;
-  }));
-  place("rows").replaceChildren(...shown.map((each) => {
-    const row = element("tr"), name = element("th", openable(each) ? undefined : each.class_name, { scope: "row" });
-    if (openable(each)) name.append(element("a", each.class_name, { href: address(each) }));
-    const state = element("td", each.state === "running" || each.state === "slow" ? `${each.state}: ${each.step ?? "starting"}` : each.state, { className: "words" });
-    row.append(name, state, ...known.map((key) => element("td", short(each.measures?.[key]))));
-    return row;
-  }));
+  const hasValue = (key) => shown.some((item) => item.measures?.[key] !== undefined);
+  const keys = Object.keys(measures).filter(hasValue);
+  const columns = [["class_name", "class"], ["state", "state"]];
+  columns.push(...keys.map((key) => [key, measures[key]]));
+  const heads = columns.map(([key, title], position) => columnHead(key, title, position));
+  place("columns").replaceChildren(...heads);
+  place("rows").replaceChildren(...shown.map((item) => classRow(item, keys)));
 }
 
 function showClasses() {
-  const shown = shownClasses(), asTable = settings().view === "table";
+  const { method, view: form } = settings();
+  const shown = shownClasses();
+  const total = view.classes.filter((item) => item.method === method).length;
+  const asTable = form === "table";
   place("tiles").hidden = asTable;
   place("table").hidden = !asTable;
   place("legend").hidden = asTable;
-  place("shown").textContent = `${shown.length} of ${view.classes.filter((each) => each.method === settings().method).length} classes`;
+  place("shown").textContent = `${shown.length} of ${total} classes`;
   if (asTable) showTable(shown);
   else showTiles(shown);
 }
 
+function headline() {
+  if (view.is_live) return "Running";
+  if (!view.updated) return "No stage of this run has started";
+  return `Not running; last news at ${new Date(view.updated * 1000).toLocaleTimeString()}`;
+}
+
 function showNews() {
-  const counts = Object.entries(view.counts ?? {}).map(([state, count]) => `${count} ${state}`).join(", ");
-  const when = view.updated ? new Date(view.updated * 1000).toLocaleTimeString() : null;
-  const head = view.is_live ? "Running" : when ? `Not running; last word at ${when}` : "Nothing has been heard of this run's stages yet";
-  const text = counts ? `${head}. Selections: ${counts}.` : `${head}.`;
+  const counts = Object.entries(view.counts ?? {}).map(([state, count]) => `${count} ${state}`);
+  const selections = counts.length ? ` Selections: ${counts.join(", ")}.` : "";
+  const text = `${headline()}.${selections}`;
+  // Screen readers announce every change of this element.
   if (place("news").textContent !== text) place("news").textContent = text;
 }
 
@@ -177,32 +273,47 @@ function show() {
   document.body.dataset.shown = "true";
 }
 
+async function readRun() {
+  const headers = tag ? { "If-None-Match": tag } : {};
+  const answer = await fetch("/api/run", { headers, cache: "no-store" });
+  if (answer.status === 304) return;
+  const text = await answer.text();
+  if (answer.status !== 200) {
+    place("news").textContent = `The page cannot read the run: ${text}`;
+    return;
+  }
+  tag = answer.headers.get("ETag");
+  if (text !== seen) {
+    seen = text;
+    view = { classes: [], stages: [], ...JSON.parse(text) };
+    show();
+  }
+}
+
 async function poll() {
   let pause = IDLE_POLL_MS;
   try {
-    const answer = await fetch("/api/run", { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
-    if (answer.status === 200) {
-      tag = answer.headers.get("ETag");
-      const text = await answer.text();
-      if (text !== seen) {
-        seen = text;
-        view = { classes: [], stages: [], ...JSON.parse(text) };
-        show();
-      }
-    } else if (answer.status !== 304) {
-      place("news").textContent = `The page cannot read the run: ${await answer.text()}`;
-    }
-    pause = view?.is_live ? POLL_MS : IDLE_POLL_MS / 3;
+    await readRun();
+    pause = view?.is_live ? POLL_MS : NOT_LIVE_POLL_MS;
   } catch (error) {
-    place("news").textContent = `The page's server does not answer (${error.message}); it may have been stopped.`;
+    const reason = `The page's server does not answer (${error.message})`;
+    place("news").textContent = `${reason}; it may have stopped.`;
   }
   setTimeout(poll, document.hidden ? IDLE_POLL_MS : pause);
 }
 
 place("tiles").addEventListener("keydown", (event) => {
-  const tiles = [...place("tiles").children], at = tiles.indexOf(document.activeElement);
+  const tiles = [...place("tiles").children];
+  const at = tiles.indexOf(document.activeElement);
   const columns = getComputedStyle(place("tiles")).gridTemplateColumns.split(" ").length;
-  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -at, End: tiles.length - 1 - at }[event.key];
+  const step = {
+    ArrowLeft: -1,
+    ArrowRight: 1,
+    ArrowUp: -columns,
+    ArrowDown: columns,
+    Home: -at,
+    End: tiles.length - 1 - at,
+  }[event.key];
   if (at < 0 || step === undefined) return;
   event.preventDefault();
   const next = tiles[Math.max(0, Math.min(tiles.length - 1, at + step))];

@@ -1,4 +1,4 @@
-"""Every deployment file against the schema of what reads it, and against what the docs promise of it."""
+"""Every deployment file matches the schema of its reader and the promises of the docs."""
 
 import copy
 import shlex
@@ -65,7 +65,7 @@ def test_a_misspelt_field_is_found(spoil):
         jsonschema.validate(spoiled, SPECS["RayCluster"])
 
 
-def test_what_a_cluster_stands_on_is_valid():
+def test_the_base_of_a_cluster_is_valid():
     found = list(documents("kubernetes/base.yaml"))
     assert found
     for document in found:
@@ -73,7 +73,7 @@ def test_what_a_cluster_stands_on_is_valid():
 
 
 @pytest.mark.parametrize("name", ["raycluster", "rayjob"])
-def test_every_pod_is_closed(name):
+def test_every_pod_needs_the_token_and_has_no_privileges(name):
     _, spec = ray_spec(name)
     assert spec["authOptions"]["mode"] == "token"
     assert spec["rayVersion"] == metadata.version("ray")
@@ -89,11 +89,11 @@ def test_every_pod_is_closed(name):
             }
             assert {"name": "RAY_AUTH_MODE", "value": "token"} in container["env"]
             assert container["resources"]["requests"] == container["resources"]["limits"], (
-                "Ray counts what it may use by the limits"
+                "Ray takes its resources from the limits"
             )
 
 
-def test_a_job_goes_on_in_a_cluster_of_its_own():
+def test_a_ray_job_resumes_in_a_new_cluster():
     manifest, spec = ray_spec("rayjob")
     command = shlex.split(manifest["spec"]["entrypoint"])
     assert command[:2] == ["python", "-m"]
@@ -101,14 +101,16 @@ def test_a_job_goes_on_in_a_cluster_of_its_own():
     options = dict(zip(command[3:7:2], command[4:7:2], strict=True))
     config = load_config(options["--config"], command[7:], options["--run"])
     assert manifest["spec"]["backoffLimit"] > 0
-    assert config.run.startswith("/shared/"), "the next cluster finds the files of the one before"
+    assert config.run.startswith("/shared/"), (
+        "the next cluster must find the files of the previous one"
+    )
     gpus = next(group for group in spec["workerGroupSpecs"] if group["groupName"] == "gpu")
     assert gpus["minReplicas"] == gpus["replicas"] == config.extraction.num_encoders
     mounts = gpus["template"]["spec"]["containers"][0]["volumeMounts"]
     assert {"name": "shared", "mountPath": "/shared"} in mounts
 
 
-def test_metrics_are_reached_by_prometheus_alone():
+def test_only_prometheus_can_reach_the_metrics():
     (policy,) = [
         each for each in documents("kubernetes/base.yaml") if each["kind"] == "NetworkPolicy"
     ]
@@ -141,7 +143,7 @@ def test_the_ray_up_file_has_the_fields_of_ray():
         validate_config({**prepare_config(copy.deepcopy(config)), "max_worker": 3})
 
 
-def test_shell_commands_are_sound(tmp_path):
+def test_shell_commands_pass_shellcheck(tmp_path):
     (config,) = documents("ray-up-aws.yaml")
     script = tmp_path / "commands.sh"
     commands = [
@@ -156,7 +158,7 @@ def test_shell_commands_are_sound(tmp_path):
     assert checked.returncode == 0, checked.stdout
 
 
-def test_the_image_is_sound_and_pinned():
+def test_the_image_passes_hadolint_and_is_pinned():
     checked = subprocess.run(
         [Path(sys.executable).with_name("hadolint"), CLUSTER / "Dockerfile"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Requests of any content to the page: an answer or a refusal, never a failure of the server, never a file from outside the run."""
+"""Random requests get an answer or a refusal: no server error, no file from outside the run."""
 
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from jobs.dashboard.app import create_app
 from tests.generators.page_runs import make_run
 
 HOST = {"host": "127.0.0.1"}
-SECRET = "a secret beside the run"
+SECRET = "a secret outside the run"
 
 
 @pytest.fixture(scope="module")

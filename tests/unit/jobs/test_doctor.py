@@ -12,19 +12,19 @@ from jobs.doctor import __main__ as doctor
 from jobs.doctor import storage
 from jobs.doctor.cluster import (
     Listener,
+    check_listeners,
+    check_ray,
     decode_address,
-    look_at_listeners,
-    look_at_ray,
     ray_listeners,
 )
 from jobs.doctor.finding import Finding
-from jobs.doctor.machine import look_at_packages, look_at_threads
+from jobs.doctor.machine import check_packages, check_threads
 from otcondense.errors import InputError
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """A home of its own without any Ray setting."""
+    """An empty home directory, and no setting of Ray."""
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -35,7 +35,7 @@ def verdicts(findings):
     return {finding.name: finding.verdict for finding in findings}
 
 
-def test_a_sound_machine(home, monkeypatch, capsys):
+def test_a_machine_without_problems(home, monkeypatch, capsys):
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     (home / ".ray").mkdir()
     (home / ".ray/auth_token").write_text("secret-of-the-cluster\n")
@@ -47,7 +47,7 @@ def test_a_sound_machine(home, monkeypatch, capsys):
     assert found["versions belong together"]["verdict"] == "ok"
     assert "torch 2." in found["packages"]["seen"]
     assert "secret-of-the-cluster" not in text
-    assert not (home / "new").exists(), "the probe leaves nothing behind"
+    assert not (home / "new").exists(), "the probe deletes its directories"
 
 
 def test_a_token_that_others_may_read_is_wrong(home, monkeypatch, capsys):
@@ -94,10 +94,10 @@ def test_a_token_that_others_may_read_is_wrong(home, monkeypatch, capsys):
 def test_authentication_and_address(monkeypatch, environment, name, verdict, words):
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
-    (finding,) = [finding for finding in look_at_ray(None) if finding.name == name]
+    (finding,) = [finding for finding in check_ray(None) if finding.name == name]
     assert finding.verdict == verdict
     assert words in finding.seen
-    assert bool(finding.mend) == (verdict != "ok")
+    assert bool(finding.remedy) == (verdict != "ok")
 
 
 def test_a_token_file_that_cannot_be_decoded(home, monkeypatch):
@@ -107,18 +107,18 @@ def test_a_token_file_that_cannot_be_decoded(home, monkeypatch):
         find_token()
 
 
-def test_a_cluster_that_is_not_there():
+def test_an_unreachable_cluster():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     found = [
-        finding for finding in look_at_ray(f"http://127.0.0.1:{port}") if finding.name == "cluster"
+        finding for finding in check_ray(f"http://127.0.0.1:{port}") if finding.name == "cluster"
     ]
     assert found[0].verdict == "wrong"
     assert "cannot be reached" in found[0].seen
 
 
-def test_ports_of_ray_processes_are_seen():
+def test_ports_of_ray_processes_are_found():
     server = subprocess.Popen(
         ["raylet", "-m", "http.server", "--bind", "127.0.0.1", "0"],
         executable=sys.executable,
@@ -149,7 +149,7 @@ def test_ports_of_ray_processes_are_seen():
 @pytest.mark.skipif(
     sys.byteorder != "little", reason="the texts are those of a little-endian kernel"
 )
-def test_addresses_as_the_kernel_writes_them(text, address):
+def test_addresses_of_the_kernel_are_decoded(text, address):
     assert decode_address(text) == address
 
 
@@ -157,8 +157,8 @@ def test_addresses_as_the_kernel_writes_them(text, address):
     ("address", "verdict"),
     [("127.0.0.1", "ok"), ("::1", "ok"), ("0.0.0.0", "note"), ("10.1.2.3", "note")],
 )
-def test_a_port_beyond_loopback_is_told(address, verdict):
-    finding = look_at_listeners([Listener("gcs_server", address, 6379)])
+def test_a_port_beyond_loopback_is_noted(address, verdict):
+    finding = check_listeners([Listener("gcs_server", address, 6379)])
     assert finding.verdict == verdict
     assert (f"gcs_server {address}:6379" in finding.seen) == (verdict == "note")
 
@@ -172,20 +172,20 @@ def test_a_port_beyond_loopback_is_told(address, verdict):
         ({"ray": "2.60.0", "torch": None}, {"package torch": "wrong"}),
     ],
 )
-def test_versions_are_held_against_the_tested_ones(installed, expected):
-    assert verdicts(look_at_packages(installed, {"ray": "2.60.0", "torch": "2.15.0"})) == expected
+def test_versions_are_compared_with_the_tested_ones(installed, expected):
+    assert verdicts(check_packages(installed, {"ray": "2.60.0", "torch": "2.15.0"})) == expected
 
 
 @pytest.mark.parametrize(
     ("setting", "verdict"),
     [(None, "ok"), ("1", "ok"), ("2", "ok"), ("3", "note"), ("0", "wrong"), ("two", "wrong")],
 )
-def test_threads(setting, verdict):
-    assert look_at_threads(setting, 2).verdict == verdict
+def test_threads_are_checked(setting, verdict):
+    assert check_threads(setting, 2).verdict == verdict
 
 
 @pytest.mark.skipif(
-    os.geteuid() != 0, reason="/proc refuses files to everyone else for another reason"
+    os.geteuid() != 0, reason="for other accounts /proc refuses files for another reason"
 )
 def test_storage_that_cannot_be_written():
     finding = storage.probe("/proc/runs")
@@ -200,7 +200,7 @@ def test_storage_of_an_unknown_kind():
 @pytest.mark.parametrize(
     ("used", "free_gib", "verdict"), [(0.5, 100, "ok"), (0.99, 5, "wrong"), (0.5, 5, "note")]
 )
-def test_disk_space(monkeypatch, tmp_path, used, free_gib, verdict):
+def test_disk_space_is_checked(monkeypatch, tmp_path, used, free_gib, verdict):
     free = free_gib * 2**30
     total = int(free / (1 - used))
     monkeypatch.setattr(
@@ -210,6 +210,6 @@ def test_disk_space(monkeypatch, tmp_path, used, free_gib, verdict):
     assert storage.free_space("disk", tmp_path).verdict == verdict
 
 
-def test_whatever_is_not_well_comes_with_its_remedy():
+def test_every_problem_has_a_remedy():
     with pytest.raises(AssertionError):
         Finding("threads", "wrong", "none")

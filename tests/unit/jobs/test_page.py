@@ -1,4 +1,4 @@
-"""The page's answers: what they say of a run, whom they let in, and what no request can reach."""
+"""The page of a run: its content, its access rules, and requests that must not reach a file."""
 
 import json
 import shutil
@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from jobs.command.settings import load_config
 from jobs.dashboard.__main__ import main
 from jobs.dashboard.access import Access
 from jobs.dashboard.app import create_app
@@ -21,8 +22,16 @@ from jobs.dashboard.command import TOKEN_VARIABLE, access_for
 from jobs.dashboard.overview import overview
 from jobs.run_directory.opening import read_run
 from jobs.run_directory.run import Run
+from otcondense.durations import duration
 from otcondense.errors import InputError
-from otcondense.store import UnitProgress, progress_file, read_class_selection, selection_file
+from otcondense.store import (
+    StageProgress,
+    UnitProgress,
+    progress_file,
+    read_class_selection,
+    selection_file,
+    write_progress,
+)
 from tests.generators.object_store import s3_bucket
 from tests.generators.page_runs import HOSTILE, IMAGES, METHODS, make_run, write_units
 
@@ -47,7 +56,7 @@ def client(run: Run, token: str | None = None, host: str = "127.0.0.1") -> TestC
     )
 
 
-def test_the_overview_says_what_is_done_running_slow_and_failed(changed: Run) -> None:
+def test_the_overview_has_the_state_of_every_class(changed: Run) -> None:
     now = time.time()
     states = [
         {"state": "done", "seconds": 2.0},
@@ -78,11 +87,44 @@ def test_the_overview_says_what_is_done_running_slow_and_failed(changed: Run) ->
     stage = next(each for each in view.stages if each.stage == "select_subset")
     assert (stage.done, stage.total, stage.state) == (3, 6, "running")
     assert stage.eta_seconds == pytest.approx(60, abs=5)
+    assert (stage.time, stage.left) == (duration(stage.seconds), duration(stage.eta_seconds))
 
 
-def test_stages_to_come_wait(run: Run) -> None:
-    states = {each.title: each.state for each in overview(run).stages}
-    assert states == {"extract resnet50": "waiting", "select": "finished"}
+def test_stages_that_have_not_started_are_waiting(run: Run) -> None:
+    stages = overview(run).stages
+    assert [(stage.title, stage.state) for stage in stages] == [
+        ("extract resnet50", "waiting"),
+        ("select", "finished"),
+    ]
+    assert (stages[0].time, stages[0].left) == ("", "")
+    assert stages[1].time == "1 min 0 s"
+
+
+def test_stages_are_in_the_order_of_the_stage_table(tmp_path: Path) -> None:
+    overrides = [f"source.path={tmp_path}", f"held_out.path={tmp_path}"]
+    config = load_config("jobs/configs/imagenet-10k.yaml", overrides, str(tmp_path / "run"))
+    run = Run(config)
+    began = {
+        "of-a-newer-version": 1.0,
+        "evaluate": 2.0,
+        "extract_features-inception_v3.tv_in1k": 3.0,
+    }
+    for stage, started in began.items():
+        progress = StageProgress(stage=stage, title=stage, unit="image", started=started)
+        write_progress(run.store, progress)
+    stages = overview(run).stages
+    assert [stage.stage for stage in stages] == [
+        "extract_features-inception_v3.tv_in1k",
+        "select_subset",
+        "extract_latents",
+        "extract_tokens",
+        "train-l2-geometry_aware",
+        "sample",
+        "evaluate",
+        "of-a-newer-version",
+    ]
+    waiting = [stage.title for stage in stages if stage.state == "waiting"]
+    assert waiting == ["select", "latents", "tokens", "train l2 on geometry_aware", "sample"]
 
 
 def test_without_logs_the_classes_are_read_from_their_selections(run: Run, changed: Run) -> None:
@@ -100,7 +142,7 @@ def test_without_logs_the_classes_are_read_from_their_selections(run: Run, chang
         )
 
 
-def test_a_class_view_tells_what_the_selection_holds(run: Run) -> None:
+def test_a_class_view_shows_the_selection(run: Run) -> None:
     view = class_view(run, "geometry_aware", "bee")
     selection = read_class_selection(run.store, run.selection_directory("geometry_aware"), "bee")
     assert [each.image.row for each in view.chosen] == selection.indices.tolist()
@@ -108,17 +150,17 @@ def test_a_class_view_tells_what_the_selection_holds(run: Run) -> None:
     assert sum(each.share for each in view.chosen) == pytest.approx(
         selection.represented_mass[selection.assignment >= 0].sum()
     )
-    assert all(each.image not in each.stands_for for each in view.chosen)
+    assert all(each.image not in each.represents for each in view.chosen)
     assert view.proof.startswith("Proven: no single swap lowers the objective")
     assert view.figures["objective"] == selection.summary["objective"]
 
 
-def test_a_class_is_shown_without_its_features(changed: Run) -> None:
+def test_a_class_is_shown_after_its_features_were_deleted(changed: Run) -> None:
     changed.store.remove("features")
     assert class_view(changed, METHODS[0], "ant", METHODS.index(METHODS[0])).map is None
     answer = client(changed).get("/class", params={"method": METHODS[0], "name": "ant"})
     assert answer.status_code == 200
-    assert "The features are no longer there" in answer.text
+    assert "The features have been deleted" in answer.text
 
 
 def test_pages_and_pictures_are_served(run: Run) -> None:
@@ -131,7 +173,7 @@ def test_pages_and_pictures_are_served(run: Run) -> None:
             page.get("/api/run", headers={"If-None-Match": body.headers["ETag"]}).status_code == 304
         )
         shown = page.get(
-            "/class", params={"method": "geometry_aware", "name": HOSTILE, "beside": "random"}
+            "/class", params={"method": "geometry_aware", "name": HOSTILE, "compare": "random"}
         )
         assert shown.status_code == 200
         assert shown.text.count('<ol class="chosen">') == 2
@@ -162,7 +204,7 @@ def test_pages_and_pictures_are_served(run: Run) -> None:
         ("/class?method=random&name=%00", 404),
         ("/class?method=random&name=nowhere", 404),
         ("/class?method=herding&name=ant", 404),
-        ("/class?method=random&name=ant&beside=x", 404),
+        ("/class?method=random&name=ant&compare=x", 404),
         ("/samples?model=m&method=random&step=3", 404),
         ("/static/../app.py", 404),
         ("/static/%2e%2e/app.py", 404),
@@ -172,7 +214,7 @@ def test_pages_and_pictures_are_served(run: Run) -> None:
         ("/config.yaml", 404),
     ],
 )
-def test_what_there_is_not_is_refused_without_a_traceback(
+def test_invalid_requests_are_refused_without_a_traceback(
     run: Run, address: str, status: int
 ) -> None:
     with client(run) as page:
@@ -181,7 +223,7 @@ def test_what_there_is_not_is_refused_without_a_traceback(
     assert "Traceback" not in answer.text
 
 
-def test_a_link_that_leads_out_of_the_source_is_not_followed(changed: Run, tmp_path: Path) -> None:
+def test_a_link_out_of_the_source_is_not_followed(changed: Run, tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(
         (Path(changed.config.source.path) / "ant" / "00.png").read_bytes()
     )
@@ -210,7 +252,7 @@ def test_a_link_that_leads_out_of_the_source_is_not_followed(changed: Run, tmp_p
         )
 
 
-def test_missing_images_and_damaged_files_are_named(changed: Run, tmp_path: Path) -> None:
+def test_damaged_files_are_named(changed: Run) -> None:
     name = selection_file(changed.selection_directory("random"), "ant")
     changed.store.write_bytes(name, changed.store.read_bytes(name)[:-30])
     changed.store.write_bytes(progress_file("select_subset"), b"{")
@@ -228,12 +270,12 @@ def test_missing_images_and_damaged_files_are_named(changed: Run, tmp_path: Path
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_nothing_can_be_changed(run: Run, method: str) -> None:
+def test_the_page_is_read_only(run: Run, method: str) -> None:
     with client(run) as page:
         assert page.request(method, "/api/run").status_code == 405
 
 
-def test_without_a_token_only_this_machines_names_are_answered(run: Run) -> None:
+def test_without_a_token_only_loopback_names_are_answered(run: Run) -> None:
     for host, status in (
         ("localhost", 200),
         ("127.0.0.1:8266", 200),
@@ -245,7 +287,7 @@ def test_without_a_token_only_this_machines_names_are_answered(run: Run) -> None
             assert page.get("/api/run", headers={"Host": host}).status_code == status, host
 
 
-def test_a_token_is_asked_for_and_kept_out_of_the_address(run: Run) -> None:
+def test_a_token_is_required_and_removed_from_the_address(run: Run) -> None:
     with client(run, TOKEN, "cluster.example") as page:
         for address in (
             "/",
@@ -268,7 +310,7 @@ def test_a_token_is_asked_for_and_kept_out_of_the_address(run: Run) -> None:
         assert page.get("/api/run").status_code == 200
 
 
-def test_every_answer_keeps_the_page_to_itself(run: Run) -> None:
+def test_every_answer_has_the_headers_that_isolate_the_page(run: Run) -> None:
     with client(run) as page:
         for address in ("/", "/api/run", "/nothing", "/assets/plotly.js"):
             headers = page.get(address).headers
@@ -277,7 +319,7 @@ def test_every_answer_keeps_the_page_to_itself(run: Run) -> None:
         assert "Content-Security-Policy" not in page.get("/report").headers
 
 
-def test_other_addresses_get_a_token_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_other_than_loopback_get_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     assert (
         access_for("127.0.0.1").token
@@ -299,7 +341,7 @@ def test_other_addresses_get_a_token_of_their_own(monkeypatch: pytest.MonkeyPatc
         access_for("0.0.0.0")
 
 
-def test_the_verb_refuses_what_is_no_run(
+def test_the_verb_refuses_a_directory_without_a_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -308,7 +350,7 @@ def test_the_verb_refuses_what_is_no_run(
     assert "found no config.yaml" in capsys.readouterr().err
 
 
-def test_the_state_is_plain_json_of_the_documented_form(run: Run) -> None:
+def test_the_state_of_the_run_is_json_of_the_documented_form(run: Run) -> None:
     with client(run) as page:
         schema = page.get("/openapi.json").json()
         state = json.loads(page.get("/api/run").text)
@@ -326,7 +368,7 @@ def test_a_run_on_an_object_store_is_shown(tmp_path: Path) -> None:
             assert len(page.get("/api/run").json()["classes"]) == 2 * len(METHODS)
             shown = page.get("/class", params={"method": "geometry_aware", "name": "bee"})
             assert shown.status_code == 200
-            assert shown.text.count("stands for") >= len(
+            assert shown.text.count("represents") >= len(
                 class_view(remote, "geometry_aware", "bee").chosen
             )
 

@@ -9,10 +9,13 @@ import torch
 from safetensors.torch import save
 
 from jobs.command.settings import load_config
-from jobs.prefetch.command import LIST
-from jobs.prefetch.weights import Need, describe, fetch, needs, sha256_file
+from jobs.prefetch.command import LIST, read_list
+from jobs.prefetch.files import describe, fetch, sha256_file
+from jobs.prefetch.needs import Need, needs
+from otcondense.errors import InputError
 from otcondense.store import Store
 from tests.generators.hub import COMMIT, hub
+from tests.verbs import call
 
 REPOSITORY = "timm/test_resnet.r160_in1k"
 CONFIG = [
@@ -22,9 +25,9 @@ CONFIG = [
     "confidence={kind: classifier}",
 ]
 LOAD = """
-import sys
 from otcondense.encoders import EncoderConfig, load_encoder
-print(float(sum(p.double().abs().sum() for p in load_encoder(EncoderConfig(name="test_resnet", device="cpu")).model.state_dict().values())))
+encoder = load_encoder(EncoderConfig(name="test_resnet", device="cpu"))
+print(float(sum(p.double().abs().sum() for p in encoder.model.state_dict().values())))
 """
 
 
@@ -54,7 +57,7 @@ def files(model):
 
 
 @pytest.mark.slow
-def test_weights_are_listed_fetched_checked_once_and_used_offline(files, model, tmp_path):
+def test_weights_are_listed_fetched_once_and_used_offline(files, model, tmp_path):
     digest = hashlib.sha256(files["model.safetensors"]).hexdigest()
     with hub(REPOSITORY, files) as (endpoint, seen):
         listed = run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG, "--list")
@@ -88,7 +91,7 @@ def test_weights_are_listed_fetched_checked_once_and_used_offline(files, model, 
 
 
 @pytest.mark.slow
-def test_a_file_that_was_damaged_here_or_changed_there_is_named(files, tmp_path):
+def test_a_damaged_or_changed_file_is_named(files, tmp_path):
     with hub(REPOSITORY, files) as (endpoint, _):
         assert run(tmp_path, endpoint, "-m", "jobs.prefetch", *CONFIG).returncode == 0
         (stored,) = tmp_path.rglob("model.safetensors")
@@ -109,7 +112,7 @@ def test_a_file_that_was_damaged_here_or_changed_there_is_named(files, tmp_path)
 
 @pytest.mark.parametrize(
     ("extra", "message"),
-    [((), "the hub does not tell of"), (("--offline",), "which is not on this machine")],
+    [((), "the hub does not describe"), (("--offline",), "which is not on this machine")],
 )
 def test_without_a_network_and_without_weights(tmp_path, extra, message):
     with hub(REPOSITORY, {}) as (endpoint, _):
@@ -153,7 +156,7 @@ def test_without_a_network_and_without_weights(tmp_path, extra, message):
         ),
     ],
 )
-def test_what_a_configuration_needs(overrides, kinds, places):
+def test_the_needs_of_a_configuration(overrides, kinds, places):
     config = load_config("jobs/configs/my-folder.yaml", ["source.path=x", *overrides])
     found = [need.place for need in needs(config, kinds)]
     assert found == (
@@ -161,30 +164,36 @@ def test_what_a_configuration_needs(overrides, kinds, places):
     )
 
 
-def test_the_demo_trains_its_own_encoders():
+def test_the_demo_needs_no_weights():
     assert needs(load_config("jobs/configs/demo.yaml", [])) == []
 
 
-def test_a_local_file_that_is_missing(capsys):
-    from jobs.prefetch.command import main
-
+def test_a_missing_local_file_is_named(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(
+        call(
+            "prefetch",
             [
                 "jobs/configs/my-folder.yaml",
                 "source.path=x",
                 "encoder={name: resnet-50, weights: absent.safetensors}",
                 "confidence={kind: none}",
-            ]
+            ],
         )
     assert stop.value.code == 2
     assert "needs absent.safetensors, found nothing there" in capsys.readouterr().err
 
 
-def test_files_of_one_name_in_a_local_folder_are_told_apart(tmp_path):
+def test_files_of_one_name_in_different_folders_are_distinct(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / "model" / folder).mkdir(parents=True)
         (tmp_path / "model" / folder / "config.json").write_text(folder)
     found = describe(Need("latents", str(tmp_path / "model")))
     assert [file.name for file in found] == ["a/config.json", "b/config.json"]
     assert [sha256_file(fetch(file)) for file in found] == [file.sha256 for file in found]
+
+
+def test_a_damaged_list_is_named(tmp_path):
+    store = Store(str(tmp_path))
+    store.write_json(LIST, {"a/b": {"sha256": "0" * 64}})
+    with pytest.raises(InputError, match="is damaged; delete it and run prefetch again"):
+        read_list(store)

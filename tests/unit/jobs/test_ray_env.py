@@ -1,4 +1,4 @@
-"""Starting Ray on a machine that is slow."""
+"""Starting Ray on a slow machine."""
 
 import pytest
 import ray
@@ -11,7 +11,7 @@ TOO_SLOW = "The current node timed out during startup."
 
 
 def init_that_fails(monkeypatch: pytest.MonkeyPatch, times: int, message: str) -> list[str]:
-    """Let the start of a cluster fail so many times; the answer has what was called."""
+    """Let the start of a cluster fail so many times; returns the calls."""
     calls: list[str] = []
 
     def init(**_: object) -> None:
@@ -27,20 +27,20 @@ def init_that_fails(monkeypatch: pytest.MonkeyPatch, times: int, message: str) -
     return calls
 
 
-def test_a_start_that_was_too_slow_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_times_out_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = init_that_fails(monkeypatch, STARTS - 1, TOO_SLOW)
     start_ray()
     assert calls == [*["init", "shutdown"] * (STARTS - 1), "init"]
 
 
-def test_an_overloaded_machine_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overloaded_machine_ends_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = init_that_fails(monkeypatch, STARTS, TOO_SLOW)
     with pytest.raises(InputError, match="overloaded"):
         start_ray()
     assert calls.count("init") == STARTS
 
 
-def test_other_errors_of_ray_are_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_of_ray_are_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = init_that_fails(monkeypatch, 1, "no such address")
     with pytest.raises(Exception, match="no such address"):
         start_ray()

@@ -1,0 +1,189 @@
+"""The files of weights: on this machine, on the Hugging Face hub, or at a library's address."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.prefetch.needs import INCEPTION, Need
+from otcondense.errors import InputError
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
+
+BLOCK_BYTES = 1 << 24
+"""Bytes that are hashed at a time: large files do not fit into memory."""
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file, as its hub describes it or as it is on this machine."""
+
+    need: Need
+    name: str
+    size: int
+    sha256: str | None
+    """None for small files, which the hub does not hash; they must stay as first fetched."""
+    licence: str
+    revision: str = ""
+    """Commit of the repository."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the list of fetched files."""
+        return f"{self.need.place}/{self.name}" if self.need.is_on_hub else self.need.place
+
+
+def describe(need: Need, *, offline: bool = False) -> list[WeightFile]:
+    """Return the files of one need with size, SHA-256 and licence.
+
+    Raises: InputError if they are not on this machine, or the hub does not answer.
+    """
+    if need.is_on_hub:
+        return _cached(need) if offline else _on_hub(need)
+    if need.has_own_address:
+        path = _by_address(need, fetch=not offline)
+        return [WeightFile(need, path.name, path.stat().st_size, sha256_file(path), need.licence)]
+    return _here(need)
+
+
+def _here(need: Need) -> list[WeightFile]:
+    """Return the files of a file or folder of the user's."""
+    root = Path(need.place)
+    if not root.exists():
+        raise InputError(
+            f"{need.used_for} needs {root}, found nothing there; "
+            "copy it to this machine or correct the path"
+        )
+    paths = [root] if root.is_file() else _files_below(root)
+    return [
+        WeightFile(
+            need, _name_below(root, path), path.stat().st_size, sha256_file(path), licence="yours"
+        )
+        for path in paths
+    ]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _name_below(root: Path, path: Path) -> str:
+    return path.name if path == root else str(path.relative_to(root))
+
+
+def _on_hub(need: Need) -> list[WeightFile]:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        info = HfApi().model_info(need.place, files_metadata=True)
+    except (OSError, ValueError, HTTPError) as error:
+        raise InputError(
+            f"the hub does not describe {need.place} ({_first_line(error)}); "
+            "is there a network here?"
+        ) from error
+    card = info.card_data or {}
+    licence = str(card.get("license") or need.licence or "unknown")
+    siblings = info.siblings or []
+    chosen = [sibling for sibling in siblings if _matches(sibling.rfilename, need.patterns)]
+    if not chosen:
+        raise InputError(f"{need.place} must hold {', '.join(need.patterns)}, found none of them")
+    return [_hub_file(need, sibling, licence, str(info.sha)) for sibling in chosen]
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _hub_file(need: Need, sibling: RepoSibling, licence: str, revision: str) -> WeightFile:
+    digest = sibling.lfs.sha256 if sibling.lfs else None
+    return WeightFile(need, sibling.rfilename, sibling.size or 0, digest, licence, revision)
+
+
+def _cached(need: Need) -> list[WeightFile]:
+    """Return the files of one need that have been fetched from the hub."""
+    from huggingface_hub import snapshot_download
+
+    missing = f"{need.used_for} needs {need.place}, which is not on this machine"
+    advice = "run prefetch where there is a network"
+    patterns = list(need.patterns)
+    try:
+        place = snapshot_download(need.place, allow_patterns=patterns, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{missing}; {advice}") from error
+    folder = Path(place)
+    chosen = [path for path in _files_below(folder) if _matches(path.name, need.patterns)]
+    if not chosen:
+        raise InputError(f"{missing}: its folder holds no weights; {advice}")
+    return [_cached_file(need, folder, path) for path in chosen]
+
+
+def _cached_file(need: Need, folder: Path, path: Path) -> WeightFile:
+    return WeightFile(
+        need,
+        str(path.relative_to(folder)),
+        path.stat().st_size,
+        sha256=None,
+        licence=need.licence or "unknown",
+        revision=folder.name,
+    )
+
+
+def fetch(file: WeightFile, *, offline: bool = False) -> Path:
+    """Return the file on this machine, fetched if it is missing.
+
+    Raises: InputError if it cannot be fetched.
+    """
+    if file.need.has_own_address:
+        return _by_address(file.need, fetch=not offline)
+    if not file.need.is_on_hub:
+        root = Path(file.need.place)
+        return root if root.is_file() else root / file.name
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        return Path(hf_hub_download(file.need.place, file.name, local_files_only=offline))
+    except (OSError, ValueError, HTTPError) as error:
+        raise InputError(f"{file.key} cannot be fetched: {_first_line(error)}") from error
+
+
+def _by_address(need: Need, *, fetch: bool) -> Path:
+    """Return a file that its library fetches from its own address."""
+    from otcondense.fetched import fetch_weights, fetched_path
+
+    path = fetched_path(_address(need.place))
+    if not fetch and not path.exists():
+        raise InputError(
+            f"{need.used_for} needs {path.name}, which is not on this machine; "
+            "run prefetch where there is a network"
+        )
+    return fetch_weights(_address(need.place))
+
+
+def _address(place: str) -> str:
+    if place == INCEPTION:
+        from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+        return str(URL_INCEPTION_V3)
+    from torchvision.models import GoogLeNet_Weights
+
+    return str(GoogLeNet_Weights.IMAGENET1K_V1.url)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file, block by block."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,109 @@
+"""The weights that a configuration needs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.run_directory.config import RunConfig
+from otcondense.encoders import EncoderConfig
+from otcondense.encoders.googlenet import GOOGLENET
+from otcondense.encoders.transforms import pretrained_config
+from otcondense.errors import InputError
+
+MODEL = ("model.safetensors",)
+AUTOENCODER = ("config.json", "diffusion_pytorch_model.safetensors")
+TEXT_ENCODER = (
+    "config.json",
+    "*tokenizer*",
+    "special_tokens_map.json",
+    "spiece.model",
+    "*.safetensors",
+    "*.safetensors.index.json",
+)
+TORCHVISION = "torchvision/googlenet"
+"""Weights that torchvision fetches from its own address."""
+INCEPTION = "torch-fidelity/inception"
+"""Weights that torch-fidelity fetches from its own address."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Weights that a configuration needs."""
+
+    used_for: str
+    place: str
+    """Repository on the hub, file or folder on this machine, `TORCHVISION` or `INCEPTION`."""
+    patterns: tuple[str, ...] = ()
+    """Files of the repository; none for weights that are not on the hub."""
+    licence: str = ""
+    """As timm records it; empty asks the hub."""
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether it is fetched from the hub."""
+        return bool(self.patterns)
+
+    @property
+    def has_own_address(self) -> bool:
+        """Whether a library fetches it from its own address."""
+        return self.place in (TORCHVISION, INCEPTION)
+
+
+def needs(config: RunConfig, kinds: Sequence[str] = ()) -> list[Need]:
+    """Return the weights that a configuration needs, each once.
+
+    Args:
+        config: the configuration.
+        kinds: representations (latents, tokens, text) that are needed too.
+    """
+    every = [
+        *_encoder_needs(config),
+        *_evaluation_needs(config),
+        *(_representation_need(config, kind) for kind in kinds),
+    ]
+    unique: dict[tuple[str, tuple[str, ...]], Need] = {}
+    for need in every:
+        unique.setdefault((need.place, need.patterns), need)
+    return list(unique.values())
+
+
+def _encoder_needs(config: RunConfig) -> Iterator[Need]:
+    for encoder in config.networks:
+        if encoder.train is None:
+            yield encoder_need(encoder)
+
+
+def _evaluation_needs(config: RunConfig) -> Iterator[Need]:
+    settings = config.evaluation
+    if settings.network == "inception":
+        place = settings.inception_weights or INCEPTION
+        yield Need("evaluation: Inception", place, licence="apache-2.0")
+    if settings.reference is not None:
+        yield Need("evaluation: ADM's reference", settings.reference)
+
+
+def encoder_need(encoder: EncoderConfig) -> Need:
+    """Return the weights of an encoder.
+
+    Raises: InputError if timm has no such model, or no weights of it.
+    """
+    if encoder.weights is not None:
+        return Need(f"encoder {encoder.name}", encoder.weights)
+    if encoder.name == GOOGLENET:
+        return Need("encoder googlenet", TORCHVISION, licence="bsd-3-clause")
+    known = pretrained_config(encoder.name)
+    if not known.get("hf_hub_id"):
+        raise InputError(
+            f"timm has no pretrained weights of {encoder.name} on the hub; "
+            "set `weights` to a .safetensors file"
+        )
+    return Need(f"encoder {encoder.name}", known["hf_hub_id"], MODEL, known.get("license") or "")
+
+
+def _representation_need(config: RunConfig, kind: str) -> Need:
+    if kind == "tokens":
+        tokens = config.tokens
+        return encoder_need(EncoderConfig(name=tokens.name, weights=tokens.file, num_classes=0))
+    place = config.latents.model if kind == "latents" else config.text.model
+    patterns = AUTOENCODER if kind == "latents" else TEXT_ENCODER
+    return Need(kind, place, () if Path(place).exists() else patterns)
