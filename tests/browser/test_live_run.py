@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from selection_runs import CLASSES, extracted, finish, start
 
 from jobs.run_directory.opening import read_run
+from tests.ray.selection_runs import CLASSES, extracted, finish, start
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny import write_config
+
+from tests.ray.tiny import write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 COMPARISON = {

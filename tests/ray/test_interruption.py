@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import write_config
 
+from tests.ray.tiny import write_config
 from tests.verbs import call
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from head import Head
-from selection_runs import extracted
-from tiny import write_config
 
 from jobs.extract_features.stage import extract
 from jobs.select_subset.stage import select_subset
+from tests.ray.head import Head
+from tests.ray.selection_runs import extracted
+from tests.ray.tiny import write_config
 from tests.verbs import call
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny import CLASSES, write_config
 
 from actors.selector import run_selector
 from jobs.command.settings import load_config
@@ -23,6 +22,7 @@ from otcondense.store import (
     read_class_features,
     read_class_selection,
 )
+from tests.ray.tiny import CLASSES, write_config
 from tests.verbs import call
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")

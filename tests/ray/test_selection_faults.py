@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 from ray.cluster_utils import Cluster
-from selection_runs import CLASSES, extracted, finish, prepared, start
 
 from jobs.run_directory.stages import SELECTION_BAR
 from otcondense.store import StageProgress, Store, progress_file, read_progress
+from tests.ray.selection_runs import CLASSES, extracted, finish, prepared, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from head import Head, free_port
-from tiny import write_config
 
 from jobs.submit.__main__ import main
+from tests.ray.head import Head, free_port
+from tests.ray.tiny import write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 TOKEN, OTHER_TOKEN = "the-token-of-this-head", "the-token-of-another-head"

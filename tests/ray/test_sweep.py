@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from tiny import write_config
 
 from jobs.command.settings import load_config
+from tests.ray.tiny import write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 # kappa * budget = 32 passes the 30 images of a class: those trials must fail and the others go on.

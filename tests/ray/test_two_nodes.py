@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from head import Head
-from tiny import write_config
 
+from tests.ray.head import Head
+from tests.ray.tiny import write_config
 from tests.verbs import call
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]

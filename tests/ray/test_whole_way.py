@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny import write_config
 
 from otcondense.store import Store, read_manifest
+from tests.ray.tiny import write_config
 from tests.verbs import call
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
