@@ -1,4 +1,4 @@
-"""Difficulty scores through their verb: both kinds, for all images, finished work recognised, used by the methods that ask for them."""
+"""Difficulty scores: both kinds, for all images, skipped when finished, used by their methods."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ from otcondense.store import (
     read_class_features,
     read_class_selection,
 )
-from tests.ray.tiny import CLASSES, write_config
-from tests.verbs import call
+from tests.ray.tiny import CLASSES
+from tests.runs import copy_run
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -43,17 +43,15 @@ def scorer(root):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, ray_cluster):
+def run(tmp_path_factory, tiny_run):
     """A run of three classes of digits with features, and a small model to score with."""
     root = tmp_path_factory.mktemp("score")
     settings = [
-        "extraction.num_encoders=0",
         f"scores.denoising.checkpoint={scorer(root)}",
         "scores.denoising.num_timesteps=2",
     ]
-    config = str(write_config(root))
-    call("extract_features", ["--config", config, "extraction.num_encoders=0"])
-    return Run(load_config(config, settings))
+    config = copy_run(tiny_run, root)
+    return Run(load_config(str(config), settings))
 
 
 def scores(run, kind):
