@@ -1,4 +1,4 @@
-"""Latents, tokens and text through their verbs: one file per class, whole, the same again, and checked."""
+"""Latents, tokens and text through their verbs: one repeatable, verified file per class."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def check_text(run: Run, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("kind", "check"), [("latents", check_latents), ("tokens", check_tokens), ("text", check_text)]
 )
-def test_what_a_verb_makes_is_right_and_its_damage_is_found_and_mended(config, kind, check):
+def test_the_files_of_a_verb_are_right_and_damaged_ones_are_recomputed(config, kind, check):
     run, made = make(config, kind)
     check(run, list(made))
     assert verify(run) == []

@@ -1,10 +1,11 @@
-"""Difficulty scores through their verb: both kinds, for all images, finished work recognised, used by the methods that ask for them."""
+"""Difficulty scores: both kinds, for all images, skipped when finished, used by their methods."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny import CLASSES, write_config
 
 from actors.selector import run_selector
 from jobs.command.settings import load_config
@@ -23,7 +24,8 @@ from otcondense.store import (
     read_class_features,
     read_class_selection,
 )
-from tests.verbs import call
+from tests.ray.tiny import CLASSES
+from tests.runs import copy_run, write_times
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -43,17 +45,15 @@ def scorer(root):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, ray_cluster):
+def run(tmp_path_factory, tiny_run):
     """A run of three classes of digits with features, and a small model to score with."""
     root = tmp_path_factory.mktemp("score")
     settings = [
-        "extraction.num_encoders=0",
         f"scores.denoising.checkpoint={scorer(root)}",
         "scores.denoising.num_timesteps=2",
     ]
-    config = str(write_config(root))
-    call("extract_features", ["--config", config, "extraction.num_encoders=0"])
-    return Run(load_config(config, settings))
+    config = copy_run(tiny_run, root)
+    return Run(load_config(str(config), settings))
 
 
 def scores(run, kind):
@@ -74,13 +74,14 @@ def scores(run, kind):
 
 
 @pytest.mark.parametrize(("kind", "method"), [("denoising", "d2c"), ("aum", "ccs")])
-def test_scores_are_made_once_and_select(kind, method, run, capsys):
+def test_scores_are_computed_once_and_select(kind, method, run):
     score(run, kind)
     files, features, values = scores(run, kind)
     assert [len(each) for each in values] == [each.size for each in features] == [30] * CLASSES
     assert all(np.isfinite(each).all() and len(set(each.tolist())) > 20 for each in values)
+    times = write_times(Path(run.store.path(name)) for name in files)
     score(run, kind)
-    assert f"{CLASSES} finished before" in capsys.readouterr().out
+    assert write_times(times) == times
     run.store.remove(next(iter(files)))
     score(run, kind)
     assert scores(run, kind)[0] == files
@@ -88,7 +89,7 @@ def test_scores_are_made_once_and_select(kind, method, run, capsys):
     assert len(chosen) == 4
 
 
-def test_a_scorer_of_other_inputs_or_none_at_all(run, tmp_path):
+def test_a_missing_scorer_is_refused(run, tmp_path):
     scores_ = run.config.scores.denoising
     for checkpoint, message in (
         (None, "must name the checkpoint"),

@@ -5,19 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from containers import (
-    LABELS,
-    png,
-    table,
-    write_parquet,
-    write_path_parquet,
-    write_saved,
-    write_shards,
-    write_tar,
-)
 
 from otcondense.datasets import (
-    SOURCES,
     SourceConfig,
     decode_image,
     image_locations,
@@ -29,6 +18,16 @@ from otcondense.datasets import (
 )
 from otcondense.datasets.tar_shards import scan_tar_shards
 from otcondense.errors import InputError
+from tests.generators.containers import (
+    LABELS,
+    png,
+    table,
+    write_parquet,
+    write_path_parquet,
+    write_saved,
+    write_shards,
+    write_tar,
+)
 
 KINDS = {
     "structs": ("parquet", write_parquet),
