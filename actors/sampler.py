@@ -61,7 +61,8 @@ class Sampler:
             model, checkpoint.state.objective, indices, unit.config, decode
         )
 
-        # Of the checkpoint as it is now: if it changed since the driver read it, the part is redone.
+        # Of the checkpoint as it is now: if it has changed since the driver read it, the part does
+        # not count as finished.
         written = samples_fingerprint(unit.config, checkpoint.state)
         samples = (images.numpy(), labels.numpy())
         write_part(self._store, unit.directory, part, samples, written)

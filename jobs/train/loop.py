@@ -36,7 +36,8 @@ class LoopOutcome:
     """How one start of a training ended."""
 
     resumed_from: int | None
-    """Step of the checkpoint it resumed from; 0 for a fresh start, None if nothing was left to do."""
+    """Step of the checkpoint it resumed from; 0 for a fresh start, None if nothing was left to
+    do."""
     diverged: str | None = None
     """Where the loss stopped being finite; None if it did not."""
 

@@ -1,4 +1,4 @@
-"""The loss curve of a training, and the logs of its loss and times as JSON lines and for TensorBoard."""
+"""The loss curve of a training, and the logs of its loss and times."""
 
 import json
 import math
@@ -28,9 +28,9 @@ class Diverged(Exception):  # noqa: N818 - an outcome of the training, not an er
 class LossCurve:
     """The loss curve: one line for every `log_every` steps and every checkpoint.
 
-    `metrics.jsonl` is a result. It is rewritten whole with each checkpoint, which keeps the lines too,
-    and it does not depend on interruptions. The lines with their times go to the log at once, and to
-    TensorBoard's files if the run is on a local disk.
+    `metrics.jsonl` is a result. It is rewritten whole with each checkpoint, which keeps the lines
+    too, and it does not depend on interruptions. The lines with their times go to the log at once,
+    and to TensorBoard's files if the run is on a local disk.
     """
 
     def __init__(self, job: TrainJob, workers: Workers, start: int, end: int) -> None:
@@ -136,8 +136,8 @@ def write_summaries(job: TrainJob, lines: Sequence[LossLine]) -> int | None:
         job: the training.
         lines: its loss curve so far.
 
-    Returns: the step of the checkpoint with the lowest mean loss since the checkpoint before it; None
-        without `keep_best`.
+    Returns: the step of the checkpoint with the lowest mean loss since the checkpoint before it;
+        None without `keep_best`.
     """
     store, name = job.store, f"{job.directory}/{CURVE_FILE}"
     text = curve_text(lines)

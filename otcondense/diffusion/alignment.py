@@ -1,7 +1,7 @@
-"""Alignment of inner tokens with the tokens of a self-supervised vision transformer; off by default.
+"""Alignment of inner tokens with those of a self-supervised vision transformer; off by default.
 
-Source: Yu et al., "Representation Alignment for Generation" (REPA, 2025), section 3; the visual half
-of D2C's Attach (arXiv:2507.05914).
+Source: Yu et al., "Representation Alignment for Generation" (REPA, 2025), section 3; the visual
+half of D2C's Attach (arXiv:2507.05914).
 """
 
 from jaxtyping import Float

@@ -1,9 +1,9 @@
 """Denoising difficulty: the error of a frozen diffusion model's prediction for each image.
 
 Source: "Diffusion dataset condensation" (D2C, arXiv:2507.05914), the Select stage: the mean error
-over a set of timesteps. The paper leaves some choices open. They are fixed here and recorded with the
-scores: evenly spread timesteps, the same noise for all images at each, and latents at the mean of
-their posterior.
+over a set of timesteps. The paper leaves some choices open. They are fixed here and recorded with
+the scores: evenly spread timesteps, the same noise for all images at each, and latents at the mean
+of their posterior.
 """
 
 import torch

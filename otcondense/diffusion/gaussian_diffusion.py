@@ -1,7 +1,7 @@
 """The discrete Gaussian diffusion of DiT: its schedule, its posterior and its variational bound.
 
-Source: Ho et al., "Denoising Diffusion Probabilistic Models" (2020), equations 4, 6, 7; Nichol & Dhariwal, "Improved
-Denoising Diffusion Probabilistic Models" (2021), equations 14 to 16.
+Source: Ho et al., "Denoising Diffusion Probabilistic Models" (2020), equations 4, 6, 7; Nichol &
+Dhariwal, "Improved Denoising Diffusion Probabilistic Models" (2021), equations 14 to 16.
 """
 
 import math
@@ -29,7 +29,8 @@ __all__ = [
 PIXEL_STEP = 2 / 255
 """Distance of two neighbouring 8-bit values on the scale of [-1, 1]."""
 OUTERMOST = 0.999
-"""Beyond this absolute value a pixel is in the first or last of the 256 bins: their values are 1."""
+"""Beyond this absolute value a pixel is in the first or last of the 256 bins: their values are
+1."""
 SMALLEST_PROBABILITY = 1e-12
 """Keeps the logarithm finite, as in the reference implementation of Nichol & Dhariwal."""
 
@@ -41,7 +42,7 @@ def per_sample(table: Float[Tensor, " steps"], t: Int[Tensor, " n"]) -> Float[Te
 
 @dataclass(frozen=True)
 class GaussianSchedule:
-    """A variance schedule over the steps `timesteps` of the full one (all of them when training)."""
+    """A variance schedule over some steps of the full schedule; training uses all of them."""
 
     betas: Float[Tensor, " steps"]
     """Variance added at each step, float64."""
@@ -143,9 +144,10 @@ def normal_kl(mean1: Tensor, log_variance1: Tensor, mean2: Tensor, log_variance2
 
 
 def discretized_log_likelihood(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return the log-probability, in nats, that a Gaussian falls into the 8-bit bin of each `x` in [-1, 1].
+    """Return the log-probability, in nats, of the 8-bit bin of each `x` under a Gaussian.
 
-    The first and the last bin reach to infinity. Source: Ho et al. (2020), equation 13.
+    `x` is in [-1, 1]. The first and the last bin reach to infinity. Source: Ho et al. (2020),
+    equation 13.
     """
     scale = torch.exp(-0.5 * log_variance)
     upper = torch.special.ndtr(scale * (x - mean + PIXEL_STEP / 2))

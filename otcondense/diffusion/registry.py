@@ -1,7 +1,7 @@
 """The registry of training objectives: facts that configurations read without importing torch.
 
-A new objective needs a class that implements `otcondense.diffusion.objectives.Objective`, an instance of
-it at module level, and one line in `OBJECTIVES`.
+A new objective needs a class that implements `otcondense.diffusion.objectives.Objective`, an
+instance of it at module level, and one line in `OBJECTIVES`.
 """
 
 from dataclasses import dataclass

@@ -26,8 +26,8 @@ class SamplerConfig(Config):
     cfg_scale: float = Field(default=1.5, ge=0)
     """Strength of classifier-free guidance; 1 turns it off and halves the work."""
     guidance_channels: int | None = Field(default=None, ge=1)
-    """Guide only the first channels (the public DiT guides 3 of its 4 latent channels); empty guides
-    all."""
+    """Guide only the first channels (the public DiT guides 3 of its 4 latent channels); empty
+    guides all."""
     guidance_interval: tuple[float, float] = (0.0, 1.0)
     """Part of the way from noise (0) to image (1) that is guided. Outside it the network is called
     once a step, without guidance."""

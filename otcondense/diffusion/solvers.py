@@ -101,8 +101,8 @@ class ReverseStep:
 class EulerMaruyama:
     """Steps of the stochastic equation dx = (v + w s) dt + sqrt(2 w) dW with w = sigma(t).
 
-    It has the marginals of the differential equation. The steps are equal from t = 0 up to the last,
-    of length `last_step`, which is taken without noise.
+    It has the marginals of the differential equation. The steps are equal from t = 0 up to the
+    last, of length `last_step`, which is taken without noise.
 
     Source: Ma et al., "SiT" (2024), equations 6 and 9 of section 2 and the settings of its appendix
     (w = sigma, last step 0.04).

@@ -43,8 +43,8 @@ class TrainingConfig(Config):
     """Input of the model: pixels of the size in `pixels`, or the latents of
     `python -m jobs.extract_latents`."""
     alignment: AlignmentConfig | None = None
-    """Align inner tokens with the tokens of `python -m jobs.extract_tokens` (REPA, and D2C's Attach);
-    empty turns it off."""
+    """Align inner tokens with the tokens of `python -m jobs.extract_tokens` (REPA, and D2C's
+    Attach); empty turns it off."""
     text: bool = False
     """Condition on the text embeddings of `python -m jobs.extract_text` in addition to the class
     (D2C's Attach)."""
@@ -64,8 +64,8 @@ class TrainingConfig(Config):
     keep_last: int = Field(default=2, ge=1)
     """Number of checkpoints to resume from that are kept while the run goes on."""
     keep_best: bool = False
-    """Also keep the checkpoint with the lowest mean loss since the checkpoint before it, and name it
-    in best.json."""
+    """Also keep the checkpoint with the lowest mean loss since the checkpoint before it, and name
+    it in best.json."""
     global_batch_size: int = Field(default=64, ge=1)
     """Images per step over all workers."""
     accumulation: int = Field(default=1, ge=1)
@@ -98,8 +98,8 @@ class TrainingConfig(Config):
     flip: bool = False
     """Mirror half of the images, chosen at random."""
     num_workers: int = Field(default=2, ge=0)
-    """Data-parallel workers of Ray Train; must divide the global batch. 0 trains in the process that
-    asks for it, without actors."""
+    """Data-parallel workers of Ray Train; must divide the global batch. 0 trains in the process
+    that asks for it, without actors."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train: auto takes GPUs if the cluster has one for every worker."""
     max_failures: int = Field(default=3, ge=0)

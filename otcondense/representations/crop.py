@@ -10,8 +10,8 @@ from torch import Tensor
 def adm_center_crop(image: Image.Image, size: int) -> UInt8[Tensor, "3 size size"]:
     """Return the centre square of an RGB image, scaled to `size` pixels, 8 bits a channel.
 
-    While the short side is at least twice `size`, the image is halved by box averaging. Then bicubic
-    interpolation scales the short side to `size`, and the middle of the long side is kept.
+    While the short side is at least twice `size`, the image is halved by box averaging. Then
+    bicubic interpolation scales the short side to `size`, and the middle of the long side is kept.
 
     Source: the preprocessing of ADM (Dhariwal and Nichol 2021), which DiT and SiT share.
     """

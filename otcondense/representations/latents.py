@@ -1,4 +1,4 @@
-"""Posterior moments of a variational autoencoder, from which training draws latents at each step."""
+"""Posterior moments of a variational autoencoder; training draws latents from them."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ MOMENTS = ("mean", "std")
 
 
 class LatentModel:
-    """An AutoencoderKL in float32; returns `mean` and `std` as float16 [b, c, h/8, w/8], not scaled.
+    """An AutoencoderKL in float32.
 
-    A latent for training is (mean + std * noise - shift_factor) * scaling_factor; the shift is 0 for
-    most models.
+    It returns `mean` and `std` as float16 [b, c, h/8, w/8], not scaled. A latent for training is
+    (mean + std * noise - shift_factor) * scaling_factor; the shift is 0 for most models.
 
     Raises: InputError if the model is neither a local folder nor can be downloaded.
     """

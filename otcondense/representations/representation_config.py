@@ -19,11 +19,11 @@ class RepresentationConfig(Config):
     """Store a second row for the mirrored image: the latent of a mirrored image is not the mirrored
     latent."""
     images: Literal["subsets", "source"] = "subsets"
-    """Which images: the images of all subsets that the run selects, or all images of the source that
-    have features."""
+    """Which images: the images of all subsets that the run selects, or all images of the source
+    that have features."""
     batch_size: int = Field(default=16, ge=1)
-    """Images per forward pass; incomplete batches are padded, since a row's last digits depend on the
-    batch's size."""
+    """Images per forward pass; incomplete batches are padded, since a row's last digits depend on
+    the batch's size."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the model runs; auto takes a GPU if there is one."""
 

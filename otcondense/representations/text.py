@@ -1,6 +1,7 @@
 """T5 embeddings of class names.
 
-The text depends on the class alone, so in training a table with one row per class replaces the model.
+The text depends on the class alone, so in training a table with one row per class replaces the
+model.
 """
 
 from typing import Any
@@ -20,8 +21,8 @@ __all__ = ["TextConfig", "TextModel"]
 class TextModel:
     """A T5 encoder with its tokenizer, in float32.
 
-    Raises: InputError if transformers is not installed, or the model is neither a local folder nor can be
-        downloaded.
+    Raises: InputError if transformers is not installed, or the model is neither a local folder nor
+        can be downloaded.
     """
 
     def __init__(self, config: TextConfig) -> None:

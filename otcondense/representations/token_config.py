@@ -19,8 +19,8 @@ class TokenConfig(RepresentationConfig):
     """Local .safetensors file with the weights; empty downloads timm's pretrained weights by
     name."""
     input_size: int | None = Field(default=None, ge=8)
-    """Height and width to which the crop is resized for the model. By default 14 pixels for each 16,
-    so that a patch of 14 is one token of a DiT with patches of 2 on latents: 224 for 256 (256
+    """Height and width to which the crop is resized for the model. By default 14 pixels for each
+    16, so that a patch of 14 is one token of a DiT with patches of 2 on latents: 224 for 256 (256
     tokens), 448 for 512 (1024 tokens)."""
 
     def weights(self) -> str | None:

@@ -1,4 +1,7 @@
-"""Patch tokens of a self-supervised vision transformer, one for each token of a diffusion transformer on latents."""
+"""Patch tokens of a self-supervised vision transformer.
+
+There is one for each token of a diffusion transformer on latents.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Losses in closed form, with networks that know the answer, and the gradients that must and must not flow."""
+"""Losses in closed form, with networks that know the answer, and their gradients."""
 
 import math
 
@@ -77,7 +77,7 @@ def test_noise_loss_of_the_truth(data):
 
 
 def test_noise_loss_of_a_wrong_noise(data):
-    """Squared error plus the divergence of two Gaussians of equal variance, in bits: both are multiples of the error."""
+    """The squared error plus the divergence of two Gaussians of equal variance, in bits."""
     x, noise, _, labels = data
     schedule, step, shift = linear_schedule(), 400, 0.3
     uniform = torch.full((6,), (step + 0.5) / 1000)
@@ -97,7 +97,7 @@ def test_noise_loss_of_a_wrong_noise(data):
 
 
 def test_variance_gradient_does_not_reach_the_noise(data):
-    """The bound trains the variance only: the gradient of the noise output is that of the squared error alone."""
+    """The bound trains the variance only: the noise output gets the squared error's gradient."""
     x, noise, uniform, labels = data
     output = torch.randn(6, 2, 4, 4, requires_grad=True)
     load_objective("dit").losses(

@@ -45,7 +45,7 @@ def test_a_public_file_can_be_sampled_and_written_again(public, tmp_path):
     [
         (
             ["from-public", "absent.pt", "ours", "--family", "SiT"],
-            "there is no checkpoint file absent.pt",
+            "checkpoint file absent.pt does not exist",
         ),
         (["to-public", "absent", "out.safetensors"], "not a complete checkpoint"),
     ],
