@@ -1,106 +1,124 @@
-"""Who works: what a pool needs of its workers, and Ray actors that give it."""
+"""Workers of a pool: the interface that the pool uses, and Ray actors that implement it."""
 
 import time
-from collections.abc import Callable, Collection
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Hashable
+from typing import Any, Protocol, TypeVar
 
 import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError, TaskCancelledError
 
 from actors.reporter import Cancelled
+from actors.units import Unit, UnitChanges
 from otcondense.errors import InputError
 
-Unit = dict[str, Any]
-Worker = Any
-Ticket = Any
+WorkerT = TypeVar("WorkerT")
+PendingT = TypeVar("PendingT", bound=Hashable)
 
 
-class WorkerLost(Exception):  # noqa: N818 - what happened, not a mistake of the code
-    """The worker, its node or the connection died; the unit can be tried again elsewhere."""
+class WorkerLost(Exception):  # noqa: N818 - it names an event, not a mistake in the code
+    """The worker, its node or the connection died; another worker can retry the unit."""
 
 
 class UnitFailed(Exception):  # noqa: N818
-    """The unit itself cannot be done; the worker can go on."""
+    """The unit itself failed; the worker can continue."""
 
 
 class UnitCancelled(Exception):  # noqa: N818
-    """The unit was asked to stop and did; the worker can go on."""
+    """The unit stopped because it was cancelled; the worker can continue."""
 
 
-class Crew(Protocol):
-    """Workers that come and go, and the clock they work by. Arrivals and work in progress are known by tickets."""
+class WorkerBackend(Protocol[WorkerT, PendingT]):
+    """Starts workers, submits units to them, and has the clock.
 
-    def hire(self) -> tuple[Worker, Ticket]:
-        """Ask for a worker; the ticket ends when it has arrived."""
+    Starts and units in progress are identified by pending handles.
+    """
 
-    def start(self, worker: Worker, unit: Unit) -> Ticket:
-        """Give a unit to a worker that has arrived; the ticket ends with the unit."""
+    def start_worker(self) -> tuple[WorkerT, PendingT]:
+        """Request a worker; the handle completes when the worker is ready."""
 
-    def wait(self, tickets: Collection[Ticket], seconds: float) -> list[Ticket]:
-        """Return tickets that have ended, as soon as there is one, none after `seconds`."""
+    def submit(self, worker: WorkerT, unit: Unit) -> PendingT:
+        """Submit a unit to a worker that is ready; the handle completes with the unit."""
 
-    def result(self, ticket: Ticket) -> Any:
-        """Return what an ended ticket came to.
+    def wait(self, pending: Collection[PendingT], seconds: float) -> list[PendingT]:
+        """Return completed handles as soon as there is one, or none after `seconds`."""
+
+    def result(self, pending: PendingT) -> UnitChanges:
+        """Return the result of a completed handle.
 
         Raises: WorkerLost, UnitFailed or UnitCancelled.
         """
 
-    def cancel(self, ticket: Ticket) -> None:
-        """Ask for a unit to be stopped; its worker looks for that between two steps."""
+    def cancel(self, pending: PendingT) -> None:
+        """Ask a unit to stop; its worker checks for this between two steps."""
 
-    def dismiss(self, worker: Worker) -> None:
-        """Let a worker go, at once and whatever it does."""
+    def stop_worker(self, worker: WorkerT) -> None:
+        """Kill a worker at once, whether it is idle or busy."""
 
     def now(self) -> float:
         """Return the time in seconds."""
 
 
-class RayCrew:
-    """Ray actors that have a method `run(unit) -> dict`. Ray's dashboard shows each call under the unit's name."""
+class RayBackend:
+    """Ray actors with a method `run(unit) -> UnitChanges`.
 
-    def __init__(self, make_actor: Callable[[], ActorHandle]) -> None:
+    Ray's dashboard shows each call under the name of its unit.
+    """
+
+    def __init__(self, make_actor: Callable[[], ActorHandle[Any]]) -> None:
         self._make_actor = make_actor
 
-    def hire(self) -> tuple[ActorHandle, ray.ObjectRef]:
+    def start_worker(self) -> tuple[ActorHandle[Any], ray.ObjectRef[Any]]:
         actor = self._make_actor()
         return actor, actor.__ray_ready__.remote()
 
-    def start(self, worker: ActorHandle, unit: Unit) -> ray.ObjectRef:
-        return worker.run.options(name=unit["name"]).remote(unit)
+    def submit(self, worker: ActorHandle[Any], unit: Unit) -> ray.ObjectRef[Any]:
+        return worker.run.options(name=unit.name).remote(unit)
 
-    def wait(self, tickets: Collection[ray.ObjectRef], seconds: float) -> list[ray.ObjectRef]:
-        return list(ray.wait(list(tickets), num_returns=1, timeout=seconds)[0])
+    def wait(
+        self, pending: Collection[ray.ObjectRef[Any]], seconds: float
+    ) -> list[ray.ObjectRef[Any]]:
+        completed, _ = ray.wait(list(pending), num_returns=1, timeout=seconds)
+        return list(completed)
 
-    def result(self, ticket: ray.ObjectRef) -> Any:
+    def result(self, pending: ray.ObjectRef[Any]) -> UnitChanges:
         try:
-            return ray.get(ticket)
+            result: UnitChanges = ray.get(pending)
         except TaskCancelledError as error:
             raise UnitCancelled from error
         except RayActorError as error:
-            raise WorkerLost(f"its worker died: {_reason(error)}") from error
+            raise WorkerLost(f"worker died: {_reason(error)}") from error
         except RayTaskError as error:
             cause = error.cause if isinstance(error.cause, Exception) else error
             if isinstance(cause, Cancelled):
                 raise UnitCancelled from error
-            raise UnitFailed(
-                str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
-            ) from error
+            raise UnitFailed(_sentence(cause)) from error
         except RayError as error:
-            raise WorkerLost(f"Ray lost it: {_reason(error)}") from error
+            raise WorkerLost(f"Ray lost the call: {_reason(error)}") from error
+        return result
 
-    def cancel(self, ticket: ray.ObjectRef) -> None:
-        ray.cancel(ticket, force=False)
+    def cancel(self, pending: ray.ObjectRef[Any]) -> None:
+        ray.cancel(pending, force=False)
 
-    def dismiss(self, worker: ActorHandle) -> None:
+    def stop_worker(self, worker: ActorHandle[Any]) -> None:
         ray.kill(worker)
 
     def now(self) -> float:
         return time.monotonic()
 
 
+def _sentence(cause: Exception) -> str:
+    """Return the message of a user's mistake as it is, and any other error with its type."""
+    if isinstance(cause, InputError):
+        return str(cause)
+    return f"{type(cause).__name__}: {cause}"
+
+
 def _reason(error: Exception) -> str:
-    """Return the line that says most: the last where an actor's own start failed, else the first."""
+    """Return the most informative line of Ray's message.
+
+    This is the last line if the actor's constructor failed, else the first.
+    """
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    own = isinstance(error, ActorDiedError) and "creation task" in lines[0]
-    return lines[-1] if own else lines[0]
+    is_from_constructor = isinstance(error, ActorDiedError) and "creation task" in lines[0]
+    return lines[-1] if is_from_constructor else lines[0]

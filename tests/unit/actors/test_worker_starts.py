@@ -1,74 +1,106 @@
-"""The pool's loop with workers that do not all arrive: a crew on a clock of its own, without Ray."""
+"""The pool with workers that start late or not at all: a simulated backend with its own clock."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import pytest
 
-from actors.crew import WorkerLost
 from actors.pool import Pool, PoolConfig, PoolOutcome
+from actors.units import UnitChanges
+from actors.workers import WorkerLost
+
+UNITS = 8
+UNIT_SECONDS = 1.0
 
 
-class Hall:
-    """A crew whose n-th worker arrives, or is lost, when the list says; units take a second."""
+@dataclass(frozen=True)
+class NamedUnit:
+    """A unit with nothing but a name."""
 
-    def __init__(self, arrivals: list[tuple[float, bool]]) -> None:
-        self._arrivals, self.hired, self.clock = arrivals, 0, 0.0
-        self._ends: dict[int, tuple[float, bool]] = {}
+    name: str
 
-    def _ticket(self, seconds: float, is_well: bool) -> int:
-        self._ends[len(self._ends)] = (self.clock + seconds, is_well)
-        return len(self._ends) - 1
 
-    def hire(self) -> tuple[int, int]:
-        seconds, is_well = self._arrivals[min(self.hired, len(self._arrivals) - 1)]
-        self.hired += 1
-        return self.hired, self._ticket(seconds, is_well)
+@dataclass(frozen=True)
+class Start:
+    """The start of one worker."""
 
-    def start(self, worker: int, unit: dict) -> int:
-        return self._ticket(1.0, is_well=True)
+    seconds: float
+    succeeds: bool
 
-    def wait(self, tickets: list[int], seconds: float) -> list[int]:
-        assert tickets, "there is nothing to wait for"
-        first = min(self._ends[each][0] for each in tickets)
+
+@dataclass(frozen=True)
+class Event:
+    """The end of a start or a unit."""
+
+    time: float
+    succeeds: bool
+
+
+class SimulatedBackend:
+    """The n-th worker starts, or is lost, as the n-th start says; the last start repeats."""
+
+    def __init__(self, starts: list[Start]) -> None:
+        self._starts = starts
+        self._events: list[Event] = []
+        self.started = 0
+        self.clock = 0.0
+
+    def _pending(self, seconds: float, *, succeeds: bool) -> int:
+        self._events.append(Event(self.clock + seconds, succeeds))
+        return len(self._events) - 1
+
+    def start_worker(self) -> tuple[int, int]:
+        start = self._starts[min(self.started, len(self._starts) - 1)]
+        self.started += 1
+        return self.started, self._pending(start.seconds, succeeds=start.succeeds)
+
+    def submit(self, worker: int, unit: NamedUnit) -> int:
+        return self._pending(UNIT_SECONDS, succeeds=True)
+
+    def wait(self, pending: Collection[int], seconds: float) -> list[int]:
+        assert pending, "there is nothing to wait for"
+        first = min(self._events[each].time for each in pending)
         if first > self.clock + seconds:
             self.clock += seconds
             return []
         self.clock = max(self.clock, first)
-        return [each for each in tickets if self._ends[each][0] <= self.clock]
+        return [each for each in pending if self._events[each].time <= self.clock]
 
-    def result(self, ticket: int) -> dict:
-        if not self._ends[ticket][1]:
+    def result(self, pending: int) -> UnitChanges:
+        if not self._events[pending].succeeds:
             raise WorkerLost("its node has no disk")
         return {}
 
-    def cancel(self, ticket: int) -> None: ...
+    def cancel(self, pending: int) -> None: ...
 
-    def dismiss(self, worker: int) -> None: ...
+    def stop_worker(self, worker: int) -> None: ...
 
     def now(self) -> float:
         return self.clock
 
 
-def run(arrivals: list[tuple[float, bool]]) -> tuple[PoolOutcome, Hall]:
-    hall = Hall(arrivals)
-    return Pool(hall, PoolConfig(num_actors=8)).run(
-        [{"name": f"u{number}"} for number in range(8)]
-    ), hall
+def run(backend: SimulatedBackend) -> PoolOutcome:
+    units = [NamedUnit(f"u{number}") for number in range(UNITS)]
+    return Pool(backend, PoolConfig(num_actors=UNITS)).run(units)
 
 
-def test_workers_that_arrive_late_do_what_those_of_a_bad_node_could_not() -> None:
-    outcome, _ = run([*[(1.0, False)] * 3, *[(20.0, True)] * 5])
-    assert len(outcome.results) == 8
+def test_workers_that_start_late_take_the_units_of_a_bad_node() -> None:
+    outcome = run(SimulatedBackend([*[Start(1.0, False)] * 3, *[Start(20.0, True)] * 5]))
+    assert len(outcome.results) == UNITS
     assert not outcome.failures
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])
-def test_nobody_is_asked_for_ever(seconds: float) -> None:
-    outcome, hall = run([(seconds, False)])
+def test_the_pool_gives_up_if_no_worker_starts(seconds: float) -> None:
+    backend = SimulatedBackend([Start(seconds, False)])
+    outcome = run(backend)
     assert set(outcome.failures.values()) == {"no worker could be started: its node has no disk"}
-    assert len(outcome.failures) == 8
-    assert hall.hired <= 11, "eight, and two more before the third failure"
+    assert len(outcome.failures) == UNITS
+    assert backend.started <= UNITS + 3, "eight, and two more before the third failure"
 
 
-def test_a_bad_node_beside_a_slow_one_is_not_asked_for_ever() -> None:
-    outcome, hall = run([*[(1.0, False)] * 3, (600.0, True), (1.0, False)])
-    assert len(outcome.results) == 8
-    assert hall.hired < 40
+def test_the_number_of_starts_is_limited_with_a_bad_node_and_a_slow_one() -> None:
+    backend = SimulatedBackend([*[Start(1.0, False)] * 3, Start(600.0, True), Start(1.0, False)])
+    outcome = run(backend)
+    assert len(outcome.results) == UNITS
+    assert backend.started < 5 * UNITS
