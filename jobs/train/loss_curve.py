@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jobs.run_directory.loss_curve import curve_text
 from jobs.run_directory.run import CURVE_FILE
 from jobs.train.job import TrainJob
 from jobs.train.worker import Workers
 from otcondense.diffusion.checkpoint import latest_checkpoint
 from otcondense.diffusion.training import learning_rate
 from otcondense.diffusion.training_config import TrainingConfig
-from otcondense.store import canonical_json
 
 BEST_FILE = "best.json"
 Line = dict[str, Any]
@@ -126,11 +126,6 @@ def write_summaries(job: TrainJob, lines: Sequence[Line]) -> int | None:
     best = min(losses, key=lambda each: losses[each])
     store.write_json(f"{job.directory}/{BEST_FILE}", {"step": best, "loss": losses[best]})
     return best
-
-
-def curve_text(lines: Sequence[Line]) -> bytes:
-    """Return the file of a loss curve."""
-    return "".join(canonical_json(line) + "\n" for line in lines).encode()
 
 
 def _losses(config: TrainingConfig, lines: Sequence[Line]) -> dict[int, float]:
