@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 
 from otcondense.errors import InputError
 from otcondense.store.files import Store
-from otcondense.store.tables import read_table, table_metadata, write_table
+from otcondense.store.selection_summary import SelectionSummary
+from otcondense.store.tables import read_table, stored_metadata, table_metadata, write_table
 
 SELECTION_SCHEMA_VERSION = 1
 MANIFEST_COLUMNS = (
@@ -43,8 +44,8 @@ class ClassSelection:
     sha256: list[str]
     gain: Float[np.ndarray, " budget"]
     """Decrease of the objective when each chosen image came in; nan where unknown."""
-    summary: dict[str, Any] = field(default_factory=dict)
-    """Objective, terms, lower bound, history and diagnostics; JSON values only."""
+    summary: SelectionSummary = field(default_factory=SelectionSummary)
+    """Objective, terms, lower bound, history and diagnostics."""
 
 
 def selection_file(directory: str, class_name: str) -> str:
@@ -79,7 +80,7 @@ def write_class_selection(
         "class_name": selection.class_name,
         "class_index": selection.class_index,
         "schema_version": SELECTION_SCHEMA_VERSION,
-        "summary": selection.summary,
+        "summary": selection.summary.to_json(),
     }
     write_table(
         store,
@@ -110,30 +111,19 @@ def read_class_selection(store: Store, directory: str, class_name: str) -> Class
         cross_entropy=table.column("cross_entropy").to_numpy(),
         sha256=table.column("sha256").to_pylist(),
         gain=table.column("gain").to_numpy()[indices],
-        summary=dict(metadata["summary"]),
+        summary=SelectionSummary.from_json(metadata["summary"]),
     )
 
 
-def selection_measures(summary: dict[str, Any]) -> dict[str, float]:
-    """Return what can be compared between classes, as plain numbers; what a selector does not know is left out.
+def stored_summary(store: Store, directory: str, class_name: str) -> SelectionSummary | None:
+    """Return the summary of one class without reading its rows.
 
-    Args:
-        summary: of a `ClassSelection`.
-
-    Returns: `objective`, `lower_bound` and each term (`transport`, `statistics`, `confidence`) in units of the cost, `gap` (share of the objective
-        by which it may be above the best one), `left_out_share` (0 to 1), `swap_optimal` (1 if proven), `swaps`.
+    Returns: None if the selection file is missing or damaged.
     """
-    diagnostics = summary.get("diagnostics", {})
-    found = {
-        name: summary.get(name)
-        for name in ("objective", "lower_bound", "left_out_share", "swap_optimal")
-    }
-    found |= {name: diagnostics.get(name) for name in ("gap", "swaps")} | summary.get("terms", {})
-    return {
-        name: float(value)
-        for name, value in found.items()
-        if value is not None and np.isfinite(value)
-    }
+    metadata = stored_metadata(store, selection_file(directory, class_name))
+    if metadata is None:
+        return None
+    return SelectionSummary.from_json(metadata.get("summary", {}))
 
 
 def manifest_table(selections: list[ClassSelection]) -> pa.Table:

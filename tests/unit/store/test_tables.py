@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from otcondense.errors import InputError
+from otcondense.history import Step
 from otcondense.store import (
     ClassFeatures,
     ClassSelection,
+    SelectionSummary,
     Store,
     class_file,
     manifest_table,
@@ -20,7 +22,9 @@ from otcondense.store import (
     read_manifest,
     read_table,
     selection_file,
+    selection_measures,
     stored_metadata,
+    stored_summary,
     write_class_features,
     write_class_selection,
     write_table,
@@ -55,7 +59,15 @@ def selection(size: int = 5) -> ClassSelection:
         cross_entropy=np.arange(5, dtype=np.float32),
         sha256=[f"{i:064x}" for i in range(size)],
         gain=np.array([np.nan, 0.5]),
-        summary={"objective": 1.5, "history": [{"step": 0}]},
+        summary=SelectionSummary(
+            objective=1.5,
+            lower_bound=1.25,
+            swap_optimal=True,
+            terms={"transport": 1.5},
+            history=(Step(0, "greedy", 3, None, 2.5), Step(1, "swap", 0, 1, 1.5)),
+            diagnostics={"gap": 0.25, "swaps": 1, "lower_bound_method": "relaxation"},
+            left_out_share=0.4,
+        ),
     )
 
 
@@ -138,6 +150,43 @@ def test_class_selection_comes_back_in_order_of_choice(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.assignment, selection().assignment)
     assert read.summary == selection().summary
     assert read_fingerprint(store, selection_file("selection/x", "n<1>")) == "f"
+
+
+OLD_SUMMARY = {
+    "diagnostics": {"exact_solves": 7, "gap": 0.25, "swaps": 1},
+    "history": [
+        {"added": 3, "objective": 2.5, "removed": None, "stage": "greedy", "step": 0},
+        {"added": 0, "objective": 1.5, "removed": 1, "stage": "swap", "step": 1},
+    ],
+    "left_out_share": 0.4,
+    "lower_bound": None,
+    "objective": 1.5,
+    "swap_optimal": True,
+    "terms": {"transport": 1.5},
+}
+"""The summary in the selection files of version 0.1."""
+
+
+def test_the_json_of_a_summary_has_not_changed() -> None:
+    assert SelectionSummary.from_json(OLD_SUMMARY).to_json() == OLD_SUMMARY
+
+
+def test_the_summary_is_read_without_the_rows(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    assert stored_summary(store, "selection/x", "n<1>") is None
+    write_class_selection(store, "selection/x", selection(), fingerprint="f")
+    assert stored_summary(store, "selection/x", "n<1>") == selection().summary
+
+
+def test_measures_leave_out_unknown_figures() -> None:
+    assert selection_measures(SelectionSummary.from_json(OLD_SUMMARY)) == {
+        "objective": 1.5,
+        "left_out_share": 0.4,
+        "swap_optimal": 1.0,
+        "gap": 0.25,
+        "swaps": 1.0,
+        "transport": 1.5,
+    }
 
 
 def test_the_manifest_says_what_each_chosen_image_stands_for(tmp_path: Path) -> None:
