@@ -1,8 +1,8 @@
 """A unit of work of a pool, and the changes of its progress that workers and drivers report."""
 
-from typing import Any, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
-from otcondense.store import UnitState, selection_measures
+from otcondense.store import SelectionSummary, UnitState, selection_measures
 
 
 class Unit(Protocol):
@@ -33,7 +33,7 @@ ChangesByUnit = dict[str, UnitChanges]
 """Changes by the name of their unit."""
 
 
-def progress_of(summary: dict[str, Any]) -> UnitChanges:
+def progress_of(summary: SelectionSummary) -> UnitChanges:
     """Return the progress of a finished selection from its summary."""
     measures = selection_measures(summary)
     return {

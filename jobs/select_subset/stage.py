@@ -18,12 +18,13 @@ from jobs.run_directory.stages import SELECTION_BAR
 from jobs.work_units.selection import selection_units
 from otcondense.datasets import list_images
 from otcondense.store import (
+    SelectionSummary,
     UnitProgress,
     manifest_table,
     read_class_selection,
     read_fingerprint,
     selection_file,
-    stored_metadata,
+    stored_summary,
     write_table,
 )
 
@@ -105,9 +106,8 @@ def _progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitPr
     )
     if is_open:
         return queued
-    metadata = stored_metadata(run.store, selection_file(unit.directory, unit.class_name)) or {}
-    finished = progress_of(metadata.get("summary", {}))
-    return queued.model_copy(update={"state": "skipped", **finished})
+    summary = stored_summary(run.store, unit.directory, unit.class_name) or SelectionSummary()
+    return queued.model_copy(update={"state": "skipped", **progress_of(summary)})
 
 
 def _write_manifest(run: Run, method: str, class_names: list[str]) -> None:
