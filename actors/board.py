@@ -61,7 +61,8 @@ def open_board(root: str, stage: str) -> ActorHandle[Any]:
     Others find it with `find_board` as long as the driver lives. If the name is taken (trials of a
     sweep select in one run at the same time), the board has no name, and only its driver uses it.
     """
-    actor = ray.remote(Board)
+    # Ray's annotations lose the type of an actor with options.
+    actor: Any = ray.remote(Board)
     settings: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1}
     name = f"{NAME}-{stage}"
     handle: ActorHandle[Any]

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Collection, Hashable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError, TaskCancelledError
 
+from actors.pool_config import PoolConfig
 from actors.reporter import Cancelled
 from actors.units import Unit, UnitChanges
 from otcondense.errors import InputError
@@ -67,6 +68,18 @@ class RayBackend:
 
     def __init__(self, make_actor: Callable[[], ActorHandle[Any]]) -> None:
         self._make_actor = make_actor
+
+    @classmethod
+    def of(cls, actor: Any, pool: PoolConfig, *arguments: Any) -> Self:
+        """Return the backend of an actor class with the resources that a pool gives each actor.
+
+        Args:
+            actor: a class that went through `ray.remote`.
+            pool: the pool.
+            *arguments: arguments of the actor's constructor.
+        """
+        resourced = actor.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
+        return cls(lambda: resourced.remote(*arguments))
 
     def start_worker(self) -> tuple[ActorHandle[Any], ray.ObjectRef[Any]]:
         actor = self._make_actor()

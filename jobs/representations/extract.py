@@ -1,10 +1,6 @@
 """The extraction of latents and tokens: one unit of work for each class, in a pool of actors."""
 
-from collections.abc import Callable
-from typing import Any
-
 import ray
-from ray.actor import ActorHandle
 
 from actors.extractor import EncodeUnit, Extractor
 from actors.pool import Pool, PoolOutcome, refuse_failures
@@ -49,13 +45,6 @@ def _run_pool(
                 for unit in units
             ]
         )
-        backend = RayBackend(_actor_factory(run, kind, config))
-        return Pool(backend, run.config.representations).run(units, progress.change)
-
-
-def _actor_factory(
-    run: Run, kind: str, config: RepresentationConfig
-) -> Callable[[], ActorHandle[Any]]:
-    pool = run.config.representations
-    actor = ray.remote(Extractor).options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
-    return lambda: actor.remote(run.store.root, kind, config)
+        pool = run.config.representations
+        backend = RayBackend.of(ray.remote(Extractor), pool, run.store.root, kind, config)
+        return Pool(backend, pool).run(units, progress.change)

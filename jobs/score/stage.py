@@ -1,13 +1,9 @@
 """Score the difficulty of each image: `python -m jobs.score --kind denoising|aum`."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import ray
 import torch
 from jaxtyping import Float
-from ray.actor import ActorHandle
 
 from actors.pool import Pool, refuse_failures
 from actors.scorer import Scorer, ScoreUnit
@@ -112,7 +108,13 @@ def _is_done(run: Run, unit: ScoreUnit) -> bool:
 
 
 def _run_pool(run: Run, units: list[ScoreUnit]) -> None:
+    pool = run.config.samplers
+    device = "cuda" if pool.num_gpus else "cpu"
+    checkpoint = scoring_checkpoint(run)
     start_ray()
+    backend = RayBackend.of(
+        ray.remote(Scorer), pool, run.store.root, checkpoint, run.config.scores.denoising, device
+    )
     with Progress(run.store, *SCORE_BAR) as progress:
         progress.follow(
             [
@@ -120,14 +122,5 @@ def _run_pool(run: Run, units: list[ScoreUnit]) -> None:
                 for unit in units
             ]
         )
-        backend = RayBackend(_actor_factory(run))
-        outcome = Pool(backend, run.config.samplers).run(units, progress.change)
+        outcome = Pool(backend, pool).run(units, progress.change)
     refuse_failures(outcome, len(units), "classes of scores")
-
-
-def _actor_factory(run: Run) -> Callable[[], ActorHandle[Any]]:
-    pool = run.config.samplers
-    device = "cuda" if pool.num_gpus else "cpu"
-    checkpoint = scoring_checkpoint(run)
-    actor = ray.remote(Scorer).options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
-    return lambda: actor.remote(run.store.root, checkpoint, run.config.scores.denoising, device)

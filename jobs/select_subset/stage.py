@@ -1,9 +1,6 @@
 """Select the subset of every class: `python -m jobs.select_subset`."""
 
-from collections.abc import Callable
 from typing import Any
-
-from ray.actor import ActorHandle
 
 from actors.board import BoardLink, open_board
 from actors.pool import Pool, PoolOutcome, refuse_failures
@@ -87,17 +84,12 @@ def run_pool(
         for name, changes in link.exchange().items():
             progress.update(name, changes)
 
-    backend = RayBackend(_actor_factory(run, selector, board))
-    return Pool(backend, run.config.selection.pool).run(open_units, change, tick)
-
-
-def _actor_factory(
-    run: Run, selector: Any, board: ActorHandle[Any]
-) -> Callable[[], ActorHandle[Any]]:
     pool = run.config.selection.pool
     features = run.features_directory(run.config.encoder)
-    actor = selector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
-    return lambda: actor.remote(run.store.root, features, run.confidence_directory(), board)
+    backend = RayBackend.of(
+        selector, pool, run.store.root, features, run.confidence_directory(), board
+    )
+    return Pool(backend, pool).run(open_units, change, tick)
 
 
 def _progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitProgress:

@@ -62,8 +62,8 @@ def numbered(count: int) -> list[FakeUnit]:
 
 def run_pool(directory: Path, units: list[FakeUnit], **settings: float):
     seen: list[tuple[str, str]] = []
-    config = PoolConfig(**{"num_actors": 2, "max_attempts": 3, **settings})
-    pool = Pool(RayBackend(lambda: Worker.remote(str(directory))), config)
+    config = PoolConfig(**{"num_actors": 2, "num_cpus": 0.5, "max_attempts": 3, **settings})
+    pool = Pool(RayBackend.of(Worker, config, str(directory)), config)
     return pool.run(units, lambda name, changes: seen.append((name, changes["state"]))), seen
 
 
