@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -81,7 +81,7 @@ class Progress:
             self._state = self._state.model_copy(update=counts)
             self._write(finished=True)
 
-    def change(self, name: str, changes: dict[str, Any]) -> None:
+    def change(self, name: str, changes: Mapping[str, Any]) -> None:
         """Show that the state of one unit has changed, by the names of `UnitProgress`."""
         before = self._units[name]
         after = self._units[name] = before.model_copy(update=changes)
@@ -91,7 +91,7 @@ class Progress:
             tqdm.write(f"{'failed':<{TITLE_WIDTH}}: {name}: {after.message}")
         self.show(self._ended, len(self._units))
 
-    def update(self, name: str, changes: dict[str, Any]) -> None:
+    def update(self, name: str, changes: Mapping[str, Any]) -> None:
         """Show the progress of a running unit; news of an ended unit is outdated."""
         if self._units[name].state == "running":
             self.change(name, changes)

@@ -11,12 +11,13 @@ from actors.selector import run_selector
 from jobs.command.settings import load_config
 from jobs.run_directory.config import SelectionConfig
 from jobs.run_directory.run import Run
+from jobs.run_directory.stages import verb_of
 from jobs.score.stage import score
 from jobs.select_subset.stage import select_subset
 from jobs.verify.command import verify
 from otcondense.diffusion import ModelConfig, build_model
 from otcondense.diffusion.checkpoint import save_model
-from otcondense.errors import InputError
+from otcondense.errors import InputError, MissingInputError
 from otcondense.selection import SELECTORS
 from otcondense.store import (
     Store,
@@ -112,15 +113,16 @@ def test_scores_of_other_images_are_refused(run):
         read_class_difficulties(run.store, "scores/none", "0", [])
 
 
-def test_the_methods_by_difficulty_select_by_their_scores(run):
+def test_methods_by_difficulty_select_by_their_scores(run):
     selection = run.config.selection.model_copy(update={"methods": ("d2c", "ccs")})
     scored = Run(run.config.model_copy(update={"selection": selection}))
     run.store.remove("scores")
     with pytest.raises(
-        InputError,
-        match=r"scores/denoising-.* is missing or damaged; run `python -m jobs.score` first",
-    ):
+        MissingInputError,
+        match=r"scores/denoising-.* is missing or damaged",
+    ) as raised:
         select_subset(scored)
+    assert verb_of(raised.value.file) == "score"
     for kind in selection.score_kinds():
         score(scored, kind)
     select_subset(scored)
@@ -141,7 +143,7 @@ def test_the_methods_by_difficulty_select_by_their_scores(run):
     assert (name, "score") in {(problem.file, problem.verb) for problem in verify(scored)}
 
 
-def test_a_score_whose_hard_end_is_the_other_one_is_refused(run):
+def test_a_score_with_the_wrong_hard_end_is_refused(run):
     values = run.config.selection.model_dump() | {"methods": ("d2c",), "difficulty": {"d2c": "aum"}}
     with pytest.raises(
         ValidationError, match=r"settings\.d2c\.hard must be low for scores of kind aum, found high"
