@@ -9,7 +9,7 @@ from jobs.run_directory.selection_config import SelectionConfig
 from otcondense.config import Config
 from otcondense.datasets import SourceConfig
 from otcondense.diffusion import SamplerConfig, TrainingConfig
-from otcondense.diffusion.difficulty_config import DenoisingConfig
+from otcondense.diffusion.denoising_config import DenoisingConfig
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
 from otcondense.encoders.margins_config import MarginConfig
 from otcondense.evaluation import EvaluationConfig

@@ -77,7 +77,7 @@ class SelectionConfig(Config):
         return self
 
     def _check_difficulties(self) -> None:
-        known = [name for name in SELECTORS if SELECTORS[name].needs_difficulty]
+        known = [name for name in SELECTORS if SELECTORS[name].difficulty_kind is not None]
         for name, kind in self.difficulty.items():
             if name not in known:
                 raise ValueError(f"difficulty must be set for {', '.join(known)}, found {name}")
