@@ -6,7 +6,8 @@ import yaml
 from PIL import Image
 
 from jobs.command.settings import load_config
-from jobs.evaluate.stage import evaluate, read_subset_quality
+from jobs.evaluate.stage import evaluate
+from jobs.run_directory.results import read_subset_quality
 from jobs.export_samples.command import export
 from jobs.extract_latents.stage import extract as extract_latents
 from jobs.report.data import collect

@@ -13,7 +13,8 @@ from otcondense.ot import (
     SquaredEuclidean,
     squared_euclidean,
 )
-from otcondense.ot.blocks import one_thread, row_blocks
+from otcondense.threads import one_thread
+from otcondense.ot.blocks import row_blocks
 from otcondense.ot.exact import _highs, linear_value
 from tests.generators import partial_ot
 
