@@ -102,7 +102,7 @@ def _facts(run: Run, selections: Selections) -> dict[str, str]:
         facts["classes"] = f"{len(classes):,}"
         facts["images"] = f"{sum(len(each.image_ids) for each in classes):,}"
         facts["chosen"] = f"{sum(len(each.indices) for each in classes):,}"
-        proven = sum(bool(each.summary["swap_optimal"]) for each in classes)
+        proven = sum(bool(each.summary.swap_optimal) for each in classes)
         if proven:
             facts[f"{method}: proven swap-optimal"] = f"{proven:,} of {len(classes):,} classes"
     return facts
@@ -182,9 +182,9 @@ def _class_cards(records: list[CheckpointMetrics], selections: Selections) -> It
                 method=method,
                 num_images=len(selection.image_ids),
                 num_chosen=len(selection.indices),
-                left_out_share=selection.summary["left_out_share"],
-                objective=selection.summary["objective"],
-                lower_bound=selection.summary["lower_bound"],
+                left_out_share=selection.summary.left_out_share,
+                objective=selection.summary.objective,
+                lower_bound=selection.summary.lower_bound,
                 distances=distances,
             )
 

@@ -1,7 +1,6 @@
 """The features that subsets are compared with, and their comparison, through one network."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ from jobs.trials.trial import Sweep
 from otcondense.datasets import list_images
 from otcondense.evaluation import subset_quality
 from otcondense.store import (
+    SelectionSummary,
     array_column,
     array_field,
     class_file,
@@ -126,11 +126,11 @@ def measure_subset(run: Run, reference: str) -> dict[str, float]:
     return {name: float(value) for name, value in {**quality, **means}.items()}
 
 
-def _selection_means(summaries: Sequence[dict[str, Any]]) -> dict[str, float]:
+def _selection_means(summaries: Sequence[SelectionSummary]) -> dict[str, float]:
     """Return means over classes: share of proven ones, objective if known, share left out."""
-    proven = [summary["swap_optimal"] for summary in summaries]
-    left_out = [summary["left_out_share"] for summary in summaries]
-    objectives = [summary["objective"] for summary in summaries]
+    proven = [summary.swap_optimal for summary in summaries]
+    left_out = [summary.left_out_share for summary in summaries]
+    objectives = [summary.objective for summary in summaries]
     known = [objective for objective in objectives if objective is not None]
 
     means = {"proven_share": float(np.mean(proven))}

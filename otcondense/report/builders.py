@@ -12,12 +12,12 @@ from otcondense.store import ClassSelection
 
 def class_history(selection: ClassSelection, method: str) -> ObjectiveHistory | None:
     """Return the objective of one class after each step; None if the method records none."""
-    steps = [step for step in selection.summary["history"] if np.isfinite(step["objective"])]
+    steps = [step for step in selection.summary.history if np.isfinite(step.objective)]
     if not steps:
         return None
-    objective = np.array([step["objective"] for step in steps])
-    stages = tuple(str(step["stage"]) for step in steps)
-    bound = selection.summary["lower_bound"]
+    objective = np.array([step.objective for step in steps])
+    stages = tuple(step.stage for step in steps)
+    bound = selection.summary.lower_bound
     return ObjectiveHistory(selection.class_name, method, objective, stages, bound)
 
 
