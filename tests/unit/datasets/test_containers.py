@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from otcondense.datasets import (
+    SOURCES,
     SourceConfig,
     decode_image,
     image_locations,
