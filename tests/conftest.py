@@ -7,12 +7,15 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from tests.verbs import call
+
+if TYPE_CHECKING:
+    from tests.chaos.subject import Subject
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
@@ -22,8 +25,8 @@ LIMIT_SECONDS = float(os.environ.get("OTCONDENSE_TEST_SECONDS", "10"))
 LONG_LANES = ("slow", "full")
 OWN_SECONDS = "own_seconds"
 SHARED_SCOPES = ("session", "package", "module", "class")
-ONE_CLUSTER = "tests/ray/"
-"""The tests below share a cluster and a finished run: one xdist worker runs them all."""
+ONE_CLUSTER = ("tests/ray/", "tests/chaos/")
+"""Tests in these folders share a cluster and a finished run: one xdist worker runs them all."""
 
 
 @pytest.fixture(scope="session")
@@ -49,12 +52,20 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Pat
     return root
 
 
+@pytest.fixture(scope="session")
+def subject(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> "Subject":
+    """The part of the tiny run that faults are tried on: one model, one subset, few processes."""
+    from tests.chaos.subject import Subject
+
+    return Subject.of(tiny_run, tmp_path_factory.mktemp("subject"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `--dist loadgroup`, keep each file on one worker, and all files of `ONE_CLUSTER`."""
     for item in items:
         file = item.nodeid.split("::")[0]
-        group = ONE_CLUSTER if file.startswith(ONE_CLUSTER) else file
+        group = "cluster" if file.startswith(ONE_CLUSTER) else file
         item.add_marker(pytest.mark.xdist_group(group))
 
 
