@@ -17,13 +17,13 @@ CLASSES, TRAIN_IMAGES, HELD_OUT_IMAGES = 3, 30, 15
 def all_digits() -> tempfile.TemporaryDirectory[str]:
     """Return a folder with all digits; writing them takes seconds, so a process does it once."""
     folder = tempfile.TemporaryDirectory(prefix="digits-")
-    write_digits(Path(folder.name))
+    write_digits(Path(folder.name) / "digits")
     return folder
 
 
 def write_images(root: Path) -> None:
     """Write three classes of the digits below `root`."""
-    digits = Path(all_digits().name)
+    digits = Path(all_digits().name) / "digits"
     for part, count in (("train", TRAIN_IMAGES), ("held_out", HELD_OUT_IMAGES)):
         for name in range(CLASSES):
             folder = root / part / str(name)
