@@ -69,29 +69,51 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
 
 
-class SharedFixtures:
-    """Counts the seconds that a test spends on fixtures that other tests use too."""
+def quiet_clock() -> float:
+    """Return seconds without those for which this thread waited for a CPU that others used."""
+    schedule = Path("/proc/thread-self/schedstat")
+    waited = int(schedule.read_text().split()[1]) * 1e-9 if schedule.exists() else 0.0
+    return time.perf_counter() - waited
 
-    seconds = 0.0
+
+class Stopwatch:
+    """Measures the phases of a test without the fixtures that other tests use too."""
+
+    started = 0.0
+    in_shared_fixtures = 0.0
+
+    @classmethod
+    def lap(cls) -> float:
+        """Return the seconds since the last lap, and start the next."""
+        now = quiet_clock()
+        own = now - cls.started - cls.in_shared_fixtures
+        cls.started = now
+        cls.in_shared_fixtures = 0.0
+        return own
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    Stopwatch.lap()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
-    started = time.perf_counter()
+    started = quiet_clock()
     try:
         return (yield)
     finally:
         if fixturedef.scope in SHARED_SCOPES:
-            SharedFixtures.seconds += time.perf_counter() - started
+            Stopwatch.in_shared_fixtures += quiet_clock() - started
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
-    """Note the seconds of a test's own, without shared fixtures, for the summary."""
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Note the seconds of an unmarked test for the summary."""
     report = yield
-    if item.get_closest_marker("slow") is None and item.get_closest_marker("full") is None:
-        report.user_properties.append((OWN_SECONDS, call.duration - SharedFixtures.seconds))
-    SharedFixtures.seconds = 0.0
+    own = Stopwatch.lap()
+    if not any(item.get_closest_marker(lane) for lane in LONG_LANES):
+        report.user_properties.append((OWN_SECONDS, own))
     return report
 
 
