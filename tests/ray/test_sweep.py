@@ -15,7 +15,10 @@ from tests.ray.tiny import write_config
 from tests.runs import results, write_times
 from tests.verbs import output_of
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = [
+    pytest.mark.timeout(2400),
+    pytest.mark.filterwarnings("default"),  # Ray Tune's and TensorBoard's, as in a user's process
+]
 # kappa * budget = 32 passes the 30 images of a class: those trials must fail and the others go on.
 SUBSETS = {"name": "subsets", "space": {"kappa": [1.05, 1.5, 8.0], "alpha": [0.1, 1.0]}}
 FULL = {
