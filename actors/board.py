@@ -1,6 +1,6 @@
-"""The board: a named actor that mirrors the progress of a stage, and gives Ray's metrics.
+"""The board: a named actor that mirrors the progress of a stage and exports Ray's metrics.
 
-Nothing depends on it: it can die at any time, and the files that the driver writes are what lasts.
+Nothing depends on it, and it can die at any time: the driver keeps the progress in files.
 """
 
 import uuid
@@ -11,85 +11,98 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
 from actors.metrics import StageMetrics
+from actors.units import ChangesByUnit, UnitChanges
 from otcondense.store import hash8
 
-Changes = dict[str, dict[str, Any]]
-"""By the name of a unit, what has changed of it, by the names of `otcondense.store.UnitProgress`."""
 NAME = "otcondense-progress"
 
 
 class Board:
-    """State of every unit of a stage, in memory."""
+    """The state of every unit of a stage, in memory."""
 
     def __init__(self, stage: str) -> None:
         self._life = uuid.uuid4().hex
-        self._units: Changes = {}
-        self._news: Changes = {}
+        self._units: ChangesByUnit = {}
+        self._news: ChangesByUnit = {}
         self._metrics = StageMetrics(stage)
 
-    def report(self, name: str, changes: dict[str, Any]) -> None:
-        """Take in what a worker says of its unit."""
+    def report(self, name: str, changes: UnitChanges) -> None:
+        """Take in the changes that a worker reports of its unit."""
         self._metrics.reported(self._units.get(name, {}), changes)
-        self._news.setdefault(name, {}).update(changes)
-        self._units.setdefault(name, {}).update(changes)
+        _merge(self._news, name, changes)
+        _merge(self._units, name, changes)
 
-    def exchange(self, changes: Changes) -> tuple[str, Changes]:
-        """Take in what the driver knows; return which life of the board this is, and what workers have said since the last call."""
+    def exchange(self, changes: ChangesByUnit) -> tuple[str, ChangesByUnit]:
+        """Take in the changes that the driver knows.
+
+        Returns: an identifier that differs after each restart of the board, and the changes that
+            workers have reported since the last call.
+        """
         for name, each in changes.items():
             self._metrics.changed(self._units.get(name, {}), each)
-            self._units.setdefault(name, {}).update(each)
+            _merge(self._units, name, each)
         self._metrics.show(self._units.values())
-        news, self._news = self._news, {}
+        news = self._news
+        self._news = {}
         return self._life, news
 
-    def units(self) -> Changes:
-        """Return all that is known, by unit."""
+    def units(self) -> ChangesByUnit:
+        """Return the known progress of each unit."""
         return self._units
 
 
-def open_board(root: str, stage: str) -> ActorHandle:
-    """Start the board of a stage of the run at `root`; while the driver lives, others find it by `find_board`.
+def _merge(known: ChangesByUnit, name: str, changes: UnitChanges) -> None:
+    known.setdefault(name, {}).update(changes)
 
-    Where the name is taken (trials of a sweep select in one run at a time) the board has none: it is its driver's alone.
+
+def open_board(root: str, stage: str) -> ActorHandle[Any]:
+    """Start the board of a stage of the run at `root`.
+
+    Others find it with `find_board` as long as the driver lives. If the name is taken (trials of a
+    sweep select in one run at the same time), the board has no name, and only its driver uses it.
     """
-    actor, settings = ray.remote(Board), {"num_cpus": 0, "max_restarts": -1}
-    handle: ActorHandle
+    # Ray's annotations lose the type of an actor with options.
+    actor: Any = ray.remote(Board)
+    settings: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1}
+    name = f"{NAME}-{stage}"
+    handle: ActorHandle[Any]
     try:
-        handle = actor.options(**settings, name=f"{NAME}-{stage}", namespace=hash8(root)).remote(
-            stage
-        )
+        handle = actor.options(**settings, name=name, namespace=hash8(root)).remote(stage)
     except ValueError:
         handle = actor.options(**settings).remote(stage)
     return handle
 
 
-def find_board(root: str, stage: str) -> ActorHandle:
+def find_board(root: str, stage: str) -> ActorHandle[Any]:
     """Return the board of a stage of the run at `root`.
 
-    Raises: ValueError if none is up, as `ray.get_actor` does.
+    Raises: ValueError if there is none, as `ray.get_actor` does.
     """
-    handle: ActorHandle = ray.get_actor(f"{NAME}-{stage}", namespace=hash8(root))
+    handle: ActorHandle[Any] = ray.get_actor(f"{NAME}-{stage}", namespace=hash8(root))
     return handle
 
 
 class BoardLink:
-    """The driver's end: sends changes and fetches news without ever waiting for the board."""
+    """The driver's end: it sends changes and fetches news, and never waits for the board."""
 
-    def __init__(self, board: ActorHandle) -> None:
+    def __init__(self, board: ActorHandle[Any]) -> None:
         self._board = board
         self._life = ""
-        self._all: Changes = {}
-        self._unsent: Changes = {}
-        self._answer: ray.ObjectRef | None = None
+        self._all: ChangesByUnit = {}
+        self._unsent: ChangesByUnit = {}
+        self._answer: ray.ObjectRef[Any] | None = None
 
-    def note(self, name: str, changes: dict[str, Any]) -> None:
-        """Have a change sent with the next exchange."""
-        self._all.setdefault(name, {}).update(changes)
-        self._unsent.setdefault(name, {}).update(changes)
+    def note(self, name: str, changes: UnitChanges) -> None:
+        """Queue a change for the next exchange."""
+        _merge(self._all, name, changes)
+        _merge(self._unsent, name, changes)
 
-    def exchange(self) -> Changes:
-        """Return what workers have said, as far as it has come in; a board that was started anew gets everything again."""
-        news: Changes = {}
+    def exchange(self) -> ChangesByUnit:
+        """Return the workers' reports that have arrived.
+
+        A board that was restarted gets all changes again.
+        """
+        news: ChangesByUnit = {}
         if self._answer is not None:
             if not ray.wait([self._answer], timeout=0)[0]:
                 return news
@@ -98,11 +111,16 @@ class BoardLink:
         self._unsent = {}
         return news
 
-    def _receive(self, answer: ray.ObjectRef) -> Changes:
+    def _receive(self, answer: ray.ObjectRef[Any]) -> ChangesByUnit:
+        life: str
+        news: ChangesByUnit
         try:
             life, news = ray.get(answer)
-        except RayError:  # the board is a mirror: what is lost with it is sent again
-            life, news = "", {}
+        except RayError:
+            # The board only mirrors: the changes that were lost with it are sent again.
+            life = ""
+            news = {}
         if life != self._life:
-            self._life, self._unsent = life, {name: dict(each) for name, each in self._all.items()}
+            self._life = life
+            self._unsent = {name: {**each} for name, each in self._all.items()}
         return news

@@ -1,25 +1,49 @@
 """The extraction actor: latents or tokens of every image of a class."""
 
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import torch
 
+from actors.units import UnitChanges
+from otcondense.datasets.images import WantedImage
+from otcondense.datasets.records import SourceConfig
+from otcondense.representations import RepresentationConfig
 from otcondense.representations.tables import KINDS, write_class
 from otcondense.store import Store
 
-FOUND = "finished before"
+
+@dataclass(frozen=True)
+class EncodeUnit:
+    """The extraction of the latents or tokens of one class."""
+
+    name: str
+    class_name: str
+    images: tuple[WantedImage, ...]
+    source: SourceConfig
+    """The source of the images."""
+    directory: str
+    """Directory of the result, relative to the run."""
 
 
 class Extractor:
-    """A long-lived worker that encodes one class after another; running a unit again writes the same bytes."""
+    """A long-lived worker that encodes one class after another.
 
-    def __init__(self, root: str, kind: str, config: dict[str, Any]) -> None:
-        model_config, model = KINDS[kind]
-        self._store, self._config = Store(root), model_config(**config)
+    Running a unit again writes the same bytes.
+    """
+
+    def __init__(self, root: str, kind: str, config: RepresentationConfig) -> None:
+        _, model = KINDS[kind]
+        self._store = Store(root)
+        self._config = config
         torch.backends.cudnn.deterministic = True
-        self._model = model(self._config)
+        self._model = model(config)
 
-    def run(self, unit: dict[str, Any]) -> dict[str, Any]:
-        """Encode one class; the `step` that it returns tells whether there was something to do."""
-        is_new = write_class(self._store, unit["directory"], unit, self._config, self._model)
-        return {"step": "" if is_new else FOUND}
+    def run(self, unit: EncodeUnit) -> UnitChanges:
+        """Encode one class; its state is `skipped` if the file is already there."""
+        fields = {
+            "class_name": unit.class_name,
+            "images": [asdict(image) for image in unit.images],
+            "source": unit.source.model_dump(mode="json"),
+        }
+        is_new = write_class(self._store, unit.directory, fields, self._config, self._model)
+        return {"state": "done" if is_new else "skipped"}

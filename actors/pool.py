@@ -1,252 +1,266 @@
-"""A pool of long-lived workers and the loop that feeds them, one unit of work at a time.
+"""A pool of long-lived workers, and the loop that submits units of work to them.
 
-Ray's own `ActorPool` stops at the first death. Here a unit whose worker died is queued again for another, an error of one
-unit is recorded and the others go on, and a unit that takes too long is stopped. The loop knows its workers only as a
-`Crew`, so that benchmarks can replay it with simulated ones.
+Ray's own `ActorPool` stops at the first dead worker. This pool queues the unit of a dead worker
+again. If a unit fails, it records the error and continues with the others. If a unit exceeds its
+deadline, it stops the unit. The loop uses its workers only through a `WorkerBackend`, so that
+benchmarks can replay it with simulated workers.
 """
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic
 
-from pydantic import Field
-
-from actors.crew import Crew, Ticket, Unit, UnitCancelled, UnitFailed, Worker, WorkerLost
-from otcondense.config import Config
+from actors.pool_config import PoolConfig
+from actors.units import Unit, UnitChanges
+from actors.workers import (
+    PendingT,
+    UnitCancelled,
+    UnitFailed,
+    WorkerBackend,
+    WorkerLost,
+    WorkerT,
+)
 from otcondense.errors import InputError
 
-OnChange = Callable[[str, dict[str, Any]], None]
-"""Gets the name of a unit and what has changed of it, by the names of `otcondense.store.UnitProgress`."""
+__all__ = ["OnChange", "Pool", "PoolConfig", "PoolOutcome", "refuse_failures"]
+
+OnChange = Callable[[str, UnitChanges], None]
+"""Called with the name of a unit and its changes."""
 TICK_SECONDS = 1.0
-"""The longest time between two calls of `on_tick`."""
-
-
-class PoolConfig(Config):
-    """How many actors, and what each may use."""
-
-    num_actors: int = Field(default=2, ge=1)
-    """Number of actors that work at the same time."""
-    num_cpus: float = Field(default=1.0, ge=0)
-    """CPUs of each actor."""
-    num_gpus: float = Field(default=0.0, ge=0)
-    """GPUs of each actor; a fraction shares one."""
-    max_attempts: int = Field(default=3, ge=1)
-    """How often a unit is tried when the actor or node that works on it dies."""
-    deadline_seconds: float | None = Field(default=None, gt=0)
-    """Seconds after which a unit that has not ended counts as failed; None waits."""
-    grace_seconds: float = Field(default=5.0, ge=0)
-    """Seconds in which a unit that is to stop (its deadline, Ctrl-C) can do so by itself before its actor is killed."""
+"""The longest time between two calls of `on_tick`; progress on the page is no older than this."""
 
 
 @dataclass
 class PoolOutcome:
-    """What became of the units: results by unit name, and why others failed."""
+    """Results and failures by the name of the unit."""
 
-    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: dict[str, UnitChanges] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    """Reasons, as sentences for the user."""
     num_requeued: int = 0
 
 
 @dataclass
-class _Job:
-    """A unit in work."""
+class _Call(Generic[WorkerT]):
+    """A unit that a worker is working on."""
 
-    worker: Worker
+    worker: WorkerT
     unit: Unit
     started: float
-    alarm: float
-    """When it is asked to stop, or, once it was, when its worker is killed."""
-    is_asked: bool = False
-    """Whether it was asked to stop."""
+    deadline: float
+    """When to cancel the unit; once it is cancelled, when to kill its worker."""
+    is_cancelled: bool = False
 
 
-class Pool:
-    """Feeds units of work to a crew. A unit is a small dict with a unique `name`.
+def _ignore_change(_name: str, _changes: UnitChanges) -> None:
+    pass
 
-    Which worker works on which unit, and in which order they end, has no influence on what a unit writes.
+
+def _ignore_tick() -> None:
+    pass
+
+
+class Pool(Generic[WorkerT, PendingT]):
+    """Submits units of work to workers.
+
+    The results do not depend on which worker gets which unit, or on the order in which they end.
     """
 
-    def __init__(self, crew: Crew, config: PoolConfig) -> None:
-        self._crew, self._config = crew, config
-        self._arriving: dict[Ticket, Worker] = {}
-        self._idle: list[Worker] = []
-        self._jobs: dict[Ticket, _Job] = {}
+    def __init__(self, backend: WorkerBackend[WorkerT, PendingT], config: PoolConfig) -> None:
+        self._backend = backend
+        self._config = config
+        self._starting: dict[PendingT, WorkerT] = {}
+        self._idle: list[WorkerT] = []
+        self._calls: dict[PendingT, _Call[WorkerT]] = {}
         self._queue: deque[Unit] = deque()
-        self._attempts: dict[str, int] = {}
-        self._failed_hires, self._refusal = 0, ""
+        self._attempts: Counter[str] = Counter()
+        self._failed_starts = 0
+        self._start_error = ""
         self._outcome = PoolOutcome()
-        self._on_change: OnChange = lambda _name, _changes: None
+        self._on_change: OnChange = _ignore_change
 
     def run(
         self,
         units: Sequence[Unit],
-        on_change: OnChange | None = None,
-        on_tick: Callable[[], None] = lambda: None,
+        on_change: OnChange = _ignore_change,
+        on_tick: Callable[[], None] = _ignore_tick,
     ) -> PoolOutcome:
         """Work on all units in their order.
 
         Args:
-            units: what to do.
-            on_change: called whenever a unit is started, ends or is queued again.
+            units: the units; their names must be unique.
+            on_change: called when a unit starts, ends or is queued again.
             on_tick: called at least once a second while there is work.
 
-        Returns when each unit has a result or a failure.
+        Returns: a result or a failure for each unit.
         """
-        assert len({unit["name"] for unit in units}) == len(units), "unit names must be unique"
-        self._on_change = on_change or self._on_change
+        assert len({unit.name for unit in units}) == len(units), "unit names must be unique"
+        self._on_change = on_change
         self._queue.extend(units)
         try:
-            while self._queue or self._jobs:
-                self._fill()
-                if not (self._jobs or self._arriving):
-                    self._give_up()
+            while self._queue or self._calls:
+                self._start_workers()
+                self._submit_queued()
+                if not (self._calls or self._starting):
+                    self._fail_queued()
                     break
-                for ticket in self._crew.wait([*self._jobs, *self._arriving], self._patience()):
-                    self._end(ticket)
+                pending = [*self._calls, *self._starting]
+                for completed in self._backend.wait(pending, self._timeout()):
+                    self._complete(completed)
                 self._enforce_deadlines()
                 on_tick()
         finally:
             self._stop()
         return self._outcome
 
-    def _fill(self) -> None:
-        """Hire while there is more to do than hands and workers can be started, and give every idle worker a unit."""
-        wanted = min(len(self._queue), self._config.num_actors - len(self._jobs))
+    def _start_workers(self) -> None:
+        """Start workers up to the limit while there are more queued units than free workers."""
+        wanted = min(len(self._queue), self._config.num_actors - len(self._calls))
         while (
-            self._failed_hires < self._config.max_attempts
-            and len(self._arriving) + len(self._idle) < wanted
+            self._failed_starts < self._config.max_attempts
+            and len(self._starting) + len(self._idle) < wanted
         ):
-            worker, ticket = self._crew.hire()
-            self._arriving[ticket] = worker
-        while self._queue and self._idle:
-            self._start(self._idle.pop(), self._queue.popleft())
+            worker, pending = self._backend.start_worker()
+            self._starting[pending] = worker
 
-    def _start(self, worker: Worker, unit: Unit) -> None:
-        name = unit["name"]
-        self._attempts[name] = self._attempts.get(name, 0) + 1
-        self._jobs[self._crew.start(worker, unit)] = self._job(worker, unit)
+    def _submit_queued(self) -> None:
+        """Give each idle worker a unit."""
+        while self._queue and self._idle:
+            self._submit(self._idle.pop(), self._queue.popleft())
+
+    def _submit(self, worker: WorkerT, unit: Unit) -> None:
+        self._attempts[unit.name] += 1
+        now = self._backend.now()
+        deadline = now + (self._config.deadline_seconds or math.inf)
+        pending = self._backend.submit(worker, unit)
+        self._calls[pending] = _Call(worker, unit, started=now, deadline=deadline)
         self._on_change(
-            name, {"state": "running", "started": time.time(), "attempts": self._attempts[name]}
+            unit.name,
+            {"state": "running", "started": time.time(), "attempts": self._attempts[unit.name]},
         )
 
-    def _job(self, worker: Worker, unit: Unit) -> _Job:
-        now = self._crew.now()
-        return _Job(worker, unit, now, now + (self._config.deadline_seconds or math.inf))
-
-    def _end(self, ticket: Ticket) -> None:
-        if ticket in self._arriving:
-            self._welcome(ticket)
+    def _complete(self, pending: PendingT) -> None:
+        if pending in self._starting:
+            self._worker_ready(pending)
             return
-        job = self._jobs.pop(ticket)
+
+        call = self._calls.pop(pending)
         try:
-            result = self._crew.result(ticket)
+            result = self._backend.result(pending)
         except WorkerLost as error:
-            self._crew.dismiss(job.worker)
-            self._retry(job, str(error))
+            self._backend.stop_worker(call.worker)
+            self._retry(call, str(error))
             return
         except UnitFailed as error:
-            self._fail(job, str(error))
+            self._fail_call(call, str(error))
         except UnitCancelled:
-            self._fail(job, self._too_late() if job.is_asked else "it was cancelled from outside")
+            reason = self._timed_out() if call.is_cancelled else "cancelled from outside the run"
+            self._fail_call(call, reason)
         else:
-            self._failed_hires = 0  # who could not be replaced when a node was lost may be now
-            self._outcome.results[job.unit["name"]] = result
-            self._on_change(
-                job.unit["name"],
-                {
-                    "state": "done",
-                    "seconds": self._crew.now() - job.started,
-                    "message": "",
-                    **result,
-                },
-            )
-        self._idle.append(job.worker)
+            self._succeed(call, result)
+        self._idle.append(call.worker)
 
-    def _welcome(self, ticket: Ticket) -> None:
-        worker = self._arriving.pop(ticket)
+    def _succeed(self, call: _Call[WorkerT], result: UnitChanges) -> None:
+        # Workers could not be started while a node was lost; now they may be again.
+        self._failed_starts = 0
+        self._outcome.results[call.unit.name] = result
+        seconds = self._backend.now() - call.started
+        done: UnitChanges = {"state": "done", "seconds": seconds, "message": ""}
+        self._on_change(call.unit.name, {**done, **result})
+
+    def _worker_ready(self, pending: PendingT) -> None:
+        worker = self._starting.pop(pending)
         try:
-            self._crew.result(ticket)
+            self._backend.result(pending)
         except (WorkerLost, UnitFailed) as error:
-            self._crew.dismiss(worker)
-            self._failed_hires, self._refusal = self._failed_hires + 1, str(error)
+            self._backend.stop_worker(worker)
+            self._failed_starts += 1
+            self._start_error = str(error)
         else:
-            self._failed_hires = 0
+            self._failed_starts = 0
             self._idle.append(worker)
 
-    def _give_up(self) -> None:
-        """Fail all that waits, since nobody is there to do it and nobody comes."""
+    def _fail_queued(self) -> None:
+        """Fail all queued units: no worker is left and none can be started."""
+        reason = f"no worker could be started: {self._start_error}"
         while self._queue:
-            self._fail(
-                self._job(None, self._queue.popleft()),
-                f"no worker could be started: {self._refusal}",
-            )
+            self._fail(self._queue.popleft(), reason, seconds=0.0)
 
-    def _patience(self) -> float:
-        """Return the seconds until something has to be done, a second at most."""
-        first = min((job.alarm for job in self._jobs.values()), default=math.inf)
-        return max(0.0, min(TICK_SECONDS, first - self._crew.now()))
+    def _timeout(self) -> float:
+        """Return the seconds until the next deadline, at most `TICK_SECONDS`."""
+        first = min((call.deadline for call in self._calls.values()), default=math.inf)
+        return max(0.0, min(TICK_SECONDS, first - self._backend.now()))
 
     def _enforce_deadlines(self) -> None:
-        """Ask what is late to stop, and kill the workers of what does not."""
-        now = self._crew.now()
-        for ticket, job in [
-            (ticket, job) for ticket, job in self._jobs.items() if job.alarm <= now
-        ]:
-            if job.is_asked:
-                del self._jobs[ticket]
-                self._crew.dismiss(job.worker)
-                self._fail(job, self._too_late())
+        """Cancel the units that are past their deadline, and kill workers that do not react."""
+        now = self._backend.now()
+        for pending, call in list(self._calls.items()):
+            if call.deadline > now:
+                continue
+            if call.is_cancelled:
+                del self._calls[pending]
+                self._backend.stop_worker(call.worker)
+                self._fail_call(call, self._timed_out())
             else:
-                self._crew.cancel(ticket)
-                job.is_asked, job.alarm = True, now + self._config.grace_seconds
+                self._backend.cancel(pending)
+                call.is_cancelled = True
+                call.deadline = now + self._config.grace_seconds
 
-    def _too_late(self) -> str:
-        return f"it had not ended after {self._config.deadline_seconds:g} s, its deadline"
+    def _timed_out(self) -> str:
+        return f"timed out after {self._config.deadline_seconds:g} s (deadline_seconds)"
 
-    def _retry(self, job: _Job, reason: str) -> None:
-        name = job.unit["name"]
+    def _retry(self, call: _Call[WorkerT], reason: str) -> None:
+        name = call.unit.name
         if self._attempts[name] < self._config.max_attempts:
             self._outcome.num_requeued += 1
-            self._queue.append(job.unit)
+            self._queue.append(call.unit)
             self._on_change(name, {"state": "queued", "message": reason})
         else:
-            self._fail(job, f"{reason} (tried {self._config.max_attempts} times)")
+            self._fail_call(call, f"{reason} (tried {self._config.max_attempts} times)")
 
-    def _fail(self, job: _Job, reason: str) -> None:
-        self._outcome.failures[job.unit["name"]] = reason
-        self._on_change(
-            job.unit["name"],
-            {"state": "failed", "message": reason, "seconds": self._crew.now() - job.started},
-        )
+    def _fail_call(self, call: _Call[WorkerT], reason: str) -> None:
+        self._fail(call.unit, reason, seconds=self._backend.now() - call.started)
+
+    def _fail(self, unit: Unit, reason: str, *, seconds: float) -> None:
+        self._outcome.failures[unit.name] = reason
+        self._on_change(unit.name, {"state": "failed", "message": reason, "seconds": seconds})
 
     def _stop(self) -> None:
-        """Let all workers go; those that are interrupted in a unit get the chance to stop by themselves."""
+        """Stop all workers; units that are still running get the time to stop by themselves."""
         try:
-            for ticket, job in self._jobs.items():
-                self._crew.cancel(ticket)
-                self._on_change(job.unit["name"], {"state": "queued", "message": "interrupted"})
-            open_tickets, end = set(self._jobs), self._crew.now() + self._config.grace_seconds
-            while open_tickets and self._crew.now() < end:
-                open_tickets -= set(self._crew.wait(open_tickets, end - self._crew.now()))
+            self._cancel_calls()
         finally:
-            for worker in [
-                *self._idle,
-                *self._arriving.values(),
-                *(job.worker for job in self._jobs.values()),
-            ]:
-                self._crew.dismiss(worker)
-            self._idle, self._arriving, self._jobs = [], {}, {}
+            busy = [call.worker for call in self._calls.values()]
+            for worker in [*self._idle, *self._starting.values(), *busy]:
+                self._backend.stop_worker(worker)
+            self._idle.clear()
+            self._starting.clear()
+            self._calls.clear()
+
+    def _cancel_calls(self) -> None:
+        for pending, call in self._calls.items():
+            self._backend.cancel(pending)
+            self._on_change(call.unit.name, {"state": "queued", "message": "interrupted"})
+
+        remaining = set(self._calls)
+        end = self._backend.now() + self._config.grace_seconds
+        while remaining and self._backend.now() < end:
+            remaining -= set(self._backend.wait(remaining, end - self._backend.now()))
 
 
 def refuse_failures(outcome: PoolOutcome, total: int, what: str) -> None:
-    """Raise InputError with the reason of every failed unit, if there is one."""
-    if outcome.failures:
-        reasons = "\n".join(
-            f"  {name}: {reason}" for name, reason in sorted(outcome.failures.items())
-        )
-        raise InputError(
-            f"{len(outcome.failures)} of {total} {what} failed, the others are kept:\n{reasons}"
-        )
+    """Raise InputError with the reason of every failed unit, if there is one.
+
+    Args:
+        outcome: the outcome of a pool.
+        total: the number of all units.
+        what: the units, in the plural.
+    """
+    if not outcome.failures:
+        return
+    reasons = [f"  {name}: {reason}" for name, reason in sorted(outcome.failures.items())]
+    count = f"{len(outcome.failures)} of {total} {what} failed; finished work is kept:"
+    raise InputError("\n".join([count, *reasons]))

@@ -1,19 +1,38 @@
-"""The sampling actor: loads a checkpoint when it meets it, then samples one batch after another, one file each."""
+"""The sampling actor: loads a checkpoint once, then samples one batch after another."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import ray
 import torch
 
-from otcondense.diffusion import Transformer
 from otcondense.diffusion.checkpoint import Checkpoint, load_model
+from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.sampler import Decode, SamplerConfig, sample_batch
-from otcondense.diffusion.samples import samples_fingerprint, write_part
+from otcondense.diffusion.samples import SamplePart, samples_fingerprint, write_part
+from otcondense.representations import LatentConfig
 from otcondense.store import Store
 
 
+@dataclass(frozen=True)
+class SampleUnit:
+    """One batch of samples of one checkpoint."""
+
+    name: str
+    """Shown in the progress, the log and Ray's dashboard."""
+    checkpoint: str
+    """Directory of the checkpoint, relative to the root of the run."""
+    directory: str
+    """Directory of the samples, relative to the root of the run."""
+    part: SamplePart
+    config: SamplerConfig
+    fingerprint: str
+    """Of the samples, as the driver expects them."""
+    autoencoder: LatentConfig | None = None
+    """Decodes the samples of a model of latents; None for a model of pixels."""
+
+
 class Sampler:
-    """A long-lived worker that samples batches of any checkpoint; running a unit again writes the same bytes.
+    """A worker that samples batches of any checkpoint; repeating a unit writes the same bytes.
 
     Args:
         store_root: root of the run.
@@ -23,40 +42,46 @@ class Sampler:
     def __init__(self, store_root: str, device: str = "cpu") -> None:
         if device == "cpu":
             torch.set_num_threads(1)
-        self._store, self._device = Store(store_root), device
+        self._store = Store(store_root)
+        self._device = device
         self._decode: Decode | None = None
-        self._loaded: tuple[tuple[str, str], tuple[Transformer, Checkpoint]] | None = None
+        self._key: tuple[str, str] | None = None
+        self._loaded: tuple[Transformer, Checkpoint] | None = None
 
-    def run(self, unit: dict[str, Any]) -> dict[str, Any]:
+    def run(self, unit: SampleUnit) -> dict[str, int]:
         """Sample one batch into a file.
-
-        Args:
-            unit: `checkpoint` and `directory` relative to the root, the sampler's `config` as JSON, the `part` as
-                `sampling_units` lists it, and for a model of latents the `autoencoder` as JSON.
 
         Returns: the number of images as `size`.
         """
-        config, part = SamplerConfig(**unit["config"]), unit["part"]
-        model, checkpoint = self._load(unit["checkpoint"], config.weights)
-        indices = torch.arange(part["first"], part["first"] + part["count"])
-        decode = self._decoder(unit["autoencoder"]) if "autoencoder" in unit else None
-        images, labels = sample_batch(model, checkpoint.state["objective"], indices, config, decode)
-        expected = samples_fingerprint(config, checkpoint.state)
-        write_part(self._store, unit["directory"], part, (images.numpy(), labels.numpy()), expected)
-        return {"size": part["count"]}
+        part = unit.part
+        model, checkpoint = self._load(unit.checkpoint, unit.config.weights)
+        decode = None if unit.autoencoder is None else self._decoder(unit.autoencoder)
+        indices = torch.arange(part.first, part.first + part.count)
+        images, labels = sample_batch(
+            model, checkpoint.state.objective, indices, unit.config, decode
+        )
 
-    def _decoder(self, settings: dict[str, Any]) -> Decode:
+        # Of the checkpoint as it is now: if it has changed since the driver read it, the part does
+        # not count as finished.
+        written = samples_fingerprint(unit.config, checkpoint.state)
+        samples = (images.numpy(), labels.numpy())
+        write_part(self._store, unit.directory, part, samples, written)
+        return {"size": part.count}
+
+    def _decoder(self, config: LatentConfig) -> Decode:
+        """Return the decoder; a run has one."""
         if self._decode is None:
-            from otcondense.representations import LatentConfig, LatentDecoder
+            from otcondense.representations import LatentDecoder
 
-            self._decode = LatentDecoder(LatentConfig(**settings))
+            self._decode = LatentDecoder(config)
         return self._decode
 
     def _load(self, checkpoint: str, weights: str) -> tuple[Transformer, Checkpoint]:
-        if self._loaded is None or self._loaded[0] != (checkpoint, weights):
-            model = load_model(self._store, checkpoint, weights=weights, device=self._device)
-            self._loaded = ((checkpoint, weights), model)
-        return self._loaded[1]
+        """Return the model of a checkpoint; the last one is kept in memory."""
+        if self._loaded is None or self._key != (checkpoint, weights):
+            self._loaded = load_model(self._store, checkpoint, weights=weights, device=self._device)
+            self._key = (checkpoint, weights)
+        return self._loaded
 
 
 SamplerActor = ray.remote(Sampler)

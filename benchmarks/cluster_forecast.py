@@ -1,8 +1,9 @@
-"""Time and cost of a run on ImageNet-1K on a cluster, from measured rates and a stated model: `python -m benchmarks.cluster_forecast`.
+"""Time and cost of a run on ImageNet-1K on a cluster: `python -m benchmarks.cluster_forecast`.
 
-What is measured on two CPU cores stands in `results/`: images decoded and classes selected a second. What takes GPUs is arithmetic
-divided by a speed that you give, since no GPU's figure is here. Every stage is independent units of work, so that its time is
-work / workers, and no unit is shorter than itself.
+The rates of the CPU stages, images decoded and classes selected a second, were measured on two
+cores and are in `results/`. The time of the GPU stages is their arithmetic divided by a speed that
+you give. Every stage consists of independent units of work: its time is work / workers, and at
+least the time of one unit.
 """
 
 import argparse
@@ -17,27 +18,43 @@ from otcondense.config import Config
 
 RESULTS = Path(__file__).parent / "results"
 MACHINE = "intel-r-xeon-r-processor-2-cores"
+"""Machine of the committed results."""
 MEASURED_CORES = 2
-IMAGES, CLASSES = 1_281_167, 1000
+IMAGES = 1_281_167
+"""Training images of ImageNet-1K."""
+CLASSES = 1000
+GIGA_PER_TERA = 1e3
+HOUR = 3600
+"""Seconds in an hour."""
 INCEPTION_GFLOP = 11.4
 """One image through Inception-v3 at 299 pixels (5.7 billion multiply-adds)."""
 TRAIN_GFLOP = 484.0
 """One image through a training step of DiT-L/2 on 32 x 32 latents: three times its forward pass."""
-STEPS, BATCH, SAMPLES, SAMPLE_STEPS = 100_000, 128, 50_000, 250
-"""The paper's training and sampling; guidance doubles the passes."""
+SAMPLE_GFLOP = 2 * TRAIN_GFLOP / 3
+"""One image through a sampling step with guidance: two forward passes."""
+STEPS = 100_000
+"""Training steps of the paper."""
+BATCH = 128
+SAMPLES = 50_000
+SAMPLE_STEPS = 250
+BUDGETS = (10, 50, 100)
+"""Images of each class in the paper's subsets."""
+SHORT_HOURS = 2
+"""Shorter times are shown in minutes."""
 
 
 class ClusterConfig(Config):
-    """What a cluster has and costs."""
+    """Hardware and prices of a cluster."""
 
     gpus: int = Field(default=8, ge=1)
     """GPUs."""
     cpus: int = Field(default=96, ge=1)
     """CPU cores."""
     tflops: float = Field(default=300.0, gt=0)
-    """Speed that one GPU sustains in training and sampling in bfloat16, in TFLOP/s: assumed, not measured."""
+    """Speed that one GPU sustains in training and sampling in bfloat16, in TFLOP/s: assumed, not
+    measured."""
     encoder_tflops: float = Field(default=15.0, gt=0)
-    """The same for the encoder in float32."""
+    """Speed that one GPU sustains in the encoder in float32, in TFLOP/s: assumed, not measured."""
     gpu_price: float = Field(default=3.0, ge=0)
     """Price of a GPU with its share of the node, for an hour."""
     cpu_price: float = Field(default=0.04, ge=0)
@@ -59,31 +76,28 @@ def measured(benchmark: str, figure: str) -> float:
 
 
 def stages(cluster: ClusterConfig, per_class: int) -> Iterator[Stage]:
-    """Yield what each stage takes for `per_class` chosen images of each class."""
-    decoding = IMAGES / (
-        measured("extraction", "decode_bound_here_images_per_s") / MEASURED_CORES * cluster.cpus
-    )
-    encoding = IMAGES * INCEPTION_GFLOP / (cluster.encoder_tflops * 1e3 * cluster.gpus)
+    """Yield time and cost of each stage for `per_class` chosen images of each class."""
+    core_rate = measured("extraction", "decode_bound_here_images_per_s") / MEASURED_CORES
+    decoding = IMAGES / (core_rate * cluster.cpus)
+    encoder_gflops = cluster.encoder_tflops * GIGA_PER_TERA * cluster.gpus
+    encoding = IMAGES * INCEPTION_GFLOP / encoder_gflops
     yield _on_gpus("features", max(decoding, encoding), cluster)
-    seconds = measured("selection", f"seconds_k{per_class}") + measured(
-        "selection", f"lower_bound_seconds_k{per_class}"
-    )
-    # Two cores were busy for so long; one alone takes about twice the time, and a class is never spread over more.
-    longest = MEASURED_CORES * seconds
-    hours = max(longest, longest * CLASSES / cluster.cpus) / 3600
+
+    search = measured("selection", f"seconds_k{per_class}")
+    bound = measured("selection", f"lower_bound_seconds_k{per_class}")
+    # Two cores were busy. One alone takes about twice the time, and a class never uses more.
+    longest = MEASURED_CORES * (search + bound)
+    hours = max(longest, longest * CLASSES / cluster.cpus) / HOUR
     yield Stage("selection", hours, hours * cluster.cpus * cluster.cpu_price)
-    yield _on_gpus(
-        "training", STEPS * BATCH * TRAIN_GFLOP / (cluster.tflops * 1e3 * cluster.gpus), cluster
-    )
-    yield _on_gpus(
-        "sampling",
-        SAMPLES * SAMPLE_STEPS * 2 * TRAIN_GFLOP / 3 / (cluster.tflops * 1e3 * cluster.gpus),
-        cluster,
-    )
+
+    gflops = cluster.tflops * GIGA_PER_TERA * cluster.gpus
+    yield _on_gpus("training", STEPS * BATCH * TRAIN_GFLOP / gflops, cluster)
+    yield _on_gpus("sampling", SAMPLES * SAMPLE_STEPS * SAMPLE_GFLOP / gflops, cluster)
 
 
 def _on_gpus(name: str, seconds: float, cluster: ClusterConfig) -> Stage:
-    return Stage(name, seconds / 3600, seconds / 3600 * cluster.gpus * cluster.gpu_price)
+    hours = seconds / HOUR
+    return Stage(name, hours, hours * cluster.gpus * cluster.gpu_price)
 
 
 def table(cluster: ClusterConfig) -> str:
@@ -92,41 +106,37 @@ def table(cluster: ClusterConfig) -> str:
         "| subset | features | selection | training | sampling | all | cost |",
         "|---|---|---|---|---|---|---|",
     ]
-    for per_class in (10, 50, 100):
+    for per_class in BUDGETS:
         found = list(stages(cluster, per_class))
         hours = " | ".join(_time(stage.hours) for stage in found)
         total = sum(stage.hours for stage in found)
-        lines.append(
-            f"| {per_class}K | {hours} | {_time(total)} | {sum(stage.cost for stage in found):.0f} |"
-        )
+        cost = sum(stage.cost for stage in found)
+        lines.append(f"| {per_class}K | {hours} | {_time(total)} | {cost:.0f} |")
     return "\n".join(lines)
 
 
 def _time(hours: float) -> str:
-    return f"{hours:.1f} h" if hours >= 2 else f"{hours * 60:.0f} min"
+    return f"{hours:.1f} h" if hours >= SHORT_HOURS else f"{hours * 60:.0f} min"
 
 
 def main() -> None:
-    """Print the table and what it stands on."""
+    """Print the table and its assumptions."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.cluster_forecast", description=__doc__
     )
     for name, field in ClusterConfig.model_fields.items():
-        option, meaning = (
-            f"--{name.replace('_', '-')}",
-            f"{field.description} [{field.default}]".replace("%", "%%"),
-        )
+        option = f"--{name.replace('_', '-')}"
+        meaning = f"{field.description} [{field.default}]".replace("%", "%%")
         parser.add_argument(option, type=type(field.default), default=field.default, help=meaning)
     cluster = ClusterConfig(**vars(parser.parse_args()))
     print(table(cluster))
     print(
-        f"\n{cluster.gpus} GPUs at {cluster.tflops:g} TFLOP/s ({cluster.encoder_tflops:g} in the encoder), {cluster.cpus} CPU cores;"
-    )
-    print(
-        f"{cluster.gpu_price:g} a GPU hour, {cluster.cpu_price:g} a core hour, each stage on its own nodes; DiT-L/2 at 256 pixels,"
-    )
-    print(
-        f"{STEPS:,} steps of {BATCH} images, {SAMPLES:,} samples of {SAMPLE_STEPS} steps; images of 640 pixels for decoding"
+        f"\n{cluster.gpus} GPUs at {cluster.tflops:g} TFLOP/s "
+        f"({cluster.encoder_tflops:g} in the encoder), {cluster.cpus} CPU cores;\n"
+        f"{cluster.gpu_price:g} a GPU hour, {cluster.cpu_price:g} a core hour, "
+        "each stage on its own nodes; DiT-L/2 at 256 pixels,\n"
+        f"{STEPS:,} steps of {BATCH} images, {SAMPLES:,} samples of {SAMPLE_STEPS} steps; "
+        "images of 640 pixels for decoding"
     )
 
 

@@ -1,4 +1,4 @@
-"""Metrics of 50,000 samples from cached features, beside torch-fidelity on 20,000 in the same run.
+"""Metrics of 50,000 samples from cached features, and torch-fidelity on 20,000 in the same run.
 
 `python -m benchmarks.evaluation [--quick]`
 """
@@ -19,13 +19,21 @@ from benchmarks.harness import finish
 from otcondense.evaluation.frechet import feature_statistics, frechet_distance_of_statistics
 from otcondense.evaluation.manifold import density_coverage, precision_recall
 
-IMAGES, YARDSTICK_IMAGES, WIDTH, RANK = 50_000, 20_000, 2048, 256
+IMAGES = 50_000
+YARDSTICK_IMAGES = 20_000
+"""Images of the comparison with torch-fidelity."""
+WIDTH = 2048
+RANK = 256
+"""Directions that hold most of the variance."""
 QUICK = 10
 """Divides both numbers of images."""
 
 
 def features(count: int, seed: int) -> Float[Tensor, "n d"]:
-    """Return features as pool_3 has them: non-negative, most of the variance in a few hundred directions; the sets differ a little."""
+    """Return features like those of pool_3; sets of different seeds differ slightly.
+
+    They are non-negative, with most of the variance in a few hundred directions.
+    """
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(RANK, WIDTH, generator=torch.Generator().manual_seed(0)) / RANK**0.5
     weights = torch.arange(1, RANK + 1) ** -0.5
@@ -46,7 +54,8 @@ def seconds(function: Callable[[], Any]) -> tuple[float, Any]:
 
 def ours(samples: Tensor, held_out: Tensor, name: str) -> tuple[dict[str, float], dict[str, float]]:
     """Return seconds and values of our functions."""
-    taken, values = {}, {}
+    taken: dict[str, float] = {}
+    values: dict[str, float] = {}
     taken[f"fid_seconds_{name}"], values["fid"] = seconds(
         lambda: frechet_distance_of_statistics(
             feature_statistics(samples, "samples"), feature_statistics(held_out, "held out")
@@ -63,8 +72,9 @@ def ours(samples: Tensor, held_out: Tensor, name: str) -> tuple[dict[str, float]
 
 
 def theirs(samples: Tensor, held_out: Tensor) -> tuple[dict[str, float], dict[str, float]]:
-    """Return seconds and values of torch-fidelity's functions on features, its saving of memory on."""
-    taken, values = {}, {}
+    """Return seconds and values of torch-fidelity's functions, with its option to save memory."""
+    taken: dict[str, float] = {}
+    values: dict[str, float] = {}
     taken["torch_fidelity_fid_seconds"], found = seconds(
         lambda: fid_statistics_to_metric(
             fid_features_to_statistics(samples), fid_features_to_statistics(held_out), verbose=False
@@ -91,11 +101,14 @@ def main() -> None:
     )
     shrink = QUICK if parser.parse_args().quick else 1
     torch.set_num_threads(2)
-    count, few = IMAGES // shrink, YARDSTICK_IMAGES // shrink
-    samples, held_out = features(count, 1), features(count, 2)
+    count = IMAGES // shrink
+    few = YARDSTICK_IMAGES // shrink
+    samples = features(count, 1)
+    held_out = features(count, 2)
     figures, _ = ours(samples, held_out, "50k")
     figures["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    samples, held_out = samples[:few].clone(), held_out[:few].clone()
+    samples = samples[:few].clone()
+    held_out = held_out[:few].clone()
     our_times, our_values = ours(samples, held_out, "20k")
     their_times, their_values = theirs(samples, held_out)
     figures |= our_times | their_times

@@ -1,4 +1,4 @@
-"""What benchmarks on a GPU share: its measured peak, timing that waits for it, and the autoencoder of the plain loops."""
+"""Shared by benchmarks on a GPU: its measured peak, timing, and the plain loops' autoencoder."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-SIDE, WARM_UP, STEPS = 8192, 6, 20
+SIDE = 8192
+"""Side of the matrices whose product measures the peak: large enough to reach it."""
+WARM_UP = 6
+"""Steps before timing, for compilation and caches."""
+STEPS = 20
+"""Timed steps."""
+LATENT_SCALE = 0.18215
+"""Scaling factor of Stable Diffusion's autoencoder."""
+IMAGES = 64
+"""Different random images that the autoencoder encodes."""
 
 
 def synchronized(step: Callable[[], object]) -> float:
@@ -23,12 +32,16 @@ def synchronized(step: Callable[[], object]) -> float:
 
 def device_peak() -> float:
     """Return the operations a second of a large bf16 matrix product."""
-    left, right = (torch.randn(SIDE, SIDE, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    left = torch.randn(SIDE, SIDE, device="cuda", dtype=torch.bfloat16)
+    right = torch.randn(SIDE, SIDE, device="cuda", dtype=torch.bfloat16)
     return 2 * SIDE**3 / synchronized(lambda: left @ right)
 
 
 def encoder_in_the_loop(side: int) -> Callable[[int], Tensor]:
-    """Return what encodes random images of `side` pixels with an autoencoder of Stable Diffusion's shape, at each step."""
+    """Return a function that encodes random images of `side` pixels.
+
+    The autoencoder has the shape of Stable Diffusion's.
+    """
     from diffusers import AutoencoderKL
 
     channels = (128, 256, 512, 512)
@@ -41,13 +54,12 @@ def encoder_in_the_loop(side: int) -> Callable[[int], Tensor]:
         .cuda()
         .eval()
     )
-    images = torch.randn(64, 3, side, side, device="cuda").clamp(-1, 1)
+    images = torch.randn(IMAGES, 3, side, side, device="cuda").clamp(-1, 1)
 
     @torch.no_grad()
     def encode(count: int) -> Tensor:
-        sampled: Tensor = model.encode(
-            images[torch.randint(0, len(images), (count,), device="cuda")]
-        ).latent_dist.sample()
-        return sampled.mul_(0.18215)
+        chosen = torch.randint(0, len(images), (count,), device="cuda")
+        sampled: Tensor = model.encode(images[chosen]).latent_dist.sample()
+        return sampled.mul_(LATENT_SCALE)
 
     return encode

@@ -29,6 +29,7 @@ from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
 from jobs.dashboard.overview import selections_on_disk
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.opening import describe
 from jobs.run_directory.run import Run
 from otcondense.store import (
     ClassFeatures,
@@ -60,7 +61,7 @@ def make_run(root: Path, classes: int) -> Run:
             selection=selection,
         )
     )
-    run.store.write_bytes("config.yaml", yaml.safe_dump(run.description()).encode())
+    run.store.write_bytes("config.yaml", yaml.safe_dump(describe(run)).encode())
     units = []
     for number in range(classes):
         made = make_selection(number)

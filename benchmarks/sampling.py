@@ -1,4 +1,4 @@
-"""Sampling against a plain port of the reference loop, same model, sampler and steps, in the same run.
+"""Sampling against a plain port of the reference loop, with the same model, sampler and steps.
 
 `python -m benchmarks.sampling [--quick]`
 """
@@ -7,6 +7,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,18 +17,30 @@ from benchmarks.harness import finish
 from benchmarks.reference_loop import pngs_to_npz, save_pngs
 from otcondense.diffusion import ModelConfig, SamplerConfig, Transformer, build_model, sample_batch
 from otcondense.diffusion.forecast import forward_flops
+from otcondense.diffusion.registry import default_objective
 from otcondense.diffusion.samples import iterate_samples, sampling_units, write_part
 from otcondense.exports.samples import export_samples
 from otcondense.store import Store
 from otcondense.store.images import to_bytes
 
-SAMPLES, BATCH, STEPS, SCALE = 200, 100, 20, 1.5
+SAMPLES = 200
+"""Images of a quick run; a full run samples five times as many."""
+BATCH = 100
+STEPS = 20
+SCALE = 1.5
+"""Strength of guidance."""
+GPU_STEPS = 10
+"""Steps that are timed on a GPU."""
+PAPER_STEPS = 250
+"""Steps to which the GPU rates are converted, as in the paper."""
+WEIGHT_STD = 0.02
 GPU_CASES = {
     "SiT-L/2_256": (32, 128),
     "DiT-B/2_256": (32, 256),
     "DiT-XL/2_256": (32, 96),
     "DiT-L/2_512": (64, 32),
 }
+"""Side of the latents and images in a batch."""
 
 
 def random_model(name: str, shape: tuple[int, int, int], classes: int) -> Transformer:
@@ -38,20 +51,18 @@ def random_model(name: str, shape: tuple[int, int, int], classes: int) -> Transf
         .eval()
     )
     for parameter in model.parameters():
-        parameter.add_(0.02 * torch.randn(parameter.shape))
+        parameter.add_(WEIGHT_STD * torch.randn(parameter.shape))
     return model
 
 
 @torch.no_grad()
 def plain(model: Transformer, root: Path, count: int) -> None:
-    """Sample with Euler steps, both halves of a batch guided in every step, save PNGs and pack them into an npz."""
+    """Sample with guided Euler steps, save PNGs and pack them into an npz."""
     root.mkdir()
     for first in range(0, count, BATCH):
         size = min(BATCH, count - first)
-        x, labels = (
-            torch.randn(size, *model.image_shape),
-            torch.randint(0, model.num_classes, (size,)),
-        )
+        x = torch.randn(size, *model.image_shape)
+        labels = torch.randint(0, model.num_classes, (size,))
         both = torch.cat([labels, torch.full_like(labels, model.num_classes)])
         for step in range(STEPS):
             t = torch.full((2 * size,), step / STEPS)
@@ -64,11 +75,10 @@ def plain(model: Transformer, root: Path, count: int) -> None:
 def here(model: Transformer, root: Path, config: SamplerConfig) -> None:
     """Sample as the actors do, one part for each batch, and write the npz from the parts."""
     store = Store(str(root))
-    for unit in sampling_units(config):
-        images, labels = sample_batch(
-            model, "sit-linear", torch.arange(unit["first"], unit["first"] + unit["count"]), config
-        )
-        write_part(store, "samples", unit, (images.numpy(), labels.numpy()), "benchmark")
+    for part in sampling_units(config):
+        indices = torch.arange(part.first, part.first + part.count)
+        images, labels = sample_batch(model, "sit-linear", indices, config)
+        write_part(store, "samples", part, (images.numpy(), labels.numpy()), "benchmark")
     export_samples(
         iterate_samples(store, "samples", config.num_samples),
         "npz",
@@ -78,9 +88,13 @@ def here(model: Transformer, root: Path, config: SamplerConfig) -> None:
 
 
 def cpu(root: Path, *, quick: bool) -> dict[str, float]:
-    """Compare images a second on the demo's model, one thread on each side, up to the npz; guidance everywhere, and in a part of the way."""
+    """Compare images a second on the demo's model, up to the npz, with one thread on each side.
+
+    Guidance is on everywhere, or on a part of the way.
+    """
     torch.set_num_threads(1)
-    model, count = random_model("SiT-demo/2", (1, 8, 8), 10), SAMPLES if quick else 5 * SAMPLES
+    model = random_model("SiT-demo/2", (1, 8, 8), 10)
+    count = SAMPLES if quick else 5 * SAMPLES
     everywhere = SamplerConfig(
         method="euler", num_steps=STEPS, cfg_scale=SCALE, num_samples=count, batch_size=BATCH
     )
@@ -107,9 +121,9 @@ def cpu(root: Path, *, quick: bool) -> dict[str, float]:
 
 
 def gpu(*, quick: bool) -> dict[str, float]:
-    """Return images a second at 250 steps with guidance, and the share of the measured matrix-product peak."""
-    peak, figures = device_peak(), {}
-    steps = 10
+    """Return images a second at 250 guided steps, and the share of the measured peak."""
+    peak = device_peak()
+    figures: dict[str, float] = {}
     for case, (side, batch) in list(GPU_CASES.items())[: 1 if quick else None]:
         name = case.split("_")[0]
         model = random_model(name, (4, side, side), 1000).cuda()
@@ -118,25 +132,23 @@ def gpu(*, quick: bool) -> dict[str, float]:
         method = "euler" if name.startswith("SiT") else "ddpm"
         config = SamplerConfig(
             method=method,
-            num_steps=steps,
+            num_steps=GPU_STEPS,
             cfg_scale=SCALE,
             guidance_channels=3,
             batch_size=batch,
             clip=False,
             precision="bfloat16",
         )
-        objective, indices = ("sit-linear" if method == "euler" else "dit"), torch.arange(batch)
-        rate = batch / synchronized(
-            lambda model=model, objective=objective, indices=indices, config=config: sample_batch(
-                model, objective, indices, config
-            )
-        )
-        figures |= {
-            f"{case}_peak_share": rate * 2 * steps * forward_flops(model) / peak,
-            f"{case}_images_per_s_at_250_steps": rate * steps / 250,
-        }
+        objective = default_objective(model.size.family)
+        sample = partial(sample_batch, model, objective, torch.arange(batch), config)
+        rate = batch / synchronized(sample)
+        share = rate * 2 * GPU_STEPS * forward_flops(model) / peak
+        converted = rate * GPU_STEPS / PAPER_STEPS
+        figures[f"{case}_peak_share"] = share
+        figures[f"{case}_images_per_s_at_{PAPER_STEPS}_steps"] = converted
         print(
-            f"{case:<14}{rate * steps / 250:>8.2f} images/s at 250 steps, {100 * figures[f'{case}_peak_share']:.0f} % of the peak"
+            f"{case:<14}{converted:>8.2f} images/s at {PAPER_STEPS} steps, "
+            f"{100 * share:.0f} % of the peak"
         )
     return figures
 

@@ -1,11 +1,12 @@
-"""A thousand classes through the pool: what scheduling and progress cost, and how far the same loop scales.
+"""A thousand classes through the pool: the cost of scheduling and progress, and scaling.
 
 `python -m benchmarks.scheduling [--quick]`
 
-Real runs with one and two actors measure each class's work, inside the actor, and what the pool takes beside it. The
-same scheduling code then replays these times with simulated workers: each dispatch takes the measured time of the driver,
-one after another, and each class its measured work and latency. The driver's time is that of the run with one actor, which
-leaves it a core of its own, as a cluster does; two actors on two cores make it wait for them.
+Real runs with one and two actors measure the work on each class, inside the actor, and the overhead
+of the pool. The same scheduling code then replays these times with simulated workers: each dispatch
+takes the measured time of the driver, one after another, and each class its measured work and
+latency. The driver's time is from the run with one actor, which leaves it a core of its own, as a
+cluster does. Two actors on two cores would make the driver wait for them.
 """
 
 import argparse
@@ -13,8 +14,8 @@ import heapq
 import logging
 import tempfile
 import time
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ import numpy as np
 import ray
 
 import actors.selector
-from actors.crew import RayCrew, Unit
 from actors.pool import Pool, PoolConfig
 from actors.reporter import Reporter
-from actors.selector import ClassSelector
+from actors.selector import ClassSelector, SelectionUnit
+from actors.units import UnitChanges
+from actors.workers import RayBackend
 from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
 from jobs.cluster.start import start_ray
@@ -38,13 +40,29 @@ from jobs.select_subset.stage import run_pool
 from otcondense.selection import Moment
 from otcondense.store import ClassFeatures, UnitProgress, write_class_features
 
-SMALLEST, LARGEST, WIDTH, BUDGET = 732, 1300, 64, 10
+SMALLEST = 732
+LARGEST = 1300
+"""Images in the smallest and the largest class of ImageNet."""
+WIDTH = 64
+BUDGET = 10
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 METHOD = "geometry_aware"
+CLASSES = 1000
+QUICK_CLASSES = 40
+CLASSES_OF_ONE_ACTOR = 100
+"""The run with one actor takes this many of the classes."""
+DRIVER_CORES = 1
+
+
+class TimedChanges(UnitChanges, total=False):
+    """The result of a unit, with the times of its worker."""
+
+    work_seconds: float
+    report_seconds: float
 
 
 class TimedReporter(Reporter):
-    """A reporter that knows how long it took."""
+    """A reporter that measures its own time."""
 
     seconds = 0.0
 
@@ -56,20 +74,22 @@ class TimedReporter(Reporter):
 
 @ray.remote
 class TimedSelector(ClassSelector):
-    """A selector that measures its own work and what it spends on reports."""
+    """A selector that measures its own work and the time of its reports."""
 
-    def run(self, unit: dict[str, Any]) -> dict[str, Any]:
+    def run(self, unit: SelectionUnit) -> TimedChanges:
         actors.selector.Reporter = TimedReporter  # type: ignore[misc]
-        started, TimedReporter.seconds = time.perf_counter(), 0.0
+        TimedReporter.seconds = 0.0
+        started = time.perf_counter()
         result = super().run(unit)
-        return result | {
+        return {
+            **result,
             "work_seconds": time.perf_counter() - started,
             "report_seconds": TimedReporter.seconds,
         }
 
 
 class TimedProgress(Progress):
-    """A progress that knows how long the driver spent on it."""
+    """A progress that measures the time that the driver spends on it."""
 
     spent = 0.0
 
@@ -78,7 +98,7 @@ class TimedProgress(Progress):
         super().show(done, total, **figures)
         self.spent += time.perf_counter() - started
 
-    def change(self, name: str, changes: dict[str, Any]) -> None:
+    def change(self, name: str, changes: Mapping[str, Any]) -> None:
         known = {key: value for key, value in changes.items() if not key.endswith("_seconds")}
         super().change(name, known)
 
@@ -90,20 +110,20 @@ class Measured:
     work: dict[str, float]
     """Seconds inside the actor, by unit."""
     reports: float
-    """Seconds of it that reports took."""
+    """Seconds of the work that reports took."""
     progress: float
     """Seconds of the driver that the bar and its file took."""
     wall: float
     """Seconds from the first dispatch to the last result, without the start of actors."""
     waited: float
-    """Seconds of it in which the driver waited for actors."""
+    """Seconds of `wall` in which the driver waited for actors."""
     start: float
-    """Seconds from asking for the actors to the first dispatch."""
+    """Seconds from the request for actors to the first dispatch."""
     num_actors: int
 
     @property
     def overhead(self) -> float:
-        """Seconds of an actor's time that each class took beside its work."""
+        """Seconds of an actor's time for each class in addition to its work."""
         return (self.num_actors * self.wall - sum(self.work.values())) / len(self.work)
 
     @property
@@ -112,47 +132,50 @@ class Measured:
         return (self.wall - self.waited) / len(self.work)
 
 
-def make_units(run: Run, classes: int) -> list[Unit]:
+def make_units(run: Run, classes: int) -> list[SelectionUnit]:
     """Write the features of synthetic classes, the largest first."""
-    sizes = sorted(
-        np.random.default_rng(0).integers(SMALLEST, LARGEST + 1, size=classes).tolist(),
-        reverse=True,
-    )
-    directory, units = run.features_directory(run.config.encoder), []
-    for number, size in enumerate(sizes):
-        data = synthetic_class(size, WIDTH, seed=number)
-        image_ids = [f"{row:05d}" for row in range(size)]
-        none, pixels = None, np.zeros(size, np.int32)
-        features = ClassFeatures(
-            f"c{number:04d}",
-            number,
-            image_ids,
-            data.features.astype(np.float32),
-            none,
-            none,
-            none,
-            none,
-            pixels,
-            pixels,
-            [""] * size,
-        )
+    sizes = np.random.default_rng(0).integers(SMALLEST, LARGEST + 1, size=classes).tolist()
+    directory = run.features_directory(run.config.encoder)
+    units = []
+    for number, size in enumerate(sorted(sizes, reverse=True)):
+        features = make_features(number, size)
         write_class_features(run.store, directory, features, fingerprint="f")
         units.append(
-            {"name": f"{METHOD}, class c{number:04d}", "class_name": f"c{number:04d}", "size": size}
+            SelectionUnit(
+                name=f"{METHOD}, class {features.class_name}",
+                method=METHOD,
+                class_name=features.class_name,
+                size=size,
+                settings={"budget": BUDGET, "lower_bound": None, "rebuilds": 0},
+                difficulty_directory=None,
+                directory="selection",
+                fingerprint="f",
+            )
         )
     return units
 
 
-def real_run(run: Run, units: list[Unit], num_actors: int) -> Measured:
+def make_features(number: int, size: int) -> ClassFeatures:
+    """Draw the features of a class."""
+    data = synthetic_class(size, WIDTH, seed=number)
+    return ClassFeatures(
+        class_name=f"c{number:04d}",
+        class_index=number,
+        image_ids=[f"{row:05d}" for row in range(size)],
+        features=data.features.astype(np.float32),
+        logits=None,
+        cross_entropy=None,
+        entropy=None,
+        max_prob=None,
+        width=np.zeros(size, np.int32),
+        height=np.zeros(size, np.int32),
+        sha256=[""] * size,
+    )
+
+
+def real_run(run: Run, units: list[SelectionUnit], num_actors: int) -> Measured:
     """Select all units with real actors."""
-    settings = {"budget": BUDGET, "lower_bound": None, "rebuilds": 0}
-    shared = {
-        "method": METHOD,
-        "settings": settings,
-        "difficulty": None,
-        "directory": f"selection/{num_actors}",
-        "fingerprint": "f",
-    }
+    own_units = [replace(unit, directory=f"selection/{num_actors}") for unit in units]
     pool = PoolConfig(num_actors=num_actors)
     run = Run(
         run.config.model_copy(
@@ -163,84 +186,93 @@ def real_run(run: Run, units: list[Unit], num_actors: int) -> Measured:
     with TimedProgress(run.store, SELECTION_BAR.key, f"{num_actors} actors", "class") as progress:
         progress.follow(
             [
-                UnitProgress(name=unit["name"], class_name=unit["class_name"], size=unit["size"])
-                for unit in units
+                UnitProgress(name=unit.name, class_name=unit.class_name, size=unit.size)
+                for unit in own_units
             ]
         )
         with clock:
-            outcome = run_pool(run, [{**unit, **shared} for unit in units], progress, TimedSelector)
+            outcome = run_pool(run, own_units, progress, TimedSelector)
         spent = progress.spent
     assert not outcome.failures, outcome.failures
     results = outcome.results
     work = {name: result["work_seconds"] for name, result in results.items()}
     reports = sum(result["report_seconds"] for result in results.values())
     return Measured(
-        work,
-        reports,
-        spent,
-        clock.ended - clock.begun,
-        clock.waited,
-        clock.begun - clock.hired,
-        num_actors,
+        work=work,
+        reports=reports,
+        progress=spent,
+        wall=clock.ended - clock.begun,
+        waited=clock.waited,
+        start=clock.begun - clock.requested,
+        num_actors=num_actors,
     )
 
 
 class WaitClock:
-    """While it is entered, measures what `RayCrew` does between its first dispatch and its last result."""
+    """While entered, times `RayBackend` between its first dispatch and its last result."""
 
-    hired = begun = ended = waited = 0.0
+    requested = 0.0
+    begun = 0.0
+    ended = 0.0
+    waited = 0.0
 
     def __enter__(self) -> "WaitClock":
-        self._hire, self._start, self._wait = RayCrew.hire, RayCrew.start, RayCrew.wait
+        self._start_worker = RayBackend.start_worker
+        self._submit = RayBackend.submit
+        self._wait = RayBackend.wait
         clock = self
 
-        def hire(crew: RayCrew) -> tuple[Any, Any]:
-            clock.hired = clock.hired or time.perf_counter()
-            return clock._hire(crew)
+        def start_worker(backend: RayBackend) -> tuple[Any, Any]:
+            clock.requested = clock.requested or time.perf_counter()
+            return clock._start_worker(backend)
 
-        def start(crew: RayCrew, worker: Any, unit: Unit) -> Any:
+        def submit(backend: RayBackend, worker: Any, unit: SelectionUnit) -> Any:
             clock.begun = clock.begun or time.perf_counter()
-            return clock._start(crew, worker, unit)
+            return clock._submit(backend, worker, unit)
 
-        def wait(crew: RayCrew, tickets: Collection[Any], seconds: float) -> list[Any]:
+        def wait(backend: RayBackend, pending: Collection[Any], seconds: float) -> list[Any]:
             entered = time.perf_counter()
-            done = clock._wait(crew, tickets, seconds)
+            done = clock._wait(backend, pending, seconds)
             clock.ended = time.perf_counter()
             clock.waited += clock.ended - entered if clock.begun else 0.0
             return done
 
-        RayCrew.hire, RayCrew.start, RayCrew.wait = hire, start, wait  # type: ignore[method-assign]
+        RayBackend.start_worker = start_worker  # type: ignore[method-assign]
+        RayBackend.submit = submit  # type: ignore[method-assign,assignment]
+        RayBackend.wait = wait  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
-        RayCrew.hire, RayCrew.start, RayCrew.wait = self._hire, self._start, self._wait  # type: ignore[method-assign]
+        RayBackend.start_worker = self._start_worker  # type: ignore[method-assign]
+        RayBackend.submit = self._submit  # type: ignore[method-assign]
+        RayBackend.wait = self._wait  # type: ignore[method-assign]
 
 
 @dataclass
-class SimulatedCrew:
-    """Workers of a virtual clock that take as long as was measured."""
+class SimulatedBackend:
+    """Workers with a virtual clock and the measured times."""
 
     seconds: dict[str, float]
-    """Of each unit at its worker."""
+    """Seconds of each unit at its worker."""
     dispatch: float
-    """Of the driver for each unit."""
+    """Seconds of the driver for each unit."""
     clock: float = 0.0
     _events: list[tuple[float, int]] = field(default_factory=list)
     _numbers: Any = field(default_factory=count)
 
-    def _ticket(self, end: float) -> int:
+    def _pending(self, end: float) -> int:
         number = next(self._numbers)
         heapq.heappush(self._events, (end, number))
         return number
 
-    def hire(self) -> tuple[int, int]:
-        return 0, self._ticket(self.clock)
+    def start_worker(self) -> tuple[int, int]:
+        return 0, self._pending(self.clock)
 
-    def start(self, worker: int, unit: Unit) -> int:  # noqa: ARG002
+    def submit(self, worker: int, unit: SelectionUnit) -> int:  # noqa: ARG002
         self.clock += self.dispatch
-        return self._ticket(self.clock + self.seconds[unit["name"]])
+        return self._pending(self.clock + self.seconds[unit.name])
 
-    def wait(self, tickets: Collection[int], seconds: float) -> list[int]:  # noqa: ARG002
+    def wait(self, pending: Collection[int], seconds: float) -> list[int]:  # noqa: ARG002
         end, number = self._events[0]
         if end > self.clock + seconds:
             self.clock += seconds
@@ -249,13 +281,13 @@ class SimulatedCrew:
         self.clock = max(self.clock, end)
         return [number]
 
-    def result(self, ticket: int) -> dict[str, Any]:  # noqa: ARG002
+    def result(self, pending: int) -> UnitChanges:  # noqa: ARG002
         return {}
 
-    def cancel(self, ticket: int) -> None:
-        raise AssertionError(f"no deadline is set, but unit {ticket} was cancelled")
+    def cancel(self, pending: int) -> None:
+        raise AssertionError(f"no deadline is set, but unit {pending} was cancelled")
 
-    def dismiss(self, worker: int) -> None:
+    def stop_worker(self, worker: int) -> None:
         pass
 
     def now(self) -> float:
@@ -263,24 +295,26 @@ class SimulatedCrew:
 
 
 def replayed_efficiency(
-    work: dict[str, float], driver: Measured, units: list[Unit], num_workers: int
+    work: dict[str, float], driver: Measured, units: list[SelectionUnit], num_workers: int
 ) -> float:
-    """Return the share of all workers' time that is work, from the first dispatch to the last result."""
+    """Return the share of work in the time of all workers.
+
+    The time is from the first dispatch to the last result.
+    """
     latency = max(0.0, driver.overhead - driver.dispatch)
-    crew = SimulatedCrew(
-        {name: seconds + latency for name, seconds in work.items()}, driver.dispatch
-    )
-    Pool(crew, PoolConfig(num_actors=num_workers)).run(units)
-    return sum(work.values()) / (num_workers * crew.clock)
+    seconds = {name: own + latency for name, own in work.items()}
+    backend = SimulatedBackend(seconds, driver.dispatch)
+    Pool(backend, PoolConfig(num_actors=num_workers)).run(units)
+    return sum(work.values()) / (num_workers * backend.clock)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="40 classes in place of 1,000")
-    classes = 40 if parser.parse_args().quick else 1000
+    parser.add_argument("--quick", action="store_true", help="40 classes instead of 1,000")
+    classes = QUICK_CLASSES if parser.parse_args().quick else CLASSES
     logging.getLogger("ray").setLevel(logging.ERROR)
     started = time.perf_counter()
-    start_ray(num_cpus=3)
+    start_ray(num_cpus=2 + DRIVER_CORES)
     ray_start = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as root:
         config = RunConfig(
@@ -290,7 +324,8 @@ def main() -> None:
         )
         run = Run(config)
         units = make_units(run, classes)
-        two, one = real_run(run, units, 2), real_run(run, units[:: max(1, classes // 100)], 1)
+        two = real_run(run, units, 2)
+        one = real_run(run, units[:: max(1, classes // CLASSES_OF_ONE_ACTOR)], 1)
     figures: dict[str, Any] = {
         "classes": classes,
         "ray_start_seconds": ray_start,
@@ -315,7 +350,7 @@ def main() -> None:
         "reports_percent_of_work": {"at_most": 1.0},
         "progress_percent_of_driver": {"at_most": 1.0},
     }
-    if classes == 1000:  # fewer classes than rounds of 64 workers say nothing about the loop
+    if classes == CLASSES:  # fewer classes make too few rounds of 64 workers to judge the loop
         bounds["replayed_efficiency_64"] = {"at_least": 0.95}
     raise SystemExit(0 if finish("scheduling", figures, bounds) else 1)
 

@@ -1,4 +1,4 @@
-"""Training against a plain port of the reference loop, same model and batch, in the same run.
+"""Training against a plain port of the reference loop, with the same model and batch.
 
 `python -m benchmarks.training [--quick]`
 """
@@ -30,8 +30,18 @@ from otcondense.diffusion import (
     train_step,
 )
 from otcondense.diffusion.forecast import TRAINING_PASSES, forward_flops
+from otcondense.diffusion.registry import AUTO, resolve_objective
 
-CLASSES, IMAGES, BATCH = 10, 400, 64
+CLASSES = 10
+IMAGES = 400
+BATCH = 64
+LATENT_SCALE = 0.18215
+"""Scaling factor of Stable Diffusion's autoencoder."""
+IMAGENET_CLASSES = 1000
+LATENT_SIDE_256 = 32
+"""Side of the latents of images of 256 pixels; the plain loop is timed on these alone."""
+PLAIN_BATCH = 64
+"""Largest batch of the plain loop on a GPU."""
 GPU_CASES = {
     "DiT-L/2_256": (32, 128),
     "SiT-L/2_256": (32, 128),
@@ -39,18 +49,23 @@ GPU_CASES = {
     "DiT-XL/2_256": (32, 96),
     "DiT-L/2_512": (64, 32),
 }
-"""Side of the latents and images a step."""
+"""Side of the latents and images in a step."""
 ABLATION = {
     "latents": {"precision": "float32", "compile_blocks": False},
     "bfloat16": {"precision": "bfloat16", "compile_blocks": False},
     "compiled": {"precision": "bfloat16", "compile_blocks": True},
 }
-"""What each step brings: latents read from the device with one call each for AdamW and average, then bf16, then compiled blocks."""
+"""The effect of each change, one after another.
+
+First latents read from the device, with one call each for AdamW and the average; then bf16; then
+compiled blocks.
+"""
 
 
 def write_images(root: Path) -> tuple[np.ndarray, np.ndarray]:
     """Write small grey images as the demo's, and return them with their classes."""
-    rng, labels = np.random.default_rng(0), np.arange(IMAGES) % CLASSES
+    rng = np.random.default_rng(0)
+    labels = np.arange(IMAGES) % CLASSES
     images = rng.integers(0, 256, (IMAGES, 1, 8, 8), dtype=np.uint8)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         path = root / str(label) / f"{number:04d}.png"
@@ -64,7 +79,7 @@ def plain_steps(root: Path, name: str) -> Callable[[], object]:
     config = ModelConfig(name=f"{name}-demo/2")
     training = PlainTraining(
         build_model(config, CLASSES, (1, 8, 8)),
-        "dit" if name == "DiT" else "sit-linear",
+        resolve_objective(AUTO, config),
         2e-3,
         0.995,
     )
@@ -95,7 +110,10 @@ def seconds_per_step(step: Callable[[], object], steps: int) -> float:
 def in_turn(
     sides: dict[str, Callable[[], object]], steps: int, repeats: int
 ) -> Iterator[tuple[str, float]]:
-    """Yield the name and the median seconds of a step of each side; the sides take turns, since machines are shared."""
+    """Yield the name and the median seconds of a step of each side.
+
+    The sides take turns, since machines are shared.
+    """
     for step in sides.values():
         seconds_per_step(step, 3)
     times: dict[str, list[float]] = {name: [] for name in sides}
@@ -123,46 +141,44 @@ def cpu(root: Path, *, quick: bool) -> dict[str, float]:
             f"{name.lower()}_demo_{side}_steps_per_s": 1 / each for side, each in seconds.items()
         }
         figures[f"{name.lower()}_demo_ratio"] = seconds["plain"] / seconds["here"]
+        ratio = seconds["plain"] / seconds["here"]
         print(
-            f"{name}-demo/2 {1 / seconds['plain']:>8.1f} steps/s plain{1 / seconds['here']:>8.1f} here, {seconds['plain'] / seconds['here']:.2f} times"
+            f"{name}-demo/2 {1 / seconds['plain']:>8.1f} steps/s plain"
+            f"{1 / seconds['here']:>8.1f} here, {ratio:.2f} times"
         )
     return figures
 
 
 def gpu(*, quick: bool) -> dict[str, float]:
-    """Return images a second, the share of the measured matrix-product peak, and what each step brought."""
-    peak, figures = device_peak(), {}
+    """Return images a second, the share of the measured peak, and the effect of each change."""
+    peak = device_peak()
+    figures: dict[str, float] = {}
     print(f"bf16 matrix products reach {peak / 1e12:.0f} TFLOP/s")
     for case, (side, batch) in list(GPU_CASES.items())[: 1 if quick else None]:
         name = case.split("_")[0]
-        flops = TRAINING_PASSES * forward_flops(
-            build_model(ModelConfig(name=name), 1000, (4, side, side))
-        )
+        model = build_model(ModelConfig(name=name), IMAGENET_CLASSES, (4, side, side))
+        flops = TRAINING_PASSES * forward_flops(model)
         data = random_latents(side)
         rates = {step: _rate(data, name, batch, settings) for step, settings in ABLATION.items()}
         figures |= {f"{case}_{step}_images_per_s": rate for step, rate in rates.items()}
-        figures[f"{case}_peak_share"] = rates["compiled"] * flops / peak
-        if side == 32:
-            plain = _plain_rate(name, min(batch, 64), side)
+        share = rates["compiled"] * flops / peak
+        figures[f"{case}_peak_share"] = share
+        if side == LATENT_SIDE_256:
+            plain = _plain_rate(name, min(batch, PLAIN_BATCH), side)
             figures |= {
                 f"{case}_plain_images_per_s": plain,
                 f"{case}_ratio": rates["compiled"] / plain,
             }
-        print(
-            f"{case:<14}{rates['compiled']:>8.0f} images/s, {100 * figures[f'{case}_peak_share']:.0f} % of the peak"
-        )
+        print(f"{case:<14}{rates['compiled']:>8.0f} images/s, {100 * share:.0f} % of the peak")
     return {"peak_TFLOP_per_s": peak / 1e12, **figures}
 
 
 def random_latents(side: int, images: int = 2048) -> TrainingSet:
     """Return random moments on the GPU."""
     mean = torch.randn(images, 2, 4, side, side, device="cuda").half()
-    return TrainingSet(
-        Moments(mean, mean.abs() / 10, 0.18215, 0.0),
-        torch.randint(0, 1000, (images,), device="cuda").index_fill(
-            0, torch.tensor([0], device="cuda"), 999
-        ),
-    )
+    labels = torch.randint(0, IMAGENET_CLASSES, (images,), device="cuda")
+    labels[0] = IMAGENET_CLASSES - 1  # the number of classes is read from the largest label
+    return TrainingSet(Moments(mean, mean.abs() / 10, LATENT_SCALE, 0.0), labels)
 
 
 def _rate(data: TrainingSet, name: str, batch: int, settings: dict[str, object]) -> float:
@@ -183,10 +199,11 @@ def _rate(data: TrainingSet, name: str, batch: int, settings: dict[str, object])
 def _plain_rate(name: str, batch: int, side: int) -> float:
     """Return images a second of the plain loop, with the autoencoder's encoder in it."""
     torch.backends.cuda.matmul.allow_tf32 = True
-    model = build_model(ModelConfig(name=name), 1000, (4, side, side)).cuda()
-    training = PlainTraining(model, "dit" if name.startswith("DiT") else "sit-linear", 1e-4, 0.9999)
+    config = ModelConfig(name=name)
+    model = build_model(config, IMAGENET_CLASSES, (4, side, side)).cuda()
+    training = PlainTraining(model, resolve_objective(AUTO, config), 1e-4, 0.9999)
     encode = encoder_in_the_loop(8 * side)
-    labels = torch.randint(0, 1000, (batch,), device="cuda")
+    labels = torch.randint(0, IMAGENET_CLASSES, (batch,), device="cuda")
     return batch / synchronized(lambda: training.step(encode(batch), labels))
 
 

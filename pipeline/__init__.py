@@ -1,1 +1,1 @@
-"""Data that flows through Ray Data: features of images, training arrays, exports of subsets."""
+"""Ray Data: features of all images of a source, and the other ways to fill the feature store."""

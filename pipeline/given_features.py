@@ -1,4 +1,4 @@
-"""Features that were computed elsewhere, brought into the feature store: no images, no encoder, no cluster."""
+"""Import features that were computed elsewhere: no images, no encoder, no cluster."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,10 @@ from otcondense.datasets import (
     SourceConfig,
     by_class,
     read_features,
-    records_identity,
     scan_images,
 )
 from otcondense.errors import InputError
 from otcondense.store import (
-    FEATURES_SCHEMA_VERSION,
     ClassFeatures,
     Store,
     class_file,
@@ -22,57 +20,63 @@ from otcondense.store import (
     sha256_bytes,
     write_class_features,
 )
-from otcondense.store import fingerprint as fingerprint_of
 from pipeline.extract import ExtractionResult, OnProgress
+from pipeline.fingerprints import rows_fingerprint
 
 GROUP_BYTES = 2**31
-"""Classes are read together up to about this size, since rows of one class may be spread over all files."""
+"""Classes of about this size are read together: the rows of one class may be in all files."""
 
 
 def import_features(
     store_root: str,
     directory: str,
     source: SourceConfig,
-    fingerprint: str,
+    stage_fingerprint: str,
     on_progress: OnProgress = lambda _done, _total: None,
 ) -> ExtractionResult:
-    """Write one feature file per class of a source of features; a class that is there with the same inputs is skipped.
+    """Write one feature file per class of a source of features.
+
+    A class that is already finished with the same inputs is skipped.
 
     Raises: InputError if features are not finite numbers in rows of one length.
     """
-    store, listing = Store(store_root), scan_images(source)
+    store = Store(store_root)
+    listing = scan_images(source)
     classes = by_class(listing.records)
-    marks = {name: rows_fingerprint(rows, fingerprint) for name, rows in classes.items()}
-    todo = [
-        rows
-        for name, rows in classes.items()
-        if read_fingerprint(store, class_file(directory, name)) != marks[name]
-    ]
-    total, done = len(listing.records), len(listing.records) - sum(map(len, todo))
+    fingerprints: dict[str, str] = {}
+    todo: list[list[ImageRecord]] = []
+    for name, rows in classes.items():
+        fingerprints[name] = rows_fingerprint(rows, stage_fingerprint)
+        if read_fingerprint(store, class_file(directory, name)) != fingerprints[name]:
+            todo.append(rows)
+
+    total = len(listing.records)
+    done = total - sum(map(len, todo))
     on_progress(done, total)
-    width: int | None = None
+
+    length: int | None = None
     for group in _groups(todo):
         features = read_features(source, [record for rows in group for record in rows])
-        width = width or features.shape[1]
-        if features.shape[1] != width:
+        length = length or features.shape[1]
+        if features.shape[1] != length:
             raise InputError(
-                f"features of {source.path} must all have one length, found {width} and {features.shape[1]}"
+                f"features of {source.path} must all have one length, "
+                f"found {length} and {features.shape[1]}"
             )
-        for rows, part in zip(
-            group, np.split(features, np.cumsum([len(rows) for rows in group])[:-1]), strict=True
-        ):
+        ends = np.cumsum([len(rows) for rows in group])
+        for rows, part in zip(group, np.split(features, ends[:-1]), strict=True):
+            fingerprint = fingerprints[rows[0].class_name]
             write_class_features(
-                store, directory, _class_features(rows, part), fingerprint=marks[rows[0].class_name]
+                store, directory, _class_features(rows, part), fingerprint=fingerprint
             )
             done += len(rows)
             on_progress(done, total)
-    return ExtractionResult(total, 0, len(listing.ignored), len(todo), len(classes) - len(todo))
-
-
-def rows_fingerprint(rows: list[ImageRecord], fingerprint: str) -> str:
-    """Return the fingerprint of one class of given features; `fingerprint` stands for all settings of the stage."""
-    return fingerprint_of(
-        [fingerprint, FEATURES_SCHEMA_VERSION, rows[0].class_index, records_identity(rows)]
+    return ExtractionResult(
+        num_images=total,
+        num_quarantined=0,
+        num_ignored=len(listing.ignored),
+        classes_done=len(todo),
+        classes_skipped=len(classes) - len(todo),
     )
 
 
@@ -84,7 +88,8 @@ def _groups(classes: list[list[ImageRecord]]) -> Iterator[list[list[ImageRecord]
         more = sum(record.size_bytes for record in rows)
         if group and size + more > GROUP_BYTES:
             yield group
-            group, size = [], 0
+            group = []
+            size = 0
         group.append(rows)
         size += more
     if group:
@@ -95,7 +100,8 @@ def _class_features(records: list[ImageRecord], features: np.ndarray) -> ClassFe
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
         raise InputError(
-            f"features must be finite, found NaN or infinite values for {records[bad[0]].image_id} and {len(bad) - 1} more"
+            "features must be finite, found NaN or infinite values for "
+            f"{records[bad[0]].image_id} and {len(bad) - 1} more"
         )
     unknown = np.zeros(len(records), dtype=np.int32)
     return ClassFeatures(

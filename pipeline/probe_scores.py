@@ -1,4 +1,7 @@
-"""Confidences from linear probes on stored features: all classes are fitted together and written one file each."""
+"""Confidences from linear probes on stored features.
+
+The probes are fitted on all classes together; each class gets a file.
+"""
 
 import numpy as np
 import torch
@@ -11,7 +14,6 @@ from otcondense.encoders import (
     entropy,
     max_prob,
 )
-from otcondense.errors import InputError
 from otcondense.store import (
     ClassConfidences,
     ClassFeatures,
@@ -19,10 +21,9 @@ from otcondense.store import (
     class_file,
     read_class_features,
     read_fingerprint,
-    stored_metadata,
     write_class_confidences,
 )
-from otcondense.store import fingerprint as fingerprint_of
+from pipeline.fingerprints import probe_fingerprint
 
 
 def score_by_probe(
@@ -31,58 +32,46 @@ def score_by_probe(
     directory: str,
     class_names: list[str],
     config: ProbeConfig,
-    fingerprint: str,
+    stage_fingerprint: str,
 ) -> bool:
-    """Write the confidences of every class to `directory`, from the features in the directory `features`.
+    """Write the confidences of every class.
 
-    All features are held in memory at once, as float64. `fingerprint` stands for all settings of the stage.
+    All features are held in memory at once, as float64.
 
-    Returns: whether they were all there already, made from the same features.
+    Args:
+        store: the run.
+        features: directory of the features.
+        directory: of the confidences.
+        class_names: all classes.
+        config: settings of the probes.
+        stage_fingerprint: of all settings of the stage.
 
-    Raises: InputError if features are missing or there is but one class.
+    Returns: whether all confidences were already there, of the same features.
+
+    Raises: InputError if features are missing or there is only one class.
     """
-    mark = probe_fingerprint(store, features, class_names, fingerprint)
-    if all(read_fingerprint(store, class_file(directory, name)) == mark for name in class_names):
+    fingerprint = probe_fingerprint(store, features, class_names, stage_fingerprint)
+    files = [class_file(directory, name) for name in class_names]
+    if all(read_fingerprint(store, file) == fingerprint for file in files):
         return True
+
     classes = [read_class_features(store, features, name) for name in class_names]
-    starts = np.cumsum([0, *(each.size for each in classes)])
-    labels = np.repeat([each.class_index for each in classes], np.diff(starts)).astype(np.int64)
-    fold = assign_folds(
-        [content for each in classes for content in each.sha256], labels, config.folds
-    )
+    sizes = [each.size for each in classes]
+    labels = np.repeat([each.class_index for each in classes], sizes).astype(np.int64)
+    hashes = [sha256 for each in classes for sha256 in each.sha256]
+    fold = assign_folds(hashes, labels, config.folds)
     joined = np.concatenate([each.features.astype(np.float32) for each in classes])
     logits = cross_fitted_logits(joined, labels, fold, config)
-    for each, start in zip(classes, starts, strict=False):
-        write_class_confidences(
-            store,
-            directory,
-            _confidences(each, logits[start : start + each.size]),
-            fingerprint=mark,
-        )
+
+    for each, part in zip(classes, np.split(logits, np.cumsum(sizes)[:-1]), strict=True):
+        confidences = _confidences(each, part)
+        write_class_confidences(store, directory, confidences, fingerprint=fingerprint)
     return False
 
 
-def probe_fingerprint(store: Store, features: str, class_names: list[str], fingerprint: str) -> str:
-    """Return the fingerprint of the confidences of every class: of the content of all features, and of the settings.
-
-    Raises: InputError if features are missing.
-    """
-    return fingerprint_of(
-        [fingerprint, *(_content(store, class_file(features, name)) for name in class_names)]
-    )
-
-
-def _content(store: Store, name: str) -> str:
-    metadata = stored_metadata(store, name)
-    if metadata is None:
-        raise InputError(
-            f"{store.path(name)} is missing or damaged; run `python -m jobs.extract_features` first"
-        )
-    return str(metadata["content"])
-
-
 def _confidences(features: ClassFeatures, logits: np.ndarray) -> ClassConfidences:
-    values, labels = torch.from_numpy(logits), torch.full((features.size,), features.class_index)
+    values = torch.from_numpy(logits)
+    labels = torch.full((features.size,), features.class_index)
     return ClassConfidences(
         class_name=features.class_name,
         class_index=features.class_index,

@@ -1,4 +1,4 @@
-"""Images that could not be used, and why: nothing is dropped in silence."""
+"""Images that cannot be used, with the reason for each: none is dropped silently."""
 
 from dataclasses import asdict, dataclass
 
@@ -8,12 +8,13 @@ from otcondense.errors import InputError
 from otcondense.store import Store, class_file, fingerprint, write_table
 
 SHOWN = 5
+"""Images that an error message lists."""
 SCHEMA = pa.schema([(name, pa.string()) for name in ("image_id", "class_name", "reason")])
 
 
 @dataclass(frozen=True)
 class Lost:
-    """An image that could not be used."""
+    """An image that cannot be used."""
 
     image_id: str
     class_name: str
@@ -21,39 +22,42 @@ class Lost:
 
 
 def write_class_quarantine(
-    store: Store, directory: str, class_name: str, mark: str, lost: list[Lost]
+    store: Store, directory: str, class_name: str, class_fingerprint: str, lost: list[Lost]
 ) -> None:
-    """Write what one class lost beside its feature file, before that file is written."""
-    name = _class_name(directory, class_name)
-    if lost:
-        store.write_json(name, {"fingerprint": mark, "lost": [asdict(each) for each in lost]})
-    else:
+    """Write the lost images of one class next to its feature file, before that file is written."""
+    name = _class_quarantine_file(directory, class_name)
+    if not lost:
         store.remove(name)
+        return
+    images = [asdict(each) for each in lost]
+    store.write_json(name, {"fingerprint": class_fingerprint, "lost": images})
 
 
-def read_class_quarantine(store: Store, directory: str, class_name: str, mark: str) -> list[Lost]:
-    """Return what the finished class with the fingerprint `mark` lost."""
-    name = _class_name(directory, class_name)
+def read_class_quarantine(
+    store: Store, directory: str, class_name: str, class_fingerprint: str
+) -> list[Lost]:
+    """Return the lost images of a finished class.
+
+    Returns: none if the file is missing, damaged or has another fingerprint. If images were lost,
+        the class is then incomplete and is encoded again.
+    """
+    name = _class_quarantine_file(directory, class_name)
     if not store.exists(name):
         return []
     try:
-        found = store.read_json(name)
-    except InputError:  # damaged: the class then does not add up, and is encoded again
+        written = store.read_json(name)
+    except InputError:
         return []
-    return [Lost(**each) for each in found["lost"]] if found["fingerprint"] == mark else []
+    if written["fingerprint"] != class_fingerprint:
+        return []
+    return [Lost(**each) for each in written["lost"]]
 
 
 def write_quarantine(store: Store, directory: str, lost: list[Lost]) -> None:
-    """Write `_quarantine.parquet` of the whole source, sorted; it is there also when it is empty."""
-    rows = [
-        asdict(each) for each in sorted(lost, key=lambda each: (each.class_name, each.image_id))
-    ]
-    write_table(
-        store,
-        quarantine_file(directory),
-        pa.Table.from_pylist(rows, schema=SCHEMA),
-        fingerprint=fingerprint(rows),
-    )
+    """Write `_quarantine.parquet` of the whole source, sorted; also if no image is lost."""
+    rows = [asdict(each) for each in _in_order(lost)]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    write_table(store, quarantine_file(directory), table, fingerprint=fingerprint(rows))
 
 
 def quarantine_file(directory: str) -> str:
@@ -62,21 +66,31 @@ def quarantine_file(directory: str) -> str:
 
 
 def check_lost_share(lost: list[Lost], total: int, allowed: float, where: str) -> None:
-    """Refuse to go on when too many images are unusable.
+    """Check that not too many images are unusable.
+
+    Args:
+        lost: the unusable images.
+        total: number of all images.
+        allowed: largest share of unusable images, 0 to 1.
+        where: path of the list of unusable images.
 
     Raises: InputError listing the first few.
     """
     if len(lost) <= allowed * total:
         return
-    first = sorted(lost, key=lambda each: (each.class_name, each.image_id))[:SHOWN]
-    listed = "".join(f"\n  {each.image_id}: {each.reason}" for each in first) + (
-        "\n  ..." if len(lost) > SHOWN else ""
-    )
+    lines = [f"\n  {each.image_id}: {each.reason}" for each in _in_order(lost)[:SHOWN]]
+    if len(lost) > SHOWN:
+        lines.append("\n  ...")
     raise InputError(
-        f"at most {allowed:.2%} of the {total} images may be unreadable (source.max_lost_share), found {len(lost)}, all listed in "
-        f"{where}:{listed}\nremove or mend these files, or allow a larger share"
+        f"at most {allowed:.2%} of the {total} images may be unreadable (source.max_lost_share), "
+        f"found {len(lost)}, all listed in {where}:{''.join(lines)}\n"
+        "remove or repair these files, or allow a larger share"
     )
 
 
-def _class_name(directory: str, class_name: str) -> str:
+def _in_order(lost: list[Lost]) -> list[Lost]:
+    return sorted(lost, key=lambda each: (each.class_name, each.image_id))
+
+
+def _class_quarantine_file(directory: str, class_name: str) -> str:
     return class_file(directory, class_name).rsplit("/", 1)[0] + "/_quarantine.json"

@@ -1,4 +1,4 @@
-"""The command lines of the verbs: shared options, `--help` with every setting, one way to run them."""
+"""The command lines of the verbs: shared options, and `--help` with every setting."""
 
 import argparse
 import textwrap
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jobs.command.exit import RESUME, exit_with
-from jobs.command.settings import FieldText, describe_fields, load_config
+from jobs.command.fields import FieldText, describe_fields
+from jobs.command.settings import load_config
 from jobs.command.verbs import VERBS
 from jobs.run_directory.opening import open_run
 from jobs.run_directory.run import Run

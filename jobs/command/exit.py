@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from otcondense.errors import InputError, storage_fault
+from jobs.run_directory.stages import verb_of
+from otcondense.errors import InputError, MissingInputError, storage_fault
 
 DONE = 0
 PROBLEMS = 1
@@ -36,6 +37,9 @@ def exit_with(work: Work, advice: str = "") -> None:
 def _status(work: Work, advice: str) -> int:
     try:
         return work() or DONE
+    except MissingInputError as error:
+        verb = verb_of(error.file)
+        return _report(f"error: {error}; run `python -m jobs.{verb}` first", MISTAKE)
     except InputError as error:
         return _report(f"error: {error}", MISTAKE)
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
-"""Progress of a stage: one bar with ETA on the terminal, and one small file in `logs/` for whoever looks from elsewhere."""
+"""Progress of a stage: one bar on the terminal, and one small file in `logs/` for the page."""
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,14 +13,18 @@ from otcondense.store import StageProgress, Store, UnitProgress, write_progress
 TITLE_WIDTH = 34
 SECONDS_BETWEEN_WRITES = 1.0
 WORK_PER_WRITE = 100
-"""Times as long as a write of the file takes until the next: a slow store or ten thousand units then cost one hundredth of the time."""
+"""Pause between two writes, as a multiple of the time of one write.
+
+With a slow store or ten thousand units, writing then takes at most a hundredth of the time.
+"""
 ENDED = ("done", "failed", "skipped")
 
 
 class Progress:
-    """A bar with count, rate and ETA (without a terminal, about one line every ten seconds), and the same as a file.
+    """A bar with count, rate and time left, and a file with the same figures.
 
-    Both appear with the first count that leaves something to do.
+    Without a terminal, the bar prints about one line every ten seconds. Bar and file appear with
+    the first count that leaves work to do.
     """
 
     def __init__(self, store: Store, stage: str, title: str, unit: str) -> None:
@@ -45,7 +49,7 @@ class Progress:
             self._write(finished=error is None and self._state.done == self._state.total)
 
     def show(self, done: int, total: int, **figures: float) -> None:
-        """Show that `done` of `total` are done, and `figures` beside them."""
+        """Show that `done` of `total` are done, with `figures` such as the loss."""
         if self._bar is None:
             if done >= total:
                 return
@@ -62,7 +66,7 @@ class Progress:
             self._write(finished=False)
 
     def follow(self, units: Sequence[UnitProgress]) -> None:
-        """Show the units of the stage in the order of work; the file tells of them even if nothing is left to do."""
+        """Show the units of the stage, in the order of work; the file lists finished ones too."""
         self._units = {unit.name: unit for unit in units}
         self._ended = sum(unit.state in ENDED for unit in units)
         self.show(self._ended, len(units))
@@ -77,18 +81,18 @@ class Progress:
             self._state = self._state.model_copy(update=counts)
             self._write(finished=True)
 
-    def change(self, name: str, changes: dict[str, Any]) -> None:
+    def change(self, name: str, changes: Mapping[str, Any]) -> None:
         """Show that the state of one unit has changed, by the names of `UnitProgress`."""
         before = self._units[name]
         after = self._units[name] = before.model_copy(update=changes)
         self._ended += (after.state in ENDED) - (before.state in ENDED)
         if after.state == "failed" and before.state != "failed":
-            # At once: where all fail for one reason, nobody should wait for the end to learn it.
+            # At once: if all units fail for one reason, the user need not wait for the end.
             tqdm.write(f"{'failed':<{TITLE_WIDTH}}: {name}: {after.message}")
         self.show(self._ended, len(self._units))
 
-    def update(self, name: str, changes: dict[str, Any]) -> None:
-        """Show how far a unit is; what comes in after its end is old."""
+    def update(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Show the progress of a running unit; news of an ended unit is outdated."""
         if self._units[name].state == "running":
             self.change(name, changes)
 
@@ -114,5 +118,5 @@ class Progress:
 
 
 def note(title: str, text: str) -> None:
-    """Print one line in the bars' layout."""
+    """Print one line in the layout of the bars."""
     print(f"{title:<{TITLE_WIDTH}}: {text}", flush=True)

@@ -4,7 +4,7 @@ from otcondense.durations import duration
 from otcondense.store import StageProgress
 
 SILENT_SECONDS = 60.0
-"""A stage that has not been heard of for so long has ended, or is busy with something long."""
+"""After this many seconds without news, a stage has ended or does one long step."""
 
 
 def stage_state(stage: StageProgress, now: float) -> str:

@@ -1,11 +1,16 @@
-"""Compare selection methods over budgets, training lengths and seeds: `python -m jobs.compare --compare FILE`; run again, it goes on."""
+"""Compare selection methods over budgets, training lengths and seeds; finished trials are skipped.
 
+`python -m jobs.compare --compare FILE`
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from jobs.command.progress import note
-from jobs.command.settings import build, read_yaml
+from jobs.command.settings import build
+from jobs.command.yaml_files import read_yaml
 from jobs.compare.config import CompareConfig
 from jobs.compare.page import render_page
 from jobs.compare.summary import Cell, cells, result_rows, rows_as_csv, statements, summary_rows
@@ -36,57 +41,62 @@ def compare(run: Run, compare_file: str | None, output: str | None) -> None:
 def sweep_config(config: CompareConfig, run: Run) -> SweepConfig:
     """Return the sweep that makes a comparison.
 
-    Raises: InputError with the reason if it cannot be.
+    Raises: InputError with the reason if the comparison is invalid.
     """
     try:
         return config.sweep(run.config)
+    except ValidationError as error:
+        reason = "; ".join(problem["msg"] for problem in error.errors())
+        raise InputError(f"this comparison is invalid: {reason}") from error
     except ValueError as error:
-        raise InputError(f"this comparison cannot be made: {_reason(error)}") from error
-
-
-def _reason(error: ValueError) -> str:
-    return (
-        "; ".join(each["msg"] for each in error.errors())
-        if isinstance(error, ValidationError)
-        else str(error)
-    )
+        raise InputError(f"this comparison is invalid: {error}") from error
 
 
 def show(config: CompareConfig, sweep: Sweep, records: list[Record], output: str | None) -> None:
-    """Write results.csv, summary.csv and the page, and print what can be said."""
-    title, store = f"compare {config.name}", sweep.run.store
+    """Write results.csv, summary.csv and the page, and print tables and statements."""
     failed = [record for record in records if record.state == "failed"]
     for record in failed:
         note("failed", f"{describe(record.values)}: {record.message}")
     rows = result_rows(records)
     if not rows:
         raise InputError(
-            f"no trial of {config.name} was measured, all {len(failed)} failed; see the messages above"
+            f"no trial of {config.name} was measured, all {len(failed)} failed; "
+            "see the messages above"
         )
+
     found = cells(rows, config)
     files = {
         "results.csv": rows_as_csv(rows),
         "summary.csv": rows_as_csv(summary_rows(found)),
         PAGE: render_page(config, sweep, rows, found, len(failed)).encode(),
     }
+    store = sweep.run.store
     for name, data in files.items():
         store.write_bytes(f"{sweep.directory}/{name}", data)
-        if output is not None:
-            Path(output).mkdir(parents=True, exist_ok=True)
-            (Path(output) / name).write_bytes(data)
+    if output is not None:
+        _write_copies(Path(output), files)
+
     print_tables(found)
+    title = f"compare {config.name}"
     for sentence in statements(found, config):
         note(title, sentence)
     note(title, f"{store.path(sweep.directory)}/{PAGE}, results.csv and summary.csv")
 
 
-def print_tables(found: list[Cell]) -> None:
-    """Print mean and interval of every variant, a table for each metric, budget and length."""
+def _write_copies(directory: Path, files: dict[str, bytes]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (directory / name).write_bytes(data)
+
+
+def print_tables(found: Sequence[Cell]) -> None:
+    """Print mean and interval of every variant: a table for each metric, budget and length."""
     for cell in found:
         print(f"\n{cell.metric}, {cell.num_images:,} images, {cell.step:,} steps")
         for figure in cell.figures:
             interval = figure.interval
             spread = f"[{interval.low:.4g}, {interval.high:.4g}]" if interval.count > 1 else ""
             print(
-                f"{figure.rank:>4}  {figure.variant:<28}{interval.mean:>10.4g}  {spread:<22}{interval.count} seeds"
+                f"{figure.rank:>4}  {figure.variant:<28}{interval.mean:>10.4g}  "
+                f"{spread:<22}{interval.count} seeds"
             )

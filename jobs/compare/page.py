@@ -1,7 +1,8 @@
-"""The page of a comparison, one self-contained file: what can be said, ranks, curves, every seed, every table."""
+"""The page of a comparison, one self-contained file: statements, ranks, curves, seeds, tables."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,10 @@ from jobs.compare.config import CompareConfig, direction_of
 from jobs.compare.summary import Cell, Figure, Row, mean_ranks, predictions, statements
 from jobs.trials.config import VARIANT
 from jobs.trials.trial import Sweep
+from otcondense.evaluation.registry import METRICS, direction_phrase
 from otcondense.report.embed import Plot, embed
 from otcondense.report.page import render_page as render_template
 from otcondense.report.plots import Spread, colour_of, interval_curves, seed_dots
-from otcondense.report.tables import METRICS
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Panel:
 
     title: str
     curve: Plot | None
-    """Over the training length; None where there is one length."""
+    """Over the training length; None if there is one length."""
     dots: Plot
     """Every seed at the greatest length."""
     tables: tuple[Cell, ...]
@@ -30,36 +31,31 @@ class Panel:
 def render_page(
     config: CompareConfig, sweep: Sweep, rows: Sequence[Row], found: Sequence[Cell], num_failed: int
 ) -> str:
-    """Return the page; the same rows give the same text, and everything that comes from data is escaped.
+    """Return the page; the same rows give the same text, and all data is escaped.
 
     Args:
         config: what was compared.
         sweep: its trials and the configuration that they vary.
-        rows: of every trial and checkpoint.
+        rows: results of every trial and checkpoint.
         found: the tables.
-        num_failed: trials that were not measured to their end.
+        num_failed: trials that failed.
     """
-    variants = sorted({row[VARIANT] for row in rows}, key=list(sweep.config.variants).index)
-    sizes = sorted({cell.num_images for cell in found})
+    bundles = sweep.config.variants
+    variants = sorted({row[VARIANT] for row in rows}, key=list(bundles).index)
+    sentences = {metric: _sentences(found, metric, config) for metric in config.metrics}
+    legend = {name: colour_of(name, variants) for name in variants}
+    settings = {name: _plain_settings(bundles[name]) for name in variants}
+    meanings = {name: metric.meaning for name, metric in METRICS.items()}
     context = {
         "config": config,
         "facts": _facts(config, rows, num_failed),
-        "legend": {name: colour_of(name, variants) for name in variants},
-        "settings": {name: _plain_settings(sweep.config.variants[name]) for name in variants},
-        "statements": {
-            metric: [_after_metric(each) for each in statements(_of(found, metric), config)]
-            for metric in config.metrics
-        },
+        "legend": legend,
+        "settings": settings,
+        "statements": sentences,
         "ranks": _rank_table(found, config, variants),
-        "panels": {
-            f"{metric} ({direction(metric)} is better)": [
-                _panel(metric, size, found, variants) for size in sizes
-            ]
-            for metric in config.metrics
-            if _of(found, metric)
-        },
+        "panels": _panels(found, config, variants),
         "predictions": predictions(rows, config.metrics[0]),
-        "meanings": {each.key: each.meaning for each in METRICS},
+        "meanings": meanings,
         "number": number,
         "interval": interval_text,
         "verdict": verdict,
@@ -68,27 +64,38 @@ def render_page(
 
 
 def _facts(config: CompareConfig, rows: Sequence[Row], num_failed: int) -> dict[str, str]:
-    sizes, steps = ({row[name] for row in rows} for name in ("num_images", "step"))
-    return {
-        "variants": str(len({row[VARIANT] for row in rows})),
-        "chosen images": ", ".join(f"{each:,}" for each in sorted(sizes)),
-        "training steps": ", ".join(f"{each:,}" for each in sorted(steps)),
+    facts = {
+        "variants": str(len(_values(rows, VARIANT))),
+        "chosen images": _numbers(_values(rows, "num_images")),
+        "training steps": _numbers(_values(rows, "step")),
         "seeds": str(len(config.seeds)),
-        "trainings": str(len({row["trial"] for row in rows})),
-        **({"failed": str(num_failed)} if num_failed else {}),
+        "trainings": str(len(_values(rows, "trial"))),
     }
+    if num_failed:
+        facts["failed"] = str(num_failed)
+    return facts
+
+
+def _values(rows: Sequence[Row], name: str) -> set[Any]:
+    return {row[name] for row in rows}
+
+
+def _numbers(values: set[int]) -> str:
+    return ", ".join(f"{value:,}" for value in sorted(values))
 
 
 def _plain_settings(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in settings.items())
 
 
-def _of(found: Sequence[Cell], metric: str) -> list[Cell]:
+def _of_metric(found: Sequence[Cell], metric: str) -> list[Cell]:
     return [cell for cell in found if cell.metric == metric]
 
 
-def _after_metric(sentence: str) -> str:
-    return sentence.split(", ", 1)[1]
+def _sentences(found: Sequence[Cell], metric: str, config: CompareConfig) -> list[str]:
+    """Return the statements on one metric, without its name at their start."""
+    whole = statements(_of_metric(found, metric), config)
+    return [sentence.split(", ", 1)[1] for sentence in whole]
 
 
 def _rank_table(
@@ -96,71 +103,85 @@ def _rank_table(
 ) -> list[tuple[str, list[str]]]:
     """Return variants with their mean rank by each metric, in the order of the first."""
     ranks = {metric: mean_ranks(found, metric) for metric in config.metrics}
-    order = list(dict.fromkeys([*ranks[config.metrics[0]], *variants]))
-    return [
-        (
-            name,
-            [
-                f"{ranks[metric][name]:.1f}" if name in ranks[metric] else ""
-                for metric in config.metrics
-            ],
-        )
-        for name in order
-    ]
+    order = dict.fromkeys([*ranks[config.metrics[0]], *variants])
+    return [(name, _rank_texts(ranks.values(), name)) for name in order]
+
+
+def _rank_texts(ranks: Iterable[dict[str, float]], variant: str) -> list[str]:
+    """Return the mean ranks of a variant by each metric; empty if it has none."""
+    texts = []
+    for by_variant in ranks:
+        rank = by_variant.get(variant)
+        texts.append("" if rank is None else f"{rank:.1f}")
+    return texts
+
+
+def _panels(
+    found: Sequence[Cell], config: CompareConfig, variants: Sequence[str]
+) -> dict[str, list[Panel]]:
+    panels: dict[str, list[Panel]] = {}
+    sizes = sorted({cell.num_images for cell in found})
+    for metric in config.metrics:
+        own = _of_metric(found, metric)
+        if own:
+            heading = f"{metric} ({direction_phrase(direction_of(metric))})"
+            panels[heading] = [_panel(metric, size, own, variants) for size in sizes]
+    return panels
 
 
 def _panel(metric: str, size: int, found: Sequence[Cell], variants: Sequence[str]) -> Panel:
-    own = [cell for cell in _of(found, metric) if cell.num_images == size]
-    title, name = f"{metric}, {size:,} chosen images", f"{metric}-{size}"
-    spreads = [[_spread(figure, cell.step) for figure in cell.figures] for cell in own]
-    flat = [each for part in spreads for each in part]
-    words = f"{title}: mean over seeds with 95 % confidence intervals, over training steps; the figures are in the tables below."
-    curve = (
-        embed(f"curve-{name}", interval_curves(flat, title, variants), words)
-        if len(own) > 1
-        else None
+    own = [cell for cell in found if cell.num_images == size]
+    spreads = [_spreads(cell) for cell in own]
+    title = f"{metric}, {size:,} chosen images"
+    name = f"{metric}-{size}"
+
+    curve = None
+    if len(own) > 1:
+        flat = list(itertools.chain.from_iterable(spreads))
+        words = (
+            f"{title}: mean over seeds with 95 % confidence intervals, over training steps; "
+            "the tables below have the numbers."
+        )
+        curve = embed(f"curve-{name}", interval_curves(flat, title, variants), words)
+
+    words = (
+        f"{title}, {own[-1].step:,} training steps: one dot for each seed, "
+        "one line for the interval."
     )
-    last = f"{title}, {own[-1].step:,} training steps"
-    dots = embed(
-        f"dots-{name}",
-        seed_dots(spreads[-1], metric, variants),
-        f"{last}: a dot for each seed, a line for the interval.",
-    )
+    dots = embed(f"dots-{name}", seed_dots(spreads[-1], metric, variants), words)
     return Panel(title, curve, dots, tuple(own))
+
+
+def _spreads(cell: Cell) -> list[Spread]:
+    return [_spread(figure, cell.step) for figure in cell.figures]
 
 
 def _spread(figure: Figure, step: int) -> Spread:
     half = figure.interval.high - figure.interval.mean
     return Spread(
-        figure.variant,
-        step,
-        figure.interval.mean,
-        None if math.isnan(half) else half,
-        figure.values,
+        method=figure.variant,
+        steps=step,
+        mean=figure.interval.mean,
+        half_width=None if math.isnan(half) else half,
+        values=figure.values,
     )
 
 
-def direction(metric: str) -> str:
-    """Return smaller or larger, whichever is better."""
-    return "smaller" if direction_of(metric) == "min" else "larger"
-
-
 def number(value: float) -> str:
-    """Return a figure as it stands in a table."""
+    """Return a value as tables show it."""
     return f"{value:.4g}"
 
 
 def interval_text(figure: Figure) -> str:
     """Return the confidence interval, empty for one seed."""
-    low, high = figure.interval.low, figure.interval.high
-    return "" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
+    interval = figure.interval
+    return "" if math.isnan(interval.low) else f"{interval.low:.4g} to {interval.high:.4g}"
 
 
 def verdict(figure: Figure, metric: str) -> str:
-    """Return better, worse, or within the noise; empty for the variant that all are compared with."""
-    difference = figure.difference
-    if difference is None:
+    """Return better, worse, or within the noise; empty for the reference variant."""
+    if figure.difference is None:
         return ""
-    if not difference.is_beyond_noise():
+    if not figure.is_beyond_noise:
         return "within the noise"
-    return "better" if (difference.mean < 0) == (direction_of(metric) == "min") else "worse"
+    return "better" if figure.is_better(metric) else "worse"

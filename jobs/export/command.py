@@ -1,4 +1,4 @@
-"""Export a subset in a form that other tools read: `python -m jobs.export --method NAME --format NAME --output PATH`."""
+"""Export a subset in a format of other tools."""
 
 import argparse
 
@@ -10,15 +10,16 @@ from otcondense.store import read_manifest
 
 
 def export(run: Run, options: argparse.Namespace) -> None:
-    """Write the subset of one method in another form."""
-    if options.method not in run.config.selection.methods:
+    """Write the subset of one method in another format."""
+    methods = run.config.selection.methods
+    if options.method not in methods:
         raise InputError(
-            f"--method must be among selection.methods {', '.join(run.config.selection.methods)}, found {options.method}"
+            f"--method must be one of selection.methods ({', '.join(methods)}), "
+            f"found {options.method}"
         )
     config = ExportConfig(
         output=options.output, format=options.format, files=options.files, images=options.images
     )
-    count = export_subset(
-        read_manifest(run.store, run.manifest(options.method)), run.config.source, config
-    )
+    manifest = read_manifest(run.store, run.manifest(options.method))
+    count = export_subset(manifest, run.config.source, config)
     note("export", f"{count} images as {options.format}: {options.output}")

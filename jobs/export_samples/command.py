@@ -1,4 +1,4 @@
-"""Write samples as an npz for ADM's evaluator, as PNG files or as one Parquet: `python -m jobs.export_samples --format npz|png|parquet`."""
+"""Write samples as an npz for ADM's evaluator, as PNG files or as one Parquet file."""
 
 import argparse
 
@@ -10,31 +10,33 @@ from otcondense.exports.samples import export_samples
 
 
 def export(run: Run, options: argparse.Namespace) -> None:
-    """Write the samples of one checkpoint in another form."""
-    known = [
-        (name, method, step)
-        for name, method, step in run.checkpoints()
-        if options.model in (None, name)
-    ]
-    known = [
-        each
-        for each in known
-        if options.method in (None, each[1]) and options.step in (None, each[2])
-    ]
-    if len(known) != 1:
-        every = ", ".join(f"{name}/{method}/{step}" for name, method, step in run.checkpoints())
-        raise InputError(
-            f"--model, --method and --step must name one checkpoint of {every}; found {len(known)}"
-        )
-    name, method, step = known[0]
-    count = run.config.models[name].sampling.num_samples
-    export_samples(
-        iterate_samples(run.store, run.samples_directory(name, method, step), count),
-        options.format,
-        options.output,
-        count,
-    )
+    """Write the samples of one checkpoint in another format."""
+    model, method, step = _chosen_checkpoint(run, options)
+    count = run.config.models[model].sampling.num_samples
+    parts = iterate_samples(run.store, run.samples_directory(model, method, step), count)
+    export_samples(parts, options.format, options.output, count)
     note(
         "export samples",
-        f"{count} samples of {name} on {method}, step {step}, as {options.format}: {options.output}",
+        f"{count} samples of {model} on {method}, step {step}, "
+        f"as {options.format}: {options.output}",
     )
+
+
+def _chosen_checkpoint(run: Run, options: argparse.Namespace) -> tuple[str, str, int]:
+    """Return model, method and step of the one checkpoint that the options select.
+
+    Raises: InputError if they select none or several.
+    """
+    checkpoints = run.checkpoints()
+    chosen = []
+    for checkpoint in checkpoints:
+        wanted = zip((options.model, options.method, options.step), checkpoint, strict=True)
+        if all(option is None or option == value for option, value in wanted):
+            chosen.append(checkpoint)
+    if len(chosen) != 1:
+        every = ", ".join(f"{model}/{method}/{step}" for model, method, step in checkpoints)
+        raise InputError(
+            f"--model, --method and --step must select one checkpoint of {every}; "
+            f"found {len(chosen)}"
+        )
+    return chosen[0]

@@ -1,4 +1,4 @@
-"""Write what the demo starts from, images and encoders; does nothing where they are there."""
+"""Write the images of the demo and train its encoders, unless they are already there."""
 
 from jobs.command.progress import Progress, note
 from jobs.run_directory.run import Run
@@ -21,9 +21,7 @@ def prepare(run: Run) -> None:
         if encoder.train is not None:
             with Progress(run.store, *encoder_bar(encoder)) as progress:
                 trained = train_encoder(records, encoder, progress.show)
-            when = (
-                "finished before"
-                if trained.skipped
-                else f"accuracy on its training images {trained.accuracy:.3f}"
-            )
-            note(f"train encoder {encoder.name}", f"{trained.weights}, {when}")
+            result = f"accuracy on its training images {trained.accuracy:.3f}"
+            if trained.skipped:
+                result = "already finished"
+            note(f"train encoder {encoder.name}", f"{trained.weights}, {result}")

@@ -1,4 +1,4 @@
-"""Read, decode and encode the images with Ray Data, one Parquet file per class: `python -m jobs.extract_features`."""
+"""Read, decode and encode the images with Ray Data: one Parquet file per class."""
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
@@ -6,16 +6,16 @@ from jobs.extract_features.prepare import prepare
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import IMPORT_BAR, extraction_bar
-from otcondense.datasets import scan_images
+from otcondense.datasets import list_images
 from otcondense.encoders import EncoderConfig
 from otcondense.store import fingerprint
-from pipeline.extract import extract_features
+from pipeline.extract import ExtractionResult, extract_features
 from pipeline.given_features import import_features
 from pipeline.probe_scores import score_by_probe
 
 
 def extract(run: Run) -> None:
-    """Extract the features of every class with each network of the configuration, then the confidences that take a probe."""
+    """Extract the features of every class with each encoder, then the confidences of probes."""
     prepare(run)
     check_budgets(run)
     if run.config.extraction.num_encoders and run.config.encoders:
@@ -33,30 +33,34 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
     if encoder.weights is None:
         note(
             title,
-            "weights from timm's hub, unless they are on this machine; `encoder.weights` names a local file",
+            "weights from timm's hub, unless they are on this machine; "
+            "`encoder.weights` names a local file",
         )
+    directory = run.features_directory(encoder)
     with Progress(run.store, *extraction_bar(encoder)) as progress:
         result = extract_features(
             run.store.root,
-            run.features_directory(encoder),
+            directory,
             run.config.source,
             encoder,
             run.config.extraction,
             fingerprint(run.features_key(encoder)),
             progress.show,
         )
-    classes = result.classes_done + result.classes_skipped
-    note(
-        title,
-        f"{result.num_images} images of {classes} classes, {result.classes_skipped} of them finished before",
-    )
+    note(title, f"{result.num_images} images of {_classes(result)}")
     if result.num_quarantined:
         note(
             title,
-            f"{result.num_quarantined} unreadable images, listed in {run.features_directory(encoder)}/_quarantine.parquet",
+            f"{result.num_quarantined} unreadable images, listed in "
+            f"{directory}/_quarantine.parquet",
         )
     if result.num_ignored:
         note(title, f"{result.num_ignored} files of the source are no images by their name")
+
+
+def _classes(result: ExtractionResult) -> str:
+    classes = result.classes_done + result.classes_skipped
+    return f"{classes} classes, {result.classes_skipped} of them already finished"
 
 
 def _import(run: Run) -> None:
@@ -69,24 +73,21 @@ def _import(run: Run) -> None:
             fingerprint(run.features_key(run.config.encoder)),
             progress.show,
         )
-    classes = result.classes_done + result.classes_skipped
-    note(
-        "import features",
-        f"{result.num_images} rows of {classes} classes, {result.classes_skipped} of them finished before; no images",
-    )
+    note("import features", f"{result.num_images} rows of {_classes(result)}; no images")
 
 
 def _probe(run: Run) -> None:
     directory = run.confidence_directory()
     assert directory is not None
-    source = scan_images(run.config.source)
-    names = sorted({record.class_name for record in source.records})
-    config, key = run.config.confidence.probe, fingerprint(run.probe_key())
-    skipped = score_by_probe(
-        run.store, run.features_directory(run.config.encoder), directory, names, config, key
+    records = list_images(run.config.source)
+    names = sorted({record.class_name for record in records})
+    is_skipped = score_by_probe(
+        run.store,
+        run.features_directory(run.config.encoder),
+        directory,
+        names,
+        run.config.confidence.probe,
+        fingerprint(run.probe_key()),
     )
-    note(
-        "probe",
-        f"confidences of {len(names)} classes in {directory}"
-        + (", finished before" if skipped else ""),
-    )
+    ending = ", already finished" if is_skipped else ""
+    note("probe", f"confidences of {len(names)} classes in {directory}{ending}")

@@ -1,9 +1,9 @@
-"""Extract the VAE latents of the images of all subsets, or of the whole source: `python -m jobs.extract_latents`."""
+"""Extract VAE latents of the configured images: `python -m jobs.extract_latents`."""
 
 from jobs.representations.extract import extract_images
 from jobs.run_directory.run import Run
 
 
 def extract(run: Run) -> None:
-    """Extract the VAE latents that the configuration asks for."""
+    """Extract the VAE latents of the configured images."""
     extract_images(run, "latents", run.config.latents)

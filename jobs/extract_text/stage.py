@@ -8,13 +8,12 @@ from otcondense.representations.tables import write_text
 
 
 def extract(run: Run) -> None:
-    """Embed the names of all classes, those without images too, in this process; they are few."""
+    """Embed the names of all classes in this process; there are few.
+
+    Classes without images are embedded too.
+    """
     classes = dict(enumerate(scan_images(run.config.source).classes))
-    done = write_text(
-        run.store, run.text_file(), classes, run.config.text, TextModel(run.config.text)
-    )
-    note(
-        "text",
-        f"embeddings of {len(classes)} class names in {run.text_file()}"
-        + ("" if done else ", finished before"),
-    )
+    model = TextModel(run.config.text)
+    is_new = write_text(run.store, run.text_file(), classes, run.config.text, model)
+    finished = "" if is_new else ", already finished"
+    note("text", f"embeddings of {len(classes)} class names in {run.text_file()}{finished}")

@@ -1,1 +1,1 @@
-"""Measuring images through networks, shared by `evaluate`, `report` and `measure`."""
+"""Networks and image sets of measurements, shared by `evaluate`, `report` and `measure`."""

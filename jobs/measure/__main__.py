@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from jobs.command.cli import plain_parser, settings_lines
 from jobs.command.exit import exit_with
-from jobs.command.settings import describe_fields
+from jobs.command.fields import describe_fields
 from jobs.measure.config import MeasureConfig
 
 
@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
     settings = "\n".join(settings_lines(describe_fields(MeasureConfig)))
     made = plain_parser("measure", epilog=f"settings:\n{settings}")
     made.add_argument("--config", help="YAML file of the same settings")
-    made.add_argument("--output", help="JSON file to write the figures and their inputs to")
+    made.add_argument("--output", help="JSON file for the metrics and their inputs")
     made.add_argument(
         "settings", nargs="*", metavar="key=value", help="samples, against, training, ... (below)"
     )

@@ -1,4 +1,7 @@
-"""Measure any images against any others, without a run: `python -m jobs.measure samples=FILE against=FOLDER [key=value]`."""
+"""Measure any images against any others, without a run.
+
+`python -m jobs.measure samples=FILE against=FOLDER [key=value]`
+"""
 
 import argparse
 import json
@@ -6,98 +9,138 @@ from pathlib import Path
 from typing import Any
 
 from jobs.command.settings import build, read_values
+from jobs.judging.networks import load_main_network, load_network
 from jobs.measure.config import MeasureConfig
-from jobs.measure.gauge import Gauge, ImageSet, check_sizes, further_gauge, gauge
+from jobs.measure.image_sets import iterate_images
+from otcondense.encoders import EncoderConfig
+from otcondense.errors import InputError
 from otcondense.evaluation import (
-    METRICS_VERSION,
-    AdmSamples,
-    EncodedImages,
-    adm_metrics,
-    evaluate_encoded,
-    further_metrics,
-    read_reference,
+    Comparison,
+    FeatureCache,
+    Figures,
+    ImageEncoder,
+    ImageSet,
+    Judge,
+    Reference,
+    rounded_values,
+    sample_figures,
+    settings_record,
 )
 from otcondense.store import Store
 
+STD = "_std"
+"""End of the names of standard errors."""
+
 
 def measure(config: MeasureConfig) -> dict[str, Any]:
-    """Return all figures of a set of images, with what each was made from.
+    """Return all metrics of a set of images and their inputs.
 
     Raises: InputError for images, statistics or weights that are missing or do not fit.
     """
-    samples, main = ImageSet(config.samples), gauge(config)
-    encoded = main.encode(samples)
-    record = (
-        _against(config, main, encoded)
-        if config.against is not None
-        else _facts(config, main, encoded)
-    )
-    if config.evaluation.reference is not None:
-        record["values"].update(_by_adm(config, main, samples, encoded))
-    for name, judge in config.judges.items():
-        other = further_gauge(judge, config)
-        record["judges"] = {
-            **record.get("judges", {}),
-            name: {"encoder": judge.name, "encoder_sha256": other.network.weights_sha256},
+    samples = image_set(config.samples)
+    against = _comparison(config)
+    if against.reference is not None:
+        check_sizes(samples, against.reference)
+
+    judge = _main_judge(config)
+    further = {}
+    for name, encoder in config.judges.items():
+        further[name] = _judge(config, load_network(encoder), encoder)
+
+    figures = sample_figures(samples, against, judge, further, config.evaluation)
+    return _record(config, figures, judge, further)
+
+
+def image_set(path: str) -> ImageSet:
+    """Return the images at a path as a set to measure."""
+    return ImageSet(lambda: iterate_images(path))
+
+
+def _comparison(config: MeasureConfig) -> Comparison:
+    path = config.evaluation.reference
+    reference = None if path is None else Reference.read(path)
+    return Comparison(_images(config.against), _images(config.training), reference)
+
+
+def _images(path: str | None) -> ImageSet | None:
+    return None if path is None else image_set(path)
+
+
+def _main_judge(config: MeasureConfig) -> Judge:
+    network = load_main_network(config.evaluation, config.judge, device="auto")
+    return _judge(config, network, config.judge)
+
+
+def _judge(config: MeasureConfig, network: ImageEncoder, encoder: EncoderConfig | None) -> Judge:
+    cache = None
+    if config.cache is not None:
+        cache = FeatureCache(config.cache, {} if encoder is None else encoder.identity())
+    return Judge(network, config.evaluation.batch_size, cache)
+
+
+def _record(
+    config: MeasureConfig, figures: Figures, judge: Judge, further: dict[str, Judge]
+) -> dict[str, Any]:
+    """Return metrics and their inputs as JSON values."""
+    if figures.main is not None:
+        record = figures.main.record()
+    else:
+        record = {
+            "values": {},
+            "num_samples": len(figures.samples),
+            "encoder": judge.network.name,
+            "encoder_sha256": judge.network.weights_sha256,
+            "settings": settings_record(config.evaluation),
         }
-        if config.against is not None:
-            sets = (other.encode(samples).features, other.encode(ImageSet(config.against)).features)
-            record["values"].update(
-                {
-                    f"{name}.{key}": value
-                    for key, value in further_metrics(*sets, config.evaluation.neighbours).items()
-                }
-            )
+    record["values"] |= {**rounded_values(figures.adm), **figures.further}
+    if further:
+        record["judges"] = {name: _network_record(other) for name, other in further.items()}
     return record
 
 
-def _against(config: MeasureConfig, main: Gauge, samples: EncodedImages) -> dict[str, Any]:
-    assert config.against is not None
-    held_out = main.encode(ImageSet(config.against))
-    training = None if config.training is None else main.encode(ImageSet(config.training))
-    return evaluate_encoded(
-        samples, held_out, main.network, config.evaluation, training=training
-    ).record()
+def _network_record(judge: Judge) -> dict[str, str]:
+    return {"encoder": judge.network.name, "encoder_sha256": judge.network.weights_sha256}
 
 
-def _facts(config: MeasureConfig, main: Gauge, samples: EncodedImages) -> dict[str, Any]:
-    settings = {**config.evaluation.model_dump(mode="json"), "metrics_version": METRICS_VERSION}
-    network = {"encoder": main.network.name, "encoder_sha256": main.network.weights_sha256}
-    return {"values": {}, "num_samples": len(samples), **network, "settings": settings}
+def check_sizes(samples: ImageSet, reference: Reference) -> None:
+    """Refuse samples of another size than the images of the reference.
+
+    Raises: InputError naming both sizes.
+    """
+    found = _size(samples)
+    expected = _size(reference.images)
+    if found != expected:
+        raise InputError(
+            f"samples must have the size {expected} (height, width) of the reference "
+            f"{reference.statistics.path}, found {found}"
+        )
 
 
-def _by_adm(
-    config: MeasureConfig, main: Gauge, samples: ImageSet, encoded: EncodedImages
-) -> dict[str, float]:
-    settings = config.evaluation
-    assert settings.reference is not None
-    assert encoded.logits is not None
-    reference, images = read_reference(settings.reference), ImageSet(settings.reference)
-    check_sizes(samples, images.parts(), settings.reference)
-    found = AdmSamples(encoded.features, encoded.logits, encoded.spatial)
-    values = adm_metrics(
-        found, reference, main.encode(images).features, half=settings.reference_half
-    )
-    return {name: float(f"{value:.9g}") for name, value in values.items()}
+def _size(images: ImageSet) -> tuple[int, ...]:
+    return tuple(next(iter(images.parts())).shape[2:])
 
 
 def print_figures(record: dict[str, Any]) -> None:
-    """Print every figure, its standard error behind it."""
+    """Print all metrics with their standard errors."""
     values = record["values"]
     for name, value in values.items():
-        if not name.endswith("_std"):
-            error = values.get(f"{name}_std")
-            print(f"{name:<32}{value:>14.6g}" + (f"  ± {error:.2g}" if error is not None else ""))
-    against = (
-        f" against {record['num_held_out']:,} held-out images" if "num_held_out" in record else ""
-    )
+        if not name.endswith(STD):
+            error = values.get(f"{name}{STD}")
+            spread = "" if error is None else f"  ± {error:.2g}"
+            print(f"{name:<32}{value:>14.6g}{spread}")
+
+    against = ""
+    if "num_held_out" in record:
+        against = f" against {record['num_held_out']:,} held-out images"
+    weights = record["encoder_sha256"][:12]
     print(
-        f"{record['num_samples']:,} samples{against} through {record['encoder']} (weights {record['encoder_sha256'][:12]})"
+        f"{record['num_samples']:,} samples{against} through {record['encoder']} "
+        f"(weights {weights})"
     )
 
 
 def measure_and_print(options: argparse.Namespace) -> None:
-    """Measure, print the figures, and write them where `--output` says.
+    """Measure images, print the metrics, and write them to the file of `--output`.
 
     Raises: InputError for images, statistics or weights that are missing or do not fit.
     """
@@ -105,6 +148,7 @@ def measure_and_print(options: argparse.Namespace) -> None:
     config = build(MeasureConfig, read_values(options.config, options.settings), origin)
     record = measure(config)
     print_figures(record)
+
     if options.output is not None:
         inputs = {"samples": config.samples, "against": config.against}
         text = json.dumps({**inputs, **record}, indent=1) + "\n"

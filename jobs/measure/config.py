@@ -8,20 +8,23 @@ from otcondense.evaluation import EvaluationConfig
 
 
 class MeasureConfig(Config):
-    """Which images to measure, against what, and through which networks."""
+    """Which images to measure, against which images, and through which networks."""
 
     samples: str
     """Images to measure: an .npz file (arr_0), a folder, or Parquet."""
     against: str | None = None
-    """Real images that no model has seen, in any of these forms; null leaves only figures against `evaluation.reference`."""
+    """Real images that no model has seen, in any of these forms; null computes only the metrics
+    against `evaluation.reference`."""
     training: str | None = None
-    """Images that the model was trained on, for the copying figures."""
+    """Images that the model was trained on, for the metrics of copying."""
     cache: str | None = None
-    """Directory to keep features in: measuring again with other settings then takes no network."""
+    """Directory to keep features in, so that measuring again with other settings needs no forward
+    pass."""
     judge: EncoderConfig | None = None
-    """Network of the figures; null takes the Inception network of FID."""
+    """Network of the main metrics; null takes the Inception network of FID."""
     judges: dict[str, EncoderConfig] = Field(default_factory=dict)
-    """Further networks, by the name that their figures shall bear: with dinov2, dinov2.frechet_distance is FD-DINOv2."""
+    """Further networks; each key prefixes the names of its metrics: with dinov2,
+    dinov2.frechet_distance is FD-DINOv2."""
     evaluation: EvaluationConfig = EvaluationConfig(network="inception")
     """Settings of the metrics; network follows from judge."""
 
@@ -37,12 +40,17 @@ class MeasureConfig(Config):
     def _check(self) -> "MeasureConfig":
         if self.against is None and self.evaluation.reference is None:
             raise ValueError(
-                "against or evaluation.reference must be set: there is nothing to compare the samples with"
+                "against or evaluation.reference must be set: without them there is nothing to "
+                "compare the samples with"
             )
         if (self.judge is None) == (self.evaluation.network == "judge"):
-            raise ValueError("judge must be set with evaluation.network=judge, and not without")
+            raise ValueError(
+                "judge must be set with evaluation.network=judge, and unset with "
+                "evaluation.network=inception"
+            )
         if self.against is None and (self.training is not None or self.judges):
             raise ValueError(
-                "training and judges need against: their figures compare the samples with real images"
+                "training and judges need against: their metrics compare the samples with real "
+                "images"
             )
         return self

@@ -1,4 +1,4 @@
-"""Images to measure, wherever they come from: an .npz of ADM's form, a folder, or Parquet; a part at a time."""
+"""Images to measure, one part at a time: from an .npz of ADM's form, a folder, or Parquet."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,16 +21,19 @@ from otcondense.store.images import read_images
 PART = 512
 """Images that are in memory at a time."""
 MAX_PIXELS = 2**26
+"""Largest image that is decoded, against decompression bombs."""
 
 
 def iterate_images(path: str) -> Iterator[UInt8[Tensor, "b c h w"]]:
-    """Yield all images below `path` as RGB of one size, or as grey where a file of ours holds grey ones, in the order of their names.
+    """Yield all images below `path` in the order of their names, as RGB of one size.
+
+    Our own files of grey images give grey images.
 
     Args:
-        path: an .npz with arr_0 of [n, h, w, c] bytes; a .parquet file, or a folder of them, as `jobs.sample` and
-            `jobs.export_samples` write; or a folder, nested or not, of images.
+        path: an .npz with arr_0 of [n, h, w, c] bytes; a .parquet file, or a folder of them, as
+            `jobs.sample` and `jobs.export_samples` write; or a folder of images, nested or not.
 
-    Raises: InputError if nothing is there, an image cannot be decoded, or two differ in size.
+    Raises: InputError if there are none, one cannot be decoded, or two differ in size.
     """
     place = Path(path)
     if place.suffix == ".npz":
@@ -53,28 +56,29 @@ def _parquet(files: list[Path]) -> Iterator[UInt8[Tensor, "b c h w"]]:
 
 
 def _exported(file: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
-    """Yield the images of a file that `datasets` reads: a struct of encoded bytes and path in each row."""
+    """Yield the images of a file in the form of `datasets`.
+
+    Each row is a struct of encoded bytes and path.
+    """
     with open_parquet(SourceFile(file.name, str(file), 0, 0)) as (table, schema):
         kind = schema.field("image").type if "image" in schema.names else pa.null()
         if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
             raise InputError(
-                f"{file} must be samples of ours, or have a column image with the bytes of image files, found {kind}"
+                f"{file} must hold our samples, or a column image with the bytes of image files, "
+                f"found {kind}"
             )
         for batch in table.iter_batches(batch_size=PART, columns=["image.bytes"]):
-            cells = batch.column(0).field("bytes")
-            yield _stack(
-                [(f"row of {file}", _decoded(cell.as_py() or b"", str(file))) for cell in cells]
-            )
+            name = str(file)
+            cells = batch.column(0).field("bytes").to_pylist()
+            yield _stack([(f"row of {file}", _decoded(cell or b"", name)) for cell in cells])
 
 
 def _folder(root: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
-    files = sorted(
-        each for each in root.rglob("*") if each.suffix.lower() in IMAGE_SUFFIXES and each.is_file()
-    )
+    candidates = (file for file in root.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(filter(Path.is_file, candidates))
     if not files:
-        raise InputError(
-            f"{root} must hold images ({', '.join(sorted(IMAGE_SUFFIXES))}) or .parquet files, found neither"
-        )
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise InputError(f"{root} must hold images ({suffixes}) or .parquet files, found neither")
     for start in range(0, len(files), PART):
         yield _stack([(str(file), _pixels(file)) for file in files[start : start + PART]])
 
@@ -85,7 +89,8 @@ def _stack(rows: list[tuple[str, UInt8[np.ndarray, "c h w"]]]) -> UInt8[Tensor, 
     for name, row in rows:
         if row.shape != first.shape:
             raise InputError(
-                f"{name} is {_size(row)}, the images before it {_size(first)}; bring all to one size"
+                f"{name} is {_size(row)}, the images before it {_size(first)}; "
+                "resize all to one size"
             )
     return torch.from_numpy(np.stack([row for _, row in rows]))
 
@@ -94,9 +99,7 @@ def _pixels(file: Path) -> UInt8[np.ndarray, "c h w"]:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"image {file} cannot be read ({error}); mend it or leave it out"
-        ) from error
+        raise InputError(f"image {file} cannot be read ({error}); repair or remove it") from error
     return _decoded(data, str(file))
 
 
@@ -105,7 +108,7 @@ def _decoded(data: bytes, name: str) -> UInt8[np.ndarray, "c h w"]:
         image = decode_image(data, channels=3, max_pixels=MAX_PIXELS)
     except UnreadableImageError as error:
         raise InputError(
-            f"image {name} cannot be decoded ({error}); mend it or leave it out"
+            f"image {name} cannot be decoded ({error}); repair or remove it"
         ) from error
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
@@ -118,11 +121,12 @@ def _of_one_size(
         first = part.shape[1:] if first is None else first
         if part.shape[1:] != first:
             raise InputError(
-                f"images of {path} must have one size, found {_size(part[0])} after {'x'.join(map(str, first))}"
+                f"images of {path} must have one size, "
+                f"found {_size(part[0])} after {'x'.join(map(str, first))}"
             )
         yield part
     if first is None:
-        raise InputError(f"{path} holds no image")
+        raise InputError(f"{path} must hold at least one image, found none")
 
 
 def _size(image: Tensor | np.ndarray) -> str:

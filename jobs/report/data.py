@@ -1,18 +1,20 @@
-"""What the report of a run shows, read from the run's files."""
+"""Collects the data of the report from the files of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-import numpy as np
 import torch
 import yaml
 
-from jobs.evaluate.stage import read_metrics, read_subset_quality
-from jobs.judging.views import Evaluation, chosen_images
+from jobs.judging.evaluation import Evaluation
+from jobs.judging.run_images import chosen_images
+from jobs.run_directory.opening import describe
+from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
 from jobs.run_directory.run import CURVE_FILE, Run
 from jobs.run_directory.stage_log import stage_seconds
+from otcondense.datasets.images import ListedImages
 from otcondense.diffusion.samples import read_samples
 from otcondense.encoders import weights_sha256
-from otcondense.evaluation import nearest_neighbours
+from otcondense.evaluation import ImageSet, nearest_neighbours
 from otcondense.report import (
     ClassCard,
     ClassSheet,
@@ -25,6 +27,9 @@ from otcondense.report import (
     SampleSheet,
     StageTime,
     SubsetRow,
+    class_history,
+    class_map,
+    loss_curve,
     published_for,
 )
 from otcondense.store import (
@@ -36,234 +41,246 @@ from otcondense.store import (
 )
 
 SHEET_CLASSES = 20
-"""Classes whose chosen images are shown; the first of the source."""
+"""Classes whose chosen images the report shows; the first ones of the source."""
 SHEET_SAMPLES = 30
-"""Samples that are shown beside their nearest images."""
+"""Samples that the report shows with their nearest images."""
 HISTORY_CLASSES = 5
-"""Classes whose objective is drawn."""
-PUBLISHED_SAMPLES, PUBLISHED_GUIDANCE = 50_000, 1.5
+"""Classes whose objective the report draws."""
+PUBLISHED_SAMPLES = 50_000
+"""Samples of the published figures."""
+PUBLISHED_GUIDANCE = 1.5
+"""Guidance scale of the published figures."""
+
+Selections = Mapping[str, list[ClassSelection]]
+"""Finished selections by method, in the order of classes."""
 
 
 def collect(run: Run) -> ReportData:
-    """Return everything that the run has so far; results that are missing are left out of the report.
+    """Return everything that the run has so far; missing results are left out of the report.
 
-    Raises: InputError if images of the source that are to be shown are gone or have changed.
+    Raises: InputError if images of the source that the report shows are missing or have changed.
     """
     selections = _selections(run)
+    records = read_metrics(run)
+    config = run.config.model_dump(mode="json")
     return ReportData(
         title=f"OTCondense: {run.config.run}",
         facts=_facts(run, selections),
-        metrics=tuple(_metric_rows(run)),
+        metrics=tuple(_metric_rows(run, records)),
         subsets=tuple(_subset_rows(run)),
         class_sheets=tuple(_class_sheets(run, selections)),
-        class_cards=tuple(_class_cards(run, selections)),
-        published=_published(run, selections),
+        class_cards=tuple(_class_cards(records, selections)),
+        published=tuple(_published(run, selections)),
         protocol_differences=tuple(_protocol_differences(run)),
-        sample_sheets=tuple(_sample_sheets(run)),
+        sample_sheets=tuple(_sample_sheets(run, records)),
         feature_maps=tuple(_feature_maps(run, selections)),
         histories=tuple(_histories(selections)),
         loss_curves=tuple(_loss_curves(run)),
         stage_times=tuple(StageTime(name, seconds) for name, seconds in stage_seconds(run).items()),
-        config_yaml=yaml.safe_dump(
-            run.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True
-        ),
-        versions=run.description()["versions"],
+        config_yaml=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        versions=describe(run)["versions"],
     )
 
 
-def _selections(run: Run) -> dict[str, list[ClassSelection]]:
+def _selections(run: Run) -> Selections:
     """Return the finished selections of each method, by class."""
     found: dict[str, list[ClassSelection]] = {}
     for method in run.config.selection.methods:
         if run.store.exists(run.manifest(method)):
-            names = dict.fromkeys(
-                read_manifest(run.store, run.manifest(method)).column("class_name").to_pylist()
-            )
-            found[method] = [
-                read_class_selection(run.store, run.selection_directory(method), name)
-                for name in names
-            ]
+            manifest = read_manifest(run.store, run.manifest(method))
+            names = dict.fromkeys(manifest.column("class_name").to_pylist())
+            directory = run.selection_directory(method)
+            found[method] = [read_class_selection(run.store, directory, name) for name in names]
     return found
 
 
-def _facts(run: Run, selections: dict[str, list[ClassSelection]]) -> dict[str, str]:
+def _facts(run: Run, selections: Selections) -> dict[str, str]:
     source = run.config.source
-    facts = {
-        "source": source.path
-        if source.has_images
-        else f"{source.path} (features without images, so none are shown)"
-    }
+    facts = {"source": source.path}
+    if not source.has_images:
+        facts["source"] = f"{source.path} (features without images, so the report shows none)"
     for method, classes in selections.items():
         facts["classes"] = f"{len(classes):,}"
         facts["images"] = f"{sum(len(each.image_ids) for each in classes):,}"
         facts["chosen"] = f"{sum(len(each.indices) for each in classes):,}"
-        proven = sum(bool(each.summary["swap_optimal"]) for each in classes)
+        proven = sum(bool(each.summary.swap_optimal) for each in classes)
         if proven:
             facts[f"{method}: proven swap-optimal"] = f"{proven:,} of {len(classes):,} classes"
     return facts
 
 
-def _metric_rows(run: Run) -> Iterator[MetricRow]:
-    """Yield the figures of every checkpoint, those of each further judge as a model of its own."""
-    for row in read_metrics(run):
-        place = {key: row[key] for key in ("method", "num_samples", "num_held_out")} | {
-            "steps": row["step"]
-        }
+def _metric_rows(run: Run, records: list[CheckpointMetrics]) -> Iterator[MetricRow]:
+    """Yield the metrics of every checkpoint; those of a further judge have a model of their own."""
+    if not records:
+        return
+    weights = {name: weights_sha256(judge) for name, judge in run.config.judges.items()}
+    for row in records:
         yield MetricRow(
-            model=row["model"],
-            values=row["values"],
-            encoder=row["encoder"],
-            encoder_sha256=row["encoder_sha256"],
-            **place,
+            model=row.model,
+            method=row.method,
+            steps=row.step,
+            values=row.record.values,
+            num_samples=row.record.num_samples,
+            num_held_out=row.record.num_held_out,
+            encoder=row.record.encoder,
+            encoder_sha256=row.record.encoder_sha256,
         )
         for name, judge in run.config.judges.items():
-            own = {
-                key.removeprefix(f"{name}."): value
-                for key, value in row["values"].items()
-                if key.startswith(f"{name}.")
-            }
-            weights = weights_sha256(judge)
             yield MetricRow(
-                model=f"{row['model']} seen by {name}",
-                values=own,
+                model=f"{row.model} seen by {name}",
+                method=row.method,
+                steps=row.step,
+                values=_values_of_judge(row.record.values, name),
+                num_samples=row.record.num_samples,
+                num_held_out=row.record.num_held_out,
                 encoder=judge.name,
-                encoder_sha256=weights,
-                **place,
+                encoder_sha256=weights[name],
             )
 
 
+def _values_of_judge(values: Mapping[str, float], judge: str) -> dict[str, float]:
+    prefix = f"{judge}."
+    own = {name: value for name, value in values.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): value for name, value in own.items()}
+
+
 def _subset_rows(run: Run) -> Iterator[SubsetRow]:
-    for method, values in read_subset_quality(run).items():
-        figures = {name: value for name, value in values.items() if not name.startswith("num_")}
-        yield SubsetRow(method, int(values["num_images"]), int(values["num_held_out"]), figures)
+    for method, record in read_subset_quality(run).items():
+        values = dict(record.values)
+        num_images = int(values.pop("num_images"))
+        num_held_out = int(values.pop("num_held_out"))
+        yield SubsetRow(method, num_images, num_held_out, values)
 
 
-def _class_sheets(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[ClassSheet]:
+def _class_sheets(run: Run, selections: Selections) -> Iterator[ClassSheet]:
     if not run.config.source.has_images:
         return
     chosen = {method: chosen_images(run, method) for method in selections}
     for selection in next(iter(selections.values()), [])[:SHEET_CLASSES]:
-        rows = {
-            method: [
-                row
-                for row, image in enumerate(each.wanted)
-                if image.class_index == selection.class_index
-            ]
-            for method, each in chosen.items()
-        }
-        yield ClassSheet(
-            selection.class_name,
-            {method: each.load(rows[method]) for method, each in chosen.items()},
-        )
+        images = {}
+        for method, listed in chosen.items():
+            images[method] = listed.load(_rows_of_class(listed, selection.class_index))
+        yield ClassSheet(selection.class_name, images)
 
 
-def _class_cards(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[ClassCard]:
-    last = {
-        (row["model"], row["method"]): row.get("class_frechet_distance", {})
-        for row in read_metrics(run)
-    }
+def _rows_of_class(images: ListedImages, class_index: int) -> list[int]:
+    return [row for row, image in enumerate(images.wanted) if image.class_index == class_index]
+
+
+def _class_cards(records: list[CheckpointMetrics], selections: Selections) -> Iterator[ClassCard]:
+    # The records are in the order of steps: the last checkpoint of each model and method stays.
+    last = {(row.model, row.method): row.record.class_frechet_distance for row in records}
     names = [each.class_name for each in next(iter(selections.values()), [])]
     for number, name in enumerate(names):
         for method, classes in selections.items():
-            each = classes[number]
-            distances = {
-                model: found[name]
-                for (model, trained_on), found in last.items()
-                if trained_on == method and name in found
-            }
-            summary = each.summary
-            left_out, objective, bound = (
-                summary[key] for key in ("left_out_share", "objective", "lower_bound")
-            )
+            selection = classes[number]
+            distances = {}
+            for (model, trained_on), by_class in last.items():
+                if trained_on == method and name in by_class:
+                    distances[model] = by_class[name]
             yield ClassCard(
-                name,
-                method,
-                len(each.image_ids),
-                len(each.indices),
-                left_out,
-                objective,
-                bound,
-                distances,
+                class_name=name,
+                method=method,
+                num_images=len(selection.image_ids),
+                num_chosen=len(selection.indices),
+                left_out_share=selection.summary.left_out_share,
+                objective=selection.summary.objective,
+                lower_bound=selection.summary.lower_bound,
+                distances=distances,
             )
 
 
-def _published(run: Run, selections: dict[str, list[ClassSelection]]) -> tuple[Published, ...]:
-    """Return others' figures for the same models and numbers of images."""
-    names = dict.fromkeys(model.training.model.name for model in run.config.models.values())
-    counts = dict.fromkeys(
-        sum(len(each.indices) for each in classes) for classes in selections.values()
-    )
-    size = run.config.pixels.size
-    return tuple(
-        row for name in names for count in counts for row in published_for(name, size, count)
-    )
+def _published(run: Run, selections: Selections) -> Iterator[Published]:
+    """Yield published figures for the same models and numbers of images."""
+    models = run.config.models.values()
+    names = dict.fromkeys(model.training.model.name for model in models)
+    counts: dict[int, None] = {}
+    for classes in selections.values():
+        counts[sum(len(each.indices) for each in classes)] = None
+    for name in names:
+        for count in counts:
+            yield from published_for(name, run.config.pixels.size, count)
 
 
 def _protocol_differences(run: Run) -> Iterator[str]:
     if run.config.evaluation.reference is None:
-        yield "this run has no figures by ADM's protocol: set evaluation.network=inception and evaluation.reference"
+        yield (
+            "this run has no metrics by ADM's protocol: set evaluation.network=inception and "
+            "evaluation.reference"
+        )
     for name, model in run.config.models.items():
-        if model.sampling.num_samples != PUBLISHED_SAMPLES:
-            yield f"{name} is measured by {model.sampling.num_samples:,} samples, the published figures by {PUBLISHED_SAMPLES:,}"
-        if model.sampling.cfg_scale != PUBLISHED_GUIDANCE:
-            yield f"{name} is sampled with guidance {model.sampling.cfg_scale}, the published figures with {PUBLISHED_GUIDANCE}"
+        sampling = model.sampling
+        if sampling.num_samples != PUBLISHED_SAMPLES:
+            yield (
+                f"{name} is measured on {sampling.num_samples:,} samples, "
+                f"the published figures on {PUBLISHED_SAMPLES:,}"
+            )
+        if sampling.cfg_scale != PUBLISHED_GUIDANCE:
+            yield (
+                f"{name} is sampled with guidance {sampling.cfg_scale}, "
+                f"the published figures with {PUBLISHED_GUIDANCE}"
+            )
 
 
-def _sample_sheets(run: Run) -> Iterator[SampleSheet]:
-    evaluation, rows = Evaluation(run), read_metrics(run)
-    pixels = {method: chosen_images(run, method) for method in {row["method"] for row in rows}}
-    for row in rows:
-        judge = evaluation.judge
-        model, method, step = row["model"], row["method"], row["step"]
-        shown = min(SHEET_SAMPLES, row["num_samples"])
-        images, _ = read_samples(run.store, run.samples_directory(model, method, step), shown)
-        features = judge.encode([torch.from_numpy(images)]).features
-        chosen, unseen = (
-            nearest_neighbours(features, each.features)
-            for each in (judge.training(method), judge.held_out)
-        )
-        yield SampleSheet(
-            model,
-            method,
-            step,
-            images,
-            pixels[method].load(chosen.indices[:, 0].tolist()),
-            judge.images.pixels.load(unseen.indices[:, 0].tolist()),
-            chosen.distances[:, 0].numpy(),
-            unseen.distances[:, 0].numpy(),
-        )
+def _sample_sheets(run: Run, records: list[CheckpointMetrics]) -> Iterator[SampleSheet]:
+    evaluation = Evaluation(run)
+    pixels: dict[str, ListedImages] = {}
+    for row in records:
+        if row.method not in pixels:
+            pixels[row.method] = chosen_images(run, row.method)
+        yield _sample_sheet(evaluation, row, pixels[row.method])
 
 
-def _feature_maps(run: Run, selections: dict[str, list[ClassSelection]]) -> Iterator[FeatureMap]:
-    """Yield the map of one class: the first, unless its features are gone."""
+def _sample_sheet(
+    evaluation: Evaluation, row: CheckpointMetrics, chosen: ListedImages
+) -> SampleSheet:
+    run = evaluation.run
+    judge = evaluation.judge
+    held_out = evaluation.held_out
+
+    directory = run.samples_directory(row.model, row.method, row.step)
+    images, _ = read_samples(run.store, directory, min(SHEET_SAMPLES, row.record.num_samples))
+    features = judge.encode(ImageSet(lambda: [torch.from_numpy(images)])).features
+
+    training_features = judge.encode_once(evaluation.training(row.method)).features
+    held_out_features = judge.encode_once(held_out.images).features
+    near_chosen = nearest_neighbours(features, training_features)
+    near_held_out = nearest_neighbours(features, held_out_features)
+    return SampleSheet(
+        model=row.model,
+        method=row.method,
+        steps=row.step,
+        samples=images,
+        nearest_training=chosen.load(near_chosen.indices[:, 0].tolist()),
+        nearest_held_out=held_out.pixels.load(near_held_out.indices[:, 0].tolist()),
+        training_distances=near_chosen.distances[:, 0].numpy(),
+        held_out_distances=near_held_out.distances[:, 0].numpy(),
+    )
+
+
+def _feature_maps(run: Run, selections: Selections) -> Iterator[FeatureMap]:
+    """Yield the map of one class: the first one, unless its features are missing."""
     first = {method: classes[0] for method, classes in selections.items() if classes}
-    class_name = next((each.class_name for each in first.values()), "")
+    if not first:
+        return
+    class_name = next(iter(first.values())).class_name
     directory = run.features_directory(run.config.encoder)
-    if first and run.store.exists(class_file(directory, class_name)):
+    if run.store.exists(class_file(directory, class_name)):
         features = read_class_features(run.store, directory, class_name).features
-        chosen = {method: each.indices for method, each in first.items()}
-        left_out = {method: np.flatnonzero(each.assignment < 0) for method, each in first.items()}
-        yield FeatureMap(class_name, features, chosen, left_out)
+        yield class_map(features, first)
 
 
-def _histories(selections: dict[str, list[ClassSelection]]) -> Iterator[ObjectiveHistory]:
+def _histories(selections: Selections) -> Iterator[ObjectiveHistory]:
     for method, classes in selections.items():
-        for each in classes[:HISTORY_CLASSES]:
-            steps = [step for step in each.summary["history"] if np.isfinite(step["objective"])]
-            if steps:
-                objective = np.array([step["objective"] for step in steps])
-                stages = tuple(str(step["stage"]) for step in steps)
-                yield ObjectiveHistory(
-                    each.class_name, method, objective, stages, each.summary["lower_bound"]
-                )
+        for selection in classes[:HISTORY_CLASSES]:
+            history = class_history(selection, method)
+            if history is not None:
+                yield history
 
 
 def _loss_curves(run: Run) -> Iterator[LossCurve]:
     for model, method in run.trainings():
         lines = run.store.read_lines(f"{run.training_directory(model, method)}/{CURVE_FILE}")
-        if lines:
-            steps, loss = (
-                np.array([line["step"] for line in lines]),
-                np.array([line["loss"] for line in lines]),
-            )
-            yield LossCurve(model, method, steps, loss)
+        curve = loss_curve(model, method, lines)
+        if curve is not None:
+            yield curve

@@ -1,115 +1,24 @@
 """The configuration of a whole run: the components' own models, nested."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, model_validator
 
-from actors.pool import PoolConfig
+from actors.pool_config import PoolConfig
+from jobs.run_directory.selection_config import SelectionConfig
 from otcondense.config import Config
 from otcondense.datasets import SourceConfig
 from otcondense.diffusion import SamplerConfig, TrainingConfig
-from otcondense.diffusion.difficulty import DenoisingConfig
+from otcondense.diffusion.denoising_config import DenoisingConfig
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
-from otcondense.encoders.margins import MarginConfig
+from otcondense.encoders.margins_config import MarginConfig
 from otcondense.evaluation import EvaluationConfig
 from otcondense.representations import LatentConfig, TextConfig, TokenConfig
-from otcondense.selection import SELECTORS
-from otcondense.selection.base import SelectorConfig
-from otcondense.store.difficulties import HARD_END, ScoreKind
-from pipeline.extract import ExtractionConfig
-
-SHARED_FIELDS = frozenset({*SelectorConfig.model_fields, "include", "exclude"})
-
-
-def _own_settings(name: str) -> type[Config]:
-    """Return the settings of one selector without those that all methods of a run share."""
-    fields = SELECTORS[name].Config.model_fields
-    own: dict[str, Any] = {
-        key: (info.annotation, info) for key, info in fields.items() if key not in SHARED_FIELDS
-    }
-    return create_model(f"{name}_settings", __base__=Config, **own)
-
-
-_settings = {name: _own_settings(name) for name in SELECTORS}
-_settings_fields: dict[str, Any] = {name: (model, model()) for name, model in _settings.items()}
-SelectorSettings: type[Config] = create_model(
-    "SelectorSettings", __base__=Config, **_settings_fields
-)
-
-
-class SelectionConfig(Config):
-    """Which images to choose, and how."""
-
-    methods: tuple[str, ...] = ("geometry_aware", "random")
-    """Selection methods to run, by name."""
-    budget: int | dict[str, int] = 10
-    """Images to choose from each class: one number, or one for each class name."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of the methods that draw at random; each class derives its own from it."""
-    small_class: Literal["error", "take_all"] = "error"
-    """What to do with a class of fewer images than the budget: refuse it, or take all of it."""
-    include: tuple[str, ...] = ()
-    """Image identifiers (class/file) that must be chosen; only methods that can promise it may then run."""
-    exclude: tuple[str, ...] = ()
-    """Image identifiers that must not be chosen, for their licence, say; they still count as part of their class."""
-    settings: SelectorSettings = SelectorSettings()  # type: ignore[valid-type]
-    """Settings of each method."""
-    difficulty: dict[Literal["d2c", "ccs"], ScoreKind] = Field(
-        default_factory=lambda: {"d2c": "denoising", "ccs": "aum"}
-    )
-    """Kind of the scores (`python -m jobs.score`) that each method by difficulty goes by: denoising (high is hard) or aum (low is hard)."""
-    pool: PoolConfig = PoolConfig()
-    """The actors that select classes in parallel; they do not change the result."""
-
-    @model_validator(mode="after")
-    def _check(self) -> "SelectionConfig":
-        unknown = [name for name in self.methods if name not in SELECTORS]
-        if unknown:
-            raise ValueError(
-                f"methods must be among {', '.join(SELECTORS)}, found {', '.join(unknown)}"
-            )
-        for name, kind in self.difficulty.items():
-            hard = getattr(self.settings, name).hard
-            if name in self.methods and hard != HARD_END[kind]:
-                raise ValueError(
-                    f"settings.{name}.hard must be {HARD_END[kind]} for scores of kind {kind}, found {hard}"
-                )
-        if self.include or self.exclude:
-            unfit = [
-                name
-                for name in self.methods
-                if "include" not in SELECTORS[name].Config.model_fields
-            ]
-            if unfit:
-                raise ValueError(
-                    f"include and exclude are kept by geometry_aware alone, found methods {', '.join(unfit)} beside them"
-                )
-        budgets = self.budget.values() if isinstance(self.budget, dict) else [self.budget]
-        if any(budget < 1 for budget in budgets):
-            raise ValueError(f"budget must be at least 1, found {min(budgets)}")
-        for method in self.methods:
-            self.selector_settings(method, max(budgets))
-        return self
-
-    def selector_settings(self, method: str, budget: int) -> dict[str, Any]:
-        """Return the resolved keyword arguments of the selector `method` for a class of which `budget` images are chosen."""
-        given: dict[str, Any] = getattr(self.settings, method).model_dump(exclude_unset=True)
-        shared = {"budget": budget, "seed": self.seed, "small_class": self.small_class}
-        return SELECTORS[method].Config(**given, **shared).model_dump(mode="json")
-
-    def score_kinds(self) -> tuple[ScoreKind, ...]:
-        """Return the kinds of scores that the methods go by."""
-        return tuple(
-            sorted({self.difficulty[name] for name in ("d2c", "ccs") if name in self.methods})
-        )
-
-    def budget_of(self, class_name: str) -> int:
-        """Return how many images to choose from one class."""
-        return self.budget[class_name] if isinstance(self.budget, dict) else self.budget
+from pipeline.extraction_config import ExtractionConfig
 
 
 class ScoresConfig(Config):
-    """How hard each image is (`python -m jobs.score`)."""
+    """Difficulty scores of images (`python -m jobs.score`)."""
 
     denoising: DenoisingConfig = DenoisingConfig()
     """Error of a frozen diffusion model, the score of D2C: high is hard."""
@@ -132,7 +41,7 @@ class PixelConfig(Config):
 
 
 class ModelConfigs(Config):
-    """One generative model: how it is trained and how it is sampled."""
+    """One generative model: its training and its sampling."""
 
     training: TrainingConfig
     """Training on each of the listed subsets."""
@@ -143,7 +52,8 @@ class ModelConfigs(Config):
     def _check(self) -> "ModelConfigs":
         if self.training.data == "latents" and self.sampling.clip:
             raise ValueError(
-                "sampling.clip must be false for a model of latents, which are not confined to [-1, 1]; found true"
+                "sampling.clip must be false for a model of latents, "
+                "which are not confined to [-1, 1]; found true"
             )
         return self
 
@@ -152,30 +62,32 @@ class RunConfig(Config):
     """Everything a run needs to know."""
 
     run: str
-    """Directory of the run: a local path or any fsspec URI such as s3://bucket/run."""
+    """Run directory: a local path or any fsspec URI such as s3://bucket/run."""
     digits: str | None = None
-    """Where to write scikit-learn's handwritten digits before the run, for the demo; null writes nothing."""
+    """Directory for scikit-learn's handwritten digits, written before the run (for the demo); null
+    writes nothing."""
     glyphs: str | None = None
-    """Where to write rendered letters with a known long tail and known outliers before the run; needs the extra glyphs; null writes nothing."""
+    """Directory for rendered letters with a known long tail and known outliers, written before the
+    run; needs the extra glyphs; null writes nothing."""
     source: SourceConfig
     """Images to choose from."""
     held_out: SourceConfig | None = None
-    """Images of the same classes that no stage but evaluation sees."""
+    """Images of the same classes that only the evaluation sees."""
     encoder: EncoderConfig = EncoderConfig()
-    """Network whose features and logits the selection works on; not used where the source holds features."""
+    """Network whose features and logits the selection uses; unused if the source holds features."""
     confidence: ConfidenceConfig = ConfidenceConfig()
-    """Where the confidence in each image's label comes from."""
+    """Origin of the confidence in each image's label."""
     judge: EncoderConfig | None = None
-    """Second network, never seen by selection, for evaluation; null uses the first."""
+    """Second network for the evaluation, which the selection never sees; null uses the first."""
     judges: dict[str, EncoderConfig] = Field(default_factory=dict)
-    """Further networks that samples and subsets are looked at through, by the name that their figures shall bear: with dinov2,
+    """Extra networks for the evaluation; each key prefixes its metric names: with dinov2,
     dinov2.frechet_distance is FD-DINOv2; with clip, clip.cmmd is CMMD."""
     scores: ScoresConfig = ScoresConfig()
-    """Difficulty scores, for the selection methods that go by them."""
+    """Difficulty scores, for the difficulty-based selection methods."""
     extraction: ExtractionConfig = ExtractionConfig()
     """Feature extraction with Ray Data."""
     selection: SelectionConfig = SelectionConfig()
-    """Choice of the subsets."""
+    """Selection of the subsets."""
     pixels: PixelConfig = PixelConfig()
     """Size of the images that models are trained on."""
     models: dict[str, ModelConfigs] = Field(default_factory=dict)
@@ -195,39 +107,49 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":
-        for name, model in self.models.items():
-            missing = [
-                subset for subset in model.training.subsets if subset not in self.selection.methods
-            ]
-            if missing:
-                raise ValueError(
-                    f"models.{name}.training.subsets must be among selection.methods, found {', '.join(missing)}"
-                )
-        if not self.source.has_images and (
-            self.models or self.judge or self.judges or self.confidence.classifier
-        ):
-            raise ValueError(
-                "models, judge, judges and confidence.classifier look at images, source.kind=features has none; leave them out"
-            )
-        if "denoising" in self.selection.score_kinds() and self.scores.denoising.checkpoint is None:
-            raise ValueError(
-                "scores.denoising.checkpoint must name the checkpoint of the model that scores for d2c, found null"
-            )
+        self._check_subsets()
+        self._check_source()
+        self._check_scores()
         self._check_latents()
         return self
 
-    def _check_latents(self) -> None:
+    def _check_subsets(self) -> None:
         for name, model in self.models.items():
-            training, size = model.training, self.latents.image_size
+            methods = self.selection.methods
+            missing = [subset for subset in model.training.subsets if subset not in methods]
+            if missing:
+                raise ValueError(
+                    f"models.{name}.training.subsets must be among selection.methods, "
+                    f"found {', '.join(missing)}"
+                )
+
+    def _check_source(self) -> None:
+        needs_images = self.models or self.judge or self.judges or self.confidence.classifier
+        if needs_images and not self.source.has_images:
+            raise ValueError(
+                "models, judge, judges and confidence.classifier need images, which "
+                f"source.kind={self.source.kind} does not have; leave them out"
+            )
+
+    def _check_scores(self) -> None:
+        checkpoint = self.scores.denoising.checkpoint
+        if "denoising" in self.selection.score_kinds() and checkpoint is None:
+            raise ValueError(
+                "scores.denoising.checkpoint must name the checkpoint of the model that scores "
+                "for d2c, found null"
+            )
+
+    def _check_latents(self) -> None:
+        size = self.latents.image_size
+        for name, model in self.models.items():
+            training = model.training
             if training.data == "latents" and self.pixels.shape != (3, size, size):
                 raise ValueError(
-                    f"pixels must be 3 channels of latents.image_size {size}, which models.{name} decodes to, found {self.pixels.shape}"
+                    f"pixels must be 3 channels of latents.image_size {size}, "
+                    f"which models.{name} decodes to, found {self.pixels.shape}"
                 )
-            for part, used in (
-                ("latents", training.data == "latents"),
-                ("tokens", training.alignment is not None),
-            ):
-                if used and training.flip and not getattr(self, part).mirror:
+            for part in training.representations:
+                if training.flip and not getattr(self, part).mirror:
                     raise ValueError(
                         f"models.{name}.training.flip needs {part}.mirror=true, found false"
                     )
@@ -248,22 +170,29 @@ class RunConfig(Config):
 
     @property
     def encoders(self) -> list[EncoderConfig]:
-        """Every network that looks at all images, each once: of the features, of the confidences, of the evaluation."""
+        """Every network that sees all images, each once."""
         if not self.source.has_images:
             return []
-        found = [self.encoder, self.confidence.classifier, self.judge]
-        return list({each.model_dump_json(): each for each in found if each is not None}.values())
+        return _distinct([self.encoder, self.confidence.classifier, self.judge])
 
     @property
     def networks(self) -> list[EncoderConfig]:
-        """Every network of the run, each once: those of `encoders`, and the further judges, which see samples and held-out images alone."""
-        return list(
-            {
-                each.model_dump_json(): each for each in (*self.encoders, *self.judges.values())
-            }.values()
-        )
+        """Every network of the run, each once.
+
+        The extra judges, which `encoders` leaves out, see samples and held-out images only.
+        """
+        return _distinct([*self.encoders, *self.judges.values()])
 
     @property
     def judge_or_encoder(self) -> EncoderConfig:
-        """The network that evaluation looks through."""
+        """The network of the evaluation."""
         return self.judge or self.encoder
+
+
+def _distinct(encoders: list[EncoderConfig | None]) -> list[EncoderConfig]:
+    """Return the encoders that are there, equal ones once, in their order."""
+    distinct: dict[str, EncoderConfig] = {}
+    for encoder in encoders:
+        if encoder is not None:
+            distinct.setdefault(encoder.model_dump_json(), encoder)
+    return list(distinct.values())

@@ -1,19 +1,29 @@
 """Opening a run directory: reading its description, locking it, refusing a foreign one."""
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from jobs.run_directory.config import RunConfig
-from jobs.run_directory.run import LAYOUT_VERSION, Run, identity
+from jobs.run_directory.run import Run, identity
 from jobs.run_directory.stages import OUTPUT_PREFIXES
+from otcondense import __version__
 from otcondense.errors import InputError
-from otcondense.store import DriverLock, Store
+from otcondense.store import DriverLock, Store, fingerprint
 
-OURS = (*OUTPUT_PREFIXES, "logs/", "sweeps/", ".lock")
-"""Prefixes of all names in a run directory, apart from its description."""
+DESCRIPTION = "config.yaml"
+"""Name of the file with the resolved configuration."""
+LAYOUT_VERSION = 1
+LOCK = ".lock"
+OURS = (*OUTPUT_PREFIXES, "logs/", "sweeps/", LOCK)
+"""Prefixes of all names in a run directory except its description."""
+VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
+"""Packages whose version the description records."""
 
 
 def read_run(root: str) -> Run:
@@ -22,80 +32,96 @@ def read_run(root: str) -> Run:
     Raises: InputError if there is no run, or its configuration is damaged.
     """
     store = Store(root)
-    if not store.exists("config.yaml"):
-        raise InputError(f"{root} must be the directory of a run, found no config.yaml there")
+    if not store.exists(DESCRIPTION):
+        raise InputError(f"{root} must be a run directory, found no {DESCRIPTION} there")
     try:
-        values = yaml.safe_load(store.read_bytes("config.yaml"))["configuration"]
+        values = yaml.safe_load(store.read_bytes(DESCRIPTION))["configuration"]
         return Run(RunConfig.model_validate({**values, "run": root}))
     except (yaml.YAMLError, ValidationError, TypeError, KeyError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"{store.path('config.yaml')} is damaged ({reason}); run any stage again with its configuration file"
+            f"{store.path(DESCRIPTION)} is damaged ({reason}); "
+            "run any stage again with its configuration file"
         ) from error
 
 
 @contextmanager
 def open_run(config: RunConfig, *, fresh: bool = False) -> Iterator[Run]:
-    """Take the run directory for this driver, or say why it cannot be had.
+    """Lock the run directory for this driver and write its description.
 
     Args:
         config: the run's configuration.
-        fresh: delete what an earlier run left there.
+        fresh: delete the files of an earlier run there.
 
-    Raises: InputError if another driver holds the run, or if it holds another source's or layout's files.
+    Raises: InputError if another driver holds the run, or if the directory holds files of another
+        source or layout.
     """
     run = Run(config)
     with DriverLock(run.store):
         if fresh:
             for name in _entries(run.store):
                 run.store.remove(name)
-        _refuse_other_run(run)
+        _refuse_foreign_directory(run.store)
+        _refuse_other_source(run)
         run.store.remove_temporaries()
-        run.store.write_bytes(
-            "config.yaml",
-            yaml.safe_dump(run.description(), sort_keys=False, allow_unicode=True).encode(),
-        )
+        text = yaml.safe_dump(describe(run), sort_keys=False, allow_unicode=True)
+        run.store.write_bytes(DESCRIPTION, text.encode())
         yield run
 
 
-def _entries(store: Store) -> list[str]:
-    """Return what is to be deleted for a fresh run.
+def describe(run: Run) -> dict[str, Any]:
+    """Return the resolved configuration, the versions of packages and the source's fingerprint."""
+    versions = {"otcondense": __version__, "python": platform.python_version()}
+    for name in VERSIONED:
+        versions[name] = metadata.version(name)
+    return {
+        "layout": LAYOUT_VERSION,
+        "source": fingerprint(identity(run.config.source)),
+        "configuration": run.config.model_dump(mode="json"),
+        "versions": versions,
+    }
 
-    Raises: InputError if nothing says that the directory is a run's.
+
+def _entries(store: Store) -> list[str]:
+    """Return the names to delete for a fresh run.
+
+    Raises: InputError if nothing shows that the directory belongs to a run.
     """
-    if any(name != ".lock" for name in store.list()) and not store.exists("config.yaml"):
+    names = store.list()
+    others = [name for name in names if name != LOCK]
+    if others and not store.exists(DESCRIPTION):
         raise InputError(
-            f"{store.root} holds files and no config.yaml, so it may not be a run's to delete; delete it by hand"
+            f"{store.root} holds files and no {DESCRIPTION}, so it may not belong to a run; "
+            "delete it by hand"
         )
-    return sorted({name.split("/")[0] for name in store.list()} - {".lock"})
+    return sorted({name.split("/")[0] for name in others})
 
 
 def _refuse_foreign_directory(store: Store) -> None:
     others = [name for name in store.list() if not name.startswith(OURS)]
-    if others and not store.exists("config.yaml"):
+    if others and not store.exists(DESCRIPTION):
         raise InputError(
-            f"{store.root} holds files that no run made, such as {others[0]}; choose another directory with --run"
+            f"{store.root} holds files that no run made, such as {others[0]}; "
+            "choose another directory with --run"
         )
 
 
-def _refuse_other_run(run: Run) -> None:
-    """Refuse to mix two sources.
+def _refuse_other_source(run: Run) -> None:
+    """Refuse to mix two sources in one directory.
 
-    A description that is damaged or lost refuses nothing: each directory's name has the hash of what its files were made from, so no file of
-    another source is taken for one of this.
+    A damaged or missing description refuses nothing: every directory's name carries the hash of
+    its inputs, so files of another source are never taken for files of this one.
     """
-    _refuse_foreign_directory(run.store)
     try:
-        earlier = yaml.safe_load(run.store.read_bytes("config.yaml"))
-        layout, source = earlier["layout"], dict(earlier["configuration"]["source"])
+        earlier = yaml.safe_load(run.store.read_bytes(DESCRIPTION))
+        layout = earlier["layout"]
+        source = dict(earlier["configuration"]["source"])
     except (FileNotFoundError, yaml.YAMLError, TypeError, KeyError, ValueError):
         return
-    now = identity(run.config.source)
-    differences = [
-        f"source.{key}: {source.get(key)!r} there, {now.get(key)!r} here"
-        for key in now
-        if now[key] != source.get(key)
-    ]
+    differences = []
+    for key, value in identity(run.config.source).items():
+        if source.get(key) != value:
+            differences.append(f"source.{key}: {source.get(key)!r} there, {value!r} here")
     if layout != LAYOUT_VERSION:
         differences.append(f"layout: {layout!r} there, {LAYOUT_VERSION!r} here")
     if differences:

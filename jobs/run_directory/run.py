@@ -1,16 +1,16 @@
-"""The names of the files of a run."""
+"""The names of the files of a run.
 
-import platform
+The directory of each stage ends in eight digits of a hash: of its settings and of all its inputs.
+"""
+
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from jobs.run_directory.config import RunConfig
-from otcondense import __version__
 from otcondense.config import Config
 from otcondense.encoders import EncoderConfig
-from otcondense.errors import InputError
+from otcondense.errors import MissingInputError
 from otcondense.representations import (
     REPRESENTATIONS_SCHEMA_VERSION,
     LatentConfig,
@@ -22,118 +22,118 @@ from otcondense.store import (
     FEATURES_SCHEMA_VERSION,
     SELECTION_SCHEMA_VERSION,
     Store,
-    fingerprint,
     hash8,
     read_manifest,
     sha256_bytes,
 )
 
-LAYOUT_VERSION = 1
 REPORT = "report.html"
 CURVE_FILE = "metrics.jsonl"
 """Name of the loss curve in the directory of a training."""
-VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
 RESOURCE_FIELDS = frozenset({"device", "memory_limit_gb", "num_workers", "pool", "threads"})
-"""Settings that change where and how fast a stage runs, never what it writes."""
+"""Settings that decide where and how fast a stage runs, but not its results."""
 
 
 def identity(value: Any) -> Any:
     """Return a configuration as JSON without the settings that cannot change a result.
 
-    A component that knows more precisely which settings those are has an `identity` of its own.
+    A component can have its own method `identity` that says more precisely which these are.
     """
     if hasattr(value, "identity"):
         return value.identity()
-    plain = value.model_dump(mode="json") if isinstance(value, Config) else value
-    if isinstance(plain, dict):
-        return {key: identity(each) for key, each in plain.items() if key not in RESOURCE_FIELDS}
-    return [identity(each) for each in plain] if isinstance(plain, list) else plain
+    if isinstance(value, Config):
+        return identity(value.model_dump(mode="json"))
+    if isinstance(value, dict):
+        return {key: identity(each) for key, each in value.items() if key not in RESOURCE_FIELDS}
+    if isinstance(value, list):
+        return [identity(each) for each in value]
+    return value
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory: its configuration, its files and the names they have.
+    """A run directory: its configuration, its store and the names of its files.
 
-    Each stage's directory carries eight digits of the hash of its configuration and of all it was made from.
+    Methods called `..._key` return the settings and inputs that a result is made from, in the
+    order that its hash expects.
     """
 
     config: RunConfig
     store: Store = field(init=False)
 
     def __post_init__(self) -> None:
-        # Workers have working directories of their own: every path that reaches one is absolute.
-        root = self.config.run if "://" in self.config.run else str(Path(self.config.run).resolve())
+        # Workers have other working directories: every path that reaches one is absolute.
+        root = self.config.run
+        if "://" not in root:
+            root = str(Path(root).resolve())
         object.__setattr__(self, "store", Store(root))
 
     def features_key(self, encoder: EncoderConfig) -> list[Any]:
-        """Return what the features of `encoder` are made from; features that were given are made from nothing else."""
-        if not self.config.source.has_images:
-            return [FEATURES_SCHEMA_VERSION, identity(self.config.source)]
-        return [FEATURES_SCHEMA_VERSION, identity(self.config.source), identity(encoder)]
+        """Return the inputs of the features of `encoder`; given features have their source only."""
+        key = [FEATURES_SCHEMA_VERSION, identity(self.config.source)]
+        if self.config.source.has_images:
+            key.append(identity(encoder))
+        return key
 
     def features_directory(self, encoder: EncoderConfig) -> str:
-        """Return where the features of `encoder` are."""
-        name = "given" if not self.config.source.has_images else encoder.name.replace("/", "-")
+        """Return the directory of the features of `encoder`."""
+        name = "given"
+        if self.config.source.has_images:
+            name = encoder.name.replace("/", "-")
         return f"features/{name}-{hash8(self.features_key(encoder))}"
 
     def probe_key(self) -> list[Any]:
-        """Return what the confidences of the probe are made from."""
-        return [
-            CONFIDENCES_SCHEMA_VERSION,
-            self.features_key(self.config.encoder),
-            identity(self.config.confidence),
-        ]
+        """Return the inputs of the confidences of the probe."""
+        features = self.features_key(self.config.encoder)
+        return [CONFIDENCES_SCHEMA_VERSION, features, identity(self.config.confidence)]
 
     def confidence_directory(self) -> str | None:
-        """Return where the confidences for the selection are, which may be where the features are; None if it does without."""
+        """Return the directory of the confidences for the selection; None if it uses none.
+
+        Confidences of a classifier lie with its features.
+        """
         confidence = self.config.confidence
         if confidence.kind == "probe":
             return f"scores/probe-{hash8(self.probe_key())}"
-        return (
-            None
-            if confidence.kind == "none"
-            else self.features_directory(confidence.classifier or self.config.encoder)
-        )
+        if confidence.kind == "none":
+            return None
+        return self.features_directory(confidence.classifier or self.config.encoder)
 
     def scores_key(self, kind: str) -> list[Any]:
-        """Return what the difficulty scores of one kind are made from."""
-        settings = getattr(self.config.scores, kind)
-        return [
-            DIFFICULTIES_SCHEMA_VERSION,
-            self.features_key(self.config.encoder),
-            kind,
-            identity(settings),
-        ]
+        """Return the inputs of the difficulty scores of one kind."""
+        features = self.features_key(self.config.encoder)
+        settings = identity(getattr(self.config.scores, kind))
+        return [DIFFICULTIES_SCHEMA_VERSION, features, kind, settings]
 
     def scores_directory(self, kind: str) -> str:
-        """Return where the difficulty scores of one kind are."""
+        """Return the directory of the difficulty scores of one kind."""
         return f"scores/{kind}-{hash8(self.scores_key(kind))}"
 
     def difficulty_directory(self, method: str) -> str | None:
-        """Return where the scores are that `method` goes by, None for a method that needs none."""
+        """Return the directory of the scores that `method` uses, or None."""
         kind = dict[str, str](self.config.selection.difficulty).get(method)
         return None if kind is None else self.scores_directory(kind)
 
     def selection_key(self, method: str) -> list[Any]:
-        """Return what the selection by `method` is made from."""
+        """Return the inputs of the selection by `method`."""
         selection = self.config.selection
-        settings, images = (
-            selection.selector_settings(method, 1),
-            (selection.include, selection.exclude),
-        )
-        return [
+        key = [
             SELECTION_SCHEMA_VERSION,
             self.features_key(self.config.encoder),
             method,
             identity(selection.budget),
-            *map(list, images),
-            identity(settings),
+            list(selection.include),
+            list(selection.exclude),
+            identity(selection.selector_settings(method, 1)),
             *identity(self.config.confidence),
-            *filter(None, [self.difficulty_directory(method)]),
         ]
+        difficulty = self.difficulty_directory(method)
+        if difficulty is not None:
+            key.append(difficulty)
+        return key
 
     def selection_directory(self, method: str) -> str:
-        """Return where the selections by `method` are, a directory for each class."""
+        """Return the directory of the selections by `method`; it holds one directory per class."""
         return f"selection/{method}-{hash8(self.selection_key(method))}"
 
     def manifest(self, method: str) -> str:
@@ -141,67 +141,28 @@ class Run:
         return f"subset-{method}-{hash8(self.selection_key(method))}.parquet"
 
     def manifest_fingerprint(self, method: str) -> str:
-        """Return the SHA-256 of the manifest, the input of all that is made from the subset.
+        """Return the SHA-256 of the manifest, an input of everything made from the subset.
 
-        Raises: InputError if the subset has not been selected yet.
+        Raises: MissingInputError if the subset has not been selected yet.
         """
-        if not self.store.exists(self.manifest(method)):
-            raise InputError(
-                f"run {self.store.root} has no subset by {method} yet; run `python -m jobs.select_subset` first"
-            )
-        return sha256_bytes(self.store.read_bytes(self.manifest(method)))
+        name = self.manifest(method)
+        if not self.store.exists(name):
+            message = f"run {self.store.root} has no subset by {method} yet"
+            raise MissingInputError(message, file=name)
+        return sha256_bytes(self.store.read_bytes(name))
 
     def chosen_classes(self, method: str) -> tuple[int, ...]:
         """Return the indices of the classes that have images in the subset by `method`.
 
         Raises: InputError if the subset is damaged.
         """
-        return tuple(
-            sorted(
-                set(
-                    read_manifest(self.store, self.manifest(method))
-                    .column("class_index")
-                    .to_pylist()
-                )
-            )
-        )
+        manifest = read_manifest(self.store, self.manifest(method))
+        return tuple(sorted(set(manifest.column("class_index").to_pylist())))
 
     def images_file(self, method: str) -> str:
         """Return the name of the chosen images as pixels, the input of training."""
-        return f"training/images-{method}-{hash8([self.selection_key(method), identity(self.config.pixels)])}.parquet"
-
-    def training_directory(self, model: str, method: str) -> str:
-        """Return where `model`, trained on the subset by `method`, is."""
-        training = self.config.models[model].training
-        key = [self.selection_key(method), identity(self.config.pixels), identity(training)]
-        parts = {
-            "latents": training.data == "latents",
-            "tokens": training.alignment is not None,
-            "text": training.text,
-        }
-        key += [
-            {part: getattr(self.config, part).identity()} for part, used in parts.items() if used
-        ]
-        return f"training/{model}-{method}-{hash8(key)}"
-
-    def samples_directory(self, model: str, method: str, step: int) -> str:
-        """Return where the samples of one checkpoint are."""
-        sampling = identity(self.config.models[model].sampling)
-        return f"{self.training_directory(model, method)}/samples/{step:07d}-{hash8(sampling)}"
-
-    def metrics_file(self, model: str, method: str, step: int) -> str:
-        """Return the name of the metrics of one checkpoint's samples."""
-        judge, sampling = (
-            self.features_key(self.config.judge_or_encoder),
-            identity(self.config.models[model].sampling),
-        )
-        key = [sampling, judge, identity(self.config.evaluation), identity(self.config.held_out)]
-        key += (
-            [{name: identity(each) for name, each in self.config.judges.items()}]
-            if self.config.judges
-            else []
-        )
-        return f"{self.training_directory(model, method)}/metrics/{step:07d}-{hash8(key)}.json"
+        key = [self.selection_key(method), identity(self.config.pixels)]
+        return f"training/images-{method}-{hash8(key)}.parquet"
 
     def representation_directory(self, kind: str, config: RepresentationConfig) -> str:
         """Return the directory of the latents or tokens of this run.
@@ -224,28 +185,41 @@ class Run:
         key = [REPRESENTATIONS_SCHEMA_VERSION, source, self.config.text.identity()]
         return f"text/{hash8(key)}/embeddings.parquet"
 
+    def training_directory(self, model: str, method: str) -> str:
+        """Return the directory of `model` trained on the subset by `method`."""
+        training = self.config.models[model].training
+        key = [self.selection_key(method), identity(self.config.pixels), identity(training)]
+        for part in ("latents", "tokens", "text"):
+            if part in training.extra_inputs:
+                key.append({part: getattr(self.config, part).identity()})
+        return f"training/{model}-{method}-{hash8(key)}"
+
+    def samples_directory(self, model: str, method: str, step: int) -> str:
+        """Return the directory of the samples of one checkpoint."""
+        sampling = identity(self.config.models[model].sampling)
+        return f"{self.training_directory(model, method)}/samples/{step:07d}-{hash8(sampling)}"
+
+    def metrics_file(self, model: str, method: str, step: int) -> str:
+        """Return the name of the metrics of the samples of one checkpoint."""
+        config = self.config
+        key = [
+            identity(config.models[model].sampling),
+            self.features_key(config.judge_or_encoder),
+            identity(config.evaluation),
+            identity(config.held_out),
+        ]
+        if config.judges:
+            key.append({name: identity(judge) for name, judge in config.judges.items()})
+        return f"{self.training_directory(model, method)}/metrics/{step:07d}-{hash8(key)}.json"
+
     def trainings(self) -> list[tuple[str, str]]:
         """Return every pair of model and selection method that is trained."""
         return self.config.trainings
 
     def checkpoints(self) -> list[tuple[str, str, int]]:
         """Return model, method and step of every checkpoint that is sampled and evaluated."""
-        models = self.config.models
-        return [
-            (name, method, step)
-            for name, method in self.trainings()
-            for step in models[name].training.kept_steps
-        ]
-
-    def description(self) -> dict[str, Any]:
-        """Return the resolved configuration with the versions it runs on and the fingerprint of its source."""
-        return {
-            "layout": LAYOUT_VERSION,
-            "source": fingerprint(identity(self.config.source)),
-            "configuration": self.config.model_dump(mode="json"),
-            "versions": {
-                "otcondense": __version__,
-                "python": platform.python_version(),
-                **{n: metadata.version(n) for n in VERSIONED},
-            },
-        }
+        found = []
+        for name, method in self.trainings():
+            for step in self.config.models[name].training.kept_steps:
+                found.append((name, method, step))
+        return found

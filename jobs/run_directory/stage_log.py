@@ -1,4 +1,4 @@
-"""How long each stage took: the only stage record that differs from run to run, in `logs/`."""
+"""The time that each stage took, kept in `logs/` because it differs from run to run."""
 
 import json
 
@@ -13,7 +13,7 @@ def log_stage(run: Run, name: str, seconds: float) -> None:
 
 
 def stage_seconds(run: Run) -> dict[str, float]:
-    """Return the seconds each stage took, all starts of this run together."""
+    """Return the seconds of each stage, summed over all starts of the run."""
     seconds: dict[str, float] = {}
     for entry in run.store.read_lines(STAGE_LOG):
         seconds[entry["stage"]] = seconds.get(entry["stage"], 0.0) + entry["seconds"]
@@ -21,7 +21,7 @@ def stage_seconds(run: Run) -> dict[str, float]:
 
 
 def print_stages(run: Run) -> None:
-    """Print how long each stage took."""
-    print("\nseconds, all starts of this run together")
+    """Print the time of each stage."""
+    print("\nseconds, summed over all starts of this run")
     for name, seconds in stage_seconds(run).items():
         print(f"  {name:<20}{seconds:>8.1f}")

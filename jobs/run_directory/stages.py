@@ -10,13 +10,16 @@ import fnmatch
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from otcondense.encoders import EncoderConfig
 
 if TYPE_CHECKING:
     from jobs.run_directory.config import RunConfig
     from jobs.run_directory.run import Run
+
+
+Shown = TypeVar("Shown")
 
 
 class Bar(NamedTuple):
@@ -188,6 +191,20 @@ def stages_of(config: RunConfig) -> list[Stage]:
 def bars_of(config: RunConfig) -> list[Bar]:
     """Return the progress bars of a run, in the order in which they appear."""
     return [bar for stage in stages_of(config) for bar in stage.bars(config)]
+
+
+def in_page_order(
+    config: RunConfig, shown: Iterable[Shown], key: Callable[[Shown], str]
+) -> list[Shown]:
+    """Return what is shown of progress bars in the order of the run, unknown bars last.
+
+    Args:
+        config: configuration of the run.
+        shown: objects that belong to one bar each.
+        key: gives the key of an object's bar.
+    """
+    places = {bar.key: place for place, bar in enumerate(bars_of(config))}
+    return sorted(shown, key=lambda each: places.get(key(each), len(places)))
 
 
 def verb_of(name: str) -> str:

@@ -1,14 +1,13 @@
-"""Score how hard each image is, for the methods that select by it: `python -m jobs.score --kind denoising|aum`."""
-
-from typing import Any
+"""Score the difficulty of each image: `python -m jobs.score --kind denoising|aum`."""
 
 import numpy as np
 import ray
 import torch
+from jaxtyping import Float
 
-from actors.crew import RayCrew
 from actors.pool import Pool, refuse_failures
-from actors.scorer import Scorer
+from actors.scorer import Scorer, ScoreUnit
+from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.representations.extract import extract_images
@@ -20,6 +19,7 @@ from otcondense.encoders.margins import area_under_margin
 from otcondense.errors import InputError
 from otcondense.store import (
     ClassDifficulties,
+    ClassFeatures,
     UnitProgress,
     class_file,
     read_class_features,
@@ -29,9 +29,12 @@ from otcondense.store import (
 from otcondense.store.difficulties import HARD_END, ScoreKind
 from otcondense.threads import one_thread_on
 
+MIN_CLASSES = 2
+"""A margin is the distance between the score of the own class and that of another."""
+
 
 def score_difficulty(run: Run) -> None:
-    """Score every kind that the methods of the run use."""
+    """Compute every kind of score that the methods of the run use."""
     for kind in run.config.selection.score_kinds():
         score(run, kind)
 
@@ -42,76 +45,82 @@ def score(run: Run, kind: ScoreKind) -> None:
     Raises: InputError if features or the scoring checkpoint are missing.
     """
     classes = by_class(scan_images(run.config.source).records)
-    done = _denoising(run, classes) if kind == "denoising" else _margins(run, sorted(classes))
-    note(
-        f"score {kind}",
-        f"{len(classes)} classes in {run.scores_directory(kind)}, {done} finished before",
-    )
+    if kind == "denoising":
+        finished = _score_denoising(run, classes)
+    else:
+        finished = _score_margins(run, sorted(classes))
+    place = run.scores_directory(kind)
+    note(f"score {kind}", f"{len(classes)} classes in {place}, {finished} of them already finished")
 
 
-def _margins(run: Run, names: list[str]) -> int:
-    """Train the classifier on all features at once; it is small."""
-    config, directory = run.config.scores.aum, run.scores_directory("aum")
-    features = run.features_directory(run.config.encoder)
-    mark = margins_fingerprint(run, names)
-    if all(read_fingerprint(run.store, class_file(directory, name)) == mark for name in names):
+def _score_margins(run: Run, names: list[str]) -> int:
+    """Train one small classifier on all features, in this process.
+
+    Returns: the number of classes that were already finished.
+    """
+    directory = run.scores_directory("aum")
+    expected = margins_fingerprint(run, names)
+    stored = [read_fingerprint(run.store, class_file(directory, name)) for name in names]
+    if all(each == expected for each in stored):
         return len(names)
-    if len(names) < 2:
-        raise InputError(f"margins need at least 2 classes, found {len(names)}")
-    found = [read_class_features(run.store, features, name) for name in names]
-    rows = torch.from_numpy(np.concatenate([each.features for each in found]))
-    labels = torch.repeat_interleave(
-        torch.arange(len(found)), torch.tensor([each.size for each in found])
-    )
-    with one_thread_on("cpu"):
-        values = area_under_margin(rows, labels, len(found), config).numpy()
-    for each, part in zip(
-        found, np.split(values, np.cumsum([each.size for each in found])[:-1]), strict=True
-    ):
-        facts = {"kind": "aum", "hard": HARD_END["aum"], "settings": config.model_dump(mode="json")}
-        scores = ClassDifficulties(each.class_name, each.class_index, each.image_ids, part, facts)
-        write_class_difficulties(run.store, directory, scores, fingerprint=mark)
+    if len(names) < MIN_CLASSES:
+        raise InputError(f"margins need at least {MIN_CLASSES} classes, found {len(names)}")
+
+    features_directory = run.features_directory(run.config.encoder)
+    classes = [read_class_features(run.store, features_directory, name) for name in names]
+    margins = _margins(run, classes)
+
+    settings = run.config.scores.aum.model_dump(mode="json")
+    facts = {"kind": "aum", "hard": HARD_END["aum"], "settings": settings}
+    for each, values in zip(classes, margins, strict=True):
+        scores = ClassDifficulties(each.class_name, each.class_index, each.image_ids, values, facts)
+        write_class_difficulties(run.store, directory, scores, fingerprint=expected)
     return 0
 
 
-def _denoising(run: Run, classes: dict[str, list[ImageRecord]]) -> int:
+def _margins(run: Run, classes: list[ClassFeatures]) -> list[Float[np.ndarray, " n"]]:
+    """Return the margins of the images of each class."""
+    sizes = [each.size for each in classes]
+    rows = torch.from_numpy(np.concatenate([each.features for each in classes]))
+    labels = torch.repeat_interleave(torch.arange(len(classes)), torch.tensor(sizes))
+    with one_thread_on("cpu"):
+        values = area_under_margin(rows, labels, len(classes), run.config.scores.aum).numpy()
+    return np.split(values, np.cumsum(sizes)[:-1])
+
+
+def _score_denoising(run: Run, classes: dict[str, list[ImageRecord]]) -> int:
+    """Score with a pool of actors.
+
+    Returns: the number of classes that were already finished.
+    """
     units = denoising_units(run, sorted(classes))
-    open_units = [
-        unit
-        for unit in units
-        if read_fingerprint(run.store, class_file(unit["directory"], unit["class_name"]))
-        != unit["fingerprint"]
-    ]
-    if not open_units:
-        return len(units)
-    if open_units[0]["latents"]:
-        extract_images(run, "latents", run.latents_of_all())
-    pool, config = run.config.samplers, run.config.scores.denoising
+    open_units = [unit for unit in units if not _is_done(run, unit)]
+    if open_units:
+        if open_units[0].latents is not None:
+            extract_images(run, "latents", run.latents_of_all())
+        _run_pool(run, open_units)
+    return len(units) - len(open_units)
+
+
+def _is_done(run: Run, unit: ScoreUnit) -> bool:
+    stored = read_fingerprint(run.store, class_file(unit.directory, unit.class_name))
+    return stored == unit.fingerprint
+
+
+def _run_pool(run: Run, units: list[ScoreUnit]) -> None:
+    pool = run.config.samplers
+    device = "cuda" if pool.num_gpus else "cpu"
+    checkpoint = scoring_checkpoint(run)
     start_ray()
-
-    def make_actor() -> Any:
-        device = "cuda" if pool.num_gpus else "cpu"
-        arguments = (
-            run.store.root,
-            scoring_checkpoint(run),
-            config.model_dump(mode="json"),
-            device,
-        )
-        return (
-            ray.remote(Scorer)
-            .options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
-            .remote(*arguments)
-        )
-
+    backend = RayBackend.of(
+        ray.remote(Scorer), pool, run.store.root, checkpoint, run.config.scores.denoising, device
+    )
     with Progress(run.store, *SCORE_BAR) as progress:
         progress.follow(
             [
-                UnitProgress(
-                    name=unit["name"], class_name=unit["class_name"], size=len(unit["images"])
-                )
-                for unit in open_units
+                UnitProgress(name=unit.name, class_name=unit.class_name, size=len(unit.images))
+                for unit in units
             ]
         )
-        outcome = Pool(RayCrew(make_actor), pool).run(open_units, progress.change)
-    refuse_failures(outcome, len(open_units), "classes of scores")
-    return len(units) - len(open_units)
+        outcome = Pool(backend, pool).run(units, progress.change)
+    refuse_failures(outcome, len(units), "classes of scores")

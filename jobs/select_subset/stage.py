@@ -1,11 +1,12 @@
-"""Choose the subset of every class: `python -m jobs.select_subset`."""
+"""Select the subset of every class: `python -m jobs.select_subset`."""
 
 from typing import Any
 
 from actors.board import BoardLink, open_board
-from actors.crew import RayCrew, Unit
 from actors.pool import Pool, PoolOutcome, refuse_failures
-from actors.selector import SelectorActor, progress_of
+from actors.selector import SelectionUnit, SelectorActor
+from actors.units import UnitChanges, progress_of
+from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.run_directory.budgets import check_budgets
@@ -14,72 +15,68 @@ from jobs.run_directory.stages import SELECTION_BAR
 from jobs.work_units.selection import selection_units
 from otcondense.datasets import list_images
 from otcondense.store import (
+    SelectionSummary,
     UnitProgress,
     manifest_table,
     read_class_selection,
     read_fingerprint,
     selection_file,
-    stored_metadata,
+    stored_summary,
     write_table,
 )
 
 
 def select_subset(run: Run) -> None:
-    """Run every method on every class, then write each method's manifest."""
+    """Run every method on every class, then write the manifest of each method."""
     check_budgets(run)
     records = list_images(run.config.source)
-    class_names = sorted({record.class_name for record in records})
-    units = [
-        unit
-        for method in run.config.selection.methods
-        for unit in selection_units(run, method, records)
-    ]
+    units: list[SelectionUnit] = []
+    for method in run.config.selection.methods:
+        units += selection_units(run, method, records)
     open_units = [unit for unit in units if not _is_done(run, unit)]
+
     _select(run, units, open_units)
-    note(
-        "select",
-        f"{len(units)} selections of a class, {len(units) - len(open_units)} of them finished before",
-    )
+    finished = len(units) - len(open_units)
+    note("select", f"{len(units)} selections of a class, {finished} of them already finished")
+
+    class_names = sorted({record.class_name for record in records})
     for method in run.config.selection.methods:
         _write_manifest(run, method, class_names)
 
 
-def _is_done(run: Run, unit: Unit) -> bool:
-    return (
-        read_fingerprint(run.store, selection_file(unit["directory"], unit["class_name"]))
-        == unit["fingerprint"]
-    )
+def _is_done(run: Run, unit: SelectionUnit) -> bool:
+    stored = read_fingerprint(run.store, selection_file(unit.directory, unit.class_name))
+    return stored == unit.fingerprint
 
 
-def _select(run: Run, units: list[Unit], open_units: list[Unit]) -> None:
-    waiting = {unit["name"] for unit in open_units}
+def _select(run: Run, units: list[SelectionUnit], open_units: list[SelectionUnit]) -> None:
+    open_names = {unit.name for unit in open_units}
+    outcome = PoolOutcome()
     with Progress(run.store, *SELECTION_BAR) as progress:
-        progress.follow([_followed(run, unit, is_open=unit["name"] in waiting) for unit in units])
-        outcome = run_pool(run, open_units, progress) if open_units else PoolOutcome()
+        progress.follow(
+            [_progress_of_unit(run, unit, is_open=unit.name in open_names) for unit in units]
+        )
+        if open_units:
+            outcome = run_pool(run, open_units, progress)
     refuse_failures(outcome, len(open_units), "selections")
 
 
 def run_pool(
-    run: Run, open_units: list[Unit], progress: Progress, selector: Any = SelectorActor
+    run: Run, open_units: list[SelectionUnit], progress: Progress, selector: Any = SelectorActor
 ) -> PoolOutcome:
-    """Select classes with a pool of actors, their progress shown while it goes on.
+    """Select classes with a pool of actors and show their progress.
 
     Args:
         run: the run.
-        open_units: what to do, as `selection_units` lists it.
+        open_units: the units to work on, as `selection_units` lists them.
         progress: follows these units.
         selector: the class of the actors.
     """
-    pool, features = run.config.selection.pool, run.features_directory(run.config.encoder)
     start_ray()
     board = open_board(run.store.root, SELECTION_BAR.key)
     link = BoardLink(board)
 
-    def make_actor() -> Any:
-        options = selector.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
-        return options.remote(run.store.root, features, run.confidence_directory(), board)
-
-    def change(name: str, changes: dict[str, Any]) -> None:
+    def change(name: str, changes: UnitChanges) -> None:
         link.note(name, changes)
         progress.change(name, changes)
 
@@ -87,34 +84,31 @@ def run_pool(
         for name, changes in link.exchange().items():
             progress.update(name, changes)
 
-    return Pool(RayCrew(make_actor), pool).run(open_units, change, tick)
-
-
-def _followed(run: Run, unit: Unit, *, is_open: bool) -> UnitProgress:
-    shared = {
-        "name": unit["name"],
-        "class_name": unit["class_name"],
-        "method": unit["method"],
-        "size": unit["size"],
-    }
-    if is_open:
-        return UnitProgress(**shared)
-    metadata = (
-        stored_metadata(run.store, selection_file(unit["directory"], unit["class_name"])) or {}
+    pool = run.config.selection.pool
+    features = run.features_directory(run.config.encoder)
+    backend = RayBackend.of(
+        selector, pool, run.store.root, features, run.confidence_directory(), board
     )
-    return UnitProgress(**shared, state="skipped", **progress_of(metadata.get("summary", {})))
+    return Pool(backend, pool).run(open_units, change, tick)
+
+
+def _progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitProgress:
+    queued = UnitProgress(
+        name=unit.name, class_name=unit.class_name, method=unit.method, size=unit.size
+    )
+    if is_open:
+        return queued
+    summary = stored_summary(run.store, unit.directory, unit.class_name) or SelectionSummary()
+    return queued.model_copy(update={"state": "skipped", **progress_of(summary)})
 
 
 def _write_manifest(run: Run, method: str, class_names: list[str]) -> None:
-    selections = [
-        read_class_selection(run.store, run.selection_directory(method), name)
-        for name in class_names
-    ]
-    table = manifest_table(selections)
+    directory = run.selection_directory(method)
+    selections = [read_class_selection(run.store, directory, name) for name in class_names]
     write_table(
         run.store,
         run.manifest(method),
-        table,
-        fingerprint=run.selection_directory(method),
+        manifest_table(selections),
+        fingerprint=directory,
         method=method,
     )

@@ -1,4 +1,4 @@
-"""How far a run is, from its files alone: `python -m jobs.status RUN [--json]`."""
+"""How far a run is, from its files alone."""
 
 import json
 import time
@@ -7,40 +7,11 @@ from typing import Any
 
 from jobs.command.exit import DONE, PROBLEMS
 from jobs.command.wording import stage_state
+from jobs.run_directory.opening import read_run
+from jobs.run_directory.stages import in_page_order
 from otcondense.durations import duration
 from otcondense.errors import InputError
 from otcondense.store import StageProgress, Store, UnitProgress, read_all_progress
-
-
-def print_status(stages: Sequence[StageProgress], now: float) -> None:
-    """Print one line for each stage, then what is being worked on, then every failure with its reason."""
-    print(f"{'stage':<36}{'done':>16}{'time':>14}{'left':>14}  state")
-    for stage in stages:
-        left = stage.eta_seconds
-        count = f"{stage.done}/{stage.total} {stage.unit}"
-        taken = duration(stage.updated - stage.started)
-        print(
-            f"{stage.title:<36}{count:>16}{taken:>14}{'' if left is None else duration(left):>14}  {stage_state(stage, now)}"
-        )
-    for unit in (
-        unit
-        for stage in stages
-        if not stage.finished
-        for unit in stage.units
-        if unit.state == "running"
-    ):
-        print(f"running: {unit_line(unit, now)}")
-    for unit in (unit for stage in stages for unit in stage.units if unit.state == "failed"):
-        print(f"failed: {unit.name}: {unit.message}")
-
-
-def unit_line(unit: UnitProgress, now: float) -> str:
-    """Return what a worker is doing, in words."""
-    known = [unit.step or "starting"]
-    known += [f"{unit.swaps} swaps"] if unit.swaps else []
-    known += [f"objective {unit.objective:.6g}"] if unit.objective is not None else []
-    known += [duration(now - unit.started)] if unit.started else []
-    return f"{unit.name}: {', '.join(known)}"
 
 
 def status(directory: str, *, as_json: bool) -> int:
@@ -52,15 +23,60 @@ def status(directory: str, *, as_json: bool) -> int:
     store = Store(directory)
     if not store.exists("config.yaml"):
         raise InputError(f"{directory} must be a run directory, found no config.yaml there")
-    stages = read_all_progress(store)
+    stages = _ordered(directory, read_all_progress(store))
     now = time.time()
     if as_json:
         values = [_as_json(stage, now) for stage in stages]
         print(json.dumps({"run": directory, "stages": values}))
     else:
         print_status(stages, now)
-    has_failed = any(unit.state == "failed" for stage in stages for unit in stage.units)
-    return PROBLEMS if has_failed else DONE
+    return PROBLEMS if _units(stages, "failed") else DONE
+
+
+def _ordered(directory: str, stages: list[StageProgress]) -> list[StageProgress]:
+    """Return the stages in the order of the run, or of their start if config.yaml is damaged."""
+    try:
+        config = read_run(directory).config
+    except InputError:
+        return stages
+    return in_page_order(config, stages, key=lambda stage: stage.stage)
+
+
+def print_status(stages: Sequence[StageProgress], now: float) -> None:
+    """Print one line for each stage, then the running units, then every failure with its reason."""
+    print(f"{'stage':<36}{'done':>16}{'time':>14}{'left':>14}  state")
+    for stage in stages:
+        print(_stage_line(stage, now))
+    unfinished = [stage for stage in stages if not stage.finished]
+    for unit in _units(unfinished, "running"):
+        print(f"running: {unit_line(unit, now)}")
+    for unit in _units(stages, "failed"):
+        print(f"failed: {unit.name}: {unit.message}")
+
+
+def _stage_line(stage: StageProgress, now: float) -> str:
+    count = f"{stage.done}/{stage.total} {stage.unit}"
+    taken = duration(stage.updated - stage.started)
+    left = ""
+    if stage.eta_seconds is not None:
+        left = duration(stage.eta_seconds)
+    return f"{stage.title:<36}{count:>16}{taken:>14}{left:>14}  {stage_state(stage, now)}"
+
+
+def _units(stages: Sequence[StageProgress], state: str) -> list[UnitProgress]:
+    return [unit for stage in stages for unit in stage.units if unit.state == state]
+
+
+def unit_line(unit: UnitProgress, now: float) -> str:
+    """Return what a worker is doing, in words."""
+    parts = [unit.step or "starting"]
+    if unit.swaps:
+        parts.append(f"{unit.swaps} swaps")
+    if unit.objective is not None:
+        parts.append(f"objective {unit.objective:.6g}")
+    if unit.started:
+        parts.append(duration(now - unit.started))
+    return f"{unit.name}: {', '.join(parts)}"
 
 
 def _as_json(stage: StageProgress, now: float) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Try many settings and keep the best; finished trials are skipped."""
 
 from jobs.command.progress import note
-from jobs.command.settings import build, read_yaml
+from jobs.command.settings import build
+from jobs.command.yaml_files import read_yaml
 from jobs.run_directory.run import Run
 from jobs.sweep.page import render_page
 from jobs.trials.config import SweepConfig
@@ -19,16 +20,17 @@ def sweep_settings(run: Run, sweep_file: str) -> None:
 
 
 def show(sweep: Sweep, records: list[Record]) -> None:
-    """Write the tables and print what failed, the best trial and where everything is."""
+    """Write the tables and the page; print failures, the best trial and the directory."""
     best = write_results(sweep, records)
-    title, where = f"sweep {sweep.config.name}", sweep.run.store.path(sweep.directory)
+    title = f"sweep {sweep.config.name}"
+    where = sweep.run.store.path(sweep.directory)
     for record in records:
         if record.state == "failed":
             note("failed", f"{describe(record.values)}: {record.message}")
     sweep.run.store.write_bytes(f"{sweep.directory}/{PAGE}", render_page(sweep, records).encode())
     note(title, f"{where}/{PAGE}, results.csv and results.parquet")
     if best is None:
-        note(title, "no trial was measured to its end")
+        note(title, "no trial finished")
         return
     note(
         "best",

@@ -1,14 +1,19 @@
-"""One training run: what it is, where its inputs are and where its results go."""
+"""One training run: its configuration, its inputs and the place of its results."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
 
 from jobs.run_directory.run import CURVE_FILE
 from otcondense.diffusion.attach import Attachments
-from otcondense.diffusion.checkpoint import is_complete, latest_checkpoint, refuse_foreign
+from otcondense.diffusion.checkpoint_state import (
+    is_complete,
+    latest_checkpoint,
+    refuse_foreign,
+)
 from otcondense.diffusion.data import Pixels, TrainingSet
 from otcondense.diffusion.inputs import Inputs, check_inputs, load_inputs, load_text, token_width
 from otcondense.diffusion.training_config import TrainingConfig
@@ -16,51 +21,80 @@ from otcondense.errors import InputError
 from otcondense.store import Store
 from otcondense.store.images import read_images
 
+RESULTS = ("checkpoints", CURVE_FILE, "best.json", "grids")
+"""Everything that a training writes below its directory."""
 
-@dataclass(frozen=True)
-class TrainJob:
-    """One training run: where its images are, where its results go, and what it is."""
+
+class TrainSettings(TypedDict):
+    """The fields of a `TrainJob` as plain values."""
 
     store_root: str
     directory: str
     images_name: str
-    """File of the chosen images as pixels; not read where latents are trained on."""
+    config: dict[str, Any]
+    num_classes: int
+    image_shape: Sequence[int]
+    fingerprint: str
+    inputs: dict[str, str]
+    classes: Sequence[int]
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One training run: its inputs, its configuration and the place of its results."""
+
+    store_root: str
+    directory: str
+    """Directory of its checkpoints and its loss curve, below the root."""
+    images_name: str
+    """File of the chosen images as pixels; not read if the model is trained on latents."""
     config: TrainingConfig
     num_classes: int
     image_shape: tuple[int, int, int]
-    """Channels, height, width of what the model sees."""
+    """Channels, height, width of the model's input."""
     fingerprint: str
     inputs: Inputs = field(default_factory=Inputs)
-    """Latents, tokens and text, where the configuration asks for them."""
+    """Latents, tokens and text, if the configuration uses them."""
     classes: tuple[int, ...] = ()
-    """Indices of the classes that have images, which grids show; empty where all have."""
+    """Indices of the classes with images, which grids show; empty if every class has images."""
 
     @property
     def store(self) -> Store:
         """The store that holds the run."""
         return Store(self.store_root)
 
-    def settings(self) -> dict[str, Any]:
-        """Return the fields as plain values, as Ray Train hands them to its workers."""
+    def settings(self) -> "TrainSettings":
+        """Return the fields as plain values, which Ray Train passes to its workers."""
         return {
-            **vars(self),
+            "store_root": self.store_root,
+            "directory": self.directory,
+            "images_name": self.images_name,
             "config": self.config.model_dump(mode="json"),
+            "num_classes": self.num_classes,
+            "image_shape": self.image_shape,
+            "fingerprint": self.fingerprint,
             "inputs": asdict(self.inputs),
+            "classes": self.classes,
         }
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> "TrainJob":
-        """Return the run whose fields these are."""
-        made = {
-            "config": TrainingConfig(**settings["config"]),
-            "inputs": Inputs(**settings["inputs"]),
-            "image_shape": tuple(settings["image_shape"]),
-            "classes": tuple(settings["classes"]),
-        }
-        return cls(**{**settings, **made})
+    def from_settings(cls, settings: "TrainSettings") -> "TrainJob":
+        """Return the run with the fields `settings`."""
+        channels, height, width = settings["image_shape"]
+        return cls(
+            store_root=settings["store_root"],
+            directory=settings["directory"],
+            images_name=settings["images_name"],
+            config=TrainingConfig(**settings["config"]),
+            num_classes=settings["num_classes"],
+            image_shape=(channels, height, width),
+            fingerprint=settings["fingerprint"],
+            inputs=Inputs(**settings["inputs"]),
+            classes=tuple(settings["classes"]),
+        )
 
     def missing_steps(self) -> list[int]:
-        """Return the steps whose checkpoints are wanted and not there."""
+        """Return the kept steps whose checkpoints are missing, in rising order."""
         return [
             step
             for step in self.config.kept_steps
@@ -70,24 +104,27 @@ class TrainJob:
     def load_images(self) -> tuple[Tensor, Tensor]:
         """Return the training images [n, c, h, w] as bytes and the class of each.
 
-        Raises: InputError if the file is missing or damaged, or does not hold images of the expected shape and classes.
+        Raises: InputError if the file is missing or damaged, or its images are not of the expected
+            shape and classes.
         """
         images, labels = read_images(self.store, self.images_name)
         place = self.store.path(self.images_name)
         if len(images) == 0 or images.shape[1:] != self.image_shape:
             raise InputError(
-                f"{place} must hold images of shape {self.image_shape}, found {len(images)} of shape {images.shape[1:]}"
+                f"{place} must hold images of shape {self.image_shape}, "
+                f"found {len(images)} of shape {images.shape[1:]}"
             )
         if labels.min() < 0 or labels.max() >= self.num_classes:
             raise InputError(
-                f"{place} must hold classes 0 to {self.num_classes - 1}, found {labels.min()} to {labels.max()}"
+                f"{place} must hold classes 0 to {self.num_classes - 1}, "
+                f"found {labels.min()} to {labels.max()}"
             )
         return torch.from_numpy(images), torch.from_numpy(labels)
 
     def check_data(self) -> None:
         """Check the inputs before any worker starts.
 
-        Raises: InputError naming what is missing, damaged or does not fit.
+        Raises: InputError naming the input that is missing, damaged or of the wrong shape.
         """
         if self.config.data == "pixels":
             self.load_images()
@@ -100,26 +137,29 @@ class TrainJob:
         """
         pixels = None
         if self.config.data == "pixels":
-            images, labels = (tensor.to(device) for tensor in self.load_images())
-            pixels = TrainingSet(Pixels(images), labels)
+            images, labels = self.load_images()
+            pixels = TrainingSet(Pixels(images.to(device)), labels.to(device))
         return load_inputs(self.store, self.inputs, self.config, device, pixels)
 
     def attachments(self) -> Attachments:
-        """Return what the attached parts of the model are made for."""
-        text = load_text(self.store, self.inputs, self.num_classes) if self.config.text else None
-        return Attachments(
-            text, token_width(self.store, self.inputs) if self.config.alignment else None
-        )
+        """Return the shapes and texts that the attached parts of the model are built for."""
+        text = None
+        if self.config.text:
+            text = load_text(self.store, self.inputs, self.num_classes)
+        width = None
+        if self.config.alignment is not None:
+            width = token_width(self.store, self.inputs)
+        return Attachments(text, width)
 
     def clear_outdated(self) -> None:
-        """Remove the checkpoints and the loss curve if they are of the same configuration on images that have changed since.
+        """Remove the results of this training if its images have changed since.
 
-        Raises: InputError if they are of another configuration.
+        Raises: InputError if the results are of another configuration.
         """
         newest = latest_checkpoint(self.store, self.directory)
         if newest is None:
             return
         refuse_foreign(self.store, newest, self.config)
-        if newest.state["fingerprint"] != self.fingerprint:
-            for name in ("checkpoints", CURVE_FILE, "best.json", "grids"):
+        if newest.state.fingerprint != self.fingerprint:
+            for name in RESULTS:
                 self.store.remove(f"{self.directory}/{name}")

@@ -1,4 +1,4 @@
-"""The loss curve of a training: a result without times, and logs with them as JSON lines and for TensorBoard."""
+"""The loss curve of a training, and the logs of its loss and times."""
 
 import json
 import math
@@ -13,41 +13,55 @@ from torch import Tensor
 from jobs.run_directory.run import CURVE_FILE
 from jobs.train.job import TrainJob
 from jobs.train.worker import Workers
-from otcondense.diffusion.checkpoint import latest_checkpoint
+from otcondense.diffusion.checkpoint_state import latest_checkpoint
+from otcondense.diffusion.loss_lines import LoggedLine, LossLine, curve_text
 from otcondense.diffusion.training import learning_rate
 from otcondense.diffusion.training_config import TrainingConfig
-from otcondense.store import canonical_json
 
 BEST_FILE = "best.json"
-Line = dict[str, Any]
 
 
-class Diverged(Exception):  # noqa: N818 - it names what happened, and ends the run without being an error of ours
+class Diverged(Exception):  # noqa: N818 - an outcome of the training, not an error of the code
     """The loss is no longer a finite number."""
 
 
 class LossCurve:
     """The loss curve: one line for every `log_every` steps and every checkpoint.
 
-    `metrics.jsonl` is a result: it is rewritten whole with each checkpoint, which keeps the lines too, and does not depend on interruptions.
-    The same lines with their times go to the log at once, and to TensorBoard's files where the run is on a local disk.
+    `metrics.jsonl` is a result. It is rewritten whole with each checkpoint, which keeps the lines
+    too, and it does not depend on interruptions. The lines with their times go to the log at once,
+    and to TensorBoard's files if the run is on a local disk.
     """
 
     def __init__(self, job: TrainJob, workers: Workers, start: int, end: int) -> None:
-        self._job, self._workers = job, workers
+        self._job = job
+        self._workers = workers
         self._log = f"logs/{job.directory}/steps.jsonl"
-        self._last, self._since, self._waited = start, time.perf_counter(), 0.0
-        self._names = ("loss", "alignment") if job.config.alignment is not None else ("loss",)
+        self._last = start
+        self._since = time.perf_counter()
+        self._waited = 0.0
+
+        self._names = ["loss"]
+        if job.config.alignment is not None:
+            self._names.append("alignment")
         self._totals = torch.zeros(len(self._names), device=workers.device)
-        self._writer = _tensorboard(job, start) if workers.rank == 0 else None
-        stored = (
-            stored_curve(job) if workers.rank == 0 else []
-        )  # only rank 0 writes, and a checkpoint is hashed to be read
-        self.lines = [line for line in stored if line["step"] <= start]
-        self._later = [line for line in stored if line["step"] > end]
+
+        # Only rank 0 writes, and reading a checkpoint hashes it.
+        self._writer = None
+        stored: list[LossLine] = []
+        if workers.rank == 0:
+            self._writer = _tensorboard(job, start)
+            stored = stored_curve(job)
+        self.lines = [line for line in stored if line.step <= start]
+        self._later = [line for line in stored if line.step > end]
 
     def add(self, metrics: dict[str, Tensor], waited: float = 0.0) -> None:
-        """Take in the metrics of one step without waiting for them, and the seconds that it waited for its data."""
+        """Add the metrics of one step, without waiting for them.
+
+        Args:
+            metrics: means over this worker's samples, on the device.
+            waited: seconds that the step waited for its data.
+        """
         self._totals += torch.stack([metrics[name] for name in self._names])
         self._waited += waited
 
@@ -59,40 +73,46 @@ class LossCurve:
         if step == self._last:
             return
         count = step - self._last
-        means = dict(
-            zip(
-                self._names,
-                (value / count for value in self._workers.mean(self._totals)),
-                strict=True,
-            )
-        )
+        totals = self._workers.mean(self._totals)
+        means = {name: total / count for name, total in zip(self._names, totals, strict=True)}
         if not math.isfinite(means["loss"]):
             raise Diverged(
                 f"the loss became {means['loss']} between step {self._last} and step {step}"
             )
-        line = {"step": step, **means, "learning_rate": learning_rate(self._job.config, step - 1)}
+        rate = learning_rate(self._job.config, step - 1)
+        line = LossLine(step, means["loss"], rate, means.get("alignment"))
         self.lines.append(line)
-        times = {
-            "step_seconds": (time.perf_counter() - self._since) / count,
-            "data_wait_seconds": self._waited / count,
-        }
+
         if self._workers.rank == 0:
-            self._write(step, line, times)
-        self._last, self._since, self._waited = step, time.perf_counter(), 0.0
+            self._write(line, count)
+        self._last = step
+        self._since = time.perf_counter()
+        self._waited = 0.0
         self._totals.zero_()
 
-    def _write(self, step: int, line: dict[str, Any], times: dict[str, float]) -> None:
-        self._job.store.append_line(
-            self._log, json.dumps({**line, **times, "time": time.time(), "process": os.getpid()})
+    def _write(self, line: LossLine, count: int) -> None:
+        """Write a line that covers `count` steps, with its times, to the logs."""
+        logged = LoggedLine(
+            step=line.step,
+            loss=line.loss,
+            learning_rate=line.learning_rate,
+            alignment=line.alignment,
+            step_seconds=(time.perf_counter() - self._since) / count,
+            data_wait_seconds=self._waited / count,
+            time=time.time(),
+            process=os.getpid(),
         )
-        if self._writer is not None:
-            for name, value in {**line, **times}.items():
-                self._writer.add_scalar(name, value, step)
-            self._writer.flush()
+        values = logged.to_json()
+        self._job.store.append_line(self._log, json.dumps(values))
+        if self._writer is None:
+            return
+        for name in values.keys() - {"time", "process"}:
+            self._writer.add_scalar(name, values[name], line.step)
+        self._writer.flush()
 
     @property
-    def all_lines(self) -> list[Line]:
-        """What is known of the whole training, its later part from an earlier start if there was one."""
+    def all_lines(self) -> list[LossLine]:
+        """All known lines of the training, including later lines of an earlier, longer start."""
         return [*self.lines, *self._later]
 
     def close(self) -> None:
@@ -101,20 +121,23 @@ class LossCurve:
             self._writer.close()
 
 
-def stored_curve(job: TrainJob) -> list[Line]:
-    """Return the loss curve that the newest usable checkpoint keeps."""
+def stored_curve(job: TrainJob) -> list[LossLine]:
+    """Return the loss curve in the newest undamaged checkpoint."""
     newest = latest_checkpoint(job.store, job.directory)
-    return [] if newest is None else list(newest.state["curve"])
+    if newest is None or newest.state.curve is None:
+        return []
+    return list(newest.state.curve)
 
 
-def write_summaries(job: TrainJob, lines: Sequence[Line]) -> int | None:
-    """Write the loss curve and which checkpoint is best as files of their own, unless they are there.
+def write_summaries(job: TrainJob, lines: Sequence[LossLine]) -> int | None:
+    """Write the files of the loss curve and of the best checkpoint, unless they are up to date.
 
     Args:
         job: the training.
-        lines: its loss curve, as far as it is known.
+        lines: its loss curve so far.
 
-    Returns: the step, so far, of the checkpoint with the lowest mean loss since the one before it; None if that is not wanted.
+    Returns: the step of the checkpoint with the lowest mean loss since the checkpoint before it;
+        None without `keep_best`.
     """
     store, name = job.store, f"{job.directory}/{CURVE_FILE}"
     text = curve_text(lines)
@@ -123,39 +146,41 @@ def write_summaries(job: TrainJob, lines: Sequence[Line]) -> int | None:
     if not job.config.keep_best:
         return None
     losses = _losses(job.config, lines)
-    best = min(losses, key=lambda each: losses[each])
+    best = min(losses, key=lambda step: losses[step])
     store.write_json(f"{job.directory}/{BEST_FILE}", {"step": best, "loss": losses[best]})
     return best
 
 
-def curve_text(lines: Sequence[Line]) -> bytes:
-    """Return the file of a loss curve."""
-    return "".join(canonical_json(line) + "\n" for line in lines).encode()
+def _losses(config: TrainingConfig, lines: Sequence[LossLine]) -> dict[int, float]:
+    """Return the mean loss of the steps between each checkpoint and the checkpoint before it."""
+    last = lines[-1].step
+    kept = [step for step in config.kept_steps if step <= last]
+    steps = sorted({*kept, *range(config.checkpoint_every, last + 1, config.checkpoint_every)})
+
+    losses = {}
+    before = 0
+    for step in steps:
+        losses[step] = _mean_between(lines, before, step)
+        before = step
+    return losses
 
 
-def _losses(config: TrainingConfig, lines: Sequence[Line]) -> dict[int, float]:
-    """Return the mean loss before each checkpoint, since the one before it."""
-    step = lines[-1]["step"]
-    kept = (each for each in config.kept_steps if each <= step)
-    steps = sorted({*kept, *range(config.checkpoint_every, step + 1, config.checkpoint_every)})
-    return {
-        last: _mean_between(lines, first, last)
-        for first, last in zip([0, *steps], steps, strict=False)
-    }
+def _mean_between(lines: Sequence[LossLine], first: int, last: int) -> float:
+    """Return the mean loss of the steps after `first` up to `last`.
 
-
-def _mean_between(lines: Sequence[Line], first: int, last: int) -> float:
-    """Return the mean loss of the steps after `first` up to `last`, both of which have a line or are the start."""
-    total, before = 0.0, 0
+    Both have a line, or are the start.
+    """
+    total = 0.0
+    before = 0
     for line in lines:
-        if first < line["step"] <= last:
-            total += line["loss"] * (line["step"] - before)
-        before = line["step"]
+        if first < line.step <= last:
+            total += line.loss * (line.step - before)
+        before = line.step
     return total / (last - first)
 
 
 def _tensorboard(job: TrainJob, start: int) -> Any:
-    """Return a writer of TensorBoard's event files, None on a store that cannot be appended to."""
+    """Return a writer of TensorBoard's event files; None for a store without appending."""
     if not job.store.is_local:
         return None
     from tensorboardX import SummaryWriter

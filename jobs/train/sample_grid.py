@@ -1,4 +1,4 @@
-"""A grid of samples of the averaged model while it trains, to look at."""
+"""A grid of samples of the averaged model, drawn while it trains."""
 
 import io
 
@@ -8,12 +8,16 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from jobs.train.job import TrainJob
-from otcondense.diffusion.objectives import resolve_objective
+from otcondense.diffusion.registry import OBJECTIVES, resolve_objective
 from otcondense.diffusion.sampler import Decode, SamplerConfig, of_trained, sample_batch
 from otcondense.diffusion.training import TrainState
 
 COLUMNS = ROWS = 8
-STEPS = 25
+"""Images in a row and in a column of the grid."""
+GRAY = 1
+"""Channels of a grey image."""
+RGB = 3
+"""Channels of a colour image; further channels of the model are not shown."""
 
 
 def grid_file(job: TrainJob, step: int) -> str:
@@ -22,21 +26,20 @@ def grid_file(job: TrainJob, step: int) -> str:
 
 
 def write_grid(job: TrainJob, state: TrainState) -> None:
-    """Sample 64 images, the classes in turn, with the averaged weights, and write them as one PNG."""
+    """Sample 64 images with the averaged weights, the classes in turn, and write them as a PNG."""
     latents = job.config.data == "latents"
+    objective = resolve_objective(job.config.objective, job.config.model)
     settings = SamplerConfig(
-        method="ddim"
-        if resolve_objective(job.config.objective, job.config.model) == "dit"
-        else "heun",
-        num_steps=STEPS,
+        method=OBJECTIVES[objective].preview_method,
+        num_steps=OBJECTIVES[objective].preview_steps,
         batch_size=ROWS * COLUMNS,
         clip=not latents,
         precision=job.config.precision,
         seed=job.config.seed,
     )
     settings = of_trained(settings, job.classes or range(job.num_classes), job.num_classes)
+
     decode = _decoder(job) if latents else None
-    objective = resolve_objective(job.config.objective, job.config.model)
     images, _ = sample_batch(state.ema, objective, torch.arange(ROWS * COLUMNS), settings, decode)
     job.store.write_bytes(grid_file(job, state.step), _png(images.numpy()))
 
@@ -48,13 +51,12 @@ def _decoder(job: TrainJob) -> Decode:
 
 
 def _png(images: UInt8[np.ndarray, "n c h w"]) -> bytes:
-    """Return images side by side, eight in a row, as a PNG file."""
+    """Return the images in rows of eight as a PNG file."""
     _, channels, height, width = images.shape
-    sheet = (
-        images.reshape(ROWS, COLUMNS, channels, height, width)
-        .transpose(0, 3, 1, 4, 2)
-        .reshape(ROWS * height, COLUMNS * width, channels)
-    )
+    grid = images.reshape(ROWS, COLUMNS, channels, height, width).transpose(0, 3, 1, 4, 2)
+    sheet = grid.reshape(ROWS * height, COLUMNS * width, channels)
+    shown = sheet[..., 0] if channels == GRAY else sheet[..., :RGB]
+
     file = io.BytesIO()
-    Image.fromarray(sheet[..., 0] if channels == 1 else sheet[..., :3]).save(file, "PNG")
+    Image.fromarray(shown).save(file, "PNG")
     return file.getvalue()

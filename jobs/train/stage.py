@@ -5,7 +5,7 @@ from jobs.command.progress import Progress, note
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import training_bar
 from jobs.train.job import TrainJob
-from jobs.train.launch import mend_summaries
+from jobs.train.launch import restore_summaries
 from jobs.train.launch import train as run_training
 from otcondense.datasets import scan_images
 from otcondense.datasets.images import load_images, manifest_images
@@ -25,8 +25,9 @@ def train(run: Run) -> None:
 
 
 def write_training_images(run: Run, method: str) -> None:
-    """Write the chosen images as pixels, unless they are there."""
-    name, shape = run.images_file(method), run.config.pixels.shape
+    """Write the chosen images as pixels, unless they are up to date."""
+    name = run.images_file(method)
+    shape = run.config.pixels.shape
     expected = fingerprint([run.manifest_fingerprint(method), shape])
     if read_fingerprint(run.store, name) != expected:
         wanted = manifest_images(read_manifest(run.store, run.manifest(method)), run.config.source)
@@ -35,52 +36,64 @@ def write_training_images(run: Run, method: str) -> None:
 
 
 def training_inputs(run: Run, config: TrainingConfig, method: str) -> Inputs:
-    """Return where the latents, tokens and text of a training are."""
+    """Return the places of the latents, tokens and text of a training; "" if they are not used."""
+    latents = ""
+    autoencoder = ""
+    if config.data == "latents":
+        latents = run.representation_directory("latents", run.config.latents)
+        autoencoder = run.config.latents.model
+
+    tokens = ""
+    if config.alignment is not None:
+        tokens = run.representation_directory("tokens", run.config.tokens)
+
     return Inputs(
         manifest=run.manifest(method),
-        latents=run.representation_directory("latents", run.config.latents)
-        if config.data == "latents"
-        else "",
-        tokens=run.representation_directory("tokens", run.config.tokens)
-        if config.alignment is not None
-        else "",
+        latents=latents,
+        tokens=tokens,
         text=run.text_file() if config.text else "",
-        autoencoder=run.config.latents.model if config.data == "latents" else "",
+        autoencoder=autoencoder,
     )
 
 
 def training_fingerprint(run: Run, config: TrainingConfig, method: str) -> str:
-    """Return the fingerprint of a training run: of its images' content and of its configuration.
+    """Return the fingerprint of a training run: of its images and of its configuration.
 
-    Latents, tokens and text count by what they were made with.
+    Latents, tokens and text enter by the model that made them.
     """
     made_from = inputs_identity(run.store, training_inputs(run, config, method))
     if config.data == "latents":
         return fingerprint([run.manifest_fingerprint(method), config.identity(), made_from])
+
     metadata = stored_metadata(run.store, run.images_file(method))
     assert metadata is not None, "the training images are written first"
-    return fingerprint(
-        [metadata["content"], config.identity(), *([made_from] if made_from else [])]
-    )
+    key = [metadata["content"], config.identity()]
+    if made_from:
+        key.append(made_from)
+    return fingerprint(key)
 
 
 def training_job(run: Run, name: str, method: str, num_classes: int) -> TrainJob:
     """Return the training of one model on one subset.
 
-    Raises: InputError if the latents that it needs are missing.
+    Raises: InputError if latents are needed and missing.
     """
-    config, inputs = (
-        run.config.models[name].training,
-        training_inputs(run, run.config.models[name].training, method),
-    )
-    latents = config.data == "latents"
+    config = run.config.models[name].training
+    inputs = training_inputs(run, config, method)
+    images_name = ""
+    if config.data == "latents":
+        shape = latent_shape(run.store, inputs)
+    else:
+        shape = run.config.pixels.shape
+        images_name = run.images_file(method)
+
     return TrainJob(
         store_root=run.store.root,
         directory=run.training_directory(name, method),
-        images_name="" if latents else run.images_file(method),
+        images_name=images_name,
         config=config,
         num_classes=num_classes,
-        image_shape=latent_shape(run.store, inputs) if latents else run.config.pixels.shape,
+        image_shape=shape,
         fingerprint=training_fingerprint(run, config, method),
         inputs=inputs,
         classes=run.chosen_classes(method),
@@ -88,17 +101,19 @@ def training_job(run: Run, name: str, method: str, num_classes: int) -> TrainJob
 
 
 def _train(run: Run, name: str, method: str, num_classes: int) -> None:
-    config, title = run.config.models[name].training, f"train {name} on {method}"
+    config = run.config.models[name].training
+    title = f"train {name} on {method}"
     job = training_job(run, name, method, num_classes)
     if not job.missing_steps():
-        mend_summaries(job)
-        note(title, f"{config.num_steps} steps, finished before")
+        restore_summaries(job)
+        note(title, f"{config.num_steps} steps, already finished")
         return
+
     if config.num_workers:
         start_ray()
     with Progress(run.store, *training_bar(name, method)) as progress:
         progress.show(0, config.num_steps)
         result = run_training(
-            job, lambda line: progress.show(line["step"], config.num_steps, loss=line["loss"])
+            job, lambda line: progress.show(line.step, config.num_steps, loss=line.loss)
         )
-    note(title, f"{config.num_steps} steps, from step {result.resumed_from}")
+    note(title, f"{config.num_steps} steps, resumed from step {result.resumed_from}")

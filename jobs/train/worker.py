@@ -1,4 +1,4 @@
-"""One training worker among all: its rank, its device, and what it shares with the others."""
+"""One training worker: its rank, its device, and its exchange with the other workers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,20 +13,22 @@ from otcondense.diffusion.training import TrainState
 
 @dataclass(frozen=True)
 class Workers:
-    """One worker among all: a lone one unless Ray Train says otherwise."""
+    """One of the workers; by default the only one."""
 
     rank: int = 0
     world_size: int = 1
     device: str = "cpu"
     report: Callable[[dict[str, Any]], None] = field(default=lambda _: None)
+    """Receives the step and the loss at each checkpoint."""
 
     def wrap(self, state: TrainState) -> None:
-        """Let gradients be averaged over the workers."""
-        if self.world_size > 1:
-            devices = [torch.device(self.device)] if self.device != "cpu" else None
-            state.network = DistributedDataParallel(
-                state.model, devices, broadcast_buffers=False, gradient_as_bucket_view=True
-            )
+        """Average gradients over the workers from now on."""
+        if self.world_size == 1:
+            return
+        devices = None if self.device == "cpu" else [torch.device(self.device)]
+        state.network = DistributedDataParallel(
+            state.model, devices, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
 
     def mean(self, values: Tensor) -> list[float]:
         """Return the averages of `values` [k] over the workers."""

@@ -1,7 +1,9 @@
-"""What became of each trial, one file each, and the tables made from them."""
+"""The record of each trial, one file each, and the tables of all records."""
 
 import csv
 import io
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -12,13 +14,14 @@ from pydantic import ValidationError
 from jobs.trials.trial import Sweep
 from otcondense.config import Config
 from otcondense.errors import InputError
+from otcondense.evaluation.registry import Direction, sign
 from otcondense.store import Store, canonical_json, fingerprint, write_table
 
 State = Literal["running", "finished", "stopped", "failed"]
 
 
 class Rung(Config):
-    """What was measured at one checkpoint; subset trials have one, of step 0."""
+    """The metrics at one checkpoint; subset trials have one rung, of step 0."""
 
     step: int
     metrics: dict[str, float]
@@ -29,7 +32,7 @@ class Record(Config):
 
     key: str
     fingerprint: str
-    """Of what it was made from: a record of other features is not of this trial."""
+    """Of its inputs: a record with another fingerprint is not used."""
     values: dict[str, Any]
     state: State = "running"
     rungs: tuple[Rung, ...] = ()
@@ -38,11 +41,11 @@ class Record(Config):
 
     @property
     def is_settled(self) -> bool:
-        """Whether it needs no more work: measured to its end, or stopped because others were better."""
+        """Whether it needs no more work: finished, or stopped because others were better."""
         return self.state in ("finished", "stopped")
 
     def metric(self, name: str) -> float | None:
-        """Return a metric at the last checkpoint that was measured."""
+        """Return a metric at the last measured checkpoint."""
         return self.rungs[-1].metrics.get(name) if self.rungs else None
 
 
@@ -60,7 +63,7 @@ class Records(Config):
         return Store(self.root)
 
     def read(self, key: str, expected: str) -> Record | None:
-        """Return the record of a trial; None where there is none, or one that is damaged or was made from something else."""
+        """Return the record of a trial; None if it is missing, damaged or has other inputs."""
         if not self.store.exists(self._name(key)):
             return None
         try:
@@ -70,7 +73,7 @@ class Records(Config):
         return record if record.fingerprint == expected else None
 
     def write(self, record: Record) -> None:
-        """Write a record, whole or not at all."""
+        """Write a record atomically."""
         self.store.write_json(self._name(record.key), record)
 
     def all(self) -> list[Record]:
@@ -87,69 +90,68 @@ class Records(Config):
         return f"{self.directory}/trials/{key}.json"
 
 
-def best_record(records: Sequence[Record], metric: str, mode: str) -> Record | None:
-    """Return the best of the trials that were measured to the end; the first of equals."""
-    sign = 1 if mode == "min" else -1
-    measured = [
-        record
-        for record in records
-        if record.state == "finished" and record.metric(metric) is not None
-    ]
-    return min(
-        measured, key=lambda record: sign * float(record.metric(metric) or 0.0), default=None
-    )
+def best_record(records: Sequence[Record], metric: str, direction: Direction) -> Record | None:
+    """Return the best finished trial; the first one of equals."""
+    factor = sign(direction)
+    best: Record | None = None
+    least = math.inf
+    for record in records:
+        value = record.metric(metric)
+        if record.state == "finished" and value is not None and factor * value < least:
+            best = record
+            least = factor * value
+    return best
 
 
 def write_results(sweep: Sweep, records: Sequence[Record]) -> Record | None:
-    """Write results.parquet, results.csv and, if a trial was measured to the end, the configuration of the best as best.yaml.
+    """Write results.parquet and results.csv, and the configuration of the best trial as best.yaml.
 
-    Returns: the record of the best trial.
+    Returns: the record of the best trial, None if no trial finished.
     """
-    store, directory = sweep.run.store, sweep.directory
+    store = sweep.run.store
+    directory = sweep.directory
     rows = [result_row(record) for record in records]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    table = pa.table({name: _column([row.get(name) for row in rows]) for name in names})
-    write_table(
-        store,
-        f"{directory}/results.parquet",
-        table,
-        fingerprint=fingerprint([record.fingerprint for record in records]),
-    )
+    names = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
+
+    columns = {}
+    for name in names:
+        columns[name] = _column([row.get(name) for row in rows])
+    key = fingerprint([record.fingerprint for record in records])
+    write_table(store, f"{directory}/results.parquet", pa.table(columns), fingerprint=key)
+
     sink = io.StringIO()
     writer = csv.DictWriter(sink, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     store.write_bytes(f"{directory}/results.csv", sink.getvalue().encode())
-    best = best_record(records, sweep.config.metric, sweep.config.mode)
+
+    best = best_record(records, sweep.config.metric, sweep.config.direction)
     if best is not None:
         config = sweep.base_with(best.values).model_dump(mode="json", exclude_unset=True)
-        store.write_bytes(
-            f"{directory}/best.yaml",
-            yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode(),
-        )
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        store.write_bytes(f"{directory}/best.yaml", text.encode())
     return best
 
 
 def _column(values: list[Any]) -> pa.Array:
-    """Return one column; text where any value is text."""
-    texts = any(isinstance(value, str) for value in values)
-    return pa.array(
-        [None if value is None else str(value) for value in values] if texts else values
-    )
+    """Return one column; all values become text if any value is text."""
+    if any(isinstance(value, str) for value in values):
+        values = [None if value is None else str(value) for value in values]
+    return pa.array(values)
 
 
 def result_row(record: Record) -> dict[str, Any]:
-    """Return a trial as a row of the tables: its values, then the figures at the last checkpoint that was measured."""
-    values = {
-        name: value if isinstance(value, str | int | float) else canonical_json(value)
-        for name, value in record.values.items()
-    }
+    """Return a trial as a row: its values, then its metrics at the last measured checkpoint."""
     rung = record.rungs[-1] if record.rungs else Rung(step=0, metrics={})
     return {
         "trial": record.key,
         "state": record.state,
-        **values,
+        **{name: _cell(value) for name, value in record.values.items()},
         "step": rung.step,
         **rung.metrics,
         "message": record.message,
     }
+
+
+def _cell(value: Any) -> Any:
+    return value if isinstance(value, str | int | float) else canonical_json(value)

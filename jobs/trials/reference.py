@@ -1,4 +1,6 @@
-"""What subsets are measured against: features of held-out images, and of the chosen ones, from one network."""
+"""The features that subsets are compared with, and their comparison, through one network."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +13,7 @@ from jobs.trials.trial import Sweep
 from otcondense.datasets import list_images
 from otcondense.evaluation import subset_quality
 from otcondense.store import (
+    SelectionSummary,
     array_column,
     array_field,
     class_file,
@@ -34,41 +37,54 @@ def class_names(run: Run) -> list[str]:
 
 def contents(run: Run, directory: str) -> list[str]:
     """Return the digest of every class's features in a directory."""
-    found = [stored_metadata(run.store, class_file(directory, name)) for name in class_names(run)]
-    assert all(found), f"features are extracted before they are asked for: {directory}"
-    return [str(metadata["content"]) for metadata in found if metadata]
+    digests = []
+    for name in class_names(run):
+        metadata = stored_metadata(run.store, class_file(directory, name))
+        assert metadata, f"features are extracted before their digests are read: {directory}"
+        digests.append(str(metadata["content"]))
+    return digests
 
 
 def write_reference(sweep: Sweep) -> str:
-    """Write the features that subsets are compared with, unless they are there; returns their digest."""
-    run, name = sweep.run, reference_file(sweep)
-    judge = run.config.judge_or_encoder
-    held_out = run.config.held_out if run.config.source.has_images else None
-    other = Run(run.config.model_copy(update={"source": held_out})) if held_out else run
-    directory = other.features_directory(judge)
-    if held_out:
-        start_ray()
-        with Progress(
-            run.store, "extract_features-held_out", "extract held-out images", "image"
-        ) as progress:
-            key = fingerprint(other.features_key(judge))
-            extract_features(
-                run.store.root,
-                directory,
-                held_out,
-                judge,
-                run.config.extraction,
-                key,
-                progress.show,
-            )
+    """Write the features that subsets are compared with, unless they exist; return their digest."""
+    other = _reference_run(sweep.run)
+    directory = other.features_directory(other.config.judge_or_encoder)
+    if other is not sweep.run:
+        _extract_held_out(sweep.run, other, directory)
+
+    name = reference_file(sweep)
     digest = fingerprint([contents(other, directory), sweep.config.reference_images])
-    if read_fingerprint(run.store, name) != digest:
+    if read_fingerprint(sweep.run.store, name) != digest:
         rows = _evenly(other, directory, sweep.config.reference_images)
-        table = pa.Table.from_arrays(
-            [array_column(rows)], schema=pa.schema([array_field("features", rows)])
-        )
-        write_table(run.store, name, table, fingerprint=digest)
+        schema = pa.schema([array_field("features", rows)])
+        table = pa.Table.from_arrays([array_column(rows)], schema=schema)
+        write_table(sweep.run.store, name, table, fingerprint=digest)
     return digest
+
+
+def _reference_run(run: Run) -> Run:
+    """Return a run whose source is the held-out images; `run` itself if it has none."""
+    held_out = run.config.held_out
+    if held_out is None or not run.config.source.has_images:
+        return run
+    return Run(run.config.model_copy(update={"source": held_out}))
+
+
+def _extract_held_out(run: Run, other: Run, directory: str) -> None:
+    start_ray()
+    judge = run.config.judge_or_encoder
+    key = fingerprint(other.features_key(judge))
+    bar = ("extract_features-held_out", "extract held-out images", "image")
+    with Progress(run.store, *bar) as progress:
+        extract_features(
+            run.store.root,
+            directory,
+            other.config.source,
+            judge,
+            run.config.extraction,
+            key,
+            progress.show,
+        )
 
 
 def reference_file(sweep: Sweep) -> str:
@@ -77,46 +93,51 @@ def reference_file(sweep: Sweep) -> str:
 
 
 def _evenly(run: Run, directory: str, limit: int) -> Float32[np.ndarray, "n d"]:
-    """Return the features of at most `limit` images, evenly spaced over all in the order of classes."""
+    """Return the features of at most `limit` images, evenly spaced over all classes in order."""
     names = class_names(run)
     sizes = [len(read_class_features(run.store, directory, name).image_ids) for name in names]
     total = sum(sizes)
     wanted = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(np.int64))
-    starts = np.cumsum([0, *sizes])
+
     parts = []
-    for name, start, size in zip(names, starts, sizes, strict=False):
+    start = 0
+    for name, size in zip(names, sizes, strict=True):
         rows = wanted[(wanted >= start) & (wanted < start + size)] - start
         parts.append(read_class_features(run.store, directory, name).features[rows])
+        start += size
     return np.concatenate(parts)
 
 
 def measure_subset(run: Run, reference: str) -> dict[str, float]:
-    """Return how good the subset of a trial is without training, and what its selection says of itself.
+    """Return the metrics of the subset of a trial, and means over its selections.
 
     Args:
-        run: the trial's run, selected already.
+        run: the run of the trial, after selection.
         reference: name of the features to compare with.
     """
     (method,) = run.config.selection.methods
-    quality = subset_quality(
-        _chosen(run, method),
-        read_array(read_table(run.store, reference), "features"),
-        run.config.evaluation.neighbours,
-    )
-    names = class_names(run)
-    selections = [
-        read_class_selection(run.store, run.selection_directory(method), name) for name in names
-    ]
-    objectives = [
-        each.summary["objective"] for each in selections if each.summary["objective"] is not None
-    ]
-    told = {"proven_share": float(np.mean([each.summary["swap_optimal"] for each in selections]))}
-    if objectives:
-        told["objective"] = float(f"{np.mean(objectives):.9g}")
-    told["left_out_share"] = float(
-        f"{np.mean([each.summary['left_out_share'] for each in selections]):.9g}"
-    )
-    return {name: float(value) for name, value in {**quality, **told}.items()}
+    held_out = read_array(read_table(run.store, reference), "features")
+    neighbours = run.config.evaluation.neighbours
+    quality = subset_quality(_chosen(run, method), held_out, neighbours)
+
+    directory = run.selection_directory(method)
+    selections = [read_class_selection(run.store, directory, name) for name in class_names(run)]
+    means = _selection_means([selection.summary for selection in selections])
+    return {name: float(value) for name, value in {**quality, **means}.items()}
+
+
+def _selection_means(summaries: Sequence[SelectionSummary]) -> dict[str, float]:
+    """Return means over classes: share of proven ones, objective if known, share left out."""
+    proven = [summary.swap_optimal for summary in summaries]
+    left_out = [summary.left_out_share for summary in summaries]
+    objectives = [summary.objective for summary in summaries]
+    known = [objective for objective in objectives if objective is not None]
+
+    means = {"proven_share": float(np.mean(proven))}
+    if known:
+        means["objective"] = float(f"{np.mean(known):.9g}")
+    means["left_out_share"] = float(f"{np.mean(left_out):.9g}")
+    return means
 
 
 def _chosen(run: Run, method: str) -> Float32[np.ndarray, "n d"]:
@@ -125,6 +146,7 @@ def _chosen(run: Run, method: str) -> Float32[np.ndarray, "n d"]:
     chosen: dict[str, list[str]] = {}
     for row in read_manifest(run.store, run.manifest(method)).to_pylist():
         chosen.setdefault(row["class_name"], []).append(row["image_id"])
+
     parts = []
     for name, image_ids in chosen.items():
         features = read_class_features(run.store, directory, name)

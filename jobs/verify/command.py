@@ -1,4 +1,6 @@
-"""Check every file of a run against its digest, its inputs and its neighbours: `python -m jobs.verify RUN`."""
+"""Check every file of a run: `python -m jobs.verify RUN`."""
+
+from collections.abc import Iterable
 
 from jobs.command.exit import DONE, PROBLEMS
 from jobs.command.progress import note
@@ -16,13 +18,14 @@ from otcondense.errors import InputError
 
 
 def verify(run: Run) -> list[Problem]:
-    """Return what is wrong with the files of a run, sorted by file; it changes nothing.
+    """Return the problems of the files of a run, sorted by file; it changes nothing.
 
-    A stage that has not been started is no problem, unless a later one has. Of a file that is damaged by itself nothing more is said.
+    A stage that has not started is no problem, unless a later stage has started. For a file that is
+    damaged, only the damage is reported.
     """
     evidence = gather(run)
     problems = [*evidence.damaged, *check_checkpoints(run)]
-    broken = {problem.file for problem in problems}
+
     checks = (
         check_features(evidence),
         check_scores(evidence),
@@ -30,20 +33,26 @@ def verify(run: Run) -> list[Problem]:
         check_representations(evidence),
         check_trainings(run),
     )
-    problems += [problem for check in checks for problem in check if problem.file not in broken]
-    broken = {problem.file for problem in problems}
-    problems += [
-        problem for problem in check_manifests(evidence, broken) if problem.file not in broken
-    ]
+    damaged = _files(problems)
+    for check in checks:
+        problems += [problem for problem in check if problem.file not in damaged]
+
+    broken = _files(problems)
+    manifests = check_manifests(evidence, broken)
+    problems += [problem for problem in manifests if problem.file not in broken]
     return sorted(set(problems), key=lambda problem: (problem.file, problem.found))
+
+
+def _files(problems: Iterable[Problem]) -> set[str]:
+    return {problem.file for problem in problems}
 
 
 def verify_directory(directory: str | None, config: str | None, overrides: list[str]) -> int:
     """Print one line for each problem of a run.
 
     Args:
-        directory: run directory; None takes the configuration's.
-        config: configuration file to check the run against; None takes the run's own config.yaml.
+        directory: run directory; None uses the one in the configuration.
+        config: configuration file to check the run against; None uses the run's own config.yaml.
         overrides: `key=value` pairs for the configuration file.
 
     Returns: the exit status: `PROBLEMS` if there are any.

@@ -1,4 +1,4 @@
-"""What all checks look at: the run, its tables and the images of its source, each read once."""
+"""The input of all checks: the run, its tables and the images of its source, each read once."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -6,48 +6,54 @@ from typing import TypeVar
 
 from jobs.command.progress import note
 from jobs.run_directory.run import Run
-from jobs.verify.files import Facts, Problem, check_class_file, read_facts
+from jobs.verify.files import MISSING, Facts, Problem, check_class_file, read_facts
 from otcondense.datasets import ImageRecord, by_class, scan_images
 from otcondense.errors import InputError
 
 Value = TypeVar("Value")
-STALE = "made from other inputs than the run has now"
+STALE = "its inputs or settings have changed since it was written"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run as it lies there."""
+    """The files of a run, and its source."""
 
     run: Run
     facts: dict[str, Facts]
-    """Of every undamaged table."""
+    """Facts of every undamaged table, by name."""
     classes: tuple[str, ...]
-    """Names of the source's classes by index, those without images too; empty if it cannot be read."""
+    """Names of the source's classes by index, also without images; empty if it is unreadable."""
     images: dict[str, list[ImageRecord]]
-    """Images of the source by class; empty if it cannot be read."""
+    """Images of the source by class; empty if it is unreadable."""
     damaged: list[Problem] = field(default_factory=list)
-    """What is wrong with files by themselves."""
+    """Files that are damaged, whatever the configuration."""
 
     def has_any(self, directory: str) -> bool:
-        """Tell whether a stage has begun to fill a directory."""
-        return any(name.startswith(f"{directory}/") for name in self.facts) or bool(
-            self.run.store.list(directory)
-        )
+        """Tell whether a directory has files: its stage has started."""
+        if any(name.startswith(f"{directory}/") for name in self.facts):
+            return True
+        return bool(self.run.store.list(directory))
 
-    def check(self, name: str, verb: str, expected: str | None) -> Iterator[Problem]:
-        """Check that a table is there and carries the fingerprint that its stage would give it now; None stands for one that cannot be known."""
+    def check(self, name: str, expected: str | None) -> Iterator[Problem]:
+        """Check that a table exists and has the fingerprint that its stage would give it now.
+
+        Args:
+            name: the table.
+            expected: the fingerprint; None skips this check.
+        """
         if not self.run.store.exists(name):
-            yield Problem(name, "the file is missing", verb)
-        elif (
-            name in self.facts and expected is not None and self.facts[name].fingerprint != expected
-        ):
-            yield Problem(name, STALE, verb)
+            yield Problem(name, MISSING)
+            return
+        facts = self.facts.get(name)
+        if facts is not None and expected is not None and facts.fingerprint != expected:
+            yield Problem(name, STALE)
 
 
 def gather(run: Run) -> Evidence:
     """Read every file of a run and list its source."""
     facts, damaged = read_facts(run.store)
-    damaged += [problem for name, each in facts.items() for problem in check_class_file(name, each)]
+    for name, each in facts.items():
+        damaged += check_class_file(name, each)
     listing = known("images of the source", lambda: scan_images(run.config.source))
     if listing is None:
         return Evidence(run, facts, (), {}, damaged)
@@ -55,7 +61,12 @@ def gather(run: Run) -> Evidence:
 
 
 def known(what: str, compute: Callable[[], Value]) -> Value | None:
-    """Return what a check needs from outside the run, or say why it cannot be had and return None."""
+    """Return a value that a check needs; if it is not available, print why and return None.
+
+    Args:
+        what: the value, in the plural.
+        compute: computes the value.
+    """
     try:
         return compute()
     except InputError as error:

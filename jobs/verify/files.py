@@ -1,4 +1,4 @@
-"""What can be said of one stored file without knowing its run."""
+"""Checks of one stored file that need no configuration of the run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,59 +10,68 @@ from otcondense.errors import InputError
 from otcondense.store import Store, read_columns, read_unchanged, table_metadata
 
 CLASS = "/class_name="
+DUPLICATE = "an image is listed twice"
+MISSING = "the file is missing"
+READ_ERRORS = (InputError, pa.ArrowException, OSError, ValueError, KeyError, TypeError)
+"""Errors that a damaged table or JSON file can cause."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that is not as it must be."""
+    """A file that is missing, damaged or not the expected one."""
 
     file: str
+    """Name relative to the run."""
     found: str
-    verb: str
-    """The verb that writes the file."""
+
+    @property
+    def verb(self) -> str:
+        """The verb that writes the file."""
+        return verb_of(self.file)
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.found}; mend: remove the file if it is there, then run `python -m jobs.{self.verb}` again"
+        return (
+            f"{self.file}: {self.found}; delete the file if it exists, "
+            f"then run `python -m jobs.{self.verb}` again"
+        )
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is kept in memory of a table."""
+    """The facts about a table that the checks compare."""
 
     rows: int
     class_name: str | None
     fingerprint: str
     """Empty if the table has none."""
     weights_sha256: str
-    """Of the network that made it, as it says itself; empty if it says nothing."""
+    """SHA-256 of the network's weights as the table records it; empty if it does not."""
     is_unique: bool
-    """Whether no image identifier comes twice."""
+    """Whether each image is listed once."""
 
 
 def read_facts(store: Store) -> tuple[dict[str, Facts], list[Problem]]:
-    """Read every table and JSON file of a run once; returns the facts of the good tables, and the damaged files."""
-    facts, problems = {}, []
+    """Read every table and JSON file of a run once.
+
+    Returns: the facts of the undamaged tables, and the damaged files.
+    """
+    facts: dict[str, Facts] = {}
+    problems: list[Problem] = []
     for name in store.list():
         try:
             if name.endswith(".parquet"):
                 facts[name] = _facts(read_unchanged(store, name))
             elif name.endswith(".json") and not name.startswith("logs/"):
                 store.read_json(name)
-        except (InputError, pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-            problems.append(
-                Problem(name, f"damaged ({' '.join(str(error).split())})", verb_of(name))
-            )
+        except READ_ERRORS as error:
+            reason = " ".join(str(error).split())
+            problems.append(Problem(name, f"damaged ({reason})"))
     return facts, problems
 
 
 def _facts(table: pa.Table) -> Facts:
     metadata = table_metadata(table)
-    image_ids = table.column("image_id").to_pylist() if "image_id" in table.column_names else []
-    rows = (
-        list(zip(image_ids, table.column("flipped").to_pylist(), strict=True))
-        if "flipped" in table.column_names
-        else image_ids
-    )
+    rows = _row_names(table)
     return Facts(
         rows=len(table),
         class_name=metadata.get("class_name"),
@@ -72,21 +81,33 @@ def _facts(table: pa.Table) -> Facts:
     )
 
 
+def _row_names(table: pa.Table) -> list[object]:
+    """Return the image of each row; a mirrored image has a row of its own."""
+    if "image_id" not in table.column_names:
+        return []
+    image_ids = table.column("image_id").to_pylist()
+    if "flipped" not in table.column_names:
+        return list(image_ids)
+    return list(zip(image_ids, table.column("flipped").to_pylist(), strict=True))
+
+
 def check_class_file(name: str, facts: Facts) -> Iterator[Problem]:
-    """Check that a table says which inputs it was made from, lists no image twice and lies in the folder of its class."""
+    """Check fingerprint, images and folder of a table.
+
+    It must have a fingerprint, list each image once, and be in the folder of its class.
+    """
     if not facts.fingerprint:
-        yield Problem(name, "it has no fingerprint, no stage wrote it", verb_of(name))
+        yield Problem(name, "it has no fingerprint, so no stage wrote it")
     if not facts.is_unique:
-        yield Problem(name, "an image is listed twice", verb_of(name))
-    if CLASS in name and facts.class_name != (folder := name.split(CLASS, 1)[1].split("/", 1)[0]):
-        yield Problem(
-            name,
-            f"it is of class {facts.class_name}, in the folder of class {folder}",
-            verb_of(name),
-        )
+        yield Problem(name, DUPLICATE)
+    if CLASS in name:
+        folder = name.split(CLASS, 1)[1].split("/", 1)[0]
+        if facts.class_name != folder:
+            found = f"it holds class {facts.class_name}, in the folder of class {folder}"
+            yield Problem(name, found)
 
 
 def read_hashes(store: Store, name: str) -> dict[str, str]:
-    """Return the SHA-256 of the source file of every image of a feature file."""
+    """Return the SHA-256 of every image of a feature file, by image_id."""
     table = read_columns(store, name, ("image_id", "sha256"))
     return dict(zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True))

@@ -1,12 +1,13 @@
-"""Selections and manifests: made from the features that are there, and saying the same."""
+"""Selections and manifests: computed from the current features, and consistent with each other."""
 
 from collections.abc import Iterator
 
 import pyarrow as pa
 
+from jobs.run_directory.run import Run
 from jobs.verify.evidence import Evidence
-from jobs.verify.files import Problem, read_hashes
-from jobs.work_units.selection import selection_units
+from jobs.verify.files import DUPLICATE, MISSING, Problem, read_hashes
+from otcondense.datasets import ImageRecord
 from otcondense.errors import InputError
 from otcondense.store import (
     class_file,
@@ -16,59 +17,76 @@ from otcondense.store import (
     selection_file,
 )
 
-VERB = "select_subset"
-
 
 def check_selections(evidence: Evidence) -> Iterator[Problem]:
-    """Check that each class with features has a selection by every method, made from these features and this configuration."""
+    """Check the selection of each class with features, by every method.
+
+    It must be computed from the current features and the current configuration.
+    """
     run = evidence.run
     for method in run.config.selection.methods:
-        needed = (
-            run.features_directory(run.config.encoder),
-            run.confidence_directory(),
-            run.difficulty_directory(method),
-        )
-        inputs = [directory for directory in needed if directory is not None]
-        whole = [
-            name
-            for name in evidence.images
-            if all(class_file(directory, name) in evidence.facts for directory in inputs)
-        ]
-        records = [record for name in whole for record in evidence.images[name]]
-        if run.store.exists(run.manifest(method)) or evidence.has_any(
-            run.selection_directory(method)
-        ):
-            for unit in selection_units(run, method, records):
-                yield from evidence.check(
-                    selection_file(unit["directory"], unit["class_name"]), VERB, unit["fingerprint"]
-                )
+        directory = run.selection_directory(method)
+        if not run.store.exists(run.manifest(method)) and not evidence.has_any(directory):
+            continue
+        from jobs.work_units.selection import selection_units
+
+        for unit in selection_units(run, method, _selectable(evidence, method)):
+            name = selection_file(unit.directory, unit.class_name)
+            yield from evidence.check(name, unit.fingerprint)
+
+
+def _selectable(evidence: Evidence, method: str) -> list[ImageRecord]:
+    """Return the images of the classes that have all inputs of a method."""
+    run = evidence.run
+    optional = [run.confidence_directory(), run.difficulty_directory(method)]
+    directories = [run.features_directory(run.config.encoder)]
+    directories += [directory for directory in optional if directory is not None]
+
+    records: list[ImageRecord] = []
+    for class_name, images in evidence.images.items():
+        if all(class_file(directory, class_name) in evidence.facts for directory in directories):
+            records += images
+    return records
 
 
 def check_manifests(evidence: Evidence, broken: set[str]) -> Iterator[Problem]:
-    """Check that each manifest is what its selections say, and that its images have features with the same SHA-256."""
+    """Check each manifest against the selections and the features of its classes.
+
+    Args:
+        evidence: the files of the run.
+        broken: files that other checks have found.
+    """
     run = evidence.run
     for method in run.config.selection.methods:
         name = run.manifest(method)
         if not run.store.exists(name):
-            if any(
-                method == chosen and run.store.list(run.training_directory(model, method))
-                for model, chosen in run.trainings()
-            ):
-                yield Problem(name, "the file is missing", VERB)
+            if _is_trained(run, method):
+                yield Problem(name, MISSING)
         elif name in evidence.facts:
             try:
                 manifest = read_manifest(run.store, name)
             except InputError as error:
-                yield Problem(name, str(error), VERB)
+                yield Problem(name, str(error))
             else:
                 yield from _check_rows(evidence, name, manifest, broken)
                 yield from _check_content(evidence, method, manifest, broken)
 
 
+def _is_trained(run: Run, method: str) -> bool:
+    """Tell whether a training on the subset has started."""
+    directories = [
+        run.training_directory(model, chosen)
+        for model, chosen in run.trainings()
+        if chosen == method
+    ]
+    return any(run.store.list(directory) for directory in directories)
+
+
 def _check_content(
     evidence: Evidence, method: str, manifest: pa.Table, broken: set[str]
 ) -> Iterator[Problem]:
-    store, directory = evidence.run.store, evidence.run.selection_directory(method)
+    store = evidence.run.store
+    directory = evidence.run.selection_directory(method)
     classes = [
         str(facts.class_name)
         for name, facts in evidence.facts.items()
@@ -78,31 +96,26 @@ def _check_content(
         return
     expected = manifest_table([read_class_selection(store, directory, name) for name in classes])
     if not expected.equals(manifest.replace_schema_metadata(None)):
-        yield Problem(
-            evidence.run.manifest(method), "differs from the selections of its classes", VERB
-        )
+        yield Problem(evidence.run.manifest(method), "differs from the selections of its classes")
 
 
 def _check_rows(
     evidence: Evidence, name: str, manifest: pa.Table, broken: set[str]
 ) -> Iterator[Problem]:
     rows = manifest.select(["image_id", "class_name", "sha256"]).to_pylist()
-    image_ids = [row["image_id"] for row in rows]
-    if len(set(image_ids)) != len(image_ids):
-        yield Problem(name, "an image is listed twice", VERB)
+    if len({row["image_id"] for row in rows}) != len(rows):
+        yield Problem(name, DUPLICATE)
+
+    directory = evidence.run.features_directory(evidence.run.config.encoder)
     for class_name in sorted({row["class_name"] for row in rows}):
-        features = class_file(
-            evidence.run.features_directory(evidence.run.config.encoder), class_name
-        )
+        features = class_file(directory, class_name)
         if features not in evidence.facts or features in broken:
             continue
-        known = read_hashes(evidence.run.store, features)
+        hashes = read_hashes(evidence.run.store, features)
+        of_class = [row for row in rows if row["class_name"] == class_name]
         wrong = [
-            row["image_id"]
-            for row in rows
-            if row["class_name"] == class_name and known.get(row["image_id"]) != row["sha256"]
+            row["image_id"] for row in of_class if hashes.get(row["image_id"]) != row["sha256"]
         ]
         if wrong:
-            yield Problem(
-                name, f"{wrong[0]} and {len(wrong) - 1} more are not images of {features}", VERB
-            )
+            found = f"{wrong[0]} and {len(wrong) - 1} more are not images of {features}"
+            yield Problem(name, found)

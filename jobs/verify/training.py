@@ -1,59 +1,74 @@
-"""Checkpoints and what was made from them."""
+"""Checkpoints, and the results that depend on them."""
 
 from collections.abc import Iterator
 
 from jobs.run_directory.run import CURVE_FILE, Run
-from jobs.run_directory.stages import verb_of
-from jobs.train.loss_curve import curve_text
-from jobs.verify.files import Problem
-from otcondense.diffusion.checkpoint import (
-    STATE_FILE,
-    checkpoint_directory,
-    latest_checkpoint,
-    open_checkpoint,
-)
-from otcondense.diffusion.samples import part_name, sampling_units
+from jobs.verify.files import MISSING, Problem
+from otcondense.diffusion.loss_lines import curve_text
 from otcondense.errors import InputError
+
+TRAININGS = "training"
+"""Directory of all trainings; without files in it, there is nothing to check with torch."""
 
 
 def check_checkpoints(run: Run) -> Iterator[Problem]:
-    """Check the hashes of every checkpoint that is there."""
-    places = {
-        name.rsplit("/", 1)[0] for name in run.store.list("training") if "/checkpoints/" in name
-    }
-    for place in sorted(places):
+    """Check the hashes of every checkpoint that exists."""
+    names = [name for name in run.store.list(TRAININGS) if "/checkpoints/" in name]
+    if not names:
+        return
+    from otcondense.diffusion.checkpoint import STATE_FILE, open_checkpoint
+
+    for place in sorted({name.rsplit("/", 1)[0] for name in names}):
         try:
             open_checkpoint(run.store, place)
         except InputError as error:
-            yield Problem(f"{place}/{STATE_FILE}", str(error), verb_of(place))
-
-
-def check_curves(run: Run) -> Iterator[Problem]:
-    """Check the loss curve of each finished training against the one in its newest checkpoint, which an earlier, longer training may have left."""
-    for model, method in run.trainings():
-        directory = run.training_directory(model, method)
-        last, name = (
-            checkpoint_directory(directory, run.config.models[model].training.kept_steps[-1]),
-            f"{directory}/{CURVE_FILE}",
-        )
-        newest = latest_checkpoint(run.store, directory)
-        if newest is None or not run.store.exists(f"{last}/{STATE_FILE}"):
-            continue
-        if not run.store.exists(name):
-            yield Problem(name, "the file is missing", "train")
-        elif run.store.read_bytes(name) != curve_text(newest.state["curve"]):
-            yield Problem(name, "it is not the curve that the newest checkpoint keeps", "train")
+            yield Problem(f"{place}/{STATE_FILE}", str(error))
 
 
 def check_trainings(run: Run) -> Iterator[Problem]:
-    """Check that what was sampled has its checkpoint, and what was measured its samples."""
-    yield from check_curves(run)
+    """Check that loss curves agree with checkpoints, and that no input of a result is missing."""
+    if not run.store.list(TRAININGS):
+        return
+    yield from _check_curves(run)
     for model, method, step in run.checkpoints():
-        state = f"{checkpoint_directory(run.training_directory(model, method), step)}/{STATE_FILE}"
-        directory = run.samples_directory(model, method, step)
-        measured = run.store.exists(run.metrics_file(model, method, step))
-        if (measured or run.store.list(directory)) and not run.store.exists(state):
-            yield Problem(state, "the file is missing", "train")
-        for number, _ in enumerate(sampling_units(run.config.models[model].sampling)):
-            if measured and not run.store.exists(f"{directory}/{part_name(number)}"):
-                yield Problem(f"{directory}/{part_name(number)}", "the file is missing", "sample")
+        yield from _check_results(run, model, method, step)
+
+
+def _check_curves(run: Run) -> Iterator[Problem]:
+    """Check the loss curve of each finished training against the one in its newest checkpoint.
+
+    An earlier, longer training may have left the newest checkpoint.
+    """
+    from otcondense.diffusion.checkpoint import STATE_FILE, checkpoint_directory, latest_checkpoint
+
+    for model, method in run.trainings():
+        directory = run.training_directory(model, method)
+        last_step = run.config.models[model].training.kept_steps[-1]
+        last = checkpoint_directory(directory, last_step)
+        newest = latest_checkpoint(run.store, directory)
+        if newest is None or not run.store.exists(f"{last}/{STATE_FILE}"):
+            continue
+        name = f"{directory}/{CURVE_FILE}"
+        if not run.store.exists(name):
+            yield Problem(name, MISSING)
+        elif run.store.read_bytes(name) != curve_text(newest.state.curve):
+            yield Problem(name, "it differs from the loss curve in the newest checkpoint")
+
+
+def _check_results(run: Run, model: str, method: str, step: int) -> Iterator[Problem]:
+    """Check that sampled images have their checkpoint, and metrics their sampled images."""
+    from otcondense.diffusion.checkpoint import STATE_FILE, checkpoint_directory
+    from otcondense.diffusion.samples import part_name, sampling_units
+
+    state = f"{checkpoint_directory(run.training_directory(model, method), step)}/{STATE_FILE}"
+    directory = run.samples_directory(model, method, step)
+    is_measured = run.store.exists(run.metrics_file(model, method, step))
+    is_sampled = bool(run.store.list(directory))
+    if (is_measured or is_sampled) and not run.store.exists(state):
+        yield Problem(state, MISSING)
+    if not is_measured:
+        return
+    for number, _ in enumerate(sampling_units(run.config.models[model].sampling)):
+        name = f"{directory}/{part_name(number)}"
+        if not run.store.exists(name):
+            yield Problem(name, MISSING)

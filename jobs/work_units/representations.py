@@ -1,62 +1,79 @@
 """Units of the extraction of latents and tokens: the images of one class."""
 
-from typing import Any
+from dataclasses import dataclass
 
-from actors.crew import Unit
+from actors.extractor import EncodeUnit
 from jobs.run_directory.run import Run
 from otcondense.datasets import image_locations
-from otcondense.errors import InputError
+from otcondense.datasets.images import WantedImage
+from otcondense.errors import MissingInputError
 from otcondense.representations import RepresentationConfig
 from otcondense.store import read_columns, read_manifest, stored_metadata
 
 
-def image_units(run: Run, kind: str, config: RepresentationConfig) -> list[Unit]:
-    """Return one unit of work for each class: its images with their places and SHA-256."""
+@dataclass(frozen=True)
+class _Row:
+    """An image in the run's own tables."""
+
+    image_id: str
+    class_name: str
+    class_index: int
+    sha256: str
+
+
+def image_units(run: Run, kind: str, config: RepresentationConfig) -> list[EncodeUnit]:
+    """Return one unit for each class: its images with their locations and SHA-256.
+
+    Raises: InputError if subsets or features are missing.
+    """
     rows = _selected(run) if config.images == "subsets" else _with_features(run)
     image_ids = sorted(rows)
-    places = dict(zip(image_ids, image_locations(run.config.source, image_ids), strict=True))
-    units: dict[str, Unit] = {}
-    for image_id in image_ids:
+    images: dict[str, list[WantedImage]] = {}
+    for image_id, path in zip(
+        image_ids, image_locations(run.config.source, image_ids), strict=True
+    ):
         row = rows[image_id]
-        shared = {
-            "name": f"{kind} of class {row['class_name']}",
-            "class_name": row["class_name"],
-            "directory": run.representation_directory(kind, config),
-            "source": run.config.source.model_dump(mode="json"),
-        }
-        unit = units.setdefault(row["class_name"], shared | {"images": []})
-        unit["images"].append(
-            {key: row[key] for key in ("image_id", "class_index", "sha256")}
-            | {"path": places[image_id]}
+        image = WantedImage(image_id, row.class_index, path, row.sha256)
+        images.setdefault(row.class_name, []).append(image)
+
+    return [
+        EncodeUnit(
+            name=f"{kind} of class {class_name}",
+            class_name=class_name,
+            images=tuple(wanted),
+            source=run.config.source,
+            directory=run.representation_directory(kind, config),
         )
-    return list(units.values())
-
-
-def _selected(run: Run) -> dict[str, dict[str, Any]]:
-    tables = [
-        read_manifest(run.store, run.manifest(method)) for method in run.config.selection.methods
+        for class_name, wanted in images.items()
     ]
-    return {row["image_id"]: row for table in tables for row in table.to_pylist()}
 
 
-def _with_features(run: Run) -> dict[str, dict[str, Any]]:
+def _selected(run: Run) -> dict[str, _Row]:
+    """Return the images of all subsets by image_id."""
+    rows = {}
+    for method in run.config.selection.methods:
+        manifest = read_manifest(run.store, run.manifest(method))
+        columns = manifest.select(["image_id", "class_name", "class_index", "sha256"])
+        for values in columns.to_pylist():
+            rows[values["image_id"]] = _Row(**values)
+    return rows
+
+
+def _with_features(run: Run) -> dict[str, _Row]:
+    """Return the images that have features by image_id."""
     directory = run.features_directory(run.config.encoder)
     rows = {}
-    for name in (name for name in run.store.list(directory) if name.endswith("/part-0.parquet")):
+    for name in run.store.list(directory):
+        if not name.endswith("/part-0.parquet"):
+            continue
         metadata = stored_metadata(run.store, name)
         if metadata is None:
-            raise InputError(
-                f"{run.store.path(name)} is damaged; run `python -m jobs.extract_features` again"
+            raise MissingInputError(f"{run.store.path(name)} is damaged", file=name)
+        for values in read_columns(run.store, name, ("image_id", "sha256")).to_pylist():
+            row = _Row(
+                class_name=metadata["class_name"], class_index=metadata["class_index"], **values
             )
-        shared = {key: metadata[key] for key in ("class_name", "class_index")}
-        rows.update(
-            {
-                row["image_id"]: row | shared
-                for row in read_columns(run.store, name, ("image_id", "sha256")).to_pylist()
-            }
-        )
+            rows[row.image_id] = row
     if not rows:
-        raise InputError(
-            f"run {run.store.root} has no features yet; run `python -m jobs.extract_features` first"
-        )
+        raise MissingInputError(f"run {run.store.root} has no features yet", file=directory)
     return rows

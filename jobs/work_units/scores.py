@@ -1,20 +1,30 @@
 """Units of the scoring: the images of one class, and the fingerprints of their scores."""
 
-from actors.crew import Unit
+from actors.scorer import CheckpointPlace, ScoreUnit
 from jobs.run_directory.run import Run, identity
 from otcondense.datasets import image_locations
+from otcondense.datasets.images import WantedImage
 from otcondense.diffusion.checkpoint import open_checkpoint
-from otcondense.errors import InputError
-from otcondense.store import Store, class_file, fingerprint, read_class_features, stored_metadata
+from otcondense.errors import InputError, MissingInputError
+from otcondense.store import (
+    ClassFeatures,
+    Store,
+    class_file,
+    fingerprint,
+    read_class_features,
+    stored_metadata,
+)
 from otcondense.store.difficulties import ScoreKind
 
 
 def margins_fingerprint(run: Run, names: list[str]) -> str:
-    """Return the fingerprint of the margins of all classes, which one classifier gives."""
+    """Return the fingerprint of the margins of all classes: one classifier computes them.
+
+    Raises: MissingInputError if the features of a class are missing.
+    """
     features = run.features_directory(run.config.encoder)
-    return fingerprint(
-        [run.scores_key("aum"), [_content(run, class_file(features, name)) for name in names]]
-    )
+    contents = [_content(run, class_file(features, name)) for name in names]
+    return fingerprint([run.scores_key("aum"), contents])
 
 
 def score_fingerprints(run: Run, kind: ScoreKind, names: list[str]) -> dict[str, str]:
@@ -24,72 +34,71 @@ def score_fingerprints(run: Run, kind: ScoreKind, names: list[str]) -> dict[str,
     """
     if kind == "aum":
         return dict.fromkeys(names, margins_fingerprint(run, names))
-    return {unit["class_name"]: unit["fingerprint"] for unit in denoising_units(run, names)}
+    return {unit.class_name: unit.fingerprint for unit in denoising_units(run, names)}
 
 
 def _content(run: Run, name: str) -> str:
     metadata = stored_metadata(run.store, name)
     if metadata is None:
-        raise InputError(
-            f"{run.store.path(name)} is missing or damaged; run `python -m jobs.extract_features` first"
-        )
+        raise MissingInputError(f"{run.store.path(name)} is missing or damaged", file=name)
     return str(metadata["content"])
 
 
-def scoring_checkpoint(run: Run) -> tuple[str, str]:
-    """Return the root of the store that holds the scoring checkpoint, and its directory there.
+def scoring_checkpoint(run: Run) -> CheckpointPlace:
+    """Return the place of the scoring checkpoint: in the run or outside it.
 
-    Raises: InputError if none is named.
+    Raises: InputError if none is configured.
     """
     place = run.config.scores.denoising.checkpoint
     if place is None:
         raise InputError(
-            "scores.denoising.checkpoint must name the checkpoint of the model that scores, found null"
+            "scores.denoising.checkpoint must name the checkpoint of the scoring model, found null"
         )
     if place.startswith("/") or "://" in place:
-        root, _, name = place.rstrip("/").rpartition("/")
-        return root, name
-    return run.store.root, place
+        root, _, directory = place.rstrip("/").rpartition("/")
+        return CheckpointPlace(root, directory)
+    return CheckpointPlace(run.store.root, place)
 
 
-def denoising_units(run: Run, names: list[str]) -> list[Unit]:
-    """Return one unit for each class: its images as their features name them."""
-    root, place = scoring_checkpoint(run)
-    checkpoint = open_checkpoint(Store(root), place).state
+def denoising_units(run: Run, names: list[str]) -> list[ScoreUnit]:
+    """Return one unit for each class, with the images that have features.
+
+    Raises: InputError if features or the scoring checkpoint are missing.
+    """
+    place = scoring_checkpoint(run)
+    checkpoint = open_checkpoint(Store(place.root), place.directory).state
     weights = checkpoint["files"].get(run.config.scores.denoising.weights, {}).get("sha256")
-    of_latents = checkpoint["image_shape"] != list(run.config.pixels.shape)
-    latents = run.representation_directory("latents", run.latents_of_all()) if of_latents else None
+    latents = None
+    if checkpoint["image_shape"] != list(run.config.pixels.shape):
+        latents = run.representation_directory("latents", run.latents_of_all())
+
     units = []
     for name in names:
         features = read_class_features(run.store, run.features_directory(run.config.encoder), name)
-        images = [
-            {"image_id": image_id, "path": path, "sha256": sha256}
-            for image_id, path, sha256 in zip(
-                features.image_ids,
-                image_locations(run.config.source, features.image_ids),
-                features.sha256,
-                strict=True,
-            )
-        ]
-        contents = [[image["image_id"], image["sha256"]] for image in images]
+        images = _images(run, features)
+        contents = [[image.image_id, image.sha256] for image in images]
+        inputs = latents or identity(run.config.pixels)
+        key = [run.scores_key("denoising"), weights, contents, inputs]
         units.append(
-            {
-                "name": f"scores of class {name}",
-                "class_name": name,
-                "class_index": features.class_index,
-                "images": images,
-                "latents": latents,
-                "source": run.config.source.model_dump(mode="json"),
-                "shape": run.config.pixels.shape,
-                "directory": run.scores_directory("denoising"),
-                "fingerprint": fingerprint(
-                    [
-                        run.scores_key("denoising"),
-                        weights,
-                        contents,
-                        latents or identity(run.config.pixels),
-                    ]
-                ),
-            }
+            ScoreUnit(
+                name=f"scores of class {name}",
+                class_name=name,
+                class_index=features.class_index,
+                images=images,
+                source=run.config.source,
+                shape=run.config.pixels.shape,
+                latents=latents,
+                directory=run.scores_directory("denoising"),
+                fingerprint=fingerprint(key),
+            )
         )
     return units
+
+
+def _images(run: Run, features: ClassFeatures) -> tuple[WantedImage, ...]:
+    locations = image_locations(run.config.source, features.image_ids)
+    rows = zip(features.image_ids, locations, features.sha256, strict=True)
+    return tuple(
+        WantedImage(image_id, features.class_index, location, sha256)
+        for image_id, location, sha256 in rows
+    )

@@ -1,11 +1,5 @@
-"""Checkpoints of other implementations: public DiT and SiT files, and diffusers' pipeline, to and from our model."""
+"""Conversion between our checkpoints and public DiT/SiT files or diffusers' pipeline."""
 
-from otcondense.checkpoints.public import (
-    PublicModel,
-    from_public,
-    read_public,
-    reverse_time,
-    to_public,
-)
+import lazy_loader as lazy
 
-__all__ = ["PublicModel", "from_public", "read_public", "reverse_time", "to_public"]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,7 +1,8 @@
-"""Our model as diffusers' DiTTransformer2DModel, and as a folder that DiTPipeline.from_pretrained loads.
+"""Our model as diffusers' DiTTransformer2DModel, and as a folder that DiTPipeline loads.
 
-diffusers keeps a timestep and a label embedder in every block and separate projections for queries, keys and values;
-ours are shared and fused, so that a conversion there copies, and one back checks that the copies are equal.
+diffusers has a timestep and a label embedder in every block, and separate projections for queries,
+keys and values. Ours are shared and fused. The conversion to diffusers copies them, and the
+conversion back checks that the copies are equal.
 """
 
 from typing import Any
@@ -9,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from otcondense.diffusion.gaussian_diffusion import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
-from otcondense.diffusion.model import ModelConfig, Transformer, build_model
+from otcondense.diffusion.model import NORM_EPS, ModelConfig, Transformer, build_model
+from otcondense.diffusion.schedule_constants import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
 from otcondense.errors import InputError
 
 PIPELINE_CLASSES = 1000
-"""DiTPipeline takes this label for the null class, whatever the model."""
-NORM_EPS = 1e-6
+"""DiTPipeline always uses this label for the null class."""
 
+# Our names of layers, and diffusers' names.
 OUTER = {
     "x_embedder.proj": "pos_embed.proj",
     "final_layer.adaLN_modulation.1": "proj_out_1",
@@ -32,70 +33,88 @@ INNER = {
     "mlp.fc1": "ff.net.0.proj",
     "mlp.fc2": "ff.net.2",
 }
-TABLE = ("y_embedder.embedding_table.weight", "norm1.emb.class_embedder.embedding_table.weight")
+OUR_TABLE = "y_embedder.embedding_table.weight"
+THEIR_TABLE = "norm1.emb.class_embedder.embedding_table.weight"
 KINDS = ("weight", "bias")
+"""Tensors of a layer."""
 
 
 def to_diffusers_state(state: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
     """Return our weights under diffusers' names."""
-    theirs = {
-        f"{name}.{kind}": state[f"{ours}.{kind}"] for ours, name in OUTER.items() for kind in KINDS
-    }
+    theirs = {}
+    for kind in KINDS:
+        for ours, name in OUTER.items():
+            theirs[f"{name}.{kind}"] = state[f"{ours}.{kind}"]
+        for index in range(depth):
+            theirs |= _their_block(state, index, kind)
     for index in range(depth):
-        block = f"transformer_blocks.{index}"
-        theirs[f"{block}.{TABLE[1]}"] = state[TABLE[0]]
-        for kind in KINDS:
-            theirs |= {
-                f"{block}.{name}.{kind}": state[f"{ours}.{kind}"] for ours, name in SHARED.items()
-            }
-            theirs |= {
-                f"{block}.{name}.{kind}": state[f"blocks.{index}.{ours}.{kind}"]
-                for ours, name in INNER.items()
-            }
-            parts = state[f"blocks.{index}.attn.qkv.{kind}"].chunk(3)
-            theirs |= {
-                f"{block}.attn1.to_{letter}.{kind}": part
-                for letter, part in zip("qkv", parts, strict=True)
-            }
+        theirs[f"transformer_blocks.{index}.{THEIR_TABLE}"] = state[OUR_TABLE]
+    return theirs
+
+
+def _their_block(state: dict[str, Tensor], index: int, kind: str) -> dict[str, Tensor]:
+    """Return the weights or biases of one block under diffusers' names."""
+    block = f"transformer_blocks.{index}"
+    theirs = {}
+    for ours, name in SHARED.items():
+        theirs[f"{block}.{name}.{kind}"] = state[f"{ours}.{kind}"]
+    for ours, name in INNER.items():
+        theirs[f"{block}.{name}.{kind}"] = state[f"blocks.{index}.{ours}.{kind}"]
+    parts = state[f"blocks.{index}.attn.qkv.{kind}"].chunk(3)
+    for letter, part in zip("qkv", parts, strict=True):
+        theirs[f"{block}.attn1.to_{letter}.{kind}"] = part
     return theirs
 
 
 def from_diffusers_state(theirs: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
-    """Return diffusers' weights under our names, the fixed position table left out.
+    """Return diffusers' weights under our names, without the fixed position table.
 
-    Raises: InputError if the embedders of the blocks differ, as they do after training in diffusers.
+    Raises: InputError if the embedders of the blocks differ, as they do after training in
+    diffusers.
     """
-    first = "transformer_blocks.0"
-    state = {
-        f"{ours}.{kind}": theirs[f"{name}.{kind}"] for ours, name in OUTER.items() for kind in KINDS
-    }
-    copies = {TABLE[0]: TABLE[1]} | {
-        f"{ours}.{kind}": f"{name}.{kind}" for ours, name in SHARED.items() for kind in KINDS
-    }
-    for ours, name in copies.items():
-        state[ours] = theirs[f"{first}.{name}"]
-        for index in range(1, depth):
-            if not torch.equal(state[ours], theirs[f"transformer_blocks.{index}.{name}"]):
-                raise InputError(
-                    f"{name} must be equal in all blocks to be shared, block {index} differs from block 0"
-                )
-    for index in range(depth):
-        block = f"transformer_blocks.{index}"
-        for kind in KINDS:
-            state |= {
-                f"blocks.{index}.{ours}.{kind}": theirs[f"{block}.{name}.{kind}"]
-                for ours, name in INNER.items()
-            }
-            parts = [theirs[f"{block}.attn1.to_{letter}.{kind}"] for letter in "qkv"]
-            state[f"blocks.{index}.attn.qkv.{kind}"] = torch.cat(parts)
+    state = {OUR_TABLE: _shared(theirs, THEIR_TABLE, depth)}
+    for kind in KINDS:
+        for ours, name in OUTER.items():
+            state[f"{ours}.{kind}"] = theirs[f"{name}.{kind}"]
+        for ours, name in SHARED.items():
+            state[f"{ours}.{kind}"] = _shared(theirs, f"{name}.{kind}", depth)
+        for index in range(depth):
+            state |= _our_block(theirs, index, kind)
+    return state
+
+
+def _shared(theirs: dict[str, Tensor], name: str, depth: int) -> Tensor:
+    """Return the tensor `name` of every block.
+
+    Raises: InputError if it differs from block to block.
+    """
+    first = theirs[f"transformer_blocks.0.{name}"]
+    for index in range(1, depth):
+        if not torch.equal(first, theirs[f"transformer_blocks.{index}.{name}"]):
+            raise InputError(
+                f"{name} must be equal in all blocks to be shared, "
+                f"block {index} differs from block 0"
+            )
+    return first
+
+
+def _our_block(theirs: dict[str, Tensor], index: int, kind: str) -> dict[str, Tensor]:
+    """Return the weights or biases of one block under our names."""
+    block = f"transformer_blocks.{index}"
+    state = {}
+    for ours, name in INNER.items():
+        state[f"blocks.{index}.{ours}.{kind}"] = theirs[f"{block}.{name}.{kind}"]
+    parts = [theirs[f"{block}.attn1.to_{letter}.{kind}"] for letter in "qkv"]
+    state[f"blocks.{index}.attn.qkv.{kind}"] = torch.cat(parts)
     return state
 
 
 def to_diffusers(model: Transformer) -> Any:
     """Return the model as a DiTTransformer2DModel with equal outputs.
 
-    diffusers' timestep frequencies are those of freq_shift=1. Those of a model with freq_shift=0 are set in memory; they
-    are no part of diffusers' configuration, so that saving and loading it again would bring back the others.
+    diffusers uses the timestep frequencies of freq_shift=1. For a model with freq_shift=0 they are
+    changed in memory only: diffusers' configuration has no setting for them, so they are lost when
+    the model is saved and loaded again.
     """
     import diffusers
 
@@ -121,7 +140,8 @@ def to_diffusers(model: Transformer) -> Any:
 def from_diffusers(theirs: Any) -> Transformer:
     """Return a DiTTransformer2DModel as our model, with equal outputs.
 
-    Raises: InputError if its embedders differ from block to block, or its layer norm has another epsilon than DiT's.
+    Raises: InputError if its embedders differ from block to block, or the epsilon of its layer norm
+        is not DiT's.
     """
     config = theirs.config
     if config.norm_eps != NORM_EPS:
@@ -146,30 +166,38 @@ def from_diffusers(theirs: Any) -> Transformer:
 
 
 def export_pipeline(
-    model: Transformer, autoencoder: str, folder: str, class_names: dict[int, str] | None = None
+    model: Transformer,
+    autoencoder: str,
+    folder: str,
+    class_names: dict[int, str] | None = None,
+    *,
+    prediction_type: str = "epsilon",
 ) -> None:
     """Write a folder that `diffusers.DiTPipeline.from_pretrained` loads.
 
-    The pipeline guides all channels and ignores the learned variance, so that its samples are not those of our sampler.
+    The pipeline guides all channels and ignores the learned variance, so its samples differ from
+    the samples of our sampler.
 
     Args:
         model: a DiT on latents.
         autoencoder: folder or hub name of the AutoencoderKL that decodes them.
         folder: where to write.
         class_names: readable name of each class, by index.
+        prediction_type: diffusers' name of the model's prediction.
 
-    Raises: InputError if the model cannot be told to the pipeline.
+    Raises: InputError if the pipeline cannot hold the model.
     """
     import diffusers
 
     if model.t_embedder.freq_shift != 1:
         raise InputError(
-            "DiTPipeline has the timestep frequencies of model.freq_shift=1, found 0; train with 1 to export"
+            "DiTPipeline has the timestep frequencies of model.freq_shift=1, found 0; "
+            "train with 1 to export"
         )
     if model.num_classes != PIPELINE_CLASSES:
         raise InputError(
-            f"DiTPipeline takes class {PIPELINE_CLASSES} for the null class, found a model of {model.num_classes} classes; sample it with "
-            "`python -m jobs.sample`"
+            f"DiTPipeline uses class {PIPELINE_CLASSES} for the null class, "
+            f"found a model of {model.num_classes} classes; sample it with `python -m jobs.sample`"
         )
     library: Any = diffusers
     scheduler = library.DDIMScheduler(
@@ -178,6 +206,7 @@ def export_pipeline(
         beta_end=BETA_LAST,
         beta_schedule="linear",
         clip_sample=False,
+        prediction_type=prediction_type,
     )
     pipeline = library.DiTPipeline(
         to_diffusers(model),

@@ -1,7 +1,7 @@
-"""Public DiT and SiT checkpoints: their parameter names are ours, their files are pickles or safetensors.
+"""Public DiT and SiT checkpoints; their parameter names are ours.
 
-Source: the names and shapes that facebookresearch/DiT and willisma/SiT publish; time and sign conventions as each
-states them (SiT: t = 0 noise; REPA and those derived from it: t = 1 noise).
+Source: the names and shapes of facebookresearch/DiT and willisma/SiT, and the time and sign
+conventions of each project (SiT: t = 0 noise; REPA and its derivatives: t = 1 noise).
 """
 
 import pickle
@@ -16,55 +16,70 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from otcondense.diffusion.model import MODELS, ModelConfig, Transformer, build_model
-from otcondense.diffusion.sizes import Family
+from otcondense.diffusion.sizes import LETTERS, Family
 from otcondense.errors import InputError
 
 WRAPPER = "module."
-"""What DistributedDataParallel puts before each name."""
+"""Prefix of every name in the state of a DistributedDataParallel model."""
+DESCRIBING = (
+    "x_embedder.proj.weight",
+    "y_embedder.embedding_table.weight",
+    "final_layer.linear.weight",
+    "pos_embed",
+)
+"""Tensors whose shapes describe the model."""
 
 
 @dataclass(frozen=True)
 class PublicModel:
-    """What a public checkpoint does not say of itself."""
+    """Facts about a public checkpoint that its file does not state."""
 
     family: Family
     num_heads: int | None = None
-    """Attention heads; needed only where width and depth are of no named size."""
+    """Attention heads; needed only if no named size has its width and depth."""
     data_first: bool = False
-    """Whether time runs from data (0) to noise (1) with velocity noise - data, as in REPA; our SiT runs the other way."""
+    """Whether time runs from data (0) to noise (1) with velocity noise - data, as in REPA.
+
+    Time runs the other way in our SiT.
+    """
 
 
 def read_public(path: str, weights: str = "ema") -> dict[str, Tensor]:
     """Return the tensors of a public checkpoint file.
 
     Args:
-        path: .pt (read without running what it may contain) or .safetensors file.
-        weights: which tensors to take where the file holds several sets: `ema` or `model`.
+        path: .pt file (read without running code in it) or .safetensors file.
+        weights: the set to read, `ema` or `model`, if the file has several.
 
-    Raises: InputError if it is missing, damaged or holds no tensors.
+    Raises: InputError if it is missing, damaged or without tensors.
     """
     if not Path(path).is_file():
-        raise InputError(f"there is no checkpoint file {path}")
+        raise InputError(f"checkpoint file {path} does not exist")
     try:
-        held: Any = (
-            load_file(path)
-            if path.endswith(".safetensors")
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
+        stored = _load(path)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise InputError(
-            f"{path} must be a checkpoint of tensors alone, found none that can be read ({error})"
+            f"{path} must be a checkpoint with nothing but tensors, but cannot be read ({error})"
         ) from error
-    state = held.get(weights, held) if isinstance(held, dict) else held
-    if (
-        not isinstance(state, dict)
-        or not state
-        or not all(isinstance(value, Tensor) for value in state.values())
-    ):
+    state = stored.get(weights, stored) if isinstance(stored, dict) else stored
+    if not _is_named_tensors(state):
         raise InputError(
-            f"{path} must hold named tensors, directly or under {weights!r}; found {type(state).__name__}"
+            f"{path} must have named tensors, directly or under {weights!r}; "
+            f"found {type(state).__name__}"
         )
     return {name.removeprefix(WRAPPER): tensor for name, tensor in state.items()}
+
+
+def _load(path: str) -> Any:
+    if path.endswith(".safetensors"):
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _is_named_tensors(state: Any) -> bool:
+    if not isinstance(state, dict) or not state:
+        return False
+    return all(isinstance(value, Tensor) for value in state.values())
 
 
 def from_public(state: dict[str, Tensor], public: PublicModel) -> tuple[Transformer, ModelConfig]:
@@ -77,14 +92,14 @@ def from_public(state: dict[str, Tensor], public: PublicModel) -> tuple[Transfor
     state = reverse_time(state, model) if public.data_first else state
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    wrong = sorted(
-        name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
-    )
+    names = wanted.keys() | found.keys()
+    wrong = sorted(name for name in names if wanted.get(name) != found.get(name))
     if wrong:
         first = wrong[0]
         raise InputError(
-            f"the checkpoint must hold the tensors of a {public.family} of width {config.width} and depth {config.depth}; "
-            f"{len(wrong)} differ, the first is {first}: expected {wanted.get(first)}, found {found.get(first)}"
+            f"the checkpoint must have the tensors of a {public.family} of width {config.width} "
+            f"and depth {config.depth}; {len(wrong)} differ, the first is {first}: "
+            f"expected {wanted.get(first)}, found {found.get(first)}"
         )
     model.load_state_dict(state)
     return model, config
@@ -98,16 +113,12 @@ def to_public(model: Transformer) -> dict[str, Tensor]:
 def _describe(
     state: dict[str, Tensor], public: PublicModel
 ) -> tuple[ModelConfig, int, tuple[int, int, int]]:
-    needed = (
-        "x_embedder.proj.weight",
-        "y_embedder.embedding_table.weight",
-        "final_layer.linear.weight",
-        "pos_embed",
-    )
-    missing = [name for name in needed if name not in state]
+    """Return model configuration, number of classes and input shape, from the tensors' shapes."""
+    missing = [name for name in DESCRIBING if name not in state]
     if missing:
         raise InputError(
-            f"a public DiT or SiT checkpoint must hold {', '.join(needed)}; missing: {', '.join(missing)}"
+            f"a public DiT or SiT checkpoint must have {', '.join(DESCRIBING)}; "
+            f"missing: {', '.join(missing)}"
         )
     width, channels, patch, _ = state["x_embedder.proj.weight"].shape
     depth = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
@@ -123,40 +134,42 @@ def _describe(
 
 
 def _letter(width: int, depth: int) -> str:
-    """Return the named size of these dimensions, or any name: the dimensions are given beside it."""
-    found = [
-        name
-        for name, size in MODELS.items()
-        if (size.width, size.depth) == (width, depth) and "demo" not in name
-    ]
-    return found[0].split("-")[1].split("/")[0] if found else "S"
+    """Return the letter of the named size with these dimensions.
+
+    Without one any letter serves, since the configuration also states the dimensions.
+    """
+    for letter, (named_width, named_depth, _) in LETTERS.items():
+        if (named_width, named_depth) == (width, depth):
+            return letter
+    return "S"
 
 
 def _named_heads(width: int, depth: int) -> int:
-    found = [
-        size.num_heads for size in MODELS.values() if (size.width, size.depth) == (width, depth)
-    ]
-    if not found:
-        raise InputError(
-            f"num_heads must be given for a model of width {width} and depth {depth}, which is of no named size"
-        )
-    return found[0]
+    for size in MODELS.values():
+        if (size.width, size.depth) == (width, depth):
+            return size.num_heads
+    raise InputError(
+        f"num_heads must be given for a model of width {width} and depth {depth}: "
+        "no named size has these dimensions"
+    )
 
 
 def reverse_time(state: dict[str, Tensor], model: Transformer) -> dict[str, Tensor]:
-    """Return weights whose output at time t is minus that of `state` at 1 - t: velocities of the opposite time.
+    """Return weights for the opposite direction of time.
 
-    cos(f (1 - t)) and sin(f (1 - t)) are combinations of cos(f t) and sin(f t), so that the first layer of the timestep
-    embedding takes in the reversal exactly, and the last layer the sign.
+    Their output at time t is minus the output of `state` at 1 - t. cos(f (1 - t)) and sin(f (1 -
+    t)) are combinations of cos(f t) and sin(f t). So the first layer of the timestep embedding
+    absorbs the reversal exactly, and the last layer the sign.
     """
-    first, last = "t_embedder.mlp.0.weight", "final_layer.linear"
+    first = "t_embedder.mlp.0.weight"
+    last = "final_layer.linear"
     f = model.t_embedder.frequencies.double()
     of_cos, of_sin = state[first].double().chunk(2, dim=1)
-    turned = torch.cat(
-        [of_cos * f.cos() + of_sin * f.sin(), of_cos * f.sin() - of_sin * f.cos()], dim=1
-    )
+    new_cos = of_cos * f.cos() + of_sin * f.sin()
+    new_sin = of_cos * f.sin() - of_sin * f.cos()
     return {
         **state,
-        first: turned.to(state[first].dtype),
-        **{f"{last}.{kind}": -state[f"{last}.{kind}"] for kind in ("weight", "bias")},
+        first: torch.cat([new_cos, new_sin], dim=1).to(state[first].dtype),
+        f"{last}.weight": -state[f"{last}.weight"],
+        f"{last}.bias": -state[f"{last}.bias"],
     }

@@ -1,7 +1,7 @@
 """A data set that Hugging Face's `save_to_disk` wrote, read with Arrow alone.
 
-Its files are uncompressed, so every image is a range of bytes: where a value lies in memory, relative to the mapped file,
-is where it lies on the disk.
+Its files are not compressed, so every image is a range of bytes: a value has the same place in the
+file on the disk as in the mapped file in memory.
 """
 
 import json
@@ -13,9 +13,9 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 
+from otcondense.datasets.byte_ranges import byte_range
 from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.labels import LabelledRow, build_listing
-from otcondense.datasets.locations import byte_range
 from otcondense.datasets.parquet_files import check_column, is_bytes, label_names, row_id
 from otcondense.datasets.records import Listing, SourceConfig, is_remote
 from otcondense.errors import InputError
@@ -24,48 +24,47 @@ INFO = "dataset_info.json"
 
 
 def scan_arrow(source: SourceConfig) -> Listing:
-    """Return the images of the data set at `source.path`; an id is FILE/ROW unless `source.id_column` is set.
+    """Return the images of the data set at `source.path`.
 
-    A remote file is read whole to list it, a local one is mapped.
+    An id is FILE/ROW unless `source.id_column` is set. A remote file is read whole to list it, a
+    local one is mapped.
 
-    Raises: InputError if this is no such data set or one of several splits, for a damaged file, a missing column, images that are
-        stored outside of it, and whatever is wrong with labels and ids.
+    Raises: InputError if this is no such data set or one of several splits, for a damaged file, a
+        missing column, images that are stored outside of it, and wrong labels or ids.
     """
     names = _class_names(source)
-    files, ignored = container_files(source, ".arrow")
+    files, others = container_files(source, ".arrow")
     rows: list[LabelledRow] = []
     for file in files:
         rows += _rows(source, file)
-    return build_listing(
-        source, rows, names, [name for name in ignored if not name.endswith(".json")]
-    )
+    ignored = [name for name in others if not name.endswith(".json")]
+    return build_listing(source, rows, names, ignored)
 
 
 def _class_names(source: SourceConfig) -> tuple[str, ...] | None:
     _, files = list_tree(source)
     described = {file.name: file for file in files}
     if INFO not in described:
-        splits = sorted(
-            name.split("/")[0]
-            for name in described
-            if name.endswith(f"/{INFO}") and name.count("/") == 1
-        )
-        found = (
-            f"found the splits {', '.join(splits)}: add one of them to source.path"
-            if splits
-            else "found none there"
-        )
         raise InputError(
-            f"{source.path} must be a data set that save_to_disk wrote, with a {INFO}; {found}"
+            f"{source.path} must be a data set that save_to_disk wrote, with a {INFO}; "
+            f"{_found_splits(list(described))}"
         )
-    with fsspec.open(described[INFO].path, "rb") as file:
+    path = described[INFO].path
+    with fsspec.open(path, "rb") as file:
         try:
             features = json.load(file).get("features") or {}
         except (ValueError, AttributeError) as error:
-            raise InputError(
-                f"{described[INFO].path} is not readable ({error}); restore the data set"
-            ) from error
+            raise InputError(f"{path} is not readable ({error}); restore the data set") from error
     return label_names(features, source.label_column)
+
+
+def _found_splits(names: list[str]) -> str:
+    """Return the splits below a folder that is no data set itself, for a message."""
+    infos = [name for name in names if name.endswith(f"/{INFO}") and name.count("/") == 1]
+    if not infos:
+        return "found none there"
+    splits = sorted(name.split("/")[0] for name in infos)
+    return f"found the splits {', '.join(splits)}: add one of them to source.path"
 
 
 def _rows(source: SourceConfig, file: SourceFile) -> Iterator[LabelledRow]:
@@ -77,19 +76,25 @@ def _rows(source: SourceConfig, file: SourceFile) -> Iterator[LabelledRow]:
         raise InputError(
             f"{file.path} is not a readable Arrow file ({error}); restore the data set"
         ) from error
-    position = 0
+
+    first = 0
     for batch in batches:
-        values = _image_bytes(source, file, batch)
-        check_column(source, file.path, batch.schema, "label_column")
-        labels = batch.column(source.label_column).to_pylist()
-        ids = _ids(source, file, batch, position)
-        for image_id, label, (offset, size) in zip(
-            ids, labels, _ranges(values, buffer), strict=True
-        ):
-            yield LabelledRow(
-                image_id, label, byte_range(file.path, offset, size), size, file.mtime_ns
-            )
-        position += len(batch)
+        yield from _batch_rows(source, file, batch, buffer, first)
+        first += len(batch)
+
+
+def _batch_rows(
+    source: SourceConfig, file: SourceFile, batch: pa.RecordBatch, buffer: pa.Buffer, first: int
+) -> Iterator[LabelledRow]:
+    """Yield the rows of one batch; `first` is the number of its first row in the file."""
+    values = _image_bytes(source, file, batch)
+    check_column(source, file.path, batch.schema, "label_column")
+    labels = batch.column(source.label_column).to_pylist()
+    ids = _ids(source, file, batch, first)
+    ranges = _ranges(values, buffer)
+    for image_id, label, (offset, size) in zip(ids, labels, ranges, strict=True):
+        location = byte_range(file.path, offset, size)
+        yield LabelledRow(image_id, label, location, size, file.mtime_ns)
 
 
 def _whole_file(path: str) -> pa.Buffer:
@@ -106,13 +111,15 @@ def _image_bytes(source: SourceConfig, file: SourceFile, batch: pa.RecordBatch) 
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         if column.offset:
             raise InputError(
-                f"{file.path} has sliced batches, which save_to_disk does not write; write the data set again"
+                f"{file.path} has sliced batches, which save_to_disk does not write; "
+                "write the data set again"
             )
         column = column.field("bytes")
     if not is_bytes(column.type) or column.null_count:
         raise InputError(
-            f"column {source.image_column!r} of {file.path} must hold the images' bytes, found {kind} with {column.null_count} rows "
-            "without bytes; write the data set again with the images embedded"
+            f"column {source.image_column!r} of {file.path} must hold the images' bytes, "
+            f"found {kind} with {column.null_count} rows without bytes; "
+            "write the data set again with the images embedded"
         )
     return column
 
@@ -128,9 +135,9 @@ def _ranges(values: Any, buffer: pa.Buffer) -> list[tuple[int, int]]:
     """Return offset and size in the file of each value of a binary column."""
     _, offsets, data = values.buffers()
     width = np.dtype(np.int64 if pa.types.is_large_binary(values.type) else np.int32)
-    bounds = np.frombuffer(offsets, width)[values.offset : values.offset + len(values) + 1].astype(
-        np.int64
-    )
-    start = (data.address if data is not None else buffer.address) - buffer.address
+    all_bounds = np.frombuffer(offsets, width)
+    bounds = all_bounds[values.offset : values.offset + len(values) + 1].astype(np.int64)
+
+    start = 0 if data is None else data.address - buffer.address
     assert 0 <= start <= buffer.size, "the file is compressed"
     return [(int(start + low), int(high - low)) for low, high in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""Bytes to pixels, with a reason for whatever cannot be decoded."""
+"""From the bytes of an image file to pixels, or to the reason why it cannot be decoded."""
 
 import io
 
@@ -14,9 +14,10 @@ class UnreadableImageError(ValueError):
 
 
 def decode_image(data: bytes, *, channels: int, max_pixels: int) -> Image.Image:
-    """Decode an image of any format, upright, as grey (`channels` 1) or RGB (`channels` 3) with 8 bits a channel.
+    """Decode an image of any format, upright, with 8 bits a channel: grey or RGB.
 
-    CMYK, palette and 16-bit images are converted, transparency is dropped, EXIF orientation is applied.
+    CMYK, palette and 16-bit images are converted, transparency is dropped, EXIF orientation is
+    applied. `channels` is 1 for grey, 3 for RGB.
 
     Raises: UnreadableImageError with the reason, also for images of more than `max_pixels`.
     """
@@ -26,14 +27,15 @@ def decode_image(data: bytes, *, channels: int, max_pixels: int) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data)) as image:
             _refuse_huge(image, max_pixels)
-            return _converted(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
+            mode = "L" if channels == 1 else "RGB"
+            return _converted(ImageOps.exif_transpose(image), mode)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
         raise UnreadableImageError("not an image of a known format") from error
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(f"more than {max_pixels} pixels") from error
-    except Exception as error:  # decoders answer damaged data with errors of every type
+    except Exception as error:  # decoders raise errors of every type for damaged data
         raise UnreadableImageError(f"damaged: {type(error).__name__}: {error}") from error
 
 
@@ -56,7 +58,7 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
 
 
 def center_crop(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Scale an image so that it just covers `size` (height, width) in pixels, and cut the centre out.
+    """Scale an image until it just covers `size` (height, width) in pixels; return its centre.
 
     Large images are first halved by box averaging, which keeps fine structure from aliasing.
     """
@@ -67,5 +69,6 @@ def center_crop(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     scaled = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
     if scaled != image.size:
         image = image.resize(scaled, Image.Resampling.BICUBIC)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
+    left = (image.width - width) // 2
+    top = (image.height - height) // 2
     return image.crop((left, top, left + width, top + height))

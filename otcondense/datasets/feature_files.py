@@ -1,7 +1,11 @@
-"""Features that were computed elsewhere, of images or of anything else: Parquet files, or features.npy beside labels.npy."""
+"""Features that were computed elsewhere: Parquet files, or features.npy with labels.npy.
+
+They may describe images or anything else; there are no images to look at.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,8 @@ import pyarrow.compute as pc
 from jaxtyping import Float32
 
 from otcondense.datasets.files import SourceFile, container_files, list_tree
+from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.labels import LabelledRow, build_listing
-from otcondense.datasets.locations import feature_row, without_image
 from otcondense.datasets.parquet_files import (
     check_column,
     huggingface_names,
@@ -24,33 +28,63 @@ from otcondense.datasets.parquet_files import (
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, is_remote
 from otcondense.errors import InputError
 
-FEATURES_FILE, LABELS_FILE, IDS_FILE = "features.npy", "labels.npy", "ids.npy"
+FEATURES_FILE = "features.npy"
+LABELS_FILE = "labels.npy"
+IDS_FILE = "ids.npy"
+LENGTHS_SHOWN = 5
+"""Lengths that an error message lists."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The place of one row of features."""
+
+    path: str
+    row: int
+
+
+def _location(path: str, row: int) -> str:
+    """Return the location of a row that has features and no image."""
+    reader = SOURCES["features"].reader
+    assert reader is not None
+    return f"{reader.prefix}:{row}@{path}"
+
+
+def _place(location: str) -> _Place:
+    """Return the place of which `_location` made a text."""
+    row, path = location.partition(":")[2].split("@", 1)
+    return _Place(path, int(row))
+
+
+def refuse_to_read(_row: str, path: str) -> bytes:
+    """Refuse to read an image.
+
+    Raises: InputError always.
+    """
+    raise InputError(
+        f"{path} holds features and no images; views of images and training need a source of images"
+    )
 
 
 def scan_features(source: SourceConfig) -> Listing:
-    """Return the rows of `source.path`: Parquet files, or a folder of features.npy [n, d], labels.npy [n] and maybe ids.npy [n].
+    """Return the rows of `source.path`.
 
-    Raises: InputError for a damaged file, missing columns, counts that differ, and whatever is wrong with labels and ids.
+    It holds Parquet files, or features.npy [n, d], labels.npy [n] and optional ids.npy [n].
+
+    Raises: InputError for a damaged file, missing columns, counts that differ, and wrong labels or
+        ids.
     """
     arrays = _npy_files(source)
     if arrays:
         return build_listing(source, list(_npy_rows(source, arrays)), None, [])
+
     files, ignored = container_files(source, ".parquet")
     rows: list[LabelledRow] = []
     names: tuple[str, ...] | None = None
     for file in files:
         with open_parquet(file) as (table_file, schema):
-            check_column(source, file.path, schema, "features_column")
-            check_column(source, file.path, schema, "label_column")
             names = names or huggingface_names(schema.metadata, source.label_column)
-            labels = table_file.read(columns=[source.label_column]).column(0).to_pylist()
-            ids = row_ids(source, file, table_file, len(labels))
-            size = file.size_bytes // max(1, len(labels))
-            places = (without_image(file.path, row) for row in range(len(labels)))
-            rows += [
-                LabelledRow(*each, size, file.mtime_ns)
-                for each in zip(ids, labels, places, strict=True)
-            ]
+            rows += _parquet_rows(source, file, table_file, schema)
     return build_listing(source, rows, names, ignored)
 
 
@@ -59,38 +93,37 @@ def read_features(source: SourceConfig, records: list[ImageRecord]) -> Float32[n
 
     Raises: InputError if they are not numbers in rows of one length.
     """
-    places = [feature_row(record.path) for record in records]
-    by_file: dict[str, list[int]] = {}
-    for position, (path, _) in enumerate(places):
-        by_file.setdefault(path, []).append(position)
-    result: np.ndarray | None = None
-    for path, positions in by_file.items():
-        rows = np.array([places[position][1] for position in positions])
-        found = (
-            _npy_part(path, rows) if path.endswith(".npy") else _parquet_part(source, path, rows)
-        )
-        result = (
-            np.empty((len(records), found.shape[1]), dtype=np.float32) if result is None else result
-        )
-        if found.shape[1] != result.shape[1]:
+    assert records, "a class has rows"
+    places = [_place(record.path) for record in records]
+    positions: dict[str, list[int]] = {}
+    for position, place in enumerate(places):
+        positions.setdefault(place.path, []).append(position)
+
+    features: np.ndarray | None = None
+    for path, wanted in positions.items():
+        part = _read_rows(source, path, np.array([places[position].row for position in wanted]))
+        if features is None:
+            features = np.empty((len(records), part.shape[1]), dtype=np.float32)
+        if part.shape[1] != features.shape[1]:
             raise InputError(
-                f"features of {source.path} must all have one length, found {result.shape[1]} and, in {path}, {found.shape[1]}"
+                f"features of {source.path} must all have one length, "
+                f"found {features.shape[1]} and, in {path}, {part.shape[1]}"
             )
-        result[positions] = found
-    assert result is not None, "a class has rows"
-    return result
+        features[wanted] = part
+    assert features is not None
+    return features
 
 
 def _npy_files(source: SourceConfig) -> dict[str, SourceFile]:
     if source.path.endswith(".parquet"):
         return {}
     _, files = list_tree(source)
-    found = {
-        file.name: file for file in files if file.name in (FEATURES_FILE, LABELS_FILE, IDS_FILE)
-    }
+    wanted = (FEATURES_FILE, LABELS_FILE, IDS_FILE)
+    found = {file.name: file for file in files if file.name in wanted}
     if found and not {FEATURES_FILE, LABELS_FILE} <= set(found):
         raise InputError(
-            f"{source.path} must hold {FEATURES_FILE} and {LABELS_FILE}, found {', '.join(sorted(found))} alone"
+            f"{source.path} must hold {FEATURES_FILE} and {LABELS_FILE}, "
+            f"found {', '.join(sorted(found))} alone"
         )
     return found
 
@@ -98,30 +131,51 @@ def _npy_files(source: SourceConfig) -> dict[str, SourceFile]:
 def _npy_rows(source: SourceConfig, files: dict[str, SourceFile]) -> Iterator[LabelledRow]:
     file = files[FEATURES_FILE]
     with _loaded(file.path) as features, _loaded(files[LABELS_FILE].path) as labels:
-        if features.ndim != 2 or labels.shape != features.shape[:1] or features.dtype.kind != "f":
-            raise InputError(
-                f"{source.path} must hold features [n, d] of floating-point numbers and labels [n], found {features.dtype} "
-                f"{list(features.shape)} and {list(labels.shape)}"
-            )
-        size, ids = (
-            features.dtype.itemsize * features.shape[1],
-            [row_id(file, row) for row in range(len(features))],
-        )
-        if IDS_FILE in files:
-            with _loaded(files[IDS_FILE].path) as stored:
-                ids = [str(each) for each in stored.tolist()]
+        _check_arrays(source, features, labels)
+        ids = _npy_ids(files, len(features))
         if len(ids) != len(labels):
             raise InputError(
                 f"{source.path} must hold one id for each label, found {len(ids)} for {len(labels)}"
             )
+        size = features.dtype.itemsize * features.shape[1]
         changed = max(each.mtime_ns for each in files.values())
         for row, (image_id, label) in enumerate(zip(ids, labels.tolist(), strict=True)):
-            yield LabelledRow(image_id, label, without_image(file.path, row), size, changed)
+            yield LabelledRow(image_id, label, _location(file.path, row), size, changed)
+
+
+def _check_arrays(source: SourceConfig, features: np.ndarray, labels: np.ndarray) -> None:
+    if features.ndim != 2 or labels.shape != features.shape[:1] or features.dtype.kind != "f":
+        raise InputError(
+            f"{source.path} must hold features [n, d] of floating-point numbers and labels [n], "
+            f"found {features.dtype} {list(features.shape)} and {list(labels.shape)}"
+        )
+
+
+def _npy_ids(files: dict[str, SourceFile], count: int) -> list[str]:
+    if IDS_FILE not in files:
+        return [row_id(files[FEATURES_FILE], row) for row in range(count)]
+    with _loaded(files[IDS_FILE].path) as stored:
+        return [str(each) for each in stored.tolist()]
+
+
+def _parquet_rows(
+    source: SourceConfig, file: SourceFile, table_file: Any, schema: pa.Schema
+) -> Iterator[LabelledRow]:
+    check_column(source, file.path, schema, "features_column")
+    check_column(source, file.path, schema, "label_column")
+    labels = table_file.read(columns=[source.label_column]).column(0).to_pylist()
+    ids = row_ids(source, file, table_file, len(labels))
+    size = file.size_bytes // max(1, len(labels))
+    for row, (image_id, label) in enumerate(zip(ids, labels, strict=True)):
+        yield LabelledRow(image_id, label, _location(file.path, row), size, file.mtime_ns)
 
 
 @contextmanager
 def _loaded(path: str) -> Iterator[np.ndarray]:
-    """Give a .npy file as an array: mapped if it is local, else read whole. Pickled objects are refused."""
+    """Give a .npy file as an array: mapped if it is local, else read whole.
+
+    Raises: InputError for a damaged file, and for pickled objects, which are never loaded.
+    """
     try:
         if is_remote(path):
             with fsspec.open(path, "rb") as file:
@@ -132,55 +186,60 @@ def _loaded(path: str) -> Iterator[np.ndarray]:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{path} is not a readable array of plain numbers or text ({error}); write it again with numpy.save"
+            f"{path} is not a readable array of plain numbers or text ({error}); "
+            "write it again with numpy.save"
         ) from error
 
 
-def _npy_part(path: str, rows: np.ndarray) -> np.ndarray:
+def _read_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
+    """Return the features of some rows of one file, in the order of `rows`."""
+    if not path.endswith(".npy"):
+        return _read_parquet_rows(source, path, rows)
     with _loaded(path) as features:
         return np.asarray(features[rows], dtype=np.float32)
 
 
-def _parquet_part(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
-    """Read the wanted rows, which are in any order, from the row groups that hold them."""
-    parts: dict[int, np.ndarray] = {}
+def _read_parquet_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
+    """Read only the row groups that hold the wanted rows, which may be in any order."""
+    found: dict[int, np.ndarray] = {}
     with open_parquet(SourceFile(path, path, 0, 0)) as (table_file, _):
-        sizes = [
-            table_file.metadata.row_group(group).num_rows
-            for group in range(table_file.num_row_groups)
-        ]
+        metadata = table_file.metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         starts = np.cumsum([0, *sizes])
         groups = np.searchsorted(starts, rows, side="right") - 1
         for group in np.unique(groups):
-            matrix = _matrix(
-                path,
-                table_file.read_row_group(int(group), columns=[source.features_column]).column(0),
-            )
+            table = table_file.read_row_group(int(group), columns=[source.features_column])
+            matrix = _matrix(path, table.column(0))
             for position in np.flatnonzero(groups == group):
-                parts[int(position)] = matrix[rows[position] - starts[group]].copy()
-    widths = {len(part) for part in parts.values()}
-    if len(widths) > 1:
-        raise InputError(f"features of {path} must all have one length, found {sorted(widths)}")
-    return np.stack([parts[position] for position in range(len(rows))])
+                found[int(position)] = matrix[rows[position] - starts[group]].copy()
+
+    lengths = {len(row) for row in found.values()}
+    if len(lengths) > 1:
+        raise InputError(f"features of {path} must all have one length, found {sorted(lengths)}")
+    return np.stack([found[position] for position in range(len(rows))])
 
 
 def _matrix(path: str, column: Any) -> np.ndarray:
+    """Return a column of lists of numbers as [n, d]."""
     values = pa.concat_arrays(column.chunks)
-    values = values.storage if isinstance(values, pa.ExtensionArray) else values
-    kind = values.type
-    is_list = (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
-    if not is_list or not pa.types.is_floating(kind.value_type):
+    if isinstance(values, pa.ExtensionArray):
+        values = values.storage
+    if not _is_list(values.type) or not pa.types.is_floating(values.type.value_type):
         raise InputError(
-            f"features in {path} must be lists of floating-point numbers, found {kind}; set source.features_column"
+            f"features in {path} must be lists of floating-point numbers, found {values.type}; "
+            "set source.features_column"
         )
     flat = values.flatten()
     lengths = pc.unique(pc.list_value_length(values)).to_pylist()
     if len(lengths) != 1 or lengths == [None] or flat.null_count:
         raise InputError(
-            f"features in {path} must be lists of one length without gaps, found the lengths {lengths[:5]}"
+            f"features in {path} must be lists of one length without gaps, "
+            f"found the lengths {lengths[:LENGTHS_SHOWN]}"
         )
-    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(
-        len(values), -1
-    )
+    numbers = np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float32)
+    return numbers.reshape(len(values), -1)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    is_list = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(kind) for test in is_list)

@@ -1,4 +1,7 @@
-"""The files below a source's root, local or remote. Symbolic links must stay below the root unless the source allows more."""
+"""The files below a source's root, local or remote.
+
+Symbolic links must stay below the root unless the source allows more.
+"""
 
 import os
 from collections.abc import Iterator
@@ -9,8 +12,12 @@ from typing import Any
 
 import fsspec
 
+from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.records import SourceConfig, is_remote
 from otcondense.errors import InputError
+
+NANOSECONDS = 1e9
+"""In a second."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class SourceFile:
     """Absolute path or URI."""
     size_bytes: int
     mtime_ns: int
-    """Time of last change in ns since 1970, 0 where the store does not tell."""
+    """Time of the last change in ns since 1970, 0 if the store does not know it."""
 
     @property
     def is_hidden(self) -> bool:
@@ -39,13 +46,14 @@ class SourceFile:
 def list_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
     """Return the folders directly below the root and all files below it.
 
-    Raises: InputError if the root is missing, a link leaves it or leads to itself, or a name is not valid text.
+    Raises: InputError if the root is missing, a link leaves it or leads to itself, or a name is not
+        valid text.
     """
     return _remote_tree(source) if is_remote(source.path) else _local_tree(source)
 
 
 def container_files(source: SourceConfig, suffix: str) -> tuple[list[SourceFile], list[str]]:
-    """Return the files that hold the images, sorted by name, and the names of the files that do not.
+    """Return the files that hold the images, sorted by name, and the names of all other files.
 
     `source.path` is one such file or a folder of them.
 
@@ -57,18 +65,24 @@ def container_files(source: SourceConfig, suffix: str) -> tuple[list[SourceFile]
     wanted = [file for file in files if file.suffix == suffix and not file.is_hidden]
     if not wanted:
         raise InputError(
-            f"{source.path} must be a {suffix} file or hold such files (source.kind is {source.kind}), found {len(files)} others"
+            f"{source.path} must be a {suffix} file or hold such files "
+            f"(source.kind is {source.kind}), found {len(files)} others"
         )
     others = sorted({file.name for file in files} - {file.name for file in wanted})
     return sorted(wanted, key=lambda file: file.name), others
 
 
 def source_state(source: SourceConfig) -> tuple[tuple[str, int, int], ...]:
-    """Return path, size and time of change of everything a source is made of: as long as it is the same, so is the listing.
+    """Return path, size and time of change of every file of a source.
+
+    The listing stays the same as long as the state does.
 
     Raises: InputError as `list_tree` does.
     """
-    files = [_single_file(source.path)] if _is_file(source.path) else list_tree(source)[1]
+    if _is_file(source.path):
+        files = [_single_file(source.path)]
+    else:
+        _, files = list_tree(source)
     if source.class_names is not None and Path(source.class_names).is_file():
         files = [*files, _single_file(source.class_names)]
     return tuple((file.path, file.size_bytes, file.mtime_ns) for file in files)
@@ -94,25 +108,23 @@ def _local_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
     root = Path(source.path).resolve()
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
-        wanted = (
-            "with one folder per class"
-            if source.kind == "image_folder"
-            else f"of kind {source.kind}"
-        )
         raise InputError(
-            f"the image source {source.path} must be a folder {wanted}, found {found} there"
+            f"the image source {source.path} must be a folder {SOURCES[source.kind].folder}, "
+            f"found {found} there"
         )
     with os.scandir(root) as entries:
-        folders = [
-            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
-        ]
-    return folders, list(_walk(source, str(root), str(root), frozenset({str(root)})))
+        folders = [entry.name for entry in entries if entry.is_dir()]
+    shown = [name for name in folders if not name.startswith(".")]
+    return shown, list(_walk(source, str(root), str(root), frozenset({str(root)})))
 
 
 def _walk(
     source: SourceConfig, root: str, folder: str, above: frozenset[str]
 ) -> Iterator[SourceFile]:
-    """Yield the files below `folder`; `above` are the real folders on the way down, which a link must not lead back to."""
+    """Yield the files below `folder`.
+
+    A link must not lead back to `above`, the real folders on the way down.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             _check_name(entry.path)
@@ -125,12 +137,8 @@ def _walk(
                 yield from _walk(source, root, entry.path, above | {real})
             else:
                 status = entry.stat()
-                yield SourceFile(
-                    entry.path[len(root.rstrip("/")) + 1 :],
-                    entry.path,
-                    status.st_size,
-                    status.st_mtime_ns,
-                )
+                name = entry.path[len(root.rstrip("/")) + 1 :]
+                yield SourceFile(name, entry.path, status.st_size, status.st_mtime_ns)
 
 
 def _check_name(path: str) -> None:
@@ -149,7 +157,8 @@ def _followed(source: SourceConfig, root: str, link: str) -> str:
         ) from error
     if not source.allow_links and not target.is_relative_to(root):
         raise InputError(
-            f"{link} is a symbolic link out of {root} to {target}; set allow_links=true if that is wanted"
+            f"{link} is a symbolic link out of {root} to {target}; "
+            "set allow_links=true if that is wanted"
         )
     return str(target)
 
@@ -163,13 +172,9 @@ def _remote_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
     files = [
         _remote_file(filesystem, path[len(root) + 1 :], path, info) for path, info in found.items()
     ]
-    return sorted(
-        {
-            file.name.split("/", 1)[0]
-            for file in files
-            if "/" in file.name and not file.name.startswith(".")
-        }
-    ), files
+    inner = [file.name for file in files if "/" in file.name]
+    folders = {name.split("/", 1)[0] for name in inner if not name.startswith(".")}
+    return sorted(folders), files
 
 
 def _remote_file(
@@ -177,6 +182,5 @@ def _remote_file(
 ) -> SourceFile:
     changed = info.get("LastModified", info.get("mtime", info.get("created")))
     seconds = changed.timestamp() if isinstance(changed, datetime) else float(changed or 0)
-    return SourceFile(
-        name, filesystem.unstrip_protocol(path), int(info["size"]), round(seconds * 1e9)
-    )
+    nanoseconds = round(seconds * NANOSECONDS)
+    return SourceFile(name, filesystem.unstrip_protocol(path), int(info["size"]), nanoseconds)

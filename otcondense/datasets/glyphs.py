@@ -1,13 +1,12 @@
-"""Letters in the fonts that ship with matplotlib: classes with a known head, a known long tail and known outliers.
+"""Letters in matplotlib's fonts: classes with a known head, a known long tail and known outliers.
 
-The kind of every image is in its name (head-0001.png), so that what a method chooses, and leaves out, can be counted.
+The kind of every image is in its name (head-0001.png), so the chosen and the left-out images of
+each kind can be counted.
 """
 
 import json
 import os
-import shutil
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from otcondense.errors import InputError
+from otcondense.store.files import write_whole
 
 HEAD = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif")
 TAIL = (
@@ -28,82 +28,101 @@ TAIL = (
     "cmmi10",
 )
 MARKER = "glyphs.json"
-LARGEST_TURN, LARGEST_SHIFT, SCALES = 12.0, 0.08, (0.62, 0.82)
-"""Degrees; share of the side; height of the letters as a share of the side."""
+LARGEST_TURN = 12.0
+"""Degrees."""
+LARGEST_SHIFT = 0.08
+"""As a share of the side."""
+SCALES = (0.62, 0.82)
+"""Smallest and largest height of the letters, as a share of the side."""
+SUPERSAMPLING = 4
+"""Letters are drawn this many times too large, for smooth edges."""
 
 
 @dataclass(frozen=True)
 class GlyphConfig:
-    """What is drawn."""
+    """Which images are drawn."""
 
     letters: str = "ABCDEFGHIJKLMNOPQRST"
-    """A class for each."""
+    """One class for each letter."""
     size: int = 32
     """Side of the images in pixels."""
     train_images: int = 400
-    """Of each class."""
+    """Training images of each class."""
     held_out_images: int = 100
-    """Of each class; head and tail in the same proportion, no outliers."""
+    """Held-out images of each class; head and tail in the same proportion, no outliers."""
     tail_share: float = 0.15
-    """Of a class's images, in eight rare fonts."""
+    """Share of the images of a class that are drawn in eight rare fonts."""
     outlier_share: float = 0.05
-    """Of a class's training images: noise, another class's letter, or one upside down."""
+    """Share of the training images of a class that are noise, another class's letter, or a letter
+    upside down."""
     seed: int = 0
 
 
 def write_glyphs(root: str | Path, config: GlyphConfig | None = None) -> None:
-    """Write the images once as `root/train/LETTER/KIND-NNNN.png` and `root/held_out/...`, all or nothing.
+    """Write the images once as `root/train/LETTER/KIND-NNNN.png` and `root/held_out/...`.
 
-    Raises: InputError if `root` holds something else, or matplotlib, whose fonts are drawn, is missing.
+    The folder is written whole or not at all.
+
+    Raises: InputError if `root` holds something else, or matplotlib is missing.
     """
-    config, final = config or GlyphConfig(), Path(root)
-    if (final / MARKER).is_file():
-        try:
-            found = json.loads((final / MARKER).read_bytes())
-        except ValueError as error:
-            raise InputError(
-                f"{final / MARKER} is damaged ({error}); remove {root}, and the glyphs are written again"
-            ) from error
-        if found != asdict(config):
-            raise InputError(
-                f"{root} holds glyphs of other settings; remove it or choose another folder"
-            )
+    config = config or GlyphConfig()
+    final = Path(root)
+    if _is_complete(final, config):
         return
-    if final.exists() and any(final.iterdir()):
-        raise InputError(
-            f"{root} must be absent, empty or hold the glyphs, found other files; choose another folder"
-        )
-    temporary = final.parent / f".tmp-{uuid.uuid4().hex}"
-    try:
+    with write_whole(final) as temporary:
         for name, image in _images(config):
             _write(temporary / name, image)
         (temporary / MARKER).write_text(json.dumps(asdict(config), sort_keys=True))
         if final.exists():
             final.rmdir()
-        temporary.rename(final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_complete(root: Path, config: GlyphConfig) -> bool:
+    """Tell whether the glyphs of these settings are there.
+
+    Raises: InputError if the folder holds something else, which must not be deleted.
+    """
+    marker = root / MARKER
+    if not marker.is_file():
+        if root.exists() and any(root.iterdir()):
+            raise InputError(
+                f"{root} must be absent, empty or hold the glyphs, found other files; "
+                "choose another folder"
+            )
+        return False
+    try:
+        written = json.loads(marker.read_bytes())
+    except ValueError as error:
+        raise InputError(
+            f"{marker} is damaged ({error}); remove {root}, and the glyphs will be written again"
+        ) from error
+    if written != asdict(config):
+        raise InputError(
+            f"{root} holds glyphs of other settings; remove it or choose another folder"
+        )
+    return True
 
 
 def _images(config: GlyphConfig) -> Iterator[tuple[str, Image.Image]]:
-    folder = _fonts()
-    for split, count, outliers in (
-        ("train", config.train_images, config.outlier_share),
-        ("held_out", config.held_out_images, 0.0),
-    ):
-        for place, letter in enumerate(config.letters):
-            generator = np.random.default_rng([config.seed, split == "train", place])
-            num_tail, num_outliers = round(config.tail_share * count), round(outliers * count)
-            kinds = (
-                ["outlier"] * num_outliers
-                + ["tail"] * num_tail
-                + ["head"] * (count - num_tail - num_outliers)
-            )
-            for number, kind in enumerate(kinds):
-                yield (
-                    f"{split}/{letter}/{kind}-{number:04d}.png",
-                    _draw(letter, kind, folder, config, generator),
-                )
+    """Yield the name and the picture of every image."""
+    yield from _split_images(config, "train", config.train_images, config.outlier_share)
+    yield from _split_images(config, "held_out", config.held_out_images, 0.0)
+
+
+def _split_images(
+    config: GlyphConfig, split: str, count: int, outlier_share: float
+) -> Iterator[tuple[str, Image.Image]]:
+    fonts = _fonts()
+    num_tail = round(config.tail_share * count)
+    num_outliers = round(outlier_share * count)
+    num_head = count - num_tail - num_outliers
+    kinds = ["outlier"] * num_outliers + ["tail"] * num_tail + ["head"] * num_head
+
+    for place, letter in enumerate(config.letters):
+        generator = np.random.default_rng([config.seed, split == "train", place])
+        for number, kind in enumerate(kinds):
+            image = _draw(letter, kind, fonts, config, generator)
+            yield f"{split}/{letter}/{kind}-{number:04d}.png", image
 
 
 def _draw(
@@ -113,20 +132,36 @@ def _draw(
     font = str(folder / f"{fonts[generator.integers(len(fonts))]}.ttf")
     if kind != "outlier":
         return _letter(letter, font, config.size, generator)
-    manner = generator.integers(3)
-    if manner == 0:
-        return Image.fromarray(
-            generator.integers(0, 256, (config.size, config.size), dtype=np.uint8)
-        )
-    if manner == 1:
-        others = config.letters.replace(letter, "")
-        return _letter(others[generator.integers(len(others))], font, config.size, generator)
+    draw_outlier = OUTLIERS[generator.integers(len(OUTLIERS))]
+    return draw_outlier(letter, font, config, generator)
+
+
+def _noise(
+    _letter: str, _font: str, config: GlyphConfig, generator: np.random.Generator
+) -> Image.Image:
+    return Image.fromarray(generator.integers(0, 256, (config.size, config.size), dtype=np.uint8))
+
+
+def _other_letter(
+    letter: str, font: str, config: GlyphConfig, generator: np.random.Generator
+) -> Image.Image:
+    others = config.letters.replace(letter, "")
+    return _letter(others[generator.integers(len(others))], font, config.size, generator)
+
+
+def _upside_down(
+    letter: str, font: str, config: GlyphConfig, generator: np.random.Generator
+) -> Image.Image:
     return _letter(letter, font, config.size, generator).rotate(180)
 
 
+Outlier = Callable[[str, str, GlyphConfig, np.random.Generator], Image.Image]
+OUTLIERS: tuple[Outlier, ...] = (_noise, _other_letter, _upside_down)
+
+
 def _letter(letter: str, font: str, size: int, generator: np.random.Generator) -> Image.Image:
-    """Draw a letter in white on black, somewhat turned, scaled and shifted; four times too large, for smooth edges."""
-    side = 4 * size
+    """Draw a letter in white on black, slightly turned, scaled and shifted."""
+    side = SUPERSAMPLING * size
     height = side * generator.uniform(*SCALES)
     image = Image.new("L", (side, side))
     shift = generator.uniform(-LARGEST_SHIFT, LARGEST_SHIFT, 2) * side
@@ -145,7 +180,7 @@ def _fonts() -> Path:
         import matplotlib as mpl
     except ImportError as error:
         raise InputError(
-            "glyphs are drawn in matplotlib's fonts; install it: pip install 'otcondense[glyphs]'"
+            "glyphs need the fonts of matplotlib; install it: pip install 'otcondense[glyphs]'"
         ) from error
     return Path(mpl.get_data_path()) / "fonts" / "ttf"
 

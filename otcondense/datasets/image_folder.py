@@ -1,7 +1,8 @@
 """PATH/CLASS/IMAGE: a folder per class, as torchvision's ImageFolder reads it.
 
-A file is an image if its suffix says so (its content is looked at when it is decoded, so that a PNG named .JPEG is
-read); other files and hidden ones are left out and counted. Symbolic links must stay below the root.
+The suffix of a file decides whether it is an image; the decoder goes by the content, so a PNG named
+.JPEG is read. Other files and hidden ones are ignored and counted. Symbolic links must stay below
+the root.
 """
 
 from collections.abc import Iterable
@@ -19,13 +20,15 @@ IMAGE_SUFFIXES = frozenset(
 def scan_image_folder(source: SourceConfig) -> Listing:
     """Return the classes, images and ignored files below `source.path`.
 
-    Raises: InputError for a missing root, no class folders, a class without images, unknown class names, a link
-        that leaves the root or leads to itself, or a file name that is not valid text.
+    Raises: InputError for a missing root, no class folders, a class without images, unknown class
+        names, a link that leaves the root or leads to itself, or a file name that is not valid
+        text.
     """
     folders, files = list_tree(source)
     if not folders:
         raise InputError(
-            f"{source.path} must hold one folder of images per class, found no folder and {len(files)} file(s)"
+            f"{source.path} must hold one folder of images per class, "
+            f"found no folder and {len(files)} file(s)"
         )
     used = used_classes(source, folders)
     classes = _all_classes(source, folders)
@@ -33,10 +36,9 @@ def scan_image_folder(source: SourceConfig) -> Listing:
     images = [file for file in files if _is_image(file) and _folder(file) in used]
     _refuse_empty(source, used, images)
     records = [_record(file, index) for file in images]
+    records.sort(key=lambda record: (record.class_index, record.image_id))
     ignored = sorted(file.name for file in files if not _is_image(file))
-    return Listing(
-        classes, sorted(records, key=lambda record: (record.class_index, record.image_id)), ignored
-    )
+    return Listing(classes, records, ignored)
 
 
 def _is_image(file: SourceFile) -> bool:
@@ -55,18 +57,22 @@ def _record(file: SourceFile, index: dict[str, int]) -> ImageRecord:
 def _all_classes(source: SourceConfig, folders: list[str]) -> tuple[str, ...]:
     """Return the classes in the order of their indices."""
     names = read_class_names(source)
-    unknown = sorted(set(folders) - set(names)) if names is not None else []
+    if names is None:
+        return tuple(sorted(folders))
+    unknown = sorted(set(folders) - set(names))
     if unknown:
         raise InputError(
-            f"every class folder of {source.path} must be a line of {source.class_names}, missing there: {shorten(unknown)}"
+            f"every class folder of {source.path} must be a line of {source.class_names}, "
+            f"missing there: {shorten(unknown)}"
         )
-    return names or tuple(sorted(folders))
+    return names
 
 
 def _refuse_empty(source: SourceConfig, used: frozenset[str], images: Iterable[SourceFile]) -> None:
     empty = sorted(used - {_folder(file) for file in images})
     if empty:
         raise InputError(
-            f"every class folder of {source.path} must hold at least one image ({' '.join(sorted(IMAGE_SUFFIXES))}), "
-            f"found {len(empty)} without: {shorten(empty)}; fill or remove the folder, or name the wanted ones in `classes`"
+            f"every class folder of {source.path} must hold at least one image "
+            f"({' '.join(sorted(IMAGE_SUFFIXES))}), found {len(empty)} without: {shorten(empty)}; "
+            "fill or remove the folder, or name the wanted ones in `classes`"
         )

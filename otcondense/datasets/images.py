@@ -1,39 +1,32 @@
-"""Pixels of the images of a subset or of a listing: as one array to train on, or some at a time."""
+"""Pixels of the images of a subset or of a listing, all at once or some at a time."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Int64, UInt8
 
-from otcondense.datasets import (
-    ImageRecord,
-    SourceConfig,
-    UnreadableImageError,
-    center_crop,
-    decode_image,
-    image_locations,
-    read_image_bytes,
-)
+from otcondense.datasets.decoding import UnreadableImageError, center_crop, decode_image
+from otcondense.datasets.records import SourceConfig
+from otcondense.datasets.wanted import WantedImage, manifest_images, read_wanted, record_images
 from otcondense.errors import InputError
-from otcondense.store import sha256_bytes
+
+__all__ = [
+    "ListedImages",
+    "TrainingImages",
+    "WantedImage",
+    "load_image",
+    "load_images",
+    "manifest_images",
+    "read_wanted",
+    "record_images",
+]
 
 READERS = 4
+"""Threads that read and decode images."""
 PART = 512
 """Images that are in memory at a time."""
-
-
-@dataclass(frozen=True)
-class WantedImage:
-    """One image of a training set, and how to know that it is still the same."""
-
-    image_id: str
-    class_index: int
-    path: str
-    sha256: str | None
-    """Expected SHA-256 of the file, None if nothing was recorded."""
 
 
 @dataclass(frozen=True)
@@ -45,49 +38,26 @@ class TrainingImages:
     image_ids: list[str]
 
 
-def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImage]:
-    """Return the images of a subset manifest in its order.
-
-    Raises: InputError if an entry leads out of the source's root or is not in it.
-    """
-    columns = manifest.select(["image_id", "class_index", "sha256"]).to_pylist()
-    locations = image_locations(source, [row["image_id"] for row in columns])
-    pairs = zip(columns, locations, strict=True)
-    return [
-        WantedImage(row["image_id"], row["class_index"], location, row["sha256"])
-        for row, location in pairs
-    ]
-
-
-def record_images(records: list[ImageRecord]) -> list[WantedImage]:
-    """Return the images of a listing in its order."""
-    return [
-        WantedImage(record.image_id, record.class_index, record.path, None) for record in records
-    ]
-
-
 def load_images(
     wanted: list[WantedImage], source: SourceConfig, shape: tuple[int, int, int]
 ) -> TrainingImages:
     """Read, crop and scale images to `shape` (channels, height, width), 8 bits a channel.
 
-    An image of exactly this size keeps its pixels; others are scaled to cover it and their centre is cut out.
+    An image of exactly this size keeps its pixels. Others are scaled to cover it; their centre is
+    cut out.
 
-    Raises: InputError naming the image that is missing, unreadable or not the one the manifest was made from.
+    Raises: InputError naming an image that is missing, unreadable or has changed since the manifest
+        was written.
     """
     if not wanted:
         raise InputError("there must be at least one image to load, found an empty list")
     images = np.empty((len(wanted), *shape), dtype=np.uint8)
     with ThreadPoolExecutor(READERS) as pool:
-        for row, pixels in enumerate(
-            pool.map(lambda image: load_image(image, source, shape), wanted)
-        ):
+        loaded = pool.map(lambda image: load_image(image, source, shape), wanted)
+        for row, pixels in enumerate(loaded):
             images[row] = pixels
-    return TrainingImages(
-        images,
-        np.array([image.class_index for image in wanted], dtype=np.int64),
-        [image.image_id for image in wanted],
-    )
+    labels = np.array([image.class_index for image in wanted], dtype=np.int64)
+    return TrainingImages(images, labels, [image.image_id for image in wanted])
 
 
 def load_image(
@@ -104,33 +74,15 @@ def load_image(
         image = decode_image(read_wanted(wanted), channels=channels, max_pixels=source.max_pixels)
     except UnreadableImageError as error:
         raise InputError(
-            f"image {wanted.path} cannot be decoded ({error}); mend it or leave it out"
+            f"image {wanted.path} cannot be decoded ({error}); repair it or leave it out"
         ) from error
     pixels = np.asarray(center_crop(image, (height, width)))
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def read_wanted(wanted: WantedImage) -> bytes:
-    """Return the bytes of an image file, checked against the manifest.
-
-    Raises: InputError if the file is missing or has changed.
-    """
-    try:
-        data = read_image_bytes(wanted.path)
-    except OSError as error:
-        raise InputError(
-            f"image {wanted.path} of the subset cannot be read ({error.strerror or error}); restore it or select again"
-        ) from error
-    if wanted.sha256 is not None and sha256_bytes(data) != wanted.sha256:
-        raise InputError(
-            f"image {wanted.path} has changed since its features were extracted; extract and select again"
-        )
-    return data
-
-
 @dataclass(frozen=True)
 class ListedImages:
-    """Images of a source in one size, read when they are asked for."""
+    """Images of a source in one size, read when they are needed."""
 
     wanted: list[WantedImage]
     source: SourceConfig

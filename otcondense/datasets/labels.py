@@ -1,5 +1,6 @@
-"""From labelled rows to a listing: class names, class indices, and every mistake in them named."""
+"""From labelled rows to a listing: class names, class indices, and a message for every mistake."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,16 +11,20 @@ from otcondense.datasets.records import ImageRecord, Listing, SourceConfig
 from otcondense.errors import InputError
 
 SHOWN = 5
-"""How many names an error message lists."""
+"""Names that an error message lists."""
+NEAR = 3
+"""Similar names that an error message lists."""
 LONGEST_NAME = 200
+"""Bytes of a class name at most, since it is part of the name of a directory."""
 MOST_CLASSES = 1_000_000
-"""Whole numbers from here on are taken for ids or times, not for class indices."""
-"""Bytes of a class name, which is part of the name of a directory."""
+"""Class indices are below this; larger labels are ids or times, in a column of another meaning."""
+FORBIDDEN = frozenset("/\\\0\n")
+"""Characters that the name of a directory cannot have."""
 
 
 @dataclass(frozen=True)
 class LabelledRow:
-    """One image as a container holds it, its label as found."""
+    """One image in a container, with its label as stored."""
 
     image_id: str
     label: Any
@@ -38,11 +43,12 @@ def read_class_names(source: SourceConfig) -> tuple[str, ...] | None:
     path = Path(source.class_names)
     if not path.is_file():
         raise InputError(
-            f"source.class_names must be a text file with one class name per line, found nothing at {path}"
+            "source.class_names must be a text file with one class name per line, "
+            f"found nothing at {path}"
         )
     names = tuple(path.read_text(encoding="utf-8").splitlines())
     if not names or "" in names or len(set(names)) < len(names):
-        raise InputError(f"{path} must have one class name per line, no two alike and none empty")
+        raise InputError(f"{path} must have one class name per line, all different and none empty")
     return names
 
 
@@ -54,7 +60,7 @@ def used_classes(source: SourceConfig, classes: Iterable[str]) -> frozenset[str]
     known = sorted(classes)
     for name in source.classes or ():
         if name not in known:
-            near = get_close_matches(name, known, n=3) or known[:SHOWN]
+            near = get_close_matches(name, known, n=NEAR) or known[:SHOWN]
             raise InputError(
                 f"class {name!r} is not in {source.path}; nearest names: {', '.join(near)}"
             )
@@ -64,7 +70,8 @@ def used_classes(source: SourceConfig, classes: Iterable[str]) -> frozenset[str]
 def shorten(names: Iterable[str]) -> str:
     """Return the first few names for a message."""
     listed = list(names)
-    return ", ".join(listed[:SHOWN]) + (", ..." if len(listed) > SHOWN else "")
+    end = ", ..." if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + end
 
 
 def build_listing(
@@ -72,36 +79,40 @@ def build_listing(
 ) -> Listing:
     """Return the listing of a container's rows.
 
-    An integer label is the class index and, without `names`, its decimal digits are the class name. A text label is the class
-    name; its index is its place in `source.class_names`, else its rank among all labels.
+    An integer label is the class index and, without `names`, its decimal digits are the class name.
+    A text label is the class name; its index is its place in `source.class_names`, else its rank
+    among all labels.
 
-    Raises: InputError for a label that is neither, an unknown class, a class without images or an identifier that occurs twice.
+    Raises: InputError for a label that is neither, an unknown class, a class without images or an
+        id that occurs twice.
     """
     if not rows:
         raise InputError(f"{source.path} must hold labelled images, found none")
     _refuse_duplicates(source, rows)
+
     classes = _classes(source, rows, read_class_names(source) or names)
     index = {name: position for position, name in enumerate(classes)}
-    named = [(row, _class_name(source, row, classes)) for row in rows]
-    used = used_classes(source, {name for _, name in named})
-    records = [
-        ImageRecord(row.image_id, name, index[name], row.location, row.size_bytes, row.mtime_ns)
-        for row, name in named
-        if name in used
-    ]
-    return Listing(
-        classes, sorted(records, key=lambda record: (record.class_index, record.image_id)), ignored
-    )
+    class_names = [_class_name(source, row, classes) for row in rows]
+    used = used_classes(source, set(class_names))
+
+    records = []
+    for row, name in zip(rows, class_names, strict=True):
+        if name in used:
+            place = row.location
+            records.append(
+                ImageRecord(row.image_id, name, index[name], place, row.size_bytes, row.mtime_ns)
+            )
+    records.sort(key=lambda record: (record.class_index, record.image_id))
+    return Listing(classes, records, ignored)
 
 
 def _refuse_duplicates(source: SourceConfig, rows: list[LabelledRow]) -> None:
-    seen: set[str] = set()
-    doubled = sorted(
-        {row.image_id for row in rows if row.image_id in seen or seen.add(row.image_id)}
-    )  # type: ignore[func-returns-value]
+    counts = Counter(row.image_id for row in rows)
+    doubled = sorted(image_id for image_id, count in counts.items() if count > 1)
     if doubled:
         raise InputError(
-            f"every image of {source.path} must have an id of its own, found {len(doubled)} more than once: {shorten(doubled)}"
+            f"every image of {source.path} must have an id of its own, "
+            f"found {len(doubled)} more than once: {shorten(doubled)}"
         )
 
 
@@ -110,29 +121,38 @@ def _classes(
 ) -> tuple[str, ...]:
     kinds = {type(row.label) for row in rows}
     if not kinds <= {int, str} or len(kinds) > 1:
-        bad = next(
-            row
-            for row in rows
-            if type(row.label) not in (int, str) or type(row.label) is not type(rows[0].label)
-        )
+        bad = _first_bad(rows)
         raise InputError(
-            f"labels of {source.path} must all be whole numbers or all be text, found {bad.label!r} for {bad.image_id}; "
+            f"labels of {source.path} must all be whole numbers or all be text, "
+            f"found {bad.label!r} for {bad.image_id}; "
             "set source.label_column to the column of the labels"
         )
-    classes = names or (
-        tuple(sorted({row.label for row in rows})) if kinds == {str} else _numbered(source, rows)
-    )
+    if names:
+        classes = names
+    elif kinds == {str}:
+        classes = tuple(sorted({row.label for row in rows}))
+    else:
+        classes = _numbered(source, rows)
     for name in classes:
         _check_name(source, name)
     return classes
+
+
+def _first_bad(rows: list[LabelledRow]) -> LabelledRow:
+    """Return the first row whose label is no number or text, or of another type than the first."""
+    expected = type(rows[0].label)
+    return next(
+        row for row in rows if type(row.label) not in (int, str) or type(row.label) is not expected
+    )
 
 
 def _numbered(source: SourceConfig, rows: list[LabelledRow]) -> tuple[str, ...]:
     highest = max(rows, key=lambda row: row.label)
     if highest.label >= MOST_CLASSES:
         raise InputError(
-            f"labels of {source.path} must be class indices below {MOST_CLASSES}, found {highest.label} for {highest.image_id}; set "
-            "source.label_column to the column of the labels"
+            f"labels of {source.path} must be class indices below {MOST_CLASSES}, "
+            f"found {highest.label} for {highest.image_id}; "
+            "set source.label_column to the column of the labels"
         )
     return tuple(str(number) for number in range(highest.label + 1))
 
@@ -140,28 +160,27 @@ def _numbered(source: SourceConfig, rows: list[LabelledRow]) -> tuple[str, ...]:
 def _class_name(source: SourceConfig, row: LabelledRow, classes: tuple[str, ...]) -> str:
     if isinstance(row.label, str):
         if source.class_names is not None and row.label not in classes:
-            near = get_close_matches(row.label, classes, n=3) or list(classes[:SHOWN])
+            near = get_close_matches(row.label, classes, n=NEAR) or list(classes[:SHOWN])
             raise InputError(
-                f"label {row.label!r} of {row.image_id} is not in {source.class_names}; nearest names: {', '.join(near)}"
+                f"label {row.label!r} of {row.image_id} is not in {source.class_names}; "
+                f"nearest names: {', '.join(near)}"
             )
         return str(row.label)
     if not 0 <= row.label < len(classes):
         raise InputError(
-            f"the label of {row.image_id} in {source.path} must lie between 0 and {len(classes) - 1}, found {row.label}; leave out rows "
-            "without a label"
+            f"the label of {row.image_id} in {source.path} must lie between 0 and "
+            f"{len(classes) - 1}, found {row.label}; leave out rows without a label"
         )
     return classes[int(row.label)]
 
 
 def _check_name(source: SourceConfig, name: str) -> None:
     """Refuse a class name that cannot be the name of a directory."""
-    if (
-        not name
-        or name in (".", "..")
-        or {"/", "\\", "\0", "\n"} & set(name)
-        or len(name.encode()) > LONGEST_NAME
-    ):
+    is_plain = name not in ("", ".", "..") and not FORBIDDEN & set(name)
+    if not is_plain or len(name.encode()) > LONGEST_NAME:
         raise InputError(
-            f"a class name must be usable as the name of a folder (no / or line break, at most {LONGEST_NAME} bytes), found {name!r} in "
-            f"{source.path}; list names for the labels in a file and set source.class_names"
+            "a class name must be usable as the name of a folder "
+            f"(no / or line break, at most {LONGEST_NAME} bytes), "
+            f"found {name!r} in {source.path}; "
+            "list names for the labels in a file and set source.class_names"
         )

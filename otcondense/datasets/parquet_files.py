@@ -1,33 +1,42 @@
-"""One Parquet file or a folder of them: a row per image, with the image's bytes or its path, and a label.
+"""One Parquet file or a folder of them: a row per image, with its bytes or its path, and a label.
 
-Only labels and ids are read to list a source; the bytes of an image are read where it is decoded. Parquet is read by row
-groups, so files sorted by class, or with small row groups, are read once, and files in random order once per class.
+Only labels and ids are read to list a source; the bytes of an image are read when it is decoded.
+Parquet is read by row groups: files sorted by class, or with small row groups, are read once, and
+files in random order once per class.
 """
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otcondense.datasets.files import SourceFile, container_files
+from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.labels import LabelledRow, build_listing
-from otcondense.datasets.locations import parquet_cell
 from otcondense.datasets.records import Listing, SourceConfig, image_path, is_remote
 from otcondense.errors import InputError
 
+ROW_GROUPS_KEPT = 2
+"""Image columns of row groups that a process keeps, so that neighbouring rows are read together."""
+
 
 def scan_parquet(source: SourceConfig) -> Listing:
-    """Return the images of the Parquet files at `source.path`; an id is FILE/ROW unless `source.id_column` is set.
+    """Return the images of the Parquet files at `source.path`.
 
-    Class names come from the Hugging Face metadata of the files where they have any.
+    An id is FILE/ROW unless `source.id_column` is set. Class names come from the Hugging Face
+    metadata of the files if they have any.
 
-    Raises: InputError for a damaged file, a missing column, one of the wrong type, and whatever is wrong with labels and ids.
+    Raises: InputError for a damaged file, a missing column, one of the wrong type, and wrong labels
+        or ids.
     """
     files, ignored = container_files(source, ".parquet")
     rows: list[LabelledRow] = []
@@ -43,16 +52,15 @@ def scan_parquet(source: SourceConfig) -> Listing:
 def open_parquet(file: SourceFile) -> Iterator[tuple[Any, pa.Schema]]:
     """Open a Parquet file and return it with its schema.
 
-    Raises: InputError naming the file if it is damaged, also where that shows only once its columns are read.
+    Raises: InputError naming the file if it is damaged, also if only reading its columns shows it.
     """
     with fsspec.open(file.path, "rb") as opened:
         try:
             found = pq.ParquetFile(opened)
             yield found, found.schema_arrow
         except (pa.ArrowException, OSError) as error:
-            if (
-                isinstance(error, OSError) and error.errno is not None
-            ):  # the storage failed, not the file
+            is_storage_fault = isinstance(error, OSError) and error.errno is not None
+            if is_storage_fault:
                 raise
             raise InputError(
                 f"{file.path} is not a readable Parquet file ({error}); restore or remove it"
@@ -62,15 +70,21 @@ def open_parquet(file: SourceFile) -> Iterator[tuple[Any, pa.Schema]]:
 def huggingface_names(
     metadata: dict[bytes, bytes] | None, label_column: str
 ) -> tuple[str, ...] | None:
-    """Return the class names that the `datasets` library kept in an Arrow schema, None if it did not write it."""
+    """Return the class names that the `datasets` library kept in an Arrow schema.
+
+    Returns: None if another library wrote the schema.
+    """
     text = (metadata or {}).get(b"huggingface")
-    features = (json.loads(text).get("info") or {}).get("features") or {} if text else {}
-    return label_names(features, label_column)
+    if not text:
+        return None
+    info = json.loads(text).get("info") or {}
+    return label_names(info.get("features") or {}, label_column)
 
 
 def label_names(features: dict[str, Any], label_column: str) -> tuple[str, ...] | None:
     """Return the class names in a description of features as the `datasets` library writes it."""
-    names = (features.get(label_column) or {}).get("names")
+    label = features.get(label_column) or {}
+    names = label.get("names")
     return tuple(names) if names else None
 
 
@@ -83,7 +97,8 @@ def check_column(source: SourceConfig, where: str, schema: pa.Schema, setting: s
     if name not in schema.names:
         near = get_close_matches(name, schema.names, n=1) or schema.names
         raise InputError(
-            f"{where} has no column {name!r}; set source.{setting} to one of its columns, such as {', '.join(near)}"
+            f"{where} has no column {name!r}; "
+            f"set source.{setting} to one of its columns, such as {', '.join(near)}"
         )
     return schema.field(name).type
 
@@ -105,17 +120,22 @@ def _rows(
     check_column(source, file.path, schema, "label_column")
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _path_rows(source, table_file)
-    leaf = source.image_column
-    if pa.types.is_struct(kind) and any(
-        kind.field(i).name == "bytes" and is_bytes(kind.field(i).type)
-        for i in range(kind.num_fields)
-    ):
-        leaf = f"{leaf}.bytes"
-    elif not is_bytes(kind):
-        raise InputError(
-            f"column {leaf!r} of {file.path} must hold bytes, a struct with bytes, or paths as text, found {kind}"
-        )
-    return _cell_rows(source, file, table_file, leaf)
+    return _cell_rows(source, file, table_file, _leaf(source, file, kind))
+
+
+def _leaf(source: SourceConfig, file: SourceFile, kind: pa.DataType) -> str:
+    """Return the name of the column of bytes: the image column, or the field `bytes` in it."""
+    name = source.image_column
+    if is_bytes(kind):
+        return name
+    if pa.types.is_struct(kind):
+        fields = [kind.field(number) for number in range(kind.num_fields)]
+        if any(field.name == "bytes" and is_bytes(field.type) for field in fields):
+            return f"{name}.bytes"
+    raise InputError(
+        f"column {name!r} of {file.path} must hold bytes, a struct with bytes, or paths as text, "
+        f"found {kind}"
+    )
 
 
 def _cell_rows(
@@ -126,23 +146,28 @@ def _cell_rows(
     position = 0
     for group in range(table_file.num_row_groups):
         details = table_file.metadata.row_group(group)
-        chunks = [details.column(number) for number in range(details.num_columns)]
-        size = next(
-            chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema == leaf
-        ) // max(1, details.num_rows)
+        size = _leaf_bytes(details, leaf) // max(1, details.num_rows)
         for row in range(details.num_rows):
-            location = parquet_cell(file.path, group, row, leaf)
+            location = _cell(file.path, group, row, leaf)
             yield LabelledRow(ids[position], labels[position], location, size, file.mtime_ns)
             position += 1
 
 
+def _leaf_bytes(row_group: Any, leaf: str) -> int:
+    """Return the size of one column of a row group in the file."""
+    columns = [row_group.column(number) for number in range(row_group.num_columns)]
+    sizes = {column.path_in_schema: column.total_compressed_size for column in columns}
+    return int(sizes[leaf])
+
+
 def _path_rows(source: SourceConfig, table_file: Any) -> Iterator[LabelledRow]:
-    """Yield the rows of a file with a column of paths, which are the ids too unless there is a column of ids."""
-    folder = (
-        source
-        if is_remote(source.path) or Path(source.path).is_dir()
-        else source.model_copy(update={"path": str(Path(source.path).parent)})
-    )
+    """Yield the rows of a file with a column of paths.
+
+    A path is also the id, unless there is a column of ids.
+    """
+    folder = source
+    if not is_remote(source.path) and not Path(source.path).is_dir():
+        folder = source.model_copy(update={"path": str(Path(source.path).parent)})
     names = _column(table_file, source.image_column)
     labels = _column(table_file, source.label_column)
     ids = names if source.id_column is None else _column(table_file, source.id_column)
@@ -153,7 +178,10 @@ def _path_rows(source: SourceConfig, table_file: Any) -> Iterator[LabelledRow]:
 
 
 def _size_and_change(location: str) -> tuple[int, int]:
-    """Return size and time of change of a local file; what is missing is found out, and quarantined, where it is read."""
+    """Return size and time of change of a local file, zeros for a remote or missing one.
+
+    Extraction finds a missing file when it reads it, and puts it in the quarantine.
+    """
     if is_remote(location) or not Path(location).is_file():
         return 0, 0
     status = Path(location).stat()
@@ -170,3 +198,47 @@ def row_ids(source: SourceConfig, file: SourceFile, table_file: Any, count: int)
 
 def _column(table_file: Any, name: str) -> list[Any]:
     return list(table_file.read(columns=[name]).column(name).to_pylist())
+
+
+def _cell(path: str, row_group: int, row: int, column: str) -> str:
+    """Return the location of one value.
+
+    Args:
+        path: the Parquet file.
+        row_group: number of the row group.
+        row: row within the row group.
+        column: a leaf such as `image.bytes`.
+    """
+    reader = SOURCES["parquet"].reader
+    assert reader is not None
+    return f"{reader.prefix}:{row_group}/{row}/{quote(column, safe='.')}@{path}"
+
+
+def read_cell(place: str, path: str) -> bytes:
+    """Return the bytes of one image.
+
+    Raises: OSError if the file cannot be read or is damaged.
+    """
+    row_group, row, column = place.split("/", 2)
+    changed = 0 if is_remote(path) else Path(path).stat().st_mtime_ns
+    try:
+        value = _row_group(path, changed, int(row_group), unquote(column))[int(row)].as_py()
+    except (pa.ArrowInvalid, IndexError) as error:
+        raise OSError(errno.EIO, f"damaged Parquet file: {error}") from error
+    return bytes(value or b"")
+
+
+@lru_cache(maxsize=ROW_GROUPS_KEPT)
+def _row_group(path: str, _changed: int, row_group: int, column: str) -> Any:
+    """Return one leaf column of a row group.
+
+    `_changed` is the file's time of change: the content of an earlier file is not used again.
+    """
+    with fsspec.open(path, "rb") as file:
+        table = pq.ParquetFile(file).read_row_group(row_group, columns=[column])
+    array = table.column(0).combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0)
+    if not pa.types.is_struct(array.type):
+        return array
+    return array.field(column.rsplit(".", 1)[1])

@@ -1,67 +1,74 @@
-"""What every source of images gives: records of labelled images, below one root that no name can leave."""
+"""The configuration of a source, and the records of its images."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from otcondense.config import Config
+from otcondense.datasets.kinds import SOURCES, describe_kinds
 from otcondense.errors import InputError
 
 PIXEL_LIMIT = 89_478_485
 """Largest image that is decoded by default: 256 MiB as 8-bit RGB."""
+IDENTITY = ("path", "kind", "classes", "class_names", "max_pixels")
+"""Settings of every source that decide which images there are and how they are decoded."""
 
 
 class SourceConfig(Config):
     """Where the labelled images are."""
 
     path: str
-    """Folder, or fsspec URI such as s3://bucket/folder, of the images: one folder per class, or the files of another kind."""
-    kind: Literal["image_folder", "parquet", "webdataset", "hf", "features"] = "image_folder"
-    """How the source is laid out: image_folder is PATH/CLASS/IMAGE, also with folders inside a class; parquet is a file or a folder of
-    them with a column of images (bytes, or paths below PATH) and one of labels; webdataset is a tar file or a folder of them; hf is a
-    data set that Hugging Face's save_to_disk wrote (one split); features is Parquet or npy with features of no images at all."""
+    """Folder of the images, or fsspec URI such as s3://bucket/folder; for other kinds than
+    image_folder also a single file."""
+    kind: str = Field(default="image_folder", description=describe_kinds())
     image_column: str = "image"
-    """For parquet and hf, the column of the images: bytes, a struct of bytes and path, or (parquet) paths below the source folder."""
+    """For parquet and hf, the column of the images: bytes, a struct of bytes and path, or (parquet)
+    paths below the source folder."""
     label_column: str = "label"
-    """For parquet, hf and features, the column of the labels, whole numbers or text; for webdataset, the key of the label in KEY.json."""
+    """For parquet, hf and features, the column of the labels, whole numbers or text; for
+    webdataset, the key of the label in KEY.json."""
     id_column: str | None = None
     """For parquet, hf and features, the column of the image ids; by default an id is FILE/ROW."""
     features_column: str = "features"
     """For features in Parquet, the column of the features: lists of numbers, all of one length."""
     class_names: str | None = None
-    """Text file with one class name per line; a class gets its line number, from 0, as index, in place of its rank among the names
-    that are there. For a folder with a part of ImageNet's classes and a classifier of all."""
+    """Text file with one class name per line; the index of a class is the number of its line, from
+    0. By default it is the rank of the name among all classes. Set it for a folder with only some
+    classes of ImageNet and a classifier of all."""
     classes: tuple[str, ...] | None = None
-    """Names of the classes to use, all by default; a class keeps the index it has among all classes of the source."""
+    """Names of the classes to use, all by default; a class keeps the index it has among all classes
+    of the source."""
     max_lost_share: float = Field(default=0.01, ge=0, le=1)
-    """Largest share of images that may be unreadable (0 to 1); they are listed in _quarantine.parquet, and beyond it the run fails."""
+    """Largest share of images that may be unreadable (0 to 1); they are listed in
+    _quarantine.parquet, and the run fails if there are more."""
     max_pixels: int = Field(default=PIXEL_LIMIT, ge=1, le=2 * PIXEL_LIMIT)
-    """Images of more pixels than this are not decoded but counted as unreadable."""
+    """Images with more pixels are not decoded but counted as unreadable."""
     allow_links: bool = False
     """Whether symbolic links may lead out of the source folder."""
 
+    @field_validator("kind")
+    @classmethod
+    def _check_kind(cls, kind: str) -> str:
+        if kind not in SOURCES:
+            raise ValueError(f"must be one of {', '.join(SOURCES)}")
+        return kind
+
     @property
     def has_images(self) -> bool:
-        """Whether the source holds images, not only their features."""
-        return self.kind != "features"
+        """Whether the source has images, not only their features."""
+        return SOURCES[self.kind].has_images
 
     def identity(self) -> dict[str, object]:
-        """Return the settings that decide which images there are and how they are decoded, for fingerprints."""
-        kept = {"path", "kind", "classes", "class_names", "max_pixels"}
-        columns = (
-            set()
-            if self.kind == "image_folder"
-            else {"image_column", "label_column", "id_column", "features_column"}
-        )
-        return self.model_dump(mode="json", include=kept | columns)
+        """Return the settings that decide which images there are, for fingerprints."""
+        kept = {*IDENTITY, *SOURCES[self.kind].identity_columns}
+        return self.model_dump(mode="json", include=kept)
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One labelled image file."""
+    """One labelled image."""
 
     image_id: str
     """Path relative to the source root, with `/`."""
@@ -69,23 +76,23 @@ class ImageRecord:
     class_index: int
     """Rank of the class name among all classes of the source, in sorted order."""
     path: str
-    """Where to read it, for `read_image_bytes`: an absolute path, a URI, or a place inside such a file."""
+    """Location of the image, for `read_image_bytes`."""
     size_bytes: int
     """Bytes of the image; in Parquet the mean of its row group."""
     mtime_ns: int
-    """Time of last change in ns since 1970, 0 where the store does not tell."""
+    """Time of the last change in ns since 1970, 0 if the store does not know it."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds."""
+    """The images of a source."""
 
     classes: tuple[str, ...]
     """All class names of the source in sorted order, also those that are not used."""
     records: list[ImageRecord]
     """The images of the used classes, sorted by class and `image_id`."""
     ignored: list[str]
-    """Files without an image suffix, outside class folders or hidden, relative to the root, sorted."""
+    """Files without an image suffix, outside class folders or hidden, relative to the root."""
 
 
 def by_class(records: Iterable[ImageRecord]) -> dict[str, list[ImageRecord]]:
@@ -97,7 +104,7 @@ def by_class(records: Iterable[ImageRecord]) -> dict[str, list[ImageRecord]]:
 
 
 def records_identity(records: Iterable[ImageRecord]) -> list[list[object]]:
-    """Return `[image_id, size_bytes, mtime_ns]` of each record: what changes when an input file changes."""
+    """Return `[image_id, size_bytes, mtime_ns]` of each record; it changes when a file changes."""
     return [[record.image_id, record.size_bytes, record.mtime_ns] for record in records]
 
 
@@ -107,18 +114,14 @@ def is_remote(path: str) -> bool:
 
 
 def image_path(source: SourceConfig, image_id: str) -> str:
-    """Return where to read `image_id`.
+    """Return the path of the image `image_id`.
 
-    Raises: InputError if the identifier would lead out of the source's root.
+    Raises: InputError if the id would lead out of the root of the source.
     """
-    if (
-        not image_id
-        or image_id.startswith("/")
-        or "\\" in image_id
-        or {"", ".", ".."} & set(image_id.split("/"))
-    ):
+    if not _is_below(image_id):
         raise InputError(
-            f"image_id must be a relative path below {source.path}, found {image_id!r}; the manifest is not one of this source"
+            f"image_id must be a relative path below {source.path}, found {image_id!r}; "
+            "the manifest is not one of this source"
         )
     if is_remote(source.path):
         return f"{source.path.rstrip('/')}/{image_id}"
@@ -126,9 +129,16 @@ def image_path(source: SourceConfig, image_id: str) -> str:
     path = root / image_id
     if not source.allow_links and not _resolved(path).is_relative_to(root):
         raise InputError(
-            f"{path} leads out of {root} to {path.resolve()}; set allow_links=true if that is wanted"
+            f"{path} leads out of {root} to {path.resolve()}; "
+            "set allow_links=true if that is wanted"
         )
     return str(path)
+
+
+def _is_below(image_id: str) -> bool:
+    """Tell whether an id is a relative path that does not lead upwards."""
+    parts = image_id.split("/")
+    return "\\" not in image_id and not {"", ".", ".."} & set(parts)
 
 
 def _resolved(path: Path) -> Path:

@@ -1,26 +1,16 @@
-"""The kinds of sources, by name."""
+"""List a source of any kind, and find its images."""
 
 from collections.abc import Callable
 from functools import lru_cache
+from pkgutil import resolve_name
 
-from otcondense.datasets.arrow_files import scan_arrow
-from otcondense.datasets.feature_files import scan_features
 from otcondense.datasets.files import source_state
-from otcondense.datasets.image_folder import scan_image_folder
-from otcondense.datasets.parquet_files import scan_parquet
+from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path
-from otcondense.datasets.tar_shards import scan_tar_shards
 from otcondense.errors import InputError
 
-SOURCES: dict[str, Callable[[SourceConfig], Listing]] = {
-    "image_folder": scan_image_folder,
-    "parquet": scan_parquet,
-    "webdataset": scan_tar_shards,
-    "hf": scan_arrow,
-    "features": scan_features,
-}
 LISTINGS_KEPT = 2
-"""Listings of containers that a process keeps: of the source and of the held-out images."""
+"""Listings that a process keeps: of the source and of the held-out images."""
 
 
 def scan_images(source: SourceConfig) -> Listing:
@@ -28,15 +18,23 @@ def scan_images(source: SourceConfig) -> Listing:
 
     Raises: InputError naming the folder, file, class or link that is not as it must be.
     """
-    if source.kind == "image_folder":
-        return scan_image_folder(source)
-    return _scan_container(source, source_state(source))
+    if SOURCES[source.kind].images_are_files:
+        # The state of such a source is the list of its files: there is nothing to save.
+        return _scan(source)
+    return _scan_unless_unchanged(source, source_state(source))
 
 
 @lru_cache(maxsize=LISTINGS_KEPT)
-def _scan_container(source: SourceConfig, _state: tuple[tuple[str, int, int], ...]) -> Listing:
-    """Scan a container once while it stays as it is: reading the headers of large tars takes minutes."""
-    return SOURCES[source.kind](source)
+def _scan_unless_unchanged(
+    source: SourceConfig, _state: tuple[tuple[str, int, int], ...]
+) -> Listing:
+    """Scan a source once as long as it does not change: the headers of large tars take minutes."""
+    return _scan(source)
+
+
+def _scan(source: SourceConfig) -> Listing:
+    scanner: Callable[[SourceConfig], Listing] = resolve_name(SOURCES[source.kind].scanner)
+    return scanner(source)
 
 
 def list_images(source: SourceConfig) -> list[ImageRecord]:
@@ -48,11 +46,11 @@ def list_images(source: SourceConfig) -> list[ImageRecord]:
 
 
 def image_locations(source: SourceConfig, image_ids: list[str]) -> list[str]:
-    """Return where to read each of these images, for `read_image_bytes`.
+    """Return the location of each image, for `read_image_bytes`.
 
-    Raises: InputError if an identifier would lead out of the source, or is not one of it.
+    Raises: InputError if an id leads out of the source, or the source has no such image.
     """
-    if source.kind == "image_folder":
+    if SOURCES[source.kind].images_are_files:
         return [image_path(source, image_id) for image_id in image_ids]
     known = {record.image_id: record.path for record in list_images(source)}
     for image_id in image_ids:

@@ -1,26 +1,5 @@
-"""Diffusion transformers: the DiT/SiT backbone, objectives, the training step, checkpoints and samplers."""
+"""Diffusion transformers: the DiT/SiT backbone, objectives, training, checkpoints and samplers."""
 
-from otcondense.diffusion.data import Moments, Pixels, TrainingSet
-from otcondense.diffusion.model import MODELS, ModelConfig, Transformer, build_model
-from otcondense.diffusion.objectives import OBJECTIVES
-from otcondense.diffusion.sampler import SamplerConfig, sample_batch
-from otcondense.diffusion.training import TrainState, create_state, make_batch, train_step
-from otcondense.diffusion.training_config import TrainingConfig
+import lazy_loader as lazy
 
-__all__ = [
-    "MODELS",
-    "OBJECTIVES",
-    "ModelConfig",
-    "Moments",
-    "Pixels",
-    "SamplerConfig",
-    "TrainState",
-    "TrainingConfig",
-    "TrainingSet",
-    "Transformer",
-    "build_model",
-    "create_state",
-    "make_batch",
-    "sample_batch",
-    "train_step",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""What may be attached to the backbone: a projector to align its tokens, and an embedder of text."""
+"""Optional parts of the model: a projector that aligns its tokens, and an embedder of text."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,15 @@ from otcondense.diffusion.random_streams import ATTACH, generator
 from otcondense.diffusion.text import TextEmbedder
 from otcondense.diffusion.training_config import TrainingConfig
 
-SMALL = 0.02
+TEXT_STD = 0.02
+"""Standard deviation of the initial weights of the text embedder, as for DiT's embedders."""
+AUTHORS = "authors"
+"""Value of `compat` that follows the released trainers."""
 
 
 @dataclass(frozen=True)
 class Attachments:
-    """What attached parts are made for."""
+    """The text and the token width that the attached parts are built for."""
 
     text: Float16[Tensor, "classes t d"] | None = None
     """Masked text embeddings of every class."""
@@ -26,10 +29,9 @@ class Attachments:
 
 
 def attach(model: Transformer, config: TrainingConfig, parts: Attachments) -> Transformer:
-    """Add to `model` what the configuration asks for, with weights drawn from its seed."""
-    source = generator(
-        config.seed, ATTACH
-    )  # a stream of its own: the backbone's weights are the same with and without
+    """Add the configured parts to `model`, with weights drawn from its seed."""
+    # A separate stream: the weights of the backbone are the same with and without attached parts.
+    source = generator(config.seed, ATTACH)
     if config.alignment is not None:
         assert parts.token_width is not None
         model.projector = build_projector(model.size.width, parts.token_width, config.alignment)
@@ -38,25 +40,30 @@ def attach(model: Transformer, config: TrainingConfig, parts: Attachments) -> Tr
     if config.text:
         assert parts.text is not None
         model.text_embedder = TextEmbedder(parts.text, model.size.width)
-        _draw(model.text_embedder, source, std=SMALL)
-    if config.compat == "authors":
+        _draw(model.text_embedder, source, std=TEXT_STD)
+    if config.compat == AUTHORS:
         nn.init.normal_(model.y_embedder.embedding_table.weight, generator=source)
     return model
 
 
 def _draw(module: nn.Module, source: torch.Generator, std: float | None) -> None:
-    """Draw weights from a normal distribution, or Xavier's where no standard deviation is given; biases are 0."""
+    """Draw weights from a normal distribution, or from Xavier's if `std` is None; biases are 0."""
     for part in module.modules():
-        if isinstance(part, nn.Linear | nn.Conv1d):
-            if std is None:
-                nn.init.xavier_uniform_(part.weight, generator=source)
-            else:
-                nn.init.normal_(part.weight, std=std, generator=source)
-            assert part.bias is not None
-            nn.init.zeros_(part.bias)
+        if not isinstance(part, nn.Linear | nn.Conv1d):
+            continue
+        if std is None:
+            nn.init.xavier_uniform_(part.weight, generator=source)
+        else:
+            nn.init.normal_(part.weight, std=std, generator=source)
+        assert part.bias is not None
+        nn.init.zeros_(part.bias)
 
 
 def stored_attachments(tensors: dict[str, Tensor]) -> Attachments:
-    """Return what the attached parts of a stored model were made for."""
-    table, last = tensors.get("text_embedder.table"), tensors.get("projector.4.bias")
-    return Attachments(None if table is None else table[:-1], None if last is None else len(last))
+    """Return the text and the token width that the parts of a stored model were built for."""
+    table = tensors.get("text_embedder.table")
+    text = None if table is None else table[:-1]  # the last row is the null class
+
+    last_bias = tensors.get("projector.4.bias")
+    token_width = None if last_bias is None else len(last_bias)
+    return Attachments(text, token_width)

@@ -1,4 +1,4 @@
-"""Batches made ahead of time by a thread, for training data that does not fit on the device."""
+"""Batches prepared by a thread, for training data that does not fit on the device."""
 
 import queue
 import threading
@@ -12,14 +12,17 @@ from torch import Tensor
 
 Item = TypeVar("Item")
 DEPTH = 2
+"""Batches prepared ahead: one is being read while one waits."""
 POLL_SECONDS = 0.1
+"""Time after which the thread checks again whether it is to stop."""
 
 
 class Prefetcher(Generic[Item]):
-    """Calls `make(step)` for consecutive steps in a thread, at most two ahead of who takes them."""
+    """Calls `make(step)` for consecutive steps in a thread, at most two steps ahead."""
 
     def __init__(self, make: Callable[[int], Item], steps: range, device: str) -> None:
-        self._make, self._steps = make, steps
+        self._make = make
+        self._steps = steps
         make_stream: Any = torch.cuda.Stream
         self._stream = make_stream(device) if device.startswith("cuda") else None
         self._ready: queue.Queue[Item | BaseException] = queue.Queue(DEPTH)
@@ -37,11 +40,11 @@ class Prefetcher(Generic[Item]):
                         self._stream.synchronize()
                     if not self._offer(item):
                         return
-        except BaseException as error:  # noqa: BLE001 - raised again where the batch is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in take()
             self._offer(error)
 
     def _offer(self, item: Item | BaseException) -> bool:
-        """Hand over one item; False if nobody wants it any more."""
+        """Put one item into the queue; return False if the thread is to stop."""
         while not self._stop.is_set():
             try:
                 self._ready.put(item, timeout=POLL_SECONDS)
@@ -51,14 +54,14 @@ class Prefetcher(Generic[Item]):
         return False
 
     def take(self) -> Item:
-        """Return the item of the next step, and wait for it if need be."""
+        """Return the item of the next step; wait until it is ready."""
         item = self._ready.get()
         if isinstance(item, BaseException):
             raise item
         if self._stream:
-            for tensor in tensors_of(
-                item
-            ):  # made on the other stream, used on this one: not to be given away before
+            # The tensors were made on another stream: their memory must not be reused before this
+            # stream has read them.
+            for tensor in tensors_of(item):
                 tensor.record_stream(torch.cuda.current_stream())
         return item
 
@@ -84,7 +87,10 @@ def tensors_of(item: Any) -> Iterator[Tensor]:
 def batches(
     make: Callable[[int], Item], steps: range, device: str, *, ahead: bool
 ) -> Iterator[Callable[[], Item]]:
-    """Give a function that returns `make(step)` for one step after another, made by a thread if `ahead`."""
+    """Yield a function that returns `make(step)` for the next step.
+
+    A thread calls `make` ahead of time if `ahead`.
+    """
     if not ahead:
         waiting = iter(steps)
         yield lambda: make(next(waiting))

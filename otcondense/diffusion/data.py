@@ -1,4 +1,4 @@
-"""What training reads: pixels, or moments of latents, on the device where they fit and streamed from a file where they do not."""
+"""Training data: pixels or moments of latents, on the device or streamed from a file."""
 
 import os
 import tempfile
@@ -15,7 +15,8 @@ from otcondense.diffusion.random_streams import Draws
 from otcondense.store.images import to_unit_range
 
 RESIDENT_SHARE = 0.5
-"""Share of the free memory that training data may take; the rest is for the model and its activations."""
+"""Share of the free memory for training data; the rest is for the model and its activations."""
+GIGA = 1e9
 
 
 @runtime_checkable
@@ -24,15 +25,15 @@ class Source(Protocol):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width of what the model sees."""
+        """Channels, height, width of the model's input."""
 
     def take(self, indices: Int[Tensor, " b"], draws: Draws) -> Float[Tensor, "b c h w"]:
-        """Return what the model is trained on for these images, mirrored where the draws say so."""
+        """Return the model's inputs for these images, mirrored as drawn."""
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Small images; the model sees them in [-1, 1]."""
+    """Small images; the model gets them in [-1, 1]."""
 
     images: UInt8[Tensor, "n c h w"]
 
@@ -48,10 +49,13 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and standard deviation of each image's posterior under a variational autoencoder, drawn from again at each step."""
+    """Mean and standard deviation of each image's posterior under a variational autoencoder.
+
+    Training draws a latent from the posterior at each step.
+    """
 
     mean: Float16[Tensor, "n o c h w"]
-    """One row for each orientation: the image, and its mirror image where there is a second."""
+    """One row for each orientation: the image, then its mirror image if it is stored."""
     std: Float16[Tensor, "n o c h w"]
     scale: float
     shift: float
@@ -64,25 +68,27 @@ class Moments:
     def take(self, indices: Int[Tensor, " b"], draws: Draws) -> Float[Tensor, "b c h w"]:
         assert draws.posterior is not None, "moments need draws from the posterior"
         device = draws.flip.device
-        mean, std = (
-            rows(moment, indices, draws.flip).to(device, non_blocking=True).float()
-            for moment in (self.mean, self.std)
-        )
+        mean = rows(self.mean, indices, draws.flip).to(device, non_blocking=True).float()
+        std = rows(self.std, indices, draws.flip).to(device, non_blocking=True).float()
         return (torch.addcmul(mean, std, draws.posterior) - self.shift) * self.scale
 
 
 def rows(
     table: Float16[Tensor, "n o *shape"], indices: Int[Tensor, " b"], flip: Tensor
 ) -> Float16[Tensor, "b *shape"]:
-    """Return the rows of some images in the orientation drawn for each, on the table's device, pinned where that helps."""
+    """Return the rows of some images in their drawn orientations, on the table's device.
+
+    Rows that will be copied from the CPU to a GPU are in pinned memory.
+    """
     where = table.device
     taken = table[indices.to(where), flip.to(where).long()]
-    return taken.pin_memory() if where.type == "cpu" and flip.device.type == "cuda" else taken
+    is_copied_to_gpu = where.type == "cpu" and flip.device.type == "cuda"
+    return taken.pin_memory() if is_copied_to_gpu else taken
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Everything that batches are made from."""
+    """The data that batches are made from."""
 
     source: Source
     labels: Int[Tensor, " n"]
@@ -90,7 +96,7 @@ class TrainingSet:
     tokens: Float16[Tensor, "n o t d"] | None = None
     """Patch tokens of each image, to align the model with."""
     streamed: bool = False
-    """Whether batches come from a file, so that making one ahead of time saves waiting."""
+    """Whether batches come from a file, so that preparing them ahead saves time."""
 
     @property
     def num_images(self) -> int:
@@ -99,19 +105,30 @@ class TrainingSet:
 
 
 def free_bytes(device: str) -> int:
-    """Return the memory that is free on a device, or on this machine for the CPU."""
+    """Return the free memory of a device; for the CPU, of this machine."""
     if device.startswith("cuda"):
         return int(torch.cuda.mem_get_info(torch.device(device))[0])
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def fits(size: int, device: str, limit_gb: float | None) -> bool:
-    """Tell whether `size` bytes of training data may stay on the device: below `limit_gb` (10^9 bytes), or half of what is free."""
-    return size <= (RESIDENT_SHARE * free_bytes(device) if limit_gb is None else limit_gb * 1e9)
+    """Tell whether `size` bytes of training data may stay on the device.
+
+    Args:
+        size: of the data.
+        device: where it would stay.
+        limit_gb: largest size in 10^9 bytes; None allows half of the free memory.
+    """
+    if limit_gb is None:
+        return size <= RESIDENT_SHARE * free_bytes(device)
+    return size <= limit_gb * GIGA
 
 
 def allocate(shape: tuple[int, ...], device: str, *, streamed: bool) -> Float16[Tensor, "*shape"]:
-    """Return room for float16 values: on the device, or in a temporary file that is gone when the process ends."""
+    """Return an uninitialised tensor of float16 values, on the device or in a temporary file.
+
+    The file is deleted when the process ends.
+    """
     if not streamed:
         return torch.empty(shape, dtype=torch.float16, device=device)
     with tempfile.TemporaryFile() as file:  # the mapping keeps the unnamed file alive
@@ -121,14 +138,14 @@ def allocate(shape: tuple[int, ...], device: str, *, streamed: bool) -> Float16[
 def fill(
     tables: dict[str, Tensor], classes: list[tuple[list[int], Callable[[], dict[str, np.ndarray]]]]
 ) -> None:
-    """Fill tables [n, ...] class by class, so that no more than one class is in memory twice.
+    """Fill tables [n, ...] class by class, so that at most one class is in memory twice.
 
     Args:
-        tables: where the rows go, by column.
-        classes: the rows of each class, and what reads its columns.
+        tables: the tables to fill, by column.
+        classes: the rows of each class, and a function that reads its columns.
     """
     for places, read in classes:
         for name, values in read().items():
-            tables[name][torch.tensor(places, device=tables[name].device)] = torch.from_numpy(
-                values
-            ).to(tables[name].device)
+            table = tables[name]
+            rows_of_class = torch.tensor(places, device=table.device)
+            table[rows_of_class] = torch.from_numpy(values).to(table.device)

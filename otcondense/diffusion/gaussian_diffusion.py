@@ -1,7 +1,7 @@
 """The discrete Gaussian diffusion of DiT: its schedule, its posterior and its variational bound.
 
-Source: Ho et al., "Denoising Diffusion Probabilistic Models" (2020), equations 4, 6, 7; Nichol & Dhariwal, "Improved
-Denoising Diffusion Probabilistic Models" (2021), equations 14 to 16.
+Source: Ho et al., "Denoising Diffusion Probabilistic Models" (2020), equations 4, 6, 7; Nichol &
+Dhariwal, "Improved Denoising Diffusion Probabilistic Models" (2021), equations 14 to 16.
 """
 
 import math
@@ -12,24 +12,42 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-NUM_TIMESTEPS = 1000
-BETA_FIRST, BETA_LAST = 1e-4, 0.02
+from otcondense.diffusion.schedule_constants import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
+
+__all__ = [
+    "NUM_TIMESTEPS",
+    "PIXEL_STEP",
+    "GaussianSchedule",
+    "discretized_log_likelihood",
+    "linear_schedule",
+    "normal_kl",
+    "per_sample",
+    "respaced_schedule",
+    "variational_bound",
+]
+
 PIXEL_STEP = 2 / 255
+"""Distance of two neighbouring 8-bit values on the scale of [-1, 1]."""
+OUTERMOST = 0.999
+"""Beyond this absolute value a pixel is in the first or last of the 256 bins: their values are
+1."""
+SMALLEST_PROBABILITY = 1e-12
+"""Keeps the logarithm finite, as in the reference implementation of Nichol & Dhariwal."""
 
 
 def per_sample(table: Float[Tensor, " steps"], t: Int[Tensor, " n"]) -> Float[Tensor, "n 1 1 1"]:
-    """Return the value of `table` at each sample's step, shaped to meet images."""
+    """Return the value of `table` at each sample's step, shaped to broadcast over images."""
     return table.to(t.device)[t].view(-1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
 class GaussianSchedule:
-    """A variance schedule over the steps `timesteps` of the full one (all of them when training)."""
+    """A variance schedule over some steps of the full schedule; training uses all of them."""
 
     betas: Float[Tensor, " steps"]
     """Variance added at each step, float64."""
     timesteps: Int[Tensor, " steps"]
-    """What the network is told at each step: the index in the full schedule."""
+    """Input of the network at each step: the index in the full schedule."""
 
     @cached_property
     def alphas_cumprod(self) -> Float[Tensor, " steps"]:
@@ -49,11 +67,9 @@ class GaussianSchedule:
     @cached_property
     def min_log_variance(self) -> Float[Tensor, " steps"]:
         """Logarithm of the posterior variance, the first step's replaced by the second's."""
-        return (
-            torch.cat([self.posterior_variance[1:2], self.posterior_variance[1:]]).log()
-            if len(self.betas) > 1
-            else self.betas.log()
-        )
+        if len(self.betas) == 1:
+            return self.betas.log()
+        return torch.cat([self.posterior_variance[1:2], self.posterior_variance[1:]]).log()
 
     def noised(
         self, x: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"], t: Int[Tensor, " n"]
@@ -80,11 +96,12 @@ class GaussianSchedule:
     def learned_log_variance(
         self, values: Float[Tensor, "n c h w"], t: Int[Tensor, " n"]
     ) -> Float[Tensor, "n c h w"]:
-        """Interpolate between the smallest and largest sensible log-variance; `values` in [-1, 1], equation 15 of Nichol & Dhariwal."""
-        low, high = (
-            per_sample(self.min_log_variance, t).to(values.dtype),
-            per_sample(self.betas.log(), t).to(values.dtype),
-        )
+        """Interpolate between the smallest and the largest sensible log-variance.
+
+        `values` are in [-1, 1]; equation 15 of Nichol & Dhariwal.
+        """
+        low = per_sample(self.min_log_variance, t).to(values.dtype)
+        high = per_sample(self.betas.log(), t).to(values.dtype)
         share = (values + 1) / 2
         return share * high + (1 - share) * low
 
@@ -98,16 +115,17 @@ def linear_schedule() -> GaussianSchedule:
 
 
 def respaced_schedule(num_steps: int) -> GaussianSchedule:
-    """Return `num_steps` evenly spread steps with the full schedule's marginals, first and last step included.
+    """Return `num_steps` evenly spread steps with the full schedule's marginals.
+
+    The first and the last step of the full schedule are included.
 
     Source: Nichol & Dhariwal (2021), section 4 (equation 19).
     """
     assert 1 <= num_steps <= NUM_TIMESTEPS
-    kept = (
-        torch.linspace(0, NUM_TIMESTEPS - 1, num_steps, dtype=torch.float64).round().long()
-        if num_steps > 1
-        else torch.tensor([NUM_TIMESTEPS - 1])
-    )
+    last = NUM_TIMESTEPS - 1
+    kept = torch.linspace(0, last, num_steps, dtype=torch.float64).round().long()
+    if num_steps == 1:
+        kept = torch.tensor([last])
     cumprod = linear_schedule().alphas_cumprod[kept]
     before = torch.cat([torch.ones(1, dtype=torch.float64), cumprod[:-1]])
     return GaussianSchedule(1 - cumprod / before, kept)
@@ -126,15 +144,17 @@ def normal_kl(mean1: Tensor, log_variance1: Tensor, mean2: Tensor, log_variance2
 
 
 def discretized_log_likelihood(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return the log-probability, in nats, that a Gaussian falls into the 8-bit bin of each `x` in [-1, 1].
+    """Return the log-probability, in nats, of the 8-bit bin of each `x` under a Gaussian.
 
-    The first and the last bin reach to infinity. Source: Ho et al. (2020), equation 13.
+    `x` is in [-1, 1]. The first and the last bin reach to infinity. Source: Ho et al. (2020),
+    equation 13.
     """
     scale = torch.exp(-0.5 * log_variance)
     upper = torch.special.ndtr(scale * (x - mean + PIXEL_STEP / 2))
     lower = torch.special.ndtr(scale * (x - mean - PIXEL_STEP / 2))
-    inside = torch.where(x < -0.999, upper, torch.where(x > 0.999, 1 - lower, upper - lower))
-    return inside.clamp(min=1e-12).log()
+    not_first = torch.where(x > OUTERMOST, 1 - lower, upper - lower)
+    probability = torch.where(x < -OUTERMOST, upper, not_first)
+    return probability.clamp(min=SMALLEST_PROBABILITY).log()
 
 
 def variational_bound(
@@ -149,7 +169,8 @@ def variational_bound(
         schedule: the schedule the steps belong to.
         data: clean images x_0 and noisy images x_t.
         predicted: mean and log-variance of p(x_{t-1} | x_t).
-        t: step of each sample; step 0 is the discretised likelihood, the others are divergences from the posterior.
+        t: step of each sample. Step 0 is the discretised likelihood; the others are divergences
+            from the posterior.
     """
     x, x_t = data
     mean, log_variance = predicted

@@ -1,8 +1,9 @@
-"""Latents, tokens and text of a subset, read from where they were extracted into what training wants."""
+"""Latents, tokens and text of a subset, read from their files into training data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,16 +24,18 @@ from otcondense.store import (
 )
 
 HALF_BYTES = 2
+"""Size of a float16."""
 MOMENTS = ("mean", "std")
 COLUMNS = {"latents": MOMENTS, "tokens": ("tokens",)}
+"""Columns of the files of each kind."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where they are, relative to the root of the run; empty where they are not used."""
+    """Places of the inputs, relative to the root of the run; empty if they are not used."""
 
     manifest: str = ""
-    """The subset, which says which rows to take and in which order."""
+    """The subset: it decides the rows to read, and their order."""
     latents: str = ""
     """Directory of the latents."""
     tokens: str = ""
@@ -42,6 +45,16 @@ class Inputs:
     autoencoder: str = ""
     """Name or folder of the model that decodes latents."""
 
+    def used_kinds(self) -> Iterator[str]:
+        """Yield the kinds with a directory: latents, tokens, both or none."""
+        for kind in COLUMNS:
+            if self.directory(kind):
+                yield kind
+
+    def directory(self, kind: str) -> str:
+        """Return the directory of the latents or tokens."""
+        return {"latents": self.latents, "tokens": self.tokens}[kind]
+
 
 @dataclass(frozen=True)
 class _Class:
@@ -49,26 +62,37 @@ class _Class:
     places: list[int]
     """Rows of the manifest."""
     images: list[tuple[str, str]]
+    """ID and SHA-256 of each image."""
 
 
-def _classes(store: Store, inputs: Inputs) -> tuple[list[_Class], list[int]]:
-    """Return the images of each class, and the class index of every row of the manifest."""
-    rows = (
-        read_manifest(store, inputs.manifest)
-        .select(["image_id", "class_name", "class_index", "sha256"])
-        .to_pylist()
-    )
+@dataclass(frozen=True)
+class _Subset:
+    """The images of the manifest."""
+
+    classes: list[_Class]
+    labels: list[int]
+    """Class index of every row."""
+
+    @property
+    def first_class(self) -> str:
+        """Name of the class that is read to find out shapes and facts."""
+        return self.classes[0].name
+
+
+def _read_subset(store: Store, inputs: Inputs) -> _Subset:
+    columns = ["image_id", "class_name", "class_index", "sha256"]
+    rows = read_manifest(store, inputs.manifest).select(columns).to_pylist()
     found: dict[str, _Class] = {}
     for place, row in enumerate(rows):
         each = found.setdefault(row["class_name"], _Class(row["class_name"], [], []))
         each.places.append(place)
         each.images.append((row["image_id"], row["sha256"]))
-    return list(found.values()), [row["class_index"] for row in rows]
+    return _Subset(list(found.values()), [row["class_index"] for row in rows])
 
 
 def representation(store: Store, inputs: Inputs, kind: str) -> Representation:
     """Return the latents or tokens of a run."""
-    return Representation(store, getattr(inputs, kind), f"jobs.extract_{kind}")
+    return Representation(store, inputs.directory(kind), f"jobs.extract_{kind}")
 
 
 def latent_shape(store: Store, inputs: Inputs) -> tuple[int, int, int]:
@@ -76,9 +100,8 @@ def latent_shape(store: Store, inputs: Inputs) -> tuple[int, int, int]:
 
     Raises: InputError if there are none.
     """
-    shape = representation(store, inputs, "latents").row_shape(
-        _classes(store, inputs)[0][0].name, "mean"
-    )
+    first = _read_subset(store, inputs).first_class
+    shape = representation(store, inputs, "latents").row_shape(first, "mean")
     return (shape[0], shape[1], shape[2])
 
 
@@ -87,31 +110,36 @@ def token_width(store: Store, inputs: Inputs) -> int:
 
     Raises: InputError if there are none.
     """
-    return representation(store, inputs, "tokens").row_shape(
-        _classes(store, inputs)[0][0].name, "tokens"
-    )[1]
+    first = _read_subset(store, inputs).first_class
+    return representation(store, inputs, "tokens").row_shape(first, "tokens")[1]
 
 
 def inputs_identity(store: Store, inputs: Inputs) -> list[str]:
-    """Return what the latents, tokens and text that are used were made with: their places, and the weights or content of their files.
+    """Return what decides the used latents, tokens and text.
+
+    Returns: for latents and tokens the directory and the hash of the weights, for text the file and
+        the hash of its content.
 
     Raises: InputError if they are missing.
     """
     found = []
-    for kind in (kind for kind in COLUMNS if getattr(inputs, kind)):
-        first = _classes(store, inputs)[0][0].name
-        found += [
-            getattr(inputs, kind),
-            str(representation(store, inputs, kind).metadata(first)["weights_sha256"]),
-        ]
+    for kind in inputs.used_kinds():
+        first = _read_subset(store, inputs).first_class
+        facts = representation(store, inputs, kind).metadata(first)
+        found += [inputs.directory(kind), str(facts["weights_sha256"])]
     if inputs.text:
-        facts = stored_metadata(store, inputs.text)
-        if facts is None:
-            raise InputError(
-                f"there are no text embeddings {store.path(inputs.text)}; run `python -m jobs.extract_text` first"
-            )
-        found += [inputs.text, str(facts["content"])]
+        metadata = stored_metadata(store, inputs.text)
+        if metadata is None:
+            raise _missing_text(store, inputs)
+        found += [inputs.text, str(metadata["content"])]
     return found
+
+
+def _missing_text(store: Store, inputs: Inputs) -> InputError:
+    return InputError(
+        f"text embeddings {store.path(inputs.text)} are missing; "
+        "run `python -m jobs.extract_text` first"
+    )
 
 
 def check_inputs(store: Store, inputs: Inputs, config: TrainingConfig) -> None:
@@ -120,8 +148,9 @@ def check_inputs(store: Store, inputs: Inputs, config: TrainingConfig) -> None:
     Raises: InputError naming the class file and the first image that is missing.
     """
     for kind in config.representations:
-        for each in _classes(store, inputs)[0]:
-            representation(store, inputs, kind).check(each.name, each.images, mirrored=config.flip)
+        source = representation(store, inputs, kind)
+        for each in _read_subset(store, inputs).classes:
+            source.check(each.name, each.images, mirrored=config.flip)
 
 
 def load_inputs(
@@ -131,7 +160,7 @@ def load_inputs(
     device: str,
     pixels: TrainingSet | None = None,
 ) -> TrainingSet:
-    """Return the training data: `pixels`, or latents, with the tokens of the images beside them.
+    """Return the training data: `pixels` or latents, with the tokens of the images if configured.
 
     Raises: InputError as `check_inputs` does, or if tokens and model do not have the same grid.
     """
@@ -139,47 +168,44 @@ def load_inputs(
     if not kinds:
         assert pixels is not None
         return pixels
-    classes, labels = _classes(store, inputs)
-    shapes = _shapes(store, inputs, kinds, classes, mirrored=config.flip)
-    streamed = not fits(
-        sum(HALF_BYTES * int(np.prod(shape)) for shape in shapes.values()),
-        device,
-        config.resident_gb,
-    )
+
+    subset = _read_subset(store, inputs)
+    shapes = _shapes(store, inputs, subset, config)
+    total = sum(HALF_BYTES * prod(shape) for shape in shapes.values())
+    streamed = not fits(total, device, config.resident_gb)
     tables = {
         column: allocate(shape, device, streamed=streamed) for column, shape in shapes.items()
     }
     for kind in kinds:
         source = representation(store, inputs, kind)
         columns = {column: tables[column] for column in COLUMNS[kind]}
-        fill(
-            columns,
-            [
-                (each.places, _reader(source, each, COLUMNS[kind], mirrored=config.flip))
-                for each in classes
-            ],
-        )
+        readers = [
+            (each.places, _reader(source, each, COLUMNS[kind], mirrored=config.flip))
+            for each in subset.classes
+        ]
+        fill(columns, readers)
+
     tokens = tables.get("tokens")
     if pixels is not None:
         return TrainingSet(pixels.source, pixels.labels, tokens, streamed)
-    facts = representation(store, inputs, "latents").metadata(classes[0].name)
+    facts = representation(store, inputs, "latents").metadata(subset.first_class)
     moments = Moments(tables["mean"], tables["std"], facts["scaling_factor"], facts["shift_factor"])
-    return TrainingSet(moments, torch.tensor(labels, device=device), tokens, streamed)
+    return TrainingSet(moments, torch.tensor(subset.labels, device=device), tokens, streamed)
 
 
 def _shapes(
-    store: Store, inputs: Inputs, kinds: list[str], classes: list[_Class], *, mirrored: bool
+    store: Store, inputs: Inputs, subset: _Subset, config: TrainingConfig
 ) -> dict[str, tuple[int, ...]]:
-    count, orientations, name = (
-        sum(len(each.images) for each in classes),
-        2 if mirrored else 1,
-        classes[0].name,
-    )
-    return {
-        column: (count, orientations, *representation(store, inputs, kind).row_shape(name, column))
-        for kind in kinds
-        for column in COLUMNS[kind]
-    }
+    """Return the shape [images, orientations, ...] of each column that training reads."""
+    images = len(subset.labels)
+    orientations = 2 if config.flip else 1
+    shapes: dict[str, tuple[int, ...]] = {}
+    for kind in config.representations:
+        source = representation(store, inputs, kind)
+        for column in COLUMNS[kind]:
+            row = source.row_shape(subset.first_class, column)
+            shapes[column] = (images, orientations, *row)
+    return shapes
 
 
 def _reader(
@@ -189,19 +215,18 @@ def _reader(
 
 
 def load_text(store: Store, inputs: Inputs, num_classes: int) -> Float16[Tensor, "classes t d"]:
-    """Return the text embeddings of every class, those of padding set to 0.
+    """Return the text embeddings of every class; padding is set to 0.
 
-    Raises: InputError if the file is missing, or does not hold every class.
+    Raises: InputError if the file is missing, or does not have every class.
     """
     if not store.exists(inputs.text):
-        raise InputError(
-            f"there are no text embeddings {store.path(inputs.text)}; run `python -m jobs.extract_text` first"
-        )
+        raise _missing_text(store, inputs)
     table = read_table(store, inputs.text)
     if table.column("class_index").to_pylist() != list(range(num_classes)):
         raise InputError(
-            f"{store.path(inputs.text)} must hold the classes 0 to {num_classes - 1}, found {len(table)} classes; run "
-            "`python -m jobs.extract_text` again"
+            f"{store.path(inputs.text)} must have the classes 0 to {num_classes - 1}, "
+            f"found {len(table)} classes; run `python -m jobs.extract_text` again"
         )
-    tokens, mask = read_array(table, "tokens"), read_array(table, "mask")
+    tokens = read_array(table, "tokens")
+    mask = read_array(table, "mask")
     return torch.from_numpy(tokens * mask[..., None].astype(np.float16))

@@ -1,4 +1,7 @@
-"""Paths from noise to data: x_t = alpha(t) * data + sigma(t) * noise, with t = 0 noise and t = 1 data."""
+"""Paths from noise to data: x_t = alpha(t) * data + sigma(t) * noise.
+
+t = 0 is noise, t = 1 is data.
+"""
 
 import math
 from typing import Protocol, runtime_checkable
@@ -44,7 +47,10 @@ class Linear:
 
 
 class GeneralizedVariancePreserving:
-    """alpha = sin(pi t / 2), sigma = cos(pi t / 2), so that alpha^2 + sigma^2 = 1. Source: Ma et al., "SiT" (2024), section 2."""
+    """alpha = sin(pi t / 2), sigma = cos(pi t / 2), so that alpha^2 + sigma^2 = 1.
+
+    Source: Ma et al., "SiT" (2024), section 2.
+    """
 
     def alpha(self, t: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return torch.sin(t * math.pi / 2)

@@ -1,4 +1,7 @@
-"""Every random number of training as a function of (seed, step, position in the global batch), whatever the number of workers."""
+"""Every random number of training as a function of (seed, step, position in the global batch).
+
+The number of workers does not change them.
+"""
 
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -10,7 +13,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 ORDER, BATCH, SAMPLE, POSTERIOR, SCORE, ATTACH, INDEPENDENT = range(7)
-"""What a random stream is for; part of its key."""
+"""Purposes of random streams; part of their keys."""
+
+HALF = 0.5
+"""Share of images that are mirrored."""
 
 
 def stream(*key: int) -> int:
@@ -31,7 +37,8 @@ def epoch_order(seed: int, epoch: int, num_images: int) -> Int[Tensor, " n"]:
 
 def batch_indices(seed: int, num_images: int, positions: range) -> Int[Tensor, " b"]:
     """Return the image at each of the consecutive `positions` of the endless sequence of passes."""
-    parts, start = [], positions.start
+    parts = []
+    start = positions.start
     while start < positions.stop:
         epoch, offset = divmod(start, num_images)
         part = epoch_order(seed, epoch, num_images)[offset : offset + positions.stop - start]
@@ -42,7 +49,7 @@ def batch_indices(seed: int, num_images: int, positions: range) -> Int[Tensor, "
 
 @dataclass(frozen=True)
 class Draws:
-    """What chance decides for some samples of one global batch."""
+    """The random values of some samples of one global batch."""
 
     noise: Float[Tensor, "b c h w"]
     """Standard normal."""
@@ -53,16 +60,16 @@ class Draws:
     flip: Bool[Tensor, " b"]
     """Whether the image is mirrored."""
     posterior: Float[Tensor, "b c h w"] | None = None
-    """Standard normal, to draw latents from their posterior; from a stream of its own."""
+    """Standard normal, to draw latents from their posterior; from a separate stream."""
     text_drop: Bool[Tensor, " b"] | None = None
-    """Whether the text trains the null class, where that is drawn independently of the class."""
+    """Whether the text trains the null class, if drawn independently of the class."""
     token_flip: Bool[Tensor, " b"] | None = None
-    """Whether the tokens are those of the mirrored image, where that is drawn independently of the image."""
+    """Whether the tokens are of the mirrored image, if drawn independently of the image."""
 
 
 @dataclass(frozen=True)
 class DrawConfig:
-    """What the draws of a batch depend on besides the step."""
+    """Everything that the draws of a batch depend on, except the step."""
 
     seed: int
     global_batch_size: int
@@ -72,7 +79,8 @@ class DrawConfig:
     posterior: bool = False
     """Whether latents are drawn from their posterior."""
     independent: bool = False
-    """Whether drops of the text and mirroring of the tokens are drawn independently (compat=authors)."""
+    """Whether drops of the text and mirroring of the tokens are drawn independently
+    (compat=authors)."""
 
 
 def draw(config: DrawConfig, step: int, rows: slice, device: str = "cpu") -> Draws:
@@ -84,22 +92,20 @@ def draw(config: DrawConfig, step: int, rows: slice, device: str = "cpu") -> Dra
     size = config.global_batch_size
     noise = torch.randn(size, *config.image_shape, generator=source, device=device)
     uniform, dropped, flipped = torch.rand(3, size, generator=source, device=device)
-    drawn = Draws(noise, uniform, dropped < config.label_drop, (flipped < 0.5) & config.flip)
+    drawn = Draws(noise, uniform, dropped < config.label_drop, (flipped < HALF) & config.flip)
     if config.posterior:
         source = generator(config.seed, POSTERIOR, step, device=device)
-        drawn = replace(
-            drawn, posterior=torch.randn(size, *config.image_shape, generator=source, device=device)
-        )
+        posterior = torch.randn(size, *config.image_shape, generator=source, device=device)
+        drawn = replace(drawn, posterior=posterior)
     if config.independent:
-        text, tokens = torch.rand(
-            2,
-            size,
-            generator=generator(config.seed, INDEPENDENT, step, device=device),
-            device=device,
-        )
+        source = generator(config.seed, INDEPENDENT, step, device=device)
+        text, tokens = torch.rand(2, size, generator=source, device=device)
         drawn = replace(
-            drawn, text_drop=text < config.label_drop, token_flip=(tokens < 0.5) & config.flip
+            drawn, text_drop=text < config.label_drop, token_flip=(tokens < HALF) & config.flip
         )
-    cut: dict[str, Any] = {field.name: getattr(drawn, field.name) for field in fields(drawn)}
-    cut = {name: None if value is None else value[rows] for name, value in cut.items()}
+
+    cut: dict[str, Any] = {}
+    for field in fields(drawn):
+        value = getattr(drawn, field.name)
+        cut[field.name] = None if value is None else value[rows]
     return Draws(**cut)

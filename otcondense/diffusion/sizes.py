@@ -1,7 +1,7 @@
-"""The named sizes of the two model families, and the configuration that picks one."""
+"""The named sizes of the two model families, and the configuration that chooses one."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -22,26 +22,43 @@ class ModelSize:
     patch_size: int
 
 
-# Width, depth and heads: Table 1 of Peebles & Xie, "Scalable Diffusion Models with Transformers" (2023); SiT keeps them.
-_LETTERS = {"S": (384, 12, 6), "B": (768, 12, 12), "L": (1024, 24, 16), "XL": (1152, 28, 16)}
-_FAMILIES: tuple[Family, ...] = ("DiT", "SiT")
+FAMILIES: tuple[Family, ...] = get_args(Family)
+LETTERS = {"S": (384, 12, 6), "B": (768, 12, 12), "L": (1024, 24, 16), "XL": (1152, 28, 16)}
+"""Width, depth and heads of the published sizes.
 
-MODELS: dict[str, ModelSize] = {
-    **{
-        f"{family}-{letter}/{patch}": ModelSize(family, *size, patch)
-        for family in _FAMILIES
-        for letter, size in _LETTERS.items()
-        for patch in (2, 4, 8)
-    },
-    **{f"{family}-demo/2": ModelSize(family, 64, 4, 4, 2) for family in _FAMILIES},
-}
+Source: table 1 of Peebles & Xie, "Scalable Diffusion Models with Transformers" (2023), which SiT
+keeps.
+"""
+PATCH_SIZES = (2, 4, 8)
+"""Published patch sizes."""
+DEMO = (64, 4, 4)
+"""Width, depth and heads of a size that trains on a CPU in minutes."""
+SINUSOIDS = 4
+"""The width must be a multiple: sine and cosine of the row and of the column."""
+
+
+def _named_sizes() -> dict[str, ModelSize]:
+    sizes = {}
+    for family in FAMILIES:
+        for letter, (width, depth, heads) in LETTERS.items():
+            for patch in PATCH_SIZES:
+                size = ModelSize(family, width, depth, heads, patch)
+                sizes[f"{family}-{letter}/{patch}"] = size
+    for family in FAMILIES:
+        sizes[f"{family}-demo/2"] = ModelSize(family, *DEMO, patch_size=2)
+    return sizes
+
+
+MODELS: dict[str, ModelSize] = _named_sizes()
+"""Every named size."""
 
 
 class ModelConfig(Config):
     """The backbone of the diffusion model."""
 
     name: str = "SiT-demo/2"
-    """Family, size and patch size: DiT-{S,B,L,XL}/{2,4,8}, SiT-{S,B,L,XL}/{2,4,8}, or DiT-demo/2 and SiT-demo/2."""
+    """Family, size and patch size: DiT-{S,B,L,XL}/{2,4,8}, SiT-{S,B,L,XL}/{2,4,8}, or DiT-demo/2
+    and SiT-demo/2."""
     width: int | None = Field(default=None, ge=8)
     """Width of the token vectors; empty takes the named size's."""
     depth: int | None = Field(default=None, ge=1)
@@ -49,9 +66,11 @@ class ModelConfig(Config):
     num_heads: int | None = Field(default=None, ge=1)
     """Number of attention heads, which must divide the width; empty takes the named size's."""
     learn_sigma: bool = True
-    """Twice as many output channels, as the public checkpoints have: DiT learns its variance with them, SiT ignores them."""
+    """Twice as many output channels, as in the public checkpoints: DiT learns its variance with
+    them, SiT ignores them."""
     freq_shift: Literal[0, 1] = 0
-    """Timestep frequencies i/(half - freq_shift): 0 is the public DiT and SiT, 1 is what diffusers' DiTPipeline uses."""
+    """Timestep frequencies i/(half - freq_shift): 0 for the public DiT and SiT, 1 for diffusers'
+    DiTPipeline."""
 
     @property
     def size(self) -> ModelSize:
@@ -62,13 +81,17 @@ class ModelConfig(Config):
         if self.name not in MODELS:
             raise InputError(f"model.name must be one of {', '.join(MODELS)}; found {self.name!r}")
         named = MODELS[self.name]
-        width, heads = self.width or named.width, self.num_heads or named.num_heads
-        if width % heads or width % 4:
+        width = self.width or named.width
+        heads = self.num_heads or named.num_heads
+        depth = self.depth or named.depth
+        if width % heads or width % SINUSOIDS:
             raise InputError(
-                f"model.width must be a multiple of 4 and of model.num_heads, found width {width} and {heads} heads"
+                f"model.width must be a multiple of {SINUSOIDS} and of model.num_heads, "
+                f"found width {width} and {heads} heads"
             )
         if named.family == "DiT" and not self.learn_sigma:
             raise InputError(
-                "model.learn_sigma must be true for a DiT, whose loss learns the variance; found false"
+                "model.learn_sigma must be true for a DiT, whose loss learns the variance; "
+                "found false"
             )
-        return ModelSize(named.family, width, self.depth or named.depth, heads, named.patch_size)
+        return ModelSize(named.family, width, depth, heads, named.patch_size)

@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from otcondense.diffusion.alignment import alignment_losses
-from otcondense.diffusion.attach import Attachments, attach
+from otcondense.diffusion.attach import AUTHORS, Attachments, attach
 from otcondense.diffusion.data import Moments, TrainingSet, rows
 from otcondense.diffusion.model import Transformer, build_model
-from otcondense.diffusion.objectives import OBJECTIVES, Objective, resolve_objective
+from otcondense.diffusion.objectives import Objective, load_objective
 from otcondense.diffusion.random_streams import DrawConfig, Draws, batch_indices, draw
+from otcondense.diffusion.registry import resolve_objective
 from otcondense.diffusion.training_config import TrainingConfig
 
 __all__ = [
@@ -35,19 +36,19 @@ NOTHING = Attachments()
 
 @dataclass(frozen=True)
 class Batch:
-    """One worker's share of a global batch, or a part of that."""
+    """One worker's share of a global batch, or a part of the share."""
 
     x: Float[Tensor, "b c h w"]
     """Images in [-1, 1], or latents."""
     labels: Int[Tensor, " b"]
     draws: Draws
     tokens: Float[Tensor, "b t d"] | None = None
-    """What to align the model's tokens with."""
+    """Targets of the alignment of the model's tokens."""
 
 
 @dataclass
 class TrainState:
-    """All that training changes."""
+    """Everything that training changes."""
 
     config: TrainingConfig
     model: Transformer
@@ -60,8 +61,8 @@ class TrainState:
 
     @property
     def objective(self) -> Objective:
-        """The loss that the configuration names."""
-        return OBJECTIVES[resolve_objective(self.config.objective, self.config.model)]
+        """The configured loss."""
+        return load_objective(resolve_objective(self.config.objective, self.config.model))
 
 
 def create_state(
@@ -72,17 +73,15 @@ def create_state(
     parts: Attachments = NOTHING,
 ) -> TrainState:
     """Return the state before the first step."""
-    model = attach(
-        build_model(config.model, num_classes, image_shape, config.seed), config, parts
-    ).to(device)
+    backbone = build_model(config.model, num_classes, image_shape, config.seed)
+    model = attach(backbone, config, parts).to(device)
     ema = deepcopy(model).requires_grad_(requires_grad=False).eval()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     if config.compile_blocks:
-        for block in (
-            model.blocks
-        ):  # in place: the names of the weights stay, and one compilation serves all blocks
+        # In place: the names of the weights stay, and one compilation serves all blocks.
+        for block in model.blocks:
             block.compile()
     return TrainState(config, model, ema, optimizer, model)
 
@@ -90,22 +89,23 @@ def create_state(
 def make_batch(
     config: TrainingConfig, step: int, data: TrainingSet, share: tuple[int, int] = (0, 1)
 ) -> Batch:
-    """Return one of the equal parts that the global batch of `step` is cut into.
+    """Return one of the equal parts of the global batch of `step`.
 
     Args:
         config: batch size, seed, drop and flip.
         step: number of finished steps.
-        data: what to train on.
-        share: which part, and of how many: workers times the parts that each cuts its share into.
+        data: the training data.
+        share: index of the part, and the number of parts: workers times `accumulation`.
     """
     part, parts = share
     size = config.global_batch_size // parts
     chosen = slice(part * size, (part + 1) * size)
-    first = step * config.global_batch_size
     device = data.labels.device
-    indices = batch_indices(
-        config.seed, data.num_images, range(first + chosen.start, first + chosen.stop)
-    ).to(device)
+
+    first = step * config.global_batch_size
+    positions = range(first + chosen.start, first + chosen.stop)
+    indices = batch_indices(config.seed, data.num_images, positions).to(device)
+
     settings = DrawConfig(
         config.seed,
         config.global_batch_size,
@@ -113,9 +113,10 @@ def make_batch(
         config.flip,
         data.source.image_shape,
         posterior=isinstance(data.source, Moments),
-        independent=config.compat == "authors",
+        independent=config.compat == AUTHORS,
     )
     draws = draw(settings, step, chosen, device=str(device))
+
     tokens = None
     if config.alignment is not None:
         assert data.tokens is not None
@@ -130,14 +131,17 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     if config.decay_steps is None or step < config.warmup_steps:
         return rate
     past = min(1.0, (step - config.warmup_steps) / (config.decay_steps - config.warmup_steps))
-    return rate * (1 - past if config.decay == "linear" else (1 + math.cos(math.pi * past)) / 2)
+    if config.decay == "linear":
+        return rate * (1 - past)
+    return rate * ((1 + math.cos(math.pi * past)) / 2)
 
 
 class _Network:
-    """The network as an objective calls it; keeps the projected tokens, which no objective knows of."""
+    """The network as objectives call it; it also keeps the projected tokens."""
 
     def __init__(self, state: TrainState, text_labels: Int[Tensor, " b"] | None) -> None:
-        self._network, self._text_labels = state.network, text_labels
+        self._network = state.network
+        self._text_labels = text_labels
         self.projected: Tensor | None = None
 
     def __call__(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
@@ -149,16 +153,20 @@ class _Network:
 
 
 def batch_losses(state: TrainState, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-    """Return `loss`, the mean over the batch with the dropped labels replaced by the null class, and `alignment` if that is part of it."""
-    draws, null = batch.draws, state.model.num_classes
-    text_labels = (
-        None if draws.text_drop is None else torch.where(draws.text_drop, null, batch.labels)
-    )
-    network = _Network(state, text_labels)
+    """Return the means over the batch of the whole `loss`, and of `alignment` if it is part of it.
+
+    Dropped labels are replaced by the null class.
+    """
+    draws = batch.draws
+    null = state.model.num_classes
     labels = torch.where(draws.drop, null, batch.labels)
-    with torch.autocast(
-        batch.x.device.type, dtype=torch.bfloat16, enabled=state.config.precision == "bfloat16"
-    ):
+    text_labels = None
+    if draws.text_drop is not None:
+        text_labels = torch.where(draws.text_drop, null, batch.labels)
+
+    network = _Network(state, text_labels)
+    rounded = state.config.precision == "bfloat16"
+    with torch.autocast(batch.x.device.type, dtype=torch.bfloat16, enabled=rounded):
         loss = state.objective.losses(network, batch.x, draws.noise, draws.uniform, labels).mean()
     if state.config.alignment is None:
         return {"loss": loss}
@@ -169,15 +177,16 @@ def batch_losses(state: TrainState, batch: Batch) -> dict[str, Float[Tensor, ""]
 
 
 def batch_loss(state: TrainState, batch: Batch) -> Float[Tensor, ""]:
-    """Return the mean loss over the batch, of all that is minimised."""
+    """Return the mean of the minimised loss over the batch."""
     return batch_losses(state, batch)["loss"]
 
 
 def train_step(state: TrainState, *parts: Batch) -> dict[str, Float[Tensor, ""]]:
-    """Do one optimizer step on a batch, in one or several parts of one size.
+    """Do one optimizer step on a batch, in one or several parts of the same size.
 
-    Returns: metrics as tensors on the device, so that nothing waits for them: means over this worker's samples of `loss` and,
-    where tokens are aligned, `alignment`; and `grad_norm` before clipping.
+    Returns: metrics as tensors on the device, so that nothing waits for them. They are `loss` and,
+        if tokens are aligned, `alignment`, as means over this worker's samples, and `grad_norm`
+        before clipping.
     """
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(state.config, state.step)
@@ -199,7 +208,7 @@ def train_step(state: TrainState, *parts: Batch) -> dict[str, Float[Tensor, ""]]
 
 @contextmanager
 def _gradients_kept(state: TrainState, *, apart: bool) -> Iterator[None]:
-    """Leave gradients to this worker while parts are still to come; they are averaged over the workers with the last."""
+    """Keep gradients on this worker while `apart`; with the last part they are averaged."""
     if apart and isinstance(state.network, DistributedDataParallel):
         with state.network.no_sync():
             yield
@@ -209,7 +218,7 @@ def _gradients_kept(state: TrainState, *, apart: bool) -> Iterator[None]:
 
 @torch.no_grad()
 def update_ema(state: TrainState) -> None:
-    """Move the averaged weights towards the current ones, all in one call."""
-    torch._foreach_lerp_(
-        list(state.ema.parameters()), list(state.model.parameters()), 1 - state.config.ema_decay
-    )
+    """Move the averaged weights towards the current weights, all in one call."""
+    averaged = list(state.ema.parameters())
+    current = list(state.model.parameters())
+    torch._foreach_lerp_(averaged, current, 1 - state.config.ema_decay)

@@ -1,32 +1,35 @@
-"""The configuration of training, and which part of it decides what a checkpoint holds."""
+"""The configuration of training, and the part of it that decides the content of a checkpoint."""
 
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from otcondense.config import Config, without_defaults
-from otcondense.diffusion.alignment import AlignmentConfig
-from otcondense.diffusion.objectives import resolve_objective
+from otcondense.diffusion.alignment_config import AlignmentConfig
+from otcondense.diffusion.registry import AUTO, resolve_objective
 from otcondense.diffusion.sizes import ModelConfig
 
-# Fields that change where, how often or how far is computed, but not what a checkpoint of a given step holds.
 SCHEDULING_FIELDS = frozenset(
     {
-        *(
-            "subsets",
-            "num_steps",
-            "checkpoint_steps",
-            "checkpoint_every",
-            "keep_last",
-            "keep_best",
-            "num_workers",
-            "accumulation",
-        ),
-        *("device", "max_failures", "log_every", "grid_every", "compile_blocks", "resident_gb"),
+        "subsets",
+        "num_steps",
+        "checkpoint_steps",
+        "checkpoint_every",
+        "keep_last",
+        "keep_best",
+        "num_workers",
+        "accumulation",
+        "device",
+        "max_failures",
+        "log_every",
+        "grid_every",
+        "compile_blocks",
+        "resident_gb",
     }
 )
-# Fields that came after the first checkpoints were written: at their default they mean what was done before.
+"""Fields that do not change the content of the checkpoint of a given step."""
 LATER_FIELDS = frozenset({"data", "decay", "decay_steps", "alignment", "text", "compat"})
+"""Fields that are newer than the first checkpoints: left out of the identity at their default."""
 
 
 class TrainingConfig(Config):
@@ -34,17 +37,21 @@ class TrainingConfig(Config):
 
     model: ModelConfig = Field(default_factory=ModelConfig)
     """The backbone."""
-    objective: Literal["auto", "sit-linear", "sit-gvp", "dit"] = "auto"
-    """The loss: auto takes the model family's own, sit-linear for SiT and dit for DiT."""
+    objective: str = AUTO
+    """The loss: sit-linear, sit-gvp or dit; auto takes sit-linear for SiT and dit for DiT."""
     data: Literal["pixels", "latents"] = "pixels"
-    """What the model sees: pixels of the size in `pixels`, or latents that `python -m jobs.extract_latents` has made."""
+    """Input of the model: pixels of the size in `pixels`, or the latents of
+    `python -m jobs.extract_latents`."""
     alignment: AlignmentConfig | None = None
-    """Aligns inner tokens with those of `python -m jobs.extract_tokens` (REPA, and D2C's Attach); empty does not."""
+    """Align inner tokens with the tokens of `python -m jobs.extract_tokens` (REPA, and D2C's
+    Attach); empty turns it off."""
     text: bool = False
-    """Conditions on the text embeddings of `python -m jobs.extract_text` beside the class (D2C's Attach)."""
+    """Condition on the text embeddings of `python -m jobs.extract_text` in addition to the class
+    (D2C's Attach)."""
     compat: Literal["none", "authors"] = "none"
-    """authors: text and class are dropped independently, the label table starts at standard deviation 1, and tokens are mirrored
-    independently of the image, as the released trainers do; none drops both together and mirrors both together."""
+    """authors: follow the released trainers. Text and class are dropped independently, the label
+    table starts at standard deviation 1, and tokens are mirrored independently of the image. none
+    drops both together and mirrors both together."""
     subsets: tuple[str, ...] = ("geometry_aware", "random")
     """Selection methods to train on, one training run each."""
     num_steps: int = Field(default=2000, ge=1)
@@ -52,15 +59,18 @@ class TrainingConfig(Config):
     checkpoint_steps: tuple[int, ...] = (600,)
     """Steps whose checkpoints are kept for sampling; the last step is always kept."""
     checkpoint_every: int = Field(default=1000, ge=1)
-    """A checkpoint to resume from after this many steps; at most this much work is lost when a worker dies."""
+    """Steps between two checkpoints to resume from; when a worker dies, at most this much work is
+    lost."""
     keep_last: int = Field(default=2, ge=1)
-    """Checkpoints to resume from that are kept while the run goes on."""
+    """Number of checkpoints to resume from that are kept while the run goes on."""
     keep_best: bool = False
-    """Keep the checkpoint with the lowest mean loss since the one before it, too, and name it in best.json."""
+    """Also keep the checkpoint with the lowest mean loss since the checkpoint before it, and name
+    it in best.json."""
     global_batch_size: int = Field(default=64, ge=1)
     """Images per step over all workers."""
     accumulation: int = Field(default=1, ge=1)
-    """Parts that each worker cuts its share of the batch into, one after another, where the whole share does not fit in memory."""
+    """Parts that each worker cuts its share of the batch into, for shares that do not fit in
+    memory."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Learning rate of AdamW after the warm-up."""
     warmup_steps: int = Field(default=100, ge=0)
@@ -68,7 +78,8 @@ class TrainingConfig(Config):
     decay: Literal["none", "linear", "cosine"] = "none"
     """How the learning rate falls to 0 after the warm-up; none keeps it."""
     decay_steps: int | None = Field(default=None, ge=1)
-    """Step at which a falling learning rate reaches 0; must be set with decay, so that a longer run does not change a shorter one."""
+    """Step at which a falling learning rate reaches 0. Must be set with decay, so that a longer run
+    does not change a shorter one."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay of AdamW."""
     ema_decay: float = Field(default=0.995, ge=0, lt=1)
@@ -82,51 +93,68 @@ class TrainingConfig(Config):
     compile_blocks: bool = False
     """Compile the transformer blocks: a minute's start, then fewer and larger GPU kernels."""
     resident_gb: float | None = Field(default=None, ge=0)
-    """Largest training data (10^9 bytes) kept on the device; larger is streamed from a file; empty allows half of what is free."""
+    """Largest training data (10^9 bytes) kept on the device; larger data is streamed from a file.
+    Empty allows half of the free memory."""
     flip: bool = False
     """Mirror half of the images, chosen at random."""
     num_workers: int = Field(default=2, ge=0)
-    """Data-parallel workers of Ray Train; must divide the global batch. 0 trains in the process that asks for it, without actors."""
+    """Data-parallel workers of Ray Train; must divide the global batch. 0 trains in the process
+    that asks for it, without actors."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train: auto takes GPUs if the cluster has one for every worker."""
     max_failures: int = Field(default=3, ge=0)
-    """How often lost workers are replaced before the run gives up."""
+    """How often lost workers are replaced before the run fails."""
     seed: int = Field(default=0, ge=0)
     """Seed of the initial weights, the data order, noise, timesteps and drops."""
     log_every: int = Field(default=50, ge=1)
     """Steps between two lines of the loss curve."""
     grid_every: int | None = Field(default=None, ge=1)
-    """Steps between two grids of samples of the averaged model (Heun or DDIM, 25 steps, guidance 1.5); empty draws none."""
+    """Steps between two grids of samples of the averaged model (Heun or DDIM, 25 steps, guidance
+    1.5); empty draws none."""
 
     @model_validator(mode="after")
     def _check(self) -> "TrainingConfig":
         resolve_objective(self.objective, self.model)
+        self._check_steps()
+        self._check_shares()
+        self._check_decay()
+        depth = self.model.size.depth
+        if self.alignment is not None and not 1 <= self.alignment.depth <= depth:
+            raise ValueError(
+                f"alignment.depth must be among the {depth} blocks of the model, "
+                f"found {self.alignment.depth}"
+            )
+        return self
+
+    def _check_steps(self) -> None:
         late = [step for step in self.checkpoint_steps if not 1 <= step <= self.num_steps]
         if late:
             raise ValueError(
-                f"checkpoint_steps must lie between 1 and num_steps {self.num_steps}, found {late}"
+                f"checkpoint_steps must be between 1 and num_steps {self.num_steps}, found {late}"
             )
-        if self.global_batch_size % (self.world_size * self.accumulation):
-            parts = f"{self.world_size} workers" + (
-                f" of {self.accumulation} parts each" if self.accumulation > 1 else ""
-            )
-            raise ValueError(
-                f"num_workers times accumulation must divide global_batch_size, found {parts} for {self.global_batch_size} images; "
-                "change one of them"
-            )
+
+    def _check_shares(self) -> None:
+        if self.global_batch_size % (self.world_size * self.accumulation) == 0:
+            return
+        parts = f"{self.world_size} workers"
+        if self.accumulation > 1:
+            parts += f" of {self.accumulation} parts each"
+        raise ValueError(
+            f"num_workers times accumulation must divide global_batch_size, found {parts} for "
+            f"{self.global_batch_size} images; change one of them"
+        )
+
+    def _check_decay(self) -> None:
         if (self.decay == "none") != (self.decay_steps is None):
             raise ValueError(
-                f"decay and decay_steps go together, found decay={self.decay} with decay_steps={self.decay_steps}"
+                "decay and decay_steps must be set together, "
+                f"found decay={self.decay} with decay_steps={self.decay_steps}"
             )
         if self.decay_steps is not None and self.decay_steps <= self.warmup_steps:
             raise ValueError(
-                f"decay_steps must be above warmup_steps {self.warmup_steps}, found {self.decay_steps}"
+                f"decay_steps must be above warmup_steps {self.warmup_steps}, "
+                f"found {self.decay_steps}"
             )
-        if self.alignment is not None and not 1 <= self.alignment.depth <= self.model.size.depth:
-            raise ValueError(
-                f"alignment.depth must be among the {self.model.size.depth} blocks of the model, found {self.alignment.depth}"
-            )
-        return self
 
     @property
     def world_size(self) -> int:
@@ -140,8 +168,10 @@ class TrainingConfig(Config):
 
     @property
     def representations(self) -> list[str]:
-        """Which of latents and tokens the training reads."""
-        kinds = ["latents"] if self.data == "latents" else []
+        """The kinds that the training reads: latents, tokens, both or none."""
+        kinds = []
+        if self.data == "latents":
+            kinds.append("latents")
         if self.alignment is not None:
             kinds.append("tokens")
         return kinds
@@ -155,6 +185,6 @@ class TrainingConfig(Config):
         return inputs
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the content of a checkpoint: every field but those of scheduling."""
+        """Return the fields that decide the content of a checkpoint: all but scheduling."""
         kept = without_defaults(self, LATER_FIELDS)
         return {name: value for name, value in kept.items() if name not in SCHEDULING_FIELDS}

@@ -1,4 +1,4 @@
-"""torchvision's GoogLeNet with the face of a timm model; timm does not have it.
+"""torchvision's GoogLeNet with the interface of a timm model; timm does not have it.
 
 Source: C. Szegedy et al., Going deeper with convolutions, CVPR 2015.
 """
@@ -21,7 +21,8 @@ GOOGLENET_CONFIG: dict[str, Any] = {
     "num_classes": 1000,
     "fixed_input_size": False,
 }
-"""What the weights were trained on: torchvision's own `transform_input` undoes ImageNet's normalisation to this scaling."""
+"""The inputs that the weights were trained on: torchvision's own `transform_input` converts
+ImageNet's normalisation to this scaling."""
 
 
 class GoogLeNet(nn.Module):

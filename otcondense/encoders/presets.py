@@ -1,4 +1,4 @@
-"""Encoders by a short name: the paper's classifiers, with the inputs their weights were trained on, and DINOv2."""
+"""Short names of encoders: the paper's classifiers with their original inputs, and DINOv2."""
 
 from typing import Any
 
@@ -10,12 +10,16 @@ PRESETS: dict[str, dict[str, Any]] = {
     "dinov2-b14": {"name": "vit_base_patch14_dinov2.lvd142m", "image_size": 224},
     "dinov2-l14": {"name": "vit_large_patch14_dinov2.lvd142m", "image_size": 224},
 }
-"""Settings of `EncoderConfig` by preset. The first four are torchvision's ImageNet weights, as in arXiv:2606.05883; Inception-v3
-and GoogLeNet take pixels scaled to [-1, 1], the ResNets ImageNet's mean and deviation. DINOv2 gives features without a classifier."""
+"""Settings of `EncoderConfig` by preset.
+
+The first four have torchvision's ImageNet weights, as in arXiv:2606.05883. Inception-v3 and
+GoogLeNet take pixels scaled to [-1, 1], the ResNets pixels normalised by ImageNet's mean and
+deviation. DINOv2 has features and no classifier.
+"""
 
 
 def resolve_preset(values: Any) -> Any:
-    """Return settings with a preset's name replaced by what it stands for; settings given beside it win."""
+    """Return settings with a preset's name replaced by its settings; explicit settings win."""
     name = values.get("name") if isinstance(values, dict) else None
     if isinstance(name, str) and name in PRESETS:
         preset = PRESETS[name]

@@ -1,39 +1,38 @@
-"""Confidence for classes that no classifier knows: a linear probe on the features, each image judged by a probe that never saw it."""
+"""Confidence for classes that no classifier knows, from linear probes on the features.
+
+A probe that never saw an image judges it.
+"""
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
-from pydantic import Field
 from scipy.optimize import minimize
 from torch import Tensor
 
-from otcondense.config import Config
+from otcondense.encoders.probe_config import ProbeConfig
 from otcondense.errors import InputError
 from otcondense.threads import one_thread
 
-
-class ProbeConfig(Config):
-    """A cross-fitted linear probe."""
-
-    folds: int = Field(default=5, ge=2, le=100)
-    """Parts of the images; each part is judged by a probe that was fitted on the others."""
-    l2: float = Field(default=0.01, gt=0)
-    """Penalty on the squared weights (half of it times the sum), beside the mean cross-entropy; larger is less sure of itself."""
-    max_iterations: int = Field(default=200, ge=1)
-    """L-BFGS steps of each fit; fewer suffice where it converges before."""
+VALUE_TOLERANCE = 1e-10
+"""Relative decrease of the loss at which L-BFGS stops."""
+GRADIENT_TOLERANCE = 1e-6
+"""Largest entry of the gradient at which L-BFGS stops."""
 
 
 def assign_folds(
     sha256: list[str], labels: Int64[np.ndarray, " n"], folds: int
 ) -> Int64[np.ndarray, " n"]:
-    """Return the fold of each image, 0 to folds - 1: equal shares of each class, images of equal content in one fold.
+    """Return the fold of each image, 0 to folds - 1.
 
-    It depends on the images' content and classes alone, not on names or order.
+    Each fold has an equal share of each class. Images of equal content are in one fold. The folds
+    depend only on content and classes, not on names or order.
     """
     fold_of: dict[str, int] = {}
     for label in np.unique(labels):
-        fresh = sorted({sha256[row] for row in np.flatnonzero(labels == label)} - fold_of.keys())
-        fold_of |= {content: (int(label) + rank) % folds for rank, content in enumerate(fresh)}
+        contents = {sha256[row] for row in np.flatnonzero(labels == label)}
+        fresh = sorted(contents - fold_of.keys())
+        for rank, content in enumerate(fresh):
+            fold_of[content] = (int(label) + rank) % folds
     return np.array([fold_of[content] for content in sha256], dtype=np.int64)
 
 
@@ -43,16 +42,17 @@ def cross_fitted_logits(
     fold: Int64[np.ndarray, " n"],
     config: ProbeConfig,
 ) -> Float32[np.ndarray, "n c"]:
-    """Return the logits of each image by multinomial logistic regression fitted on the other folds; c is the largest label + 1.
+    """Return the logits of each image by multinomial logistic regression on the other folds.
 
-    Features are standardised by the images of the fit. The same input gives the same bits for any number of threads. A class
-    whose images all lie in one fold is unknown to the probe that judges them, which gives them a large cross-entropy.
+    c is the largest label + 1. Features are standardised by the images of the fit. The same input
+    gives the same bits for any number of threads. If all images of a class are in one fold, their
+    probe does not know the class and gives them a large cross-entropy.
 
     Raises: InputError if there are fewer than two classes.
     """
     if len(np.unique(labels)) < 2:
         raise InputError(
-            "a probe needs at least two classes to tell apart, found one; set confidence.kind=none, and beta to 0"
+            "a probe needs at least two classes, found one; set confidence.kind=none and beta=0"
         )
     num_classes = int(labels.max()) + 1
     logits = np.zeros((len(labels), num_classes), dtype=np.float32)
@@ -61,7 +61,8 @@ def cross_fitted_logits(
             held = fold == number
             if held.all():
                 raise InputError(
-                    "a probe needs images of different content in at least two folds, found copies of one image"
+                    "a probe needs images of different content in at least two folds, "
+                    "found copies of one image"
                 )
             inputs, judged = _standardised(features[~held], features[held])
             weights = fit_softmax(inputs, torch.from_numpy(labels[~held]), num_classes, config)
@@ -75,7 +76,7 @@ def fit_softmax(
     num_classes: int,
     config: ProbeConfig,
 ) -> Float64[Tensor, "d c"]:
-    """Return the weights of least mean cross-entropy + l2/2 |weights|^2, a strictly convex problem."""
+    """Return the weights that minimise mean cross-entropy + l2/2 |weights|^2, a convex problem."""
     n, d = inputs.shape
     rows = torch.arange(n)
 
@@ -92,8 +93,8 @@ def fit_softmax(
     options = {
         "maxiter": config.max_iterations,
         "maxfun": 2 * config.max_iterations,
-        "ftol": 1e-10,
-        "gtol": 1e-6,
+        "ftol": VALUE_TOLERANCE,
+        "gtol": GRADIENT_TOLERANCE,
     }
     found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
     return torch.from_numpy(found.x).view(d, num_classes)
@@ -102,13 +103,13 @@ def fit_softmax(
 def _standardised(
     fitted: Float[np.ndarray, "m d"], judged: Float[np.ndarray, "k d"]
 ) -> tuple[Float64[Tensor, "m e"], Float64[Tensor, "k e"]]:
-    """Return both sets scaled by mean and deviation of the first, with a constant column for the bias."""
-    mean, deviation = fitted.mean(0, dtype=np.float64), fitted.std(0, dtype=np.float64)
+    """Return both sets scaled by mean and deviation of the first, with a constant column."""
+    mean = fitted.mean(0, dtype=np.float64)
+    deviation = fitted.std(0, dtype=np.float64)
     scale = np.where(deviation > 0, deviation, 1)
 
     def scaled(rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(
-            np.concatenate([(rows - mean) / scale, np.ones((len(rows), 1))], axis=1)
-        )
+        bias = np.ones((len(rows), 1))
+        return torch.from_numpy(np.concatenate([(rows - mean) / scale, bias], axis=1))
 
     return scaled(fitted), scaled(judged)

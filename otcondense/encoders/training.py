@@ -1,35 +1,36 @@
-"""Trains a small classifier on the spot, so that a data set without a public encoder has features and confidences."""
+"""Trains a small classifier during the run, for data sets without a public encoder."""
 
+import os
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from otcondense.datasets import ImageRecord, UnreadableImageError, decode_image, read_image_bytes
 from otcondense.datasets.records import PIXEL_LIMIT, records_identity
-from otcondense.encoders.encoder import (
-    EncoderConfig,
-    TrainEncoderConfig,
-)
+from otcondense.encoders.encoder import build_model, load_encoder, pick_device
+from otcondense.encoders.encoder_config import EncoderConfig, TrainEncoderConfig
 from otcondense.encoders.transforms import InputSpec
 from otcondense.errors import InputError
 from otcondense.store import Store, fingerprint, sha256_bytes
+from otcondense.store.files import TEMPORARY_PREFIX
 from otcondense.threads import one_thread
 
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """How a training ended."""
+    """Result of a training."""
 
     weights: str
     """The .safetensors file."""
     accuracy: float
-    """Share of the training images that the saved classifier names correctly, 0 to 1."""
+    """Share of the training images that the saved classifier classifies correctly, 0 to 1."""
     skipped: bool
-    """Whether the file was already there with the same fingerprint."""
+    """Whether the file already existed with the same fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,16 @@ def train_encoder(
 ) -> EncoderTraining:
     """Train the classifier `config.name` from scratch on `records` and save it to `config.weights`.
 
-    On the CPU the same images and settings give the same bytes. Beside the weights lies a .json file with the settings,
-    fingerprint and training accuracy; if it has the fingerprint of this call and the weights, nothing is done.
-    `on_progress` gets the number of epochs done and their total.
+    On the CPU the same images and settings give the same bytes. A .json file next to the weights
+    holds settings, fingerprint and training accuracy. If it matches this call and the weights, the
+    training is skipped. `on_progress` gets the number of finished epochs and their total.
 
-    Raises: InputError if `train`, `weights` or `num_classes` is not set, or does not fit the images.
+    Raises: InputError if `train`, `weights` or `num_classes` is not set, or does not fit the
+        images.
     """
     weights, settings = _checked(records, config)
-    store, name = Store(str(weights.parent)), weights.name
+    store = Store(str(weights.parent))
+    name = weights.name
     mark = fingerprint(
         [
             config.identity(),
@@ -90,16 +93,19 @@ def _checked(records: list[ImageRecord], config: EncoderConfig) -> tuple[Path, T
         or not config.weights.endswith(".safetensors")
     ):
         raise InputError(
-            f"to train {config.name}, `train` and a .safetensors file in `weights` must be set, found weights={config.weights}"
+            f"to train {config.name}, `train` and a .safetensors file in `weights` must be set, "
+            f"found weights={config.weights}"
         )
     largest = max((record.class_index for record in records), default=-1)
     if config.num_classes is None or largest >= config.num_classes:
         raise InputError(
-            f"num_classes of the encoder to train must be at least {largest + 1}, the classes of the source, found {config.num_classes}"
+            f"num_classes of the encoder to train must be at least {largest + 1}, the number of "
+            f"classes of the source, found {config.num_classes}"
         )
     if len(records) < config.train.batch_size:
         raise InputError(
-            f"training {config.name} needs at least batch_size={config.train.batch_size} images, found {len(records)}"
+            f"training {config.name} needs at least batch_size={config.train.batch_size} images, "
+            f"found {len(records)}"
         )
     return Path(config.weights), config.train
 
@@ -110,17 +116,18 @@ def _finished(store: Store, name: str, mark: str) -> float | None:
         return None
     try:
         found = store.read_json(f"{name}.json")
-    except InputError:  # damaged, which is mended by training again
+    except InputError:
+        # A damaged file counts as missing: the training runs again.
         return None
-    intact = found["fingerprint"] == mark and found["sha256"] == sha256_bytes(
-        store.read_bytes(name)
-    )
-    return float(found["accuracy"]) if intact else None
+    sha256 = sha256_bytes(store.read_bytes(name))
+    is_intact = found["fingerprint"] == mark and found["sha256"] == sha256
+    return float(found["accuracy"]) if is_intact else None
 
 
 def _load(records: list[ImageRecord], spec: InputSpec) -> _Data:
-    """Read all images that can be decoded; the extraction stage reports the others."""
-    pixels, labels = [], []
+    """Read all images that can be decoded; the extraction reports the others."""
+    pixels = []
+    labels = []
     for record in records:
         try:
             image = decode_image(
@@ -132,6 +139,74 @@ def _load(records: list[ImageRecord], spec: InputSpec) -> _Data:
         labels.append(record.class_index)
     if not pixels:
         raise InputError(
-            f"none of the {len(records)} training images can be decoded, the first is {records[0].path}"
+            f"none of the {len(records)} training images can be decoded, "
+            f"the first is {records[0].path}"
         )
     return _Data(torch.stack(pixels), torch.tensor(labels))
+
+
+def _fit(
+    data: _Data,
+    spec: InputSpec,
+    config: EncoderConfig,
+    settings: TrainEncoderConfig,
+    on_progress: Callable[[int, int], None],
+) -> nn.Module:
+    steps = len(data.labels) // settings.batch_size
+    if steps == 0:
+        raise InputError(
+            f"batch_size must be at most the {len(data.labels)} training images that can be "
+            f"decoded, found {settings.batch_size}"
+        )
+
+    torch.manual_seed(settings.seed)
+    device = pick_device(config.device)
+    model = build_model(config).to(device).train()
+    inputs = spec.normalize(data.pixels).to(device)
+    labels = data.labels.to(device)
+
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=settings.epochs * steps
+    )
+    loss_of = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+    for epoch in range(settings.epochs):
+        order = torch.randperm(len(labels))[: steps * settings.batch_size]
+        for rows in order.view(steps, -1).to(device):
+            loss = loss_of(model(inputs[rows]), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        on_progress(epoch + 1, settings.epochs)
+    return model
+
+
+def _save(model: nn.Module, path: Path) -> None:
+    """Write the weights atomically."""
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    try:
+        save_file(tensors, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _accuracy(data: _Data, config: EncoderConfig) -> float:
+    """Return the share of training images that the saved classifier classifies correctly."""
+    encoder = load_encoder(config)
+    guesses = []
+    for part in torch.split(data.pixels, config.batch_size):
+        logits = encoder.encode_inputs(part).logits
+        assert logits is not None, "a trained classifier has classes"
+        guesses.append(logits.argmax(1))
+    found = torch.cat(guesses).cpu()
+    return float((found == data.labels).double().mean())

@@ -1,4 +1,4 @@
-"""The evaluation transform of a timm model, as pure data that a worker can rebuild without the model."""
+"""The evaluation transform of a timm model, as data that a worker can use without the model."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -16,11 +16,14 @@ from otcondense.encoders.presets import PRESETS
 from otcondense.errors import InputError
 
 BITS8 = 255
+"""Largest value of 8 bits."""
+EXAMPLES = ["resnet50", "vit_base_patch14_dinov2"]
+"""Models to suggest if no name is near."""
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a model expects: resize the short side to size / crop_pct, crop the centre, scale by mean and std."""
+    """Input of a model: resize the short side to size / crop_pct, crop the centre, normalise."""
 
     height: int
     width: int
@@ -35,18 +38,17 @@ class InputSpec:
     def of_model(
         cls, name: str, *, image_size: int | None, channels: int, crop_pct: float | None
     ) -> "InputSpec":
-        """Return what timm's model `name` expects, with the overrides that are not None.
+        """Return the input of timm's model `name`, with the overrides that are not None.
 
-        Raises: InputError if timm knows no such model.
+        Raises: InputError if timm has no such model.
         """
         from timm.data.config import resolve_data_config
 
         pretrained = pretrained_config(name)
-        size = (
-            (channels, image_size, image_size)
-            if image_size
-            else (channels, *pretrained["input_size"][1:])
-        )
+        size = (channels, *pretrained["input_size"][1:])
+        if image_size:
+            size = (channels, image_size, image_size)
+
         known = {key: _for_channels(pretrained[key], channels) for key in ("mean", "std")}
         found: dict[str, Any] = resolve_data_config(  # type: ignore[no-untyped-call]
             {"input_size": size, "crop_pct": crop_pct, **known}, pretrained_cfg=pretrained
@@ -80,25 +82,29 @@ class InputSpec:
         )
 
     def pixels(self, image: Image.Image) -> UInt8[Tensor, "c h w"]:
-        """Resize and crop an image of the right mode (`L` or `RGB`), still with 8 bits a channel."""
-        return self._resize(image)  # type: ignore[no-any-return]
+        """Resize and crop an image of the right mode (`L` or `RGB`); it keeps 8 bits a channel."""
+        resized: Tensor = self._resize(image)
+        return resized
 
     def normalize(self, pixels: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Scale 8-bit pixels to what the model saw in training, on the device where they are."""
-        mean, std = (
-            torch.tensor(values, device=pixels.device).view(1, -1, 1, 1)
-            for values in (self.mean, self.std)
-        )
+        """Normalise 8-bit pixels as in the training of the model, on their device."""
+        mean = torch.tensor(self.mean, device=pixels.device).view(1, -1, 1, 1)
+        std = torch.tensor(self.std, device=pixels.device).view(1, -1, 1, 1)
         return (pixels.float() / BITS8 - mean) / std
 
 
 def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """Return per-channel constants; a grey model gets the mean over the colours, as timm sums the colour weights."""
-    return tuple(values) if len(values) == channels else (sum(values) / len(values),) * channels
+    """Return constants for each channel.
+
+    A grey model gets the mean over the colours, since timm sums the weights of the colours.
+    """
+    if len(values) == channels:
+        return tuple(values)
+    return (sum(values) / len(values),) * channels
 
 
 def pretrained_config(name: str) -> dict[str, Any]:
-    """Return the record of a model as timm keeps it: input size, transform constants, number of classes.
+    """Return timm's record of a model: input size, constants of the transform, number of classes.
 
     Raises: InputError with the nearest names if there is no such model.
     """
@@ -108,9 +114,6 @@ def pretrained_config(name: str) -> dict[str, Any]:
         return dict(GOOGLENET_CONFIG)
     found = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if found is None:
-        near = get_close_matches(name, [*PRESETS, *timm.list_models()], n=3) or [
-            "resnet50",
-            "vit_base_patch14_dinov2",
-        ]
+        near = get_close_matches(name, [*PRESETS, *timm.list_models()], n=3) or EXAMPLES
         raise InputError(f"timm has no model called {name!r}; nearest names: {', '.join(near)}")
     return dataclasses.asdict(found)

@@ -1,4 +1,4 @@
-"""What features and images must look like before anything is computed from them."""
+"""Checks of features and images before anything is computed from them."""
 
 from typing import Any
 
@@ -11,13 +11,14 @@ from torch import Tensor
 from otcondense.errors import InputError
 
 ArrayOrTensor = Tensor | NDArray[Any]
-"""Where a public function takes features: [n, d], one row per image, torch or numpy."""
+"""Features of a public function: [n, d], one row per image, torch or numpy."""
 
 
 def as_features(name: str, values: ArrayOrTensor, minimum: int = 1) -> Float[Tensor, "n d"]:
-    """Return `values` as a finite float32 or float64 tensor of at least `minimum` rows, on the device it came from.
+    """Return `values` as a finite float32 or float64 tensor of at least `minimum` rows.
 
-    float32 stays float32, so that large sets are not copied; the metrics compute in float64. Any other type becomes float64.
+    It stays on its device. float32 stays float32, so that large sets are not copied; the metrics
+    compute in float64. Any other type becomes float64.
 
     Raises: InputError naming the set, the expected and the found shape, type, count or row.
     """
@@ -30,13 +31,16 @@ def as_features(name: str, values: ArrayOrTensor, minimum: int = 1) -> Float[Ten
         )
     _check_count(name, len(tensor), minimum)
     tensor = tensor.detach()
-    tensor = tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
+    if tensor.dtype != torch.float32:
+        tensor = tensor.to(torch.float64)
+
     finite = tensor.isfinite().all(dim=1)
     if not finite.all():
         first = int((~finite).nonzero()[0, 0])
         raise InputError(
-            f"features of {name} must be finite, found NaN or infinity in {int((~finite).sum())} of {len(tensor)} rows, "
-            f"the first in row {first}; look at that image and at the encoder's weights"
+            f"features of {name} must be finite, found NaN or infinity in {int((~finite).sum())} "
+            f"of {len(tensor)} rows, the first in row {first}; "
+            "check that image and the weights of the encoder"
         )
     return tensor
 
@@ -46,12 +50,14 @@ def as_feature_pair(
 ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"]]:
     """Return two feature sets of the same encoder, each checked by `as_features`.
 
-    Raises: InputError where one is unfit or their dimensions differ.
+    Raises: InputError if one is invalid or their dimensions differ.
     """
-    one, two = as_features(*first, minimum), as_features(*second, minimum)
+    one = as_features(*first, minimum)
+    two = as_features(*second, minimum)
     if one.shape[1] != two.shape[1]:
         raise InputError(
-            f"features of {first[0]} and {second[0]} must come from one encoder, found {one.shape[1]} and {two.shape[1]} dimensions"
+            f"features of {first[0]} and {second[0]} must come from one encoder, "
+            f"found {one.shape[1]} and {two.shape[1]} dimensions"
         )
     if one.dtype != two.dtype:
         return one.to(torch.float64), two.to(torch.float64)
@@ -61,16 +67,19 @@ def as_feature_pair(
 def as_images(name: str, values: ArrayOrTensor, minimum: int = 1) -> UInt8[Tensor, "n c h w"]:
     """Return `values` as a uint8 tensor of images.
 
-    Raises: InputError naming the set, the expected and the found type, shape or count; floats get a hint at their range.
+    Raises: InputError naming the set, the expected and the found type, shape or count; for floats
+        also their range.
     """
     tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
     if tensor.dtype != torch.uint8:
         raise InputError(
-            f"images of {name} must be uint8 in 0..255, found {_describe(tensor)}; scale and round them first"
+            f"images of {name} must be uint8 in 0..255, found {_describe(tensor)}; "
+            "scale and round them first"
         )
     if tensor.ndim != 4 or tensor.shape[1] not in (1, 3):
         raise InputError(
-            f"images of {name} must have shape [images, 1 or 3 channels, height, width], found {tuple(tensor.shape)}"
+            f"images of {name} must have shape [images, 1 or 3 channels, height, width], "
+            f"found {tuple(tensor.shape)}"
         )
     _check_count(name, len(tensor), minimum)
     return tensor
@@ -79,7 +88,8 @@ def as_images(name: str, values: ArrayOrTensor, minimum: int = 1) -> UInt8[Tenso
 def _check_count(name: str, found: int, minimum: int) -> None:
     if found < minimum:
         raise InputError(
-            f"{name} must hold at least {minimum} images for the metrics asked for, found {found}; add images"
+            f"{name} must hold at least {minimum} images for these metrics, found {found}; "
+            "add images"
         )
 
 

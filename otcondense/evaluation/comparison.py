@@ -1,4 +1,4 @@
-"""Whether one method's figures differ from another's by more than seeds do."""
+"""Whether the metrics of two methods differ by more than seeds do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,27 +14,28 @@ class Interval:
 
     mean: float
     low: float
-    """nan where one value alone gives no interval."""
+    """nan for a single value, which gives no interval."""
     high: float
     count: int
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How one method's figures differ from those of another."""
+    """How the metrics of one method differ from those of another."""
 
     mean: float
     """Mean of the first minus mean of the second."""
     p_value: float
-    """Of Welch's test, adjusted by Holm for all comparisons that were made together; nan where it cannot be tested."""
+    """Of Welch's test, with Holm's correction for all comparisons made together; nan if there is no
+    test."""
 
     def is_beyond_noise(self, level: float = 0.05) -> bool:
-        """Tell whether a difference this large is unlikely (below `level`) if there is none."""
+        """Return whether chance alone gives so large a difference with p < `level`."""
         return self.p_value < level
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the mean of figures over seeds with Student's interval.
+    """Return the mean over seeds with Student's confidence interval.
 
     Args:
         values: one for each seed, at least one.
@@ -50,22 +51,22 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     mean = float(found.mean())
     if len(found) == 1:
         return Interval(mean, float("nan"), float("nan"), 1)
-    half = float(
-        t.ppf((1 + confidence) / 2, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found))
-    )
+    quantile = t.ppf((1 + confidence) / 2, len(found) - 1)
+    half = float(quantile * found.std(ddof=1) / np.sqrt(len(found)))
     return Interval(mean, mean - half, mean + half, len(found))
 
 
 def compare_with(
     reference: Sequence[float], others: Mapping[str, Sequence[float]]
 ) -> dict[str, Difference]:
-    """Compare several methods' figures with those of one, by Welch's test with Holm's correction.
+    """Compare several methods with one, by Welch's test with Holm's correction.
 
     Args:
-        reference: figures of the reference method, one for each seed.
-        others: figures of each other method.
+        reference: values of the reference method, one for each seed.
+        others: values of each other method.
 
-    Returns: by method, its difference from the reference; a method without spread is tested by the reference's own.
+    Returns: by method, its difference from the reference. If one of the two has no spread, the test
+        uses the spread of the other.
     Source: Welch 1947; Holm 1979.
     """
     raw = {name: _welch(values, reference) for name, values in others.items()}
@@ -79,16 +80,18 @@ def _welch(first: Sequence[float], second: Sequence[float]) -> float:
 
     if min(len(first), len(second)) < 2 or np.ptp(first) == np.ptp(second) == 0:
         return float("nan")
-    # From mean and spread: scipy's test of the values warns where one method has no spread, which is no mistake here.
-    each = [
-        (float(np.mean(values)), float(np.std(values, ddof=1)), len(values))
-        for values in (first, second)
-    ]
-    return float(ttest_ind_from_stats(*each[0], *each[1], equal_var=False).pvalue)
+    # From mean and spread: scipy's test of values warns if one method has no spread.
+    test = ttest_ind_from_stats(*_moments(first), *_moments(second), equal_var=False)
+    return float(test.pvalue)
+
+
+def _moments(values: Sequence[float]) -> tuple[float, float, int]:
+    return float(np.mean(values)), float(np.std(values, ddof=1)), len(values)
 
 
 def _holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    adjusted, largest = {}, 0.0
+    adjusted = {}
+    largest = 0.0
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda each: each[1])):
         largest = max(largest, min(1.0, p * (len(p_values) - rank)))
         adjusted[name] = largest

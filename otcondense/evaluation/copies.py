@@ -1,4 +1,4 @@
-"""Copying: whether samples are nearer to the images the model was trained on than to images it never saw."""
+"""Copying: whether samples are nearer to training images than to unseen images."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,13 @@ class Copying:
     """Result of `copying`; means over the draws."""
 
     copy_share: float
-    """Share of samples nearer to a chosen image than to any held-out image: about 0.5 without copying, 1 if all are copies."""
+    """Share of samples that are nearer to a chosen image than to any held-out image: about 0.5
+    without copying, 1 if all are copies."""
     copy_share_std: float
-    """Standard deviation of the share over the draws; 0 where both sets have the same size."""
+    """Standard deviation of the share over the draws; 0 if both sets have the same size."""
     distance_ratio: float
-    """Median over the samples of (distance to the nearest chosen) / (distance to the nearest held-out image); below 1 is copying."""
+    """Median over the samples of (distance to the nearest chosen image) / (distance to the nearest
+    held-out image); below 1 means copying."""
     set_size: int
     """Images in each of the two compared sets."""
     draws: int
@@ -36,7 +38,8 @@ def copying(
 ) -> Copying:
     """Compare each sample's nearest chosen image with its nearest held-out image.
 
-    The larger set is cut down to the smaller one's size, in `draws` seeded random ways: a larger set comes nearer by size alone.
+    A larger set is nearer by its size alone, so the larger set is reduced to the size of the
+    smaller one, in `draws` seeded random ways.
 
     Args:
         samples: [n, d] features.
@@ -45,23 +48,22 @@ def copying(
         draws: repetitions, >= 1.
         seed: seed of the draws.
 
-    Raises: InputError for unfit features.
+    Raises: InputError for invalid features.
     """
     rows, chosen = as_feature_pair(("the samples", samples), ("the chosen images", training))
     rows, unseen = as_feature_pair(
         ("the samples", rows), ("the held-out images", as_features("the held-out images", held_out))
     )
     size = min(len(chosen), len(unseen))
-    members = [
-        (_draw(len(chosen), size, seed, 2 * draw), _draw(len(unseen), size, seed, 2 * draw + 1))
-        for draw in range(draws)
-    ]
-    near = _nearest_per_draw(rows, chosen, [each[0] for each in members])
-    far = _nearest_per_draw(rows, unseen, [each[1] for each in members])
+    of_chosen = [_draw(len(chosen), size, seed, 2 * draw) for draw in range(draws)]
+    of_unseen = [_draw(len(unseen), size, seed, 2 * draw + 1) for draw in range(draws)]
+    near = _nearest_per_draw(rows, chosen, of_chosen)
+    far = _nearest_per_draw(rows, unseen, of_unseen)
+
     slack = tie_slack(rows, chosen, unseen)
-    shares = ((near < far - slack).double() + 0.5 * ((near - far).abs() <= slack).double()).mean(
-        dim=0
-    )
+    nearer = (near < far - slack).double()
+    ties = ((near - far).abs() <= slack).double()
+    shares = (nearer + 0.5 * ties).mean(dim=0)
     ratios = ((near + slack) / (far + slack)).sqrt().quantile(0.5, dim=0)
     # Equal shares have exactly no spread; the formula would leave a rounding error.
     spread = 0.0 if shares.min() == shares.max() else float(shares.std(correction=0))
@@ -71,9 +73,8 @@ def copying(
 def _draw(total: int, size: int, seed: int, stream: int) -> Tensor:
     if total == size:
         return torch.arange(total)
-    return torch.from_numpy(
-        np.sort(np.random.default_rng([seed, stream]).choice(total, size, replace=False))
-    )
+    members = np.random.default_rng([seed, stream]).choice(total, size, replace=False)
+    return torch.from_numpy(np.sort(members))
 
 
 def _nearest_per_draw(
@@ -82,9 +83,6 @@ def _nearest_per_draw(
     """Return the squared distance of each row to the nearest member of each draw."""
     blocks = []
     for _, squared in squared_distance_blocks(rows, reference):
-        blocks.append(
-            torch.stack(
-                [squared[:, each.to(squared.device)].min(dim=1).values for each in members], dim=1
-            )
-        )
+        nearest = [squared[:, each.to(squared.device)].min(dim=1).values for each in members]
+        blocks.append(torch.stack(nearest, dim=1))
     return torch.cat(blocks)

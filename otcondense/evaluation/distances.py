@@ -1,7 +1,8 @@
-"""Distances between feature sets in bounded memory: nearest neighbours, k-nearest-neighbour radii, and who lies in whose ball.
+"""Distances between feature sets in bounded memory: nearest neighbours, radii, members of balls.
 
-Large sets come in single precision, and so do their distances here, at twice the speed; whatever its rounding could decide
-is decided again in double precision, so that the answers are those of double precision.
+Large sets are in single precision, and so are their distances here, at twice the speed. Every
+decision that rounding could change is repeated in double precision, so the results are those of
+double precision.
 """
 
 from collections.abc import Iterator
@@ -16,9 +17,14 @@ from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair
 CHUNK_ELEMENTS = 2**24
 """Entries of the distance block held at a time: 128 MiB in float64."""
 RELATIVE_SLACK = 1e-12
-"""Two squared distances closer than this share of the largest squared norm are a tie: far above rounding, far below any feature."""
+"""Two squared distances are a tie if they differ by less than this share of the largest squared
+norm: far above rounding, far below any difference of features."""
 SPARE_CANDIDATES = 8
-"""Neighbours kept beyond those asked for, since single precision may order close ones wrongly."""
+"""Neighbours kept in addition to the requested ones: single precision may order close ones
+wrongly."""
+ROUNDING_FACTORS = (8, 1 / 8)
+"""Bound on the rounding error of an expanded square in units of precision times norm: a constant
+part for its few additions, and a part for each dimension of the product, whose errors cancel."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,10 @@ def squared_distance_blocks(
     reference: Float[Tensor, "m d"],
     dtype: torch.dtype = torch.float64,
 ) -> Iterator[tuple[int, Float[Tensor, "b m"]]]:
-    """Yield `(first row, squared distances)` for consecutive blocks of queries, each against the whole reference.
+    """Yield `(first row, squared distances)` for consecutive blocks of queries.
 
-    Both sets are shifted to the reference's mean, since the expanded square loses digits far from the origin.
+    Each block is compared with the whole reference. Both sets are shifted to the mean of the
+    reference, since the expanded square loses digits far from the origin.
     """
     centre = reference.mean(dim=0, dtype=torch.float64)
     reference = (reference - centre).to(dtype)
@@ -61,12 +68,14 @@ def _expanded(
 def pair_squared_distances(
     queries: Float[Tensor, "n d"], reference: Float[Tensor, "m d"], pairs: Int[Tensor, "p 2"]
 ) -> Float[Tensor, " p"]:
-    """Return the squared distances of single pairs of rows as plain differences in float64; of equal rows exactly 0."""
-    size = max(1, CHUNK_ELEMENTS // queries.shape[1])
-    parts = [
-        (queries[each[:, 0]].double() - reference[each[:, 1]].double()).square().sum(dim=1)
-        for each in torch.split(pairs, size)
-    ]
+    """Return the squared distances of single pairs of rows, exactly 0 for equal rows.
+
+    They are plain differences in float64.
+    """
+    parts = []
+    for part in torch.split(pairs, max(1, CHUNK_ELEMENTS // queries.shape[1])):
+        difference = queries[part[:, 0]].double() - reference[part[:, 1]].double()
+        parts.append(difference.square().sum(dim=1))
     return torch.cat(parts) if parts else pairs.new_empty(0, dtype=torch.float64)
 
 
@@ -76,18 +85,23 @@ def tie_slack(*sets: Float[Tensor, "_ d"]) -> float:
 
 
 def rounding_slack(*sets: Float[Tensor, "_ d"]) -> float:
-    """Return a bound on the rounding error of an expanded squared distance between rows of the sets, in their own precision."""
-    dimensions, precision = sets[0].shape[1], torch.finfo(sets[0].dtype).eps
-    return (8 + dimensions / 8) * precision * _largest_squared_norm(*sets)
+    """Return a bound on the rounding error of an expanded squared distance between rows.
+
+    It is for the precision of the sets.
+    """
+    constant, per_dimension = ROUNDING_FACTORS
+    precision = torch.finfo(sets[0].dtype).eps
+    factor = constant + sets[0].shape[1] * per_dimension
+    return factor * precision * _largest_squared_norm(*sets)
 
 
 def _largest_squared_norm(*sets: Float[Tensor, "_ d"]) -> float:
     centre = sets[0].mean(dim=0, dtype=torch.float64)
-    return max(
-        float((block - centre).square().sum(dim=1).max())
-        for each in sets
-        for block in torch.split(each, _rows_of(each))
-    )
+    largest = 0.0
+    for features in sets:
+        for block in torch.split(features, _rows_of(features)):
+            largest = max(largest, float((block - centre).square().sum(dim=1).max()))
+    return largest
 
 
 def _rows_of(features: Float[Tensor, "_ d"]) -> int:
@@ -95,13 +109,19 @@ def _rows_of(features: Float[Tensor, "_ d"]) -> int:
 
 
 def knn_squared_radii(features: Float[Tensor, "n d"], neighbours: int) -> Float[Tensor, " n"]:
-    """Return for each image the squared distance to its `neighbours`-th nearest other image of the same set, in float64."""
+    """Return for each image the squared distance to its k-th nearest other image, in float64.
+
+    Args:
+        features: of one set.
+        neighbours: k.
+    """
     kept = min(neighbours + SPARE_CANDIDATES, len(features) - 1)
     approximate, candidates = _smallest_others(features, kept)
     queries = torch.arange(len(features), device=features.device)[:, None].expand(-1, kept)
     pairs = torch.stack([queries.reshape(-1), candidates.reshape(-1)], dim=1)
     exact = pair_squared_distances(features, features, pairs).view(-1, kept)
     radii = exact.kthvalue(neighbours, dim=1).values
+
     if kept < len(features) - 1 and features.dtype != torch.float64:
         beaten = (radii > 0) & (radii > approximate[:, -1].double() - rounding_slack(features))
         for row in beaten.nonzero()[:, 0].tolist():
@@ -110,12 +130,10 @@ def knn_squared_radii(features: Float[Tensor, "n d"], neighbours: int) -> Float[
 
 
 def _exact_radius(features: Float[Tensor, "n d"], row: int, neighbours: int) -> float:
-    squared = torch.cat(
-        [
-            (block.double() - features[row].double()).square().sum(dim=1)
-            for block in torch.split(features, _rows_of(features))
-        ]
-    )
+    centre = features[row].double()
+    blocks = torch.split(features, _rows_of(features))
+    parts = [(block.double() - centre).square().sum(dim=1) for block in blocks]
+    squared = torch.cat(parts)
     squared[row] = torch.inf
     return float(squared.kthvalue(neighbours).values)
 
@@ -123,14 +141,19 @@ def _exact_radius(features: Float[Tensor, "n d"], row: int, neighbours: int) -> 
 def _smallest_others(
     features: Float[Tensor, "n d"], count: int
 ) -> tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]:
-    """Return the `count` smallest squared distances of each row to other rows, ascending, and to which; each pair of blocks is seen once."""
+    """Return the `count` smallest squared distances of each row to other rows, and their rows.
+
+    They are ascending. Each pair of blocks is computed once.
+    """
     rows = (features - features.mean(dim=0, dtype=torch.float64)).to(features.dtype)
-    norms, size = rows.square().sum(dim=1), max(1, int(CHUNK_ELEMENTS**0.5))
+    norms = rows.square().sum(dim=1)
+    size = max(1, int(CHUNK_ELEMENTS**0.5))
     values = torch.full((len(rows), count), torch.inf, dtype=rows.dtype, device=rows.device)
     indices = torch.zeros((len(rows), count), dtype=torch.int64, device=rows.device)
     for start in range(0, len(rows), size):
+        here = slice(start, start + size)
         for other in range(start, len(rows), size):
-            here, there = slice(start, start + size), slice(other, other + size)
+            there = slice(other, other + size)
             block = _expanded(rows[here], norms[here], rows[there], norms[there])
             if start == other:
                 block.fill_diagonal_(torch.inf)
@@ -146,7 +169,10 @@ def _merge(
     block: Float[Tensor, "b c"],
     first: int,
 ) -> None:
-    """Keep the smallest of what is there and of a new block whose columns start at row `first`, in place."""
+    """Merge a new block into the smallest values so far, in place.
+
+    The columns of the block start at row `first`.
+    """
     count = values.shape[1]
     new, columns = block.topk(min(count, block.shape[1]), dim=1, largest=False)
     both, places = torch.cat([values, new], dim=1).topk(count, dim=1, largest=False)
@@ -157,20 +183,22 @@ def _merge(
 def ball_blocks(
     queries: Float[Tensor, "n d"], centres: Float[Tensor, "m d"], *radii: Float[Tensor, "_ _"]
 ) -> Iterator[list[Bool[Tensor, "b m"]]]:
-    """Yield for consecutive blocks of queries whether each pair's squared distance is within the radii, as if decided in float64.
+    """Yield for consecutive blocks of queries which pairs are within the radii, as in float64.
 
     Args:
         queries: [n, d] features.
         centres: [m, d] features.
-        radii: squared, float64; [n, 1] of balls around the queries or [1, m] of balls around the centres; one answer for each.
+        radii: squared, float64: [n, 1] of balls around the queries, or [1, m] of balls around the
+            centres. Each gives one answer.
     """
     slack = rounding_slack(centres, queries)
     for start, squared in squared_distance_blocks(queries, centres, queries.dtype):
-        parts = (each if len(each) == 1 else each[start : start + len(squared)] for each in radii)
-        yield [
-            _decided(squared, each.expand_as(squared), slack, (queries, centres), start)
-            for each in parts
-        ]
+        answers = []
+        for limits in radii:
+            own = limits if len(limits) == 1 else limits[start : start + len(squared)]
+            expanded = own.expand_as(squared)
+            answers.append(_decided(squared, expanded, slack, (queries, centres), start))
+        yield answers
 
 
 def _decided(
@@ -184,9 +212,8 @@ def _decided(
     inside = gap <= 0
     unsure = (gap.abs() <= slack).nonzero()
     if len(unsure):
-        exact = pair_squared_distances(
-            sets[0], sets[1], unsure + torch.tensor([start, 0], device=unsure.device)
-        )
+        offset = torch.tensor([start, 0], device=unsure.device)
+        exact = pair_squared_distances(sets[0], sets[1], unsure + offset)
         inside[unsure[:, 0], unsure[:, 1]] = exact <= radii[unsure[:, 0], unsure[:, 1]]
     return inside
 
@@ -201,24 +228,24 @@ def nearest_neighbours(
         reference: [m, d] features of the same encoder, m >= count.
         count: neighbours per query.
 
-    Raises: InputError for unfit features or a reference smaller than `count`.
+    Raises: InputError for invalid features or a reference smaller than `count`.
     """
     rows, others = as_feature_pair(("the queries", queries), ("the reference", reference))
     as_feature_pair(("the reference", others), ("the reference", others), count)
-    found = torch.cat(
-        [_nearest_in_block(squared, count) for _, squared in squared_distance_blocks(rows, others)]
-    )
+    blocks = squared_distance_blocks(rows, others)
+    found = torch.cat([_nearest_in_block(squared, count) for _, squared in blocks])
     numbers = torch.arange(len(rows), device=found.device)
-    # Taken again as plain differences: an exact copy then has distance 0, not the square root of a rounding error.
-    columns = [
-        pair_squared_distances(rows, others, torch.stack([numbers, found[:, rank]], dim=1))
-        for rank in range(count)
-    ]
+
+    # Plain differences give an exact copy the distance 0, not the root of a rounding error.
+    columns = []
+    for rank in range(count):
+        pairs = torch.stack([numbers, found[:, rank]], dim=1)
+        columns.append(pair_squared_distances(rows, others, pairs))
     return Neighbours(distances=torch.stack(columns, dim=1).sqrt(), indices=found)
 
 
 def _nearest_in_block(squared: Float[Tensor, "b m"], count: int) -> Int[Tensor, "b k"]:
-    """Take the minimum `count` times: of equal distances the first row wins, which `topk` does not promise."""
+    """Take the minimum `count` times: the first of equal rows wins, unlike in `topk`."""
     picked = []
     for _ in range(count):
         index = squared.argmin(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What evaluation asks of an encoder, and running one over images in batches of a fixed size."""
+"""The interface of encoders, and running one over images in batches of a fixed size."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 from otcondense.errors import InputError
 
 PARTS = ("features", "logits", "spatial")
-"""What an encoder may give; only features it must."""
+"""Outputs of an encoder; only features are required."""
 
 
 @runtime_checkable
@@ -27,7 +27,7 @@ class EncoderOutput(Protocol):
 
 @runtime_checkable
 class ImageEncoder(Protocol):
-    """Anything that turns uint8 images [b, c, h, w] into features [b, d] and logits [b, classes]."""
+    """Turns uint8 images [b, c, h, w] into features [b, d] and logits [b, classes]."""
 
     @property
     def name(self) -> str: ...
@@ -40,13 +40,13 @@ class ImageEncoder(Protocol):
 
 @dataclass(frozen=True)
 class NamedEncoder:
-    """An `ImageEncoder` made of a function, such as `otcondense.encoders.Encoder.encode_pixels`."""
+    """An `ImageEncoder` from a function, such as `otcondense.encoders.Encoder.encode_pixels`."""
 
     name: str
     weights_sha256: str
-    """Hash of the weights, recorded with every figure."""
+    """Digest of the weights, stored with every metric."""
     encode: Callable[[Tensor], Any]
-    """Takes uint8 images [b, c, h, w], gives an `EncoderOutput`."""
+    """Takes uint8 images [b, c, h, w] and returns an `EncoderOutput`."""
 
     def __call__(self, images: UInt8[Tensor, "b c h w"], /) -> EncoderOutput:
         output: EncoderOutput = self.encode(images)
@@ -55,13 +55,13 @@ class NamedEncoder:
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """Features and logits of an image set, in its order, on the CPU, in the encoder's precision."""
+    """Outputs of an encoder for an image set, in its order, on the CPU."""
 
     features: Float[Tensor, "n d"]
     logits: Float[Tensor, "n c"] | None
-    """None where the encoder has no classifier: there is no Inception Score then."""
+    """None if the encoder has no classifier; then there is no Inception Score."""
     spatial: Float[Tensor, "n s"] | None = None
-    """Of Inception alone."""
+    """Of Inception only."""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -72,32 +72,35 @@ def encode_images(
     encoder: ImageEncoder,
     batch_size: int,
 ) -> EncodedImages:
-    """Run `encoder` over all images, in order; a stream of parts of any size is never in memory as a whole.
+    """Run `encoder` over all images, in order.
 
-    Every batch has exactly `batch_size` images, the last one padded with zeros: a row's result can depend on its batch's size.
+    A stream of parts of any size is never in memory as a whole. Every batch has exactly
+    `batch_size` images, the last one padded with zeros: a result can depend on the batch size.
 
-    Raises: InputError where the encoder's output does not fit, or where it gives NaN or infinite values.
+    Raises: InputError if an output of the encoder has a wrong shape, or NaN or infinite values.
     """
     parts = [images] if isinstance(images, Tensor) else images
     outputs = [encode_padded(batch, encoder, batch_size) for batch in _batches(parts, batch_size)]
-    return EncodedImages(
-        **{part: _joined([getattr(each, part) for each in outputs]) for part in PARTS}
-    )
+    return EncodedImages(**{part: _joined(outputs, part) for part in PARTS})
 
 
-def _joined(rows: list[Tensor | None]) -> Any:
-    return None if rows[0] is None else torch.cat([each for each in rows if each is not None])
+def _joined(outputs: list[EncodedImages], part: str) -> Any:
+    """Return one part of all outputs; None if the encoder does not have it."""
+    if getattr(outputs[0], part) is None:
+        return None
+    return torch.cat([getattr(output, part) for output in outputs])
 
 
 def _batches(
     parts: Iterable[UInt8[Tensor, "_ c h w"]], size: int
 ) -> Iterator[UInt8[Tensor, "b c h w"]]:
-    """Cut a stream into batches of `size`, whatever the size of its parts; the last one may be shorter."""
+    """Cut a stream of parts of any size into batches of `size`; the last one may be shorter."""
     left: list[Tensor] = []
     for part in parts:
         rows = torch.cat([*left, part]) if left else part
         full = len(rows) // size * size
-        yield from torch.split(rows[:full], size) if full else ()
+        if full:
+            yield from torch.split(rows[:full], size)
         left = [rows[full:]] if len(rows) > full else []
     yield from left
 
@@ -106,25 +109,36 @@ def _batches(
 def encode_padded(
     batch: UInt8[Tensor, "b c h w"], encoder: ImageEncoder, batch_size: int
 ) -> EncodedImages:
-    """Encode up to `batch_size` images as one batch of exactly `batch_size`, and drop the padding's rows."""
+    """Encode up to `batch_size` images as one batch of exactly `batch_size`; drop the padding."""
     count = len(batch)
-    output = encoder(torch.cat([batch, batch.new_zeros(batch_size - count, *batch.shape[1:])]))
-    rows = {part: getattr(output, part, None) for part in PARTS}
-    for part, values in rows.items():
+    padding = batch.new_zeros(batch_size - count, *batch.shape[1:])
+    output = encoder(torch.cat([batch, padding]))
+
+    rows: dict[str, Any] = {}
+    for part in PARTS:
+        values = getattr(output, part, None)
         if values is None and part != "features":
+            rows[part] = None
             continue
-        if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != batch_size:
-            expected = f"[{batch_size}, *] for a batch of {batch_size} images"
-            raise InputError(
-                f"encoder {encoder.name} must give {part} {expected}, found {getattr(values, 'shape', values)}"
-            )
-        broken = ~values[:count].isfinite().all(dim=1)
-        if broken.any():
-            raise InputError(
-                f"encoder {encoder.name} must give finite {part}, found NaN or infinity for {int(broken.sum())} of {count} images of one "
-                "batch; check the encoder's weights and the images"
-            )
-    kept: dict[str, Any] = {
-        part: None if values is None else values[:count].cpu() for part, values in rows.items()
-    }
-    return EncodedImages(**kept)
+        _check_output(encoder.name, part, values, batch_size)
+        rows[part] = values[:count].cpu()
+        _check_finite(encoder.name, part, rows[part])
+    return EncodedImages(**rows)
+
+
+def _check_output(encoder: str, part: str, values: Any, batch_size: int) -> None:
+    if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != batch_size:
+        raise InputError(
+            f"encoder {encoder} must give {part} [{batch_size}, *] for a batch of {batch_size} "
+            f"images, found {getattr(values, 'shape', values)}"
+        )
+
+
+def _check_finite(encoder: str, part: str, values: Tensor) -> None:
+    broken = ~values.isfinite().all(dim=1)
+    if broken.any():
+        raise InputError(
+            f"encoder {encoder} must give finite {part}, found NaN or infinity for "
+            f"{int(broken.sum())} of {len(values)} images of one batch; "
+            "check the weights of the encoder and the images"
+        )

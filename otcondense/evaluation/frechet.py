@@ -15,7 +15,7 @@ BLOCK_ROWS = 8192
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """Mean and covariance of a feature set: all that the Fréchet distance needs of it."""
+    """Mean and covariance of a feature set, the inputs of the Fréchet distance."""
 
     mean: Float[Tensor, " d"]
     covariance: Float[Tensor, "d d"]
@@ -26,7 +26,7 @@ class FeatureStatistics:
 def feature_statistics(features: ArrayOrTensor, name: str = "the images") -> FeatureStatistics:
     """Return mean and covariance of [n, d] features, n >= 2, in float64.
 
-    Raises: InputError for unfit features, calling the set by `name`.
+    Raises: InputError for invalid features; it calls the set `name`.
     """
     rows = as_features(name, features, minimum=2)
     mean = rows.mean(dim=0, dtype=torch.float64)
@@ -38,15 +38,16 @@ def feature_statistics(features: ArrayOrTensor, name: str = "the images") -> Fea
 
 
 def frechet_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> float:
-    """Return the Fréchet distance of two feature sets, >= 0, in squared units of the features (FID on Inception features).
+    """Return the Fréchet distance of two feature sets, >= 0, in squared units of the features.
 
-    Biased upwards for few images: compare only figures of equal counts.
+    On Inception features this is FID. It is biased upwards for few images: compare only values of
+    equal counts.
 
     Args:
         samples: [n, d] features, n >= 2.
         held_out: [m, d] features of the same encoder, m >= 2.
 
-    Raises: InputError for unfit features.
+    Raises: InputError for invalid features.
     Source: Heusel et al. 2017 (arXiv:1706.08500), equation 6.
     """
     return frechet_distance_of_statistics(
@@ -56,15 +57,20 @@ def frechet_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> float:
 
 
 def frechet_distance_of_statistics(first: FeatureStatistics, second: FeatureStatistics) -> float:
-    r"""Return $|\mu_1-\mu_2|^2 + \mathrm{tr}(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1^{1/2} \Sigma_2 \Sigma_1^{1/2})^{1/2})$.
+    r"""Return the Fréchet distance of two Gaussians.
 
-    The symmetric form needs only symmetric eigenproblems, which stay accurate for singular covariances (fewer images than dimensions).
+    $|\mu_1-\mu_2|^2
+    + \mathrm{tr}(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1^{1/2} \Sigma_2 \Sigma_1^{1/2})^{1/2})$
 
-    Raises: InputError where the dimensions differ.
+    The symmetric form needs only symmetric eigenproblems, which stay accurate for singular
+    covariances (fewer images than dimensions).
+
+    Raises: InputError if the dimensions differ.
     """
     if first.mean.shape != second.mean.shape:
         raise InputError(
-            f"statistics must come from one encoder, found {len(first.mean)} and {len(second.mean)} dimensions"
+            "statistics must come from one encoder, "
+            f"found {len(first.mean)} and {len(second.mean)} dimensions"
         )
     root = _root(first.covariance)
     cross = _eigenvalues(root @ second.covariance @ root).sqrt().sum()
@@ -84,6 +90,6 @@ def _eigenvalues(matrix: Float[Tensor, "d d"]) -> Float[Tensor, " d"]:
 
 
 def _without_noise(eigenvalues: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
-    """Zero what rounding left of zero eigenvalues: the square root would raise 1e-16 of noise to 1e-8 per dimension."""
+    """Set eigenvalues that are rounding noise to 0: the square root raises 1e-16 to 1e-8."""
     threshold = eigenvalues.abs().max() * len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps
     return torch.where(eigenvalues > threshold, eigenvalues, torch.zeros_like(eigenvalues))

@@ -7,65 +7,76 @@ from torch import Tensor
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair
 from otcondense.evaluation.distances import CHUNK_ELEMENTS
 
+CMMD_SCALE = 1000
+"""Factor of the published values of CMMD."""
+
 
 def kernel_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> float:
-    r"""Return the unbiased squared maximum mean discrepancy with the kernel $(x \cdot y / d + 1)^3$ over the whole sets.
+    r"""Return the unbiased squared maximum mean discrepancy of the whole sets.
 
-    Around 0 (also slightly below) for equal distributions.
+    The kernel is $(x \cdot y / d + 1)^3$. For equal distributions the result is around 0, possibly
+    slightly below.
 
     Args:
         samples: [n, d] features, n >= 2.
         held_out: [m, d] features of the same encoder, m >= 2.
 
-    Raises: InputError for unfit features.
+    Raises: InputError for invalid features.
     Source: Bińkowski et al. 2018 (arXiv:1801.01401), section 4 and equation 4.
     """
-    one, two = as_feature_pair(("the samples", samples), ("the held-out images", held_out), 2)
-    one, two = one.double(), two.double()
-    within = sum(
-        (_kernel_sum(each, each) - _diagonal_sum(each)) / (len(each) * (len(each) - 1))
-        for each in (one, two)
-    )
+    pair = as_feature_pair(("the samples", samples), ("the held-out images", held_out), 2)
+    one = pair[0].double()
+    two = pair[1].double()
+
+    within = 0.0
+    for rows in (one, two):
+        count = len(rows)
+        within += (_kernel_sum(rows, rows) - _diagonal_sum(rows)) / (count * (count - 1))
     return float(within - 2 * _kernel_sum(one, two) / (len(one) * len(two)))
 
 
 def gaussian_distance(
     samples: ArrayOrTensor, held_out: ArrayOrTensor, bandwidth: float = 10.0
 ) -> float:
-    r"""Return 1000 times the unbiased squared maximum mean discrepancy with the kernel $\exp(-|x - y|^2 / 2\sigma^2)$ of unit vectors.
+    r"""Return 1000 times the unbiased squared maximum mean discrepancy of unit vectors.
 
-    On CLIP features this is CMMD, up to its estimator: the published code divides by n^2 and is larger by about 2 (1 - k) / n.
+    The kernel is $\exp(-|x - y|^2 / 2\sigma^2)$. On CLIP features this is CMMD, up to its
+    estimator: the published code divides by n^2 and is larger by about 2 (1 - k) / n.
 
     Args:
         samples: [n, d] features, n >= 2; scaled to length 1.
         held_out: [m, d] features of the same encoder, m >= 2.
         bandwidth: sigma, > 0.
 
-    Raises: InputError for unfit features.
+    Raises: InputError for invalid features.
     Source: Jayasumana et al. 2024 (arXiv:2401.09603), section 4.
     """
-    one, two = as_feature_pair(("the samples", samples), ("the held-out images", held_out), 2)
-    one, two = (torch.nn.functional.normalize(each.double()) for each in (one, two))
+    pair = as_feature_pair(("the samples", samples), ("the held-out images", held_out), 2)
+    one = torch.nn.functional.normalize(pair[0].double())
+    two = torch.nn.functional.normalize(pair[1].double())
 
-    def kernel_sum(rows: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> float:
-        blocks = torch.split(rows, max(1, CHUNK_ELEMENTS // len(others)))
-        return float(
-            torch.stack(
-                [((block @ others.T - 1) / bandwidth**2).exp().sum() for block in blocks]
-            ).sum()
-        )
+    within = 0.0
+    for rows in (one, two):
+        count = len(rows)
+        within += (_gaussian_sum(rows, rows, bandwidth) - count) / (count * (count - 1))
+    across = _gaussian_sum(one, two, bandwidth) / (len(one) * len(two))
+    return CMMD_SCALE * float(within - 2 * across)
 
-    within = sum(
-        (kernel_sum(each, each) - len(each)) / (len(each) * (len(each) - 1)) for each in (one, two)
-    )
-    return 1000 * float(within - 2 * kernel_sum(one, two) / (len(one) * len(two)))
+
+def _gaussian_sum(
+    rows: Float[Tensor, "n d"], others: Float[Tensor, "m d"], bandwidth: float
+) -> float:
+    """Return the sum of the Gaussian kernel over all pairs of unit vectors."""
+    blocks = torch.split(rows, max(1, CHUNK_ELEMENTS // len(others)))
+    sums = [((block @ others.T - 1) / bandwidth**2).exp().sum() for block in blocks]
+    return float(torch.stack(sums).sum())
 
 
 def _kernel_sum(rows: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> float:
+    """Return the sum of the polynomial kernel over all pairs."""
     blocks = torch.split(rows, max(1, CHUNK_ELEMENTS // len(others)))
-    return float(
-        torch.stack([(block @ others.T / rows.shape[1] + 1).pow(3).sum() for block in blocks]).sum()
-    )
+    sums = [(block @ others.T / rows.shape[1] + 1).pow(3).sum() for block in blocks]
+    return float(torch.stack(sums).sum())
 
 
 def _diagonal_sum(rows: Float[Tensor, "n d"]) -> float:

@@ -20,10 +20,11 @@ class PrecisionRecall(NamedTuple):
 
 
 class DensityCoverage(NamedTuple):
-    """How the samples fill the balls of the held-out images."""
+    """How samples fill the balls of the held-out images."""
 
     density: float
-    """Mean number of balls a sample lies in, divided by k; 1 is expected of the true distribution, more is possible."""
+    """Mean number of balls that a sample lies in, divided by k; 1 is expected of the true
+    distribution, more is possible."""
     coverage: float
     """Share in 0..1 of held-out images whose ball holds at least one sample."""
 
@@ -38,35 +39,39 @@ def precision_recall(
         held_out: [m, d] features of the same encoder, m > neighbours.
         neighbours: k; a ball reaches to the k-th nearest other image of its own set.
 
-    Raises: InputError for unfit features.
+    Raises: InputError for invalid features.
     Source: Kynkäänniemi et al. 2019 (arXiv:1904.06991), equations 1-3.
     """
     one, two = _pair(samples, held_out, neighbours)
     slack = tie_slack(two, one)
-    sample_radii, real_radii = (knn_squared_radii(each, neighbours) + slack for each in (one, two))
-    precise, recalled = [], torch.zeros(len(two), dtype=torch.bool, device=two.device)
-    for real_in_sample, sample_in_real in ball_blocks(
-        one, two, sample_radii[:, None], real_radii[None]
-    ):
+    sample_radii = (knn_squared_radii(one, neighbours) + slack)[:, None]
+    real_radii = (knn_squared_radii(two, neighbours) + slack)[None]
+
+    precise = []
+    recalled = torch.zeros(len(two), dtype=torch.bool, device=two.device)
+    for real_in_sample, sample_in_real in ball_blocks(one, two, sample_radii, real_radii):
         precise.append(sample_in_real.any(dim=1))
         recalled |= real_in_sample.any(dim=0)
     return PrecisionRecall(
-        float(torch.cat(precise).double().mean()), float(recalled.double().mean())
+        precision=float(torch.cat(precise).double().mean()),
+        recall=float(recalled.double().mean()),
     )
 
 
 def density_coverage(
     samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3
 ) -> DensityCoverage:
-    """Return density and coverage; only the held-out images have balls, so outlying samples cannot inflate them.
+    """Return density and coverage.
 
-    Arguments and errors as for `precision_recall`; the paper uses k = 5.
+    Only the held-out images have balls, so outlying samples cannot inflate them. Arguments and
+    errors as for `precision_recall`; the paper uses k = 5.
 
     Source: Naeem et al. 2020 (arXiv:2002.09797), equations 4 and 6.
     """
     one, two = _pair(samples, held_out, neighbours)
     radii = knn_squared_radii(two, neighbours) + tie_slack(two, one)
-    hits, covered = 0, torch.zeros(len(two), dtype=torch.bool, device=two.device)
+    hits = 0
+    covered = torch.zeros(len(two), dtype=torch.bool, device=two.device)
     for (inside,) in ball_blocks(one, two, radii[None]):
         hits += int(inside.sum())
         covered |= inside.any(dim=0)

@@ -1,1 +1,1 @@
-"""Exports of subsets and samples in the formats of other tools."""
+"""Subsets and samples in the formats of other tools."""

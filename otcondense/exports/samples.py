@@ -1,8 +1,6 @@
-"""Samples in the shapes that evaluators and people read; a new format is one function and one line in `SAMPLE_EXPORTS`."""
+"""Samples in the formats of evaluators; a new format is one function and one line."""
 
 import io
-import shutil
-import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,80 +10,85 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int, UInt8
-from PIL import Image
 
 from otcondense.errors import InputError
+from otcondense.store.files import write_whole
 
 Parts = Iterator[tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]]]
 """Images and their classes, a batch at a time, in the order of their indices."""
 RGB = 3
+SHORTEST_NAME = 6
+"""Digits of the index in the name of an image, at least."""
 
 
 def write_npz(parts: Parts, target: Path, count: int) -> None:
-    """ADM's evaluator: `arr_0` uint8 [n, height, width, 3] and `arr_1` with the classes; a batch is in memory at a time."""
-    first, labels = next(parts)
-    classes = [labels]
+    """ADM's evaluator: `arr_0` uint8 [n, height, width, 3] and `arr_1` with the classes.
+
+    One batch is in memory at a time. The date is fixed: the same samples give the same bytes.
+    """
+    first, first_labels = next(parts)
+    labels = [first_labels]
     with zipfile.ZipFile(target, "w") as archive:
-        # A fixed date: the same samples, the same bytes.
         with archive.open(zipfile.ZipInfo("arr_0.npy"), "w", force_zip64=True) as file:
-            _header(file, np.dtype(np.uint8), (count, *first.shape[2:], RGB))
-            file.write(_rows(first))
+            _write_header(file, np.dtype(np.uint8), (count, *first.shape[2:], RGB))
+            file.write(_rgb_bytes(first))
             for images, more in parts:
-                file.write(_rows(images))
-                classes.append(more)
+                file.write(_rgb_bytes(images))
+                labels.append(more)
         with archive.open(zipfile.ZipInfo("arr_1.npy"), "w", force_zip64=True) as file:
-            _header(file, np.dtype(np.int64), (count,))
-            file.write(np.concatenate(classes).astype(np.int64).tobytes())
+            _write_header(file, np.dtype(np.int64), (count,))
+            file.write(np.concatenate(labels).astype(np.int64).tobytes())
 
 
-def _header(file: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    facts = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, facts)
+def _write_header(file: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
-def _rows(images: UInt8[np.ndarray, "n c h w"]) -> bytes:
-    """Return images as [n, height, width, 3], a grey channel three times."""
-    return np.ascontiguousarray(
-        np.broadcast_to(images.transpose(0, 2, 3, 1), (len(images), *images.shape[2:], RGB))
-    ).tobytes()
+def _rgb_bytes(images: UInt8[np.ndarray, "n c h w"]) -> bytes:
+    """Return the bytes of images as [n, height, width, 3], a grey channel three times."""
+    shape = (len(images), *images.shape[2:], RGB)
+    rgb = np.broadcast_to(images.transpose(0, 2, 3, 1), shape)
+    return np.ascontiguousarray(rgb).tobytes()
 
 
 def write_png(parts: Parts, target: Path, count: int) -> None:
     """A folder of 000000.png, 000001.png, … by image index."""
     target.mkdir()
-    digits, index = max(6, len(str(count - 1))), 0
+    digits = max(SHORTEST_NAME, len(str(count - 1)))
+    index = 0
     for images, _ in parts:
         for image in images:
-            pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-            Image.fromarray(pixels).save(target / f"{index:0{digits}d}.png")
+            (target / f"{index:0{digits}d}.png").write_bytes(_png(image))
             index += 1
 
 
+def _png(image: UInt8[np.ndarray, "c h w"]) -> bytes:
+    """Return the PNG file of one image."""
+    from PIL import Image
+
+    pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 def write_parquet(parts: Parts, target: Path, count: int) -> None:
-    """One file that `datasets` reads as images: `image` (struct of PNG bytes and path) and `label`."""
-    schema = pa.schema(
-        [
-            ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-            ("label", pa.int64()),
-        ]
-    )
+    """One file that `datasets` reads as images.
+
+    Its columns are `image` (struct of PNG bytes and path) and `label`.
+    """
+    image_type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    schema = pa.schema([("image", image_type), ("label", pa.int64())])
     index = 0
     with pq.ParquetWriter(target, schema) as writer:
         for images, labels in parts:
             rows = []
             for image in images:
-                data = io.BytesIO()
-                Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(
-                    data, "PNG"
-                )
-                rows.append({"bytes": data.getvalue(), "path": f"{index:06d}.png"})
+                rows.append({"bytes": _png(image), "path": f"{index:06d}.png"})
                 index += 1
-            writer.write_table(
-                pa.table(
-                    [pa.array(rows, schema.field("image").type), pa.array(labels, pa.int64())],
-                    schema=schema,
-                )
-            )
+            columns = [pa.array(rows, image_type), pa.array(labels, pa.int64())]
+            writer.write_table(pa.table(columns, schema=schema))
     assert index == count
 
 
@@ -94,6 +97,7 @@ SAMPLE_EXPORTS: dict[str, Callable[[Parts, Path, int], None]] = {
     "png": write_png,
     "parquet": write_parquet,
 }
+"""Writer of every format by its name; it gets the samples, the output and the number of samples."""
 
 
 def export_samples(parts: Parts, form: str, output: str, count: int) -> None:
@@ -104,12 +108,5 @@ def export_samples(parts: Parts, form: str, output: str, count: int) -> None:
     final = Path(output)
     if final.exists():
         raise InputError(f"--output must not exist yet, found {output}")
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.parent / f".tmp-{uuid.uuid4().hex}"
-    try:
+    with write_whole(final) as temporary:
         SAMPLE_EXPORTS[form](parts, temporary, count)
-        temporary.replace(final)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)

@@ -1,35 +1,5 @@
 """One self-contained HTML report from plain data."""
 
-from otcondense.report.data import (
-    ClassCard,
-    ClassSheet,
-    FeatureMap,
-    LossCurve,
-    MetricRow,
-    ObjectiveHistory,
-    ReportData,
-    SampleSheet,
-    StageTime,
-    SubsetRow,
-)
-from otcondense.report.published import Published, published_for
-from otcondense.report.render import render_report
-from otcondense.report.sheets import Sheet, image_sheet
+import lazy_loader as lazy
 
-__all__ = [
-    "ClassCard",
-    "ClassSheet",
-    "FeatureMap",
-    "LossCurve",
-    "MetricRow",
-    "ObjectiveHistory",
-    "Published",
-    "ReportData",
-    "SampleSheet",
-    "Sheet",
-    "StageTime",
-    "SubsetRow",
-    "image_sheet",
-    "published_for",
-    "render_report",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

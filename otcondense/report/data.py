@@ -1,4 +1,4 @@
-"""What a report shows: plain arrays and numbers. Where they come from is not the report's business."""
+"""The data of a report: plain arrays and numbers."""
 
 import math
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from otcondense.report.published import Published
 
 @dataclass(frozen=True)
 class MetricRow:
-    """Figures of one model, trained on one method's subset for one length."""
+    """Metrics of one model, trained on the subset of one method for one length."""
 
     model: str
     method: str
     steps: int
     """Training steps."""
     values: Mapping[str, float]
-    """By the names of `otcondense.evaluation.Metrics.values`; those that the report does not know are left out."""
+    """By the names of `otcondense.evaluation.registry.METRICS`; the report skips other names."""
     num_samples: int
     num_held_out: int
     encoder: str
@@ -28,7 +28,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class SubsetRow:
-    """Figures of one method's chosen images themselves, without training."""
+    """Metrics of the chosen images of one method, without training."""
 
     method: str
     num_images: int
@@ -47,7 +47,7 @@ class ClassSheet:
 
 @dataclass(frozen=True)
 class ClassCard:
-    """What one method's choice in one class is like."""
+    """The choice of one method in one class."""
 
     class_name: str
     method: str
@@ -55,7 +55,7 @@ class ClassCard:
     """In the class."""
     num_chosen: int
     left_out_share: float
-    """Of the class's mass that no chosen image stands for."""
+    """Share of the mass of the class that no chosen image represents."""
     objective: float | None
     lower_bound: float | None
     distances: Mapping[str, float] = field(default_factory=dict)
@@ -85,9 +85,10 @@ class FeatureMap:
     chosen: Mapping[str, Int[np.ndarray, " _"]]
     """Rows by method."""
     left_out: Mapping[str, Int[np.ndarray, " _"]] = field(default_factory=dict)
-    """By method, rows that no chosen image stands for."""
+    """By method, rows that no chosen image represents."""
     assignment: Mapping[str, Int[np.ndarray, " n"]] = field(default_factory=dict)
-    """By method, for each image the row of the chosen one that stands for it, -1 where it is left out; drawn as spokes."""
+    """By method, for each image the row of the chosen image that represents it, -1 if it is left
+    out; drawn as spokes."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +99,16 @@ class ObjectiveHistory:
     method: str
     objective: Float[np.ndarray, " t"]
     stages: tuple[str, ...]
-    """Of each step, such as greedy or swap."""
+    """Stage of each step, such as greedy or swap."""
     lower_bound: float | None = None
-    """Proven bound on the final objective; None or nan where there is none."""
+    """Proven bound on the final objective; None or nan if there is none."""
 
     @property
     def bound(self) -> float | None:
         """The lower bound if there is one."""
-        return (
-            None if self.lower_bound is None or math.isnan(self.lower_bound) else self.lower_bound
-        )
+        if self.lower_bound is None or math.isnan(self.lower_bound):
+            return None
+        return self.lower_bound
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class LossCurve:
 
 @dataclass(frozen=True)
 class StageTime:
-    """How long a stage of the run took."""
+    """Duration of a stage of the run."""
 
     stage: str
     seconds: float
@@ -131,12 +132,12 @@ class StageTime:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All of a report; sections without data are left out."""
+    """All data of a report; it skips sections without data."""
 
     title: str
     summary: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
-    """A few figures for the top of the page, by name."""
+    """A few numbers for the top of the page, by name."""
     metrics: tuple[MetricRow, ...] = ()
     subsets: tuple[SubsetRow, ...] = ()
     class_sheets: tuple[ClassSheet, ...] = ()
@@ -147,7 +148,7 @@ class ReportData:
     loss_curves: tuple[LossCurve, ...] = ()
     stage_times: tuple[StageTime, ...] = ()
     published: tuple[Published, ...] = ()
-    """Others' figures for the same model, size and number of images."""
+    """Published figures for the same model, size and number of images."""
     protocol_differences: tuple[str, ...] = ()
     """How this run's protocol differs from that of the published figures."""
     config_yaml: str = ""
@@ -155,12 +156,14 @@ class ReportData:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """All methods in the order in which they first appear; it decides their colours and markers."""
-        names = [row.method for row in self.metrics] + [row.method for row in self.subsets]
-        names += [name for sheet in self.class_sheets for name in sheet.images]
+        """All methods in the order of their first appearance, which sets colours and markers."""
+        names = [row.method for row in self.metrics]
+        names += [row.method for row in self.subsets]
+        for sheet in self.class_sheets:
+            names += sheet.images
         names += [sheet.method for sheet in self.sample_sheets]
-        names += [name for each in self.feature_maps for name in (*each.chosen, *each.left_out)]
-        names += [each.method for each in self.histories] + [
-            each.method for each in self.loss_curves
-        ]
+        for each in self.feature_maps:
+            names += [*each.chosen, *each.left_out]
+        names += [each.method for each in self.histories]
+        names += [each.method for each in self.loss_curves]
         return tuple(dict.fromkeys(names))

@@ -1,4 +1,4 @@
-"""Figures as they stand in a page: JSON that is safe inside a script element, and the same in words."""
+"""Figures in a page: JSON that is safe inside a script element, and a description in words."""
 
 import json
 from collections.abc import Sequence
@@ -8,23 +8,28 @@ from typing import Any
 from otcondense.report.data import FeatureMap, LossCurve, ObjectiveHistory
 from otcondense.report.plots import feature_map, loss_curves, objective_history
 
+TWENTIETH = 20
+
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure as it stands in the page."""
+    """A figure in a page."""
 
     name: str
     figure: str
     """Plotly JSON, safe inside a script element."""
     height: int
     description: str
-    """What the figure shows, in words: for screen readers and where JavaScript is off."""
+    """The figure in words, for screen readers and pages without JavaScript."""
 
 
 def map_plot(data: FeatureMap, number: int, methods: Sequence[str]) -> Plot:
     """Return the map of a class."""
     chosen = ", ".join(f"{len(rows)} chosen by {method}" for method, rows in data.chosen.items())
-    words = f"The {len(data.features):,} images of class {data.class_name} in the two main directions of their features; {chosen}."
+    words = (
+        f"The {len(data.features):,} images of class {data.class_name} in the two main directions "
+        f"of their features; {chosen}."
+    )
     return embed(f"map-{number}", feature_map(data, methods), words)
 
 
@@ -35,7 +40,10 @@ def history_plot(data: ObjectiveHistory, number: int, methods: Sequence[str]) ->
     if data.bound is not None:
         gap = f" (gap {(final - data.bound) / abs(final):.1%})" if final else ""
         bound = f" Proven: no subset of this size is below {data.bound:.5g}{gap}."
-    words = f"Class {data.class_name}, {data.method}: the objective ends at {final:.5g} after {len(data.objective)} steps.{bound}"
+    words = (
+        f"Class {data.class_name}, {data.method}: the objective ends at {final:.5g} after "
+        f"{len(data.objective)} steps.{bound}"
+    )
     return embed(f"history-{number}", objective_history(data, methods), words)
 
 
@@ -44,20 +52,20 @@ def loss_plots(curves: Sequence[LossCurve], methods: Sequence[str]) -> dict[str,
     plots = {}
     for number, model in enumerate(dict.fromkeys(curve.model for curve in curves)):
         own = [curve for curve in curves if curve.model == model]
-        ends = ", ".join(
-            f"{curve.method} {float(curve.loss[-max(1, len(curve.loss) // 20) :].mean()):.4g}"
-            for curve in own
-        )
-        plots[model] = embed(
-            f"loss-{number}",
-            loss_curves(own, methods),
-            f"Training loss of {model}; mean of the last twentieth: {ends}.",
-        )
+        ends = ", ".join(f"{curve.method} {_final_loss(curve):.4g}" for curve in own)
+        words = f"Training loss of {model}; mean of the last twentieth: {ends}."
+        plots[model] = embed(f"loss-{number}", loss_curves(own, methods), words)
     return plots
 
 
+def _final_loss(curve: LossCurve) -> float:
+    """Return the mean of the last twentieth of a curve."""
+    count = max(1, len(curve.loss) // TWENTIETH)
+    return float(curve.loss[-count:].mean())
+
+
 def embed(name: str, figure: Any, description: str) -> Plot:
-    """Return a figure under a name that is unique in its page, the same bytes for the same figure."""
+    """Return a figure under a name that is unique in its page; equal figures give equal bytes."""
     text = json.dumps(json.loads(figure.to_json()), sort_keys=True, separators=(",", ":"))
     safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return Plot(f"plot-{name}", safe, int(figure.layout.height), description)

@@ -1,4 +1,4 @@
-"""From a template to one HTML file that needs nothing else: no network, no other file."""
+"""Renders a template to one HTML file that needs no network and no other file."""
 
 import base64
 import hashlib
@@ -12,14 +12,15 @@ REPORT = "otcondense.report"
 
 
 def render_page(package: str, template: str, context: Mapping[str, Any]) -> str:
-    """Return a page in the report's style.
+    """Return a page in the style of the report.
 
-    Everything in `context` is escaped; the page's own policy forbids it to load anything or to run any script but its own two.
+    Everything in `context` is escaped. The policy of the page forbids it to load anything and to
+    run any scripts but its own two.
 
     Args:
-        package: where the template is; it may import the report's macros.
+        package: package of the template, which may import the macros of the report.
         template: its name, such as report.html.j2.
-        context: what it shows, beside `style`, `scripts` and `policy`.
+        context: its variables, in addition to `style`, `scripts` and `policy`.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
@@ -44,12 +45,16 @@ def render_page(package: str, template: str, context: Mapping[str, Any]) -> str:
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """Allow the page's own scripts by their hashes, inline styles and inline images; nothing else, from nowhere else."""
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode('ascii')}'"
-        for each in scripts
+    """Allow only the page's own scripts by their hashes, inline styles and inline images."""
+    hashes = " ".join(f"'sha256-{_base64_digest(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
     )
-    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def _base64_digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
 def _resource(name: str) -> str:

@@ -1,6 +1,7 @@
-"""Plotly figures of a run, shared by the report and any other page: transparent, coloured by method, fit for light and dark.
+"""Plotly figures of a run, for the report and other pages.
 
-Text and grid colours come from the page's style sheet; see `otcondense/report/style.css`.
+They are transparent, have a colour for each method, and suit light and dark pages. Text and grid
+colours come from the style sheet of the page; see `otcondense/report/style.css`.
 """
 
 import html
@@ -13,8 +14,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 from scipy.sparse.linalg import svds
 
+from otcondense.evaluation.registry import Metric
 from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
-from otcondense.report.tables import Metric
 
 COLOURS = (
     "#3b7dea",
@@ -28,7 +29,7 @@ COLOURS = (
     "#9a6a4f",
     "#6aa323",
 )
-"""Readable on white and on near-black alike."""
+"""Readable both on white and on near-black."""
 SYMBOLS = (
     "circle",
     "diamond",
@@ -43,45 +44,53 @@ SYMBOLS = (
 )
 DASHES = ("solid", "dash", "dot", "dashdot")
 MUTED = "#8a94a3"
+AXIS_HEIGHT = 70
+"""Pixels of the axis of `seed_dots`."""
+ROW_HEIGHT = 26
+"""Pixels of each row of `seed_dots`."""
 SMALL = 32
-"""Rows or columns up to which all singular values are computed."""
+"""Matrices with at most this many rows or columns get all their singular values."""
 SMOOTHING = 0.05
-"""Share of a loss curve's points that its running mean spans."""
+"""Share of the points of a loss curve that its running mean spans."""
 
 
 def colour_of(method: str, methods: Sequence[str]) -> str:
-    """Return a method's colour, the same in all figures of one report."""
+    """Return the colour of a method, the same in all figures of one report."""
     return COLOURS[methods.index(method) % len(COLOURS)]
 
 
 def metric_curves(rows: Sequence[MetricRow], metric: Metric, methods: Sequence[str]) -> go.Figure:
-    """Draw one figure over the training length, a line for each method; copy share gets its no-copying level 0.5."""
-    figure = base_figure(f"{metric.label} ({metric.direction})", "training steps", height=250)
+    """Draw one metric over the training length, one line for each method.
+
+    The copy share also gets its level without copying.
+    """
+    figure = base_figure(f"{metric.title} ({metric.phrase})", "training steps", height=250)
+    present = sorted((row for row in rows if metric.name in row.values), key=_steps)
     for method in methods:
-        points = sorted(
-            (row.steps, row.values[metric.key])
-            for row in rows
-            if row.method == method and metric.key in row.values
-        )
-        if points:
-            steps, values = zip(*points, strict=True)
+        own = [row for row in present if row.method == method]
+        if own:
+            values = [row.values[metric.name] for row in own]
             figure.add_scatter(
-                x=list(steps),
+                x=[row.steps for row in own],
                 y=_rounded(values),
                 mode="lines+markers",
                 **_style(method, methods, size=8),
                 showlegend=False,
             )
-    if metric.key == "copy_share":
-        figure.add_hline(
-            y=0.5, line={"color": MUTED, "width": 1, "dash": "dot"}, annotation_text="no copying"
-        )
-    steps_seen = sorted({row.steps for row in rows})
-    return figure.update_xaxes(tickvals=steps_seen, ticktext=[f"{each:,}" for each in steps_seen])
+    if metric.name == "copy_share":
+        line = {"color": MUTED, "width": 1, "dash": "dot"}
+        figure.add_hline(y=metric.floor, line=line, annotation_text="no copying")
+
+    lengths = sorted({row.steps for row in rows})
+    return figure.update_xaxes(tickvals=lengths, ticktext=[f"{each:,}" for each in lengths])
+
+
+def _steps(row: MetricRow) -> int:
+    return row.steps
 
 
 def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
-    """Draw the features of one class in their two main directions, with each method's chosen and left-out images."""
+    """Draw the features of one class in two directions, with chosen and left-out images."""
     points, shares = principal_plane(data.features)
     figure = base_figure("", f"first direction ({shares[0]:.0%} of the variance)", height=480)
     figure.update_yaxes(
@@ -123,7 +132,9 @@ def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figu
         steps = [step for step, each in enumerate(data.stages) if each == stage]
         line = {**style["line"], "dash": DASHES[number % len(DASHES)]}
         symbol = {**style["marker"], "symbol": SYMBOLS[number % len(SYMBOLS)]}
-        steps = [steps[0] - 1, *steps] if steps[0] > 0 else steps  # joined to the stage before
+        if steps[0] > 0:
+            # Joined to the stage before.
+            steps = [steps[0] - 1, *steps]
         values = _rounded(data.objective[steps])
         figure.add_scatter(
             x=[step + 1 for step in steps],
@@ -150,10 +161,8 @@ def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figur
     figure = base_figure("", "training steps", height=300)
     figure.update_yaxes(title_text="loss")
     for curve in curves:
-        style, window = (
-            _style(curve.method, methods, size=4),
-            max(1, round(SMOOTHING * len(curve.loss))),
-        )
+        style = _style(curve.method, methods, size=4)
+        window = max(1, round(SMOOTHING * len(curve.loss)))
         steps = [int(step) for step in curve.steps]
         if window > 1:
             figure.add_scatter(
@@ -177,25 +186,24 @@ def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figur
 
 @dataclass(frozen=True)
 class Spread:
-    """Figures of one method over several seeds, at one training length."""
+    """A metric of one method over several seeds, at one training length."""
 
     method: str
     steps: int
     mean: float
     half_width: float | None
-    """Of the confidence interval; None for a single seed."""
+    """Half the width of the confidence interval; None for a single seed."""
     values: tuple[float, ...]
-    """Of each seed."""
+    """One for each seed."""
 
 
 def interval_curves(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> go.Figure:
-    """Draw means over the training length, a line for each method, their confidence intervals as bars."""
+    """Draw means over the training length, one line for each method, and confidence intervals."""
     figure = base_figure(title, "training steps", height=300)
     lengths = sorted({each.steps for each in spreads})
     for method in methods:
-        own = sorted(
-            (each for each in spreads if each.method == method), key=lambda each: each.steps
-        )
+        of_method = [each for each in spreads if each.method == method]
+        own = sorted(of_method, key=lambda each: each.steps)
         if own:
             bars = {
                 "type": "data",
@@ -203,10 +211,10 @@ def interval_curves(spreads: Sequence[Spread], title: str, methods: Sequence[str
                 "thickness": 1.2,
                 "width": 4,
             }
-            x, y = [lengths.index(each.steps) for each in own], _rounded(each.mean for each in own)
+            means = [each.mean for each in own]
             figure.add_scatter(
-                x=x,
-                y=y,
+                x=[lengths.index(each.steps) for each in own],
+                y=_rounded(means),
                 error_y=bars,
                 mode="lines+markers",
                 **_style(method, methods, size=8),
@@ -218,17 +226,18 @@ def interval_curves(spreads: Sequence[Spread], title: str, methods: Sequence[str
 
 
 def seed_dots(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> go.Figure:
-    """Draw every seed's figure as a dot and the mean as a line through them, a row for each method, in the order given."""
-    figure = base_figure("", title, height=70 + 26 * len(spreads))
+    """Draw one row for each method, in order: a dot for each seed and a line for the interval."""
+    figure = base_figure("", title, height=AXIS_HEIGHT + ROW_HEIGHT * len(spreads))
     for row, each in enumerate(spreads):
         style = _style(each.method, methods, size=8)
         half = each.half_width or 0.0
-        ends, line = (
-            _rounded([each.mean - half, each.mean, each.mean + half]),
-            {"color": style["line"]["color"], "width": 1.5},
-        )
         figure.add_scatter(
-            x=ends, y=[row] * 3, mode="lines", line=line, hoverinfo="skip", showlegend=False
+            x=_rounded([each.mean - half, each.mean, each.mean + half]),
+            y=[row] * 3,
+            mode="lines",
+            line={"color": style["line"]["color"], "width": 1.5},
+            hoverinfo="skip",
+            showlegend=False,
         )
         figure.add_scatter(
             x=_rounded(each.values),
@@ -247,13 +256,16 @@ def seed_dots(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> 
 def principal_plane(
     features: Float[np.ndarray, "n d"],
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " 2"]]:
-    """Project features on the two directions of largest variance, signs fixed; also return the shares of variance."""
+    """Project features on the two directions of largest variance.
+
+    Returns: the projections, with fixed signs, and the shares of the variance.
+    """
     centred = np.asarray(features, dtype=np.float64) - features.mean(axis=0)
     padded = np.pad(centred, ((0, max(0, 2 - len(centred))), (0, max(0, 2 - centred.shape[1]))))
     spread, directions = _two_largest(padded)
-    directions = (
-        directions * np.sign(directions[np.arange(2), np.abs(directions).argmax(axis=1)])[:, None]
-    )
+    largest = directions[np.arange(2), np.abs(directions).argmax(axis=1)]
+    directions = directions * np.sign(largest)[:, None]
+
     total = float((centred**2).sum())
     shares = spread**2 / total if total > 0 else np.zeros(2)
     return padded[: len(centred)] @ directions.T, shares
@@ -266,8 +278,8 @@ def _two_largest(
     if min(matrix.shape) <= SMALL or not matrix.any():
         _, spread, directions = np.linalg.svd(matrix, full_matrices=False)
         return spread[:2], directions[:2]
-    # All singular values of a class of ImageNet take a second, the first two a tenth of that; a fixed start gives a fixed result.
-    # Single precision is far finer than a screen.
+    # For a class of ImageNet all singular values take a second, the first two a tenth of that.
+    # A fixed start gives a fixed result; single precision is far finer than a screen.
     start = np.ones(min(matrix.shape), dtype=np.float32)
     _, spread, directions = svds(
         matrix.astype(np.float32), k=2, v0=start, return_singular_vectors="vh"
@@ -285,7 +297,7 @@ def running_mean(values: Float[np.ndarray, " t"], window: int) -> Float[np.ndarr
 
 
 def label(text: str) -> str:
-    """Return a name as Plotly shall write it: it reads HTML tags in labels."""
+    """Return a name as a label of Plotly, which interprets HTML tags."""
     return html.escape(text, quote=False)
 
 
@@ -296,24 +308,26 @@ def _spokes(
     colour: str,
     name: str,
 ) -> None:
-    """Join every image to the chosen one that stands for it."""
+    """Join every image to the chosen image that represents it."""
     rows = np.flatnonzero(assignment >= 0)
+    # Each line is two points and a gap.
     ends = np.full((len(rows), 3, 2), np.nan)
-    ends[:, 0], ends[:, 1] = points[rows], points[assignment[rows]]
-    x, y = (
-        [None if np.isnan(value) else value for value in _rounded(part)]
-        for part in (ends[..., 0].ravel(), ends[..., 1].ravel())
-    )
-    line = {"color": colour, "width": 0.6}
+    ends[:, 0] = points[rows]
+    ends[:, 1] = points[assignment[rows]]
     figure.add_scatter(
-        x=x,
-        y=y,
+        x=_with_gaps(ends[..., 0]),
+        y=_with_gaps(ends[..., 1]),
         mode="lines",
-        name=f"who stands for whom, {name}",
-        line=line,
+        name=f"representation, {name}",
+        line={"color": colour, "width": 0.6},
         opacity=0.5,
         hoverinfo="skip",
     )
+
+
+def _with_gaps(values: Float[np.ndarray, "n 3"]) -> list[float | None]:
+    """Return coordinates in a row, None for nan."""
+    return [None if np.isnan(value) else value for value in _rounded(values.ravel())]
 
 
 def _points(
@@ -325,16 +339,16 @@ def _points(
 
 
 def _style(method: str, methods: Sequence[str], size: int) -> dict[str, Any]:
-    colour, number = colour_of(method, methods), methods.index(method)
-    symbol = SYMBOLS[
-        (number + number // len(COLOURS)) % len(SYMBOLS)
-    ]  # colours come again, pairs of colour and symbol much later
+    colour = colour_of(method, methods)
+    number = methods.index(method)
+    # Colours repeat; the shift makes pairs of colour and symbol repeat much later.
+    symbol = SYMBOLS[(number + number // len(COLOURS)) % len(SYMBOLS)]
     marker = {"color": colour, "symbol": symbol, "size": size}
     return {"name": label(method), "line": {"color": colour, "width": 2.2}, "marker": marker}
 
 
 def base_figure(title: str, x_title: str, height: int) -> go.Figure:
-    """Return an empty figure in the report's style."""
+    """Return an empty figure in the style of the report."""
     axis: dict[str, Any] = {
         "gridcolor": "rgba(128,138,153,0.22)",
         "linecolor": "rgba(128,138,153,0.5)",
@@ -368,5 +382,5 @@ def base_figure(title: str, x_title: str, height: int) -> go.Figure:
 
 
 def _rounded(values: Any) -> list[float]:
-    """Return plain numbers to 6 significant digits: smaller files, and bytes that do not depend on the last bit."""
+    """Return plain numbers to 6 significant digits, for small files and reproducible bytes."""
     return [float(f"{float(value):.6g}") for value in values]

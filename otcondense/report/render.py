@@ -1,30 +1,38 @@
-"""Turns report data into one HTML file that needs nothing else: no network, no other file."""
+"""Renders report data to one HTML file that needs no network and no other file."""
 
 import base64
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
+from otcondense.evaluation.registry import metrics_of
 from otcondense.report.data import ClassCard, ClassSheet, ReportData, SampleSheet
 from otcondense.report.embed import Plot, embed, history_plot, loss_plots, map_plot
 from otcondense.report.page import render_page
 from otcondense.report.plots import colour_of, metric_curves
+from otcondense.report.published import Published
 from otcondense.report.sheets import Sheet, image_sheet, row_length
-from otcondense.report.tables import COPYING, METRICS, metric_tables, order_statements, subset_table
+from otcondense.report.tables import COPYING, QUALITY, metric_tables, order_statements, subset_table
 
-ADM = tuple(metric for metric in METRICS if metric.key.startswith("adm_"))
-CLASS_WIDTH, CLASS_TILE = 440, 32
-"""Pixels of a row of chosen images, and least side of an image there."""
-STRIP_WIDTH, STRIP_TILE = 760, 40
-"""The same for rows of samples."""
+ADM = tuple(metrics_of("adm").values())
+"""Columns of the published figures."""
+CLASS_WIDTH = 440
+"""Most pixels of a row of chosen images."""
+CLASS_TILE = 32
+"""Least side of a chosen image in pixels."""
+STRIP_WIDTH = 760
+"""Most pixels of a row of samples."""
+STRIP_TILE = 40
+"""Least side of a sample in pixels."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image sheet as it stands in the page."""
+    """An image sheet in the page."""
 
     source: str
     """PNG as a data URI."""
@@ -36,113 +44,127 @@ class Picture:
 def render_report(data: ReportData) -> str:
     """Return the report as one HTML page.
 
-    The same data give the same text. Everything that comes from data is escaped; the page's own policy forbids it to load
-    anything or to run any script but its own two.
+    Equal data give equal text. All data is escaped; the policy of the page forbids it to load
+    anything and to run any scripts but its own two.
 
     Args:
-        data: what to show; sections without data are left out.
+        data: what to show; the page skips sections without data.
     """
     return render_page("otcondense.report", "report.html.j2", _context(data))
 
 
 def _context(data: ReportData) -> dict[str, Any]:
     methods = data.methods
+    sheets = data.class_sheets
+    legend = {method: colour_of(method, methods) for method in methods}
+    published = [(row, _published_cells(row)) for row in data.published]
+    classes = {card.class_name for card in data.class_cards}
+    seconds = [each.seconds for each in data.stage_times]
+    maps = [map_plot(each, number, methods) for number, each in enumerate(data.feature_maps)]
+    histories = [history_plot(each, number, methods) for number, each in enumerate(data.histories)]
     return {
         "data": data,
-        "legend": {method: colour_of(method, methods) for method in methods},
+        "legend": legend,
         "tables": metric_tables(data.metrics),
         "copying_tables": metric_tables(data.metrics, COPYING),
-        "meanings": METRICS,
+        "meanings": QUALITY,
         "copying_meanings": COPYING,
-        "cards": [_card(each) for each in data.class_cards],
-        "card_models": list(
-            dict.fromkeys(model for each in data.class_cards for model in each.distances)
-        ),
-        "published": [
-            (row, [_figure(row.values, metric.key) for metric in ADM]) for row in data.published
-        ],
+        "cards": list(map(_card, data.class_cards)),
+        "card_models": _names(card.distances for card in data.class_cards),
+        "published": published,
         "published_metrics": ADM,
         "order": order_statements(data.metrics),
         "subset_table": subset_table(data.subsets) if data.subsets else None,
         "curves": _curves(data),
-        "num_classes": len({card.class_name for card in data.class_cards}),
-        "class_rows": [_class_row(sheet) for sheet in data.class_sheets],
-        "class_methods": list(
-            dict.fromkeys(name for sheet in data.class_sheets for name in sheet.images)
-        ),
-        "sample_sheets": [_sample_view(sheet) for sheet in data.sample_sheets],
-        "maps": [map_plot(each, number, methods) for number, each in enumerate(data.feature_maps)],
-        "histories": [
-            history_plot(each, number, methods) for number, each in enumerate(data.histories)
-        ],
+        "num_classes": len(classes),
+        "class_rows": list(map(_class_row, sheets)),
+        "class_methods": _names(sheet.images for sheet in sheets),
+        "sample_sheets": list(map(_sample_view, data.sample_sheets)),
+        "maps": maps,
+        "histories": histories,
         "losses": loss_plots(data.loss_curves, methods),
-        "longest_stage": max((each.seconds for each in data.stage_times), default=0.0) or 1.0,
-        "total_seconds": sum(each.seconds for each in data.stage_times),
+        "longest_stage": max(seconds, default=0.0) or 1.0,
+        "total_seconds": sum(seconds),
     }
 
 
+def _names(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the keys of all mappings, each once, in the order of their first appearance."""
+    return list(dict.fromkeys(itertools.chain.from_iterable(mappings)))
+
+
 def _curves(data: ReportData) -> dict[str, list[Plot]]:
-    """Return for each model with more than one training length a figure for each metric."""
+    """Return for each model with several training lengths a figure for each metric."""
     found: dict[str, list[Plot]] = {}
     for table in (*metric_tables(data.metrics), *metric_tables(data.metrics, COPYING)):
-        rows = [row for row in data.metrics if row.model == table.name]
         if len(table.groups) < 2:
             continue
+        rows = [row for row in data.metrics if row.model == table.name]
         plots = found.setdefault(table.name, [])
+        number = list(found).index(table.name)
         for metric in table.metrics:
-            description = f"{metric.label} of {table.name} over training steps, a line for each method; the figures are in the tables."
-            figure = metric_curves(rows, metric, data.methods)
-            plots.append(
-                embed(f"curve-{list(found).index(table.name)}-{metric.key}", figure, description)
+            description = (
+                f"{metric.title} of {table.name} over training steps, one line for each method; "
+                "the tables have the numbers."
             )
+            figure = metric_curves(rows, metric, data.methods)
+            plots.append(embed(f"curve-{number}-{metric.name}", figure, description))
     return found
 
 
 def _card(card: ClassCard) -> dict[str, Any]:
-    bound, objective = card.lower_bound, card.objective
-    proven = bound is not None and objective is not None and np.isfinite(bound) and objective != 0
+    objective = ""
+    if card.objective is not None and np.isfinite(card.objective):
+        objective = f"{card.objective:.4g}"
     return {
         "class_name": card.class_name,
         "method": card.method,
         "count": f"{card.num_chosen:,} of {card.num_images:,}",
         "left_out": f"{card.left_out_share:.1%}",
-        "objective": "" if objective is None or not np.isfinite(objective) else f"{objective:.4g}",
-        "gap": f"{(objective - bound) / abs(objective):.1%}"
-        if proven and objective is not None and bound is not None
-        else "",
+        "objective": objective,
+        "gap": _gap(card),
         "distances": {model: f"{value:.3g}" for model, value in card.distances.items()},
     }
 
 
-def _figure(values: Mapping[str, float], key: str) -> str:
-    return "" if key not in values else f"{values[key]:g}"
+def _gap(card: ClassCard) -> str:
+    """Return the gap to the lower bound as a share of the objective; empty without a bound."""
+    bound = card.lower_bound
+    objective = card.objective
+    if bound is None or objective is None or not np.isfinite(bound) or objective == 0:
+        return ""
+    return f"{(objective - bound) / abs(objective):.1%}"
+
+
+def _published_cells(row: Published) -> list[str]:
+    return [_figure(row.values, metric.name) for metric in ADM]
+
+
+def _figure(values: Mapping[str, float], name: str) -> str:
+    return "" if name not in values else f"{values[name]:g}"
 
 
 def _class_row(sheet: ClassSheet) -> dict[str, Any]:
-    pictures = {
-        method: _picture(
-            image_sheet(images, width=CLASS_WIDTH, tile=CLASS_TILE),
-            f"{len(images)} images of class {sheet.class_name} chosen by {method}",
-        )
-        for method, images in sheet.images.items()
-        if len(images)
-    }
+    pictures = {}
+    for method, images in sheet.images.items():
+        if len(images):
+            alt = f"{len(images)} images of class {sheet.class_name} chosen by {method}"
+            pictures[method] = _picture(
+                image_sheet(images, width=CLASS_WIDTH, tile=CLASS_TILE), alt
+            )
     return {"name": sheet.class_name, "pictures": pictures}
 
 
 def _sample_view(sheet: SampleSheet) -> dict[str, Any]:
     copies = sheet.training_distances < sheet.held_out_distances
     name = f"{sheet.model}, {sheet.method}, {sheet.steps:,} steps"
+
     length = row_length(sheet.samples, STRIP_WIDTH, STRIP_TILE)
-    strips = [
-        _strip(sheet, name, slice(start, start + length), copies)
-        for start in range(0, len(sheet.samples), length)
-    ]
-    ratio = float(
-        np.median(
-            sheet.training_distances / np.maximum(sheet.held_out_distances, np.finfo(float).tiny)
-        )
-    )
+    starts = range(0, len(sheet.samples), length)
+    strips = [_strip(sheet, name, slice(start, start + length), copies) for start in starts]
+
+    distances = np.maximum(sheet.held_out_distances, np.finfo(float).tiny)
+    ratio = float(np.median(sheet.training_distances / distances))
     return {
         "name": name,
         "strips": strips,
@@ -155,37 +177,23 @@ def _sample_view(sheet: SampleSheet) -> dict[str, Any]:
 def _strip(
     sheet: SampleSheet, name: str, part: slice, copies: Bool[np.ndarray, " n"]
 ) -> dict[str, Picture]:
-    """Return three rows of pictures whose columns belong together."""
-    rows = {
-        "Sample": (
-            sheet.samples,
-            f"samples of {name}; {int(copies[part].sum())} framed as nearer to a chosen image",
-            copies[part],
-        ),
-        "Nearest chosen": (
-            sheet.nearest_training,
-            "chosen images nearest to the samples above",
-            None,
-        ),
-        "Nearest held-out": (
-            sheet.nearest_held_out,
-            "held-out images nearest to the samples above",
-            None,
-        ),
-    }
+    """Return three rows of pictures; the pictures of a column belong together."""
+    framed = copies[part]
+    samples = image_sheet(sheet.samples[part], width=STRIP_WIDTH, tile=STRIP_TILE, framed=framed)
+    chosen = image_sheet(sheet.nearest_training[part], width=STRIP_WIDTH, tile=STRIP_TILE)
+    held_out = image_sheet(sheet.nearest_held_out[part], width=STRIP_WIDTH, tile=STRIP_TILE)
+
+    count = len(framed)
+    frames = f"{int(framed.sum())} framed as nearer to a chosen image"
     return {
-        label: _picture(
-            image_sheet(images[part], width=STRIP_WIDTH, tile=STRIP_TILE, framed=framed),
-            f"{len(images[part])} {alt}",
-        )
-        for label, (images, alt, framed) in rows.items()
+        "Sample": _picture(samples, f"{count} samples of {name}; {frames}"),
+        "Nearest chosen": _picture(chosen, f"{count} chosen images nearest to the samples above"),
+        "Nearest held-out": _picture(
+            held_out, f"{count} held-out images nearest to the samples above"
+        ),
     }
 
 
 def _picture(sheet: Sheet, alt: str) -> Picture:
-    return Picture(
-        f"data:image/png;base64,{base64.b64encode(sheet.png).decode('ascii')}",
-        sheet.width,
-        sheet.height,
-        alt,
-    )
+    text = base64.b64encode(sheet.png).decode("ascii")
+    return Picture(f"data:image/png;base64,{text}", sheet.width, sheet.height, alt)

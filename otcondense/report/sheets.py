@@ -1,4 +1,4 @@
-"""Sheets of images as PNG: whole-number enlargement, transparent gaps (for light and dark pages)."""
+"""Sheets of images as PNG, with transparent gaps for light and dark pages."""
 
 import io
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ FRAME = 3
 """Pixels of a frame, within the gap."""
 FRAME_COLOUR = (225, 87, 60, 255)
 LARGEST = 96
-"""Longest side in pixels that an image keeps."""
+"""Longest side of an image in pixels; larger images are shrunk to it."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ def image_sheet(
 
     Args:
         images: grey (c = 1) or RGB (c = 3).
-        width: pixels that a row may take; it holds one image at least.
-        tile: side in pixels that an image fills at least, by whole-number enlargement; images above 96 pixels are shrunk to that.
+        width: most pixels of a row; it holds at least one image.
+        tile: least side of an image in pixels, by whole-number enlargement; images above 96 pixels
+            are shrunk to 96.
         framed: images that get a frame.
 
     Raises: InputError for no images or other channel counts.
@@ -51,19 +52,17 @@ def image_sheet(
     tiles = [_tile(image, tile) for image in images]
     height, side = tiles[0].shape[:2]
     columns = min(len(tiles), row_length(images, width, tile))
-    sheet = np.zeros(
-        (-(-len(tiles) // columns) * (height + GAP) + GAP, columns * (side + GAP) + GAP, 4),
-        dtype=np.uint8,
-    )
+    rows = -(-len(tiles) // columns)
+    shape = (rows * (height + GAP) + GAP, columns * (side + GAP) + GAP, 4)
+
+    sheet = np.zeros(shape, dtype=np.uint8)
     for number, pixels in enumerate(tiles):
-        top, left = (
-            GAP + (number // columns) * (height + GAP),
-            GAP + (number % columns) * (side + GAP),
-        )
+        top = GAP + (number // columns) * (height + GAP)
+        left = GAP + (number % columns) * (side + GAP)
         if framed is not None and framed[number]:
-            sheet[top - FRAME : top + height + FRAME, left - FRAME : left + side + FRAME] = (
-                FRAME_COLOUR
-            )
+            vertical = slice(top - FRAME, top + height + FRAME)
+            horizontal = slice(left - FRAME, left + side + FRAME)
+            sheet[vertical, horizontal] = FRAME_COLOUR
         sheet[top : top + height, left : left + side] = pixels
     return Sheet(_png(sheet), sheet.shape[1], sheet.shape[0])
 
@@ -74,22 +73,21 @@ def row_length(images: UInt8[np.ndarray, "n c h w"], width: int, tile: int = 40)
 
 
 def _shown(size: tuple[int, ...], tile: int) -> tuple[int, int]:
-    """Return height and width in pixels at which an image of `size` is shown."""
+    """Return the height and width in pixels of an image of `size` in a sheet."""
     longest = max(size)
     if longest > LARGEST:
-        return max(1, round(size[0] * LARGEST / longest)), max(
-            1, round(size[1] * LARGEST / longest)
-        )
+        height = max(1, round(size[0] * LARGEST / longest))
+        width = max(1, round(size[1] * LARGEST / longest))
+        return height, width
     scale = max(1, min(-(-tile // longest), LARGEST // longest))
     return size[0] * scale, size[1] * scale
 
 
 def _tile(image: UInt8[np.ndarray, "c h w"], tile: int) -> UInt8[np.ndarray, "_ _ 4"]:
-    """Return one image as opaque RGBA in the size shown."""
+    """Return one image as opaque RGBA in its size in the sheet."""
     height, width = _shown(image.shape[1:], tile)
-    picture = Image.fromarray(
-        np.ascontiguousarray(np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0))
-    )
+    rgb = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)
+    picture = Image.fromarray(np.ascontiguousarray(rgb))
     method = Image.Resampling.NEAREST if height >= image.shape[1] else Image.Resampling.LANCZOS
     return np.asarray(picture.resize((width, height), method).convert("RGBA"))
 

@@ -1,25 +1,5 @@
-"""What training may read beside pixels, once per image or class: VAE latents, patch tokens, text embeddings."""
+"""Inputs of training in addition to pixels: VAE latents, patch tokens, text embeddings."""
 
-from otcondense.representations.crop import adm_center_crop
-from otcondense.representations.image_model import (
-    REPRESENTATIONS_SCHEMA_VERSION,
-    ImageModel,
-    RepresentationConfig,
-)
-from otcondense.representations.latents import LatentConfig, LatentDecoder, LatentModel
-from otcondense.representations.text import TextConfig, TextModel
-from otcondense.representations.tokens import TokenConfig, TokenModel
+import lazy_loader as lazy
 
-__all__ = [
-    "REPRESENTATIONS_SCHEMA_VERSION",
-    "ImageModel",
-    "LatentConfig",
-    "LatentDecoder",
-    "LatentModel",
-    "RepresentationConfig",
-    "TextConfig",
-    "TextModel",
-    "TokenConfig",
-    "TokenModel",
-    "adm_center_crop",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,45 +1,30 @@
-"""Patch tokens of a self-supervised vision transformer, one for each token of a diffusion transformer on latents."""
+"""Patch tokens of a self-supervised vision transformer.
+
+There is one for each token of a diffusion transformer on latents.
+"""
 
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from otcondense.encoders import EncoderConfig, load_encoder, weights_sha256
 from otcondense.errors import InputError
-from otcondense.representations.image_model import RepresentationConfig
+from otcondense.representations.token_config import TokenConfig
 
-DINO_PATCH, LATENT_PATCH = 14, 16
-BITS8 = 255
+__all__ = ["TokenConfig", "TokenModel"]
 
-
-class TokenConfig(RepresentationConfig):
-    """Which vision transformer turns images into patch tokens, and how it is run."""
-
-    name: str = "vit_base_patch14_dinov2"
-    """Name of a timm vision transformer."""
-    file: str | None = None
-    """Local .safetensors file with the weights; by default timm's pretrained weights are fetched by name."""
-    input_size: int | None = Field(default=None, ge=8)
-    """Height and width to which the crop is resized for the model; by default 14 pixels for each 16, so that a patch of 14 is one
-    token of a DiT with patches of 2 on latents: 224 for 256 (256 tokens), 448 for 512 (1024 tokens)."""
-
-    def weights(self) -> str | None:
-        """Return the local file of the weights."""
-        return self.file
-
-    @property
-    def model_size(self) -> int:
-        """Height and width of the model's input in pixels."""
-        return self.input_size or self.image_size * DINO_PATCH // LATENT_PATCH
+WHITE = 255
+"""Largest 8-bit value."""
 
 
 class TokenModel:
-    """A timm vision transformer; gives `tokens` as float16 [b, patches, d], by rows of the image, without class and register tokens.
+    """A timm vision transformer; returns `tokens` as float16 [b, patches, d], by rows of the image.
+
+    Class and register tokens are left out.
 
     Raises: InputError if the model or its weights are missing, or it has no patch tokens.
     """
@@ -60,7 +45,8 @@ class TokenModel:
             raise InputError(
                 f"tokens.name must be a vision transformer with patch tokens, found {config.name}"
             )
-        self._first = int(self._encoder.model.num_prefix_tokens)  # type: ignore[arg-type]
+        model: Any = self._encoder.model
+        self._first = int(model.num_prefix_tokens)
         self.facts: dict[str, Any] = {"input_size": self._size}
 
     @torch.inference_mode()
@@ -68,12 +54,11 @@ class TokenModel:
         """Return the patch tokens of each image, after the model's last normalisation."""
         images = pixels.to(self._encoder.device).float()
         if images.shape[-1] != self._size:
-            images = functional.interpolate(images, (self._size, self._size), mode="bicubic").clamp(
-                0, BITS8
-            )
-        mean, std = (
-            torch.tensor(each, device=images.device).view(1, -1, 1, 1)
-            for each in (self._encoder.spec.mean, self._encoder.spec.std)
-        )
-        tokens = self._encoder.model.forward_features((images / BITS8 - mean) / std)  # type: ignore[operator]
+            size = (self._size, self._size)
+            images = functional.interpolate(images, size, mode="bicubic").clamp(0, WHITE)
+        spec = self._encoder.spec
+        mean = torch.tensor(spec.mean, device=images.device).view(1, -1, 1, 1)
+        std = torch.tensor(spec.std, device=images.device).view(1, -1, 1, 1)
+        model: Any = self._encoder.model
+        tokens = model.forward_features((images / WHITE - mean) / std)
         return {"tokens": tokens[:, self._first :].half().cpu().numpy()}

@@ -40,9 +40,10 @@ from otcondense.store.selection import (
     read_class_selection,
     read_manifest,
     selection_file,
-    selection_measures,
+    stored_summary,
     write_class_selection,
 )
+from otcondense.store.selection_summary import SelectionSummary, selection_measures
 from otcondense.store.tables import (
     array_column,
     array_field,
@@ -68,6 +69,7 @@ __all__ = [
     "ClassSelection",
     "DriverLock",
     "Representation",
+    "SelectionSummary",
     "StageProgress",
     "Store",
     "UnitProgress",
@@ -95,6 +97,7 @@ __all__ = [
     "selection_measures",
     "sha256_bytes",
     "stored_metadata",
+    "stored_summary",
     "table_metadata",
     "with_confidences",
     "write_class_confidences",

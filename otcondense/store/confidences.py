@@ -1,4 +1,4 @@
-"""How sure a classifier is of each image of a class, where that does not come with the features."""
+"""Confidences of a classifier in each image of a class, if they are not stored with the features."""
 
 from dataclasses import dataclass, replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Float32
 
-from otcondense.errors import InputError
+from otcondense.errors import InputError, MissingInputError
 from otcondense.store.features import OPTIONAL_COLUMNS, ClassFeatures, class_file
 from otcondense.store.files import Store
 from otcondense.store.tables import array_column, array_field, read_array, read_table, write_table
@@ -16,7 +16,7 @@ CONFIDENCES_SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class ClassConfidences:
-    """The images of one class, sorted by `image_id`, and what a classifier says of each."""
+    """The images of one class, sorted by `image_id`, and the output of a classifier for each."""
 
     class_name: str
     class_index: int
@@ -34,15 +34,16 @@ class ClassConfidences:
 def write_class_confidences(
     store: Store, directory: str, confidences: ClassConfidences, *, fingerprint: str
 ) -> None:
-    """Write the confidences of one class, whole or not at all, under the name that its features would have."""
+    """Write the confidences of one class, whole or not at all.
+
+    The file has the same name in `directory` as the features of the class in theirs.
+    """
     logits = confidences.logits.astype(np.float16)
-    fields = [
-        pa.field("image_id", pa.string()),
-        array_field("logits", logits),
-        *(pa.field(name, pa.float32()) for name in OPTIONAL_COLUMNS),
-    ]
+    fields = [pa.field("image_id", pa.string()), array_field("logits", logits)]
     columns = [pa.array(confidences.image_ids, pa.string()), array_column(logits)]
-    columns += [pa.array(getattr(confidences, name), pa.float32()) for name in OPTIONAL_COLUMNS]
+    for name in OPTIONAL_COLUMNS:
+        fields.append(pa.field(name, pa.float32()))
+        columns.append(pa.array(getattr(confidences, name), pa.float32()))
     write_table(
         store,
         class_file(directory, confidences.class_name),
@@ -55,11 +56,12 @@ def write_class_confidences(
 
 
 def with_confidences(store: Store, features: ClassFeatures, directory: str | None) -> ClassFeatures:
-    """Return features with the logits and confidences that lie in `directory`, or with none if that is None.
+    """Return features with the logits and confidences in `directory`, with none if it is None.
 
     The directory is one of confidences or of another encoder's features.
 
-    Raises: InputError if it does not hold the confidences of exactly these images, FileNotFoundError if the class is missing.
+    Raises: InputError if it does not hold the confidences of exactly these images,
+        FileNotFoundError if the class is missing.
     """
     if directory is None:
         return replace(features, logits=None, cross_entropy=None, entropy=None, max_prob=None)
@@ -67,15 +69,17 @@ def with_confidences(store: Store, features: ClassFeatures, directory: str | Non
     table = read_table(store, name)
     if "cross_entropy" not in table.column_names:
         raise InputError(
-            f"{store.path(name)} holds no confidences; set confidence.classifier to an encoder with a classifier"
+            f"{store.path(name)} holds no confidences; "
+            "set confidence.classifier to an encoder with a classifier"
         )
     if table.column("image_id").to_pylist() != features.image_ids:
-        raise InputError(
-            f"{store.path(name)} must hold the {features.size} images that have features, found {len(table)} others; run "
-            "`python -m jobs.extract_features` again"
+        raise MissingInputError(
+            f"{store.path(name)} must hold the {features.size} images that have features, "
+            f"found {len(table)} others",
+            name,
         )
     optional = {column: table.column(column).to_numpy() for column in OPTIONAL_COLUMNS}
-    logits = (
-        read_array(table, "logits").astype(np.float32) if "logits" in table.column_names else None
-    )
+    logits = None
+    if "logits" in table.column_names:
+        logits = read_array(table, "logits").astype(np.float32)
     return replace(features, logits=logits, **optional)

@@ -1,4 +1,4 @@
-"""How hard each image of a class is: one score an image, in a file for each class."""
+"""Difficulty scores: one score for each image, one file for each class."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Float32
 
-from otcondense.errors import InputError
+from otcondense.errors import MissingInputError
 from otcondense.store.features import class_file
 from otcondense.store.files import Store
 from otcondense.store.tables import read_table, write_table
@@ -28,13 +28,16 @@ class ClassDifficulties:
     image_ids: list[str]
     difficulty: Float32[np.ndarray, " n"]
     facts: dict[str, Any]
-    """What the scores were made with: the kind, which end of it is hard, its timesteps, its weights."""
+    """Origin of the scores: the kind, which end of it is hard, its timesteps, its weights."""
 
 
 def write_class_difficulties(
     store: Store, directory: str, scores: ClassDifficulties, *, fingerprint: str
 ) -> None:
-    """Write the scores of one class, whole or not at all, under the name that its features would have."""
+    """Write the scores of one class, whole or not at all.
+
+    The file has the same name in `directory` as the features of the class in theirs.
+    """
     columns = [pa.array(scores.image_ids, pa.string()), pa.array(scores.difficulty, pa.float32())]
     write_table(
         store,
@@ -51,20 +54,19 @@ def write_class_difficulties(
 def read_class_difficulties(
     store: Store, directory: str, class_name: str, image_ids: list[str]
 ) -> Float[np.ndarray, " n"]:
-    """Return the score of each of `image_ids`, which must be all of the class.
+    """Return the score of each of `image_ids`, which must be all images of the class.
 
-    Raises: InputError if there are no scores, or those of other images.
+    Raises: MissingInputError if there are no scores, or the scores are of other images.
     """
     name = class_file(directory, class_name)
     if not store.exists(name):
-        raise InputError(
-            f"there are no scores {store.path(name)}; run `python -m jobs.score` first"
-        )
+        raise MissingInputError(f"there are no scores {store.path(name)}", name)
     table = read_table(store, name)
     if table.column("image_id").to_pylist() != image_ids:
-        raise InputError(
-            f"{store.path(name)} must hold the {len(image_ids)} images that have features, found {len(table)} others; run "
-            "`python -m jobs.score` again"
+        raise MissingInputError(
+            f"{store.path(name)} must hold the {len(image_ids)} images that have features, "
+            f"found {len(table)} others",
+            name,
         )
-    found: Float[np.ndarray, " n"] = table.column("difficulty").to_numpy()
-    return found
+    scores: Float[np.ndarray, " n"] = table.column("difficulty").to_numpy()
+    return scores

@@ -3,7 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +53,24 @@ def _decoded(line: str) -> dict[str, Any] | None:
 
 def _digest(value: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@contextmanager
+def write_whole(final: Path) -> Iterator[Path]:
+    """Write a local file or folder whole or not at all.
+
+    Gives a temporary path in the same directory; at the end of the `with` block it is renamed to
+    `final`, or deleted if the block failed.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    try:
+        yield temporary
+        temporary.rename(final)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,35 @@
 """Selection results, one Parquet file per class, and the manifest of a whole subset."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 
-from otcondense.errors import InputError
+from otcondense.errors import InputError, MissingInputError
 from otcondense.store.files import Store
-from otcondense.store.tables import read_table, table_metadata, write_table
+from otcondense.store.selection_summary import SelectionSummary
+from otcondense.store.tables import read_table, stored_metadata, table_metadata, write_table
 
 SELECTION_SCHEMA_VERSION = 1
-MANIFEST_COLUMNS = (
-    "image_id",
-    "class_name",
-    "class_index",
-    "rank",
-    "weight",
-    "represented_mass",
-    "gain",
-    "cross_entropy",
-    "sha256",
-)
+MANIFEST_TYPES = {
+    "image_id": pa.string(),
+    "class_name": pa.string(),
+    "class_index": pa.int32(),
+    "rank": pa.int32(),
+    "weight": pa.float64(),
+    "represented_mass": pa.float64(),
+    "gain": pa.float64(),
+    "cross_entropy": pa.float32(),
+    "sha256": pa.string(),
+}
+MANIFEST_COLUMNS = tuple(MANIFEST_TYPES)
 
 
 @dataclass(frozen=True)
 class ClassSelection:
-    """What one selector chose from one class, and what it knows about every image of the class."""
+    """The subset that one selector chose from one class, and its result for every image of it."""
 
     class_name: str
     class_index: int
@@ -38,13 +40,13 @@ class ClassSelection:
     represented_mass: Float[np.ndarray, " n"]
     """Share of the class's mass each image receives from the subset; sums to 1."""
     assignment: Int[np.ndarray, " n"]
-    """Position of the chosen image that stands for each image, -1 where it is left out."""
+    """Position of the chosen image that represents each image, -1 for a left-out image."""
     cross_entropy: Float[np.ndarray, " n"] | None
     sha256: list[str]
     gain: Float[np.ndarray, " budget"]
-    """Decrease of the objective when each chosen image came in; nan where unknown."""
-    summary: dict[str, Any] = field(default_factory=dict)
-    """Objective, terms, lower bound, history and diagnostics; JSON values only."""
+    """Decrease of the objective when each chosen image was added; nan if unknown."""
+    summary: SelectionSummary = field(default_factory=SelectionSummary)
+    """Objective, terms, lower bound, history and diagnostics."""
 
 
 def selection_file(directory: str, class_name: str) -> str:
@@ -55,15 +57,16 @@ def selection_file(directory: str, class_name: str) -> str:
 def write_class_selection(
     store: Store, directory: str, selection: ClassSelection, *, fingerprint: str
 ) -> None:
-    """Write the selection file of one class, whole or not at all: one row for every image of the class."""
+    """Write the selection file of one class, whole or not at all: one row for each image."""
     size = len(selection.image_ids)
     rank = np.full(size, -1, dtype=np.int32)
     rank[selection.indices] = np.arange(len(selection.indices), dtype=np.int32)
     gain = np.full(size, np.nan)
     gain[selection.indices] = selection.gain
-    entropy = (
-        selection.cross_entropy if selection.cross_entropy is not None else np.full(size, np.nan)
-    )
+    entropy = selection.cross_entropy
+    if entropy is None:
+        entropy = np.full(size, np.nan)
+
     table = pa.table(
         {
             "image_id": pa.array(selection.image_ids, pa.string()),
@@ -79,7 +82,7 @@ def write_class_selection(
         "class_name": selection.class_name,
         "class_index": selection.class_index,
         "schema_version": SELECTION_SCHEMA_VERSION,
-        "summary": selection.summary,
+        "summary": selection.summary.to_json(),
     }
     write_table(
         store,
@@ -91,7 +94,7 @@ def write_class_selection(
 
 
 def read_class_selection(store: Store, directory: str, class_name: str) -> ClassSelection:
-    """Return what was chosen from one class.
+    """Return the selection of one class.
 
     Raises: InputError if the file is damaged, FileNotFoundError if it is missing.
     """
@@ -110,88 +113,68 @@ def read_class_selection(store: Store, directory: str, class_name: str) -> Class
         cross_entropy=table.column("cross_entropy").to_numpy(),
         sha256=table.column("sha256").to_pylist(),
         gain=table.column("gain").to_numpy()[indices],
-        summary=dict(metadata["summary"]),
+        summary=SelectionSummary.from_json(metadata["summary"]),
     )
 
 
-def selection_measures(summary: dict[str, Any]) -> dict[str, float]:
-    """Return what can be compared between classes, as plain numbers; what a selector does not know is left out.
+def stored_summary(store: Store, directory: str, class_name: str) -> SelectionSummary | None:
+    """Return the summary of one class without reading its rows.
 
-    Args:
-        summary: of a `ClassSelection`.
-
-    Returns: `objective`, `lower_bound` and each term (`transport`, `statistics`, `confidence`) in units of the cost, `gap` (share of the objective
-        by which it may be above the best one), `left_out_share` (0 to 1), `swap_optimal` (1 if proven), `swaps`.
+    Returns: None if the selection file is missing or damaged.
     """
-    diagnostics = summary.get("diagnostics", {})
-    found = {
-        name: summary.get(name)
-        for name in ("objective", "lower_bound", "left_out_share", "swap_optimal")
-    }
-    found |= {name: diagnostics.get(name) for name in ("gap", "swaps")} | summary.get("terms", {})
-    return {
-        name: float(value)
-        for name, value in found.items()
-        if value is not None and np.isfinite(value)
-    }
+    metadata = stored_metadata(store, selection_file(directory, class_name))
+    if metadata is None:
+        return None
+    return SelectionSummary.from_json(metadata.get("summary", {}))
 
 
 def manifest_table(selections: list[ClassSelection]) -> pa.Table:
     """Return the manifest of a subset: one row for each chosen image, by class and order of choice.
 
-    `represented_mass` of a chosen image is the share of its class that it stands for; `weight` is that share times
-    the number of images chosen from the class, so that weights average 1 within a class of which nothing is left out.
+    `represented_mass` of a chosen image is the share of its class that it represents. `weight` is
+    that share times the number of images chosen from the class, so weights average 1 within a
+    class without left-out images.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in MANIFEST_COLUMNS}
+    rows: list[dict[str, object]] = []
     for selection in sorted(selections, key=lambda each: each.class_index):
-        for rank, index in enumerate(selection.indices):
-            share = float(selection.represented_mass[selection.assignment == index].sum())
-            entropy = (
-                None if selection.cross_entropy is None else float(selection.cross_entropy[index])
-            )
-            row = (
-                selection.image_ids[index],
-                selection.class_name,
-                selection.class_index,
-                rank,
-                share * len(selection.indices),
-                share,
-                float(selection.gain[rank]),
-                entropy,
-                selection.sha256[index],
-            )
-            for name, value in zip(MANIFEST_COLUMNS, row, strict=True):
-                columns[name].append(value)
-    types = (
-        pa.string(),
-        pa.string(),
-        pa.int32(),
-        pa.int32(),
-        pa.float64(),
-        pa.float64(),
-        pa.float64(),
-        pa.float32(),
-        pa.string(),
-    )
-    arrays = [
-        pa.array(columns[name], kind, from_pandas=True)
-        for name, kind in zip(MANIFEST_COLUMNS, types, strict=True)
-    ]
+        rows += _manifest_rows(selection)
+    arrays = []
+    for name, kind in MANIFEST_TYPES.items():
+        arrays.append(pa.array([row[name] for row in rows], kind, from_pandas=True))
     return pa.Table.from_arrays(arrays, names=list(MANIFEST_COLUMNS))
+
+
+def _manifest_rows(selection: ClassSelection) -> Iterator[dict[str, object]]:
+    """Yield one row of the manifest for each chosen image of one class, in order of choice."""
+    for rank, index in enumerate(selection.indices):
+        share = float(selection.represented_mass[selection.assignment == index].sum())
+        entropy = None
+        if selection.cross_entropy is not None:
+            entropy = float(selection.cross_entropy[index])
+        yield {
+            "image_id": selection.image_ids[index],
+            "class_name": selection.class_name,
+            "class_index": selection.class_index,
+            "rank": rank,
+            "weight": share * len(selection.indices),
+            "represented_mass": share,
+            "gain": float(selection.gain[rank]),
+            "cross_entropy": entropy,
+            "sha256": selection.sha256[index],
+        }
 
 
 def read_manifest(store: Store, name: str) -> pa.Table:
     """Return the manifest stored under `name`.
 
-    Raises: InputError if it is missing, damaged or has other columns.
+    Raises: MissingInputError if there is none, InputError if it is damaged or has other columns.
     """
     if not store.exists(name):
-        raise InputError(
-            f"there is no subset manifest {store.path(name)}; run `python -m jobs.select_subset` first"
-        )
+        raise MissingInputError(f"there is no subset manifest {store.path(name)}", name)
     table = read_table(store, name)
     if tuple(table.column_names) != MANIFEST_COLUMNS:
         raise InputError(
-            f"{store.path(name)} must have the columns {', '.join(MANIFEST_COLUMNS)}, found {', '.join(table.column_names)}"
+            f"{store.path(name)} must have the columns {', '.join(MANIFEST_COLUMNS)}, "
+            f"found {', '.join(table.column_names)}"
         )
     return table

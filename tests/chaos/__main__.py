@@ -1,6 +1,8 @@
-"""Break runs at random and see that nothing is lost: `python -m tests.chaos --seed 0 --from 0 --count 20`.
+"""Break runs at random and check that nothing is lost.
 
-Each fault is drawn from its seed and number alone. Outcomes are appended to tests/chaos/outcomes.jsonl; `--table` prints the table made from them.
+Each fault is drawn from its seed and number alone, as in
+`python -m tests.chaos --seed 0 --from 0 --count 20`. Outcomes are appended to
+tests/chaos/outcomes.jsonl; `--table` prints their table.
 """
 
 import argparse
@@ -11,10 +13,11 @@ from pathlib import Path
 
 from tests.chaos.faults import Fault
 from tests.chaos.outcomes import FILE, Outcome, read, table
+from tests.chaos.subject import Subject
 from tests.chaos.trying import Workshop, attempt
 
 OF_CLUSTERS = ("node_loss", "head_restart")
-"""Tried by the main thread, which alone may set signal handlers, as Ray's cluster of several nodes does."""
+"""Tried by the main thread: only it may set signal handlers, as a cluster of several nodes does."""
 
 
 def main() -> None:
@@ -43,7 +46,7 @@ def main() -> None:
         print(table(read(options.output)))
         return
     with tempfile.TemporaryDirectory(prefix="chaos-") as root:
-        workshop = Workshop(Path(root))
+        workshop = Workshop(Subject.make(Path(root)))
         try:
             outcomes = try_all(workshop, options)
         finally:

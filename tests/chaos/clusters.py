@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.commands import Ended
 from tests.chaos.faults import Fault
 from tests.chaos.kinds import CREWS, UNITS, in_stage, started, worker_of
 from tests.chaos.subject import Subject
+from tests.commands import Ended
 
 
 @contextmanager

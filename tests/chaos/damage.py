@@ -1,4 +1,4 @@
-"""Damage to files that are there: found by `jobs.verify`, and mended by the same command."""
+"""Damage to files: `jobs.verify` finds it, and the same command recomputes them."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ from jobs.run_directory.opening import read_run
 from jobs.verify.command import verify
 from otcondense.errors import InputError
 from tests.chaos.faults import Fault, family
-from tests.chaos.subject import Subject, results
+from tests.chaos.subject import Subject
+from tests.runs import results
 
 
 def damage(subject: Subject, run: Path, fault: Fault) -> None:

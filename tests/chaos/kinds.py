@@ -1,4 +1,7 @@
-"""How each kind of fault is brought about. Each function starts the run at least once and returns how its disturbed start ended."""
+"""How each kind of fault is brought about.
+
+Each function starts the run at least once and returns how its disturbed start ended.
+"""
 
 import json
 import os
@@ -13,9 +16,9 @@ from typing import Any
 import numpy as np
 import psutil
 
-from tests.chaos.commands import INJECTED, Command, Ended
 from tests.chaos.faults import Fault
 from tests.chaos.subject import Subject
+from tests.commands import INJECTED, Command, Ended
 
 TITLES = {
     "reader": "decode_chunk",
@@ -28,7 +31,7 @@ TITLES = {
 }
 """What Ray calls the processes."""
 CREWS = {"extract": ("extraction.num_encoders=1",), "train": ("models.sit.training.num_workers=1",)}
-"""Gives a stage processes of its own, where the subject works in the driver; the bytes are the same."""
+"""Gives a stage processes of its own, where the subject works in the driver; same bytes."""
 UNITS = {"select": "selector", "sample": "sampler"}
 PROGRESS = {
     "extract": "extract_features",
@@ -39,7 +42,7 @@ PROGRESS = {
 }
 
 
-class Missed(Exception):  # noqa: N818 - what happened
+class Missed(Exception):  # noqa: N818 - the name of an event
     """The command ended before the fault came."""
 
 
@@ -76,7 +79,7 @@ def worker_of(command: Command, victim: str, delay: float) -> psutil.Process:
 
 
 def on_driver(subject: Subject, run: Path, fault: Fault) -> Ended:
-    # Extraction by workers takes longest of all to start; tests/ray/test_interruption.py interrupts that.
+    # Extraction by workers takes longest to start; tests/ray/test_interruption.py interrupts it.
     with started(
         subject, run, () if fault.stage == "extract" else CREWS.get(fault.stage, ())
     ) as command:
@@ -127,7 +130,7 @@ def on_clock(subject: Subject, run: Path, fault: Fault) -> Ended:
 
 
 def on_full_disk(subject: Subject, run: Path, fault: Fault) -> Ended:
-    """The run's folder becomes a file system of its own with less room than the stage needs; after that it gets more."""
+    """Make the run's folder a file system with too little room for the stage; then give it more."""
     size = _pages(path.stat().st_size for path in run.rglob("*"))
     missing = (
         len(content) for name, content in subject.results.items() if not (run / name).exists()

@@ -42,7 +42,10 @@ class Outcome:
 
 
 def read(path: Path = FILE) -> list[dict[str, Any]]:
-    """Return the newest outcome of each fault: one that failed is tried again once its cause is mended, and stays in the file."""
+    """Return the newest outcome of each fault.
+
+    A fault that failed stays in the file; it is tried again once its cause is fixed.
+    """
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     return list({(row["seed"], row["number"]): row for row in rows}.values())
 
@@ -54,7 +57,8 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
         if row["is_hit"]:
             hits.setdefault(row["kind"], []).append(row)
     lines = [
-        "| fault | injected | equal after it | work kept | done again | seconds to recover (median, most) |",
+        "| fault | injected | equal after it | work kept | done again "
+        "| seconds to recover (median, most) |",
         "|---|---|---|---|---|---|",
     ]
     for kind, found in [
@@ -64,7 +68,6 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
         kept, redone = sum(row["kept"] for row in found), sum(row["redone"] for row in found)
         seconds = [row["seconds"] for row in found] or [0.0]
         equal = sum(row["has_passed"] for row in found)
-        lines.append(
-            f"| {kind} | {len(found)} | {equal} | {kept} | {redone} | {statistics.median(seconds):.0f}, {max(seconds):.0f} |"
-        )
+        took = f"{statistics.median(seconds):.0f}, {max(seconds):.0f}"
+        lines.append(f"| {kind} | {len(found)} | {equal} | {kept} | {redone} | {took} |")
     return "\n".join(lines)

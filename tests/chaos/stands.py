@@ -1,14 +1,14 @@
-"""What a fault is tried on: something that can be started, disturbed, started again and compared."""
+"""A fault needs something that can be started, disturbed, started again and compared."""
 
 from pathlib import Path
 from typing import Protocol
 
 from tests.chaos.clusters import on_head, on_node
-from tests.chaos.commands import Ended
 from tests.chaos.damage import damage, is_found, is_harmless, may_be_missing
 from tests.chaos.faults import Fault
 from tests.chaos.kinds import KINDS, Missed
 from tests.chaos.subject import Subject, differences, finished
+from tests.commands import Ended
 
 RUN_KINDS = {**KINDS, "node_loss": on_node, "head_restart": on_head}
 

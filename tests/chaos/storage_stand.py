@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from tests.chaos.commands import Command, Ended
 from tests.chaos.faults import Fault
+from tests.commands import Command, Ended
 from tests.generators.object_store import BUCKET, put_images, s3_bucket
 from tests.generators.weights import write_timm
 

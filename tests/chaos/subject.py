@@ -1,4 +1,4 @@
-"""The run that faults are tried on: the whole way at tiny size, and an undisturbed one to compare with."""
+"""The run that faults are tried on: all stages at tiny size, and an undisturbed one to compare."""
 
 import shutil
 import tempfile
@@ -10,14 +10,23 @@ from pathlib import Path
 
 import yaml
 
-from tests.chaos.commands import Command, Ended
 from tests.chaos.faults import stage_of
+from tests.commands import Command, Ended
 from tests.ray.tiny import write_config
+from tests.runs import copy_run, results
 
-OTHER = ("logs", "report", "config.yaml", ".lock", "sweeps")
-"""What no result is: it has times and paths in it."""
 TOGETHER = ("subset-", "best.json", "metrics.jsonl", "_quarantine.parquet", "images-")
 """Results that are made of others in a moment, and are written again where one of these was."""
+LEAN = {
+    "extraction": {"num_encoders": 0},
+    "selection": {
+        "budget": 4,
+        "methods": ["geometry_aware"],
+        "pool": {"num_actors": 1, "num_cpus": 0},
+    },
+    "samplers": {"num_actors": 1, "num_cpus": 0},
+}
+"""Settings with as few processes as possible; the bytes are the same."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +38,22 @@ class Subject:
     @classmethod
     def make(cls, root: Path) -> "Subject":
         """Write the configuration and run it once, to its end."""
-        config = write_config(root, models=("sit",), subsets=("geometry_aware",), lean=True)
-        values = yaml.safe_load(config.read_text())
-        values["selection"]["methods"] = ["geometry_aware"]
-        config.write_text(yaml.safe_dump(values))
+        write_config(root, models=("sit",), subsets=("geometry_aware",), lean=True)
+        return cls._of(root)
+
+    @classmethod
+    def of(cls, finished: Path, root: Path) -> "Subject":
+        """Take the part with one model on one subset out of a finished tiny run."""
+        copy_run(finished, root, without=("*random*", "dit-*"))
+        return cls._of(root)
+
+    @classmethod
+    def _of(cls, root: Path) -> "Subject":
         subject = cls(root)
+        values = yaml.safe_load(subject.config.read_text()) | LEAN
+        values["models"] = {"sit": values["models"]["sit"]}
+        values["models"]["sit"]["training"] |= {"num_workers": 0, "subsets": ["geometry_aware"]}
+        subject.config.write_text(yaml.safe_dump(values))
         ended = subject.run(root / "run")
         assert ended.code == 0, ended.output
         return subject
@@ -62,7 +82,7 @@ class Subject:
 
     @contextmanager
     def without(self, stage: str | None) -> Iterator[Path]:
-        """A copy of the undisturbed run in which a stage has not been done yet; None leaves all of it."""
+        """A copy of the undisturbed run without the results of a stage; None leaves all of it."""
         folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=self.root))
         run = folder / "run"
         shutil.copytree(
@@ -81,16 +101,11 @@ class Subject:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def results(run: Path) -> dict[str, bytes]:
-    """Return the content of every result of a run by its name."""
-    names = {
-        path.relative_to(run).as_posix(): path for path in sorted(run.rglob("*")) if path.is_file()
-    }
-    return {name: path.read_bytes() for name, path in names.items() if not name.startswith(OTHER)}
-
-
 def finished(subject: Subject, run: Path) -> dict[str, int]:
-    """Return when each finished piece of work was written: results that are as they must be, a checkpoint if all of it is."""
+    """Return when each finished piece of work was written.
+
+    Finished are results that are as they must be, and a checkpoint if all of its files are.
+    """
     found = {name for name, content in results(run).items() if subject.results.get(name) == content}
     incomplete = {
         _folder(name) for name in subject.results.keys() - found if "/checkpoints/" in name

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import yaml
 
-from tests.chaos.commands import Command, Ended
 from tests.chaos.faults import Fault
 from tests.chaos.kinds import Missed
 from tests.chaos.subject import Subject
+from tests.commands import Command, Ended
+from tests.runs import results
 
 # kappa * budget = 32 passes the 30 images of a class: that trial must fail and the others go on.
 SWEEP = {"name": "chaos", "space": {"kappa": [1.05, 1.5, 8.0]}}
@@ -37,16 +38,8 @@ class SweepStand:
         )
 
     def _results(self) -> dict[str, bytes]:
-        found = {
-            path.relative_to(self._run).as_posix(): path
-            for path in self._run.glob("sweeps/*/**/*")
-            if path.is_file()
-        }
-        return {
-            name: path.read_bytes()
-            for name, path in found.items()
-            if not name.endswith(("best.yaml", "report.html"))
-        }
+        (sweep,) = self._run.glob("sweeps/*")
+        return results(sweep)
 
     def disturb(self, fault: Fault) -> Ended:
         command = self._start()
@@ -80,10 +73,11 @@ class SweepStand:
         trials = {
             name
             for name, content in self._results().items()
-            if "/trials/" in name and self._wanted.get(name) == content
+            if name.startswith("trials/") and self._wanted.get(name) == content
         }
+        (sweep,) = self._run.glob("sweeps/*")
         return {
-            name: (self._run / name).stat().st_mtime_ns
+            name: (sweep / name).stat().st_mtime_ns
             for name in trials
             if b'"finished"' in self._wanted[name]
         }

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from pathlib import Path
 
-from tests.chaos.commands import Ended
 from tests.chaos.faults import Fault, draw
 from tests.chaos.kinds import Missed
 from tests.chaos.outcomes import Outcome
@@ -13,18 +11,19 @@ from tests.chaos.stands import RunStand, Stand
 from tests.chaos.storage_stand import Bucket, StorageStand
 from tests.chaos.subject import Subject
 from tests.chaos.sweep_stand import SweepStand
+from tests.commands import Ended
 
 CODES = {0, 1, 2, 3, 130, -2, -9, -15}
-"""Done, ended by an error, a mistake of the user's (or of the disk's), `sys.exit`, interrupted, or killed by a signal."""
+"""Done, an error, a user's mistake or a fault of the disk, `sys.exit`, interrupted, killed."""
 LAST_LINES = 25
 
 
 class Workshop:
-    """All that faults are tried on; what a kind needs beyond the undisturbed run is made when it first comes."""
+    """All that faults are tried on; more than the undisturbed run is made when a kind needs it."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.subject = Subject.make(root)
+    def __init__(self, subject: Subject) -> None:
+        self.root = subject.root
+        self.subject = subject
         self._open = ExitStack()
 
     @cached_property
@@ -110,7 +109,8 @@ def problems_of(first: Ended | None, stand: Stand) -> Iterator[str]:
         [name for name in stand.differences() if "/.tmp-" not in name] if first.code == 0 else []
     )
     if different:
-        yield f"the disturbed start said it was done, and is not as undisturbed: {', '.join(different[:5])}"
+        names = ", ".join(different[:5])
+        yield f"the disturbed start said it was done, and is not as undisturbed: {names}"
 
 
 def _last_lines(ended: Ended) -> str:

@@ -1,4 +1,4 @@
-"""A run's subset with latents, tokens and text of random numbers, in the files that the verbs write."""
+"""A subset with random latents, tokens and text, in the files that the verbs write."""
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ SCALE, SHIFT = 0.5, 0.25
 
 
 def image_rows(classes=3, per_class=4):
-    """`image_id`, class name, class index and SHA-256 of the chosen images."""
+    """Return ID, class name, class index and SHA-256 of the chosen images."""
     return [
         (f"c{index}/{number}.png", f"c{index}", index, f"{index}{number}" * 32)
         for index in range(classes)
@@ -26,7 +26,7 @@ def image_rows(classes=3, per_class=4):
 
 
 def write_arrays(store: Store, directory: str, rows, arrays, **metadata) -> None:
-    """One class's file: arrays of [n, 2, ...], the second of each pair being the mirrored image's."""
+    """Write the file of one class: arrays [n, 2, ...], the image and its mirror image."""
     keys = [(row[0], flipped, row[3]) for row in rows for flipped in (False, True)]
     fields = [
         pa.field("image_id", pa.string()),
@@ -53,8 +53,9 @@ def write_arrays(store: Store, directory: str, rows, arrays, **metadata) -> None
 
 
 def write_subset(store: Store, latent_shape=(4, 4, 4), tokens=(4, 6), rows=None) -> Inputs:
-    """A manifest, and the latents, tokens and text of its images."""
-    rows, rng = rows or image_rows(), np.random.default_rng(0)
+    """Write a manifest, and the latents, tokens and text of its images."""
+    rows = rows or image_rows()
+    rng = np.random.default_rng(0)
     empty = {name: [0] * len(rows) for name in MANIFEST_COLUMNS}
     named = dict(
         zip(
@@ -92,7 +93,7 @@ def write_subset(store: Store, latent_shape=(4, 4, 4), tokens=(4, 6), rows=None)
 
 
 def write_text(store: Store, classes: int, tokens=(3, 5)) -> None:
-    """Text embeddings of every class, the last token of each being padding."""
+    """Write text embeddings of every class; the last token of each is padding."""
     values = np.random.default_rng(1).normal(size=(classes, *tokens)).astype(np.float16)
     mask = np.ones((classes, tokens[0]), np.uint8)
     mask[:, -1] = 0

@@ -9,6 +9,7 @@ from PIL import Image
 
 from actors.selector import progress_of, run_selector
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.opening import describe
 from jobs.run_directory.run import Run
 from otcondense.datasets import by_class, list_images
 from otcondense.store import (
@@ -50,7 +51,7 @@ def make_run(
     )
     made = Run(config)
     made.store.write_bytes(
-        "config.yaml", yaml.safe_dump(made.description(), allow_unicode=True).encode()
+        "config.yaml", yaml.safe_dump(describe(made), allow_unicode=True).encode()
     )
     write_selections(made)
     return made

@@ -1,9 +1,6 @@
-"""Selections of given features through the command line: classes of about a second each, and no images."""
+"""Selections of given features: classes of about a second each, and no images."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,20 +30,6 @@ def write_config(root: Path, data: Path) -> Path:
     }
     path.write_text(yaml.safe_dump(config))
     return path
-
-
-def start(verb: str, config: Path, **environment: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", f"jobs.{verb}", "--config", str(config)]
-    everything = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=everything
-    )
-
-
-def finish(process: subprocess.Popen) -> str:
-    output, _ = process.communicate(timeout=900)
-    assert process.returncode == 0, output
-    return output
 
 
 def extracted(root: Path) -> Path:

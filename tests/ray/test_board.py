@@ -1,4 +1,7 @@
-"""The board mirrors a stage, and gets everything again after it died; what it counts is in test_ray_dashboard.py."""
+"""The board mirrors a stage, and gets all changes again after it dies.
+
+The metrics that it counts are tested in test_ray_dashboard.py.
+"""
 
 import time
 
@@ -23,7 +26,7 @@ def exchange_until(link: BoardLink, wanted: str) -> dict:
 
 
 def units_when(condition) -> dict:
-    """Return what the board knows once that is as wanted."""
+    """Return the units that the board knows once they fulfil the condition."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
@@ -33,10 +36,10 @@ def units_when(condition) -> dict:
         if condition(units):
             return units
         time.sleep(0.05)
-    raise AssertionError("the board never knew it")
+    raise AssertionError("the board never fulfilled the condition")
 
 
-def test_a_second_board_of_a_stage_is_its_drivers_alone() -> None:
+def test_only_its_driver_uses_a_second_board_of_a_stage() -> None:
     first, second = open_board(ROOT, "shared"), open_board(ROOT, "shared")
     first.report.remote("a", {"swaps": 1})
     assert (
@@ -47,7 +50,7 @@ def test_a_second_board_of_a_stage_is_its_drivers_alone() -> None:
     assert ray.get(second.units.remote()) == {}
 
 
-def test_workers_and_driver_meet_at_the_board_and_it_can_die() -> None:
+def test_the_board_mirrors_workers_and_driver_and_can_die() -> None:
     board = open_board(ROOT, STAGE)
     link = BoardLink(board)
     link.note("a", {"state": "running"})

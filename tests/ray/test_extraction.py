@@ -161,7 +161,7 @@ def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(
 def test_one_of_two_encoders_is_killed_and_replaced(
     ray_cluster, extracted, source, encoder, tmp_path, monkeypatch
 ):
-    """A process dies in the middle of its work; Ray Data starts another, no image is lost or doubled, and the bytes are those of one."""
+    """Ray Data starts another process; no image is lost or doubled, and the bytes are the same."""
     marker = tmp_path / "killed"
 
     class Mortal(EncoderActor):
@@ -272,6 +272,6 @@ def test_the_lost_share_lists_the_first_few():
     check_lost_share(lost, 700, 0.01, "somewhere")
     with pytest.raises(
         InputError,
-        match=r"found 7, all listed in somewhere:\n  a/0.png: the file is empty\n(.*\n){4}  \.\.\.\n",
+        match=r"found 7, all listed in somewhere:\n  a/0.png: .* empty\n(.*\n){4}  \.{3}\n",
     ):
         check_lost_share(lost, 699, 0.01, "somewhere")

@@ -1,89 +1,57 @@
-"""A driver that is interrupted or killed anywhere leaves a run that the same command finishes, with the same bytes."""
+"""An interrupted or killed driver leaves a run that the same command finishes: same bytes."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from tiny import write_config
 
+from tests.chaos.faults import stage_of
+from tests.chaos.subject import Subject, differences, finished
 from tests.verbs import call
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
-STAGE_PATTERNS = {
-    "extraction": "run/features/*/class_name=0/part-0.parquet",
-    "selection": "run/selection/*/class_name=0/selection.parquet",
-    "training": "run/training/sit-geometry*/checkpoints/*6/state.json",
-    "sampling": "run/training/*/samples/*/part-00000.parquet",
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+BEGUN = {
+    "extract": "features/*/class_name=0/part-0.parquet",
+    "select": "selection/*/class_name=0/selection.parquet",
+    "train": "training/sit-*/checkpoints/*6/state.json",
+    "sample": "training/*/samples/*/part-00000.parquet",
 }
-
-# Ray takes over SIGTERM where it starts, Ray Train SIGINT.
-SIGNALS = {
-    "extraction": signal.SIGINT,
-    "selection": signal.SIGTERM,
-    "training": signal.SIGINT,
-    "sampling": signal.SIGKILL,
-}
+"""The first file that a stage writes."""
 WORKERS = ("extraction.num_encoders=1", "models.sit.training.num_workers=1")
+"""Ray takes over SIGTERM when it starts, Ray Train takes over SIGINT: both have to run."""
 
 
-def start(config: Path) -> subprocess.Popen:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    # A shell lets its background jobs, these tests among them, ignore Ctrl-C; the run must not inherit that.
-    command = [
-        "env",
-        "--default-signal=INT",
-        sys.executable,
-        "-m",
-        "jobs.run",
-        "--config",
-        str(config),
-        *WORKERS,
-    ]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    )
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Subject:
+    return Subject.of(tiny_run, tmp_path_factory.mktemp("subject"))
 
 
-def results(root: Path) -> dict[str, bytes]:
-    kept = [path for path in sorted((root / "run").rglob("*")) if path.is_file()]
-    names = {str(path.relative_to(root / "run")): path for path in kept}
-    return {
-        name: path.read_bytes()
-        for name, path in names.items()
-        if not name.startswith(("logs/", ".lock", "report", "config"))
-    }
-
-
-def wait_for(root: Path, pattern: str, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 900
-    while not list(root.glob(pattern)):
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline, f"{pattern} did not appear"
-        time.sleep(0.02)
-
-
-def test_every_stage_can_be_interrupted(tmp_path: Path) -> None:
-    config = write_config(tmp_path, models=("sit",), subsets=("geometry_aware",), lean=True)
-    for stage, pattern in STAGE_PATTERNS.items():
-        process = start(config)
-        wait_for(tmp_path, pattern, process)
-        process.send_signal(SIGNALS[stage])
-        if SIGNALS[stage] == signal.SIGKILL:
-            process.wait()
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [
+        ("extract", signal.SIGINT),
+        ("select", signal.SIGTERM),
+        pytest.param("train", signal.SIGINT, marks=pytest.mark.fault),
+        ("sample", signal.SIGKILL),
+    ],
+)
+def test_the_same_command_resumes_a_run_that_was_interrupted_in_any_stage(
+    subject: Subject, stage: str, number: signal.Signals
+) -> None:
+    with subject.without(stage) as run:
+        with subject.start(run, overrides=WORKERS) as command:
+            assert command.wait_until(lambda: bool(list(run.glob(BEGUN[stage])))), command.output
+            command.signal(number)
+            ended = command.end()
+        if number == signal.SIGKILL:
+            assert ended.code == -signal.SIGKILL
         else:
-            output, _ = process.communicate(timeout=900)
-            assert process.returncode == 130, f"{stage}: {output}"
-            assert "the same command goes on from there" in output
-            assert "Traceback" not in output
-    last = start(config)
-    output, _ = last.communicate(timeout=900)
-    assert last.returncode == 0, output
-    disturbed = results(tmp_path)
+            assert ended.code == 130, ended.output
+            assert "run the same command again to resume" in ended.output
+            assert "Traceback" not in ended.output
+        before = finished(subject, run)
+        assert {stage_of(name) for name in before} >= {"extract", "select"} - {stage}
 
-    (tmp_path / "run").rename(tmp_path / "disturbed")
-    call("run", ["--config", str(config), *WORKERS])
-    assert results(tmp_path) == disturbed
+        call("run", [f"--config={subject.config}", f"--run={run}", *WORKERS])
+        assert differences(subject, run) == []
+        assert finished(subject, run).items() >= before.items()

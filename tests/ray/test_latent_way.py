@@ -1,4 +1,4 @@
-"""From images to samples through latents: the whole way with every part that can be attached, at tiny size."""
+"""From images to samples through latents, with tokens and text, at tiny size."""
 
 import numpy as np
 import pytest
@@ -132,14 +132,14 @@ def test_the_whole_way(config, tmp_path):
     assert verify(run) == []
 
 
-def test_a_change_of_the_autoencoder_trains_anew(config):
+def test_a_change_of_the_autoencoder_leads_to_another_training(config):
     first, other = (
         Run(load_config(config, overrides)) for overrides in ([], ["latents.batch_size=3"])
     )
     assert first.training_directory("l", "random") != other.training_directory("l", "random")
 
 
-def test_what_scores_go_by_and_other_subsets_have_latents_of_their_own(config):
+def test_scores_and_other_subsets_have_latents_of_their_own(config):
     trained = Run(load_config(config, []))
     scorer = f"{trained.training_directory('l', 'random')}/checkpoints/step-000004"
     before = {name: trained.store.read_bytes(name) for name in trained.store.list("latents")}

@@ -1,4 +1,4 @@
-"""Latents, tokens and text through their verbs: one file per class, whole, the same again, and checked."""
+"""Latents, tokens and text through their verbs: one repeatable, verified file per class."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,8 @@ from PIL import Image
 from jobs.command.settings import load_config
 from jobs.run_directory.run import Run
 from jobs.verify.command import verify
+from jobs.verify.evidence import STALE
+from jobs.verify.files import MISSING
 from otcondense.store import read_array, read_manifest, read_table
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
 from tests.verbs import call
@@ -18,7 +20,7 @@ IMAGES = 3
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory, ray_cluster):
-    """Configuration of a run of two classes, one image of each of which is chosen."""
+    """Configuration of a run of two classes, with one chosen image of each."""
     root, rng = tmp_path_factory.mktemp("representations"), np.random.default_rng(0)
     for class_name in ("cat", "dog"):
         (root / "images" / class_name).mkdir(parents=True)
@@ -63,7 +65,7 @@ def config(tmp_path_factory, ray_cluster):
 
 
 def make(config: str, kind: str) -> tuple[Run, dict[str, bytes]]:
-    """Make one kind through its verb and return the run and the files of that kind."""
+    """Extract one kind through its verb; return the run and the files of that kind."""
     run = Run(load_config(config, []))
     call(f"extract_{kind}", ["--config", config])
     directory = (
@@ -101,7 +103,7 @@ def check_text(run: Run, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("kind", "check"), [("latents", check_latents), ("tokens", check_tokens), ("text", check_text)]
 )
-def test_what_a_verb_makes_is_right_and_its_damage_is_found_and_mended(config, kind, check):
+def test_the_files_of_a_verb_are_right_and_damaged_ones_are_recomputed(config, kind, check):
     run, made = make(config, kind)
     check(run, list(made))
     assert verify(run) == []
@@ -110,13 +112,11 @@ def test_what_a_verb_makes_is_right_and_its_damage_is_found_and_mended(config, k
     for name in others:
         run.store.remove(name)
     assert [problem.file for problem in verify(run)] == list(made)
-    assert {problem.found for problem in verify(run) if problem.file in others} <= {
-        "the file is missing"
-    }
+    assert {problem.found for problem in verify(run) if problem.file in others} <= {MISSING}
     assert make(config, kind)[1] == made
 
 
-def test_latents_of_other_images_than_asked_for_are_found(config):
+def test_latents_of_the_wrong_images_are_found(config):
     run, made = make(config, "latents")
     of_all = run.config.latents.model_copy(update={"images": "source"})
     for name in made:
@@ -127,6 +127,4 @@ def test_latents_of_other_images_than_asked_for_are_found(config):
             made[name],
         )
     problems = [(problem.file.rsplit("/", 2)[1:], problem.found) for problem in verify(run)]
-    assert problems == [
-        (name.rsplit("/", 2)[1:], "made from other inputs than the run has now") for name in made
-    ]
+    assert problems == [(name.rsplit("/", 2)[1:], STALE) for name in made]

@@ -1,21 +1,23 @@
-"""Difficulty scores through their verb: both kinds, for all images, finished work recognised, used by the methods that ask for them."""
+"""Difficulty scores: both kinds, for all images, skipped when finished, used by their methods."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny import CLASSES, write_config
 
 from actors.selector import run_selector
 from jobs.command.settings import load_config
 from jobs.run_directory.config import SelectionConfig
 from jobs.run_directory.run import Run
+from jobs.run_directory.stages import verb_of
 from jobs.score.stage import score
 from jobs.select_subset.stage import select_subset
 from jobs.verify.command import verify
 from otcondense.diffusion import ModelConfig, build_model
 from otcondense.diffusion.checkpoint import save_model
-from otcondense.errors import InputError
+from otcondense.errors import InputError, MissingInputError
 from otcondense.selection import SELECTORS
 from otcondense.store import (
     Store,
@@ -23,7 +25,8 @@ from otcondense.store import (
     read_class_features,
     read_class_selection,
 )
-from tests.verbs import call
+from tests.ray.tiny import CLASSES
+from tests.runs import copy_run, write_times
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -43,17 +46,15 @@ def scorer(root):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, ray_cluster):
+def run(tmp_path_factory, tiny_run):
     """A run of three classes of digits with features, and a small model to score with."""
     root = tmp_path_factory.mktemp("score")
     settings = [
-        "extraction.num_encoders=0",
         f"scores.denoising.checkpoint={scorer(root)}",
         "scores.denoising.num_timesteps=2",
     ]
-    config = str(write_config(root))
-    call("extract_features", ["--config", config, "extraction.num_encoders=0"])
-    return Run(load_config(config, settings))
+    config = copy_run(tiny_run, root)
+    return Run(load_config(str(config), settings))
 
 
 def scores(run, kind):
@@ -74,13 +75,14 @@ def scores(run, kind):
 
 
 @pytest.mark.parametrize(("kind", "method"), [("denoising", "d2c"), ("aum", "ccs")])
-def test_scores_are_made_once_and_select(kind, method, run, capsys):
+def test_scores_are_computed_once_and_select(kind, method, run):
     score(run, kind)
     files, features, values = scores(run, kind)
     assert [len(each) for each in values] == [each.size for each in features] == [30] * CLASSES
     assert all(np.isfinite(each).all() and len(set(each.tolist())) > 20 for each in values)
+    times = write_times(Path(run.store.path(name)) for name in files)
     score(run, kind)
-    assert f"{CLASSES} finished before" in capsys.readouterr().out
+    assert write_times(times) == times
     run.store.remove(next(iter(files)))
     score(run, kind)
     assert scores(run, kind)[0] == files
@@ -88,7 +90,7 @@ def test_scores_are_made_once_and_select(kind, method, run, capsys):
     assert len(chosen) == 4
 
 
-def test_a_scorer_of_other_inputs_or_none_at_all(run, tmp_path):
+def test_a_missing_scorer_is_refused(run, tmp_path):
     scores_ = run.config.scores.denoising
     for checkpoint, message in (
         (None, "must name the checkpoint"),
@@ -111,15 +113,16 @@ def test_scores_of_other_images_are_refused(run):
         read_class_difficulties(run.store, "scores/none", "0", [])
 
 
-def test_the_methods_by_difficulty_select_by_their_scores(run):
+def test_methods_by_difficulty_select_by_their_scores(run):
     selection = run.config.selection.model_copy(update={"methods": ("d2c", "ccs")})
     scored = Run(run.config.model_copy(update={"selection": selection}))
     run.store.remove("scores")
     with pytest.raises(
-        InputError,
-        match=r"scores/denoising-.* is missing or damaged; run `python -m jobs.score` first",
-    ):
+        MissingInputError,
+        match=r"scores/denoising-.* is missing or damaged",
+    ) as raised:
         select_subset(scored)
+    assert verb_of(raised.value.file) == "score"
     for kind in selection.score_kinds():
         score(scored, kind)
     select_subset(scored)
@@ -140,7 +143,7 @@ def test_the_methods_by_difficulty_select_by_their_scores(run):
     assert (name, "score") in {(problem.file, problem.verb) for problem in verify(scored)}
 
 
-def test_a_score_whose_hard_end_is_the_other_one_is_refused(run):
+def test_a_score_with_the_wrong_hard_end_is_refused(run):
     values = run.config.selection.model_dump() | {"methods": ("d2c",), "difficulty": {"d2c": "aum"}}
     with pytest.raises(
         ValidationError, match=r"settings\.d2c\.hard must be low for scores of kind aum, found high"

@@ -1,18 +1,19 @@
-"""Sweeps as a user starts them: killed and continued, failing trials, early stopping."""
+"""Sweeps as a user starts them: killed and resumed, failing trials, early stopping."""
 
+import contextlib
 import json
-import os
-import subprocess
-import sys
-import time
+import signal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from tiny import write_config
 
 from jobs.command.settings import load_config
+from tests.commands import Command
+from tests.ray.tiny import write_config
+from tests.runs import results, write_times
+from tests.verbs import output_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 # kappa * budget = 32 passes the 30 images of a class: those trials must fail and the others go on.
@@ -26,34 +27,17 @@ FULL = {
 }
 
 
-def start(root: Path, sweep: dict, run: str, *overrides: str) -> subprocess.Popen[str]:
+def arguments(root: Path, sweep: dict, run: str, *overrides: str) -> list[str]:
+    """Relative paths, as users write them: Ray Tune gives each trial a working directory."""
     (root / f"{sweep['name']}.yaml").write_text(yaml.safe_dump(sweep))
-    command = [
-        sys.executable,
-        "-m",
-        "jobs.sweep",
-        "--sweep",
-        str(root / f"{sweep['name']}.yaml"),
-        "--config",
-        str(root / "tiny.yaml"),
-    ]
-    command += ["--run", run, *overrides]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    # Relative paths, as users write them: Ray Tune would give each trial a working directory of its own.
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        cwd=root,
-    )
+    files = ["--sweep", f"{sweep['name']}.yaml", "--config", "tiny.yaml"]
+    return [*files, "--run", run, *overrides]
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=900)
-    assert process.returncode == 0, output
-    return output
+def sweep_of(root: Path, sweep: dict, run: str, *overrides: str) -> str:
+    """Run a sweep to its end and return what it printed."""
+    with contextlib.chdir(root):
+        return output_of("sweep", arguments(root, sweep, run, *overrides))
 
 
 def records(root: Path, run: str) -> dict[str, Path]:
@@ -68,16 +52,13 @@ def finished_records(root: Path, run: str) -> dict[str, Path]:
     }
 
 
-def results(root: Path, run: str) -> dict[str, bytes]:
+def results_of(root: Path, run: str) -> dict[str, bytes]:
     (folder,) = (root / run / "sweeps").iterdir()
-    names = {
-        str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()
-    }
-    return {name: path.read_bytes() for name, path in names.items() if name != "best.yaml"}
+    return results(folder)
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:
     root = tmp_path_factory.mktemp("sweep")
     write_config(root, models=("sit",), lean=True)
     return root
@@ -85,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(root: Path) -> str:
-    return finish(start(root, SUBSETS, "undisturbed"))
+    return sweep_of(root, SUBSETS, "undisturbed")
 
 
 def test_trials_are_measured_and_failed_ones_named(undisturbed: str, root: Path) -> None:
@@ -114,49 +95,31 @@ def test_trials_are_measured_and_failed_ones_named(undisturbed: str, root: Path)
     assert "Traceback" not in undisturbed
 
 
-def test_a_killed_sweep_goes_on_and_ends_with_the_same_bytes(undisturbed: str, root: Path) -> None:
-    process = start(root, SUBSETS, "killed")
-    deadline = time.monotonic() + 600
-    while len(finished_records(root, "killed")) < 2:
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    before = {
-        key: path.stat().st_mtime_ns for key, path in finished_records(root, "killed").items()
-    }
+def test_a_killed_sweep_resumes_and_ends_with_the_same_bytes(undisturbed: str, root: Path) -> None:
+    with Command("sweep", arguments(root, SUBSETS, "killed"), directory=root) as command:
+        assert command.wait_until(lambda: len(finished_records(root, "killed")) >= 2)
+        command.signal(signal.SIGKILL)
+        command.end()
+    before = write_times(finished_records(root, "killed").values())
     assert 2 <= len(before) < 4
-    output = finish(start(root, SUBSETS, "killed"))
-    after = records(root, "killed")
-    assert f"6 trials, {len(before)} of them finished before" in output
-    assert {key: after[key].stat().st_mtime_ns for key in before} == before
-    assert results(root, "killed") == results(root, "undisturbed")
+    output = sweep_of(root, SUBSETS, "killed")
+    assert f"6 trials, {len(before)} " in output
+    assert write_times(before) == before
+    assert results_of(root, "killed") == results_of(root, "undisturbed")
 
 
-def test_a_later_sweep_finds_the_selections_of_an_earlier_one(undisturbed: str, root: Path) -> None:
-    before = {
-        path: path.stat().st_mtime_ns
-        for path in (root / "undisturbed").glob("selection/*/*/selection.parquet")
-    }
-    finish(
-        start(
-            root,
-            {"name": "later", "metric": "recall", "space": {"kappa": [1.05, 1.5], "alpha": [0.1]}},
-            "undisturbed",
-        )
-    )
-    after = {
-        path: path.stat().st_mtime_ns
-        for path in (root / "undisturbed").glob("selection/*/*/selection.parquet")
-    }
+def test_a_later_sweep_skips_the_selections_of_an_earlier_one(undisturbed: str, root: Path) -> None:
+    before = write_times((root / "undisturbed").glob("selection/*/*/selection.parquet"))
+    space = {"kappa": [1.05, 1.5], "alpha": [0.1]}
+    sweep_of(root, {"name": "later", "metric": "recall", "space": space}, "undisturbed")
+    after = write_times((root / "undisturbed").glob("selection/*/*/selection.parquet"))
     assert after == before
     assert len(list((root / "undisturbed").glob("sweeps/later-*/trials/*.json"))) == 2
 
 
 def test_full_trials_are_stopped_early_or_measured_to_the_end(root: Path) -> None:
     overrides = ("models.sit.training.num_workers=1",)
-    output = finish(start(root, FULL, "full", *overrides))
+    output = sweep_of(root, FULL, "full", *overrides)
     found = [json.loads(path.read_text()) for path in records(root, "full").values()]
     assert sorted(record["state"] for record in found) in (
         ["finished", "finished"],
@@ -167,7 +130,7 @@ def test_full_trials_are_stopped_early_or_measured_to_the_end(root: Path) -> Non
             [6, 12] if record["state"] == "finished" else [6]
         )
         assert all(rung["metrics"]["fid"] > 0 for rung in record["rungs"])
-    before = {key: path.stat().st_mtime_ns for key, path in records(root, "full").items()}
-    again = finish(start(root, FULL, "full", *overrides))
-    assert "2 trials, 2 of them finished before" in again
-    assert {key: path.stat().st_mtime_ns for key, path in records(root, "full").items()} == before
+    before = write_times(records(root, "full").values())
+    again = sweep_of(root, FULL, "full", *overrides)
+    assert "2 trials, 2 " in again
+    assert write_times(records(root, "full").values()) == before

@@ -171,7 +171,7 @@ def files(store, directory):
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_at_most_one_interval(ray_cluster, store):
-    """kill -9 of the first worker after its second checkpoint; the run goes on and ends with the undisturbed run's files."""
+    """SIGKILL to the first worker after its second checkpoint: same files as undisturbed."""
     settings, killed = (
         config(num_steps=400, checkpoint_steps=(), checkpoint_every=100, log_every=50),
         [],
@@ -203,7 +203,7 @@ def test_a_killed_controller_ends_in_a_sentence(store):
 
     with pytest.raises(
         InputError,
-        match=r"controller of .*given_up died: .* The same command goes on from the newest checkpoint",
+        match=r"controller of .*given_up died: .*checkpoint",
     ):
         train(job(store, "given_up", config(num_steps=1000, checkpoint_steps=())), kill)
     ray.shutdown()

@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from head import Head
-from tiny import write_config
 
+from tests.ray.head import Head
+from tests.ray.tiny import write_config
+from tests.runs import results
 from tests.verbs import call
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.full, pytest.mark.timeout(2400)]
+
+RESULTS = ("features/", "selection/", "subset-")
 
 
 def arguments(root: Path, run: str, *overrides: str) -> list[str]:
@@ -31,19 +34,6 @@ def select_on(environment: dict[str, str], *given: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def results(root: Path, run: str) -> dict[str, bytes]:
-    names = {
-        str(path.relative_to(root / run)): path
-        for path in sorted((root / run).rglob("*"))
-        if path.is_file()
-    }
-    return {
-        name: path.read_bytes()
-        for name, path in names.items()
-        if name.startswith(("features/", "selection/", "subset-"))
-    }
-
-
 def test_two_nodes_give_the_bytes_of_one(tmp_path: Path) -> None:
     write_config(tmp_path)
     (tmp_path / "token").write_text("the-token-of-two-nodes")
@@ -51,7 +41,7 @@ def test_two_nodes_give_the_bytes_of_one(tmp_path: Path) -> None:
     head = Head(tmp_path / "token", num_cpus=1, loopback=False)
     try:
         head.add_node(num_cpus=1)
-        # Two encoders or selectors of one CPU each: one on either node, since neither has room for both.
+        # Two workers of one CPU each: one on either node, since neither has room for both.
         environment = {
             "RAY_ADDRESS": head.gcs_address,
             "RAY_AUTH_MODE": "token",
@@ -65,5 +55,6 @@ def test_two_nodes_give_the_bytes_of_one(tmp_path: Path) -> None:
         "run",
         arguments(tmp_path, "one", "extraction.num_encoders=0", "selection.pool={num_actors: 1}"),
     )
-    assert len(results(tmp_path, "two")) > 12
-    assert results(tmp_path, "two") == results(tmp_path, "one")
+    two = results(tmp_path / "two", RESULTS)
+    assert len(two) > 12
+    assert two == results(tmp_path / "one", RESULTS)

@@ -1,4 +1,4 @@
-"""From images to the report at tiny size, the second run that skips, and every mistake a user can make on the way."""
+"""All stages at tiny size: their files, a second run, damaged files, and mistakes."""
 
 import json
 import shutil
@@ -7,48 +7,34 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny import write_config
 
-from otcondense.store import Store, read_manifest
+from otcondense.store import Store, read_all_progress, read_manifest
+from tests.runs import copy_run, results, write_times
 from tests.verbs import call
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:
-    """The folder of a tiny run that went all the way."""
-    root = tmp_path_factory.mktemp("tiny")
-    call("run", ["--config", str(write_config(root))])
-    return root
+@pytest.fixture
+def finished(tiny_run: Path, tmp_path: Path) -> Path:
+    """The folder of a copy of the finished run."""
+    return copy_run(tiny_run, tmp_path / "finished").parent
 
 
 @pytest.fixture
-def fresh(finished: Path, tmp_path: Path) -> Path:
-    """A configuration of the same images and encoders with an empty run of its own."""
-    text = (
-        (finished / "tiny.yaml").read_text().replace(str(finished / "run"), str(tmp_path / "run"))
-    )
-    text = text.replace(str(finished / "train"), str(tmp_path / "train"))
-    shutil.copytree(finished / "train", tmp_path / "train")
+def fresh(tiny_run: Path, tmp_path: Path) -> Path:
+    """A configuration of copies of the same images, with a run that does not exist yet."""
+    text = (tiny_run / "tiny.yaml").read_text()
+    for name in ("run", "train"):
+        text = text.replace(str(tiny_run / name), str(tmp_path / name))
+    shutil.copytree(tiny_run / "train", tmp_path / "train")
     path = tmp_path / "tiny.yaml"
     path.write_text(text)
     return path
 
 
-def files(run: Path) -> dict[str, bytes]:
-    """Everything a run holds but what may differ from run to run."""
-    kept = (path for path in sorted(run.rglob("*")) if path.is_file())
-    names = {str(path.relative_to(run)): path for path in kept}
-    return {
-        name: path.read_bytes()
-        for name, path in names.items()
-        if not name.startswith(("logs/", ".lock", "report.html"))
-    }
-
-
-def test_every_stage_leaves_its_files(finished: Path) -> None:
-    run = finished / "run"
+def test_every_stage_leaves_its_files(tiny_run: Path) -> None:
+    run = tiny_run / "run"
     assert len(list(run.glob("features/*/class_name=*/part-0.parquet"))) == 2 * 3
     assert len(list(run.glob("selection/*/class_name=*/selection.parquet"))) == 2 * 3
     assert len(list(run.glob("subset-*.parquet"))) == 2
@@ -60,8 +46,8 @@ def test_every_stage_leaves_its_files(finished: Path) -> None:
     assert "http://" not in report.replace("http://www.w3.org", "").split("<script", 1)[0]
 
 
-def test_metrics_are_complete_and_finite(finished: Path) -> None:
-    for path in (finished / "run").glob("training/*/metrics/*.json"):
+def test_metrics_are_complete_and_finite(tiny_run: Path) -> None:
+    for path in (tiny_run / "run").glob("training/*/metrics/*.json"):
         values = json.loads(path.read_text())["values"]
         assert {
             "fid",
@@ -74,33 +60,31 @@ def test_metrics_are_complete_and_finite(finished: Path) -> None:
         assert all(value == value for value in values.values())
 
 
-def test_a_second_run_does_nothing_and_changes_nothing(
-    finished: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = files(finished / "run")
-
-    def no_work(*_: object, **__: object) -> None:
-        raise AssertionError("finished work was done again")
-
-    for name in (
-        "actors.pool.Pool.run",
-        "jobs.train.stage.run_training",
-        "jobs.evaluate.stage.evaluate_encoded",
-        "pipeline.extract.stream_encoded",
-    ):
-        monkeypatch.setattr(
-            name,
-            no_work
-            if name != "pipeline.extract.stream_encoded"
-            else lambda rows, *_: no_work() if rows else iter(()),
-        )
-    call("run", ["--config", str(finished / "tiny.yaml")])
-    assert files(finished / "run") == before
+WORK = (
+    "features/**/part-*.parquet",
+    "selection/**/selection.parquet",
+    "training/**/*.safetensors",
+    "training/**/part-*.parquet",
+    "training/**/metrics/*.json",
+)
+"""The files that cost work; the others are put together from them."""
 
 
-def test_damaged_and_missing_files_are_made_again_with_the_same_bytes(finished: Path) -> None:
+def test_a_second_run_does_nothing_and_changes_nothing(finished: Path) -> None:
     run = finished / "run"
-    before = files(run)
+    before = results(run)
+    work = [path for pattern in WORK for path in run.glob(pattern)]
+    times = write_times(work)
+    shutil.rmtree(run / "logs")
+    call("run", ["--config", str(finished / "tiny.yaml")])
+    assert results(run) == before
+    assert write_times(work) == times
+    assert all(stage.before == stage.total for stage in read_all_progress(Store(str(run))))
+
+
+def test_damaged_and_missing_files_are_recomputed_with_the_same_bytes(finished: Path) -> None:
+    run = finished / "run"
+    before = results(run)
     for pattern in (
         "features/*/class_name=1/*.parquet",
         "selection/geometry*/class_name=2/*.parquet",
@@ -115,40 +99,34 @@ def test_damaged_and_missing_files_are_made_again_with_the_same_bytes(finished: 
     ):
         sorted(run.glob(pattern))[0].unlink()
     call("run", ["--config", str(finished / "tiny.yaml")])
-    assert files(run) == before
+    assert results(run) == before
 
 
 def test_other_settings_get_a_directory_of_their_own(finished: Path) -> None:
-    before = files(finished / "run")
+    before = results(finished / "run")
     call("select_subset", ["--config", str(finished / "tiny.yaml"), "selection.budget=5"])
-    after = files(finished / "run")
+    after = results(finished / "run")
     assert len(list((finished / "run").glob("subset-*.parquet"))) == 4
-    assert {name: after[name] for name in before if name != "config.yaml"} == {
-        name: before[name] for name in before if name != "config.yaml"
-    }
+    assert {name: after[name] for name in before} == before
 
 
-def test_the_number_of_workers_does_not_change_the_bytes(finished: Path, fresh: Path) -> None:
+def test_the_number_of_workers_does_not_change_the_bytes(tiny_run: Path, fresh: Path) -> None:
     workers = [
         "selection.pool.num_actors=1",
-        "extraction.num_encoders=1",
-        "source.path=" + str(finished / "train"),
+        "extraction.num_encoders=0",
+        "source.path=" + str(tiny_run / "train"),
     ]
     for verb in ("extract_features", "select_subset"):
         call(verb, ["--config", str(fresh), *workers])
-    ours, theirs = files(fresh.parent / "run"), files(finished / "run")
-    compared = [
-        name
-        for name in ours
-        if name.startswith(("features/", "selection/", "subset-")) and "quality" not in name
-    ]
-    assert len(compared) > 12
-    assert all(ours[name] == theirs[name] for name in compared)
+    ours = results(fresh.parent / "run", ("features/", "selection/", "subset-"))
+    theirs = results(tiny_run / "run")
+    assert len(ours) > 12
+    assert ours == {name: theirs[name] for name in ours}
 
 
-def test_budgets_of_their_own_and_forced_and_barred_images(finished: Path) -> None:
+def test_budgets_per_class_and_included_and_excluded_images(tiny_run: Path, finished: Path) -> None:
     budgets = "selection.budget={'0': 2, '1': 3, '2': 4}"
-    first, second = (f"1/{path.name}" for path in sorted((finished / "train" / "1").iterdir())[:2])
+    first, second = (f"1/{path.name}" for path in sorted((tiny_run / "train" / "1").iterdir())[:2])
     overrides = [
         budgets,
         "selection.methods=[geometry_aware]",
@@ -232,7 +210,7 @@ def test_each_mistake_is_one_clear_message(
 def test_a_run_of_another_source_is_refused_and_kept(
     finished: Path, fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = files(finished / "run")
+    before = results(finished / "run")
     with pytest.raises(SystemExit) as stop:
         call("run", ["--config", str(fresh), "--run", str(finished / "run")])
     error = capsys.readouterr().err
@@ -240,4 +218,4 @@ def test_a_run_of_another_source_is_refused_and_kept(
     assert "was made from another source (source.path" in error
     assert "--run NEW" in error
     assert "--fresh" in error
-    assert files(finished / "run") == before
+    assert results(finished / "run") == before

@@ -29,10 +29,12 @@ def write_config(
     *,
     lean: bool = False,
 ) -> Path:
-    """Write the images and the configuration file of a tiny run below `root`, and return the file.
+    """Write the images and the configuration file of a tiny run below `root`; return the file.
 
-    Every process that imports torch costs more than all steps of a training: tests of other things than workers have one model, one
-    subset, and a `lean` run, which encodes and trains in the driver and has one selector and one sampler.
+    Every process that imports torch costs more than all steps of a training. Tests of other things
+    than workers have one model, one subset, and a `lean` run: it encodes and trains in the driver,
+    with one selector and one sampler. A run of the other kind has the same bytes: one worker
+    trains as the driver does, two would round differently.
     """
     write_images(root)
     encoder = {"name": "test_resnet", "image_size": 32, "in_chans": 1, "num_classes": CLASSES}
@@ -43,7 +45,7 @@ def write_config(
         "warmup_steps": 2,
         "log_every": 3,
     }
-    training |= {"num_workers": 0} if lean else {}
+    training["num_workers"] = 0 if lean else 1
     small = {"width": 16, "depth": 1, "num_heads": 2}
     sampling = {"num_steps": 2, "num_samples": 24, "batch_size": 16}
     every = {

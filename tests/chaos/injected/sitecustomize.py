@@ -1,7 +1,10 @@
-"""Breaks one write of one process, once, or sets the clock back: Python runs this first in every process that has this folder on its path.
+"""Breaks one write of one process, once, or sets the clock back.
 
-`CHAOS_POINT` is `{"step": ..., "file": ..., "action": ..., "token": ...}`: whichever process comes first to that step of writing that file
-does the action; the token, a file, says that it is done. `CHAOS_CLOCK` is `{"at": ..., "back": ...}` in seconds since the epoch, and seconds.
+Python runs this first in every process that has this folder on its path.
+
+`CHAOS_POINT` is `{"step": ..., "file": ..., "action": ..., "token": ...}`: the process that comes
+first to that step of writing that file does the action; the token, a file, says that it is done.
+`CHAOS_CLOCK` is `{"at": ..., "back": ...}` in seconds since the epoch, and seconds.
 """
 
 # It runs in every process before anything else, and inside of the calls that it watches.

@@ -94,9 +94,9 @@ def test_heads_of_no_named_size_must_be_given(model):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "can be read"),
-        (b"no checkpoint", "can be read"),
-        (None, "there is no checkpoint file"),
+        (b"", "cannot be read"),
+        (b"no checkpoint", "cannot be read"),
+        (None, "checkpoint file .* does not exist"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])

@@ -5,19 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from containers import (
-    LABELS,
-    png,
-    table,
-    write_parquet,
-    write_path_parquet,
-    write_saved,
-    write_shards,
-    write_tar,
-)
 
 from otcondense.datasets import (
-    SOURCES,
     SourceConfig,
     decode_image,
     image_locations,
@@ -29,6 +18,16 @@ from otcondense.datasets import (
 )
 from otcondense.datasets.tar_shards import scan_tar_shards
 from otcondense.errors import InputError
+from tests.generators.containers import (
+    LABELS,
+    png,
+    table,
+    write_parquet,
+    write_path_parquet,
+    write_saved,
+    write_shards,
+    write_tar,
+)
 
 KINDS = {
     "structs": ("parquet", write_parquet),
@@ -135,8 +134,9 @@ def test_a_container_is_scanned_again_only_when_it_changed(tmp_path, monkeypatch
     root = write_shards(tmp_path / "data", "cls")
     source = SourceConfig(path=str(root), kind="webdataset")
     scans = []
-    monkeypatch.setitem(
-        SOURCES, "webdataset", lambda each: scans.append(each) or scan_tar_shards(each)
+    monkeypatch.setattr(
+        "otcondense.datasets.tar_shards.scan_tar_shards",
+        lambda each: scans.append(each) or scan_tar_shards(each),
     )
     assert list_images(source) == list_images(source)
     assert len(scans) == 1

@@ -1,4 +1,4 @@
-"""Attach: alignment of tokens, text beside the class, one mask for both, and the authors' variants."""
+"""Attach: alignment of tokens, text in addition to the class, and the authors' variants."""
 
 import pytest
 import torch
@@ -18,7 +18,8 @@ from otcondense.diffusion.text import TextEmbedder
 from otcondense.diffusion.training import batch_losses
 from otcondense.store import Store
 
-SHAPE, CLASSES = (4, 4, 4), 5
+SHAPE = (4, 4, 4)
+CLASSES = 5
 MODEL = {"name": "SiT-demo/2", "width": 16, "depth": 2, "num_heads": 2}
 PARTS = Attachments(text=torch.randn(CLASSES, 3, 7).half(), token_width=6)
 
@@ -111,7 +112,7 @@ def test_attached_parts_leave_the_backbone_alone():
 
 
 def conditions(settings, data, steps=200):
-    """Of every sample: whether its class, and whether its text, was dropped, and whether image and tokens were mirrored alike."""
+    """Return for every sample: class dropped, text dropped, image and tokens mirrored alike."""
     draws = [make_batch(settings, step, data).draws for step in range(steps)]
     drop = torch.cat([each.drop for each in draws])
     text = torch.cat([each.drop if each.text_drop is None else each.text_drop for each in draws])
@@ -125,7 +126,7 @@ def conditions(settings, data, steps=200):
     ("compat", "joint", "mirrored_alike"), [("none", 0.1, 1.0), ("authors", 0.01, 0.5)]
 )
 def test_joint_drops(compat, joint, mirrored_alike, data):
-    """One mask trains the null branch of guidance on a tenth of the samples; two independent ones on a hundredth."""
+    """One mask trains the null branch of guidance on 10 % of the samples, two masks on 1 %."""
     drop, text, alike = conditions(config(compat=compat), data)
     assert float(drop.float().mean()) == pytest.approx(0.1, abs=0.02)
     assert float(text.float().mean()) == pytest.approx(0.1, abs=0.02)

@@ -130,7 +130,7 @@ def test_load_model(weights, same, store, tiny_config, digits):
     x, t, labels = torch.randn(2, *SHAPE), torch.rand(2), torch.tensor([1, 10])
     with torch.no_grad():
         assert torch.equal(model(x, t, labels), getattr(state, same)(x, t, labels))
-    assert checkpoint.state["objective"] == "sit-linear"
+    assert checkpoint.state.objective == "sit-linear"
     assert not model.training
 
 

@@ -1,4 +1,4 @@
-"""Training data: latents drawn from their posterior, in the orientation drawn, from memory or from a file."""
+"""Training data: latents drawn from their posterior, from memory or from a file."""
 
 import itertools
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_latents_are_drawn_from_the_posterior(store):
         assert [where[key][1] for key in fitting] == [int(flip)]
 
 
-def test_the_noise_of_other_draws_is_not_that_of_the_posterior(store):
+def test_the_posterior_has_noise_of_its_own(store):
     batch = make_batch(config(), 0, load_inputs(store, write_subset(store), config(), "cpu"))
     assert not torch.equal(batch.draws.posterior, batch.draws.noise)
 
@@ -168,11 +168,11 @@ def test_text_is_masked_and_complete(store):
     assert table.shape == (3, 3, 5)
     assert not table[:, -1].any()
     assert table[:, :-1].all()
-    with pytest.raises(InputError, match="classes 0 to 9, found 3"):
+    with pytest.raises(InputError, match="classes 0 to 9, found 3 classes"):
         load_text(store, inputs, 10)
 
 
-def test_identity_names_what_was_used_and_how_it_was_made(store):
+def test_identity_has_the_used_inputs_and_the_model_that_made_them(store):
     inputs = write_subset(store)
     found = inputs_identity(store, replace(inputs, tokens=""))
     assert found[:2] == ["latents/x", "w"]
@@ -184,19 +184,19 @@ def test_identity_names_what_was_used_and_how_it_was_made(store):
         inputs_identity(store, replace(inputs, text="text/none.parquet"))
 
 
-def test_what_fits():
+def test_fits():
     assert fits(10**9, "cpu", 1.0)
     assert not fits(10**9 + 1, "cpu", 1.0)
     assert not fits(free_bytes("cpu"), "cpu", None)
 
 
-def test_room_in_a_file_holds_what_is_written():
+def test_a_table_in_a_file_keeps_its_values():
     room = allocate((3, 2, 5), "cpu", streamed=True)
     room[1, 0] = torch.arange(5)
     assert room.sum() == 10
 
 
-def test_a_mistake_ahead_of_time_reaches_who_waits():
+def test_an_error_in_the_thread_is_raised_by_take():
     def make(step):
         if step == 2:
             raise InputError("no third batch")

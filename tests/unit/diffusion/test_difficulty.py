@@ -1,4 +1,4 @@
-"""Denoising difficulty: closed forms, independence of the batch, and what a trained model finds hard."""
+"""Denoising difficulty: closed forms, independence of the batch, ranking by a trained model."""
 
 import pytest
 import torch
@@ -23,29 +23,24 @@ def test_times_lie_in_the_middle_of_equal_parts():
     assert score_times(DenoisingConfig(num_timesteps=4)) == [0.125, 0.375, 0.625, 0.875]
 
 
-def test_a_network_that_says_nothing():
-    """Its output is 0 at first, so that the errors are the mean squares of the noise, or of the velocity."""
-    config, x, labels = (
-        DenoisingConfig(num_timesteps=3, batch_size=4),
-        torch.randn(5, *SHAPE),
-        torch.arange(5),
-    )
-    dit, sit = (
-        build_model(ModelConfig(name=f"{family}-demo/2"), 10, SHAPE).eval()
-        for family in ("DiT", "SiT")
-    )
+def test_an_untrained_network():
+    """Before training its output is 0: the errors are mean squares of the noise or the velocity."""
+    config = DenoisingConfig(num_timesteps=3, batch_size=4)
+    x = torch.randn(5, *SHAPE)
+    labels = torch.arange(5)
+    dit = build_model(ModelConfig(name="DiT-demo/2"), 10, SHAPE).eval()
+    sit = build_model(ModelConfig(name="SiT-demo/2"), 10, SHAPE).eval()
     of_noise = float(torch.stack([noise.square().mean() for noise in noises(config)]).mean())
     assert denoising_errors(dit, "dit", x, labels, config).tolist() == pytest.approx(
         [of_noise] * 5, rel=1e-5
     )
-    velocity = torch.stack(
-        [(x - noise).square().flatten(1).mean(dim=1) for noise in noises(config)]
-    ).mean(dim=0)
+    errors = [(x - noise).square().flatten(1).mean(dim=1) for noise in noises(config)]
+    velocity = torch.stack(errors).mean(dim=0)
     torch.testing.assert_close(denoising_errors(sit, "sit-linear", x, labels, config), velocity)
 
 
 @pytest.mark.parametrize(("family", "objective"), [("DiT", "dit"), ("SiT", "sit-linear")])
-def test_trained_on_images_it_finds_others_hard(family, objective, tiny_config, digits):
+def test_a_trained_model_has_larger_errors_on_other_images(family, objective, tiny_config, digits):
     state = create_state(
         tiny_config(family, global_batch_size=16, learning_rate=4e-3, ema_decay=0.9), 10, SHAPE
     )

@@ -28,7 +28,7 @@ def test_schedule_ends():
 
 @pytest.mark.parametrize("step", [1, 250, 999])
 def test_posterior_is_bayes_rule(step):
-    """q(x_{t-1} | x_t, x_0) is proportional to q(x_t | x_{t-1}) q(x_{t-1} | x_0): precisions add."""
+    """q(x_{t-1} | x_t, x_0) ~ q(x_t | x_{t-1}) q(x_{t-1} | x_0): precisions add."""
     schedule = linear_schedule()
     beta, kept = float(schedule.betas[step]), float(schedule.alphas_cumprod[step - 1])
     x, x_t = 0.3, -0.7

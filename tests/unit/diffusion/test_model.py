@@ -1,4 +1,7 @@
-"""The backbone against published sizes, and its initialisation; tests/unit/checkpoints holds it against diffusers."""
+"""Published sizes and initialisation of the backbone.
+
+tests/unit/checkpoints compares it with diffusers.
+"""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Losses in closed form, with networks that know the answer, and the gradients that must and must not flow."""
+"""Losses in closed form, with networks that know the answer, and their gradients."""
 
 import math
 
@@ -7,7 +7,8 @@ import torch
 
 from otcondense.diffusion import ModelConfig
 from otcondense.diffusion.gaussian_diffusion import linear_schedule
-from otcondense.diffusion.objectives import OBJECTIVES, resolve_objective
+from otcondense.diffusion.objectives import load_objective
+from otcondense.diffusion.registry import OBJECTIVES, resolve_objective
 from otcondense.errors import InputError
 
 
@@ -26,17 +27,17 @@ def data():
 def test_velocity_loss_of_a_constant(name, data):
     """A network that returns zero has the loss |velocity|^2, and the velocity is d x_t / d t."""
     x, noise, uniform, labels = data
-    path = OBJECTIVES[name].interpolant
+    path = load_objective(name).interpolant
 
     def path_point(t):
         return path.alpha(t.view(-1, 1, 1, 1)) * x + path.sigma(t.view(-1, 1, 1, 1)) * noise
 
     velocity = torch.autograd.functional.jvp(path_point, uniform, torch.ones(6))[1]
-    losses = OBJECTIVES[name].losses(
+    losses = load_objective(name).losses(
         lambda x_t, _t, _labels: torch.zeros_like(x_t), x, noise, uniform, labels
     )
     torch.testing.assert_close(losses, velocity.square().mean(dim=(1, 2, 3)))
-    perfect = OBJECTIVES[name].losses(
+    perfect = load_objective(name).losses(
         lambda _x, _t, _labels: torch.cat([velocity, torch.full_like(x, 9.0)], dim=1),
         x,
         noise,
@@ -54,7 +55,7 @@ def test_velocity_input_is_t_and_the_noisy_image(data):
         seen.update(x_t=x_t, t=t, labels=y)
         return x_t
 
-    OBJECTIVES["sit-linear"].losses(network, x, noise, uniform, labels)
+    load_objective("sit-linear").losses(network, x, noise, uniform, labels)
     torch.testing.assert_close(
         seen["x_t"], uniform.view(-1, 1, 1, 1) * x + (1 - uniform.view(-1, 1, 1, 1)) * noise
     )
@@ -65,7 +66,7 @@ def test_velocity_input_is_t_and_the_noisy_image(data):
 def test_noise_loss_of_the_truth(data):
     """The true noise with the smallest variance: no error, and no divergence from the posterior."""
     x, noise, uniform, labels = data
-    losses = OBJECTIVES["dit"].losses(
+    losses = load_objective("dit").losses(
         lambda _x, _t, _y: torch.cat([noise, -torch.ones_like(noise)], dim=1),
         x,
         noise,
@@ -76,11 +77,11 @@ def test_noise_loss_of_the_truth(data):
 
 
 def test_noise_loss_of_a_wrong_noise(data):
-    """Squared error plus the divergence of two Gaussians of equal variance, in bits: both are multiples of the error."""
+    """The squared error plus the divergence of two Gaussians of equal variance, in bits."""
     x, noise, _, labels = data
     schedule, step, shift = linear_schedule(), 400, 0.3
     uniform = torch.full((6,), (step + 0.5) / 1000)
-    losses = OBJECTIVES["dit"].losses(
+    losses = load_objective("dit").losses(
         lambda _x, _t, _y: torch.cat([noise + shift, -torch.ones_like(noise)], dim=1),
         x,
         noise,
@@ -96,10 +97,12 @@ def test_noise_loss_of_a_wrong_noise(data):
 
 
 def test_variance_gradient_does_not_reach_the_noise(data):
-    """The bound trains the variance only: the gradient of the noise output is that of the squared error alone."""
+    """The bound trains the variance only: the noise output gets the squared error's gradient."""
     x, noise, uniform, labels = data
     output = torch.randn(6, 2, 4, 4, requires_grad=True)
-    OBJECTIVES["dit"].losses(lambda _x, _t, _y: output, x, noise, uniform, labels).sum().backward()
+    load_objective("dit").losses(
+        lambda _x, _t, _y: output, x, noise, uniform, labels
+    ).sum().backward()
     expected = 2 * (output.detach()[:, :1] - noise) / 16
     torch.testing.assert_close(output.grad[:, :1], expected)
     assert output.grad[:, 1:].abs().min() > 0
@@ -114,7 +117,7 @@ def test_timesteps_cover_the_schedule():
         seen.append(t)
         return torch.cat([x_t, x_t], dim=1)
 
-    OBJECTIVES["dit"].losses(network, x, x, uniform, torch.zeros(1000, dtype=torch.long))
+    load_objective("dit").losses(network, x, x, uniform, torch.zeros(1000, dtype=torch.long))
     assert torch.equal(seen[0], torch.arange(1000.0))
 
 
@@ -136,4 +139,4 @@ def test_unknown_objective():
 
 
 def test_time_conventions_differ():
-    assert len({objective.time_convention for objective in OBJECTIVES.values()}) == 3
+    assert len({load_objective(name).time_convention for name in OBJECTIVES}) == 3

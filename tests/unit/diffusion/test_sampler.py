@@ -71,7 +71,7 @@ def test_steps_equal_diffusers(step, clip):
 
 @pytest.mark.parametrize(("family", "method"), METHODS)
 def test_samples_do_not_depend_on_the_batch(family, method):
-    """The same images in other batches, in another order, with padding; one grey level is what other batch sizes may cost."""
+    """Other batches, order and padding give the same images, up to one grey level."""
     model, settings = random_model(family), {"method": method, "num_steps": 4}
     whole, labels = sample_batch(
         model, OBJECTIVE[family], torch.arange(12), SamplerConfig(batch_size=12, **settings)
@@ -106,7 +106,7 @@ def test_seed_and_model_matter():
 
 @pytest.mark.parametrize("channels", [None, 1])
 def test_guidance_extrapolates(channels):
-    """With two outputs of which the second is the variance: guided = null + scale (class - null), the rest is the class's."""
+    """Guided channels are null + scale (class - null); the others are the class's output."""
     model, x, labels = random_model("DiT"), torch.randn(3, *SHAPE), torch.tensor([1, 2, 3])
     with torch.no_grad():
         of_class, of_null = (
@@ -149,7 +149,7 @@ def test_only_trained_classes_are_sampled():
 @pytest.mark.parametrize(
     ("objective", "method"), [("dit", "heun"), ("sit-linear", "ddpm"), ("sit-gvp", "ddim")]
 )
-def test_unfitting_method(objective, method):
+def test_a_method_that_does_not_fit_the_objective(objective, method):
     with pytest.raises(InputError, match=f"{objective}, found {method}"):
         resolve_method(SamplerConfig(method=method), objective)
 
@@ -166,7 +166,10 @@ class Draws:
 
 @pytest.mark.parametrize("path", [Linear(), GeneralizedVariancePreserving()])
 def test_the_stochastic_equation_keeps_the_marginals(path):
-    """Data of mean 2 and standard deviation 0.5 has a velocity in closed form; its samples have that mean and deviation."""
+    """Data of mean 2 and standard deviation 0.5 has a velocity in closed form.
+
+    The samples have that mean and deviation.
+    """
     mean, std = 2.0, 0.5
 
     def velocity(x, t):
@@ -185,7 +188,7 @@ def test_the_stochastic_equation_keeps_the_marginals(path):
 
 
 @pytest.mark.parametrize(("family", "method"), METHODS)
-def test_outside_its_interval_guidance_is_off_and_costs_nothing(family, method):
+def test_outside_its_interval_guidance_is_off_and_free(family, method):
     model, batches = random_model(family), []
     model.register_forward_hook(lambda _, inputs, __: batches.append(len(inputs[0])))
 
@@ -213,8 +216,11 @@ def test_decoded_latents():
 
 
 def test_identity_of_the_first_samples():
-    names = "method num_steps cfg_scale guidance_channels num_samples batch_size labels clip weights precision seed"
-    assert sorted(SamplerConfig().identity()) == sorted(names.split())
+    names = {
+        *("method", "num_steps", "cfg_scale", "guidance_channels", "num_samples", "batch_size"),
+        *("labels", "clip", "weights", "precision", "seed"),
+    }
+    assert set(SamplerConfig().identity()) == names
     assert "guidance_interval" in SamplerConfig(guidance_interval=(0.3, 1.0)).identity()
     with pytest.raises(ValueError, match="must rise within 0 and 1"):
         SamplerConfig(guidance_interval=(0.9, 0.1))

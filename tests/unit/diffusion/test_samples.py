@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from otcondense.diffusion import SamplerConfig
+from otcondense.diffusion.checkpoint_state import CheckpointState, FileDigest
 from otcondense.diffusion.samples import (
     is_sampled,
     read_samples,
@@ -15,7 +16,16 @@ from otcondense.errors import InputError
 from otcondense.store import Store
 from otcondense.store.images import read_images, write_images
 
-CHECKPOINT = {"objective": "dit", "files": {"ema": {"sha256": "e"}, "model": {"sha256": "m"}}}
+CHECKPOINT = CheckpointState(
+    step=1,
+    fingerprint="f",
+    config={},
+    objective="dit",
+    time_convention="t",
+    num_classes=10,
+    image_shape=(3, 4, 4),
+    files={"ema": FileDigest(1, "e"), "model": FileDigest(1, "m")},
+)
 
 
 @pytest.fixture
@@ -36,20 +46,20 @@ def test_images_round_trip(store):
     assert np.array_equal(classes, labels)
 
 
-def test_units_cover_all_images():
-    units = sampling_units(SamplerConfig(num_samples=25, batch_size=10))
-    assert [(unit["first"], unit["count"]) for unit in units] == [(0, 10), (10, 10), (20, 5)]
-    assert len({unit["name"] for unit in units}) == 3
+def test_parts_cover_all_images():
+    parts = sampling_units(SamplerConfig(num_samples=25, batch_size=10))
+    assert [(part.first, part.count) for part in parts] == [(0, 10), (10, 10), (20, 5)]
+    assert len({part.name for part in parts}) == 3
 
 
 def test_samples_come_back_in_order(store):
     config = SamplerConfig(num_samples=25, batch_size=10)
     images, labels = pixels(25)
-    for unit in reversed(sampling_units(config)):
-        rows = slice(unit["first"], unit["first"] + unit["count"])
-        write_part(store, "samples", unit, (images[rows], labels[rows]), "wanted")
-        assert is_sampled(store, "samples", unit, "wanted")
-        assert not is_sampled(store, "samples", unit, "other")
+    for part in reversed(sampling_units(config)):
+        rows = slice(part.first, part.first + part.count)
+        write_part(store, "samples", part, (images[rows], labels[rows]), "wanted")
+        assert is_sampled(store, "samples", part, "wanted")
+        assert not is_sampled(store, "samples", part, "other")
     stored, classes = read_samples(store, "samples", 25)
     assert np.array_equal(stored, images)
     assert np.array_equal(classes, labels)
@@ -59,11 +69,11 @@ def test_samples_come_back_in_order(store):
 
 
 def test_damaged_part_is_not_taken_for_done(store):
-    unit = sampling_units(SamplerConfig(num_samples=4, batch_size=4))[0]
-    write_part(store, "samples", unit, pixels(4), "wanted")
-    name = f"samples/{unit['name']}"
+    part = sampling_units(SamplerConfig(num_samples=4, batch_size=4))[0]
+    write_part(store, "samples", part, pixels(4), "wanted")
+    name = f"samples/{part.name}"
     store.write_bytes(name, store.read_bytes(name)[:-9])
-    assert not is_sampled(store, "samples", unit, "wanted")
+    assert not is_sampled(store, "samples", part, "wanted")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def reference():
 
 
 def test_googlenet_is_torchvisions(reference, tmp_path):
-    """torchvision takes ImageNet's normalisation and undoes it; ours gets the other scaling at once."""
+    """torchvision converts ImageNet's normalisation; ours takes its scaling directly."""
     save_file(reference.state_dict(), tmp_path / "googlenet.safetensors")
     config = EncoderConfig(
         name="googlenet",
@@ -81,8 +81,6 @@ def test_a_model_without_a_network_says_what_to_do(monkeypatch):
         raise FileNotFoundError("cannot find the requested files\nin the local cache")
 
     monkeypatch.setattr("timm.create_model", offline)
-    with pytest.raises(
-        InputError,
-        match=r"weights of test_vit could not be fetched \(cannot find .* cache\); connect .* set `weights`",
-    ):
+    message = r"of test_vit could not be fetched \(cannot find .* cache\); connect .* set `weights`"
+    with pytest.raises(InputError, match=message):
         encoder_module.load_encoder(EncoderConfig(name="test_vit", device="cpu"))

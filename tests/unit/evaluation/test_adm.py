@@ -63,7 +63,7 @@ def test_inception_score_goes_by_parts_in_order(monkeypatch):
 
 
 def plain_half(samples, reference, k):
-    """The same arithmetic in NumPy: products summed in single precision, everything rounded to half."""
+    """The same arithmetic in NumPy: sums in single precision, all rounded to half."""
 
     def distances(a, b):
         a, b = a.astype(np.float16), b.astype(np.float16)

@@ -1,4 +1,4 @@
-"""Near copies, authenticity, the copying test and standard errors, against plain loops and known cases."""
+"""Near copies, authenticity, the copying test and standard errors, against plain loops."""
 
 import numpy as np
 import pytest

@@ -47,7 +47,7 @@ NAMES = [
 
 
 def answer(path: str, overrides: list[str]) -> RunConfig | str:
-    """What a user gets: a configuration, or a sentence. Anything else is raised, and fails the test."""
+    """Return the configuration or the sentence that a user gets; other errors fail the test."""
     try:
         return load_config(path, overrides)
     except InputError as error:
@@ -67,12 +67,8 @@ def exit_status(arguments: list[str]) -> object:
 @example(name="selection.budget", value=float("nan"))
 @example(name="selection.settings", value={"geometry_aware": {"kappa": "1e400"}})
 def test_any_value_of_a_known_setting(name: str, value: Any) -> None:
-    assert answer(
-        BASE,
-        [
-            f"{name}={yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).strip()}"
-        ],
-    )
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    assert answer(BASE, [f"{name}={text.strip()}"])
 
 
 @settings(max_examples=200)

@@ -1,4 +1,4 @@
-"""What a verb says of itself, and how it ends when the storage fails under it."""
+"""The help of a verb, and its end when the storage fails."""
 
 import argparse
 import errno
@@ -33,7 +33,7 @@ def run(tmp_path, error):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
-def test_failing_storage_is_a_sentence(tmp_path, capsys, number):
+def test_failing_storage_gives_one_sentence(tmp_path, capsys, number):
     with pytest.raises(SystemExit) as stopped:
         run(tmp_path, OSError(number, os.strerror(number), "/data/run/x.parquet"))
     assert stopped.value.code == MISTAKE
@@ -42,12 +42,12 @@ def test_failing_storage_is_a_sentence(tmp_path, capsys, number):
     )
 
 
-def test_other_errors_are_shown_whole(tmp_path):
+def test_other_errors_keep_their_traceback(tmp_path):
     with pytest.raises(OSError, match="Bad file descriptor"):
         run(tmp_path, OSError(errno.EBADF, os.strerror(errno.EBADF)))
 
 
-def test_what_a_worker_was_told_is_found():
+def test_the_error_of_a_worker_is_found_among_its_causes():
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     wrapped = RuntimeError("a task failed")
     wrapped.cause = full  # as Ray does
@@ -58,7 +58,7 @@ def test_what_a_worker_was_told_is_found():
 
 
 @pytest.mark.parametrize(("verb", "model"), [(sweep, SweepConfig), (compare, CompareConfig)])
-def test_help_has_every_field_of_the_file_that_says_what_to_do(verb, model, capsys):
+def test_help_has_every_field_of_the_sweep_or_comparison_file(verb, model, capsys):
     with pytest.raises(SystemExit):
         verb.parser().parse_args(["--help"])
     shown, of_the_run = capsys.readouterr().out.split("\nsettings (")

@@ -1,4 +1,4 @@
-"""Comparisons: which trials, their tables, what is said of them, and the page."""
+"""Comparisons: their trials, tables, statements and page."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs.command.settings import read_yaml
+from jobs.command.yaml_files import read_yaml
 from jobs.compare.command import sweep_config
 from jobs.compare.config import CompareConfig
 from jobs.compare.page import render_page
@@ -68,7 +68,7 @@ RECORDS = [
 CONFIG = CompareConfig(name="three", variants=VARIANTS, metrics=("frechet_distance",))
 
 
-def test_every_variant_budget_and_seed_is_a_trial_of_its_own() -> None:
+def test_each_variant_budget_and_seed_has_a_trial() -> None:
     config = CompareConfig(variants=VARIANTS, budgets=(5, 10), seeds=(0, 7), model="dit")
     sweep = Sweep(config.sweep(BASE), BASE)
     trials = [sweep.trial(values) for values in sweep.planned()]
@@ -113,7 +113,7 @@ def test_a_variant_is_a_bundle_of_settings() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"metrics": ["speed"]}, "metrics must be among frechet_distance"),
+        ({"metrics": ["speed"]}, "metrics must be among fid, frechet_distance"),
         (
             {"variants": {"ours": {"method": "geometry_aware"}}},
             "against must be among the variants ours, found random",
@@ -122,30 +122,31 @@ def test_a_variant_is_a_bundle_of_settings() -> None:
         ({"seeds": []}, "seeds"),
     ],
 )
-def test_comparisons_that_cannot_be(values: dict[str, Any], message: str) -> None:
+def test_invalid_comparisons_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CompareConfig.model_validate(values)
 
 
-def test_the_reason_why_a_comparison_cannot_be_is_told() -> None:
+def test_the_reason_of_an_invalid_comparison_is_given() -> None:
     config = CompareConfig(variants={"random": {"method": "random", "source.path": "elsewhere"}})
     with pytest.raises(
-        InputError, match=r"this comparison cannot be made: .*space cannot vary source\.path"
+        InputError, match=r"this comparison is invalid: .*space cannot vary source\.path"
     ):
         sweep_config(config, Run(BASE))
 
 
-def test_figures_of_further_judges_can_be_compared() -> None:
+def test_metrics_of_further_judges_can_be_compared() -> None:
     assert CompareConfig(metrics=("dinov2.frechet_distance", "clip.cmmd")).metrics == (
         "dinov2.frechet_distance",
         "clip.cmmd",
     )
 
 
-def test_variants_that_cannot_be() -> None:
+def test_invalid_variants_are_refused() -> None:
     with pytest.raises(
         ValueError,
-        match="against must be among the configuration's methods geometry_aware, random, herding, found k_center",
+        match="against must be among the methods of the configuration "
+        "geometry_aware, random, herding, found k_center",
     ):
         CompareConfig(against="k_center").sweep(BASE)
     with pytest.raises(ValueError, match="method must be among"):
@@ -160,21 +161,22 @@ def test_variants_that_cannot_be() -> None:
         sweep.trial(sweep.planned()[0])
 
 
-def test_tables_put_the_best_first_and_say_what_is_beyond_the_noise() -> None:
+def test_tables_start_with_the_best_and_statements_name_real_differences() -> None:
     found = cells(result_rows(RECORDS), CONFIG)
     short, long = found
     assert [figure.variant for figure in long.figures] == ["ours", "random", "no noise"]
     assert [figure.rank for figure in long.figures] == [1, 2, 3]
     assert long.figures[0].interval.mean == pytest.approx(1.01)
     assert list(statements(found, CONFIG)) == [
-        "frechet_distance, 100 images, 50 steps: none better than random; worse: ours; within the noise: no noise.",
+        "frechet_distance, 100 images, 50 steps: none better than random; worse: ours; "
+        "within the noise: no noise.",
         "frechet_distance, 100 images, 100 steps: better than random: ours; worse: no noise.",
     ]
     assert [figure.variant for figure in short.figures] == ["random", "no noise", "ours"]
     assert mean_ranks(found, "frechet_distance") == {"random": 1.5, "ours": 2.0, "no noise": 2.5}
 
 
-def test_a_variant_of_its_own_size_stands_beside_every_other() -> None:
+def test_a_variant_with_a_different_size_is_in_every_table() -> None:
     everything = [
         record("all", seed, {50: 1.0 + seed, 100: 0.5 + seed}, num_images=1000) for seed in range(2)
     ]
@@ -186,7 +188,7 @@ def test_a_variant_of_its_own_size_stands_beside_every_other() -> None:
     assert all("all" in {figure.variant for figure in cell.figures} for cell in found)
 
 
-def test_figures_of_the_subset_are_held_against_what_training_shows() -> None:
+def test_subset_metrics_are_compared_with_results_of_training() -> None:
     rows = [
         {
             "variant": name,
@@ -200,7 +202,7 @@ def test_figures_of_the_subset_are_held_against_what_training_shows() -> None:
         for name, d in zip("abcd", (1.0, 2.0, 3.0, 4.0), strict=True)
     ]
     found = {each.subset_metric: each.correlation for each in predictions(rows, "frechet_distance")}
-    # Small distances go with small ones; a large recall is good, and here it goes with a bad distance.
+    # A small distance before predicts a small one after; here a high recall predicts a bad one.
     assert found == {
         "subset_frechet_distance": pytest.approx(1.0),
         "subset_recall": pytest.approx(-1.0),
@@ -238,7 +240,7 @@ def test_the_page_is_the_same_twice_and_escapes_everything() -> None:
     assert page.count('data-plot="') == 2
 
 
-def test_the_committed_comparisons_can_be_made() -> None:
+def test_the_committed_comparisons_are_valid() -> None:
     files = sorted(Path("jobs/configs/compare").glob("*.yaml"))
     assert files
     for file in files:

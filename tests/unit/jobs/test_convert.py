@@ -29,7 +29,7 @@ def test_a_public_file_can_be_sampled_and_written_again(public, tmp_path):
     model, checkpoint = load_model(Store(str(tmp_path)), "ours")
     images, _ = sample_batch(
         model,
-        checkpoint.state["objective"],
+        checkpoint.state.objective,
         torch.arange(2),
         SamplerConfig(batch_size=2, num_steps=2),
     )
@@ -45,7 +45,7 @@ def test_a_public_file_can_be_sampled_and_written_again(public, tmp_path):
     [
         (
             ["from-public", "absent.pt", "ours", "--family", "SiT"],
-            "there is no checkpoint file absent.pt",
+            "checkpoint file absent.pt does not exist",
         ),
         (["to-public", "absent", "out.safetensors"], "not a complete checkpoint"),
     ],
@@ -70,8 +70,11 @@ def test_a_velocity_model_is_no_pipeline_and_last_weights_are_not_there(public, 
         ]
     )
     for arguments, message in (
-        (["to-diffusers", "--autoencoder", "vae"], "predict noise, found objective sit-linear"),
-        (["to-public", "--weights", "model"], "holds ema alone"),
+        (
+            ["to-diffusers", "--autoencoder", "vae"],
+            "needs a model trained with objective dit, found objective sit-linear",
+        ),
+        (["to-public", "--weights", "model"], "has only the weights ema, found model requested"),
     ):
         with pytest.raises(SystemExit):
             main([arguments[0], str(tmp_path / "ours"), str(tmp_path / "out"), *arguments[1:]])

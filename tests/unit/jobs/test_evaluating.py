@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from jobs.judging.views import HeldOut
+from jobs.judging.run_images import HeldOutImages
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
 
@@ -25,7 +25,7 @@ def test_classes_keep_the_numbers_of_the_source(tmp_path: Path) -> None:
             }
         )
     )
-    images = HeldOut(run)
-    # A part of a data set whose names are listed: its classes are not 0, 1, ... in the order of their folders.
+    images = HeldOutImages(run)
+    # The list of names has classes that are not in this part of the data set.
     assert images.class_names == {1: "b", 2: "c"}
     assert images.classes.tolist() == [1, 2, -1]

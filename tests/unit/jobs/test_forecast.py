@@ -25,7 +25,10 @@ def arguments(tmp_path):
         timm.create_model("test_resnet", pretrained=False, num_classes=0).state_dict(),
         tmp_path / "w.safetensors",
     )
-    encoder = f"{{name: test_resnet, weights: {tmp_path}/w.safetensors, num_classes: 0, image_size: 32, batch_size: 4, device: cpu}}"
+    encoder = (
+        f"{{name: test_resnet, weights: {tmp_path}/w.safetensors, num_classes: 0, "
+        "image_size: 32, batch_size: 4, device: cpu}"
+    )
     shared = ["--config=jobs/configs/my-folder.yaml", f"--run={tmp_path / 'run'}", "--dry-run"]
     return [*shared, f"source.path={tmp_path / 'images'}", f"encoder={encoder}"]
 

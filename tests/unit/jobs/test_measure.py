@@ -86,22 +86,23 @@ def test_the_form_of_the_images_does_not_matter(root: Path) -> None:
     assert measure(config(root, "")) == expected
 
 
-def test_features_are_kept_and_found_again(root: Path, tmp_path: Path) -> None:
+def test_cached_features_are_used_again(root: Path, tmp_path: Path) -> None:
     first = measure(config(root, cache=str(tmp_path)))
     assert len(list(tmp_path.glob("*.safetensors"))) == 3
     with mock.patch(
-        "jobs.measure.gauge.encode_images", side_effect=AssertionError("features were made again")
+        "otcondense.evaluation.judge.encode_images",
+        side_effect=AssertionError("features were recomputed"),
     ):
         assert measure(config(root, ".parquet", cache=str(tmp_path))) == first
     kept = next(iter(tmp_path.glob("*.safetensors")))
     kept.write_bytes(kept.read_bytes()[:-10])
     with pytest.raises(
-        InputError, match=rf"{kept.name} is damaged .* delete it, and it is made again"
+        InputError, match=rf"{kept.name} is damaged .* delete it to recompute its features"
     ):
         measure(config(root, cache=str(tmp_path)))
 
 
-def test_features_of_other_settings_are_others(root: Path, tmp_path: Path) -> None:
+def test_other_settings_have_other_features(root: Path, tmp_path: Path) -> None:
     small = config(root, cache=str(tmp_path))
     assert small.judge is not None
     large = config(
@@ -115,7 +116,7 @@ def test_features_of_other_settings_are_others(root: Path, tmp_path: Path) -> No
     )
 
 
-def test_further_judges_give_figures_under_their_names(root: Path) -> None:
+def test_further_judges_prefix_their_metrics(root: Path) -> None:
     judge = config(root).judge
     assert judge is not None
     found = measure(config(root, judges={"second": judge}))
@@ -126,7 +127,7 @@ def test_further_judges_give_figures_under_their_names(root: Path) -> None:
     assert "second.cmmd" in found["values"]
 
 
-def test_a_reference_file_gives_figures_by_adms_protocol(root: Path, tmp_path: Path) -> None:
+def test_a_reference_file_gives_metrics_by_adms_protocol(root: Path, tmp_path: Path) -> None:
     features = {
         seed: torch.randn(COUNT, 5, generator=torch.Generator().manual_seed(seed)).double()
         for seed in (0, 1)
@@ -138,8 +139,8 @@ def test_a_reference_file_gives_figures_by_adms_protocol(root: Path, tmp_path: P
     network = mock.Mock(weights_sha256="w")
     network.name = "inception"
     with (
-        mock.patch("jobs.measure.gauge.Inception", return_value=network),
-        mock.patch("jobs.measure.gauge.encode_images", side_effect=answers),
+        mock.patch("jobs.judging.networks.Inception", return_value=network),
+        mock.patch("otcondense.evaluation.judge.encode_images", side_effect=answers),
     ):
         found = measure(
             MeasureConfig.model_validate(
@@ -149,10 +150,11 @@ def test_a_reference_file_gives_figures_by_adms_protocol(root: Path, tmp_path: P
     assert set(found["values"]) == {"adm_fid", "adm_inception_score", "adm_precision", "adm_recall"}
     np.savez(tmp_path / "reference.npz", arr_0=pixels(COUNT, 1)[:, :8, :8], **statistics)
     with (
-        mock.patch("jobs.measure.gauge.Inception", return_value=network),
-        mock.patch("jobs.measure.gauge.encode_images", side_effect=answers),
+        mock.patch("jobs.judging.networks.Inception", return_value=network),
+        mock.patch("otcondense.evaluation.judge.encode_images", side_effect=answers),
         pytest.raises(
-            InputError, match=r"the reference's size \(8, 8\) \(height, width\), found \(16, 16\)"
+            InputError,
+            match=r"the size \(8, 8\) \(height, width\) of the reference .*found \(16, 16\)",
         ),
     ):
         measure(
@@ -162,10 +164,11 @@ def test_a_reference_file_gives_figures_by_adms_protocol(root: Path, tmp_path: P
         )
 
 
-def test_the_command_prints_and_writes_the_figures(
+def test_the_command_prints_and_writes_the_metrics(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    judge = f"judge={{name: test_resnet, weights: {root}/judge.safetensors, num_classes: 3, image_size: 32, device: cpu}}"
+    weights = f"weights: {root}/judge.safetensors"
+    judge = f"judge={{name: test_resnet, {weights}, num_classes: 3, image_size: 32, device: cpu}}"
     images = [f"samples={root}/samples.npz", f"against={root}/held_out"]
     main(
         [
@@ -200,7 +203,9 @@ def test_the_command_prints_and_writes_the_figures(
         (["samples"], "must look like key=value"),
     ],
 )
-def test_mistakes(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert message in capsys.readouterr().err
@@ -220,7 +225,7 @@ def test_the_network_follows_from_the_judge(root: Path) -> None:
     )
 
 
-def test_images_that_cannot_be_measured(root: Path, tmp_path: Path) -> None:
+def test_invalid_images_are_named(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"must be an \.npz file, a \.parquet file or a folder"):
         measure(config(root, samples=str(tmp_path / "nothing")))
     with pytest.raises(InputError, match="found neither"):

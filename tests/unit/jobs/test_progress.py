@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def followed(store: Store, ends: dict[str, dict]) -> StageProgress:
-    """Follow three units, one of them finished before, and return what is left on the disk."""
+    """Follow three units, one of them already finished, and return the progress on the disk."""
     with Progress(store, "select_subset", "select", "class") as progress:
         progress.follow(
             [
@@ -58,7 +58,7 @@ def test_units_are_followed_to_their_end(store: Store) -> None:
     assert stage_state(stage, time.time()) == "finished, 1 failed"
 
 
-def test_a_failure_is_told_at_once(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_printed_at_once(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(store, "select_subset", "select", "class") as progress:
         progress.follow([UnitProgress(name=name) for name in NAMES])
         progress.change("b", {"state": "failed", "message": "no memory"})
@@ -83,7 +83,7 @@ def test_finished_work_leaves_no_file(store: Store) -> None:
     assert read_all_progress(store) == []
 
 
-def test_the_time_left_leaves_out_what_was_finished_before() -> None:
+def test_the_time_left_ignores_work_that_was_already_finished() -> None:
     stage = StageProgress(
         stage="s",
         title="s",
@@ -109,9 +109,7 @@ def test_status_names_stages_and_failures(store: Store, capsys: pytest.CaptureFi
     assert "failed: b: features are missing" in printed
 
 
-def test_status_tells_what_is_being_worked_on(
-    store: Store, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_names_the_unit_at_work(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     unit = {
         "name": "random, class a",
         "state": "running",
@@ -137,7 +135,7 @@ def test_status_tells_what_is_being_worked_on(
     assert "running: random, class a: swaps, 3 swaps, objective 1.5, 5 s" in capsys.readouterr().out
 
 
-def test_work_that_was_finished_before_is_told_of_without_a_bar(
+def test_work_that_was_already_finished_is_listed_without_a_bar(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Progress(store, "select_subset", "select", "class") as progress:
@@ -147,7 +145,7 @@ def test_work_that_was_finished_before_is_told_of_without_a_bar(
     assert capsys.readouterr().err == ""
 
 
-def test_news_of_a_unit_that_has_ended_is_old(store: Store) -> None:
+def test_late_news_of_a_finished_unit_is_ignored(store: Store) -> None:
     with Progress(store, "select_subset", "select", "class") as progress:
         progress.follow([UnitProgress(name="a")])
         progress.change("a", {"state": "running"})

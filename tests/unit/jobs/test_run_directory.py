@@ -1,4 +1,4 @@
-"""Directories are named by what decides a result, and a run belongs to one source."""
+"""Names of directories carry the hash of their inputs; a run belongs to one source."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from jobs.command.settings import load_config
-from jobs.run_directory.opening import open_run
+from jobs.run_directory.opening import describe, open_run
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
 from otcondense.store.files import TEMPORARY_PREFIX
@@ -77,7 +77,7 @@ def test_every_kept_step_is_evaluated(tmp_path: Path) -> None:
     assert run_of(tmp_path).checkpoints() == [("m", "random", 5), ("m", "random", 20)]
 
 
-def test_a_preset_gives_what_is_not_given(tmp_path: Path) -> None:
+def test_a_preset_fills_in_missing_settings(tmp_path: Path) -> None:
     run = run_of(tmp_path, "selection.settings.geometry_aware={preset: resnet50, kappa: 2}")
     settings = run.config.selection.selector_settings("geometry_aware", 10)
     assert (settings["scale"], settings["epsilon"], settings["kappa"], settings["budget"]) == (
@@ -88,7 +88,7 @@ def test_a_preset_gives_what_is_not_given(tmp_path: Path) -> None:
     )
 
 
-def test_a_fresh_run_deletes_what_an_earlier_one_left(tmp_path: Path) -> None:
+def test_a_fresh_run_deletes_the_files_of_an_earlier_one(tmp_path: Path) -> None:
     with open_run(run_of(tmp_path).config) as run:
         run.store.write_bytes("features/x/part", b"1")
     with open_run(run_of(tmp_path).config) as run:
@@ -116,7 +116,7 @@ def test_a_directory_of_something_else_is_never_touched(tmp_path: Path, *, fresh
 
 
 @pytest.mark.parametrize("content", ["layout: 1\n", "layout: [", "\0", "", None])
-def test_a_damaged_or_lost_description_is_written_anew(tmp_path: Path, content: str | None) -> None:
+def test_a_damaged_or_missing_description_is_rewritten(tmp_path: Path, content: str | None) -> None:
     with open_run(run_of(tmp_path).config) as run:
         run.store.write_bytes("features/a/x.parquet", b"x")
     description = (tmp_path / "run" / "config.yaml").read_bytes()
@@ -129,7 +129,7 @@ def test_a_damaged_or_lost_description_is_written_anew(tmp_path: Path, content: 
     assert (tmp_path / "run" / "config.yaml").read_bytes() == description
 
 
-def test_what_killed_writers_left_is_deleted(tmp_path: Path) -> None:
+def test_temporary_files_of_killed_writers_are_deleted(tmp_path: Path) -> None:
     left = tmp_path / "run" / "features" / f"{TEMPORARY_PREFIX}1"
     left.parent.mkdir(parents=True)
     left.write_text("half")
@@ -138,6 +138,6 @@ def test_what_killed_writers_left_is_deleted(tmp_path: Path) -> None:
 
 
 def test_the_record_of_a_run_holds_no_times(tmp_path: Path) -> None:
-    first, second = run_of(tmp_path).description(), run_of(tmp_path).description()
+    first, second = describe(run_of(tmp_path)), describe(run_of(tmp_path))
     assert first == second
     assert first["versions"]["torch"]

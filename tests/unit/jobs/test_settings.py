@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.command.settings import describe_fields, load_config
+from jobs.command.fields import describe_fields
+from jobs.command.settings import load_config
 from otcondense.errors import InputError
 
 MINIMAL = """
@@ -84,10 +85,10 @@ def test_every_shipped_configuration_resolves() -> None:
 @pytest.mark.parametrize(
     "name", ["my-folder", "imagenet-10k", "imagenet-50k", "imagenet-100k", "imagenet512-10k"]
 )
-def test_a_path_is_the_only_setting_that_is_asked_for(name: str) -> None:
+def test_the_path_of_the_source_is_the_only_required_setting(name: str) -> None:
     with pytest.raises(
         InputError,
-        match=r"^source\.path must be set: add source\.path=VALUE to the command line, or set it in jobs/",
+        match=r"^source\.path must be set: add source\.path=VALUE to the command line, or set",
     ):
         load_config(f"jobs/configs/{name}.yaml", [])
     assert load_config(f"jobs/configs/{name}.yaml", ["source.path=images"]).held_out is None

@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs.command.settings import build, load_config, read_yaml
+from jobs.command.settings import build, load_config
+from jobs.command.yaml_files import read_yaml
 from jobs.run_directory.config import RunConfig
 from jobs.sweep.page import pareto, render_page
 from jobs.trials.config import SweepConfig
@@ -34,7 +35,7 @@ def base(tmp_path, *overrides):
         ({"space": {"kappa": []}}, "each with at least one value"),
         (
             {"space": {"source.path": ["a"]}},
-            "space cannot vary source.path: trials of a sweep share",
+            "space cannot vary source.path: all trials of a sweep share",
         ),
         ({"space": {"evaluation.neighbours": [3]}}, "cannot vary evaluation.neighbours"),
         (
@@ -48,7 +49,7 @@ def base(tmp_path, *overrides):
         ({"search": "random"}, "search=random needs num_trials"),
         (
             {"metric": "objective"},
-            "metric objective cannot compare trials: alpha, beta and kappa change what it means",
+            "metric objective cannot compare trials: alpha, beta and kappa change its meaning",
         ),
         ({"metric": "fid"}, "metric of subset trials must be among frechet_distance"),
         ({"method": "best"}, "method must be among"),
@@ -60,12 +61,12 @@ def base(tmp_path, *overrides):
         ({"name": "../up"}, "name: "),
     ],
 )
-def test_mistakes_in_a_sweep(changes, message):
+def test_mistakes_in_a_sweep_are_refused(changes, message):
     with pytest.raises(InputError, match=message.replace("?", r"\?").replace(".", r"\.")):
         sweep_config(**changes)
 
 
-def test_trials_share_a_run_and_what_they_do_not_change(tmp_path):
+def test_trials_share_a_run_and_the_settings_they_do_not_vary(tmp_path):
     sweep = Sweep(sweep_config(), base(tmp_path))
     trials = [sweep.trial(values) for values in sweep.planned()]
     assert [describe(trial.values) for trial in trials] == [
@@ -83,13 +84,13 @@ def test_trials_share_a_run_and_what_they_do_not_change(tmp_path):
     ).run.selection_directory("geometry_aware")
 
 
-def test_a_trial_that_cannot_be_is_named(tmp_path):
+def test_an_invalid_trial_is_named(tmp_path):
     sweep = Sweep(sweep_config(space={"kappa": [0.5]}), base(tmp_path))
     with pytest.raises(InputError, match=r"kappa.*found 0.5"):
         sweep.trial({"kappa": 0.5})
 
 
-def test_random_trials_stay_when_more_are_asked_for(tmp_path):
+def test_more_random_trials_keep_the_first_ones(tmp_path):
     space = {
         "kappa": {"low": 1, "high": 2},
         "alpha": {"low": 0.01, "high": 100, "log": True},
@@ -120,14 +121,14 @@ def test_full_trials_train_one_model_on_one_subset(tmp_path):
         Sweep(sweep_config(kind="full", metric="fid", model="unet"), base(tmp_path))
 
 
-def test_full_trials_need_images_to_be_measured_against(tmp_path):
+def test_full_trials_need_held_out_images(tmp_path):
     config = base(tmp_path, "held_out=null")
     with pytest.raises(InputError, match=r"full trials are measured against held_out images"):
         Sweep(sweep_config(kind="full", metric="fid"), config)
     assert Sweep(sweep_config(), config).directory
 
 
-def test_the_directory_does_not_depend_on_how_fast_it_runs_or_where(tmp_path):
+def test_the_directory_does_not_depend_on_resources_or_place(tmp_path):
     directory = Sweep(sweep_config(), base(tmp_path)).directory
     assert (
         directory
@@ -156,7 +157,7 @@ def test_every_actor_of_a_trial_has_a_bundle(tmp_path):
     assert (full.total("CPU"), full.total("GPU")) == (6.0, 4.0)
 
 
-def test_a_trial_whose_processes_reserve_nothing_has_a_bundle_that_ray_accepts(tmp_path):
+def test_a_trial_that_reserves_nothing_has_a_bundle_that_ray_accepts(tmp_path):
     config = base(
         tmp_path,
         "selection.pool={num_actors: 1, num_cpus: 0}",
@@ -168,7 +169,7 @@ def test_a_trial_whose_processes_reserve_nothing_has_a_bundle_that_ray_accepts(t
     assert found.total("CPU") == 2.0
 
 
-def test_a_trial_without_workers_owns_what_it_trains_on(tmp_path):
+def test_a_trial_without_workers_reserves_its_training_device(tmp_path):
     config = base(
         tmp_path,
         "models.sit.training.num_workers=0",
@@ -211,16 +212,16 @@ def record(key, distance, state="finished", **values):
     )
 
 
-def test_the_best_is_one_that_was_measured_to_the_end():
+def test_the_best_trial_is_a_finished_one():
     records = [
         record("a", 2.0),
         record("b", 1.0, "stopped"),
         record("c", 1.5),
         Record(key="d", fingerprint="f", values={}, state="failed"),
     ]
-    assert best_record(records, "frechet_distance", "min").key == "c"
-    assert best_record(records, "recall", "max").key == "a"
-    assert best_record(records[3:], "recall", "max") is None
+    assert best_record(records, "frechet_distance", "lower").key == "c"
+    assert best_record(records, "recall", "higher").key == "a"
+    assert best_record(records[3:], "recall", "higher") is None
 
 
 def test_results_and_the_configuration_of_the_best(tmp_path):
@@ -259,7 +260,7 @@ def test_results_and_the_configuration_of_the_best(tmp_path):
     ]
 
 
-def test_a_record_of_other_features_or_a_damaged_one_is_none(tmp_path):
+def test_a_record_with_other_inputs_or_damage_is_not_read(tmp_path):
     records = Records(root=str(tmp_path), directory="sweeps/x")
     records.write(record("a", 1.0, kappa=1))
     assert records.read("a", "f").metric("recall") == 1.0
@@ -276,12 +277,13 @@ def test_a_missing_extra_is_named(package):
         pytest.skip(f"{package} is installed")
     with pytest.raises(
         InputError,
-        match=rf"loggers: {package} needs the package {package}; install it: .*otcondense\[{package}\]",
+        match=rf"loggers: {package} needs the package {package}; "
+        rf"install it: .*otcondense\[{package}\]",
     ):
         log_callbacks(sweep_config(loggers=[package]))
 
 
-def test_optuna_goes_on_from_what_was_measured():
+def test_optuna_resumes_from_measured_trials():
     space = {"kappa": {"low": 1.1, "high": 2.0}, "alpha": [0.1, 1.0]}
     config = sweep_config(search="optuna", num_trials=8, space=space)
     settled = [
@@ -341,7 +343,7 @@ def test_the_page_shows_every_trial_and_escapes_what_it_shows(tmp_path):
     assert "'unsafe-inline'" not in page.split("script-src")[1].split(";")[0]
 
 
-def test_the_name_of_a_setting_is_no_markup(tmp_path):
+def test_names_of_settings_are_escaped(tmp_path):
     hostile = 'models."><img src=x onerror=alert(1)>.training.learning_rate'
     sweep = Sweep(sweep_config(space={hostile: (0.1, 0.2)}), base(tmp_path))
     page = render_page(
@@ -351,7 +353,7 @@ def test_the_name_of_a_setting_is_no_markup(tmp_path):
     assert "<img" not in page.split("<script>")[0]
 
 
-def test_a_page_without_a_measured_trial(tmp_path):
+def test_a_page_without_measured_trials_has_no_plots(tmp_path):
     page = render_page(
         Sweep(sweep_config(), base(tmp_path)),
         [Record(key="c", fingerprint="f", values={"kappa": 9}, state="failed")],

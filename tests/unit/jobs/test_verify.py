@@ -1,7 +1,9 @@
-"""Each kind of damage to a tiny run is named with its file; an undamaged run has no problem."""
+"""Each kind of damage to a tiny run is reported with its file; an undamaged run has no problem."""
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +18,19 @@ from safetensors.torch import save_file
 from actors.selector import run_selector
 from jobs.command.settings import load_config
 from jobs.extract_features.stage import extract
+from jobs.run_directory.opening import describe
 from jobs.run_directory.run import Run
-from jobs.select_subset.stage import selection_units
+from jobs.run_directory.stages import STAGES
 from jobs.verify.__main__ import main
 from jobs.verify.command import verify
+from jobs.verify.evidence import STALE
+from jobs.verify.files import Problem, read_facts
+from jobs.work_units.selection import selection_units
 from otcondense.datasets import list_images
 from otcondense.diffusion.checkpoint import checkpoint_directory, save_checkpoint
 from otcondense.diffusion.training import create_state
 from otcondense.store import (
+    Store,
     manifest_table,
     read_class_features,
     read_table,
@@ -36,10 +43,22 @@ from otcondense.store import (
 
 METHODS = ("random", "herding")
 SIZE = 6
+MAX_MEGABYTES = 150.0
+MAX_CPU_SECONDS = 2.0
+"""Twice the goal of 1.0 s, for busy machines."""
+MEASURED_VERIFY = """
+import re, sys, time
+from pathlib import Path
+from jobs.verify.__main__ import main
+main(sys.argv[1:])
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
+print(time.process_time(), peak, *sys.modules)
+"""
+"""Prints CPU seconds, peak memory and modules; `ru_maxrss` would include the parent's memory."""
 
 
 def make_run(root: Path) -> Run:
-    """Write a run of two classes without a cluster: features, selections, manifests and one checkpoint."""
+    """Write a run of two classes without a cluster, from the features to one checkpoint."""
     rng = np.random.default_rng(0)
     for class_name in "ab":
         (root / "images" / class_name).mkdir(parents=True)
@@ -72,7 +91,7 @@ def make_run(root: Path) -> Run:
     }
     (root / "c.yaml").write_text(yaml.safe_dump(values))
     run = Run(load_config(str(root / "c.yaml"), []))
-    run.store.write_bytes("config.yaml", yaml.safe_dump(run.description()).encode())
+    run.store.write_bytes("config.yaml", yaml.safe_dump(describe(run)).encode())
     torch.manual_seed(0)
     save_file(timm.create_model("test_resnet", num_classes=0).state_dict(), root / "e.safetensors")
     fill(run)
@@ -85,14 +104,11 @@ def fill(run: Run) -> None:
     for method in METHODS:
         chosen = []
         for unit in selection_units(run, method, list_images(run.config.source)):
-            features = with_confidences(
-                run.store,
-                read_class_features(run.store, directory, unit["class_name"]),
-                confidences,
-            )
-            chosen.append(run_selector(method, unit["settings"], features))
+            features = read_class_features(run.store, directory, unit.class_name)
+            features = with_confidences(run.store, features, confidences)
+            chosen.append(run_selector(method, unit.settings, features))
             write_class_selection(
-                run.store, unit["directory"], chosen[-1], fingerprint=unit["fingerprint"]
+                run.store, unit.directory, chosen[-1], fingerprint=unit.fingerprint
             )
         write_table(run.store, run.manifest(method), manifest_table(chosen), fingerprint="m")
     state = create_state(run.config.models["m"].training, num_classes=2, image_shape=(1, 8, 8))
@@ -115,12 +131,13 @@ def run(undamaged: Run, tmp_path: Path) -> Run:
 
 def files(run: Run) -> dict[str, str]:
     """One file of each kind."""
+    checkpoint = checkpoint_directory(run.training_directory("m", "random"), 0)
     return {
         "features": f"{run.features_directory(run.config.encoder)}/class_name=a/part-0.parquet",
         "scores": f"{run.confidence_directory()}/class_name=a/part-0.parquet",
         "selection": f"{run.selection_directory('herding')}/class_name=a/selection.parquet",
         "manifest": run.manifest("random"),
-        "weights": f"{checkpoint_directory(run.training_directory('m', 'random'), 0)}/ema.safetensors",
+        "weights": f"{checkpoint}/ema.safetensors",
     }
 
 
@@ -170,8 +187,8 @@ def test_files_swapped_between_classes_are_found(run: Run, kind: str) -> None:
     assert named(run, other)
 
 
-def test_any_other_table_in_the_place_of_one_is_found(run: Run) -> None:
-    """Whole files with digests of their own, of the right class at times, and with other columns than are looked for."""
+def test_any_other_table_in_place_of_a_file_is_found(run: Run) -> None:
+    """The other files are whole, with other columns, some of the right class."""
     tables = [name for name in run.store.list() if name.endswith(".parquet")]
     assert any("_quarantine" in name for name in tables)
     for kind in ("features", "scores", "selection", "manifest"):
@@ -191,7 +208,7 @@ def test_swapped_manifests_are_found(run: Run) -> None:
 
 
 def test_a_manifest_of_changed_images_is_found(run: Run) -> None:
-    """The file is whole, with a digest of its own, but names an image by another SHA-256."""
+    """The file is whole, but it records a wrong SHA-256 of an image."""
     table = read_table(run.store, run.manifest("random"))
     hashes = table.column("sha256").to_pylist()
     table = table.set_column(
@@ -201,10 +218,9 @@ def test_a_manifest_of_changed_images_is_found(run: Run) -> None:
     assert any("are not images of" in problem.found for problem in verify(run))
 
 
-def test_features_of_an_image_that_has_changed_are_found(run: Run, tmp_path: Path) -> None:
-    shutil.copytree(
-        run.config.source.path, tmp_path / "images"
-    )  # with the times of change, so that nothing else differs
+def test_features_of_a_changed_image_are_found(run: Run, tmp_path: Path) -> None:
+    # copytree keeps the times of change, so that nothing else differs.
+    shutil.copytree(run.config.source.path, tmp_path / "images")
     path = tmp_path / "images" / "a" / "0.png"
     source = run.config.source.model_copy(update={"path": str(tmp_path / "images")})
     moved = Run(run.config.model_copy(update={"source": source}))
@@ -221,22 +237,18 @@ def test_features_of_an_image_that_has_changed_are_found(run: Run, tmp_path: Pat
     assert verify(again) == []
     os.utime(path, ns=(0, 0))
     assert [(problem.file, problem.found) for problem in verify(again)] == [
-        (f"{directory}/class_name=a/part-0.parquet", "made from other inputs than the run has now")
+        (f"{directory}/class_name=a/part-0.parquet", STALE)
     ]
 
 
-def test_selections_of_other_features_are_found(run: Run) -> None:
-    """The features were rewritten with other values, whole and under the right fingerprint."""
+def test_selections_from_changed_features_are_found(run: Run) -> None:
+    """The features were rewritten with other values and the right fingerprint."""
     name = files(run)["features"]
     features = read_class_features(run.store, name.split("/class_name")[0], "a")
     mark = table_metadata(read_table(run.store, name))["fingerprint"]
     changed = replace(features, features=features.features + 1)
     write_class_features(run.store, name.split("/class_name")[0], changed, fingerprint=mark)
-    stale = {
-        problem.file
-        for problem in verify(run)
-        if problem.found == "made from other inputs than the run has now"
-    }
+    stale = {problem.file for problem in verify(run) if problem.found == STALE}
     assert stale == {
         *(f"{run.confidence_directory()}/class_name={each}/part-0.parquet" for each in "ab"),
         *(
@@ -246,23 +258,21 @@ def test_selections_of_other_features_are_found(run: Run) -> None:
     }
 
 
-def test_an_image_without_features_is_counted(run: Run, undamaged: Run, tmp_path: Path) -> None:
+def test_an_image_without_features_is_found(run: Run, undamaged: Run, tmp_path: Path) -> None:
     shutil.copytree(undamaged.config.source.path, tmp_path / "images")
     (tmp_path / "images" / "a" / "more.png").write_bytes(b"")
     source = run.config.source.model_copy(update={"path": str(tmp_path / "images")})
     moved = Run(run.config.model_copy(update={"source": source}))
-    for before, after in ((run, moved),):
-        old, new = (each.features_directory(each.config.encoder) for each in (before, after))
-        shutil.copytree(run.store.path(old), run.store.path(new))
+    old = run.features_directory(run.config.encoder)
+    new = moved.features_directory(moved.config.encoder)
+    shutil.copytree(run.store.path(old), run.store.path(new))
     assert any(
         "6 images and 0 quarantined ones, the source has 7" in problem.found
         for problem in verify(moved)
     )
 
 
-def test_a_problem_is_one_line_and_ends_with_1(
-    run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_problem_is_one_line_with_status_1(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run.store.write_bytes(run.manifest("random"), b"PAR1")
     with pytest.raises(SystemExit) as ended:
         main([run.store.root])
@@ -272,10 +282,60 @@ def test_a_problem_is_one_line_and_ends_with_1(
     assert "python -m jobs.select_subset" in line
 
 
-def test_a_directory_without_a_run_is_a_mistake(
+def test_a_directory_without_a_run_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path)])
     assert ended.value.code == 2
     assert "found no config.yaml" in capsys.readouterr().err
+
+
+def outputs() -> list[tuple[str, str]]:
+    """Return verb and an example of a file for each output of each stage."""
+    examples = []
+    for stage in STAGES:
+        for pattern in stage.outputs:
+            name = pattern.replace("*", "x-00000000")
+            suffix = "" if "." in name else "/class_name=a/part-0.parquet"
+            examples.append((stage.name, name + suffix))
+    return examples
+
+
+@pytest.mark.parametrize(("verb", "name"), outputs())
+def test_the_advice_for_a_damaged_file_is_the_verb_of_its_stage(
+    verb: str, name: str, tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path))
+    store.write_bytes(name, b"PAR1")
+    _, problems = read_facts(store)
+    if name.endswith((".parquet", ".json")):
+        assert [(problem.file, problem.verb) for problem in problems] == [(name, verb)]
+    assert f"run `python -m jobs.{verb}` again" in str(Problem(name, "damaged"))
+
+
+@pytest.mark.parametrize("kind", ["aum", "denoising"])
+def test_the_advice_for_damaged_difficulty_scores_is_to_score(run: Run, kind: str) -> None:
+    name = f"{run.scores_directory(kind)}/class_name=a/part-0.parquet"
+    run.store.write_bytes(name, b"PAR1")
+    assert [problem.verb for problem in verify(run) if problem.file == name] == ["score"]
+
+
+def test_the_advice_for_a_damaged_checkpoint_is_to_train(run: Run) -> None:
+    run.store.write_bytes(files(run)["weights"], b"")
+    assert {problem.verb for problem in verify(run)} == {"train"}
+
+
+def test_a_run_without_features_is_checked_without_torch_and_ray(run: Run) -> None:
+    for name in ("features", "scores", "selection", "training"):
+        run.store.remove(name)
+    for method in METHODS:
+        run.store.remove(run.manifest(method))
+    command = [sys.executable, "-c", MEASURED_VERIFY, run.store.root]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    first, last = printed.splitlines()
+    seconds, kilobytes, *modules = last.split()
+    assert "0 problems" in first
+    assert not {"torch", "ray"} & set(modules)
+    assert float(kilobytes) <= 1024 * MAX_MEGABYTES
+    assert float(seconds) <= MAX_CPU_SECONDS

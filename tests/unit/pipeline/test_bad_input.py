@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import timm
 import torch
-from containers import LABELS, write_parquet, write_saved, write_shards
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -18,6 +17,7 @@ from otcondense.errors import InputError
 from otcondense.store import Store, read_class_features, read_table
 from pipeline import chunks
 from pipeline.extract import ExtractionConfig, extract_features
+from tests.generators.containers import LABELS, write_parquet, write_saved, write_shards
 
 HERE = ExtractionConfig(num_encoders=0)
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)

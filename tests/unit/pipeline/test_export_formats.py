@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from otcondense.datasets import SourceConfig, list_images
-from otcondense.exports import subsets as exports
+from otcondense.exports import formats
 from otcondense.exports.subsets import ExportConfig, export_subset
 from otcondense.store import ClassSelection, manifest_table, sha256_bytes
 
@@ -61,7 +61,7 @@ def pixels_of(source, image_id):
 @pytest.mark.parametrize("per_shard", [3, 1000])
 def test_webdataset_reads_its_shards(source, manifest, tmp_path, monkeypatch, per_shard):
     webdataset = pytest.importorskip("webdataset")
-    monkeypatch.setattr(exports, "IMAGES_PER_SHARD", per_shard)
+    monkeypatch.setattr(formats, "IMAGES_PER_SHARD", per_shard)
     export_subset(manifest, source, ExportConfig(output=str(tmp_path / "out"), format="webdataset"))
     index = json.loads((tmp_path / "out" / "index.json").read_text())
     assert [shard["samples"] for shard in index["shards"]] == ([3, 1] if per_shard == 3 else [4])

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from containers import table, write_parquet, write_saved, write_shards
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
@@ -15,6 +14,7 @@ from otcondense.datasets import SourceConfig, list_images, read_image_bytes
 from otcondense.errors import InputError
 from otcondense.exports.subsets import EXPORTS, ExportConfig, export_subset
 from otcondense.store import sha256_bytes
+from tests.generators.containers import table, write_parquet, write_saved, write_shards
 
 CHOSEN = ["b/deep/4.png", "a/1.png"]
 

@@ -8,6 +8,7 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 from otcondense.errors import InputError
+from otcondense.evaluation.registry import METRICS
 from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
 from otcondense.report.plots import (
     COLOURS,
@@ -20,7 +21,6 @@ from otcondense.report.plots import (
     running_mean,
 )
 from otcondense.report.sheets import FRAME, FRAME_COLOUR, GAP, LARGEST, image_sheet, row_length
-from otcondense.report.tables import METRICS
 
 
 def pixels(sheet):
@@ -104,7 +104,7 @@ def test_metric_curves_join_the_training_lengths_of_a_method_in_order():
         MetricRow("SiT", name, steps, {"fid": value}, 1, 1, "e", "")
         for name, steps, value in [("a", 20, 1.0), ("b", 10, 3.0), ("a", 10, 2.0)]
     ]
-    figure = metric_curves(rows, METRICS[0], ("b", "a"))
+    figure = metric_curves(rows, METRICS["fid"], ("b", "a"))
     assert [(list(trace.x), list(trace.y), trace.line.color) for trace in figure.data] == [
         ([10], [3.0], COLOURS[0]),
         ([10, 20], [2.0, 1.0], COLOURS[1]),

@@ -2,9 +2,10 @@
 
 import pytest
 
+from otcondense.evaluation.registry import METRICS
 from otcondense.report.data import MetricRow, SubsetRow
 from otcondense.report.published import PUBLISHED, published_for
-from otcondense.report.tables import COPYING, METRICS, metric_tables, order_statements, subset_table
+from otcondense.report.tables import COPYING, QUALITY, metric_tables, order_statements, subset_table
 
 
 def row(method, steps, model="SiT", **values):
@@ -14,7 +15,7 @@ def row(method, steps, model="SiT", **values):
 def best_marks(table):
     return [
         {
-            metric.key: line.method
+            metric.name: line.method
             for line in group.lines
             for metric, cell in zip(table.metrics, line.cells, strict=True)
             if cell.best
@@ -31,7 +32,7 @@ def test_the_best_figure_of_each_training_length_is_marked_in_its_direction():
         row("b", 2500, fid=1.5, recall=0.2),
     ]
     (table,) = metric_tables(rows)
-    assert [metric.label for metric in table.metrics] == ["FID", "Recall"]
+    assert [metric.title for metric in table.metrics] == ["FID", "Recall"]
     assert [group.label for group in table.groups] == ["600 training steps", "2,500 training steps"]
     assert best_marks(table) == [{"fid": "b", "recall": "a"}, {"fid": "a", "recall": "b"}]
     assert (
@@ -40,7 +41,7 @@ def test_the_best_figure_of_each_training_length_is_marked_in_its_direction():
     )
 
 
-def test_figures_that_look_equal_share_the_mark_and_a_lone_method_has_none():
+def test_values_that_look_equal_share_the_mark_and_a_single_method_has_none():
     (table,) = metric_tables(
         [row("a", 1, fid=2.001), row("b", 1, fid=2.004), row("c", 1, fid=2.4), row("a", 2, fid=1.0)]
     )
@@ -49,7 +50,7 @@ def test_figures_that_look_equal_share_the_mark_and_a_lone_method_has_none():
     ] == [[True, True, False], [False]]
 
 
-def test_below_half_no_copy_share_is_better_than_another():
+def test_copy_shares_below_half_are_equally_good():
     (table,) = metric_tables(
         [
             row("a", 1, copy_share=0.41, copy_share_std=0.02),
@@ -63,7 +64,7 @@ def test_below_half_no_copy_share_is_better_than_another():
     assert [cell.spread for cell in cells] == ["0.020", "", ""]
 
 
-def test_missing_figures_are_said_to_be_missing():
+def test_missing_values_are_shown_as_missing():
     (table,) = metric_tables([row("a", 1, fid=2.0, precision=0.5), row("b", 1, fid=3.0)])
     assert table.groups[0].lines[1].cells[1].text == "n/a"
     assert not table.groups[0].lines[1].cells[1].best
@@ -72,9 +73,9 @@ def test_missing_figures_are_said_to_be_missing():
 @pytest.mark.parametrize(
     ("distance", "columns"), [(2.000001, ["fid"]), (2.1, ["fid", "frechet_distance"])]
 )
-def test_a_distance_that_repeats_fid_needs_no_column(distance, columns):
+def test_a_distance_that_repeats_fid_has_no_column(distance, columns):
     (table,) = metric_tables([row("a", 1, fid=2.0, frechet_distance=distance)])
-    assert [metric.key for metric in table.metrics] == columns
+    assert [metric.name for metric in table.metrics] == columns
     assert bool(table.note) == (len(columns) == 1)
 
 
@@ -98,15 +99,15 @@ def test_subsets_compete_only_at_equal_size():
 @pytest.mark.parametrize(
     ("long", "verdict"),
     [
-        ({"a": (1.0, 0.9), "b": (2.0, 0.5)}, "by FID the order did not flip here."),
-        ({"a": (2.0, 0.9), "b": (1.0, 0.5)}, "by FID the order did flip here."),
+        ({"a": (1.0, 0.9), "b": (2.0, 0.5)}, "by FID the order does not flip."),
+        ({"a": (2.0, 0.9), "b": (1.0, 0.5)}, "by FID the order flips."),
         (
             {"a": (1.0, 0.5), "b": (2.0, 0.9)},
-            "by FID the order did not flip here; but the order by Recall did.",
+            "by FID the order does not flip; but it flips by Recall.",
         ),
         (
             {"a": (2.0, 0.5), "b": (1.0, 0.9)},
-            "by FID the order did flip here; so did the order by Recall.",
+            "by FID the order flips; it also flips by Recall.",
         ),
     ],
 )
@@ -119,12 +120,12 @@ def test_the_report_says_whether_the_order_flipped(long, verdict):
     assert found.orders[0] == ("600 steps", "a, b")
 
 
-def test_equal_figures_are_one_place_in_the_order():
+def test_equal_values_share_a_place_in_the_order():
     (found,) = order_statements(
         [row("a", 1, fid=2.0), row("b", 1, fid=2.0), row("a", 2, fid=1.0), row("b", 2, fid=1.001)]
     )
     assert found.orders == (("1 steps", "a = b"), ("2 steps", "a = b"))
-    assert "did not flip" in found.verdict
+    assert "does not flip" in found.verdict
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_equal_figures_are_one_place_in_the_order():
                 row("a", 2, fid=2.0),
                 row("b", 2, fid=2.0),
             ],
-            "common figure",
+            "a metric that all rows have",
         ),
     ],
 )
@@ -149,8 +150,8 @@ def test_nothing_is_claimed_without_a_comparison(rows, reason):
     assert found.orders == ()
 
 
-def test_every_metric_says_which_way_is_better():
-    lower = {metric.key for metric in (*METRICS, *COPYING) if metric.better == "lower"}
+def test_every_metric_of_the_tables_says_which_way_is_better():
+    lower = {metric.name for metric in (*QUALITY, *COPYING) if metric.direction == "lower"}
     distances = {"fid", "frechet_distance", "cmmd", "adm_fid", "adm_sfid"}
     assert lower == distances | {
         "duplicate_share",
@@ -158,16 +159,13 @@ def test_every_metric_says_which_way_is_better():
         "copy_share",
         "near_copy_share",
     }
-    assert all(
-        metric.arrow in "↑↓" and metric.better in metric.direction
-        for metric in (*METRICS, *COPYING)
-    )
+    assert {metric.arrow for metric in QUALITY if metric.direction == "higher"} == {"↑"}
 
 
-def test_copying_has_tables_of_its_own():
+def test_copying_has_separate_tables():
     rows = [row("a", 1, fid=2.0, copy_share=0.6, authenticity=0.9)]
-    assert [metric.key for metric in metric_tables(rows)[0].metrics] == ["fid"]
-    assert [metric.key for metric in metric_tables(rows, COPYING)[0].metrics] == [
+    assert [metric.name for metric in metric_tables(rows)[0].metrics] == ["fid"]
+    assert [metric.name for metric in metric_tables(rows, COPYING)[0].metrics] == [
         "copy_share",
         "authenticity",
     ]
@@ -177,10 +175,11 @@ def test_copying_has_tables_of_its_own():
 def test_published_figures_are_those_of_the_same_run():
     found = published_for("DiT-L/2", 256, 10_000)
     assert {row.method for row in found if not row.caution} == {"CCS", "DQ", "D2C", "GADC"}
-    # The two figures for random choice differ eightfold; the larger one must not stand there without a word.
+    # The two figures for random choice differ eightfold; the larger one needs a caution.
     (unequal,) = (row for row in found if row.method == "random")
     assert unequal.values["adm_fid"] == 35.86
     assert "4.63" in unequal.caution
     assert published_for("SiT-demo/2", 8, 100) == ()
-    keys = {metric.key for metric in METRICS}
-    assert all(set(row.values) <= keys and row.source in ("GADC", "D2C") for row in PUBLISHED)
+    for published in PUBLISHED:
+        assert set(published.values) <= set(METRICS)
+        assert published.source in ("GADC", "D2C")

@@ -1,6 +1,7 @@
-"""Latents, tokens and text from tiny models with random weights, against the libraries' own answers."""
+"""Latents, tokens and text from tiny models with random weights, against the libraries' results."""
 
 import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import timm
 import torch
 from PIL import Image
 
+from otcondense.datasets import SourceConfig
+from otcondense.datasets.images import WantedImage
 from otcondense.errors import InputError
 from otcondense.representations import (
     LatentConfig,
@@ -40,35 +43,35 @@ def t5(tmp_path_factory):
     return write_t5(tmp_path_factory.mktemp("t5"), ("great", "white", "shark"))
 
 
+@dataclass(frozen=True)
+class ImagesOfClass:
+    class_name: str
+    images: tuple[WantedImage, ...]
+    source: SourceConfig
+
+
 @pytest.fixture(scope="module")
-def unit(tmp_path_factory):
-    rng, root = np.random.default_rng(0), tmp_path_factory.mktemp("images")
+def wanted(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("images")
     images = []
     for number in range(3):
-        Image.fromarray(rng.integers(0, 256, (40, 50 + number, 3), dtype=np.uint8)).save(
-            root / f"{number}.png"
-        )
-        digest = sha256_bytes((root / f"{number}.png").read_bytes())
-        images.append(
-            {
-                "image_id": f"a/{number}.png",
-                "class_index": 5,
-                "path": str(root / f"{number}.png"),
-                "sha256": digest,
-            }
-        )
-    return {"class_name": "a", "directory": "x", "source": {"path": str(root)}, "images": images}
+        path = root / f"{number}.png"
+        pixels = rng.integers(0, 256, (40, 50 + number, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        digest = sha256_bytes(path.read_bytes())
+        images.append(WantedImage(f"a/{number}.png", 5, str(path), digest))
+    return ImagesOfClass("a", tuple(images), SourceConfig(path=str(root)))
 
 
-def pixels_of(unit):
-    return torch.stack(
-        [adm_center_crop(Image.open(image["path"]), SIZE) for image in unit["images"]]
-    )
+def pixels_of(wanted):
+    crops = [adm_center_crop(Image.open(image.path), SIZE) for image in wanted.images]
+    return torch.stack(crops)
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (130, 257), (20, 31), (32, 500)])
 def test_the_crop_is_the_middle_of_the_image(width, height):
-    """A linear ramp keeps its middle value, and stays symmetric about it, whatever it is scaled by."""
+    """A scaled linear ramp keeps its middle value, and stays symmetric about it."""
     ramp = np.broadcast_to(np.linspace(0, 255, width), (height, width)).astype(np.uint8)
     crop = adm_center_crop(Image.fromarray(ramp).convert("RGB"), SIZE)
     assert crop.shape == (3, SIZE, SIZE)
@@ -86,20 +89,20 @@ def test_an_image_of_the_right_size_keeps_its_pixels():
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize("mirror", [False, True])
-def test_latents_are_the_posterior_of_the_autoencoder(vae, unit, tmp_path, batch_size, mirror):
+def test_latents_are_the_posterior_of_the_autoencoder(vae, wanted, tmp_path, batch_size, mirror):
     from diffusers import AutoencoderKL
 
     config = LatentConfig(
         model=vae, image_size=SIZE, batch_size=batch_size, mirror=mirror, device="cpu"
     )
     store = Store(str(tmp_path))
-    assert write_class(store, "x", unit, config, LatentModel(config))
+    assert write_class(store, "x", wanted, config, LatentModel(config))
     table = read_table(store, class_file("x", "a"))
     reference = AutoencoderKL.from_pretrained(vae)
     with torch.no_grad():
         expected = [
             reference.encode(each.float() / 127.5 - 1).latent_dist
-            for each in (pixels_of(unit), pixels_of(unit).flip(3))
+            for each in (pixels_of(wanted), pixels_of(wanted).flip(3))
         ]
     for name in ("mean", "std"):
         rows = read_array(table, name)
@@ -117,34 +120,34 @@ def test_latents_are_the_posterior_of_the_autoencoder(vae, unit, tmp_path, batch
 
 
 def test_a_finished_class_is_skipped_and_a_damaged_one_redone_with_the_same_bytes(
-    vae, unit, tmp_path
+    vae, wanted, tmp_path
 ):
     config, store = (
         LatentConfig(model=vae, image_size=SIZE, batch_size=4, device="cpu"),
         Store(str(tmp_path)),
     )
     model, name = LatentModel(config), class_file("x", "a")
-    assert write_class(store, "x", unit, config, model)
+    assert write_class(store, "x", wanted, config, model)
     before = store.read_bytes(name)
-    assert not write_class(store, "x", unit | {"images": unit["images"][::-1]}, config, model)
+    assert not write_class(store, "x", replace(wanted, images=wanted.images[::-1]), config, model)
     store.write_bytes(name, before[:-50])
-    assert write_class(store, "x", unit, config, model)
+    assert write_class(store, "x", wanted, config, model)
     assert store.read_bytes(name) == before
     other = LatentModel(config)
     other.sha256 = "of other weights"
-    assert write_class(store, "x", unit, config, other)
+    assert write_class(store, "x", wanted, config, other)
 
 
-def test_an_image_that_changed_is_refused(vae, unit, tmp_path):
+def test_an_image_that_changed_is_refused(vae, wanted, tmp_path):
     config = LatentConfig(model=vae, image_size=SIZE, device="cpu")
-    changed = unit | {"images": [unit["images"][0] | {"sha256": "0" * 64}]}
+    changed = replace(wanted, images=(replace(wanted.images[0], sha256="0" * 64),))
     with pytest.raises(InputError, match="has changed since its features were extracted"):
         write_class(Store(str(tmp_path)), "x", changed, config, LatentModel(config))
     assert not Store(str(tmp_path)).list()
 
 
 @pytest.mark.parametrize(("image_size", "input_size"), [(SIZE, SIZE), (48, SIZE)])
-def test_tokens_are_the_patches_of_the_transformer(vit, unit, tmp_path, image_size, input_size):
+def test_tokens_are_the_patches_of_the_transformer(vit, wanted, tmp_path, image_size, input_size):
     config = TokenConfig(
         name="test_vit",
         file=vit,
@@ -155,7 +158,7 @@ def test_tokens_are_the_patches_of_the_transformer(vit, unit, tmp_path, image_si
         batch_size=2,
     )
     store = Store(str(tmp_path))
-    write_class(store, "x", unit, config, TokenModel(config))
+    write_class(store, "x", wanted, config, TokenModel(config))
     tokens = read_array(read_table(store, class_file("x", "a")), "tokens")
     reference = timm.create_model("test_vit", img_size=SIZE, num_classes=0).eval()
     assert (tokens.dtype, tokens.shape) == (
@@ -171,7 +174,7 @@ def test_tokens_are_the_patches_of_the_transformer(vit, unit, tmp_path, image_si
             for name in ("mean", "std")
         )
         with torch.no_grad():
-            expected = reference.forward_features((pixels_of(unit) / 255 - mean) / std)[
+            expected = reference.forward_features((pixels_of(wanted) / 255 - mean) / std)[
                 :, reference.num_prefix_tokens :
             ]
         np.testing.assert_allclose(tokens, expected, atol=5e-3)

@@ -1,5 +1,6 @@
 """Tables carry their fingerprint, keep their bytes, and damage is seen."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from otcondense.errors import InputError
+from otcondense.errors import InputError, MissingInputError
+from otcondense.history import Step
 from otcondense.store import (
     ClassFeatures,
     ClassSelection,
+    SelectionSummary,
     Store,
     class_file,
     manifest_table,
@@ -20,7 +23,9 @@ from otcondense.store import (
     read_manifest,
     read_table,
     selection_file,
+    selection_measures,
     stored_metadata,
+    stored_summary,
     write_class_features,
     write_class_selection,
     write_table,
@@ -55,7 +60,15 @@ def selection(size: int = 5) -> ClassSelection:
         cross_entropy=np.arange(5, dtype=np.float32),
         sha256=[f"{i:064x}" for i in range(size)],
         gain=np.array([np.nan, 0.5]),
-        summary={"objective": 1.5, "history": [{"step": 0}]},
+        summary=SelectionSummary(
+            objective=1.5,
+            lower_bound=1.25,
+            swap_optimal=True,
+            terms={"transport": 1.5},
+            history=(Step(0, "greedy", 3, None, 2.5), Step(1, "swap", 0, 1, 1.5)),
+            diagnostics={"gap": 0.25, "swaps": 1, "lower_bound_method": "relaxation"},
+            left_out_share=0.4,
+        ),
     )
 
 
@@ -140,6 +153,43 @@ def test_class_selection_comes_back_in_order_of_choice(tmp_path: Path) -> None:
     assert read_fingerprint(store, selection_file("selection/x", "n<1>")) == "f"
 
 
+OLD_SUMMARY = {
+    "diagnostics": {"exact_solves": 7, "gap": 0.25, "swaps": 1},
+    "history": [
+        {"added": 3, "objective": 2.5, "removed": None, "stage": "greedy", "step": 0},
+        {"added": 0, "objective": 1.5, "removed": 1, "stage": "swap", "step": 1},
+    ],
+    "left_out_share": 0.4,
+    "lower_bound": None,
+    "objective": 1.5,
+    "swap_optimal": True,
+    "terms": {"transport": 1.5},
+}
+"""The summary in the selection files of version 0.1."""
+
+
+def test_the_json_of_a_summary_has_not_changed() -> None:
+    assert SelectionSummary.from_json(OLD_SUMMARY).to_json() == OLD_SUMMARY
+
+
+def test_the_summary_is_read_without_the_rows(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    assert stored_summary(store, "selection/x", "n<1>") is None
+    write_class_selection(store, "selection/x", selection(), fingerprint="f")
+    assert stored_summary(store, "selection/x", "n<1>") == selection().summary
+
+
+def test_measures_leave_out_unknown_figures() -> None:
+    assert selection_measures(SelectionSummary.from_json(OLD_SUMMARY)) == {
+        "objective": 1.5,
+        "left_out_share": 0.4,
+        "swap_optimal": 1.0,
+        "gap": 0.25,
+        "swaps": 1.0,
+        "transport": 1.5,
+    }
+
+
 def test_the_manifest_says_what_each_chosen_image_stands_for(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     write_table(store, "subset.parquet", manifest_table([selection()]), fingerprint="f")
@@ -157,5 +207,14 @@ def test_a_table_of_other_columns_is_no_manifest(tmp_path: Path) -> None:
     write_table(store, "x.parquet", pa.table({"image_id": ["a"]}), fingerprint="f")
     with pytest.raises(InputError, match="must have the columns"):
         read_manifest(store, "x.parquet")
-    with pytest.raises(InputError, match="no subset manifest"):
+
+
+def test_a_missing_file_is_named_relative_to_the_run(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    with pytest.raises(
+        MissingInputError, match="there is no subset manifest /.*y.parquet$"
+    ) as seen:
         read_manifest(store, "y.parquet")
+    assert seen.value.file == "y.parquet"
+    copy = pickle.loads(pickle.dumps(seen.value))
+    assert (type(copy), str(copy), copy.file) == (MissingInputError, str(seen.value), "y.parquet")

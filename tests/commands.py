@@ -1,7 +1,8 @@
 """Commands as a user starts them, and the processes they start in turn.
 
-Half of the time of a tiny run is the driver's imports. They are done once: each command is a process of its own, forked from one that has
-imported but done nothing else. What a command starts in turn imports for itself.
+Half of the time of a tiny run is the driver's imports. They are done once: each command is a
+process of its own, forked from one that has imported everything and done nothing else. The
+processes that a command starts import for themselves.
 """
 
 import atexit
@@ -23,7 +24,7 @@ import psutil
 HANG_SECONDS = 420
 """After this long a command is said to hang."""
 POLL_SECONDS = 0.02
-INJECTED = Path(__file__).parent / "injected"
+INJECTED = Path(__file__).parent / "chaos" / "injected"
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
@@ -52,11 +53,14 @@ class Command:
     """A verb that runs in a process of its own, with Ray's files in a folder that goes with it."""
 
     def __init__(
-        self, verb: str, arguments: list[str], environment: dict[str, str] | None = None
+        self,
+        verb: str,
+        arguments: list[str],
+        environment: dict[str, str] | None = None,
+        directory: Path | None = None,
     ) -> None:
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="c", dir="/tmp")
-        )  # short: Ray's sockets lie in it
+        # A short name: Ray's sockets lie in it.
+        self._folder = Path(tempfile.mkdtemp(prefix="c", dir="/tmp"))
         self._log = self._folder / "output"
         self._seen: dict[int, psutil.Process] = {}
         self.started = time.monotonic()
@@ -66,7 +70,11 @@ class Command:
             "RAY_TMPDIR": str(self._folder),
             **(environment or {}),
         }
-        self.process = FORKS.Process(target=_become, args=(verb, arguments, everything, self._log))
+        if directory is not None:
+            everything["PYTHONPATH"] = str(Path.cwd())  # for its workers; it has its own imports
+        self.process = FORKS.Process(
+            target=_become, args=(verb, arguments, everything, self._log, directory)
+        )
         self.process.start()
 
     @property
@@ -104,7 +112,7 @@ class Command:
             os.kill(self.process.pid, number)
 
     def end(self, seconds: float = HANG_SECONDS) -> Ended:
-        """Wait until the command has ended; what hangs is killed, and so is all that it leaves behind."""
+        """Wait until the command has ended; kill it if it hangs."""
         is_hung = not self.wait_until(lambda: self.has_ended, seconds)
         taken = time.monotonic() - self.started
         if is_hung:
@@ -112,6 +120,12 @@ class Command:
             self.process.kill()
         self.process.join()
         return Ended(self.process.exitcode, self.output, taken, is_hung)
+
+    def __enter__(self) -> "Command":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clean()
 
     def clean(self) -> None:
         """Kill what is left of the command's processes, and delete Ray's files."""
@@ -121,7 +135,13 @@ class Command:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _become(verb: str, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+def _become(
+    verb: str,
+    arguments: list[str],
+    environment: dict[str, str],
+    log: Path,
+    directory: Path | None,
+) -> None:
     """Be `python -m jobs.VERB ...`, in a process just forked."""
     os.setsid()
     output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
@@ -133,6 +153,7 @@ def _become(verb: str, arguments: list[str], environment: dict[str, str], log: P
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if str(INJECTED) in environment.get("PYTHONPATH", ""):
         runpy.run_path(str(INJECTED / "sitecustomize.py"))
+    os.chdir(directory or Path.cwd())
     sys.argv = [f"jobs.{verb}", *arguments]
     try:
         runpy.run_module(f"jobs.{verb}", run_name="__main__", alter_sys=True)

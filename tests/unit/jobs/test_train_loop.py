@@ -1,4 +1,4 @@
-"""The training loop as one worker runs it, without Ray: interruptions leave no trace, finished work is skipped."""
+"""The training loop of one worker, without Ray: it resumes exactly and skips finished work."""
 
 import io
 import json
@@ -94,7 +94,7 @@ class LostError(Exception):
 
 @pytest.mark.parametrize("death", [3, 4, 6, 9])
 def test_interruptions_leave_no_trace(death, make_job):
-    """A worker dies just after a checkpoint; the files at the end are those of an undisturbed run."""
+    """A worker dies just after a checkpoint; the final files are those of an undisturbed run."""
     undisturbed, job = make_job("undisturbed"), make_job("interrupted")
     run_loop(undisturbed, Workers())
 
@@ -108,8 +108,8 @@ def test_interruptions_leave_no_trace(death, make_job):
     assert results(job) == results(undisturbed)
 
 
-def test_damage_is_mended(make_job):
-    """A damaged early checkpoint is made again without touching the later ones."""
+def test_a_damaged_checkpoint_is_recomputed(make_job):
+    """Later checkpoints stay as they are."""
     job = make_job()
     run_loop(job, Workers())
     before = results(job)
@@ -118,7 +118,7 @@ def test_damage_is_mended(make_job):
     assert results(job) == before
 
 
-def test_a_longer_run_goes_on(make_job):
+def test_a_longer_run_resumes_from_a_shorter_one(make_job):
     short, long = make_job(), make_job(num_steps=12, checkpoint_steps=(4, 10))
     run_loop(short, Workers())
     assert run_loop(long, Workers())["resumed_from"] == 10
@@ -190,14 +190,14 @@ def test_out_of_memory_says_what_to_change(make_job, monkeypatch):
     monkeypatch.setattr(train_loop, "train_step", lambda *_: torch.empty(2**58, dtype=torch.uint8))
     with pytest.raises(
         InputError,
-        match=r"(?s)ran out of memory with 4 images .* the forecast is .* GB on each device .*raise accumulation",
+        match=r"(?s)ran out of memory with 4 images .* forecast .* GB on each .*raise accumulation",
     ):
         run_loop(make_job(), Workers())
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_training_on_latents_with_all_that_can_be_attached(streamed, tmp_path):
-    """Interrupted or not, from memory or from a file: the same checkpoints; and they can be sampled."""
+def test_training_on_latents_with_tokens_and_text(streamed, tmp_path):
+    """Interrupted or not, from memory or a file: same checkpoints, and they can be sampled."""
     jobs = [
         latent_job(tmp_path / name, resident_gb=0 if streamed else None)
         for name in ("calm", "interrupted")
@@ -278,7 +278,7 @@ def test_foreign_checkpoints_are_refused(change, message, make_job):
     assert results(foreign) == before
 
 
-def test_changed_images_are_trained_on_anew(make_job):
+def test_changed_images_lead_to_a_new_training(make_job):
     run_loop(make_job(), Workers())
     changed, reference = (
         make_job(fingerprint="changed"),
@@ -310,6 +310,6 @@ def test_clearing_spares_another_configuration(make_job):
         ({"images_name": "absent.parquet"}, "absent.parquet"),
     ],
 )
-def test_unfitting_images(change, message, make_job):
+def test_images_of_other_classes_or_shapes_are_refused(change, message, make_job):
     with pytest.raises(InputError, match=message):
         replace(make_job(), **change).load_images()

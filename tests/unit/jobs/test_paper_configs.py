@@ -1,4 +1,4 @@
-"""The paper's configurations: each resolves, says what it takes, and trains at reduced width on a CPU."""
+"""The paper's configurations: each loads, forecasts its cost, and trains at reduced width."""
 
 import json
 
@@ -46,8 +46,8 @@ def load(name, overrides=()):
 
 
 @pytest.mark.parametrize(("name", "size"), NAMES.items())
-def test_what_it_takes(name, size):
-    """501.6 million parameters, as GADC's DiT-L/2 has, and a position table; 484 or 2,166 GFLOP for each image."""
+def test_the_forecast_of_the_training(name, size):
+    """501.6 million parameters, as GADC's DiT-L/2, and a position table; GFLOP for each image."""
     config = load(name)
     training = config.models["l2"].training
     found = training_forecast(Run(config), training, 1000)

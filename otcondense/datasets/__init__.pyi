@@ -1,0 +1,45 @@
+from .decoding import UnreadableImageError as UnreadableImageError
+from .decoding import center_crop as center_crop
+from .decoding import decode_image as decode_image
+from .digits import write_digits as write_digits
+from .feature_files import read_features as read_features
+from .glyphs import GlyphConfig as GlyphConfig
+from .glyphs import write_glyphs as write_glyphs
+from .kinds import SOURCES as SOURCES
+from .kinds import Reader as Reader
+from .kinds import Source as Source
+from .locations import is_local_file as is_local_file
+from .locations import read_image_bytes as read_image_bytes
+from .records import ImageRecord as ImageRecord
+from .records import Listing as Listing
+from .records import SourceConfig as SourceConfig
+from .records import by_class as by_class
+from .records import image_path as image_path
+from .records import records_identity as records_identity
+from .sources import image_locations as image_locations
+from .sources import list_images as list_images
+from .sources import scan_images as scan_images
+
+__all__ = [
+    "SOURCES",
+    "GlyphConfig",
+    "ImageRecord",
+    "Listing",
+    "Reader",
+    "Source",
+    "SourceConfig",
+    "UnreadableImageError",
+    "by_class",
+    "center_crop",
+    "decode_image",
+    "image_locations",
+    "image_path",
+    "is_local_file",
+    "list_images",
+    "read_features",
+    "read_image_bytes",
+    "records_identity",
+    "scan_images",
+    "write_digits",
+    "write_glyphs",
+]

@@ -1,0 +1,35 @@
+"""Images that are a range of bytes in another file."""
+
+import errno
+from pathlib import Path
+
+import fsspec
+
+from otcondense.datasets.kinds import BYTE_RANGES
+from otcondense.datasets.records import is_remote
+
+
+def byte_range(path: str, offset: int, size: int) -> str:
+    """Return the location of the `size` bytes of a file that start at `offset`."""
+    return f"{BYTE_RANGES.prefix}:{offset}+{size}@{path}"
+
+
+def read_range(place: str, path: str) -> bytes:
+    """Return the bytes of one image.
+
+    Raises: OSError if the file cannot be read or ends too early.
+    """
+    offset, size = map(int, place.split("+"))
+    data = _read(path, offset, size)
+    if len(data) != size:
+        raise OSError(errno.EIO, f"the file {path} ends before byte {offset + size}")
+    return data
+
+
+def _read(path: str, offset: int, size: int) -> bytes:
+    if is_remote(path):
+        filesystem, inner = fsspec.core.url_to_fs(path)
+        return bytes(filesystem.cat_file(inner, start=offset, end=offset + size))
+    with Path(path).open("rb") as file:
+        file.seek(offset)
+        return file.read(size)

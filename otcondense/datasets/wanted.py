@@ -1,0 +1,62 @@
+"""Images to read: of a subset manifest or of a listing, each checked against its hash."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from otcondense.datasets.locations import read_image_bytes
+from otcondense.datasets.records import ImageRecord, SourceConfig
+from otcondense.datasets.sources import image_locations
+from otcondense.errors import InputError
+from otcondense.store.fingerprint import sha256_bytes
+
+
+@dataclass(frozen=True)
+class WantedImage:
+    """One image to read, with the hash that tells whether it has changed."""
+
+    image_id: str
+    class_index: int
+    path: str
+    sha256: str | None
+    """Expected SHA-256 of the file, None if unknown."""
+
+
+def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImage]:
+    """Return the images of a subset manifest in its order.
+
+    Raises: InputError if an entry leads out of the source's root or is not in it.
+    """
+    image_ids = manifest.column("image_id").to_pylist()
+    class_indices = manifest.column("class_index").to_pylist()
+    locations = image_locations(source, image_ids)
+    hashes = manifest.column("sha256").to_pylist()
+    rows = zip(image_ids, class_indices, locations, hashes, strict=True)
+    return [WantedImage(*row) for row in rows]
+
+
+def record_images(records: list[ImageRecord]) -> list[WantedImage]:
+    """Return the images of a listing in its order."""
+    return [
+        WantedImage(record.image_id, record.class_index, record.path, None) for record in records
+    ]
+
+
+def read_wanted(wanted: WantedImage) -> bytes:
+    """Return the bytes of an image file, checked against the manifest.
+
+    Raises: InputError if the file is missing or has changed.
+    """
+    try:
+        data = read_image_bytes(wanted.path)
+    except OSError as error:
+        raise InputError(
+            f"image {wanted.path} of the subset cannot be read ({error.strerror or error}); "
+            "restore it or select again"
+        ) from error
+    if wanted.sha256 is not None and sha256_bytes(data) != wanted.sha256:
+        raise InputError(
+            f"image {wanted.path} has changed since its features were extracted; "
+            "extract and select again"
+        )
+    return data

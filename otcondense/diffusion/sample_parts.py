@@ -1,0 +1,45 @@
+"""The parts that samples are stored in: their names and fingerprints; it needs no torch."""
+
+from dataclasses import dataclass
+
+from otcondense.diffusion.checkpoint_state import CheckpointState
+from otcondense.diffusion.sampler_config import SamplerConfig
+from otcondense.store import fingerprint
+
+SAMPLES_SCHEMA_VERSION = 1
+SCHEDULING_FIELDS = frozenset({"num_samples"})
+"""Settings that change the number of samples, but no sample."""
+
+
+@dataclass(frozen=True)
+class SamplePart:
+    """One batch of samples, stored in one file."""
+
+    name: str
+    """File name."""
+    first: int
+    """Index of its first image."""
+    count: int
+    """Number of images."""
+
+
+def part_name(part: int) -> str:
+    """Return the file name of one part."""
+    return f"part-{part:05d}.parquet"
+
+
+def samples_fingerprint(config: SamplerConfig, checkpoint: CheckpointState) -> str:
+    """Return the fingerprint of samples: of the sampler and of the checkpoint's weights."""
+    settings = config.identity()
+    kept = {name: value for name, value in settings.items() if name not in SCHEDULING_FIELDS}
+    weights = checkpoint.files[config.weights].sha256
+    return fingerprint([SAMPLES_SCHEMA_VERSION, kept, weights, checkpoint.objective])
+
+
+def sampling_units(config: SamplerConfig) -> list[SamplePart]:
+    """Return the parts of all samples, one for each batch."""
+    parts = []
+    for number, first in enumerate(range(0, config.num_samples, config.batch_size)):
+        count = min(config.batch_size, config.num_samples - first)
+        parts.append(SamplePart(part_name(number), first, count))
+    return parts

@@ -1,0 +1,106 @@
+"""The configuration of the samplers; it needs no torch."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from otcondense.config import Config, without_defaults
+from otcondense.diffusion.registry import AUTO, objective_entry, sampling_methods
+from otcondense.diffusion.schedule_constants import NUM_TIMESTEPS
+from otcondense.errors import InputError
+
+LATER_FIELDS = frozenset({"guidance_interval", "classes"})
+"""Fields that are newer than the first samples: left out of the identity at their default."""
+
+
+class SamplerConfig(Config):
+    """How images are sampled from a trained model."""
+
+    method: str = AUTO
+    """Sampling method. SiT: heun or euler steps of the velocity, or sde, Euler-Maruyama steps of
+    its stochastic equation. DiT: ddpm with learned variance, or deterministic ddim. auto takes heun
+    or ddpm."""
+    num_steps: int = Field(default=50, ge=1, le=NUM_TIMESTEPS)
+    """Number of steps from noise to image; a Heun step calls the network twice."""
+    cfg_scale: float = Field(default=1.5, ge=0)
+    """Strength of classifier-free guidance; 1 turns it off and halves the work."""
+    guidance_channels: int | None = Field(default=None, ge=1)
+    """Guide only the first channels (the public DiT guides 3 of its 4 latent channels); empty
+    guides all."""
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    """Part of the way from noise (0) to image (1) that is guided. Outside it the network is called
+    once a step, without guidance."""
+    num_samples: int = Field(default=500, ge=1)
+    """Number of images."""
+    batch_size: int = Field(default=100, ge=1)
+    """Images per batch; every batch has this size, the last one is padded."""
+    labels: Literal["balanced", "random"] = "balanced"
+    """Balanced gives image i the class i mod classes, random draws it."""
+    classes: tuple[int, ...] = ()
+    """Class indices to sample; empty takes the classes that the model was trained on."""
+    clip: bool = True
+    """Clip the predicted image to [-1, 1] at every DDPM or DDIM step: right for pixels, wrong for
+    latents."""
+    weights: Literal["ema", "model"] = "ema"
+    """Averaged (ema) or last (model) weights."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the network; the state of the sampler is always float32."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the noise and the random labels."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "SamplerConfig":
+        known = (AUTO, *sampling_methods())
+        if self.method not in known:
+            raise ValueError(f"method must be one of {', '.join(known)}; found {self.method!r}")
+
+        first, last = self.guidance_interval
+        if not 0 <= first <= last <= 1:
+            raise ValueError(
+                f"guidance_interval must rise within 0 and 1, found {self.guidance_interval}"
+            )
+
+        repeated = len(set(self.classes)) < len(self.classes)
+        if repeated or min(self.classes, default=0) < 0:
+            raise ValueError(
+                f"classes must be different class indices from 0, found {self.classes}"
+            )
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that decide the content of samples, for names and fingerprints."""
+        return without_defaults(self, LATER_FIELDS)
+
+
+def of_trained(config: SamplerConfig, classes: Sequence[int], num_classes: int) -> SamplerConfig:
+    """Return the sampler restricted to the classes that a model was trained on.
+
+    The embeddings of the other classes are still random. A sampler that names its classes is
+    returned as it is.
+
+    Args:
+        config: the sampler.
+        classes: class indices with training images.
+        num_classes: number of classes that the model knows.
+    """
+    if config.classes or len(classes) == num_classes:
+        return config
+    return config.model_copy(update={"classes": tuple(classes)})
+
+
+def resolve_method(config: SamplerConfig, objective: str) -> str:
+    """Return the sampling method for a model trained with `objective`.
+
+    Raises: InputError if the method does not fit the objective.
+    """
+    entry = objective_entry(objective)
+    if config.method == AUTO:
+        return entry.default_method
+    if config.method not in entry.methods:
+        fitting = ", ".join((AUTO, *entry.methods))
+        raise InputError(
+            f"sampling method must be one of {fitting} for a model trained with {objective}, "
+            f"found {config.method}"
+        )
+    return config.method

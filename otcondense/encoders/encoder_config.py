@@ -1,0 +1,91 @@
+"""Settings of an encoder and of its training, without any heavy import."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from otcondense.config import Config
+from otcondense.encoders.presets import resolve_preset
+
+if TYPE_CHECKING:
+    import otcondense.encoders.transforms
+
+
+class TrainEncoderConfig(Config):
+    """How a small classifier is trained during the run."""
+
+    epochs: int = Field(default=6, ge=1)
+    """Passes over the training images."""
+    batch_size: int = Field(default=64, ge=2)
+    """Images per step; each epoch skips a last incomplete batch."""
+    learning_rate: float = Field(default=6e-3, gt=0)
+    """Largest learning rate of the one-cycle schedule of AdamW."""
+    weight_decay: float = Field(default=0.05, ge=0)
+    """Weight decay of AdamW."""
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the target spread evenly over all classes; keeps the confidences of training images
+    below 1."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the initial weights and of the order of images."""
+
+
+class EncoderConfig(Config):
+    """Which model turns images into features, and how it is run."""
+
+    name: str = "resnet50"
+    """Name of a timm model, or a preset: inception-v3, googlenet, resnet-34, resnet-50 (the
+    paper's), dinov2-b14, dinov2-l14."""
+    weights: str | None = None
+    """Local .safetensors file with the weights; null fetches timm's pretrained weights by name."""
+    image_size: int | None = Field(default=None, ge=8)
+    """Height and width of the model's input in pixels; null takes timm's value for the model."""
+    in_chans: Literal[1, 3] = 3
+    """Colour channels of the input: 3 is RGB, 1 is grey."""
+    num_classes: int | None = Field(default=None, ge=0)
+    """Classes of the classifier; null takes those of the pretrained weights, 0 computes only
+    features, without confidences."""
+    crop_pct: float | None = Field(default=None, gt=0, le=1)
+    """Share of the resized image that the centre crop keeps; null takes timm's value for the
+    model."""
+    batch_size: int = Field(default=64, ge=1)
+    """Images per forward pass; incomplete batches are padded, since the last digits of a row depend
+    on the batch size."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device of the model; auto takes a GPU if there is one."""
+    train: TrainEncoderConfig | None = None
+    """If set, the classifier is trained on the source's own images and saved to `weights` before
+    its first use."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        return resolve_preset(values)
+
+    def identity(self) -> dict[str, object]:
+        """Return the settings that change the features, for the names of directories.
+
+        A weights file counts by its name here; the fingerprint of every feature file also contains
+        the digest of its content (`weights_sha256`).
+        """
+        file = None if self.weights is None else Path(self.weights).name
+        return {**self.model_dump(mode="json", exclude={"weights", "device"}), "weights": file}
+
+    def input_spec(self) -> "otcondense.encoders.transforms.InputSpec":
+        """Return the size and transform of the model's input.
+
+        Raises: InputError if timm has no such model.
+        """
+        from otcondense.encoders.transforms import InputSpec
+
+        return InputSpec.of_model(
+            self.name, image_size=self.image_size, channels=self.in_chans, crop_pct=self.crop_pct
+        )
+
+    def classes(self) -> int:
+        """Return the number of classes of the classifier, 0 for none."""
+        from otcondense.encoders.transforms import pretrained_config
+
+        if self.num_classes is not None:
+            return self.num_classes
+        return int(pretrained_config(self.name)["num_classes"])

@@ -1,0 +1,243 @@
+"""Measures images through networks: samples, or the images of a subset, with all metrics.
+
+A `Judge` runs one network over `ImageSet`s. `sample_figures` and `subset_figures` return the
+metrics of the registry through a main judge and further judges.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from jaxtyping import UInt8
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from otcondense.errors import InputError
+from otcondense.evaluation.adm import AdmReference, AdmSamples, adm_metrics, read_reference
+from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, encode_images
+from otcondense.evaluation.evaluation_config import EvaluationConfig
+from otcondense.evaluation.metrics import (
+    Metrics,
+    evaluate_encoded,
+    further_metrics,
+    subset_quality,
+)
+from otcondense.store import Store, fingerprint, sha256_bytes
+
+COUNT_PREFIX = "num_"
+"""Prefix of the values of a subset that count images; they are the same for all judges."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images that can be read several times, one part at a time."""
+
+    parts: Callable[[], Iterable[UInt8[Tensor, "_ c h w"]]]
+    """Yields all images in their order."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of all pixels, their sizes and their order."""
+        digest = hashlib.sha256()
+        for part in self.parts():
+            digest.update(f"{tuple(part.shape[1:])}".encode())
+            digest.update(part.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """A directory of features, which later measurements of the same images use."""
+
+    directory: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Settings of the network that change its features, such as the size it resizes images to."""
+
+    def encode(self, images: ImageSet, network: ImageEncoder, batch_size: int) -> EncodedImages:
+        """Return the features of a set: from the cache, or else computed and stored there.
+
+        Raises: InputError if the cached file is damaged.
+        """
+        content = [images.sha256, network.name, network.weights_sha256, batch_size]
+        key = fingerprint([*content, dict(self.settings)])
+        store = Store(self.directory)
+        name = f"{key[:16]}.safetensors"
+        if store.exists(name):
+            return self._read(store, name)
+
+        encoded = encode_images(images.parts(), network, batch_size)
+        tensors = {part: value for part, value in vars(encoded).items() if value is not None}
+        contiguous = {part: value.contiguous() for part, value in tensors.items()}
+        store.write_bytes(name, save(contiguous))
+        return encoded
+
+    def _read(self, store: Store, name: str) -> EncodedImages:
+        try:
+            tensors = load(store.read_bytes(name))
+        except SafetensorError as error:
+            raise InputError(
+                f"{store.path(name)} is damaged ({error}); delete it to recompute its features"
+            ) from error
+        return EncodedImages(
+            features=tensors["features"],
+            logits=tensors.get("logits"),
+            spatial=tensors.get("spatial"),
+        )
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One network that images are measured through."""
+
+    network: ImageEncoder
+    batch_size: int
+    cache: FeatureCache | None = None
+    _kept: dict[ImageSet, EncodedImages] = field(default_factory=dict, init=False, repr=False)
+
+    def encode(self, images: ImageSet) -> EncodedImages:
+        """Return the features of a set; its images are never in memory as a whole."""
+        if self.cache is None:
+            return encode_images(images.parts(), self.network, self.batch_size)
+        return self.cache.encode(images, self.network, self.batch_size)
+
+    def encode_once(self, images: ImageSet) -> EncodedImages:
+        """Return the features of a set, and keep them for the next call."""
+        if images not in self._kept:
+            self._kept[images] = self.encode(images)
+        return self._kept[images]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """ADM's reference: statistics, and images for precision and recall."""
+
+    statistics: AdmReference
+    images: ImageSet
+
+    @classmethod
+    def read(cls, path: str) -> "Reference":
+        """Read the statistics of a reference file.
+
+        Raises: InputError if the file is missing or damaged.
+        """
+        statistics = read_reference(path)
+        return cls(statistics, ImageSet(statistics.images))
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the statistics."""
+        pool = self.statistics.pool
+        return sha256_bytes(pool.mean.numpy().tobytes() + pool.covariance.numpy().tobytes())
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The sets that samples are compared with; None skips their metrics."""
+
+    held_out: ImageSet | None
+    training: ImageSet | None = None
+    """Images that the model was trained on."""
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All metrics of a set of samples."""
+
+    samples: EncodedImages
+    """Outputs of the main network."""
+    main: Metrics | None
+    """Through the main network; None without held-out images."""
+    adm: Mapping[str, float]
+    """By ADM's protocol; empty without a reference."""
+    further: Mapping[str, float]
+    """Through further networks, as JUDGE.METRIC; empty without held-out images."""
+
+
+def sample_figures(
+    samples: ImageSet,
+    against: Comparison,
+    judge: Judge,
+    further: Mapping[str, Judge],
+    config: EvaluationConfig,
+) -> Figures:
+    """Return all metrics of samples; each image passes each network once.
+
+    Args:
+        samples: generated images.
+        against: the sets that they are compared with.
+        judge: the main network; Inception if there is a reference.
+        further: further networks by name.
+        config: settings of the metrics.
+
+    Raises: InputError for too few or unreadable images.
+    """
+    encoded = judge.encode(samples)
+    main = None
+    others: dict[str, float] = {}
+    if against.held_out is not None:
+        main = _main_metrics(encoded, against, judge, config)
+        for name, other in further.items():
+            features = other.encode(samples).features
+            held_out = other.encode_once(against.held_out).features
+            found = further_metrics(features, held_out, config.neighbours)
+            others |= {f"{name}.{key}": value for key, value in found.items()}
+
+    adm: dict[str, float] = {}
+    if against.reference is not None:
+        adm = _adm_figures(encoded, against.reference, judge, half=config.reference_half)
+    return Figures(encoded, main, adm, others)
+
+
+def _main_metrics(
+    samples: EncodedImages, against: Comparison, judge: Judge, config: EvaluationConfig
+) -> Metrics:
+    assert against.held_out is not None
+    held_out = judge.encode_once(against.held_out)
+    training = None if against.training is None else judge.encode_once(against.training)
+    return evaluate_encoded(samples, held_out, judge.network, config, training=training)
+
+
+def _adm_figures(
+    samples: EncodedImages, reference: Reference, judge: Judge, *, half: bool
+) -> dict[str, float]:
+    assert samples.logits is not None, "Inception has a classifier"
+    images = judge.encode_once(reference.images).features
+    outputs = AdmSamples(samples.features, samples.logits, samples.spatial)
+    return adm_metrics(outputs, reference.statistics, images, half=half)
+
+
+def subset_figures(
+    subset: ImageSet,
+    held_out: ImageSet,
+    judge: Judge,
+    further: Mapping[str, Judge],
+    neighbours: int,
+) -> dict[str, float]:
+    """Return the metrics of a subset itself; through further networks as JUDGE.METRIC.
+
+    Args:
+        subset: the chosen images.
+        held_out: the images that they are compared with.
+        judge: the main network.
+        further: further networks by name.
+        neighbours: k of precision, recall, density and coverage.
+
+    Raises: InputError for too few or unreadable images.
+    """
+    values = _subset_quality(subset, held_out, judge, neighbours)
+    for name, other in further.items():
+        found = _subset_quality(subset, held_out, other, neighbours)
+        metrics = {key: value for key, value in found.items() if not key.startswith(COUNT_PREFIX)}
+        values |= {f"{name}.{key}": value for key, value in metrics.items()}
+    return values
+
+
+def _subset_quality(
+    subset: ImageSet, held_out: ImageSet, judge: Judge, neighbours: int
+) -> dict[str, float]:
+    chosen = judge.encode_once(subset).features
+    unseen = judge.encode_once(held_out).features
+    return subset_quality(chosen, unseen, neighbours)

@@ -1,0 +1,76 @@
+"""Fingerprints of the features of one class: equal inputs and settings, equal fingerprint."""
+
+from otcondense.datasets.records import ImageRecord, records_identity
+from otcondense.errors import MissingInputError
+from otcondense.store import (
+    FEATURES_SCHEMA_VERSION,
+    Store,
+    class_file,
+    fingerprint,
+    stored_metadata,
+)
+
+
+def class_fingerprint(
+    records: list[ImageRecord], stage_fingerprint: str, weights_sha256: str
+) -> str:
+    """Return the fingerprint of the extracted features of one class.
+
+    Args:
+        records: the images of the class, sorted.
+        stage_fingerprint: of all settings of the stage.
+        weights_sha256: of the encoder.
+    """
+    first = records[0]
+    return fingerprint(
+        [
+            stage_fingerprint,
+            weights_sha256,
+            FEATURES_SCHEMA_VERSION,
+            first.class_index,
+            first.class_name,
+            records_identity(records),
+        ]
+    )
+
+
+def rows_fingerprint(records: list[ImageRecord], stage_fingerprint: str) -> str:
+    """Return the fingerprint of the given features of one class.
+
+    Args:
+        records: the rows of the class, sorted.
+        stage_fingerprint: of all settings of the stage.
+    """
+    return fingerprint(
+        [
+            stage_fingerprint,
+            FEATURES_SCHEMA_VERSION,
+            records[0].class_index,
+            records_identity(records),
+        ]
+    )
+
+
+def probe_fingerprint(
+    store: Store, features: str, class_names: list[str], stage_fingerprint: str
+) -> str:
+    """Return the fingerprint of the confidences of every class.
+
+    Args:
+        store: the run.
+        features: directory of the features, whose content is part of the fingerprint.
+        class_names: all classes.
+        stage_fingerprint: of all settings of the stage.
+
+    Raises: MissingInputError if features are missing.
+    """
+    contents = [_content(store, class_file(features, name)) for name in class_names]
+    return fingerprint([stage_fingerprint, *contents])
+
+
+def _content(store: Store, name: str) -> str:
+    """Return the digest of the content of one stored table."""
+    metadata = stored_metadata(store, name)
+    if metadata is None:
+        raise MissingInputError(f"{store.path(name)} is missing or damaged", name)
+    return str(metadata["content"])

@@ -1,0 +1,137 @@
+"""The table of stages: entries, outputs that match the names of a run, and order."""
+
+import fnmatch
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+from jobs.command.settings import load_config
+from jobs.command.verbs import VERBS
+from jobs.evaluate.stage import subset_quality_file
+from jobs.run_directory.run import REPORT, Run
+from jobs.run_directory.stages import (
+    EVALUATION_BAR,
+    LATENTS_BAR,
+    SAMPLE_BAR,
+    SCORE_BAR,
+    SELECTION_BAR,
+    STAGES,
+    TOKENS_BAR,
+    Stage,
+    bars_of,
+    extraction_bar,
+    stages_of,
+    training_bar,
+    verb_of,
+)
+from otcondense.store import class_file, selection_file
+
+EVERYTHING = [
+    "source.path=images",
+    "selection.methods=[geometry_aware, ccs, d2c]",
+    "scores.denoising.checkpoint=scorer",
+    "models.l2.training.subsets=[geometry_aware]",
+]
+"""A run with every stage: the paper's configuration with methods that need both kinds of scores."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    directory = str(tmp_path_factory.mktemp("stages") / "run")
+    return Run(load_config("jobs/configs/imagenet-10k.yaml", EVERYTHING, directory))
+
+
+@pytest.fixture(scope="module")
+def files(run: Run) -> dict[str, list[str]]:
+    """The names of the files of each stage, as `Run` gives them."""
+    (model, method, step) = run.checkpoints()[-1]
+    features = run.features_directory(run.config.encoder)
+    training = run.training_directory(model, method)
+    selection = run.selection_directory(method)
+    latents = run.representation_directory("latents", run.config.latents)
+    tokens = run.representation_directory("tokens", run.config.tokens)
+    return {
+        "extract_features": [
+            class_file(features, "a"),
+            f"{features}/_quarantine.parquet",
+            class_file("scores/probe-0a1b2c3d", "a"),
+        ],
+        "score": [class_file(run.scores_directory(kind), "a") for kind in ("denoising", "aum")],
+        "select_subset": [selection_file(selection, "a"), run.manifest(method)],
+        "extract_latents": [class_file(latents, "a")],
+        "extract_tokens": [class_file(tokens, "a")],
+        "extract_text": [run.text_file()],
+        "train": [
+            run.images_file(method),
+            f"{training}/metrics.jsonl",
+            f"{training}/checkpoints/step-000010/state.json",
+            f"{training}/grids/step-000010.png",
+        ],
+        "sample": [f"{run.samples_directory(model, method, step)}/part-00000.parquet"],
+        "evaluate": [run.metrics_file(model, method, step), subset_quality_file(run, method)],
+        "report": [REPORT],
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_stage_has_a_verb_an_entry_and_the_outputs_of_a_run(
+    stage: Stage, files: dict[str, list[str]]
+) -> None:
+    assert stage.name in VERBS
+    assert VERBS[stage.name].takes_config
+    importlib.import_module(f"jobs.{stage.name}.__main__")
+    assert callable(pkgutil.resolve_name(stage.entry))
+    assert stage.entry.split(":")[0] == f"jobs.{stage.name}.stage"
+    for pattern in stage.outputs:
+        matching = [name for name in files[stage.name] if fnmatch.fnmatchcase(name, pattern)]
+        assert matching, f"{pattern} matches none of {files[stage.name]}"
+
+
+def test_every_file_of_a_run_belongs_to_the_stage_that_writes_it(
+    files: dict[str, list[str]],
+) -> None:
+    assert list(files) == [stage.name for stage in STAGES]
+    for verb, names in files.items():
+        assert {name: verb_of(name) for name in names} == dict.fromkeys(names, verb)
+
+
+def test_other_files_belong_to_the_run_itself() -> None:
+    assert {verb_of(name) for name in ("config.yaml", "logs/progress/x.json")} == {"run"}
+
+
+def test_a_run_with_everything_has_every_stage_in_the_order_of_the_table(run: Run) -> None:
+    assert stages_of(run.config) == list(STAGES)
+
+
+def test_the_demo_needs_neither_scores_nor_latents_tokens_or_text() -> None:
+    demo = load_config("jobs/configs/demo.yaml", [])
+    assert [stage.name for stage in stages_of(demo)] == [
+        "extract_features",
+        "select_subset",
+        "train",
+        "sample",
+        "evaluate",
+        "report",
+    ]
+
+
+def test_progress_bars_appear_in_the_order_of_the_stages(run: Run) -> None:
+    extraction = [extraction_bar(encoder) for encoder in run.config.encoders]
+    training = [training_bar(model, method) for model, method in run.trainings()]
+    assert bars_of(run.config) == [
+        *extraction,
+        SCORE_BAR,
+        SELECTION_BAR,
+        LATENTS_BAR,
+        TOKENS_BAR,
+        *training,
+        SAMPLE_BAR,
+        EVALUATION_BAR,
+    ]
+
+
+def test_every_room_with_a_stage_is_in_the_table() -> None:
+    rooms = {path.parent.name for path in Path("jobs").glob("*/stage.py")}
+    assert rooms == {stage.name for stage in STAGES}
