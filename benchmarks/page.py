@@ -24,16 +24,18 @@ import httpx
 import numpy as np
 import yaml
 
-from actors.selector import progress_of
+from actors.units import progress_of
 from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
 from jobs.dashboard.overview import selections_on_disk
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.opening import describe
 from jobs.run_directory.run import Run
+from otcondense.history import Step
 from otcondense.store import (
     ClassFeatures,
     ClassSelection,
+    SelectionSummary,
     StageProgress,
     UnitProgress,
     write_class_features,
@@ -102,13 +104,13 @@ def make_selection(number: int) -> ClassSelection:
     assignment = np.where(generator.random(IMAGES) < 0.05, -1, generator.choice(indices, IMAGES))
     objective = 4000 + 500 * generator.random()
     history = [
-        {
-            "step": step,
-            "stage": "greedy" if step < BUDGET else "swap",
-            "added": 1,
-            "removed": 2,
-            "objective": objective + 1000 / (step + 1),
-        }
+        Step(
+            step=step,
+            stage="greedy" if step < BUDGET else "swap",
+            added=1,
+            removed=2,
+            objective=objective + 1000 / (step + 1),
+        )
         for step in range(3 * BUDGET)
     ]
     name = f"n{number:08d}"
@@ -122,15 +124,15 @@ def make_selection(number: int) -> ClassSelection:
         cross_entropy=generator.exponential(size=IMAGES).astype(np.float32),
         sha256=[f"{row:064x}" for row in range(IMAGES)],
         gain=generator.random(BUDGET),
-        summary={
-            "objective": objective,
-            "lower_bound": 0.95 * objective,
-            "swap_optimal": True,
-            "terms": {"transport": objective},
-            "history": history,
-            "diagnostics": {"gap": 0.05, "swaps": 2 * BUDGET},
-            "left_out_share": float((assignment < 0).mean()),
-        },
+        summary=SelectionSummary(
+            objective=objective,
+            lower_bound=0.95 * objective,
+            swap_optimal=True,
+            terms={"transport": objective},
+            history=tuple(history),
+            diagnostics={"gap": 0.05, "swaps": 2 * BUDGET},
+            left_out_share=float((assignment < 0).mean()),
+        ),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
-from otcondense.report import FeatureMap, ObjectiveHistory
+from otcondense.report import class_history, class_map
 from otcondense.report.embed import Plot, history_plot, map_plot
 from otcondense.store import (
     ClassSelection,
@@ -137,7 +137,7 @@ def _is_plain(class_name: str) -> bool:
 
 
 def _proof(selection: ClassSelection, measures: dict[str, float]) -> str:
-    if selection.summary.get("diagnostics", {}).get("take_all"):
+    if selection.summary.diagnostics.get("take_all"):
         return "The class has no more images than the budget: all of them were chosen."
     if measures.get("swap_optimal"):
         gap = measures.get("gap", 1.0)
@@ -178,17 +178,8 @@ def _finite(value: float) -> float | None:
 def _history(
     selection: ClassSelection, method: str, number: int, methods: tuple[str, ...]
 ) -> Plot | None:
-    steps = [step for step in selection.summary["history"] if np.isfinite(step["objective"])]
-    if not steps:
-        return None
-    data = ObjectiveHistory(
-        selection.class_name,
-        method,
-        np.array([step["objective"] for step in steps]),
-        tuple(str(step["stage"]) for step in steps),
-        selection.summary["lower_bound"],
-    )
-    return history_plot(data, number, methods)
+    data = class_history(selection, method)
+    return None if data is None else history_plot(data, number, methods)
 
 
 def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot | None:
@@ -196,12 +187,5 @@ def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot 
     if not run.store.exists(class_file(directory, selection.class_name)):
         return None
     features = read_class_features(run.store, directory, selection.class_name).features
-    left_out = {method: np.flatnonzero(selection.assignment < 0)}
-    data = FeatureMap(
-        selection.class_name,
-        features,
-        {method: selection.indices},
-        left_out,
-        {method: selection.assignment},
-    )
+    data = class_map(features, {method: selection}, with_assignment=True)
     return map_plot(data, number, run.config.selection.methods)

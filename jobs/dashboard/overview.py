@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from actors.selector import progress_of
+from actors.units import progress_of
 from jobs.command.wording import stage_state
 from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.run import Run
@@ -20,8 +20,7 @@ from otcondense.store import (
     StageProgress,
     UnitProgress,
     read_all_progress,
-    selection_file,
-    stored_metadata,
+    stored_summary,
 )
 
 SLOW_FACTOR = 3.0
@@ -220,14 +219,13 @@ def _class_names(run: Run, method: str) -> list[str]:
 
 
 def _unit_on_disk(run: Run, method: str, class_name: str) -> UnitProgress:
-    file = selection_file(run.selection_directory(method), class_name)
-    metadata = stored_metadata(run.store, file)
+    summary = stored_summary(run.store, run.selection_directory(method), class_name)
     shared: dict[str, Any] = {
         "name": f"{method}, class {class_name}",
         "method": method,
         "class_name": class_name,
     }
-    if metadata is None:
+    if summary is None:
         message = "its file is damaged; run `python -m jobs.select_subset` again"
         return UnitProgress(**shared, state="failed", message=message)
-    return UnitProgress(**shared, state="skipped", **progress_of(metadata.get("summary", {})))
+    return UnitProgress(**shared, state="skipped", **progress_of(summary))

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from jobs.run_directory.run import CURVE_FILE, Run
-from otcondense.report import LossCurve
+from otcondense.report import LossCurve, loss_curve
 from otcondense.report.embed import Plot, loss_plots
 
 
@@ -37,16 +35,13 @@ def training_view(run: Run) -> TrainingView:
 def _curves(run: Run) -> Iterator[LossCurve]:
     for model, method in run.trainings():
         directory = run.training_directory(model, method)
-        losses: dict[int, float] = {}
         # The log has the steps after the last checkpoint, and repeats steps after a restart. The
         # file of the curve has the final values, so it is read last.
-        for name in (f"logs/{directory}/steps.jsonl", f"{directory}/{CURVE_FILE}"):
-            for line in run.store.read_lines(name):
-                losses[line["step"]] = line["loss"]
-        if losses:
-            steps = sorted(losses)
-            loss = np.array([losses[step] for step in steps])
-            yield LossCurve(model, method, np.array(steps), loss)
+        log = run.store.read_lines(f"logs/{directory}/steps.jsonl")
+        final = run.store.read_lines(f"{directory}/{CURVE_FILE}")
+        curve = loss_curve(model, method, [*log, *final])
+        if curve is not None:
+            yield curve
 
 
 def _sheets(run: Run) -> Iterator[SheetView]:

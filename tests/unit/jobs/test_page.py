@@ -152,7 +152,7 @@ def test_a_class_view_shows_the_selection(run: Run) -> None:
     )
     assert all(each.image not in each.represents for each in view.chosen)
     assert view.proof.startswith("Proven: no single swap lowers the objective")
-    assert view.figures["objective"] == selection.summary["objective"]
+    assert view.figures["objective"] == selection.summary.objective
 
 
 def test_a_class_is_shown_after_its_features_were_deleted(changed: Run) -> None:
