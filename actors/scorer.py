@@ -106,7 +106,7 @@ class Scorer:
         }
 
     def _latents(self, unit: ScoreUnit, directory: str) -> torch.Tensor:
-        source = Representation(self._store, directory, "jobs.score")
+        source = Representation(self._store, directory)
         images = []
         for image in unit.images:
             assert image.sha256 is not None, "features record the SHA-256 of each image"

@@ -13,7 +13,7 @@ import numpy as np
 from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
-from otcondense.report import class_history, class_map
+from otcondense.report.builders import class_history, class_map
 from otcondense.report.embed import Plot, history_plot, map_plot
 from otcondense.store import (
     ClassSelection,

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobs.run_directory.run import CURVE_FILE, Run
-from otcondense.report import LossCurve, loss_curve
+from otcondense.report import LossCurve
+from otcondense.report.builders import loss_curve
 from otcondense.report.embed import Plot, loss_plots
 
 
@@ -37,9 +38,11 @@ def _curves(run: Run) -> Iterator[LossCurve]:
         directory = run.training_directory(model, method)
         # The log has the steps after the last checkpoint, and repeats steps after a restart. The
         # file of the curve has the final values, so it is read last.
-        log = run.store.read_lines(f"logs/{directory}/steps.jsonl")
-        final = run.store.read_lines(f"{directory}/{CURVE_FILE}")
-        curve = loss_curve(model, method, [*log, *final])
+        lines = [
+            *run.store.read_lines(f"logs/{directory}/steps.jsonl"),
+            *run.store.read_lines(f"{directory}/{CURVE_FILE}"),
+        ]
+        curve = loss_curve(model, method, lines)
         if curve is not None:
             yield curve
 

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from jobs.run_directory.config import SHARED_FIELDS, RunConfig
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.selection_config import SHARED_FIELDS
 from otcondense.config import Config
 from otcondense.evaluation.registry import Direction, Metric, metrics_of
 from otcondense.selection import SELECTORS

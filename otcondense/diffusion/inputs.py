@@ -92,7 +92,7 @@ def _read_subset(store: Store, inputs: Inputs) -> _Subset:
 
 def representation(store: Store, inputs: Inputs, kind: str) -> Representation:
     """Return the latents or tokens of a run."""
-    return Representation(store, inputs.directory(kind), f"jobs.extract_{kind}")
+    return Representation(store, inputs.directory(kind))
 
 
 def latent_shape(store: Store, inputs: Inputs) -> tuple[int, int, int]:

@@ -22,8 +22,6 @@ class Representation:
 
     store: Store
     directory: str
-    verb: str = ""
-    """Not used any more."""
 
     def _file(self, class_name: str) -> str:
         return class_file(self.directory, class_name)
