@@ -24,7 +24,7 @@ import httpx
 import numpy as np
 import yaml
 
-from actors.selector import progress_of
+from actors.units import progress_of
 from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
 from jobs.dashboard.overview import selections_on_disk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -21,9 +21,9 @@ HOW_TO_REACH = (
 )
 NOT_READY = "No available agent"
 """The dashboard answers this while the head node cannot start jobs yet."""
-SILENT_SECONDS = 120.0
-"""A dashboard that sends nothing for so long counts as unreachable. It may itself wait 10 s for the
-head node's agent, and a busy head takes several times as long."""
+SILENT_SECONDS = 600.0
+"""A dashboard that sends nothing for so long counts as unreachable. An overloaded head may take
+minutes to start a job, and the job runs even if its client no longer waits."""
 
 
 class UnreachableError(InputError):
@@ -82,7 +82,7 @@ class Connection:
             with error:
                 raise self._refusal(error, token) from error
         except (OSError, HTTPException, UnicodeError) as error:  # UnicodeError: no valid host name
-            raise self._unreachable() from error
+            raise self._unreachable(error) from error
 
     async def messages(self, path: str) -> AsyncIterator[str]:
         """Yield the text messages of a websocket until either side closes it.
@@ -102,7 +102,7 @@ class Connection:
                     if message.type == aiohttp.WSMsgType.TEXT:
                         yield message.data
         except (aiohttp.ClientError, OSError) as error:
-            raise self._unreachable() from error
+            raise self._unreachable(error) from error
 
     def _token(self) -> Token | None:
         return find_token() if authentication_mode() != "disabled" else None
@@ -120,8 +120,11 @@ class Connection:
             "correct the address, or use the same version of Ray here and there"
         )
 
-    def _unreachable(self) -> UnreachableError:
-        return UnreachableError(f"the cluster at {self.address} cannot be reached; {HOW_TO_REACH}")
+    def _unreachable(self, error: Exception) -> UnreachableError:
+        reason = error.reason if isinstance(error, URLError) else error
+        return UnreachableError(
+            f"the cluster at {self.address} cannot be reached; {HOW_TO_REACH} ({reason})"
+        )
 
     def _refusal(self, error: HTTPError, token: Token | None) -> InputError:
         """Return what a status other than success means."""

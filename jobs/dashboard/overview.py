@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from actors.selector import progress_of
+from actors.units import progress_of
 from jobs.command.wording import stage_state
 from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.run import Run

@@ -7,7 +7,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from actors.selector import progress_of, run_selector
+from actors.selector import run_selector
+from actors.units import progress_of
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.opening import describe
 from jobs.run_directory.run import Run
