@@ -1,11 +1,10 @@
 """Sample images from every checkpoint with a pool of actors: `python -m jobs.sample`."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from actors.crew import RayCrew
 from actors.pool import Pool, refuse_failures
 from actors.sampler import SamplerActor, SampleUnit
+from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.run_directory.run import Run
@@ -58,14 +57,10 @@ def _units(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
 
 def _sample(run: Run, units: list[SampleUnit]) -> None:
     pool = run.config.samplers
+    device = "cuda" if pool.num_gpus else "cpu"
     start_ray()
-
-    def make_actor() -> Any:
-        device = "cuda" if pool.num_gpus else "cpu"
-        options = SamplerActor.options(num_cpus=pool.num_cpus, num_gpus=pool.num_gpus)
-        return options.remote(run.store.root, device)
-
+    backend = RayBackend.of(SamplerActor, pool, run.store.root, device)
     with Progress(run.store, *SAMPLE_BAR) as progress:
         progress.follow([UnitProgress(name=unit.name) for unit in units])
-        outcome = Pool(RayCrew(make_actor), pool).run(units, progress.change)
+        outcome = Pool(backend, pool).run(units, progress.change)
     refuse_failures(outcome, len(units), "batches of samples")
