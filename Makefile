@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-faults test-all chaos check sbom bench report clean
+.PHONY: help setup demo test test-slow test-ci test-all chaos check sbom bench report clean
 
 # docs/licences.md has a note on each that is not permissive.
 LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla Public License;NVIDIA
@@ -28,13 +28,13 @@ demo: setup ## all stages on real images: select, train, sample, measure, report
 	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
 
 test: setup ## unit, page and Ray tests; all Ray tests share one cluster (5 minutes)
-	$(PYTEST) -n 2 --dist loadgroup -m "not slow and not full"
+	$(PYTEST) -n 2 --dist loadgroup -m "not (slow or full)"
 
 test-slow: setup ## interrupted runs, killed workers, sweeps, jobs, training (12 minutes)
 	$(PYTEST) -m "slow and not full"
 
-test-faults: setup ## of test-slow, the faults that CI tries: an interrupted run, a killed worker
-	$(PYTEST) -m fault
+test-ci: setup ## test, with three faults: an interrupted run, a killed worker, a damaged file
+	$(PYTEST) -n 2 --dist loadgroup -m "fault or not (slow or full)"
 
 test-all: test test-slow ## also nodes, all kinds of chaos, object store, comparison, quick benchmarks
 	$(PYTEST) -m full

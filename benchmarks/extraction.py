@@ -1,4 +1,6 @@
-"""Feature extraction against a plain torch DataLoader loop with the same model, transform and number of processes.
+"""Feature extraction against a plain torch DataLoader loop.
+
+Both have the same model, transform and number of processes.
 
 `python -m benchmarks.extraction [--quick]`
 """
@@ -9,7 +11,9 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +30,24 @@ from jobs.cluster.start import start_ray
 from otcondense.datasets import SourceConfig, decode_image, list_images, read_image_bytes
 from otcondense.encoders import EncoderConfig, load_encoder
 from otcondense.store import ClassFeatures, Store, read_class_features, write_class_features
-from pipeline.extract import ExtractionConfig, extract_features
+from pipeline.extract import extract_features
+from pipeline.extraction_config import ExtractionConfig
 
 CASES = {"decode_bound": ("test_byobnet", 640, 96), "model_bound": ("resnet18", 160, 160)}
 """Model, side of the source images and side of the model's input in pixels, of each case."""
 CLASSES = 4
-READ_IMAGES, READ_WIDTH = 1300, 2048
+READ_IMAGES = 1300
+"""Images of the largest class of ImageNet."""
+READ_WIDTH = 2048
+"""Features of a ResNet-50."""
+READ_REPEATS = 20
+POLL_S = 0.02
+"""Seconds between two looks at the memory of this process."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much to measure."""
+    """Amount of work to measure."""
 
     images: int
     repeats: int
@@ -44,10 +55,11 @@ class Size:
 
 
 class Files(Dataset[torch.Tensor]):
-    """The yardstick's data set: one image file at a time, with the encoder's transform."""
+    """The data set of the plain loop: one image file at a time, with the encoder's transform."""
 
     def __init__(self, source: SourceConfig, encoder: EncoderConfig) -> None:
-        self.records, self.spec = list_images(source), encoder.input_spec()
+        self.records = list_images(source)
+        self.spec = encoder.input_spec()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -79,12 +91,13 @@ def make_encoder(root: Path, name: str, size: int) -> EncoderConfig:
 
 
 def plain_loop(source: SourceConfig, encoder: EncoderConfig) -> float:
-    """Return the seconds that one reader process and one encoding process take with torch alone, the model loaded before."""
+    """Return the seconds of one reader process and one encoding process with torch alone.
+
+    Loading the model is not included.
+    """
     torch.set_num_threads(1)
-    model, loader = (
-        load_encoder(encoder),
-        DataLoader(Files(source, encoder), batch_size=encoder.batch_size, num_workers=1),
-    )
+    model = load_encoder(encoder)
+    loader = DataLoader(Files(source, encoder), batch_size=encoder.batch_size, num_workers=1)
     started = time.perf_counter()
     features = [model.encode_inputs(pixels).features.numpy() for pixels in loader]
     np.save(Path(source.path).parent / "features.npy", np.concatenate(features))
@@ -92,77 +105,105 @@ def plain_loop(source: SourceConfig, encoder: EncoderConfig) -> float:
 
 
 def extract(source: SourceConfig, encoder: EncoderConfig, config: ExtractionConfig) -> float:
-    """Return the seconds of an extraction of everything, with the start of its actors and all that it writes."""
+    """Return the seconds of an extraction, including starting actors and writing files."""
     with tempfile.TemporaryDirectory() as run:
         started = time.perf_counter()
         extract_features(run, "features", source, encoder, config, "benchmark")
         return time.perf_counter() - started
 
 
+@dataclass(frozen=True)
+class Times:
+    """Seconds of one side."""
+
+    few: float
+    """For one class."""
+    all: float
+    """For all classes."""
+
+
+Side = Callable[[SourceConfig], float]
+"""Takes a source, returns the seconds of its extraction."""
+
+
+def median_times(sides: dict[str, Side], source: SourceConfig, repeats: int) -> dict[str, Times]:
+    """Return the median seconds of each side; the sides are measured in turn."""
+    part = source.model_copy(update={"classes": ("0",)})
+    few: dict[str, list[float]] = {name: [] for name in sides}
+    everything: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, take in sides.items():
+            few[name].append(take(part))
+            everything[name].append(take(source))
+    return {
+        name: Times(statistics.median(few[name]), statistics.median(everything[name]))
+        for name in sides
+    }
+
+
 def speed(root: Path, size: Size) -> dict[str, float]:
     """Compare images per second on both cases.
 
-    Both sides take one class and then all of them, in turn; the steady rate is that of the images between the two, so that what each side needs once
-    (processes, actors, the model) is in neither. The ratio with all of it is given beside it.
+    Each side takes one class and then all classes. The steady rate is that of the images between
+    the two, without the time that each side needs once (processes, actors, the model). The ratio
+    with this time is returned too.
     """
     figures: dict[str, float] = {}
     for case, (name, side, width) in CASES.items():
-        source, encoder = (
-            write_source(root / case, side, size.images),
-            make_encoder(root, name, width),
-        )
+        source = write_source(root / case, side, size.images)
+        encoder = make_encoder(root, name, width)
         part = source.model_copy(update={"classes": ("0",)})
-        extract(part, encoder, ExtractionConfig())  # Ray keeps what it has imported once
-        sides = {
-            "plain": plain_loop,
-            "here": lambda source, encoder: extract(source, encoder, ExtractionConfig()),
+        extract(part, encoder, ExtractionConfig())  # Ray keeps its imports for later calls
+        sides: dict[str, Side] = {
+            "plain": partial(plain_loop, encoder=encoder),
+            "here": partial(extract, encoder=encoder, config=ExtractionConfig()),
         }
-        times: dict[str, list[list[float]]] = {name: [] for name in sides}
-        for _ in range(size.repeats):
-            for who, take in sides.items():
-                times[who].append([take(each, encoder) for each in (part, source)])
-        between = size.images * (CLASSES - 1) / CLASSES
-        few, whole = (
-            {
-                name: statistics.median(each[place] for each in taken)
-                for name, taken in times.items()
-            }
-            for place in (0, 1)
-        )
-        rate = {name: between / (whole[name] - few[name]) for name in sides}
-        figures |= {f"{case}_{name}_images_per_s": value for name, value in rate.items()}
-        figures |= {
-            f"{case}_ratio": rate["here"] / rate["plain"],
-            f"{case}_ratio_with_start": whole["plain"] / whole["here"],
-        }
-        print(
-            f"{case:<14}{rate['plain']:>9.1f} images/s plain{rate['here']:>9.1f} here, a start of {few['here'] - few['plain']:.1f} s more"
-        )
+        times = median_times(sides, source, size.repeats)
+        figures |= compare(case, times["plain"], times["here"], size)
     return figures
 
 
+def compare(case: str, plain: Times, here: Times, size: Size) -> dict[str, float]:
+    """Print and return the figures of one case."""
+    between = size.images * (CLASSES - 1) / CLASSES
+    plain_rate = between / (plain.all - plain.few)
+    here_rate = between / (here.all - here.few)
+    print(
+        f"{case:<14}{plain_rate:>9.1f} images/s plain{here_rate:>9.1f} here, "
+        f"a start of {here.few - plain.few:.1f} s more"
+    )
+    return {
+        f"{case}_plain_images_per_s": plain_rate,
+        f"{case}_here_images_per_s": here_rate,
+        f"{case}_ratio": here_rate / plain_rate,
+        f"{case}_ratio_with_start": plain.all / here.all,
+    }
+
+
 def memory(root: Path, size: Size) -> dict[str, float]:
-    """Print the largest memory of this process as the number of images grows, without a cluster; classes grow in number, not in size."""
-    encoder, rows = make_encoder(root, "test_byobnet", 64), []
+    """Print the largest memory of this process as the number of images grows, without a cluster."""
+    encoder = make_encoder(root, "test_byobnet", 64)
+    peaks = []
     for count in size.growth:
         source = write_source(root / f"memory_{count}", 96, count)
         peak = _Peak()
         with peak:
             extract(source, encoder, ExtractionConfig(num_encoders=0))
-        rows.append(peak.mebibytes)
+        peaks.append(peak.mebibytes)
         print(f"{count:>8} images{peak.mebibytes:>9.0f} MiB")
-    return {"memory_growth_MiB": rows[-1] - rows[0], "memory_MiB": rows[-1]}
+    return {"memory_growth_MiB": peaks[-1] - peaks[0], "memory_MiB": peaks[-1]}
 
 
 class _Peak:
-    """The largest resident memory of this process within a `with` block, looked at every 20 ms."""
+    """The largest resident memory of this process within a `with` block."""
 
     def __init__(self) -> None:
-        self.mebibytes, self._stop = 0.0, threading.Event()
+        self.mebibytes = 0.0
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(POLL_S):
             pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
             self.mebibytes = max(self.mebibytes, pages * resource.getpagesize() / 2**20)
 
@@ -176,28 +217,39 @@ class _Peak:
 
 def read_back(root: Path) -> dict[str, float]:
     """Time reading one class of ImageNet's size: 1300 images, 2048 features."""
-    rng, store = np.random.default_rng(0), Store(str(root))
+    rng = np.random.default_rng(0)
+    store = Store(str(root))
     values = rng.normal(size=(READ_IMAGES, READ_WIDTH)).astype(np.float32)
-    ids, sizes, hashes = (
-        [f"a/{row:06d}" for row in range(READ_IMAGES)],
-        np.ones(READ_IMAGES, np.int32),
-        ["0" * 64] * READ_IMAGES,
+    sizes = np.ones(READ_IMAGES, np.int32)
+    features = ClassFeatures(
+        class_name="a",
+        class_index=0,
+        image_ids=[f"a/{row:06d}" for row in range(READ_IMAGES)],
+        features=values,
+        logits=None,
+        cross_entropy=None,
+        entropy=None,
+        max_prob=None,
+        width=sizes,
+        height=sizes,
+        sha256=["0" * 64] * READ_IMAGES,
     )
-    features = ClassFeatures("a", 0, ids, values, None, None, None, None, sizes, sizes, hashes)
     write_class_features(store, "read", features, fingerprint="benchmark")
     times = []
-    for _ in range(20):
+    for _ in range(READ_REPEATS):
         started = time.perf_counter()
         read_class_features(store, "read", "a")
         times.append(time.perf_counter() - started)
-    print(
-        f"read-back of one class, {READ_IMAGES} x {READ_WIDTH}: {statistics.median(times) * 1e3:.1f} ms"
-    )
-    return {"read_class_ms": statistics.median(times) * 1e3}
+    milliseconds = statistics.median(times) * 1e3
+    print(f"read-back of one class, {READ_IMAGES} x {READ_WIDTH}: {milliseconds:.1f} ms")
+    return {"read_class_ms": milliseconds}
 
 
 def gpu(size: Size) -> dict[str, float]:
-    """Return the share of time in which the GPU works as the encoder loop, without Ray, takes pinned 8-bit batches."""
+    """Return the share of time in which the GPU works, and its images per second.
+
+    The encoder takes pinned 8-bit batches in a loop, without Ray.
+    """
     model = load_encoder_on_gpu()
     batches = [
         torch.randint(0, 256, (128, 3, 224, 224), dtype=torch.uint8).pin_memory() for _ in range(4)

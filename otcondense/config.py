@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Config(BaseModel):
-    """A frozen configuration: unknown keys are refused, the string under a field is its description in `--help`."""
+    """A frozen configuration that refuses unknown keys.
+
+    The string under a field is its description in `--help`.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
@@ -16,14 +19,12 @@ class Config(BaseModel):
 def without_defaults(config: Config, fields: frozenset[str]) -> dict[str, Any]:
     """Return a configuration as JSON, without those of `fields` that have their default.
 
-    Fields that came after the first results of a component are named here, so that what was made before stays valid.
+    `fields` are newer than the first results of a component: results from before the field existed
+    stay valid.
     """
-    kept = {
-        name: info.get_default(call_default_factory=True)
-        for name, info in type(config).model_fields.items()
-        if name in fields
-    }
-    return config.model_dump(
-        mode="json",
-        exclude={name for name, default in kept.items() if getattr(config, name) == default},
-    )
+    unchanged = set()
+    for name, info in type(config).model_fields.items():
+        default = info.get_default(call_default_factory=True)
+        if name in fields and getattr(config, name) == default:
+            unchanged.add(name)
+    return config.model_dump(mode="json", exclude=unchanged)

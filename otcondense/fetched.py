@@ -1,23 +1,28 @@
-"""Weights that a library keeps at an address of its own: fetched once, checked by the hash in their name, read as tensors alone."""
+"""Weights from the address of a library: fetched once, checked by their hash, read as tensors."""
 
 from pathlib import Path
-from pickle import UnpicklingError  # the error alone: nothing is unpickled here
+from pickle import UnpicklingError  # only the error: nothing is unpickled
 
 import torch
 from torch import Tensor
 
 from otcondense.errors import InputError
 
+LONGEST_REASON = 300
+"""Characters of torch's reason in a message; some are pages long."""
+
 
 def fetched_path(address: str) -> Path:
-    """Return where the file of an address lies, or will lie, on this machine: where the library itself would look."""
+    """Return the path of the file of an address on this machine, the same as the library uses."""
     return Path(torch.hub.get_dir()) / "checkpoints" / address.rsplit("/", 1)[-1]
 
 
 def fetch_weights(address: str) -> Path:
-    """Return the file of an address, fetched if it is not there; its name must end in the first digits of its SHA-256.
+    """Return the file of an address; fetch it if it is not there.
 
-    Raises: InputError if it cannot be had.
+    Its name must end in the first digits of its SHA-256.
+
+    Raises: InputError if it cannot be fetched.
     """
     path = fetched_path(address)
     if not path.exists():
@@ -27,27 +32,28 @@ def fetch_weights(address: str) -> Path:
                 address, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1], progress=False
             )
         except (OSError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            lines = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
-                f"weights {path.name} cannot be fetched ({reason}); run prefetch where there is a network"
+                f"weights {path.name} cannot be fetched ({lines[0]}); "
+                "run prefetch where there is a network"
             ) from error
     return path
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a .pt or .pth file; anything else in it is refused, since unpickling could run code.
+    """Return the tensors of a .pt or .pth file.
 
-    Raises: InputError if the file is missing or damaged, or holds something else.
+    Raises: InputError if the file is missing or damaged, or holds anything else than tensors, since
+        unpickling could run code.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
         raise InputError(f"weights {path} cannot be used: {reason}") from error
-    if not isinstance(found, dict) or not all(
-        isinstance(value, Tensor) for value in found.values()
-    ):
+    is_dict = isinstance(loaded, dict)
+    if not is_dict or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise InputError(
-            f"weights {path} must be a state dict of tensors, found {type(found).__name__}"
+            f"weights {path} must be a state dict of tensors, found {type(loaded).__name__}"
         )
-    return dict(found)
+    return dict(loaded)

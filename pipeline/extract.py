@@ -14,8 +14,6 @@ from pipeline.fingerprints import class_fingerprint
 from pipeline.quarantine import Lost, check_lost_share, quarantine_file, write_quarantine
 from pipeline.stream import ChunkEncoding, stream_encoded
 
-__all__ = ["ExtractionConfig", "ExtractionResult", "OnProgress", "extract_features"]
-
 OnProgress = Callable[[int, int], None]
 """Gets the number of images that are done, and their total."""
 

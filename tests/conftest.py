@@ -7,12 +7,15 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from tests.verbs import call
+
+if TYPE_CHECKING:
+    from tests.chaos.subject import Subject
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
@@ -22,8 +25,8 @@ LIMIT_SECONDS = float(os.environ.get("OTCONDENSE_TEST_SECONDS", "10"))
 LONG_LANES = ("slow", "full")
 OWN_SECONDS = "own_seconds"
 SHARED_SCOPES = ("session", "package", "module", "class")
-ONE_CLUSTER = "tests/ray/"
-"""The tests below share a cluster and a finished run: one xdist worker runs them all."""
+ONE_CLUSTER = ("tests/ray/", "tests/chaos/")
+"""Tests in these folders share a cluster and a finished run: one xdist worker runs them all."""
 
 
 @pytest.fixture(scope="session")
@@ -49,38 +52,68 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Pat
     return root
 
 
+@pytest.fixture(scope="session")
+def subject(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> "Subject":
+    """The part of the tiny run that faults are tried on: one model, one subset, few processes."""
+    from tests.chaos.subject import Subject
+
+    return Subject.of(tiny_run, tmp_path_factory.mktemp("subject"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `--dist loadgroup`, keep each file on one worker, and all files of `ONE_CLUSTER`."""
     for item in items:
         file = item.nodeid.split("::")[0]
-        group = ONE_CLUSTER if file.startswith(ONE_CLUSTER) else file
+        group = "cluster" if file.startswith(ONE_CLUSTER) else file
         item.add_marker(pytest.mark.xdist_group(group))
 
 
-class SharedFixtures:
-    """Counts the seconds that a test spends on fixtures that other tests use too."""
+def quiet_clock() -> float:
+    """Return seconds without those for which this thread waited for a CPU that others used."""
+    schedule = Path("/proc/thread-self/schedstat")
+    waited = int(schedule.read_text().split()[1]) * 1e-9 if schedule.exists() else 0.0
+    return time.perf_counter() - waited
 
-    seconds = 0.0
+
+class Stopwatch:
+    """Measures the phases of a test without the fixtures that other tests use too."""
+
+    started = 0.0
+    in_shared_fixtures = 0.0
+
+    @classmethod
+    def lap(cls) -> float:
+        """Return the seconds since the last lap, and start the next."""
+        now = quiet_clock()
+        own = now - cls.started - cls.in_shared_fixtures
+        cls.started = now
+        cls.in_shared_fixtures = 0.0
+        return own
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    Stopwatch.lap()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
-    started = time.perf_counter()
+    started = quiet_clock()
     try:
         return (yield)
     finally:
         if fixturedef.scope in SHARED_SCOPES:
-            SharedFixtures.seconds += time.perf_counter() - started
+            Stopwatch.in_shared_fixtures += quiet_clock() - started
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
-    """Note the seconds of a test's own, without shared fixtures, for the summary."""
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Note the seconds of an unmarked test for the summary."""
     report = yield
-    if item.get_closest_marker("slow") is None and item.get_closest_marker("full") is None:
-        report.user_properties.append((OWN_SECONDS, call.duration - SharedFixtures.seconds))
-    SharedFixtures.seconds = 0.0
+    own = Stopwatch.lap()
+    if not any(item.get_closest_marker(lane) for lane in LONG_LANES):
+        report.user_properties.append((OWN_SECONDS, own))
     return report
 
 

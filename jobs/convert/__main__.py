@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from jobs.command.cli import plain_parser
 from jobs.command.exit import exit_with
+from otcondense.diffusion.sizes import FAMILIES
 
 WAYS = {
     "from-public": "Write a public file as one of our checkpoints.",
@@ -22,10 +23,10 @@ def parser() -> argparse.ArgumentParser:
 
     public = parsers["from-public"]
     public.add_argument(
-        "--family", choices=("DiT", "SiT"), required=True, help="family the model was trained as"
+        "--family", choices=FAMILIES, required=True, help="family the model was trained as"
     )
     public.add_argument(
-        "--num-heads", type=int, help="attention heads, if width and depth are of no named size"
+        "--num-heads", type=int, help="attention heads, if no named size has the width and depth"
     )
     public.add_argument(
         "--data-first",

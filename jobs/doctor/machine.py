@@ -11,7 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from jobs.doctor.finding import Finding
+from jobs.doctor.finding import Finding, Verdict
 from jobs.run_directory.opening import VERSIONED
 
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
@@ -79,7 +79,7 @@ def _package(name: str, version: str | None, tested: str | None) -> Finding | No
         return Finding(f"package {name}", "wrong", "not installed", remedy)
     if tested is None or version.split("+")[0] == tested:
         return None
-    verdict = "wrong" if name == "ray" else "note"
+    verdict: Verdict = "wrong" if name == "ray" else "note"
     return Finding(f"package {name}", verdict, f"{version}, tested with {tested}", remedy)
 
 

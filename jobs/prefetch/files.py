@@ -78,7 +78,7 @@ def _name_below(root: Path, path: Path) -> str:
 
 def _on_hub(need: Need) -> list[WeightFile]:
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HTTPError
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
     try:
         info = HfApi().model_info(need.place, files_metadata=True)
@@ -87,8 +87,8 @@ def _on_hub(need: Need) -> list[WeightFile]:
             f"the hub does not describe {need.place} ({_first_line(error)}); "
             "is there a network here?"
         ) from error
-    card = info.card_data or {}
-    licence = str(card.get("license") or need.licence or "unknown")
+    stated = info.card_data.get("license") if info.card_data else None
+    licence = str(stated or need.licence or "unknown")
     siblings = info.siblings or []
     chosen = [sibling for sibling in siblings if _matches(sibling.rfilename, need.patterns)]
     if not chosen:
@@ -145,7 +145,7 @@ def fetch(file: WeightFile, *, offline: bool = False) -> Path:
         root = Path(file.need.place)
         return root if root.is_file() else root / file.name
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HTTPError
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
     try:
         return Path(hf_hub_download(file.need.place, file.name, local_files_only=offline))

@@ -126,6 +126,7 @@ def _fit_by_workers(job: TrainJob) -> LoopOutcome:
     from ray.train.torch import TorchConfig, TorchTrainer
 
     use_gpu = place(job.config, ray.cluster_resources())
+    resources = None if use_gpu else {"CPU": 1}
     # Ray gives each worker another working directory, so a relative root must be made absolute.
     root = str(Path(job.store.path()).absolute()) if job.store.is_local else job.store_root
     trainer = TorchTrainer(
@@ -134,7 +135,7 @@ def _fit_by_workers(job: TrainJob) -> LoopOutcome:
         scaling_config=ScalingConfig(
             num_workers=job.config.num_workers,
             use_gpu=use_gpu,
-            resources_per_worker=None if use_gpu else {"CPU": 1},
+            resources_per_worker=resources,
         ),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         run_config=RunConfig(

@@ -139,7 +139,8 @@ def write_summaries(job: TrainJob, lines: Sequence[LossLine]) -> int | None:
     Returns: the step of the checkpoint with the lowest mean loss since the checkpoint before it;
         None without `keep_best`.
     """
-    store, name = job.store, f"{job.directory}/{CURVE_FILE}"
+    store = job.store
+    name = f"{job.directory}/{CURVE_FILE}"
     text = curve_text(lines)
     if not store.exists(name) or store.read_bytes(name) != text:
         store.write_bytes(name, text)

@@ -14,7 +14,8 @@ def log_callbacks(config: SweepConfig) -> list[Any]:
     """
     from ray.tune.logger import TBXLoggerCallback
 
-    return [TBXLoggerCallback(), *(_callback(name, config.name) for name in config.loggers)]
+    tensorboard = TBXLoggerCallback()  # type: ignore[no-untyped-call]
+    return [tensorboard, *(_callback(name, config.name) for name in config.loggers)]
 
 
 def require(package: str, setting: str) -> None:

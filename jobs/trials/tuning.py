@@ -141,7 +141,7 @@ def run_trials(
     # Ray Tune would log each failure; the record of a failed trial has its message.
     logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
     config = sweep.config
-    cluster = ray.cluster_resources()
+    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     resources = trial_resources(sweep, cluster)
     at_once = concurrent_trials(resources, cluster, config.max_concurrent)
     scheduler = _scheduler(sweep)

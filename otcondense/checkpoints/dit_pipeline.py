@@ -185,7 +185,7 @@ def export_pipeline(
         class_names: readable name of each class, by index.
         prediction_type: diffusers' name of the model's prediction.
 
-    Raises: InputError if the pipeline cannot hold the model.
+    Raises: InputError if the pipeline does not support the model.
     """
     import diffusers
 

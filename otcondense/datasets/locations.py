@@ -1,8 +1,7 @@
 """Locations of images: one string says where the bytes of an image are.
 
 A location travels through data sets and logs. It is the absolute path or the URI of a file, or
-`PREFIX:PLACE@FILE` for an image inside another file: `bytes:OFFSET+SIZE@FILE`,
-`cell:ROW_GROUP/ROW/COLUMN@FILE` or `features:ROW@FILE`.
+`PREFIX:PLACE@FILE` for an image inside another file, such as `bytes:OFFSET+SIZE@FILE`.
 """
 
 from pathlib import Path

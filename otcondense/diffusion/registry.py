@@ -93,5 +93,7 @@ def resolve_objective(name: str, model: ModelConfig) -> str:
 
 def sampling_methods() -> tuple[str, ...]:
     """Return the sampling methods of all objectives, each once, in the order of the registry."""
-    names = dict.fromkeys(name for entry in OBJECTIVES.values() for name in entry.methods)
+    names: dict[str, None] = {}
+    for entry in OBJECTIVES.values():
+        names |= dict.fromkeys(entry.methods)
     return tuple(names)

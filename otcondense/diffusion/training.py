@@ -219,6 +219,6 @@ def _gradients_kept(state: TrainState, *, apart: bool) -> Iterator[None]:
 @torch.no_grad()
 def update_ema(state: TrainState) -> None:
     """Move the averaged weights towards the current weights, all in one call."""
-    averaged = list(state.ema.parameters())
-    current = list(state.model.parameters())
+    averaged: list[Tensor] = list(state.ema.parameters())
+    current: list[Tensor] = list(state.model.parameters())
     torch._foreach_lerp_(averaged, current, 1 - state.config.ema_decay)

@@ -1,7 +1,7 @@
 """The interface of every model that turns an image into arrays for training."""
 
 import hashlib
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 
+@runtime_checkable
 class ImageModel(Protocol):
     """Turns a batch of cropped images into arrays."""
 

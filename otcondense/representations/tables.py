@@ -138,7 +138,7 @@ def _rows(images: list[WantedImage], *, mirror: bool) -> list[_Row]:
 
 
 def _class_table(rows: list[_Row], arrays: dict[str, np.ndarray]) -> pa.Table:
-    columns = {
+    columns: dict[pa.Field, list[Any]] = {
         pa.field("image_id", pa.string()): [row.image.image_id for row in rows],
         pa.field("flipped", pa.bool_()): [row.flipped for row in rows],
         pa.field("sha256", pa.string()): [row.image.sha256 for row in rows],
@@ -146,7 +146,7 @@ def _class_table(rows: list[_Row], arrays: dict[str, np.ndarray]) -> pa.Table:
     return _table(columns, arrays)
 
 
-def _table(columns: dict[pa.Field, Sequence[Any]], arrays: dict[str, np.ndarray]) -> pa.Table:
+def _table(columns: dict[pa.Field, list[Any]], arrays: dict[str, np.ndarray]) -> pa.Table:
     """Return a table of plain columns, followed by one column for each array."""
     fields = list(columns)
     values = [pa.array(column, field.type) for field, column in columns.items()]
@@ -241,7 +241,7 @@ def write_text(
             "text embeddings must be finite in float16, "
             f"found NaN or infinite values from {config.model}"
         )
-    columns = {
+    columns: dict[pa.Field, list[Any]] = {
         pa.field("class_index", pa.int32()): [index for index, _, _ in prompts],
         pa.field("class_name", pa.string()): [class_name for _, class_name, _ in prompts],
         pa.field("prompt", pa.string()): [prompt for _, _, prompt in prompts],

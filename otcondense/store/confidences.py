@@ -1,4 +1,4 @@
-"""Confidences of a classifier in each image of a class, if they are not stored with the features."""
+"""Confidences of a classifier in each image, if they are not stored with the features."""
 
 from dataclasses import dataclass, replace
 

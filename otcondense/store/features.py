@@ -22,7 +22,7 @@ OPTIONAL_COLUMNS = ("cross_entropy", "entropy", "max_prob")
 
 @dataclass(frozen=True)
 class ClassFeatures:
-    """The images of one class, sorted by `image_id`, and what the encoder says of each."""
+    """The images of one class, sorted by `image_id`, and the output of the encoder for each."""
 
     class_name: str
     class_index: int
@@ -102,14 +102,15 @@ def read_class_features(store: Store, directory: str, class_name: str) -> ClassF
     table = read_table(store, class_file(directory, class_name))
     metadata = table_metadata(table)
     optional = {name: _floats(table, name) for name in OPTIONAL_COLUMNS}
+    logits = None
+    if "logits" in table.column_names:
+        logits = read_array(table, "logits").astype(np.float32)
     return ClassFeatures(
         class_name=str(metadata["class_name"]),
         class_index=int(metadata["class_index"]),
         image_ids=table.column("image_id").to_pylist(),
         features=read_array(table, "features"),
-        logits=read_array(table, "logits").astype(np.float32)
-        if "logits" in table.column_names
-        else None,
+        logits=logits,
         width=table.column("width").to_numpy(),
         height=table.column("height").to_numpy(),
         sha256=table.column("sha256").to_pylist(),

@@ -20,12 +20,13 @@ from pydantic import BaseModel
 from otcondense.errors import InputError
 
 TEMPORARY_PREFIX = ".tmp-"
+"""Names of unfinished files start with this."""
 DIGEST = "content"
-"""Key of the digest that every JSON file carries."""
+"""Key of the digest in every JSON file."""
 
 
 def canonical_json(value: Any, *, indent: int | None = None) -> str:
-    """Return the one JSON text of `value`: sorted keys, shortest floats, pydantic models as objects."""
+    """Return the canonical JSON of `value`: sorted keys, shortest floats, models as objects."""
     separators = (",", ":") if indent is None else (",", ": ")
     return json.dumps(
         value,
@@ -77,8 +78,9 @@ def write_whole(final: Path) -> Iterator[Path]:
 class Store:
     """Files under one root: a local directory or any fsspec URI such as `s3://bucket/run`.
 
-    Names are relative to the root and use `/`. On a local disk a file is written under a temporary name in the same
-    directory, flushed to the disk and renamed; an object store gets one PUT under the final name.
+    Names are relative to the root and use `/`. On a local disk a file is written under a temporary
+    name in the same directory, flushed to the disk and renamed; an object store gets one PUT under
+    the final name.
     """
 
     root: str
@@ -90,7 +92,7 @@ class Store:
 
     @property
     def is_local(self) -> bool:
-        """Whether the root is on this machine's file system, where renaming is atomic and files can be locked."""
+        """Whether the root is in a local file system: renaming is atomic, files can be locked."""
         return isinstance(self._target[0], LocalFileSystem)
 
     def path(self, name: str = "") -> str:
@@ -107,7 +109,8 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Tell whether there is a file or directory called `name`."""
-        # fsspec's own `exists` takes every exception, an interruption or a failing network too, for a missing file.
+        # fsspec's own `exists` returns False for every exception: also for an interruption or a
+        # failing network.
         try:
             self._target[0].info(self.path(name))
         except (FileNotFoundError, NotADirectoryError):
@@ -119,7 +122,10 @@ class Store:
         return bytes(self._target[0].cat_file(self.path(name)))
 
     def open(self, name: str) -> Any:
-        """Open `name` for reading at any position; a remote file has the methods of `IO[bytes]` but not its type."""
+        """Open `name` for reading at any position.
+
+        A remote file has the methods of `IO[bytes]` but not its type.
+        """
         return self._target[0].open(self.path(name), "rb")
 
     def write_bytes(self, name: str, data: bytes) -> None:
@@ -155,19 +161,19 @@ class Store:
             ) from error
         if _digest(value) != written:
             raise InputError(
-                f"{self.path(name)} does not have the content it was written with; run the stage again to redo it"
+                f"{self.path(name)} does not have the content it was written with; "
+                "run the stage again to redo it"
             )
         return value
 
     def write_json(self, name: str, value: dict[str, Any] | BaseModel) -> None:
         """Write an object as canonical JSON under `name`, with a digest of its content."""
         plain = json.loads(canonical_json(value))
-        self.write_bytes(
-            name, (canonical_json({**plain, DIGEST: _digest(plain)}, indent=1) + "\n").encode()
-        )
+        text = canonical_json({**plain, DIGEST: _digest(plain)}, indent=1)
+        self.write_bytes(name, (text + "\n").encode())
 
     def append_line(self, name: str, line: str) -> None:
-        """Append one line to a log; only logs may be appended to, every other file is written whole."""
+        """Append one line to a log; every other file must be written whole."""
         if self.is_local:
             path = Path(self.path(name))
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,14 +186,15 @@ class Store:
     def read_lines(self, name: str) -> list[dict[str, Any]]:
         """Return the objects of a log of JSON lines, none if there is no such log.
 
-        What a killed process or a lost machine tore is left out: a line without its end, or one that is no JSON.
+        Broken lines, which a killed process or a lost machine leaves, are skipped: a line without
+        an end, or one that is not JSON.
         """
-        text = self.read_bytes(name).decode(errors="replace") if self.exists(name) else ""
-        return [
-            value
-            for line in text[: text.rfind("\n") + 1].splitlines()
-            if (value := _decoded(line)) is not None
-        ]
+        if not self.exists(name):
+            return []
+        text = self.read_bytes(name).decode(errors="replace")
+        whole = text[: text.rfind("\n") + 1]
+        values = map(_decoded, whole.splitlines())
+        return [value for value in values if value is not None]
 
     def list(self, prefix: str = "") -> list[str]:
         """Return the sorted names of all files below `prefix`, temporary ones left out."""
@@ -201,8 +208,13 @@ class Store:
         )
 
     def remove_temporaries(self) -> None:
-        """Delete what writers that were killed have left behind; for whoever holds the run, since it takes files from those who write."""
-        for path in Path(self.path()).rglob(f"{TEMPORARY_PREFIX}*") if self.is_local else ():
+        """Delete the temporary files of killed writers.
+
+        Call it only while holding the run lock: it would also delete files that are being written.
+        """
+        if not self.is_local:
+            return
+        for path in Path(self.path()).rglob(f"{TEMPORARY_PREFIX}*"):
             path.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:

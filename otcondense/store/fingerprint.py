@@ -1,4 +1,4 @@
-"""Fingerprints decide what is skipped: equal inputs and configuration, equal fingerprint."""
+"""Fingerprints decide which work is skipped: equal inputs and settings, equal fingerprint."""
 
 import hashlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""Small labelled images: bytes in Parquet, the input of training and the form of samples, and [-1, 1] for the network."""
+"""Small labelled images as bytes in Parquet: the input of training, and the samples."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,6 +7,9 @@ from torch import Tensor
 
 from otcondense.errors import InputError
 from otcondense.store import Store, array_column, array_field, read_array, read_table, write_table
+
+HALF_RANGE = 127.5
+"""Half of the largest byte: bytes 0..255 become -1..1."""
 
 
 def write_images(
@@ -18,7 +21,16 @@ def write_images(
     indices: Int[np.ndarray, " n"] | None = None,
     fingerprint: str,
 ) -> None:
-    """Write images with their class and an index each (0, 1, … when not given), whole or not at all."""
+    """Write images, whole or not at all.
+
+    Args:
+        store: the run.
+        name: of the file.
+        images: bytes of the pixels.
+        labels: class index of each image.
+        indices: index of each image; 0, 1, … by default.
+        fingerprint: of the file.
+    """
     assert len(images) == len(labels)
     index = np.arange(len(images)) if indices is None else indices
     fields = [
@@ -27,12 +39,8 @@ def write_images(
         array_field("image", images),
     ]
     columns = [pa.array(index, pa.int64()), pa.array(labels, pa.int32()), array_column(images)]
-    write_table(
-        store,
-        name,
-        pa.Table.from_arrays(columns, schema=pa.schema(fields)),
-        fingerprint=fingerprint,
-    )
+    table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
+    write_table(store, name, table, fingerprint=fingerprint)
 
 
 def read_images(
@@ -48,16 +56,17 @@ def read_images(
     missing = {"class_index", "image"} - set(table.column_names)
     if missing:
         raise InputError(
-            f"{store.path(name)} must have the columns class_index and image, found {', '.join(table.column_names)}"
+            f"{store.path(name)} must have the columns class_index and image, "
+            f"found {', '.join(table.column_names)}"
         )
     return read_array(table, "image"), table.column("class_index").to_numpy().astype(np.int64)
 
 
 def to_unit_range(images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """Map bytes 0..255 to [-1, 1]."""
-    return images.float() / 127.5 - 1
+    return images.float() / HALF_RANGE - 1
 
 
 def to_bytes(x: Float[Tensor, "b c h w"]) -> UInt8[Tensor, "b c h w"]:
-    """Map [-1, 1] to bytes 0..255, rounding to the nearest and cutting off what lies outside."""
-    return ((x.float() + 1) * 127.5).round().clamp(0, 255).byte()
+    """Map [-1, 1] to bytes 0..255: values outside are clamped, the others rounded."""
+    return ((x.float() + 1) * HALF_RANGE).round().clamp(0, 255).byte()

@@ -1,4 +1,4 @@
-"""One driver per run."""
+"""The lock of a run: only one driver at a time."""
 
 import fcntl
 import os
@@ -11,9 +11,10 @@ from otcondense.store.files import Store
 
 
 class DriverLock:
-    """Holds a run for one driver while the `with` block runs; the kernel releases it when the process dies.
+    """Holds a run for one driver while the `with` block runs.
 
-    Object stores cannot lock: there `is_held` stays False and keeping a second driver away is up to the user.
+    The kernel releases the lock when the process dies. Object stores cannot lock: `is_held` stays
+    False, and users must not start a second driver.
 
     Raises: InputError on entering if another process holds the run.
     """
@@ -40,7 +41,8 @@ class DriverLock:
             holder = file.read().strip() or "unknown"
             file.close()
             raise InputError(
-                f"run {self._store.root} is held by another driver (process {holder}); wait for it or choose another --run"
+                f"run {self._store.root} is held by another driver (process {holder}); "
+                "wait for it or choose another --run"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

@@ -1,4 +1,7 @@
-"""How far each stage of a run is: what a page, a status line and the terminal show. One small file a stage, in `logs/`."""
+"""Progress of each stage of a run, for the page, the status and the terminal.
+
+One small file for each stage, in `logs/`.
+"""
 
 from typing import Literal
 
@@ -13,68 +16,67 @@ UnitState = Literal["queued", "running", "done", "failed", "skipped"]
 
 
 class UnitProgress(Config):
-    """How far one unit of work is, such as the selection of a class by a method."""
+    """Progress of one unit of work, such as the selection of a class by a method."""
 
     name: str
     """Unique within its stage."""
     state: UnitState = "queued"
-    """`skipped`: finished by an earlier start and recognised."""
+    """`skipped`: already finished by an earlier start."""
     class_name: str = ""
     method: str = ""
     size: int = 0
-    """Images that it is about: in the class, or in the batch."""
+    """Number of images: in the class, or in the batch."""
     step: str = ""
-    """What is being done while it is running: read, cost matrix, greedy, swaps, rebuilds, lower bound, write."""
+    """Step of a running unit: read, cost matrix, greedy, swaps, rebuilds, lower bound, write."""
     chosen: int = 0
     """Images in the subset so far."""
     swaps: int = 0
     """Swaps so far."""
     objective: float | None = None
-    """Of the subset so far."""
+    """Objective of the subset so far."""
     measures: dict[str, float] = Field(default_factory=dict)
-    """What is known of a finished selection, by the names of `selection_measures`."""
+    """Figures of a finished selection, by the names of `selection_measures`."""
     started: float | None = None
     """Seconds since the epoch."""
     seconds: float | None = None
-    """Time of the unit alone, once it is done or failed."""
+    """Time of this unit, once it is done or failed."""
     worker: str = ""
-    """Host and process that works on it, or did last."""
+    """Host and process of its worker, or of the last one."""
     attempts: int = 0
     message: str = ""
-    """Why it failed, or why it was queued again."""
+    """Reason why it failed, or is retried."""
 
 
 class StageProgress(Config):
-    """How far one stage is."""
+    """Progress of one stage."""
 
     stage: str
-    """What it works on, such as `train-sit-random`; the name of its file."""
+    """Name of the stage and of its file, such as `train-sit-random`."""
     title: str
     unit: str
-    """What is counted: image, class, step, batch."""
+    """Unit of the count: image, class, step, batch."""
     done: int = Field(default=0, ge=0)
-    """Finished ones, skipped and failed ones among them."""
+    """Number of finished units, including skipped and failed ones."""
     total: int = Field(default=0, ge=0)
     before: int = Field(default=0, ge=0)
-    """How many of them were finished by an earlier start."""
+    """Number of units that an earlier start finished."""
     started: float = 0.0
     """Seconds since the epoch."""
     updated: float = 0.0
     finished: bool = False
     figures: dict[str, float] = Field(default_factory=dict)
-    """What the progress bar shows beside the count, such as the loss."""
+    """Figures next to the count in the progress bar, such as the loss."""
     units: tuple[UnitProgress, ...] = ()
-    """In the order of work; empty where a stage only counts."""
+    """In the order of work; empty if a stage only counts."""
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds that what is left takes at the speed so far; None where nothing is left, or nothing is known."""
-        done, seconds = self.done - self.before, self.updated - self.started
-        return (
-            None
-            if self.finished or done <= 0 or self.done >= self.total
-            else seconds / done * (self.total - self.done)
-        )
+        """Seconds until the end at the speed so far; None at the end, or if unknown."""
+        done = self.done - self.before
+        left = self.total - self.done
+        if self.finished or done <= 0 or left <= 0:
+            return None
+        return (self.updated - self.started) / done * left
 
 
 def progress_file(stage: str) -> str:
@@ -84,9 +86,8 @@ def progress_file(stage: str) -> str:
 
 def write_progress(store: Store, progress: StageProgress) -> None:
     """Write the progress of a stage, whole or not at all."""
-    store.write_bytes(
-        progress_file(progress.stage), progress.model_dump_json(exclude_defaults=True).encode()
-    )
+    text = progress.model_dump_json(exclude_defaults=True)
+    store.write_bytes(progress_file(progress.stage), text.encode())
 
 
 def read_progress(store: Store, name: str) -> StageProgress:
@@ -98,16 +99,15 @@ def read_progress(store: Store, name: str) -> StageProgress:
         return StageProgress.model_validate_json(store.read_bytes(name))
     except ValidationError as error:
         raise InputError(
-            f"{store.path(name)} is damaged ({error.error_count()} faults); it is written anew while the stage runs"
+            f"{store.path(name)} is damaged ({error.error_count()} faults); "
+            "it is rewritten while the stage runs"
         ) from error
 
 
 def read_all_progress(store: Store) -> list[StageProgress]:
-    """Return the progress of every stage of a run that has begun, in the order in which they began.
+    """Return the progress of every stage of a run that has started, in the order of their starts.
 
     Raises: InputError if a file is damaged.
     """
-    return sorted(
-        (read_progress(store, name) for name in store.list(PROGRESS_DIRECTORY)),
-        key=lambda stage: (stage.started, stage.stage),
-    )
+    stages = [read_progress(store, name) for name in store.list(PROGRESS_DIRECTORY)]
+    return sorted(stages, key=lambda stage: (stage.started, stage.stage))

@@ -9,15 +9,15 @@ import numpy as np
 from otcondense.history import Step
 
 DIAGNOSTIC_MEASURES = ("gap", "swaps")
-"""Diagnostics that classes are compared by."""
+"""Diagnostics that can be compared between classes."""
 
 
 @dataclass(frozen=True)
 class SelectionSummary:
-    """Results of one selection that are not one value an image; stored as JSON in the selection file."""
+    """Results of one selection that are not per image; stored as JSON in the selection file."""
 
     objective: float | None = None
-    """Objective of the subset, in units of the cost; None where the selector has none."""
+    """Objective of the subset, in units of the cost; None if the selector has none."""
     lower_bound: float | None = None
     """No subset of this size has a lower objective; None if unknown."""
     swap_optimal: bool = False

@@ -1,4 +1,4 @@
-"""Parquet tables with a fingerprint: fixed-size binary arrays, no dates, the same bytes for the same content."""
+"""Parquet tables with a fingerprint: the same content gives the same bytes."""
 
 import hashlib
 import json
@@ -16,11 +16,12 @@ from otcondense.errors import InputError
 from otcondense.store.files import Store, canonical_json
 
 METADATA_KEY = b"otcondense"
+"""Key of our metadata in the schema."""
 WRITER = re.compile(r"parquet-cpp-arrow version \d+\.\d+\.\d+")
 
 
 def array_field(name: str, array: NDArray[Any]) -> pa.Field:
-    """Return the field of an array column: one fixed-size binary per row, with dtype and row shape beside it."""
+    """Return the field of an array column: one fixed-size binary per row, with dtype and shape."""
     shape = list(array.shape[1:])
     width = int(array.dtype.itemsize * np.prod(shape, dtype=np.int64))
     return pa.field(
@@ -29,7 +30,7 @@ def array_field(name: str, array: NDArray[Any]) -> pa.Field:
 
 
 def array_column(array: NDArray[Any]) -> pa.Array:
-    """Return `array` [n, ...] as one fixed-size binary value per row, in C order, without copying rows."""
+    """Return `array` [n, ...] as one fixed-size binary value per row, in C order, not copied."""
     rows = np.ascontiguousarray(array)
     width = int(rows.dtype.itemsize * np.prod(rows.shape[1:], dtype=np.int64))
     return pa.FixedSizeBinaryArray.from_buffers(
@@ -51,19 +52,19 @@ def read_array(table: pa.Table, name: str) -> NDArray[Any]:
 def write_table(
     store: Store, name: str, table: pa.Table, *, fingerprint: str, **metadata: Any
 ) -> None:
-    """Write `table` under `name`, whole or not at all, with `fingerprint` and `metadata` in its schema."""
-    kept = json.loads(
-        canonical_json({"fingerprint": fingerprint, "content": table_digest(table), **metadata})
-    )
-    kept["description"] = _description_digest(table.schema, kept)
-    content = _parquet(table.replace_schema_metadata({METADATA_KEY: canonical_json(kept).encode()}))
-    store.write_bytes(name, content.to_pybytes())
+    """Write `table`, whole or not at all, with `fingerprint` and `metadata` in its schema."""
+    described = {"fingerprint": fingerprint, "content": table_digest(table), **metadata}
+    plain = json.loads(canonical_json(described))
+    plain["description"] = _description_digest(table.schema, plain)
+    signed = table.replace_schema_metadata({METADATA_KEY: canonical_json(plain).encode()})
+    store.write_bytes(name, _parquet(signed).to_pybytes())
 
 
 def _parquet(table: pa.Table) -> pa.Buffer:
-    """Return the Parquet file of a table; one version of pyarrow gives the same bytes for the same table.
+    """Return the Parquet file of a table.
 
-    Arrays are stored as they are: compression takes 8 % off floats and makes reading them seven times slower.
+    One version of pyarrow gives the same bytes for the same table. Arrays are not compressed:
+    compression would save 8 % of floats and make reading them seven times slower.
     """
     plain = {field.name for field in table.schema if pa.types.is_fixed_size_binary(field.type)}
     compression = {name: "none" if name in plain else "zstd" for name in table.column_names}
@@ -76,7 +77,10 @@ def _parquet(table: pa.Table) -> pa.Buffer:
 
 
 def table_digest(table: pa.Table) -> str:
-    """Return the SHA-256 of the table's content, independent of chunking, compression and what lies under nulls."""
+    """Return the SHA-256 of the content of a table.
+
+    It does not depend on chunking, compression and the bytes under nulls.
+    """
     columns = {}
     for name in table.column_names:
         column = table.column(name).combine_chunks()
@@ -92,43 +96,46 @@ def table_digest(table: pa.Table) -> str:
 
 
 def _description_digest(schema: pa.Schema, kept: dict[str, Any]) -> str:
-    """Return the SHA-256 of what stands beside the rows: names and types of the columns, dtypes and shapes of arrays, and what is kept."""
+    """Return the SHA-256 of the metadata.
+
+    That is: names and types of the columns, dtypes and shapes of arrays, and the values of `kept`.
+    """
     columns = []
     for field in schema:
-        own = {
-            key: (field.metadata or {}).get(key.encode(), b"").decode()
-            for key in ("dtype", "shape")
-        }
-        columns.append([field.name, str(field.type), own])
+        stored = field.metadata or {}
+        array = {key: stored.get(key.encode(), b"").decode() for key in ("dtype", "shape")}
+        columns.append([field.name, str(field.type), array])
     others = {key: value for key, value in kept.items() if key != "description"}
     return hashlib.sha256(canonical_json([columns, others]).encode()).hexdigest()
 
 
 def _checked_metadata(schema: pa.Schema) -> dict[str, Any]:
-    """Return what is kept beside the rows.
+    """Return the metadata of a table.
 
-    Raises: ValueError if it is not what was written.
+    Raises: ValueError if it was changed.
     """
     try:
         kept = dict(json.loads((schema.metadata or {})[METADATA_KEY]))
         expected = _description_digest(schema, kept)
     except (KeyError, TypeError) as error:
-        raise ValueError("nothing of ours is kept beside its rows") from error
+        raise ValueError("it has no metadata of ours") from error
     if kept.get("description") != expected:
-        raise ValueError("its description is not the one it was written with")
+        raise ValueError("its metadata are not the ones it was written with")
     return kept
 
 
 def read_table(store: Store, name: str) -> pa.Table:
-    """Return the table stored under `name`, its content and its description checked against their own digests.
+    """Return the table stored under `name`; its content and its metadata match their digests.
 
-    Raises: InputError if the file is not one that `write_table` wrote, or was changed since.
+    Raises: InputError if `write_table` did not write the file, or it was changed since.
     """
     return _read(store, name)[1]
 
 
 def read_columns(store: Store, name: str, columns: Sequence[str]) -> pa.Table:
-    """Return some columns of a stored table without reading the others, so that only its description is checked against its digest.
+    """Return some columns of a stored table without reading the others.
+
+    Only the metadata are checked against their digest.
 
     Raises: InputError as `read_table`.
     """
@@ -144,42 +151,49 @@ def _read(store: Store, name: str) -> tuple[bytes, pa.Table]:
         kept = _checked_metadata(table.schema)
     if table_digest(table) != kept["content"]:
         raise InputError(
-            f"{store.path(name)} does not have the content it was written with; run the stage again to redo it"
+            f"{store.path(name)} does not have the content it was written with; "
+            "run the stage again to redo it"
         )
     return data, table
 
 
 @contextmanager
 def _readable(store: Store, name: str) -> Iterator[None]:
-    """Say of a file that cannot be read which it is and what to do."""
+    """Turn the errors of a file that cannot be read into an InputError that names it."""
     try:
         yield
     except (pa.ArrowException, ValueError) as error:
         raise InputError(
-            f"{store.path(name)} is not a readable Parquet file of ours ({error}); run the stage again to redo it"
+            f"{store.path(name)} is not a readable Parquet file of ours ({error}); "
+            "run the stage again to redo it"
         ) from error
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
         raise InputError(
             f"{store.path(name)} is damaged ({error}); run the stage again to redo it"
         ) from error
 
 
 def read_unchanged(store: Store, name: str) -> pa.Table:
-    """Return a stored table like `read_table`, and find damage in what no reader looks at: written again, not a bit may differ.
+    """Return a stored table like `read_table`, and also find damage in bytes that no reader uses.
 
-    Raises: InputError as `read_table`, or if it was written by anything but pyarrow, or the same version would write other bytes.
+    The table is written again in memory: not a bit may differ.
+
+    Raises: InputError as `read_table`, or if another program than pyarrow wrote the file, or the
+        same version would write other bytes.
     """
     data, table = _read(store, name)
     writer = _writer(data)
     if not WRITER.fullmatch(writer):
         raise InputError(
-            f"{store.path(name)} was written by {writer!r}, expected a version of pyarrow; run the stage again to redo it"
+            f"{store.path(name)} was written by {writer!r}, expected a version of pyarrow; "
+            "run the stage again to redo it"
         )
     if writer.endswith(f" {pa.__version__}") and not _parquet(table).equals(pa.py_buffer(data)):
         raise InputError(
-            f"{store.path(name)} is damaged: its content is whole, its description is not; run the stage again to redo it"
+            f"{store.path(name)} is damaged: its content is whole, its metadata are not; "
+            "run the stage again to redo it"
         )
     return table
 
@@ -187,34 +201,39 @@ def read_unchanged(store: Store, name: str) -> pa.Table:
 def _writer(data: bytes) -> str:
     try:
         return str(pq.ParquetFile(pa.BufferReader(data)).metadata.created_by)
-    except ValueError:  # bytes that are no text
+    except ValueError:  # bytes that are not text
         return ""
 
 
 def table_metadata(table: pa.Table) -> dict[str, Any]:
-    """Return what `write_table` kept beside the rows."""
+    """Return the fingerprint and the metadata that `write_table` stored with the rows."""
     return dict(json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}")))
 
 
 def stored_metadata(store: Store, name: str) -> dict[str, Any] | None:
-    """Return what is kept beside the rows of a stored table without reading the rows, None where there is no such table."""
+    """Return the metadata of a stored table without reading its rows.
+
+    Returns: None if the table is missing or damaged.
+    """
     if not store.exists(name):
         return None
     try:
         with store.open(name) as file:
             return _checked_metadata(pq.read_schema(file))
-    except (pa.ArrowException, ValueError):  # of no use to anybody, so as good as missing
+    except (pa.ArrowException, ValueError):
         return None
     except OSError as error:
-        if (
-            error.errno is not None
-        ):  # the disk or the network fails; what pyarrow cannot parse has no number
+        # A failing disk or network has an error number; a file that pyarrow cannot parse has none.
+        if error.errno is not None:
             raise
         return None
 
 
 def read_fingerprint(store: Store, name: str) -> str | None:
-    """Return the fingerprint of a stored table, or None where there is no such table, or one of which a single bit was changed."""
+    """Return the fingerprint of a stored table.
+
+    Returns: None if the table is missing or a single bit of it was changed.
+    """
     if not store.exists(name):
         return None
     try:

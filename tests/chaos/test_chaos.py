@@ -1,7 +1,6 @@
 """Faults are drawn repeatably, and a run survives a fault of each kind; `make chaos` tries more."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from tests.chaos.trying import Workshop, attempt
 
 SEED = 2606
 MOST_TRIES = 5
-QUICK_KINDS = ("write", "damage", "worker", "driver")
+QUICK = {"write": [pytest.mark.slow], "damage": [pytest.mark.slow, pytest.mark.fault]}
 """Tried by `make test-slow`; the other kinds by `make test-all`."""
 FILES = (
     "features/resnet-0/class_name=0/part-0.parquet",
@@ -41,8 +40,8 @@ def test_files_belong_to_the_stage_that_writes_them() -> None:
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Iterator[Workshop]:
-    made = Workshop(Subject.of(tiny_run, tmp_path_factory.mktemp("chaos")))
+def workshop(subject: Subject) -> Iterator[Workshop]:
+    made = Workshop(subject)
     yield made
     made.close()
 
@@ -50,10 +49,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Iterat
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize(
     "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.slow if kind in QUICK_KINDS else pytest.mark.full)
-        for kind in WEIGHTS
-    ],
+    [pytest.param(kind, marks=QUICK.get(kind, pytest.mark.full)) for kind in WEIGHTS],
 )
 def test_a_run_survives_a_fault_of_each_kind(workshop: Workshop, kind: str) -> None:
     numbered = [(number, workshop.fault(SEED, number)) for number in range(1000)]

@@ -80,7 +80,10 @@ def _handler(
 
 @contextmanager
 def hub(repository: str, files: dict[str, bytes]) -> Iterator[tuple[str, list[str]]]:
-    """Serve `files`, which may be changed meanwhile; gives the address and the list of requests so far."""
+    """Serve `files`; gives the address and the list of requests so far.
+
+    The files may be changed while the hub runs.
+    """
     seen: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(repository, files, seen))
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -13,7 +13,8 @@ from otcondense.store import (
     write_table,
 )
 
-SCALE, SHIFT = 0.5, 0.25
+SCALE = 0.5
+SHIFT = 0.25
 
 
 def image_rows(classes=3, per_class=4):

@@ -19,15 +19,13 @@ BUCKET = "bucket"
 def s3_bucket(
     wrapped: Callable[[Any], Any] = lambda application: application,
 ) -> Iterator[tuple[Any, dict[str, str]]]:
-    """Start a server and yield a client and the environment by which fsspec finds it.
+    """Start a server and yield a client and the environment variables for fsspec.
 
     Args:
-        wrapped: returns what answers in place of moto's WSGI application, which it is given.
+        wrapped: takes moto's WSGI application and returns the one that the server runs.
     """
-    boto3, moto = (
-        pytest.importorskip("boto3"),
-        pytest.importorskip("moto.moto_server.threaded_moto_server"),
-    )
+    boto3 = pytest.importorskip("boto3")
+    moto = pytest.importorskip("moto.moto_server.threaded_moto_server")
     s3fs = pytest.importorskip("s3fs")
     s3fs.S3FileSystem.clear_instance_cache()  # of an earlier server, on another port
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -46,7 +44,7 @@ def s3_bucket(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in keys.items():
             patch.setenv(name, value)
-        # moto's state belongs to the process, not to the server: what an earlier one held is still there.
+        # moto's state belongs to the process: the files of an earlier server are still there.
         urllib.request.urlopen(
             urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=30
         ).close()

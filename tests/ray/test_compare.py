@@ -9,7 +9,12 @@ import yaml
 from tests.ray.tiny import write_config
 from tests.verbs import output_of
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.full, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.usefixtures("ray_cluster"),
+    pytest.mark.full,
+    pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("default"),  # as in a user's process
+]
 COMPARISON = {
     "name": "tiny",
     "variants": {"random": {"method": "random"}, "bare": {"method": "geometry_aware", "beta": 0}},

@@ -1,7 +1,6 @@
 """An interrupted or killed driver leaves a run that the same command finishes: same bytes."""
 
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -21,11 +20,6 @@ WORKERS = ("extraction.num_encoders=1", "models.sit.training.num_workers=1")
 """Ray takes over SIGTERM when it starts, Ray Train takes over SIGINT: both have to run."""
 
 
-@pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Subject:
-    return Subject.of(tiny_run, tmp_path_factory.mktemp("subject"))
-
-
 @pytest.mark.parametrize(
     ("stage", "number"),
     [
@@ -34,6 +28,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Subject
         pytest.param("train", signal.SIGINT, marks=pytest.mark.fault),
         ("sample", signal.SIGKILL),
     ],
+    ids=["extract SIGINT", "select SIGTERM", "train SIGINT", "sample SIGKILL"],
 )
 def test_the_same_command_resumes_a_run_that_was_interrupted_in_any_stage(
     subject: Subject, stage: str, number: signal.Signals

@@ -6,10 +6,11 @@ import yaml
 from PIL import Image
 
 from jobs.command.settings import load_config
-from jobs.evaluate.stage import evaluate, read_subset_quality
+from jobs.evaluate.stage import evaluate
 from jobs.export_samples.command import export
 from jobs.extract_latents.stage import extract as extract_latents
 from jobs.report.data import collect
+from jobs.run_directory.results import read_subset_quality
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import TRAINING_INPUTS
 from jobs.score.stage import score

@@ -64,7 +64,9 @@ def test_a_selector_is_killed_in_the_middle_of_a_class(
     tmp_path: Path, data: Path, undisturbed: dict[str, bytes]
 ) -> None:
     config = prepared(tmp_path, data)
-    killer = threading.Thread(target=lambda: os.kill(busy_worker(tmp_path), signal.SIGKILL))
+    killer = threading.Thread(
+        target=lambda: os.kill(busy_worker(tmp_path), signal.SIGKILL), daemon=True
+    )
     killer.start()
     call("select_subset", ["--config", str(config)])
     killer.join()

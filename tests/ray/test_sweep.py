@@ -15,7 +15,10 @@ from tests.ray.tiny import write_config
 from tests.runs import results, write_times
 from tests.verbs import output_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.timeout(2400),
+    pytest.mark.filterwarnings("default"),  # Ray Tune's and TensorBoard's, as in a user's process
+]
 # kappa * budget = 32 passes the 30 images of a class: those trials must fail and the others go on.
 SUBSETS = {"name": "subsets", "space": {"kappa": [1.05, 1.5, 8.0], "alpha": [0.1, 1.0]}}
 FULL = {
@@ -69,6 +72,7 @@ def undisturbed(root: Path) -> str:
     return sweep_of(root, SUBSETS, "undisturbed")
 
 
+@pytest.mark.slow
 def test_trials_are_measured_and_failed_ones_named(undisturbed: str, root: Path) -> None:
     (table,) = (root / "undisturbed").glob("sweeps/subsets-*/results.parquet")
     rows = pq.read_table(table).to_pylist()
@@ -95,6 +99,7 @@ def test_trials_are_measured_and_failed_ones_named(undisturbed: str, root: Path)
     assert "Traceback" not in undisturbed
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_resumes_and_ends_with_the_same_bytes(undisturbed: str, root: Path) -> None:
     with Command("sweep", arguments(root, SUBSETS, "killed"), directory=root) as command:
         assert command.wait_until(lambda: len(finished_records(root, "killed")) >= 2)
@@ -108,6 +113,7 @@ def test_a_killed_sweep_resumes_and_ends_with_the_same_bytes(undisturbed: str, r
     assert results_of(root, "killed") == results_of(root, "undisturbed")
 
 
+@pytest.mark.slow
 def test_a_later_sweep_skips_the_selections_of_an_earlier_one(undisturbed: str, root: Path) -> None:
     before = write_times((root / "undisturbed").glob("selection/*/*/selection.parquet"))
     space = {"kappa": [1.05, 1.5], "alpha": [0.1]}
@@ -117,6 +123,7 @@ def test_a_later_sweep_skips_the_selections_of_an_earlier_one(undisturbed: str, 
     assert len(list((root / "undisturbed").glob("sweeps/later-*/trials/*.json"))) == 2
 
 
+@pytest.mark.full
 def test_full_trials_are_stopped_early_or_measured_to_the_end(root: Path) -> None:
     overrides = ("models.sit.training.num_workers=1",)
     output = sweep_of(root, FULL, "full", *overrides)

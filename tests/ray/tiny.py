@@ -1,6 +1,8 @@
 """The demo at tiny size: three classes of real digits, two dozen steps."""
 
+import functools
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,22 @@ from otcondense.datasets.digits import write_digits
 CLASSES, TRAIN_IMAGES, HELD_OUT_IMAGES = 3, 30, 15
 
 
+@functools.cache
+def all_digits() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder with all digits; writing them takes seconds, so a process does it once."""
+    folder = tempfile.TemporaryDirectory(prefix="digits-")
+    write_digits(Path(folder.name) / "digits")
+    return folder
+
+
 def write_images(root: Path) -> None:
     """Write three classes of the digits below `root`."""
-    write_digits(root / "all")
+    digits = Path(all_digits().name) / "digits"
     for part, count in (("train", TRAIN_IMAGES), ("held_out", HELD_OUT_IMAGES)):
         for name in range(CLASSES):
             folder = root / part / str(name)
             folder.mkdir(parents=True)
-            for image in sorted((root / "all" / part / str(name)).iterdir())[:count]:
+            for image in sorted((digits / part / str(name)).iterdir())[:count]:
                 shutil.copy(image, folder / image.name)
 
 

@@ -1,4 +1,4 @@
-"""Weights by address: fetched once, refused where the hash in their name is another's or they hold more than tensors."""
+"""Weights by address: fetched once; refused for a wrong hash or anything else than tensors."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from otcondense.fetched import fetch_weights, fetched_path, read_tensors
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """Addresses of a file under a name with its own hash, and under one with another's."""
+    """Addresses of a file: in the name of the first is its hash, in the second another one."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     torch.save({"weight": torch.arange(3.0)}, tmp_path / "w.pth")
     content = (tmp_path / "w.pth").read_bytes()
@@ -31,7 +31,7 @@ def test_a_file_is_fetched_once(published):
     assert path.stat().st_mtime_ns == changed
 
 
-def test_another_hash_and_another_place(published):
+def test_a_wrong_hash_and_a_missing_address_are_refused(published):
     for address in (published[1], published[0].replace("net-", "none-")):
         with pytest.raises(
             InputError, match=r"cannot be fetched .* run prefetch where there is a network"

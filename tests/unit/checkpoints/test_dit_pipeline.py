@@ -28,17 +28,13 @@ def random_model(num_classes=7, **settings):
 
 
 def outputs(model, *, theirs=False):
-    x, t, labels = (
-        torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(2)),
-        torch.tensor([13, 500, 977]),
-        torch.tensor([0, 6, 7]),
-    )
+    x = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(2))
+    t = torch.tensor([13, 500, 977])
+    labels = torch.tensor([0, 6, 7])
     with torch.no_grad():
-        return (
-            model(x, timestep=t, class_labels=labels).sample
-            if theirs
-            else model(x, t.float(), labels)
-        )
+        if theirs:
+            return model(x, timestep=t, class_labels=labels).sample
+        return model(x, t.float(), labels)
 
 
 @pytest.mark.parametrize("size", [{}, {"width": 384, "depth": 12, "num_heads": 6}])
@@ -86,7 +82,7 @@ def test_the_pipeline_loads_the_export(tmp_path):
         ({"freq_shift": 1}, "a model of 7 classes"),
     ],
 )
-def test_what_the_pipeline_cannot_hold_is_refused(settings, message, tmp_path):
+def test_models_that_the_pipeline_does_not_support_are_refused(settings, message, tmp_path):
     with pytest.raises(InputError, match=message):
         export_pipeline(random_model(**settings), "vae", str(tmp_path))
 

@@ -116,5 +116,5 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
 
 def test_a_file_of_something_else(tmp_path):
     torch.save({"ema": {"step": 3}}, tmp_path / "other.pt")
-    with pytest.raises(InputError, match="must hold named tensors"):
+    with pytest.raises(InputError, match="must have named tensors"):
         read_public(str(tmp_path / "other.pt"))

@@ -1,12 +1,15 @@
 import json
+from pkgutil import resolve_name
 
 import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from otcondense.datasets import (
+    SOURCES,
     SourceConfig,
     decode_image,
     image_locations,
@@ -29,7 +32,7 @@ from tests.generators.containers import (
     write_tar,
 )
 
-KINDS = {
+CONTAINERS = {
     "structs": ("parquet", write_parquet),
     "bytes": ("parquet", lambda root: write_parquet(root, table(image=pa.binary()))),
     "names": (
@@ -45,10 +48,27 @@ KINDS = {
 }
 
 
+def test_every_kind_with_containers_is_tested():
+    tested = {kind for kind, _ in CONTAINERS.values()}
+    assert tested == {"parquet", "webdataset", "hf"} == set(SOURCES) - {"image_folder", "features"}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_the_functions_of_every_kind_exist(kind):
+    source = SOURCES[kind]
+    assert callable(resolve_name(source.scanner))
+    assert source.reader is None or callable(resolve_name(source.reader.function))
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones():
+    with pytest.raises(ValidationError, match="must be one of image_folder, parquet, webdataset"):
+        SourceConfig(path="x", kind="zip")
+
+
 @pytest.mark.parametrize("remote", [False, True])
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", CONTAINERS)
 def test_every_container_gives_the_same_labelled_images(tmp_path, name, remote):
-    kind, write = KINDS[name]
+    kind, write = CONTAINERS[name]
     path = str(write(tmp_path / "data"))
     if remote:
         memory = fsspec.filesystem("memory")
@@ -122,7 +142,7 @@ def test_a_part_of_the_classes_keeps_the_indices_of_all(tmp_path):
         list_images(source)
 
 
-def test_a_rewritten_parquet_file_is_read_anew(tmp_path):
+def test_a_rewritten_parquet_file_is_read_again(tmp_path):
     root = write_parquet(tmp_path / "data")
     record = list_images(SourceConfig(path=str(root), kind="parquet"))[0]
     first = read_image_bytes(record.path)
@@ -225,7 +245,7 @@ def parquet_with(**columns):
 
 
 def damaged_pages(root):
-    """The footer is whole, a page of the labels is not."""
+    """The footer is whole, a page of the labels is damaged."""
     kind, _ = parquet_with()(root)
     column = pq.ParquetFile(root / "a.parquet").metadata.row_group(0).column(1)
     content = bytearray((root / "a.parquet").read_bytes())
@@ -292,7 +312,7 @@ def test_a_bad_container_is_refused_by_name(tmp_path, write, message):
         ({"class_names": "absent.txt"}, "found nothing at absent.txt"),
     ],
 )
-def test_a_wrong_setting_is_answered_with_the_right_one(tmp_path, settings, message):
+def test_a_wrong_setting_is_refused_with_the_right_one(tmp_path, settings, message):
     with pytest.raises(InputError, match=message):
         list_images(
             SourceConfig(path=str(write_parquet(tmp_path / "data")), kind="parquet", **settings)
@@ -314,7 +334,7 @@ def test_a_file_that_shrank_is_an_error_not_a_short_image(tmp_path):
         read_image_bytes(record.path)
 
 
-def test_what_the_datasets_library_saves_is_read(tmp_path):
+def test_a_data_set_of_the_datasets_library_is_read(tmp_path):
     datasets = pytest.importorskip("datasets")
     features = datasets.Features(
         {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog", "emu"])}

@@ -74,7 +74,10 @@ def test_each_fault_has_its_reason(data, reason):
 
 
 def test_pixel_bomb_is_refused_from_its_header():
-    """The file claims 30,000 x 30,000 pixels and holds almost none: decoding it would fail otherwise, or take 2.7 GB."""
+    """The file claims 30,000 x 30,000 pixels and holds almost none.
+
+    Decoding it would fail in another way, or take 2.7 GB.
+    """
     header = bytearray(encoded(RAMP))
     header[16:24] = (30_000).to_bytes(4, "big") * 2
     import zlib

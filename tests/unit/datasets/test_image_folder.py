@@ -156,7 +156,7 @@ def test_missing_empty_and_flat_roots_are_refused(tmp_path):
         list_images(SourceConfig(path="memory://no-such-folder"))
 
 
-def test_an_unknown_class_is_answered_with_the_nearest(root):
+def test_an_unknown_class_is_refused_with_the_nearest_names(root):
     with pytest.raises(InputError, match=r"'bta' is not in .*: beta"):
         list_images(SourceConfig(path=str(root), classes=("bta",)))
 

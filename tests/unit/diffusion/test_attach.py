@@ -142,8 +142,11 @@ def test_the_null_class_has_no_text():
     with torch.no_grad():
         for parameter in state.model.parameters():
             parameter.add_(0.1)
-    model, x, t = state.model.eval(), torch.randn(2, *SHAPE), torch.rand(2)
-    null, labels = torch.full((2,), CLASSES), torch.tensor([0, 3])
+    model = state.model.eval()
+    x = torch.randn(2, *SHAPE)
+    t = torch.rand(2)
+    null = torch.full((2,), CLASSES)
+    labels = torch.tensor([0, 3])
     with torch.no_grad():
         before = [model(x, t, each) for each in (null, labels)]
         model.text_embedder.table[:CLASSES] += 1
@@ -164,10 +167,13 @@ def test_the_authors_label_table():
 
 
 def test_checkpoints_keep_what_is_attached(data, tmp_path):
-    store, state = Store(str(tmp_path)), create_state(config(), CLASSES, SHAPE, "cpu", PARTS)
+    store = Store(str(tmp_path))
+    state = create_state(config(), CLASSES, SHAPE, "cpu", PARTS)
     for step in range(2):
         train_step(state, make_batch(state.config, step, data))
     model, _ = load_model(store, save_checkpoint(store, "run", state, fingerprint="x").directory)
-    x, t, labels = torch.randn(2, *SHAPE), torch.rand(2), torch.tensor([1, CLASSES])
+    x = torch.randn(2, *SHAPE)
+    t = torch.rand(2)
+    labels = torch.tensor([1, CLASSES])
     with torch.no_grad():
         assert torch.equal(model(x, t, labels), state.ema(x, t, labels))

@@ -61,7 +61,8 @@ def test_resume_is_bit_exact(store, two_checkpoints, tiny_config, digits):
 
 
 def test_same_run_same_files(store, two_checkpoints, tiny_config, digits, tmp_path):
-    other, state = Store(str(tmp_path / "again")), create_state(tiny_config(), 10, SHAPE)
+    other = Store(str(tmp_path / "again"))
+    state = create_state(tiny_config(), 10, SHAPE)
     advance(state, digits, 6)
     save_checkpoint(other, RUN, state, fingerprint="run")
     names = other.list("")
@@ -127,7 +128,9 @@ def test_load_model(weights, same, store, tiny_config, digits):
     advance(state, digits, 2)
     place = save_checkpoint(store, RUN, state, fingerprint="run").directory
     model, checkpoint = load_model(store, place, weights=weights)
-    x, t, labels = torch.randn(2, *SHAPE), torch.rand(2), torch.tensor([1, 10])
+    x = torch.randn(2, *SHAPE)
+    t = torch.rand(2)
+    labels = torch.tensor([1, 10])
     with torch.no_grad():
         assert torch.equal(model(x, t, labels), getattr(state, same)(x, t, labels))
     assert checkpoint.state.objective == "sit-linear"

@@ -83,7 +83,8 @@ def test_streamed_batches_are_those_from_memory(alignment, store):
         lambda step: [make_batch(settings, step, streamed)], range(5), "cpu", ahead=True
     ) as take:
         for step in range(5):
-            ahead, now = take(), [make_batch(settings, step, resident)]
+            ahead = take()
+            now = [make_batch(settings, step, resident)]
             assert len(list(tensors_of(ahead))) == (7 if alignment is None else 8)
             assert all(
                 torch.equal(one, other)

@@ -61,7 +61,8 @@ def test_other_batches_give_the_same_scores(tiny_config, digits):
     state = create_state(tiny_config(), 10, SHAPE)
     for step in range(3):
         train_step(state, make_batch(state.config, step, digits))
-    x, config = to_unit_range(digits.source.images), DenoisingConfig(batch_size=7, num_timesteps=2)
+    x = to_unit_range(digits.source.images)
+    config = DenoisingConfig(batch_size=7, num_timesteps=2)
     whole = denoising_errors(state.ema, "sit-linear", x, digits.labels, config)
     assert torch.equal(denoising_errors(state.ema, "sit-linear", x, digits.labels, config), whole)
     part = denoising_errors(state.ema, "sit-linear", x[10:13], digits.labels[10:13], config)

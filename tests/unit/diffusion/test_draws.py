@@ -36,7 +36,8 @@ def test_workers_cut_the_same_batch(world_size):
 
 
 def test_steps_and_seeds_differ():
-    first, second = draw(CONFIG, 0, slice(None)), draw(CONFIG, 1, slice(None))
+    first = draw(CONFIG, 0, slice(None))
+    second = draw(CONFIG, 1, slice(None))
     assert not torch.equal(first.noise, second.noise)
     assert (
         len(

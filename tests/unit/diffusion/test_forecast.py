@@ -42,7 +42,8 @@ def test_published_sizes(name, gigaflops, millions):
 @pytest.mark.parametrize("name", ["SiT-S/2", "DiT-B/4"])
 def test_activations_are_what_autograd_keeps(name, precision):
     settings = config(name, precision=precision, depth=4)
-    state, kept = create_state(settings, 1000, SHAPE), {}
+    state = create_state(settings, 1000, SHAPE)
+    kept = {}
     owned = {parameter.untyped_storage().data_ptr() for parameter in state.model.parameters()}
 
     def keep(tensor):

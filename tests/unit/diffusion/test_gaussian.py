@@ -30,8 +30,10 @@ def test_schedule_ends():
 def test_posterior_is_bayes_rule(step):
     """q(x_{t-1} | x_t, x_0) ~ q(x_t | x_{t-1}) q(x_{t-1} | x_0): precisions add."""
     schedule = linear_schedule()
-    beta, kept = float(schedule.betas[step]), float(schedule.alphas_cumprod[step - 1])
-    x, x_t = 0.3, -0.7
+    beta = float(schedule.betas[step])
+    kept = float(schedule.alphas_cumprod[step - 1])
+    x = 0.3
+    x_t = -0.7
     precision = (1 - beta) / beta + 1 / (1 - kept)
     mean = (math.sqrt(1 - beta) / beta * x_t + math.sqrt(kept) / (1 - kept) * x) / precision
     t = torch.tensor([step])
@@ -40,14 +42,17 @@ def test_posterior_is_bayes_rule(step):
 
 
 def test_noise_and_data_invert_each_other():
-    schedule, t = linear_schedule(), torch.tensor([0, 400, 999])
-    x, noise = images(0.5, -1.0, 0.1), images(1.0, -2.0, 0.3)
+    schedule = linear_schedule()
+    t = torch.tensor([0, 400, 999])
+    x = images(0.5, -1.0, 0.1)
+    noise = images(1.0, -2.0, 0.3)
     torch.testing.assert_close(schedule.data_from_noise(schedule.noised(x, noise, t), noise, t), x)
 
 
 @pytest.mark.parametrize("num_steps", [2, 7, 50, 1000])
 def test_respacing_keeps_the_marginals(num_steps):
-    full, spaced = linear_schedule(), respaced_schedule(num_steps)
+    full = linear_schedule()
+    spaced = respaced_schedule(num_steps)
     assert len(spaced.betas) == num_steps
     assert spaced.timesteps[0] == 0
     assert spaced.timesteps[-1] == 999
@@ -77,7 +82,8 @@ def test_discretized_likelihood_sums_to_one(mean, log_variance):
 
 
 def test_learned_variance_ends():
-    schedule, t = linear_schedule(), torch.tensor([5])
+    schedule = linear_schedule()
+    t = torch.tensor([5])
     assert float(schedule.learned_log_variance(images(1.0), t)) == pytest.approx(
         math.log(schedule.betas[5])
     )
@@ -87,8 +93,10 @@ def test_learned_variance_ends():
 
 
 def test_bound_of_the_true_posterior_is_zero():
-    schedule, t = linear_schedule(), torch.tensor([300])
-    x, x_t = images(0.2), images(0.9)
+    schedule = linear_schedule()
+    t = torch.tensor([300])
+    x = images(0.2)
+    x_t = images(0.9)
     log_variance = schedule.posterior_variance[300].log().view(1, 1, 1, 1)
     mean = schedule.posterior_mean(x, x_t, t)
     assert float(variational_bound(schedule, (x, x_t), (mean, log_variance), t)) == pytest.approx(

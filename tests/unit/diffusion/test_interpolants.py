@@ -26,5 +26,6 @@ def test_derivatives(path, value, derivative):
 
 
 def test_variance_preserving():
-    path, t = PATHS[1], torch.linspace(0, 1, 11)
+    path = PATHS[1]
+    t = torch.linspace(0, 1, 11)
     torch.testing.assert_close(path.alpha(t) ** 2 + path.sigma(t) ** 2, torch.ones(11))

@@ -79,7 +79,9 @@ def test_noise_loss_of_the_truth(data):
 def test_noise_loss_of_a_wrong_noise(data):
     """The squared error plus the divergence of two Gaussians of equal variance, in bits."""
     x, noise, _, labels = data
-    schedule, step, shift = linear_schedule(), 400, 0.3
+    schedule = linear_schedule()
+    step = 400
+    shift = 0.3
     uniform = torch.full((6,), (step + 0.5) / 1000)
     losses = load_objective("dit").losses(
         lambda _x, _t, _y: torch.cat([noise + shift, -torch.ones_like(noise)], dim=1),

@@ -57,7 +57,8 @@ def test_steps_equal_diffusers(step, clip):
     from diffusers import DDIMScheduler, DDPMScheduler
 
     common = {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02, "clip_sample": clip}
-    x, output = torch.randn(2, 3, 4, 4), torch.randn(2, 6, 4, 4).clamp(-1, 1)
+    x = torch.randn(2, 3, 4, 4)
+    output = torch.randn(2, 6, 4, 4).clamp(-1, 1)
     ours = ReverseStep(respaced_schedule(1000), clip)
     ddim = DDIMScheduler(**common, set_alpha_to_one=True)
     ddim.set_timesteps(1000)
@@ -72,7 +73,8 @@ def test_steps_equal_diffusers(step, clip):
 @pytest.mark.parametrize(("family", "method"), METHODS)
 def test_samples_do_not_depend_on_the_batch(family, method):
     """Other batches, order and padding give the same images, up to one grey level."""
-    model, settings = random_model(family), {"method": method, "num_steps": 4}
+    model = random_model(family)
+    settings = {"method": method, "num_steps": 4}
     whole, labels = sample_batch(
         model, OBJECTIVE[family], torch.arange(12), SamplerConfig(batch_size=12, **settings)
     )
@@ -107,12 +109,12 @@ def test_seed_and_model_matter():
 @pytest.mark.parametrize("channels", [None, 1])
 def test_guidance_extrapolates(channels):
     """Guided channels are null + scale (class - null); the others are the class's output."""
-    model, x, labels = random_model("DiT"), torch.randn(3, *SHAPE), torch.tensor([1, 2, 3])
+    model = random_model("DiT")
+    x = torch.randn(3, *SHAPE)
+    labels = torch.tensor([1, 2, 3])
     with torch.no_grad():
-        of_class, of_null = (
-            model(x, torch.full((3,), 7.0), labels),
-            model(x, torch.full((3,), 7.0), torch.full((3,), 10)),
-        )
+        of_class = model(x, torch.full((3,), 7.0), labels)
+        of_null = model(x, torch.full((3,), 7.0), torch.full((3,), 10))
         guided = GuidedModel(
             model, labels, SamplerConfig(cfg_scale=2.5, guidance_channels=channels), 999.0, 0.0
         )(x, 7.0)
@@ -170,7 +172,8 @@ def test_the_stochastic_equation_keeps_the_marginals(path):
 
     The samples have that mean and deviation.
     """
-    mean, std = 2.0, 0.5
+    mean = 2.0
+    std = 0.5
 
     def velocity(x, t):
         time = torch.tensor(t, dtype=torch.float64)
@@ -189,7 +192,8 @@ def test_the_stochastic_equation_keeps_the_marginals(path):
 
 @pytest.mark.parametrize(("family", "method"), METHODS)
 def test_outside_its_interval_guidance_is_off_and_free(family, method):
-    model, batches = random_model(family), []
+    model = random_model(family)
+    batches = []
     model.register_forward_hook(lambda _, inputs, __: batches.append(len(inputs[0])))
 
     def images(**settings):
@@ -209,7 +213,8 @@ def test_outside_its_interval_guidance_is_off_and_free(family, method):
 
 
 def test_decoded_latents():
-    model, config = random_model("SiT"), SamplerConfig(batch_size=2, num_steps=2, clip=False)
+    model = random_model("SiT")
+    config = SamplerConfig(batch_size=2, num_steps=2, clip=False)
     plain, _ = sample_batch(model, "sit-linear", torch.arange(2), config)
     decoded, _ = sample_batch(model, "sit-linear", torch.arange(2), config, lambda x: -x)
     assert torch.equal(255 - plain.int(), decoded.int())

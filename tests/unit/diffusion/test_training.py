@@ -48,7 +48,8 @@ def test_worlds_agree(family, world_size, tiny_config, digits):
             [parameter.grad.flatten() for parameter in state.model.parameters()]
         )
 
-    alone, parts = gradients((0, 1)), [gradients((rank, world_size)) for rank in range(world_size)]
+    alone = gradients((0, 1))
+    parts = [gradients((rank, world_size)) for rank in range(world_size)]
     assert sum(loss for loss, _ in parts) / world_size == pytest.approx(alone[0], rel=1e-5)
     torch.testing.assert_close(
         torch.stack([gradient for _, gradient in parts]).mean(dim=0), alone[1], rtol=1e-4, atol=1e-6

@@ -1,4 +1,7 @@
-"""Files of any content: what we wrote, or an InputError; never another exception, never memory that the file does not have."""
+"""Files of any content: read as written, or refused with an InputError.
+
+There is never another exception, and never more memory than the size of the file explains.
+"""
 
 import io
 import tracemalloc
@@ -56,10 +59,8 @@ def damaged(content: bytes, damage: Damage) -> bytes:
 
 def written(root: Path) -> dict[str, tuple[str, Callable[[Store], Any]]]:
     """Write one file of each kind; returns its name and its reader."""
-    store, features = (
-        Store(str(root)),
-        class_features("c", 0, [f"{number:02d}" for number in range(9)]),
-    )
+    store = Store(str(root))
+    features = class_features("c", 0, [f"{number:02d}" for number in range(9)])
     write_class_features(store, "features", features, fingerprint="f")
     selection = ClassSelection(
         "c",
@@ -117,7 +118,10 @@ def files(
 
 
 CHECKED = ("features", "selection", "manifest", "images", "weights", "state")
-"""Files with a digest: they are refused, or say what they said before; bytes that no reader looks at may differ (`jobs.verify` compares bytes)."""
+"""Files with a digest: they are refused, or read as before.
+
+Bytes that no reader uses may differ; `jobs.verify` compares bytes.
+"""
 
 
 def plain(value: Any) -> Any:
@@ -151,8 +155,8 @@ def test_a_damaged_file_is_refused_or_read(files, kind: str, damage: Damage) -> 
 
 
 @pytest.mark.parametrize("kind", ["features", "selection", "images"])
-def test_one_byte_in_the_description_of_a_table_is_found_or_harmless(files, kind: str) -> None:
-    """Names, numbers and types that stand beside the rows: the summary of a selection, the type of an array."""
+def test_one_changed_byte_in_the_metadata_of_a_table_is_found_or_harmless(files, kind: str) -> None:
+    """Metadata: the summary of a selection, the type of an array."""
     root, known = files
     name, read = known[kind]
     content, before = (root / name).read_bytes(), plain(read(Store(str(root))))
@@ -211,10 +215,8 @@ def test_an_npz_that_claims_more_than_it_holds(tmp_path: Path, shape: tuple[int,
 
 
 def encoded(form: str) -> bytes:
-    image, sink = (
-        Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)),
-        io.BytesIO(),
-    )
+    image = Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3))
+    sink = io.BytesIO()
     image.save(sink, form)
     return sink.getvalue()
 
@@ -258,7 +260,7 @@ def test_an_image_that_claims_to_be_huge_takes_no_memory(side: int) -> None:
 def test_other_tables_are_refused(
     tmp_path_factory: pytest.TempPathFactory, rows: int, names: list[str]
 ) -> None:
-    """Tables that are whole and signed, and of other columns than their reader expects."""
+    """Tables with valid digests and other columns than their reader expects."""
     store = Store(str(tmp_path_factory.mktemp("tables")))
     table = pa.table(
         {name: pa.array(["x"] * rows, pa.string()) for name in names}
@@ -271,7 +273,7 @@ def test_other_tables_are_refused(
 
 
 def test_weights_are_never_unpickled(tmp_path: Path) -> None:
-    """A pickle in place of weights is refused unread: nothing in it runs."""
+    """A pickle in place of weights is refused; nothing in it runs."""
 
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:

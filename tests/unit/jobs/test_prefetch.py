@@ -31,6 +31,10 @@ print(float(sum(p.double().abs().sum() for p in encoder.model.state_dict().value
 """
 
 
+BUSY_SECONDS = 600
+"""A process that imports torch takes minutes on an overloaded machine."""
+
+
 def run(cache, endpoint, *command, offline=False):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment = {
@@ -41,7 +45,11 @@ def run(cache, endpoint, *command, offline=False):
         "HF_HUB_DISABLE_XET": "1",
     }
     return subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=BUSY_SECONDS,
     )
 
 

@@ -13,8 +13,9 @@ from otcondense.ot import (
     SquaredEuclidean,
     squared_euclidean,
 )
-from otcondense.ot.blocks import one_thread, row_blocks
+from otcondense.ot.blocks import row_blocks
 from otcondense.ot.exact import _highs, linear_value
+from otcondense.threads import one_thread
 from tests.generators import partial_ot
 
 

@@ -1,4 +1,4 @@
-"""Every picture that people have and that is not a plain RGB JPEG: used, or quarantined with its reason; and every odd tree."""
+"""Unusual images are used, or quarantined with the reason; unusual folders are read."""
 
 import io
 import shutil
@@ -16,7 +16,8 @@ from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
 from otcondense.store import Store, read_class_features, read_table
 from pipeline import chunks
-from pipeline.extract import ExtractionConfig, extract_features
+from pipeline.extract import extract_features
+from pipeline.extraction_config import ExtractionConfig
 from tests.generators.containers import LABELS, write_parquet, write_saved, write_shards
 
 HERE = ExtractionConfig(num_encoders=0)
@@ -77,7 +78,7 @@ def encoder(tmp_path_factory):
 
 @pytest.fixture
 def locked(monkeypatch):
-    """Reading is refused by name, since a test that runs as root may read everything."""
+    """Refuse to read by name: a test that runs as root may read everything."""
     read = chunks.read_image_bytes
 
     def refuse(path):

@@ -1,4 +1,8 @@
-"""A disk that fills up in the middle of an extraction: a clean end, nothing half-written under a final name, and the same bytes after."""
+"""A disk that fills up during an extraction.
+
+The error is clear, no file is half-written under its final name, and the next run ends in the same
+bytes.
+"""
 
 import errno
 import os
@@ -15,7 +19,8 @@ from safetensors.torch import save_file
 from otcondense.datasets import SourceConfig
 from otcondense.encoders import EncoderConfig
 from otcondense.store import Store, files, read_table
-from pipeline.extract import ExtractionConfig, extract_features
+from pipeline.extract import extract_features
+from pipeline.extraction_config import ExtractionConfig
 
 HERE = ExtractionConfig(num_encoders=0)
 
@@ -50,7 +55,7 @@ def contents(store):
 
 
 def check(store, work, tmp_path):
-    """Look at what is there under final names, then finish the run and compare it with an undisturbed one."""
+    """Read every file, then finish the run and compare it with an undisturbed one."""
     for name in store.list():
         assert len(read_table(store, name)) >= 0, "whole, or not there"
     undisturbed = Store(str(tmp_path / "undisturbed"))

@@ -1,4 +1,4 @@
-"""A run and its source on S3: a real server of moto's on this machine, everything in this process."""
+"""A run and its source on S3: a server of moto on this machine, all in this process."""
 
 from collections.abc import Iterator
 

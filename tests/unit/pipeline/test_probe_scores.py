@@ -77,7 +77,7 @@ def test_finished_scores_are_recognised_and_changed_features_scored_again(store)
 
 def test_missing_features_are_named(store):
     store.remove("features/class_name=bee")
-    with pytest.raises(InputError, match="is missing or damaged$"):
+    with pytest.raises(InputError, match=r"is missing or damaged$"):
         score(store)
 
 

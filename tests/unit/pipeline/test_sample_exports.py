@@ -88,7 +88,7 @@ def test_too_few_samples_leave_nothing(form, sampled, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_what_is_there_is_not_overwritten(sampled, tmp_path):
+def test_an_existing_file_is_not_overwritten(sampled, tmp_path):
     (tmp_path / "a.npz").write_bytes(b"mine")
     with pytest.raises(InputError, match="must not exist yet"):
         export(sampled, "npz", tmp_path / "a.npz")

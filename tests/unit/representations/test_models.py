@@ -122,11 +122,10 @@ def test_latents_are_the_posterior_of_the_autoencoder(vae, wanted, tmp_path, bat
 def test_a_finished_class_is_skipped_and_a_damaged_one_redone_with_the_same_bytes(
     vae, wanted, tmp_path
 ):
-    config, store = (
-        LatentConfig(model=vae, image_size=SIZE, batch_size=4, device="cpu"),
-        Store(str(tmp_path)),
-    )
-    model, name = LatentModel(config), class_file("x", "a")
+    config = LatentConfig(model=vae, image_size=SIZE, batch_size=4, device="cpu")
+    store = Store(str(tmp_path))
+    model = LatentModel(config)
+    name = class_file("x", "a")
     assert write_class(store, "x", wanted, config, model)
     before = store.read_bytes(name)
     assert not write_class(store, "x", replace(wanted, images=wanted.images[::-1]), config, model)
@@ -190,10 +189,10 @@ def test_text_is_embedded_per_class(t5, tmp_path):
 
     names = tmp_path / "names.json"
     names.write_text(json.dumps({"n1": "great white shark", "n2": "shark"}))
-    config, store = (
-        TextConfig(model=t5, names=str(names), prompt="white {name}", max_tokens=6, device="cpu"),
-        Store(str(tmp_path)),
+    config = TextConfig(
+        model=t5, names=str(names), prompt="white {name}", max_tokens=6, device="cpu"
     )
+    store = Store(str(tmp_path))
     assert write_text(store, "text/t.parquet", {0: "n1", 1: "n2"}, config, TextModel(config))
     assert not write_text(store, "text/t.parquet", {0: "n1", 1: "n2"}, config, TextModel(config))
     table = read_table(store, "text/t.parquet")

@@ -20,7 +20,7 @@ def test_write_leaves_only_the_final_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ConnectionError])
-def test_a_question_that_fails_is_not_a_missing_file(
+def test_a_storage_fault_is_not_a_missing_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -67,7 +67,7 @@ def test_an_object_that_was_changed_is_refused(tmp_path: Path, content: bytes | 
         store.read_json("a.json")
 
 
-def test_torn_lines_of_a_log_are_left_out(tmp_path: Path) -> None:
+def test_broken_lines_of_a_log_are_skipped(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     assert store.read_lines("log.jsonl") == []
     store.write_bytes(
@@ -76,7 +76,7 @@ def test_torn_lines_of_a_log_are_left_out(tmp_path: Path) -> None:
     assert store.read_lines("log.jsonl") == [{"step": 1}, {"step": 5}]
 
 
-def test_an_object_store_has_the_same_face() -> None:
+def test_an_object_store_has_the_same_interface() -> None:
     store = Store("memory://bucket/run")
     store.write_json("a/b.json", {"b": 1, "a": [1.5, None]})
     store.append_line("logs/x", "1")
@@ -89,13 +89,13 @@ def test_an_object_store_has_the_same_face() -> None:
     assert store.list() == ["logs/x"]
 
 
-def test_fingerprints_follow_content_not_order() -> None:
+def test_fingerprints_depend_on_content_not_order() -> None:
     assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 1.5})
     assert hash8([1]) == fingerprint([1])[:8]
     assert canonical_json({"b": "ä", "a": None}) == '{"a":null,"b":"ä"}'
 
 
-def test_what_has_no_canonical_form_is_refused() -> None:
+def test_values_without_a_canonical_form_are_refused() -> None:
     with pytest.raises(TypeError, match="canonical"):
         fingerprint({"a": object()})

@@ -9,7 +9,15 @@ import pytest
 from otcondense.errors import InputError
 from otcondense.store import DriverLock, Store
 
-HOLD = "import sys, time; from otcondense.store import *; lock = DriverLock(Store(sys.argv[1])); lock.__enter__(); print('held', flush=True); time.sleep(60)"
+HOLD = """
+import sys, time
+from otcondense.store import DriverLock, Store
+
+lock = DriverLock(Store(sys.argv[1]))
+lock.__enter__()
+print("held", flush=True)
+time.sleep(60)
+"""
 
 
 def test_a_second_driver_is_refused_until_the_first_dies(tmp_path: Path) -> None:

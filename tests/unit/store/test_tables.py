@@ -1,4 +1,4 @@
-"""Tables carry their fingerprint, keep their bytes, and damage is seen."""
+"""Tables keep their fingerprint and their bytes, and damage is found."""
 
 import pickle
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_a_damaged_table_is_named_and_has_no_fingerprint(tmp_path: Path, damage:
     assert read_fingerprint(store, name) is None
 
 
-def test_footers_tell_the_content_without_reading_the_rows(tmp_path: Path) -> None:
+def test_metadata_are_read_without_the_rows(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     write_class_features(store, "a", features(seed=0), fingerprint="f")
     write_class_features(store, "b", features(seed=1), fingerprint="f")
@@ -190,7 +190,7 @@ def test_measures_leave_out_unknown_figures() -> None:
     }
 
 
-def test_the_manifest_says_what_each_chosen_image_stands_for(tmp_path: Path) -> None:
+def test_the_manifest_has_the_represented_mass_of_each_chosen_image(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     write_table(store, "subset.parquet", manifest_table([selection()]), fingerprint="f")
     rows = read_manifest(store, "subset.parquet").to_pylist()
@@ -212,7 +212,7 @@ def test_a_table_of_other_columns_is_no_manifest(tmp_path: Path) -> None:
 def test_a_missing_file_is_named_relative_to_the_run(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     with pytest.raises(
-        MissingInputError, match="there is no subset manifest /.*y.parquet$"
+        MissingInputError, match=r"there is no subset manifest /.*y\.parquet$"
     ) as seen:
         read_manifest(store, "y.parquet")
     assert seen.value.file == "y.parquet"
