@@ -1,8 +1,9 @@
-"""The yardstick: a plain training and sampling loop as the public DiT and SiT scripts have them, written anew in their manner.
+"""The yardstick: a plain training and sampling loop in the style of the public DiT and SiT scripts.
 
-Images are decoded in the loop (or encoded by the autoencoder, for latents), arithmetic is float32 (TF32 on a GPU), AdamW is
-PyTorch's default, the average of the weights is updated one parameter after another, the loss is read at every step, and
-samples are saved one PNG after another and read again for the npz.
+Images are decoded in the loop (or encoded by the autoencoder, for latents). Arithmetic is float32
+(TF32 on a GPU), and AdamW is PyTorch's default. The average of the weights is updated one parameter
+after another, and the loss is read at every step. Samples are saved one PNG after another, and read
+back for the npz.
 """
 
 from copy import deepcopy
@@ -20,10 +21,11 @@ from torchvision import transforms
 from otcondense.diffusion import OBJECTIVES, Transformer
 
 LABEL_DROP = 0.1
+"""Share of the labels replaced by the unconditional one in training."""
 
 
 class ImageFiles(Dataset[tuple[Tensor, int]]):
-    """PNG files, decoded and transformed when asked for; the class is the folder."""
+    """PNG files, decoded and transformed on access; the class is the folder."""
 
     def __init__(self, root: Path, size: int) -> None:
         self._files = sorted(root.rglob("*.png"))
@@ -61,10 +63,10 @@ class PlainTraining:
 
     def step(self, x: Tensor, labels: Tensor) -> float:
         """Do one step and return its loss."""
-        noise, uniform = torch.randn_like(x), torch.rand(len(x), device=x.device)
-        labels = torch.where(
-            torch.rand(len(x), device=x.device) < LABEL_DROP, self.model.num_classes, labels
-        )
+        noise = torch.randn_like(x)
+        uniform = torch.rand(len(x), device=x.device)
+        dropped = torch.rand(len(x), device=x.device) < LABEL_DROP
+        labels = torch.where(dropped, self.model.num_classes, labels)
         loss = OBJECTIVES[self.objective].losses(self.model, x, noise, uniform, labels).mean()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -81,7 +83,7 @@ class PlainTraining:
 
 
 def endless(root: Path, size: int, batch_size: int) -> Any:
-    """Yield batches of the files in random order, pass after pass."""
+    """Yield batches of the files in random order, one pass after another."""
     loader = DataLoader(ImageFiles(root, size), batch_size=batch_size, shuffle=True, drop_last=True)
     while True:
         yield from loader
@@ -90,16 +92,12 @@ def endless(root: Path, size: int, batch_size: int) -> Any:
 def save_pngs(images: np.ndarray, folder: Path, first: int) -> None:
     """Save images [n, c, h, w], one file each."""
     for offset, image in enumerate(images):
-        Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(
-            folder / f"{first + offset:06d}.png"
-        )
+        pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+        Image.fromarray(pixels).save(folder / f"{first + offset:06d}.png")
 
 
 def pngs_to_npz(folder: Path, target: Path) -> None:
-    """Read every PNG again and write one npz."""
-    np.savez(
-        target,
-        arr_0=np.stack(
-            [np.asarray(Image.open(file).convert("RGB")) for file in sorted(folder.glob("*.png"))]
-        ),
-    )
+    """Read every PNG and write one npz."""
+    files = sorted(folder.glob("*.png"))
+    images = [np.asarray(Image.open(file).convert("RGB")) for file in files]
+    np.savez(target, arr_0=np.stack(images))

@@ -1,4 +1,4 @@
-"""Seeded classes that look like encoder features: clusters, uneven scales, a few outliers."""
+"""Seeded classes similar to encoder features: clusters, uneven scales, a few outliers."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class SyntheticClass:
 def synthetic_class(
     images: int, width: int, *, seed: int, outliers: float = 0.05, clusters: int = 12
 ) -> SyntheticClass:
-    """Draw a class; the share `outliers` of its images lies 2.5 times as far out."""
+    """Draw a class; the share `outliers` of its images is 2.5 times as far from the centre."""
     generator = np.random.default_rng(seed)
     centres = 0.6 * generator.normal(size=(clusters, width))
     scale = generator.uniform(0.1, 1.6, size=width)

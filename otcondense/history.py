@@ -10,10 +10,10 @@ class Step:
     step: int
     """Number of the step, from 0."""
     stage: str
-    """Part of the algorithm, such as greedy or swap."""
-    added: int | None
+    """Part of the algorithm: greedy, swap or rebuild."""
+    added: int
     """Position of the image that came in."""
     removed: int | None
     """Position of the image that went out; None if nothing did."""
     objective: float
-    """Objective after the step; nan where the selector has none."""
+    """Objective after the step; nan if the selector has none."""

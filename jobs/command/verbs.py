@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from jobs.run_directory.stages import STAGES
+
 
 @dataclass(frozen=True)
 class Verb:
@@ -18,16 +20,7 @@ class Verb:
 GROUPS: dict[str, tuple[Verb, ...]] = {
     "Run": (
         Verb("run", "Run all stages; finished work is skipped"),
-        Verb("extract_features", "Decode and encode the images, one feature file per class"),
-        Verb("score", "Score how hard each image is, for the methods that need it"),
-        Verb("select_subset", "Choose the subset of every class"),
-        Verb("extract_latents", "Encode images to VAE latents for training"),
-        Verb("extract_tokens", "Extract DINOv2 patch tokens for training"),
-        Verb("extract_text", "Embed the class names for training"),
-        Verb("train", "Train every configured model on its subsets"),
-        Verb("sample", "Sample images from every checkpoint"),
-        Verb("evaluate", "Measure samples and subsets against held-out images"),
-        Verb("report", "Write the report, one self-contained HTML file"),
+        *(Verb(stage.name, stage.summary) for stage in STAGES),
     ),
     "Compare": (
         Verb("compare", "Compare methods over budgets, training lengths and seeds"),

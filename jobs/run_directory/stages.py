@@ -36,6 +36,8 @@ class Stage:
 
     name: str
     """Name of the stage and of its verb."""
+    summary: str
+    """What it does, as `python -m jobs` prints it."""
     entry: str
     """`module:function` that runs it on a `Run`."""
     outputs: tuple[str, ...]
@@ -104,6 +106,7 @@ def _scores_denoising(config: RunConfig) -> bool:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="extract_features",
+        summary="Decode and encode the images, one feature file per class",
         entry="jobs.extract_features.stage:extract",
         outputs=("features/*", "scores/probe-*"),
         is_part_of=_always,
@@ -111,6 +114,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="score",
+        summary="Score how hard each image is, for the methods that need it",
         entry="jobs.score.stage:score_difficulty",
         outputs=("scores/denoising-*", "scores/aum-*"),
         is_part_of=lambda config: bool(config.selection.score_kinds()),
@@ -118,6 +122,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="select_subset",
+        summary="Choose the subset of every class",
         entry="jobs.select_subset.stage:select_subset",
         outputs=("selection/*", "subset-*"),
         is_part_of=_always,
@@ -125,6 +130,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="extract_latents",
+        summary="Encode images to VAE latents for training",
         entry="jobs.extract_latents.stage:extract",
         outputs=("latents/*",),
         is_part_of=lambda config: "latents" in config.training_inputs,
@@ -132,6 +138,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="extract_tokens",
+        summary="Extract DINOv2 patch tokens for training",
         entry="jobs.extract_tokens.stage:extract",
         outputs=("tokens/*",),
         is_part_of=lambda config: "tokens" in config.training_inputs,
@@ -139,6 +146,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="extract_text",
+        summary="Embed the class names for training",
         entry="jobs.extract_text.stage:extract",
         outputs=("text/*",),
         is_part_of=lambda config: "text" in config.training_inputs,
@@ -146,6 +154,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="train",
+        summary="Train every configured model on its subsets",
         entry="jobs.train.stage:train",
         outputs=("training/*",),
         is_part_of=_trains,
@@ -153,6 +162,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="sample",
+        summary="Sample images from every checkpoint",
         entry="jobs.sample.stage:sample",
         outputs=("training/*/samples/*",),
         is_part_of=_trains,
@@ -160,6 +170,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="evaluate",
+        summary="Measure samples and subsets against held-out images",
         entry="jobs.evaluate.stage:evaluate",
         outputs=("training/*/metrics/*", "selection/*/quality-*"),
         is_part_of=_trains,
@@ -167,6 +178,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="report",
+        summary="Write the report, one self-contained HTML file",
         entry="jobs.report.stage:report",
         outputs=("report.html",),
         is_part_of=_always,

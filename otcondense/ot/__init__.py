@@ -1,18 +1,5 @@
 """One-sided partial optimal transport: cost, problem, solver, output."""
 
-from otcondense.ot.cost import SquaredEuclidean, squared_euclidean
-from otcondense.ot.newton import SemiDualNewton
-from otcondense.ot.output import PartialOutput
-from otcondense.ot.pot import PotSolver
-from otcondense.ot.problem import PartialProblem
-from otcondense.ot.sinkhorn import Sinkhorn
+import lazy_loader as lazy
 
-__all__ = [
-    "PartialOutput",
-    "PartialProblem",
-    "PotSolver",
-    "SemiDualNewton",
-    "Sinkhorn",
-    "SquaredEuclidean",
-    "squared_euclidean",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from otcondense.ot.blocks import row_blocks
 class SquaredEuclidean:
     """Squared Euclidean distance, computed from the Gram matrix of centred rows in float64.
 
-    Centring first keeps the digits that a large common shift of the features would cost.
+    Without centring, a large common shift of the features would cancel the significant digits.
     """
 
     workers: int = 1
@@ -21,11 +21,15 @@ class SquaredEuclidean:
     def __call__(
         self, x: Float[Tensor, "k d"], y: Float[Tensor, "n d"] | None = None
     ) -> Float[Tensor, "k n"]:
-        """Return the cost matrix of the rows of `x` to the rows of `y` (to `x` itself where None, with a zero diagonal)."""
+        """Return the cost from each row of `x` to each row of `y`.
+
+        With `y=None` the costs are those between the rows of `x`, with a zero diagonal.
+        """
         centre = x.double().mean(dim=0)
         left = x.double() - centre
         right = left if y is None else y.double() - centre
-        norm_left, norm_right = left.square().sum(dim=1), right.square().sum(dim=1)
+        norm_left = left.square().sum(dim=1)
+        norm_right = right.square().sum(dim=1)
         cost = left.new_empty(len(left), len(right))
 
         def fill(rows: slice) -> None:

@@ -1,7 +1,7 @@
 """Newton's method on the semi-dual: k unknowns, concave, smooth."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,127 +12,199 @@ from otcondense.ot.output import PartialOutput
 from otcondense.ot.problem import PartialProblem
 
 WARM_ITERATIONS = 40
+"""Newton iterations from a warm start, after which a cold start is cheaper."""
 
+DAMPING = 0.03
+"""Damping of the Hessian, as a share of the largest row error.
 
-def _with_dummy(f: Float[Tensor, "batch k"], *, has_dummy: bool) -> Float[Tensor, "batch r"]:
-    return torch.cat([f, f.new_zeros(len(f), 1)], dim=1) if has_dummy else f
+It vanishes at the optimum. Far from it, where the Hessian may be singular, it limits a step to
+about 1 / 0.03 = 33 epsilon.
+"""
+
+DAMPING_FLOOR = 1e-13
+"""Smallest damping, as a share of the mean row mass; it keeps the Hessian positive definite."""
+
+SMALLEST_MASS = 1e-300
+"""Replaces a row mass that underflowed to 0, whose logarithm would be infinite."""
+
+ARMIJO = 1e-4
+"""Share of the increase predicted by the slope that an accepted step must reach (Armijo's rule)."""
+
+VALUE_ROUNDING = 1e-14
+"""Relative rounding error of the semi-dual value: a smaller decrease does not reject a step."""
+
+STEP_LENGTHS = 12
+"""Number of step lengths tried (1, 1/2, ..., 1/2048) before a Sinkhorn sweep replaces the step."""
+
+LEVEL_TOLERANCE = 1e-2
+"""Row error of the intermediate levels of a cold start, which only supply the next start."""
+
+FIRST_LEVEL = 1 / 8
+"""Upper limit on epsilon in a cold start, as a share of the largest cost.
+
+From there the method converges from potentials of 0.
+"""
+
+OUTPUT_SLACK = 10
+"""Factor between the tolerance of the solver and that of its output.
+
+The output recomputes the plan from shifted potentials, which adds rounding errors.
+"""
 
 
 @dataclass(frozen=True)
-class _Stop:
+class _StopRule:
+    """When a problem of the batch is finished."""
+
     tolerance: float
-    enough: float
-    iterations: int
+    """L1 error of the row masses."""
+    stop_above: float
+    """Semi-dual value."""
+    max_iterations: int
+
+    def unsolved(self, a: Float[Tensor, " r"], now: "_Evaluation") -> Bool[Tensor, " batch"]:
+        row_error = (a - now.mass).abs().sum(dim=1)
+        return (row_error > self.tolerance) & (now.value <= self.stop_above)
 
 
 @dataclass(frozen=True)
-class _State:
+class _Evaluation:
+    """The semi-dual at one point for each problem of the batch."""
+
+    value: Float[Tensor, " batch"]
+    shares: Float[Tensor, "batch r n"]
+    """Share of each column that each row serves in the plan."""
+    mass: Float[Tensor, "batch r"]
+    """Row masses of the plan."""
+
+    def of(self, problems: Bool[Tensor, " batch"]) -> "_Evaluation":
+        """Return the evaluation of some of the problems."""
+        return _Evaluation(self.value[problems], self.shares[problems], self.mass[problems])
+
+
+@dataclass(frozen=True)
+class _SemiDual:
+    """The semi-dual of a batch of problems that share the masses."""
+
     cost: Float[Tensor, "batch r n"]
     a: Float[Tensor, " r"]
     b: Float[Tensor, " n"]
     kappa: float
 
     def evaluate(
-        self, f: Float[Tensor, "batch r"], epsilon: float, rows: Float[Tensor, "batch r n"]
-    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch r n"], Float[Tensor, "batch r"]]:
-        """Return the semi-dual value, the plan's shares of each column, and the row masses of the plan."""
-        scores = (f[:, :, None] - rows).div_(epsilon).add_(torch.log(self.a / self.kappa)[:, None])
+        self, f: Float[Tensor, "batch r"], epsilon: float, cost: Float[Tensor, "batch r n"]
+    ) -> _Evaluation:
+        """Evaluate the problems with these costs."""
+        scores = (f[:, :, None] - cost).div_(epsilon).add_(torch.log(self.a / self.kappa)[:, None])
         top = scores.amax(dim=1, keepdim=True)
         shares = scores.sub_(top).exp_()
         total = shares.sum(dim=1, keepdim=True)
         value = f @ self.a - epsilon * ((top + total.log())[:, 0] @ self.b)
         shares.div_(total)
-        return value, shares, shares @ self.b
+        return _Evaluation(value, shares, shares @ self.b)
 
     def ascend(
-        self, f: Float[Tensor, "batch r"], epsilon: float, stop: _Stop
+        self, f: Float[Tensor, "batch r"], epsilon: float, stop: _StopRule
     ) -> tuple[Float[Tensor, "batch r"], int]:
-        """Ascend every problem of the batch until its row error is within the tolerance, or its value is enough."""
+        """Ascend until every problem of the batch is finished.
+
+        Returns: the potentials and the number of iterations.
+        """
         f = f.clone()
-        active, rows = torch.arange(len(f), device=f.device), self.cost
-        value, shares, mass = self.evaluate(f, epsilon, rows)
-        for iteration in range(stop.iterations):
-            unsolved = ((self.a - mass).abs().sum(dim=1) > stop.tolerance) & (value <= stop.enough)
+        active = torch.arange(len(f), device=f.device)
+        cost = self.cost
+        now = self.evaluate(f, epsilon, cost)
+
+        for iteration in range(stop.max_iterations):
+            unsolved = stop.unsolved(self.a, now)
             if not bool(unsolved.any()):
                 return f, iteration
             if not bool(unsolved.all()):
-                active, value, shares, mass = (
-                    active[unsolved],
-                    value[unsolved],
-                    shares[unsolved],
-                    mass[unsolved],
-                )
-                rows = self.cost[active]
-            step = self._direction(shares, mass, epsilon)
-            moved, value, shares, mass = self._search(f[active], value, step, mass, epsilon, rows)
-            f[active] = moved
-        return f, stop.iterations
+                active = active[unsolved]
+                now = now.of(unsolved)
+                cost = self.cost[active]
 
-    def _direction(
-        self, shares: Float[Tensor, "batch r n"], mass: Float[Tensor, "batch r"], epsilon: float
-    ) -> Float[Tensor, "batch r"]:
-        hessian = -(shares * self.b) @ shares.mT
-        hessian.diagonal(dim1=-2, dim2=-1).add_(mass)
-        gradient = self.a - mass
-        # The constant direction is the gauge: its curvature is set to 1, and the gradient has no part in it.
+            step = self._newton_step(now, epsilon)
+            moved, now = self._line_search(f[active], step, now, epsilon, cost)
+            f[active] = moved
+
+        return f, stop.max_iterations
+
+    def _newton_step(self, now: _Evaluation, epsilon: float) -> Float[Tensor, "batch r"]:
+        """Return the damped Newton step; a Sinkhorn step where it is no direction of ascent."""
+        gradient = self.a - now.mass
+        hessian = -(now.shares * self.b) @ now.shares.mT
+        hessian.diagonal(dim1=-2, dim2=-1).add_(now.mass)
+
+        # A constant added to all potentials changes nothing (the gauge): the Hessian is singular in
+        # that direction, and the gradient is orthogonal to it. Its curvature is set to the mean
+        # mass.
         hessian += self.a.mean() / len(self.a)
-        # Damping that vanishes with the gradient limits a step to some 30 epsilon: far from the optimum the Hessian may be singular.
-        damping = 1e-13 * self.a.mean() + 0.03 * gradient.abs().amax(dim=1)
+
+        damping = DAMPING_FLOOR * self.a.mean() + DAMPING * gradient.abs().amax(dim=1)
         hessian.diagonal(dim1=-2, dim2=-1).add_(damping[:, None])
+
         factor, info = torch.linalg.cholesky_ex(hessian)
         step = epsilon * torch.cholesky_solve(gradient[..., None], factor)[..., 0]
-        sinkhorn = epsilon * (self.a.log() - mass.clamp(min=1e-300).log())
-        good = (info == 0) & torch.isfinite(step).all(dim=1) & ((step * gradient).sum(dim=1) > 0)
-        return torch.where(good[:, None], step, sinkhorn)
+        ascends = (step * gradient).sum(dim=1) > 0
+        usable = (info == 0) & torch.isfinite(step).all(dim=1) & ascends
+        return torch.where(usable[:, None], step, self._sinkhorn_step(now, epsilon))
 
-    def _search(
+    def _sinkhorn_step(self, now: _Evaluation, epsilon: float) -> Float[Tensor, "batch r"]:
+        """Return the step of one Sinkhorn sweep, which always increases the value."""
+        return epsilon * (self.a.log() - now.mass.clamp(min=SMALLEST_MASS).log())
+
+    def _line_search(
         self,
         f: Float[Tensor, "batch r"],
-        value: Float[Tensor, " batch"],
         step: Float[Tensor, "batch r"],
-        mass: Float[Tensor, "batch r"],
+        now: _Evaluation,
         epsilon: float,
-        rows: Float[Tensor, "batch r n"],
-    ) -> tuple[
-        Float[Tensor, "batch r"],
-        Float[Tensor, " batch"],
-        Float[Tensor, "batch r n"],
-        Float[Tensor, "batch r"],
-    ]:
-        """Halve the step until the value grows as it should; the last resort is a Sinkhorn sweep, which always does."""
-        gradient = self.a - mass
-        slope = (gradient * step).sum(dim=1)
-        noise = 1e-14 * (value.abs() + f.abs().amax(dim=1) * self.kappa + epsilon)
-        length = torch.ones_like(value)
-        for _ in range(12):
+        cost: Float[Tensor, "batch r n"],
+    ) -> tuple[Float[Tensor, "batch r"], _Evaluation]:
+        """Halve the step until the value increases enough (Armijo's rule), else sweep.
+
+        Returns: the new potentials and their evaluation.
+        """
+        slope = ((self.a - now.mass) * step).sum(dim=1)
+        scale = now.value.abs() + f.abs().amax(dim=1) * self.kappa + epsilon
+        noise = VALUE_ROUNDING * scale
+
+        length = torch.ones_like(now.value)
+        for _ in range(STEP_LENGTHS):
             trial = f + length[:, None] * step
-            new_value, shares, new_mass = self.evaluate(trial, epsilon, rows)
-            good: Bool[Tensor, " batch"] = new_value >= value + 1e-4 * length * slope - noise
-            if bool(good.all()):
-                return trial, new_value, shares, new_mass
-            length = torch.where(good, length, length / 2)
-        sweep = f + epsilon * (self.a.log() - mass.clamp(min=1e-300).log())
-        trial = torch.where(good[:, None], f + length[:, None] * step, sweep)
-        return (trial, *self.evaluate(trial, epsilon, rows))
+            then = self.evaluate(trial, epsilon, cost)
+            accepted: Bool[Tensor, " batch"] = (
+                then.value >= now.value + ARMIJO * length * slope - noise
+            )
+            if bool(accepted.all()):
+                return trial, then
+            length = torch.where(accepted, length, length / 2)
+
+        sweep = f + self._sinkhorn_step(now, epsilon)
+        trial = torch.where(accepted[:, None], f + length[:, None] * step, sweep)
+        return trial, self.evaluate(trial, epsilon, cost)
 
 
 @dataclass(frozen=True)
 class SemiDualNewton:
     r"""Converged solution in float64, in the log domain, from any start.
 
-    maximise over f:  sum_i a_i f_i - epsilon sum_j b_j log sum_i (a_i / kappa) exp((f_i - C_ij) / epsilon)
+    maximise over f:
+        sum_i a_i f_i - epsilon sum_j b_j log sum_i (a_i / kappa) exp((f_i - C_ij) / epsilon)
 
-    The gradient is the row error, the Hessian -(diag(P 1) - P diag(1/b) P^T) / epsilon. A cold start anneals epsilon from the range of the cost;
-    every step is damped until the value grows, and falls back on a Sinkhorn sweep where Newton's direction is of no use.
+    The gradient is the row error, the Hessian -(diag(P 1) - P diag(1/b) P^T) / epsilon. A cold
+    start anneals epsilon from the range of the cost. Every step is damped until the value
+    increases, and replaced by a Sinkhorn sweep where Newton's direction fails.
 
     Source: the semi-dual of Cuturi & Peyre (2018), eq. 2.5, with a dummy row.
     """
 
     tolerance: float = 1e-10
-    """L1 error of the row masses (total 1) at which the problem counts as solved."""
+    """L1 error of the row masses (total 1) at which a problem counts as solved."""
     max_iterations: int = 200
     anneal: float = 4.0
-    """Factor between two levels of a cold start."""
+    """Factor between two levels of epsilon in a cold start."""
 
     def __call__(
         self,
@@ -145,61 +217,68 @@ class SemiDualNewton:
 
         Args:
             problem: cost [*batch, k, n].
-            init: potentials of the chosen images, in the gauge where the dummy's is 0: a warm start.
-            stop_above: stop a problem as soon as its semi-dual value passes this; the output is then a lower bound, not a solution.
+            init: warm start: potentials of the chosen images, with the dummy row's at 0.
+            stop_above: stop a problem as soon as its semi-dual value exceeds this. The output is
+                then a lower bound, not a solution.
         """
         if problem.epsilon <= 0:
             raise InputError(
-                f"SemiDualNewton needs epsilon > 0, found {problem.epsilon}; PotSolver(method='emd') solves the unregularised problem"
+                f"SemiDualNewton needs epsilon > 0, found {problem.epsilon}; "
+                "PotSolver(method='emd') solves the unregularised problem"
             )
         cost, a, b = (part.double() for part in problem.balanced())
-        batch = cost.reshape(-1, *cost.shape[-2:])
-        state = _State(batch, a, b, problem.kappa)
-        goal = _Stop(self.tolerance, stop_above, self.max_iterations)
+        semi_dual = _SemiDual(cost.reshape(-1, *cost.shape[-2:]), a, b, problem.kappa)
+        stop = _StopRule(self.tolerance, stop_above, self.max_iterations)
+
         if init is None:
-            f, iterations = self._anneal(state, problem.epsilon, goal)
+            f, iterations = self._cold_start(semi_dual, problem.epsilon, stop)
         else:
-            warm = _with_dummy(init.double().reshape(len(batch), -1), has_dummy=problem.has_dummy)
-            f, iterations = self._warm(state, problem.epsilon, warm, goal)
-        f = f[:, : problem.num_rows] - (f[:, -1:] if problem.has_dummy else 0)
+            start = init.double().reshape(len(semi_dual.cost), -1)
+            if problem.has_dummy:
+                start = torch.cat([start, start.new_zeros(len(start), 1)], dim=1)
+            f, iterations = self._warm_start(semi_dual, problem.epsilon, start, stop)
+
+        # The potentials are unique up to a constant: the dummy row's is set to 0.
+        gauge = f[:, -1:] if problem.has_dummy else 0
+        f = f[:, : problem.num_rows] - gauge
         solved = PartialProblem(
             problem.cost_matrix.double(), problem.epsilon, problem.kappa, problem.a, problem.b
         )
-        return PartialOutput(
-            solved, f.reshape((*cost.shape[:-2], problem.num_rows)), 10 * self.tolerance, iterations
-        )
+        f = f.reshape((*cost.shape[:-2], problem.num_rows))
+        return PartialOutput(solved, f, OUTPUT_SLACK * self.tolerance, iterations)
 
-    def _anneal(
-        self, state: _State, epsilon: float, goal: _Stop
+    def _cold_start(
+        self, semi_dual: _SemiDual, epsilon: float, stop: _StopRule
     ) -> tuple[Float[Tensor, "batch r"], int]:
-        f, iterations = state.cost.new_zeros(state.cost.shape[:2]), 0
-        for level in self._levels(epsilon, float(state.cost.max())):
-            stop = goal if level == epsilon else _Stop(1e-2, math.inf, self.max_iterations)
-            f, steps = state.ascend(f, level, stop)
-            iterations += steps
-        return f, iterations
+        """Ascend from potentials of 0 through levels of decreasing epsilon."""
+        f = semi_dual.cost.new_zeros(semi_dual.cost.shape[:2])
+        level_stop = _StopRule(LEVEL_TOLERANCE, math.inf, self.max_iterations)
+        total = 0
+        for level in self._levels(epsilon, float(semi_dual.cost.max())):
+            rule = stop if level == epsilon else level_stop
+            f, iterations = semi_dual.ascend(f, level, rule)
+            total += iterations
+        return f, total
 
-    def _warm(
-        self, state: _State, epsilon: float, f: Float[Tensor, "batch r"], goal: _Stop
+    def _warm_start(
+        self, semi_dual: _SemiDual, epsilon: float, f: Float[Tensor, "batch r"], stop: _StopRule
     ) -> tuple[Float[Tensor, "batch r"], int]:
-        """Ascend from a warm start; a problem that it does not help starts cold."""
-        f, iterations = state.ascend(
-            f, epsilon, _Stop(goal.tolerance, goal.enough, min(WARM_ITERATIONS, goal.iterations))
-        )
-        if iterations < min(WARM_ITERATIONS, goal.iterations):
-            return f, iterations
-        value, _, mass = state.evaluate(f, epsilon, state.cost)
-        stuck = ((state.a - mass).abs().sum(dim=1) > goal.tolerance) & (value <= goal.enough)
-        if bool(stuck.any()):
-            f[stuck], steps = self._anneal(
-                _State(state.cost[stuck], state.a, state.b, state.kappa), epsilon, goal
-            )
-            iterations += steps
-        return f, iterations
+        """Ascend from given potentials; problems that do not converge get a cold start."""
+        limit = min(WARM_ITERATIONS, stop.max_iterations)
+        f, total = semi_dual.ascend(f, epsilon, replace(stop, max_iterations=limit))
+        if total < limit:
+            return f, total
 
-    def _levels(self, epsilon: float, largest: float) -> list[float]:
-        levels, level = [epsilon], epsilon * self.anneal
-        while level < largest / 8:
-            levels.append(level)
-            level *= self.anneal
+        unsolved = stop.unsolved(semi_dual.a, semi_dual.evaluate(f, epsilon, semi_dual.cost))
+        if bool(unsolved.any()):
+            rest = replace(semi_dual, cost=semi_dual.cost[unsolved])
+            f[unsolved], iterations = self._cold_start(rest, epsilon, stop)
+            total += iterations
+        return f, total
+
+    def _levels(self, epsilon: float, largest_cost: float) -> list[float]:
+        """Return the levels of epsilon in decreasing order; the last is `epsilon` itself."""
+        levels = [epsilon]
+        while levels[-1] * self.anneal < largest_cost * FIRST_LEVEL:
+            levels.append(levels[-1] * self.anneal)
         return levels[::-1]

@@ -1,4 +1,4 @@
-"""What a solver returns: potentials, plan, and how far they can be trusted."""
+"""Result of a solver: potentials, plan and their error bounds."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,12 +9,16 @@ from torch import Tensor
 
 from otcondense.ot.problem import PartialProblem
 
+ROUNDING_UNITS = 64
+"""Margin of `value_lower_bound` for rounding, in units in the last place of the potentials."""
+
 
 @dataclass(frozen=True)
 class PartialOutput:
-    """Solution of a `PartialProblem`; everything is computed from the row potentials, so it is consistent.
+    """Solution of a `PartialProblem`, computed from the row potentials.
 
-    The plan meets the column masses exactly (it is the Gibbs plan of f and its conjugate g); what is left of the error is in the rows.
+    The plan is the Gibbs plan of f and its conjugate g. It meets the column masses exactly, so that
+    the remaining error is in the rows.
     """
 
     problem: PartialProblem
@@ -24,7 +28,7 @@ class PartialOutput:
     """Marginal error below which the solver calls the problem solved."""
     iterations: int
     column_error: Float[Tensor, "*batch"] | None = None
-    """L1 error on the columns of a solver whose plan is not the Gibbs plan of f."""
+    """L1 error of the columns, from a solver whose plan is not the Gibbs plan of f."""
     given_plan: Float[Tensor, "*batch r n"] | None = None
     """Plan of such a solver, dummy row last."""
 
@@ -51,7 +55,7 @@ class PartialOutput:
 
     @cached_property
     def full_plan(self) -> Float[Tensor, "*batch r n"]:
-        """Plan with the dummy row last, where there is one."""
+        """Plan, with the dummy row (if any) last."""
         if self.given_plan is not None:
             return self.given_plan
         return torch.softmax(self._scores, dim=-2) * self.problem.column_mass
@@ -80,17 +84,21 @@ class PartialOutput:
 
     @cached_property
     def regularized_value(self) -> Float[Tensor, "*batch"]:
-        """Semi-dual value at f: a lower bound on the regularised optimum, equal to it at the optimum. At epsilon 0, the LP's dual value."""
-        return (self.f * self.problem.row_mass).sum(dim=-1) + (
-            self.g * self.problem.column_mass
-        ).sum(dim=-1)
+        """Semi-dual value at f, a lower bound on the regularised optimum and equal to it there.
+
+        At epsilon 0 it is the dual value of the linear program.
+        """
+        rows = (self.f * self.problem.row_mass).sum(dim=-1)
+        columns = (self.g * self.problem.column_mass).sum(dim=-1)
+        return rows + columns
 
     @cached_property
     def certified_error(self) -> Float[Tensor, "*batch"]:
         """Proven bound on the regularised optimum minus `regularized_value`.
 
-        The semi-dual is concave with gradient r (the row errors, sum 0), and optimal potentials spread over no more than the range of the cost;
-        so the distance to the optimum is at most half the L1 norm of r times the two spreads.
+        The semi-dual is concave with gradient r (the row errors, sum 0). Optimal potentials spread
+        over at most the range of the cost. The distance to the optimum is therefore at most half
+        the L1 norm of r times the sum of the spread of f and that range.
         """
         cost, _, _ = self.problem.balanced()
         spread = self._all_f.amax(dim=-1) - self._all_f.amin(dim=-1)
@@ -98,8 +106,7 @@ class PartialOutput:
 
     @property
     def value_lower_bound(self) -> Float[Tensor, "*batch"]:
-        """Proven lower bound on the regularised optimum: the semi-dual value less a margin for rounding."""
+        """Proven lower bound on the regularised optimum: the value less a margin for rounding."""
         scale = self.f.abs().amax(dim=-1) + self.g.abs().amax(dim=-1) + self.problem.epsilon
-        return (
-            self.regularized_value - 64 * torch.finfo(self.f.dtype).eps * self.problem.kappa * scale
-        )
+        unit = torch.finfo(self.f.dtype).eps
+        return self.regularized_value - ROUNDING_UNITS * unit * self.problem.kappa * scale

@@ -1,4 +1,4 @@
-"""POT (Python Optimal Transport) on the problem with its dummy row: exact LP, or its Sinkhorn."""
+"""Solvers of POT (Python Optimal Transport): the exact linear program, and Sinkhorn."""
 
 import warnings
 from dataclasses import dataclass
@@ -13,43 +13,52 @@ from otcondense.errors import InputError
 from otcondense.ot.output import PartialOutput
 from otcondense.ot.problem import PartialProblem
 
+LEAST_OUTPUT_TOLERANCE = 1e-8
+"""Outputs with a marginal error up to this count as converged, however small the tolerance."""
+
 
 @dataclass(frozen=True)
 class PotSolver:
-    """`method="emd"` is the network simplex on the unregularised problem, `"sinkhorn"` POT's log-domain Sinkhorn.
+    """Solves one problem a call, since POT's solvers take no batches.
 
-    One problem a call: POT's solvers are not batched. The output of `"emd"` has epsilon 0: its regularised value is the LP's.
+    The output of `"emd"` has epsilon 0: its regularised value is that of the linear program.
     """
 
     method: Literal["emd", "sinkhorn"] = "emd"
+    """emd: network simplex on the unregularised problem; sinkhorn: POT's log-domain Sinkhorn."""
     max_iterations: int = 1_000_000
     tolerance: float = 1e-9
 
     def __call__(
         self, problem: PartialProblem, init: Float[Tensor, " k"] | None = None
     ) -> PartialOutput:
-        """Solve by POT; potentials come back with the dummy row's at 0."""
+        """Solve with POT; the dummy row's potential is 0 in the output."""
         if problem.cost_matrix.ndim != 2:
             raise InputError(
-                f"PotSolver takes one problem at a time (a cost of 2 dimensions), found shape {tuple(problem.cost_matrix.shape)}"
+                "PotSolver takes one problem at a time (a cost of 2 dimensions), found shape "
+                f"{tuple(problem.cost_matrix.shape)}"
             )
         if init is not None:
             raise InputError("PotSolver cannot be warm-started, found init")
         cost, a, b = (part.double().cpu().numpy() for part in problem.balanced())
-        plan, f, iterations = (
-            self._emd(cost, a, b)
-            if self.method == "emd"
-            else self._sinkhorn(cost, a, b, problem.epsilon)
+        if self.method == "emd":
+            epsilon = 0.0
+            plan, f, iterations = self._emd(cost, a, b)
+        else:
+            epsilon = problem.epsilon
+            plan, f, iterations = self._sinkhorn(cost, a, b, epsilon)
+
+        # The potentials are unique up to a constant: the dummy row's is set to 0.
+        gauge = f[-1] if problem.has_dummy else 0.0
+        f = f[: problem.num_rows] - gauge
+        solved = PartialProblem(
+            problem.cost_matrix.double(), epsilon, problem.kappa, problem.a, problem.b
         )
-        f = f[: problem.num_rows] - (f[-1] if problem.has_dummy else 0.0)
-        epsilon = 0.0 if self.method == "emd" else problem.epsilon
         device = problem.cost_matrix.device
         return PartialOutput(
-            PartialProblem(
-                problem.cost_matrix.double(), epsilon, problem.kappa, problem.a, problem.b
-            ),
+            solved,
             torch.as_tensor(f, device=device),
-            max(10 * self.tolerance, 1e-8),
+            max(10 * self.tolerance, LEAST_OUTPUT_TOLERANCE),
             iterations,
             column_error=torch.as_tensor(np.abs(plan.sum(axis=0) - b).sum(), device=device),
             given_plan=torch.as_tensor(plan, device=device),
@@ -61,12 +70,12 @@ class PotSolver:
         import ot
 
         # POT wants equal totals to the last bit.
-        plan, log = ot.emd(
-            a, b * (a.sum() / b.sum()), cost, numItermax=self.max_iterations, log=True
-        )
+        b = b * (a.sum() / b.sum())
+        plan, log = ot.emd(a, b, cost, numItermax=self.max_iterations, log=True)
         if log["warning"] is not None:
             raise InputError(
-                f"PotSolver(method='emd') did not finish in {self.max_iterations} iterations: {log['warning']}; raise max_iterations"
+                f"PotSolver(method='emd') did not finish in {self.max_iterations} iterations: "
+                f"{log['warning']}; raise max_iterations"
             )
         return plan, log["u"], 0
 

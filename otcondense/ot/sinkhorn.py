@@ -10,13 +10,17 @@ from otcondense.errors import InputError
 from otcondense.ot.output import PartialOutput
 from otcondense.ot.problem import PartialProblem
 
+FIXED_ITERATIONS_TOLERANCE = 1e-6
+"""Marginal error below which an output counts as converged if no tolerance was given."""
+
 
 @dataclass(frozen=True)
 class Sinkhorn:
     """Alternate scaling of rows and columns, columns last.
 
-    `log_domain=False` with `tolerance=0` is the paper's fixed number of iterations on kernels, in the dtype of the cost; its plan leaks mass where
-    the cost is large against epsilon, and `marginal_error` says so.
+    `log_domain=False` with `tolerance=0` is the paper's version: a fixed number of iterations on
+    the kernel, in the dtype of the cost. Its plan loses mass where the cost is large relative to
+    epsilon; `marginal_error` reports the loss.
 
     Source: arXiv:2606.05883, entropic solution of the balanced problem with a dummy source.
     """
@@ -35,7 +39,8 @@ class Sinkhorn:
         if not self.log_domain:
             if init is not None:
                 raise InputError(
-                    "init must be None with log_domain=False, found potentials; set log_domain=True to warm-start"
+                    "init must be None with log_domain=False, found potentials; set "
+                    "log_domain=True to warm-start"
                 )
             return self._kernel(problem)
         return self._log(problem, init)
@@ -48,17 +53,23 @@ class Sinkhorn:
         if init is not None:
             f[..., : problem.num_rows] = init
         log_a = a.log()
+        log_share = (log_a - torch.log(log_a.new_tensor(problem.kappa)))[:, None]
+        smallest = torch.finfo(f.dtype).tiny
+
         iterations = 0
         for iterations in range(1, self.max_iterations + 1):  # noqa: B007
-            scores = (log_a - torch.log(log_a.new_tensor(problem.kappa)))[:, None] + (
-                f[..., :, None] - cost
-            ) / problem.epsilon
+            scores = log_share + (f[..., :, None] - cost) / problem.epsilon
             mass = torch.softmax(scores, dim=-2) @ b
             if bool(((mass - a).abs().sum(dim=-1) <= self.tolerance).all()):
                 break
-            f = f + problem.epsilon * (log_a - mass.clamp(min=torch.finfo(mass.dtype).tiny).log())
-        f = f[..., : problem.num_rows] - (f[..., -1:] if problem.has_dummy else 0)
-        return PartialOutput(problem, f, self.tolerance or 1e-6, iterations)
+            f = f + problem.epsilon * (log_a - mass.clamp(min=smallest).log())
+
+        f = _gauged(f, problem)
+        return PartialOutput(problem, f, self._output_tolerance, iterations)
+
+    @property
+    def _output_tolerance(self) -> float:
+        return self.tolerance or FIXED_ITERATIONS_TOLERANCE
 
     def _kernel(self, problem: PartialProblem) -> PartialOutput:
         cost, a, b = problem.balanced()
@@ -67,15 +78,21 @@ class Sinkhorn:
         for _ in range(self.max_iterations):
             u = a / (kernel @ v[..., None])[..., 0]
             v = b / (u[..., None, :] @ kernel)[..., 0, :]
-        f = problem.epsilon * (u.log() - (a / problem.kappa).log())
-        f = f[..., : problem.num_rows] - (f[..., -1:] if problem.has_dummy else 0)
+
+        f = _gauged(problem.epsilon * (u.log() - (a / problem.kappa).log()), problem)
         plan = u[..., :, None] * kernel * v[..., None, :]
         error = (plan.sum(dim=-2) - b).abs().sum(dim=-1)
         return PartialOutput(
             problem,
             f,
-            self.tolerance or 1e-6,
+            self._output_tolerance,
             self.max_iterations,
             column_error=error,
             given_plan=plan,
         )
+
+
+def _gauged(f: Float[Tensor, "*batch r"], problem: PartialProblem) -> Float[Tensor, "*batch k"]:
+    """Return the potentials of the chosen images, shifted so that the dummy row's is 0."""
+    gauge = f[..., -1:] if problem.has_dummy else 0
+    return f[..., : problem.num_rows] - gauge

@@ -1,38 +1,8 @@
-"""Choosing a subset of one class: the geometry-aware selector and the baselines, all with one face."""
+"""Selectors of a subset of one class: the geometry-aware selector and the baselines.
 
-from otcondense.selection.base import Candidates, Selector, SelectorConfig
-from otcondense.selection.baselines.ccs import CcsSelector
-from otcondense.selection.baselines.d2c import D2cSelector
-from otcondense.selection.baselines.dq import DqSelector
-from otcondense.selection.baselines.herding import HerdingSelector
-from otcondense.selection.baselines.k_center import KCenterSelector
-from otcondense.selection.baselines.k_means import KMeansSelector
-from otcondense.selection.baselines.k_medoids import KMedoidsSelector
-from otcondense.selection.baselines.nearest_mean import NearestMeanSelector
-from otcondense.selection.baselines.random_choice import RandomSelector
-from otcondense.selection.geometry_aware import GeometryAwareSelector
-from otcondense.selection.watch import Moment, Watcher
+All of them share one interface, `Selector`. `SELECTORS` holds them by name.
+"""
 
-SELECTORS: dict[str, type[Selector]] = {
-    "geometry_aware": GeometryAwareSelector,
-    "random": RandomSelector,
-    "herding": HerdingSelector,
-    "k_center": KCenterSelector,
-    "ccs": CcsSelector,
-    "dq": DqSelector,
-    "d2c": D2cSelector,
-    "nearest_mean": NearestMeanSelector,
-    "k_means": KMeansSelector,
-    "k_medoids": KMedoidsSelector,
-}
-"""Every selector by the name that configurations use."""
+import lazy_loader as lazy
 
-__all__ = [
-    "SELECTORS",
-    "Candidates",
-    "GeometryAwareSelector",
-    "Moment",
-    "Selector",
-    "SelectorConfig",
-    "Watcher",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,50 +1,67 @@
-"""How much memory and time a class will take, before anything is allocated."""
+"""Forecast of the memory and time of a class, before any allocation."""
 
 import os
 import resource
 from dataclasses import dataclass
 
-import torch
-
 from otcondense.errors import InputError
-from otcondense.selection.base import Candidates
+from otcondense.selection.candidates import Candidates
 
 DOUBLE = 8
+"""Bytes of a float64."""
+PROCESS_BYTES = 200 << 20
+"""Memory besides the arrays."""
+POINTS_PER_CHOSEN = 8
+"""Dual points evaluated for each chosen image, about."""
 SECONDS_PER_PAIR = 6e-9
+"""Seconds for one entry of the cost matrix at one dual point, on two CPU cores."""
 SECONDS_PER_PRODUCT = 4e-11
+"""Seconds for one multiplication in the distances, on two CPU cores."""
+USABLE_SHARE = 0.9
+"""Share of the memory that a class may need if no limit is set."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Peak memory in bytes and time in seconds on two CPU cores; the time is right within a factor of a few."""
+    """Peak memory in bytes and time in seconds on two CPU cores.
+
+    The time is right within a factor of a few.
+    """
 
     memory_bytes: int
     seconds: float
 
 
 def forecast(size: int, width: int, budget: int, *, full_statistics: bool = False) -> Forecast:
-    """Return what selecting `budget` of `size` images with `width` features takes.
+    """Return the memory and time to select `budget` of `size` images with `width` features.
 
-    The cost matrix, its kernel and what they are made from dominate the memory (24 bytes a pair: 9.98 GB for 20,000 images, where the process peaked at 10.26), the bounds of about 8 dual points a chosen image the time.
+    The cost matrix, its kernel and their intermediate results dominate the memory (24 bytes per
+    pair: 9.98 GB for 20,000 images, where the process peaked at 10.26). The bounds at about 8 dual
+    points per chosen image dominate the time.
     """
     pairs = size * size
-    matrices = 3 + (3 if full_statistics else 0)
+    matrices = 6 if full_statistics else 3
     rows = 4 * size * width
-    memory = DOUBLE * (matrices * pairs + rows + 6 * budget * size) + (200 << 20)
-    seconds = SECONDS_PER_PRODUCT * pairs * width + SECONDS_PER_PAIR * pairs * 8 * budget
-    return Forecast(memory, seconds)
+    memory = DOUBLE * (matrices * pairs + rows + 6 * budget * size) + PROCESS_BYTES
+    distances = SECONDS_PER_PRODUCT * pairs * width
+    bounds = SECONDS_PER_PAIR * pairs * POINTS_PER_CHOSEN * budget
+    return Forecast(memory, distances + bounds)
 
 
 def available_memory(device: str) -> int:
     """Return the memory of the device in bytes: all of a GPU, or of the machine."""
-    if torch.device(device).type == "cuda":
+    if device.startswith("cuda"):
+        import torch
+
         return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def peak_memory(device: str) -> int:
     """Return the largest memory in bytes so far: of the GPU's allocator, or of this process."""
-    if torch.device(device).type == "cuda":
+    if device.startswith("cuda"):
+        import torch
+
         return int(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -57,16 +74,17 @@ def check_memory(
     budget: int = 1,
     full_statistics: bool = False,
 ) -> Forecast:
-    """Refuse a class that would not fit.
+    """Refuse a class that would not fit into memory.
 
     Raises: InputError with the forecast and the limit.
     """
     width = 0 if candidates.features is None else candidates.features.shape[1]
     expected = forecast(candidates.size, width, budget, full_statistics=full_statistics)
-    limit = limit_gb * 1e9 if limit_gb is not None else 0.9 * available_memory(device)
+    limit = USABLE_SHARE * available_memory(device) if limit_gb is None else limit_gb * 1e9
     if expected.memory_bytes > limit:
         raise InputError(
-            f"a class of {candidates.size} images must fit into memory_limit_gb ({limit / 1e9:.2f} GB), found a forecast of "
-            f"{expected.memory_bytes / 1e9:.2f} GB; raise the limit or split the class"
+            f"a class of {candidates.size} images must fit into memory_limit_gb "
+            f"({limit / 1e9:.2f} GB), found a forecast of {expected.memory_bytes / 1e9:.2f} GB; "
+            "raise the limit or split the class"
         )
     return expected

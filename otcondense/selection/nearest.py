@@ -1,22 +1,28 @@
-"""Nearest images: distances of a class to some of its images, and minima whose ties go to the lower index."""
+"""Distances from a class to some of its images, and minima whose ties go to the lower index."""
 
 import numpy as np
 from jaxtyping import Float, Int
 
 TIE = 1e-12
+"""Values within this share of the largest are equal up to rounding."""
 
 
 def first_minimum(values: Float[np.ndarray, "*rows k"]) -> Int[np.ndarray, "*rows"]:
-    """Return the position of the minimum along the last axis; values within rounding of it are ties, the first wins."""
+    """Return the position of the minimum along the last axis.
+
+    Values within rounding of it are ties; the first one wins.
+    """
     scale = np.abs(values).max(axis=-1, keepdims=True, initial=0, where=np.isfinite(values))
-    position: Int[np.ndarray, "*rows"] = np.asarray(
-        np.argmax(values <= values.min(axis=-1, keepdims=True) + TIE * scale, axis=-1)
-    )
+    ties = values <= values.min(axis=-1, keepdims=True) + TIE * scale
+    position: Int[np.ndarray, "*rows"] = np.asarray(np.argmax(ties, axis=-1))
     return position
 
 
 class Distances:
-    """Squared Euclidean distances, or given costs, of all images of a class to chosen ones, computed when asked for."""
+    """Costs from all images of a class to chosen ones, computed on request.
+
+    They are given by a cost matrix, or are squared Euclidean distances of the features.
+    """
 
     def __init__(
         self,
@@ -30,7 +36,7 @@ class Distances:
             self.norms = np.square(self.rows).sum(axis=1)
 
     def to(self, indices: Int[np.ndarray, " k"]) -> Float[np.ndarray, "n k"]:
-        """Return the cost of each class image (row) from each of the chosen images `indices` (column), >= 0."""
+        """Return the cost, >= 0, from each chosen image (column) to each class image (row)."""
         values: Float[np.ndarray, "n k"]
         if self.cost is not None:
             values = self.cost[indices].T
@@ -40,7 +46,10 @@ class Distances:
         return values
 
     def to_points(self, points: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "n k"]:
-        """Return squared distances of each image to points given relative to the class mean, >= 0."""
+        """Return the squared distances, >= 0, of each image to points.
+
+        The points are given relative to the class mean.
+        """
         squares = self.norms[:, None] + np.square(points).sum(axis=1) - 2 * self.rows @ points.T
         values: Float[np.ndarray, "n k"] = np.maximum(squares, 0)
         return values

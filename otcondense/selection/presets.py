@@ -1,17 +1,27 @@
-"""The published settings, by encoder."""
+"""The published parameters, by encoder."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "inception": {
-        "scale": "absolute",
-        "epsilon": 12.0,
-        "kappa": 1.05,
-        "alpha": 6.0,
-        "beta": 1200.0,
-    },
-    "googlenet": {"scale": "absolute", "epsilon": 12.0, "kappa": 1.05, "alpha": 6.0, "beta": 300.0},
-    "resnet34": {"scale": "absolute", "epsilon": 20.0, "kappa": 1.05, "alpha": 6.0, "beta": 10.0},
-    "resnet50": {"scale": "absolute", "epsilon": 20.0, "kappa": 1.05, "alpha": 6.0, "beta": 10.0},
+
+@dataclass(frozen=True)
+class Preset:
+    """Parameters for one encoder, in its own absolute units."""
+
+    epsilon: float
+    beta: float
+    kappa: float = 1.05
+    alpha: float = 6.0
+    scale: Literal["absolute"] = "absolute"
+
+
+PRESETS: dict[str, Preset] = {
+    "inception": Preset(epsilon=12.0, beta=1200.0),
+    "googlenet": Preset(epsilon=12.0, beta=300.0),
+    "resnet34": Preset(epsilon=20.0, beta=10.0),
+    "resnet50": Preset(epsilon=20.0, beta=10.0),
 }
-"""Source: the settings shipped with the code of arXiv:2606.05883, for 10 images a class; none were published for larger budgets."""
+"""Presets for 10 images per class; none were published for larger budgets.
+
+Source: the settings shipped with the code of arXiv:2606.05883.
+"""

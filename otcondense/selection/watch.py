@@ -1,4 +1,4 @@
-"""What a selector tells whoever watches it while it works."""
+"""Progress of a selector, reported while it works."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a selector is."""
+    """The state of a selector at one step."""
 
     stage: str
-    """What it is doing: cost matrix, greedy, swaps, rebuilds, lower bound."""
+    """Current stage: cost matrix, greedy, swaps, rebuilds or lower bound."""
     chosen: int = 0
-    """Images in the subset so far."""
+    """Number of images in the subset so far."""
     swaps: int = 0
-    """Swaps so far."""
+    """Number of swaps so far."""
     objective: float | None = None
-    """Of the current subset; None where there is none yet, or none at all."""
+    """Objective of the current subset; None if not available."""
 
 
 Watcher = Callable[[Moment], None]
-"""Is called with every step, several times a second or more; an exception that it raises ends the fit."""
+"""Called at every step, often several times a second. An exception that it raises ends the fit."""
 
 
 def nobody(_moment: Moment) -> None:

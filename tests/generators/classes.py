@@ -1,4 +1,4 @@
-"""Small classes to select from, and the objective written plainly."""
+"""Small classes to select from, and a plain implementation of the objective."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -51,34 +51,34 @@ def distances(features: np.ndarray) -> np.ndarray:
 
 
 def objective(data: SmallClass, subset: tuple[int, ...], selector: GeometryAwareSelector) -> float:
-    """Value of a subset."""
+    """Return the value of a subset."""
     return objectives(data, [subset], selector)[0]
 
 
 def objectives(
     data: SmallClass, subsets: list[tuple[int, ...]], selector: GeometryAwareSelector
 ) -> list[float]:
-    """Values of subsets of one size, from the formulas of docs/method.md, in the units that the selector reports."""
-    settings, used = selector.config, selector.diagnostics_
-    weights = (
-        np.full(data.size, 1 / data.size)
-        if data.weights is None
-        else data.weights / data.weights.sum()
-    )
-    cost = torch.from_numpy(distances(data.features)[np.array(subsets)])
-    output = SemiDualNewton()(
-        PartialProblem(
-            cost, used["epsilon"], settings.kappa, b=settings.kappa * torch.from_numpy(weights)
-        )
-    )
+    """Return the values of subsets of one size, in the units that the selector reports.
+
+    They are computed from the formulas of docs/method.md.
+    """
+    settings = selector.config
+    used = selector.diagnostics_
+    weights = np.ones(data.size) if data.weights is None else data.weights
+    weights = weights / weights.sum()
+    rows = np.array(subsets)
+
+    cost = torch.from_numpy(distances(data.features)[rows])
+    b = settings.kappa * torch.from_numpy(weights)
+    output = SemiDualNewton()(PartialProblem(cost, used.epsilon, settings.kappa, b=b))
     assert bool(output.converged.all())
-    values = output.regularized_value.numpy() + used["beta"] * data.cross_entropy[
-        np.array(subsets)
-    ].mean(axis=1)
+
+    confidence = used.beta * data.cross_entropy[rows].mean(axis=1)
     spread = [
         statistics(data.features, list(subset), weights, settings.statistics) for subset in subsets
     ]
-    return (values + used["alpha"] * np.array(spread)).tolist()
+    values = output.regularized_value.numpy() + confidence + used.alpha * np.array(spread)
+    return values.tolist()
 
 
 def statistics(features: np.ndarray, subset: list[int], weights: np.ndarray, kind: str) -> float:
@@ -86,9 +86,9 @@ def statistics(features: np.ndarray, subset: list[int], weights: np.ndarray, kin
     centred = features - mean
     covariance = (centred * weights[:, None]).T @ centred / (1 - np.square(weights).sum())
     own = features[subset]
-    own_covariance = (
-        np.cov(own.T).reshape(covariance.shape) if len(subset) > 1 else np.zeros_like(covariance)
-    )
+    own_covariance = np.zeros_like(covariance)
+    if len(subset) > 1:
+        own_covariance = np.cov(own.T).reshape(covariance.shape)
     shift = float(np.square(own.mean(axis=0) - mean).sum())
     if kind == "diagonal":
         spread = np.sqrt(np.diag(own_covariance)) - np.sqrt(np.diag(covariance))
@@ -103,10 +103,9 @@ def statistics(features: np.ndarray, subset: list[int], weights: np.ndarray, kin
 
 
 def all_values(data: SmallClass, selector: GeometryAwareSelector) -> dict[tuple[int, ...], float]:
-    """Value of every subset of the budget."""
+    """Return the value of every subset of the budget."""
     config = selector.config
     free = [image for image in range(data.size) if image not in config.exclude]
-    subsets = [
-        subset for subset in combinations(free, config.budget) if set(config.include) <= set(subset)
-    ]
+    all_subsets = combinations(free, config.budget)
+    subsets = [subset for subset in all_subsets if set(config.include) <= set(subset)]
     return dict(zip(subsets, objectives(data, subsets, selector), strict=True))

@@ -1,4 +1,4 @@
-"""Experiments whose answer is known, and strategies that draw them."""
+"""Transport problems with a known solution, and strategies that draw problems."""
 
 from dataclasses import dataclass
 
@@ -49,26 +49,29 @@ def problems(
 
 
 def diracs(n: int, kappa: float) -> Experiment:
-    """One image served to n points on a line at distances 0, 1, ...: the nearest share 1/kappa of the class is taken."""
+    """Return one image that serves n points on a line at distances 0, 1, ...
+
+    It takes the nearest share 1/kappa of the class.
+    """
     cost = torch.arange(n, dtype=torch.float64)[None].square()
     full = int(n / kappa)
-    value = (
-        cost[0, :full].sum() * kappa / n + cost[0, min(full, n - 1)] * (1 - full * kappa / n)
-    ).item()
+    rest = 1 - full * kappa / n
+    value = (cost[0, :full].sum() * kappa / n + cost[0, min(full, n - 1)] * rest).item()
     return Experiment(PartialProblem(cost, 0.01, kappa), value)
 
 
 def permuted(seed: int, n: int) -> Experiment:
-    """Every image of the class is chosen and kappa is 1: nothing has to move."""
+    """Return a problem in which every image is chosen and kappa is 1: nothing has to move."""
     rows = points(seed, n)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     return Experiment(PartialProblem(distances(rows[order], rows), 0.01, 1.0), 0.0)
 
 
 def linear_value(problem: PartialProblem) -> float:
-    """Optimum of the linear program in its plain form: rows exact, columns within their capacity."""
+    """Return the optimum of the linear program: rows exact, columns within their capacity."""
     k, n = problem.cost_matrix.shape
-    rows, columns = np.zeros((k, k * n)), np.zeros((n, k * n))
+    rows = np.zeros((k, k * n))
+    columns = np.zeros((n, k * n))
     for i in range(k):
         rows[i, i * n : (i + 1) * n] = 1
         columns[np.arange(n), i * n + np.arange(n)] = 1
@@ -85,7 +88,7 @@ def linear_value(problem: PartialProblem) -> float:
 
 
 def regularized_value(problem: PartialProblem) -> float:
-    """Optimum of the regularised problem by a general optimiser on the semi-dual, written from the formula of the issue."""
+    """Return the optimum of the regularised problem, by a general optimiser on the semi-dual."""
     cost, a, b = (part.numpy() for part in problem.balanced())
 
     def negative(f: np.ndarray) -> tuple[float, np.ndarray]:
@@ -95,12 +98,7 @@ def regularized_value(problem: PartialProblem) -> float:
         value = a @ f - problem.epsilon * b @ (top + np.log(shares.sum(axis=0)))
         return -value, (shares / shares.sum(axis=0)) @ b - a
 
-    return -float(
-        minimize(
-            negative,
-            np.zeros(len(a)),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-12},
-        ).fun
-    )
+    options = {"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-12}
+    start = np.zeros(len(a))
+    result = minimize(negative, start, jac=True, method="L-BFGS-B", options=options)
+    return -float(result.fun)

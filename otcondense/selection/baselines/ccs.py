@@ -1,68 +1,117 @@
 """Coverage-centric coreset selection: all strata of difficulty, without the hardest images."""
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from otcondense.selection.base import Candidates, Selector, SelectorConfig
+from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.candidates import Candidates
+from otcondense.selection.diagnostics import Diagnostics
 
 
 class CcsConfig(SelectorConfig):
-    """Settings of coverage-centric selection."""
+    """Parameters of coverage-centric selection."""
 
     hard: Literal["low", "high"] = "low"
-    """Which end of the score is hard: low for AUM and other margins, high for losses and errors."""
+    """Hard end of the score: low for AUM and other margins, high for losses and errors."""
     dropped_share: float = Field(default=0.3, ge=0, lt=1)
-    """Share of the hardest images that is dropped before the strata are made; as much as the budget allows."""
+    """Share of the hardest images dropped before stratifying; less if the budget needs them."""
     strata: int = Field(default=50, ge=1)
     """Number of strata of equal width in the score."""
 
 
+@dataclass(frozen=True)
+class CcsDiagnostics(Diagnostics):
+    """Diagnostics of coverage-centric selection."""
+
+    dropped: int
+    """Number of images dropped."""
+    drawn_per_stratum: tuple[int, ...]
+
+
 @final
 class CcsSelector(Selector):
-    """Drops the hardest images, cuts the rest into strata of equal width in the score, and draws evenly from the strata.
+    """Coverage-centric coreset selection, per class.
 
-    The budget goes through the strata from the fewest to the most members, each giving min(members, rest / strata left).
-    `diagnostics_` holds how many images were dropped and how many each stratum gave.
+    Drops the hardest images, divides the rest into strata of equal width in the score, and draws
+    evenly from the strata: they share the budget from the smallest to the largest, each giving
+    min(members, remaining budget / remaining strata). `fit` needs `difficulty`.
 
-    Source: Zheng et al., "Coverage-centric coreset selection for high pruning rates", ICLR 2023, algorithm 1; here per class.
+    Args:
+        budget: number of images to choose, >= 1. Default 10.
+        seed: seed of the draws, >= 0. Default 0.
+        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
+            of it. Default "error".
+        hard: hard end of the score: "low" for AUM and other margins, "high" for losses and errors.
+            Default "low".
+        dropped_share: share of the hardest images to drop, 0 <= share < 1; fewer are dropped if the
+            budget needs them. Default 0.3.
+        strata: number of strata, >= 1. Default 50.
+
+    Source: Zheng et al., "Coverage-centric coreset selection for high pruning rates", ICLR 2023,
+    algorithm 1; here per class.
     """
 
     Config: ClassVar[type[SelectorConfig]] = CcsConfig
+    needs = frozenset({"difficulty"})
+    difficulty_kind = "aum"
     config: CcsConfig
+    diagnostics_: CcsDiagnostics
+
+    def __init__(
+        self,
+        budget: int = 10,
+        *,
+        seed: int = 0,
+        small_class: Literal["error", "take_all"] = "error",
+        hard: Literal["low", "high"] = "low",
+        dropped_share: float = 0.3,
+        strata: int = 50,
+    ) -> None:
+        super().__init__(budget, seed=seed, small_class=small_class)
+        self.hard = hard
+        self.dropped_share = dropped_share
+        self.strata = strata
+        self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
+        config = self.config
         score = candidates.require("difficulty", "ccs")
-        order = np.argsort(score if self.config.hard == "low" else -score, kind="stable")
-        dropped = min(int(self.config.dropped_share * candidates.size), candidates.size - budget)
-        kept = np.sort(order[dropped:])
-        stratum = _strata(score[kept], self.config.strata)
-        shares = allocate(budget, np.bincount(stratum, minlength=self.config.strata))
-        rng = np.random.default_rng(self.config.seed)
+        hardness = -score if config.hard == "low" else score
+        hardest_first = np.argsort(-hardness, kind="stable")
+        dropped = min(int(config.dropped_share * candidates.size), candidates.size - budget)
+        kept = np.sort(hardest_first[dropped:])
+
+        stratum = _strata(score[kept], config.strata)
+        shares = allocate(budget, np.bincount(stratum, minlength=config.strata))
+
+        rng = np.random.default_rng(config.seed)
         drawn = [rng.permutation(kept[stratum == s])[:share] for s, share in enumerate(shares)]
         self.indices_ = np.concatenate(drawn)
-        self.diagnostics_ = {"dropped": dropped, "drawn_per_stratum": shares.tolist()}
+        self.diagnostics_ = CcsDiagnostics(dropped, tuple(shares.tolist()))
         for index in self.indices_.tolist():
             self._record(index)
 
 
 def _strata(score: Float[np.ndarray, " n"], count: int) -> Int[np.ndarray, " n"]:
+    """Return the stratum of each image, from the lowest score up."""
     width = (score.max() - score.min()) / count
     if width == 0:
         return np.zeros(len(score), dtype=np.int64)
-    stratum: Int[np.ndarray, " n"] = np.minimum(
-        ((score - score.min()) / width).astype(np.int64), count - 1
-    )
+    position = ((score - score.min()) / width).astype(np.int64)
+    stratum: Int[np.ndarray, " n"] = np.minimum(position, count - 1)
     return stratum
 
 
 def allocate(budget: int, members: Int[np.ndarray, " s"]) -> Int[np.ndarray, " s"]:
-    """Share a budget evenly over strata, the smallest first; exact whenever the strata hold enough."""
-    shares, rest = np.zeros_like(members), budget
+    """Share a budget evenly over strata, the smallest first; exact if they hold enough images."""
+    shares = np.zeros_like(members)
+    remaining = budget
     for done, stratum in enumerate(np.argsort(members, kind="stable").tolist()):
-        shares[stratum] = min(int(members[stratum]), rest // (len(members) - done))
-        rest -= int(shares[stratum])
-    assert rest == 0
+        shares[stratum] = min(int(members[stratum]), remaining // (len(members) - done))
+        remaining -= int(shares[stratum])
+    assert remaining == 0
     return shares

@@ -1,61 +1,117 @@
 """Interval sampling along difficulty, the Select stage of D2C."""
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 import numpy as np
+from jaxtyping import Int
 from pydantic import Field
 
 from otcondense.errors import InputError
-from otcondense.selection.base import Candidates, Selector, SelectorConfig
+from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.candidates import Candidates
+from otcondense.selection.diagnostics import Diagnostics
 
 PAPER_INTERVALS = {10: 96, 50: 16, 100: 10}
+"""Interval by budget. Source: the experiments of arXiv:2507.05914."""
 
 
 class D2cConfig(SelectorConfig):
-    """Settings of interval sampling."""
+    """Parameters of interval sampling."""
 
     interval: int | None = Field(default=None, ge=1)
-    """Step between ranks; None is the paper's for budgets of 10, 50 and 100 (96, 16, 10) and the widest that fits for others."""
+    """Step between ranks. None takes the paper's for budgets of 10, 50 and 100 (96, 16 and 10), and
+    the widest that fits for other budgets."""
     variant: Literal["interval", "min", "max", "medium"] = "interval"
-    """interval: ranks 0, k, 2k, ... from the easiest; min, max, medium: the easiest, the hardest, those around the median."""
+    """interval takes ranks 0, k, 2k, ... from the easiest; min, max and medium take the easiest,
+    the hardest and those around the median."""
     hard: Literal["low", "high"] = "high"
-    """Which end of the score is hard: high for denoising errors and losses, low for margins."""
+    """Hard end of the score: high for denoising errors and losses, low for margins."""
+
+
+@dataclass(frozen=True)
+class D2cDiagnostics(Diagnostics):
+    """Diagnostics of interval sampling; all None for the other variants."""
+
+    interval: int | None = None
+    """The interval used."""
+    interval_wanted: int | None = None
+    """The interval that was set."""
+    clamped: bool | None = None
+    """Whether the class was too small for that interval."""
 
 
 @final
 class D2cSelector(Selector):
     """Sorts the class from easy to hard and takes every k-th image.
 
-    A class too small for the interval has it clamped to the widest that fits, (n − 1) // (budget − 1); `diagnostics_` says so.
+    If a class is too small for the interval, the widest one that fits is used,
+    (n − 1) // (budget − 1), and `diagnostics_` says so. `fit` needs `difficulty`.
 
-    Source: "Diffusion dataset condensation", arXiv:2507.05914, algorithm 2 and the intervals of its experiments.
+    Args:
+        budget: number of images to choose, >= 1. Default 10.
+        seed: ignored: the choice is deterministic. Default 0.
+        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
+            of it. Default "error".
+        interval: step between ranks, >= 1; only for variant "interval". None takes the paper's for
+            budgets of 10, 50 and 100 (96, 16 and 10), and the widest that fits for other budgets.
+            Default None.
+        variant: "interval" takes ranks 0, k, 2k, ... from the easiest; "min", "max" and "medium"
+            take the easiest, the hardest and those around the median. Default "interval".
+        hard: hard end of the score: "high" for denoising errors and losses, "low" for margins.
+            Default "high".
+
+    Source: "Diffusion dataset condensation", arXiv:2507.05914, algorithm 2 and the intervals of its
+    experiments.
     """
 
     Config: ClassVar[type[SelectorConfig]] = D2cConfig
+    needs = frozenset({"difficulty"})
+    difficulty_kind = "denoising"
     config: D2cConfig
+    diagnostics_: D2cDiagnostics
+
+    def __init__(
+        self,
+        budget: int = 10,
+        *,
+        seed: int = 0,
+        small_class: Literal["error", "take_all"] = "error",
+        interval: int | None = None,
+        variant: Literal["interval", "min", "max", "medium"] = "interval",
+        hard: Literal["low", "high"] = "high",
+    ) -> None:
+        super().__init__(budget, seed=seed, small_class=small_class)
+        self.interval = interval
+        self.variant = variant
+        self.hard = hard
+        self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
         score = candidates.require("difficulty", "d2c")
-        order = np.argsort(score if self.config.hard == "high" else -score, kind="stable")
-        self.indices_ = order[self._ranks(candidates.size, budget)]
+        hardness = score if self.config.hard == "high" else -score
+        easiest_first = np.argsort(hardness, kind="stable")
+        self.diagnostics_ = D2cDiagnostics()
+        self.indices_ = easiest_first[self._ranks(candidates.size, budget)]
         for index in self.indices_.tolist():
             self._record(index)
 
-    def _ranks(self, size: int, budget: int) -> np.ndarray:
-        if self.config.variant == "interval":
+    def _ranks(self, size: int, budget: int) -> Int[np.ndarray, " budget"]:
+        config = self.config
+        if config.variant == "interval":
             return np.arange(budget) * self._interval(size, budget)
-        if self.config.interval is not None:
+        if config.interval is not None:
             raise InputError(
-                f"interval goes with variant=interval only, found interval {self.config.interval} with {self.config.variant}"
+                "interval goes with variant=interval only, found interval "
+                f"{config.interval} with {config.variant}"
             )
-        first = {"min": 0, "max": size - budget, "medium": (size - budget) // 2}[
-            self.config.variant
-        ]
+        first_rank = {"min": 0, "max": size - budget, "medium": (size - budget) // 2}
+        first = first_rank[config.variant]
         return np.arange(first, first + budget)
 
     def _interval(self, size: int, budget: int) -> int:
         widest = (size - 1) // (budget - 1) if budget > 1 else size
         wanted = self.config.interval or PAPER_INTERVALS.get(self.config.budget, widest)
         used = min(wanted, widest)
-        self.diagnostics_ = {"interval": used, "interval_wanted": wanted, "clamped": used < wanted}
+        self.diagnostics_ = D2cDiagnostics(used, wanted, clamped=used < wanted)
         return used

@@ -1,49 +1,94 @@
-"""Dataset quantization: bins of falling representativeness, and a draw from each."""
+"""Dataset quantization: bins of decreasing representativeness, and a draw from each."""
 
-from typing import ClassVar, final
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from otcondense.selection.base import Candidates, Selector, SelectorConfig
+from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.candidates import Candidates
+from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.nearest import first_minimum
 
 
 class DqConfig(SelectorConfig):
-    """Settings of dataset quantization."""
+    """Parameters of dataset quantization."""
 
     bins: int = Field(default=10, ge=1)
-    """Number of bins, each an equal share of the class; at most one for each image."""
+    """Number of bins, each an equal share of the class; at most one bin per image."""
     trade_off: float = Field(default=1.0, gt=0)
-    """Weight of representing the rest against differing from the bin, lambda in the GraphCut gain."""
+    """Weight, in the GraphCut gain, of representing the remaining images against differing from the
+    bin (lambda)."""
+
+
+@dataclass(frozen=True)
+class DqDiagnostics(Diagnostics):
+    """Diagnostics of dataset quantization."""
+
+    bins: tuple[int, ...]
+    """Number of images in each bin."""
+    drawn_per_bin: tuple[int, ...]
 
 
 @final
 class DqSelector(Selector):
-    """Fills bins one after another by GraphCut greedy on the images left, then draws evenly from each bin.
+    """Fills bins one after another by GraphCut greedy, then draws evenly from each bin.
 
-    Similarity is the cosine, mapped to [0, 1], of the loss gradients in the last layer (weights and bias): for errors
-    e = softmax(logits) − one-hot and features h the product of two gradients is ⟨e, e'⟩ (1 + ⟨h, h'⟩), so no gradient is built.
-    Without `logits` it is the cosine of the features. The true class is the column of the logits that gives `cross_entropy`,
-    else the one of the highest mean log-probability. Top-up rule: budget // bins from each bin and one more from as many of the
-    first bins as the rest needs; what a bin cannot give is taken from the next one. The authors' fractions fall short there.
+    Similarity is the cosine, mapped to [0, 1], of the loss gradients in the last layer (weights and
+    bias). For errors e = softmax(logits) − one-hot and features h, the product of two gradients is
+    ⟨e, e'⟩ (1 + ⟨h, h'⟩), so that no gradient is computed. Without `logits` it is the cosine of the
+    features. The true class is the column of the logits that gives `cross_entropy`, or without
+    `cross_entropy` the one with the highest mean log-probability. `fit` needs `features`.
 
-    Source: Zhou et al., "Dataset quantization", ICCV 2023, sections 3.2 and 3.3, without the pixel stage.
+    Each bin gives budget // bins images, and the first bins one more until the budget is reached.
+    Images that a bin cannot give are taken from the next one. The authors' fractions would give
+    fewer images than the budget.
+
+    Args:
+        budget: number of images to choose, >= 1. Default 10.
+        seed: seed of the draws, >= 0. Default 0.
+        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
+            of it. Default "error".
+        bins: number of bins, >= 1, each an equal share of the class. Default 10.
+        trade_off: weight, > 0, of representing the remaining images against differing from the bin
+            (lambda in the GraphCut gain). Default 1.
+
+    Source: Zhou et al., "Dataset quantization", ICCV 2023, sections 3.2 and 3.3, without the pixel
+    stage.
     """
 
     Config: ClassVar[type[SelectorConfig]] = DqConfig
+    needs = frozenset({"features"})
     config: DqConfig
+    diagnostics_: DqDiagnostics
+
+    def __init__(
+        self,
+        budget: int = 10,
+        *,
+        seed: int = 0,
+        small_class: Literal["error", "take_all"] = "error",
+        bins: int = 10,
+        trade_off: float = 1.0,
+    ) -> None:
+        super().__init__(budget, seed=seed, small_class=small_class)
+        self.bins = bins
+        self.trade_off = trade_off
+        self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
+        config = self.config
         similarity = (1 + _cosine(candidates)) / 2
-        bins = _fill_bins(similarity, min(self.config.bins, candidates.size), self.config.trade_off)
-        quotas = _quotas(budget, [len(members) for members in bins])
-        rng = np.random.default_rng(self.config.seed)
-        self.indices_ = np.concatenate(
-            [rng.permutation(members)[:quota] for members, quota in zip(bins, quotas, strict=True)]
-        )
-        self.diagnostics_ = {"bins": [len(members) for members in bins], "drawn_per_bin": quotas}
+        bins = _fill_bins(similarity, min(config.bins, candidates.size), config.trade_off)
+        sizes = [len(members) for members in bins]
+        quotas = _quotas(budget, sizes)
+
+        rng = np.random.default_rng(config.seed)
+        drawn = [rng.permutation(bins[b])[:quota] for b, quota in enumerate(quotas)]
+        self.indices_ = np.concatenate(drawn)
+        self.diagnostics_ = DqDiagnostics(tuple(sizes), tuple(quotas))
         for index in self.indices_.tolist():
             self._record(index)
 
@@ -51,13 +96,19 @@ class DqSelector(Selector):
 def _fill_bins(
     similarity: Float[np.ndarray, "n n"], count: int, trade_off: float
 ) -> list[Int[np.ndarray, " m"]]:
-    """Split a class into bins in order of choice; the gain is λ Σ over images left − 2 Σ over the bin so far."""
-    left, bins = np.ones(len(similarity), dtype=bool), []
-    for size in [len(part) for part in np.array_split(np.arange(len(similarity)), count)]:
-        gain, members = trade_off * similarity @ left, []
-        for _ in range(size):
-            index = int(first_minimum(np.where(left, -gain, np.inf)))
-            left[index] = False
+    """Split a class into bins, each in order of choice.
+
+    The gain of an image is λ times its similarity to the remaining images, minus twice its
+    similarity to the bin so far.
+    """
+    remaining = np.ones(len(similarity), dtype=bool)
+    bins = []
+    for part in np.array_split(np.arange(len(similarity)), count):
+        gain = trade_off * similarity @ remaining
+        members = []
+        for _ in range(len(part)):
+            index = int(first_minimum(np.where(remaining, -gain, np.inf)))
+            remaining[index] = False
             gain -= 2 * similarity[index]
             members.append(index)
         bins.append(np.array(members))
@@ -65,11 +116,15 @@ def _fill_bins(
 
 
 def _quotas(budget: int, sizes: list[int]) -> list[int]:
-    quotas, owed = [], 0
+    """Return the number of images that each bin gives; their sum is the budget."""
+    quotas: list[int] = []
+    owed = 0
     for position, size in enumerate(sizes):
         owed += budget // len(sizes) + (position < budget % len(sizes))
         quotas.append(min(size, owed))
         owed -= quotas[-1]
+
+    # The last bins may be too small for the images that are still owed.
     for position, size in enumerate(sizes):
         extra = min(size - quotas[position], owed)
         quotas[position] += extra
@@ -93,14 +148,13 @@ def _cosine(candidates: Candidates) -> Float[np.ndarray, "n n"]:
 def _errors(
     logits: Float[np.ndarray, "n c"], cross_entropy: Float[np.ndarray, " n"] | None
 ) -> Float[np.ndarray, "n c"]:
-    """Softmax minus the one-hot true class: the gradient of the cross-entropy in the logits."""
+    """Return the softmax minus the one-hot true class: the gradient with respect to the logits."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    target = (
-        log_p.mean(axis=0)
-        if cross_entropy is None
-        else -np.abs(cross_entropy[:, None] + log_p).mean(axis=0)
-    )
+    if cross_entropy is None:
+        evidence = log_p.mean(axis=0)
+    else:
+        evidence = -np.abs(cross_entropy[:, None] + log_p).mean(axis=0)
     errors: Float[np.ndarray, "n c"] = np.exp(log_p)
-    errors[:, int(target.argmax())] -= 1
+    errors[:, int(evidence.argmax())] -= 1
     return errors

@@ -4,41 +4,69 @@ from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from otcondense.selection.base import Candidates, Selector, SelectorConfig
+from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.candidates import Candidates
 from otcondense.selection.nearest import Distances, first_minimum
 
 
 class HerdingConfig(SelectorConfig):
-    """Settings of herding."""
+    """Parameters of herding."""
 
     variant: Literal["welling", "deepcore"] = "welling"
-    """welling: the published method; deepcore: the farthest image in place of the nearest, as that library computes it."""
+    """welling: the published method; deepcore: the farthest image in place of the nearest, as that
+    library computes it."""
 
 
 @final
 class HerdingSelector(Selector):
-    """Step t takes the image x that minimises ‖t·mean − (sum of the chosen) − x‖ over the images not yet chosen.
+    """Herding in feature space.
 
-    `objective_` is the squared distance between the mean of the subset and the mean of the class.
+    Step t takes the image x, among those not yet chosen, that minimises
+    ‖t·mean − (sum of the chosen) − x‖. `objective_` is the squared distance between the mean of the
+    subset and the mean of the class. `fit` needs `features`.
 
-    Source: Welling, "Herding dynamical weights to learn", ICML 2009, in the form of iCaRL (Rebuffi et al., CVPR 2017, algorithm 4).
+    Args:
+        budget: number of images to choose, >= 1. Default 10.
+        seed: ignored: the choice is deterministic. Default 0.
+        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
+            of it. Default "error".
+        variant: "welling" is the published method; "deepcore" takes the farthest image in place of
+            the nearest, as that library computes it. Default "welling".
+
+    Source: Welling, "Herding dynamical weights to learn", ICML 2009, in the form of iCaRL (Rebuffi
+    et al., CVPR 2017, algorithm 4).
     """
 
     Config: ClassVar[type[SelectorConfig]] = HerdingConfig
+    needs = frozenset({"features"})
     config: HerdingConfig
+
+    def __init__(
+        self,
+        budget: int = 10,
+        *,
+        seed: int = 0,
+        small_class: Literal["error", "take_all"] = "error",
+        variant: Literal["welling", "deepcore"] = "welling",
+    ) -> None:
+        super().__init__(budget, seed=seed, small_class=small_class)
+        self.variant = variant
+        self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
         distances = Distances(candidates.require("features", "herding"))
-        mean, total = candidates.mass @ distances.rows, np.zeros(distances.rows.shape[1])
-        sign, chosen = (
-            (1 if self.config.variant == "welling" else -1),
-            np.zeros(candidates.size, dtype=bool),
-        )
+        mean = candidates.mass @ distances.rows
+        sign = 1 if self.config.variant == "welling" else -1
+
+        total = np.zeros(distances.rows.shape[1])
+        chosen = np.zeros(candidates.size, dtype=bool)
+        order: list[int] = []
         for step in range(1, budget + 1):
             score = sign * distances.to_points((step * mean - total)[None])[:, 0]
             index = int(first_minimum(np.where(chosen, np.inf, score)))
+            order.append(index)
             chosen[index] = True
             total += distances.rows[index]
-            self._record(index, float(np.square(total / step - mean).sum()))
-        self.indices_ = np.array([step["added"] for step in self.history_])
-        self.objective_ = self.history_[-1]["objective"]
+            self.objective_ = float(np.square(total / step - mean).sum())
+            self._record(index, self.objective_)
+        self.indices_ = np.array(order)

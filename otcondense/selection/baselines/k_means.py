@@ -1,84 +1,134 @@
 """k-means, then the image nearest to each centre."""
 
-from typing import ClassVar, final
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from otcondense.selection.base import Candidates, Selector, SelectorConfig
+from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.candidates import Candidates
 from otcondense.selection.nearest import Distances, first_minimum
 
 
 class KMeansConfig(SelectorConfig):
-    """Settings of k-means."""
+    """Parameters of k-means."""
 
     restarts: int = Field(default=3, ge=1)
-    """Starts from different seedings, of which the one with the smallest inertia is kept."""
+    """Number of runs from different seedings; the one with the smallest inertia is kept."""
     max_iterations: int = Field(default=100, ge=1)
-    """Upper limit on Lloyd iterations of a start."""
+    """Upper limit on the Lloyd iterations of a run."""
+
+
+@dataclass(frozen=True)
+class _Clustering:
+    """Result of one run."""
+
+    inertia: float
+    centres: Float[np.ndarray, "k d"]
 
 
 @final
 class KMeansSelector(Selector):
-    """Lloyd's iterations from k-means++ seedings, weighted; centres in order of falling mass take their nearest free image.
+    """Weighted k-means; each centre takes its nearest free image, in order of decreasing mass.
 
-    `objective_` is the inertia: the weighted mean squared distance of the class to its nearest centre.
+    Lloyd's iterations start from k-means++ seedings. `objective_` is the inertia: the weighted mean
+    squared distance of the class to its nearest centre. `fit` needs `features`.
+
+    Args:
+        budget: number of images to choose, >= 1. Default 10.
+        seed: seed of the seedings, >= 0. Default 0.
+        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
+            of it. Default "error".
+        restarts: number of runs from different seedings, >= 1; the one with the smallest inertia is
+            kept. Default 3.
+        max_iterations: upper limit on the Lloyd iterations of a run, >= 1. Default 100.
 
     Source: Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
     """
 
     Config: ClassVar[type[SelectorConfig]] = KMeansConfig
+    needs = frozenset({"features"})
     config: KMeansConfig
+
+    def __init__(
+        self,
+        budget: int = 10,
+        *,
+        seed: int = 0,
+        small_class: Literal["error", "take_all"] = "error",
+        restarts: int = 3,
+        max_iterations: int = 100,
+    ) -> None:
+        super().__init__(budget, seed=seed, small_class=small_class)
+        self.restarts = restarts
+        self.max_iterations = max_iterations
+        self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
         distances = Distances(candidates.require("features", "k_means"))
-        rng = np.random.default_rng(self.config.seed)
-        runs = [
-            self._lloyd(
-                distances, candidates.mass, _seed_centres(distances, candidates.mass, budget, rng)
-            )
-            for _ in range(self.config.restarts)
-        ]
-        self.objective_, centres = min(runs, key=lambda run: run[0])
-        away = distances.to_points(centres)
+        best = self._best_run(distances, candidates.mass, budget)
+        self.objective_ = best.inertia
+
+        away = distances.to_points(best.centres)
         mass = np.bincount(first_minimum(away), weights=candidates.mass, minlength=budget)
         chosen = np.zeros(candidates.size, dtype=bool)
+        order: list[int] = []
         for centre in np.argsort(-mass, kind="stable").tolist():
             index = int(first_minimum(np.where(chosen, np.inf, away[:, centre])))
+            order.append(index)
             chosen[index] = True
             self._record(index)
-        self.indices_ = np.array([step["added"] for step in self.history_])
+        self.indices_ = np.array(order)
+
+    def _best_run(
+        self, distances: Distances, mass: Float[np.ndarray, " n"], count: int
+    ) -> _Clustering:
+        rng = np.random.default_rng(self.config.seed)
+        runs = []
+        for _ in range(self.config.restarts):
+            centres = _seed_centres(distances, mass, count, rng)
+            runs.append(self._lloyd(distances, mass, centres))
+        return min(runs, key=lambda run: run.inertia)
 
     def _lloyd(
         self, distances: Distances, mass: Float[np.ndarray, " n"], centres: Float[np.ndarray, "k d"]
-    ) -> tuple[float, Float[np.ndarray, "k d"]]:
-        """Move centres to the means of their images until no image changes hands; a centre without mass stays."""
+    ) -> _Clustering:
+        """Move the centres to the means of their images until no image changes its centre.
+
+        A centre without mass stays where it is.
+        """
         away = distances.to_points(centres)
         for _ in range(self.config.max_iterations):
             nearest = first_minimum(away)
             member = np.zeros_like(away)
             member[np.arange(len(away)), nearest] = mass
+
             weight = member.sum(axis=0)[:, None]
-            centres = np.where(
-                weight > 0, (member.T @ distances.rows) / np.where(weight > 0, weight, 1), centres
-            )
+            occupied = weight > 0
+            means = (member.T @ distances.rows) / np.where(occupied, weight, 1)
+            centres = np.where(occupied, means, centres)
+
             away = distances.to_points(centres)
             if (first_minimum(away) == nearest).all():
                 break
-        return float(mass @ away.min(axis=1)), centres
+        return _Clustering(float(mass @ away.min(axis=1)), centres)
 
 
 def _seed_centres(
     distances: Distances, mass: Float[np.ndarray, " n"], count: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "k d"]:
-    """Draw images with probability proportional to their mass times the squared distance to the nearest one drawn."""
-    drawn, nearest = [int(rng.choice(len(mass), p=mass))], np.full(len(mass), np.inf)
+    """Draw images as centres.
+
+    The probability is proportional to the mass times the squared distance to the nearest centre.
+    """
+    drawn = [int(rng.choice(len(mass), p=mass))]
+    nearest = np.full(len(mass), np.inf)
     for _ in range(count - 1):
         nearest = np.minimum(nearest, distances.to(np.array(drawn[-1:]))[:, 0])
         chance = mass * nearest
-        drawn.append(
-            int(rng.choice(len(mass), p=chance / chance.sum() if chance.sum() > 0 else mass))
-        )
+        probability = chance / chance.sum() if chance.sum() > 0 else mass
+        drawn.append(int(rng.choice(len(mass), p=probability)))
     centres: Float[np.ndarray, "k d"] = distances.rows[drawn]
     return centres

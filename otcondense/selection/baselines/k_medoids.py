@@ -1,51 +1,94 @@
 """k-medoids as facility location, by lazy greedy."""
 
 import heapq
-from typing import ClassVar, final
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from jaxtyping import Float
 
-from otcondense.selection.base import Candidates, Selector, SelectorConfig
+from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.candidates import Candidates
+from otcondense.selection.diagnostics import Diagnostics
+
+COST_GRID = 2.0**-40
+"""Costs are rounded to this share of the largest: coarser than the rounding errors of distances."""
 
 
 class KMedoidsConfig(SelectorConfig):
-    """Settings of k-medoids: the budget."""
+    """Parameters of k-medoids: only the budget."""
+
+
+@dataclass(frozen=True)
+class KMedoidsDiagnostics(Diagnostics):
+    """Diagnostics of k-medoids."""
+
+    evaluations: int
+    """Number of savings computed; plain greedy needs about budget times the number of images."""
 
 
 @final
 class KMedoidsSelector(Selector):
-    """Each step takes the image that lowers the mean cost to the nearest chosen image most; 1 − 1/e of the best saving.
+    """Each step takes the image that lowers the mean cost to the nearest chosen image most.
 
-    Savings only shrink as the subset grows, so an old saving bounds the new one and few are computed again. `objective_` is
-    that mean cost (squared Euclidean distance, or the cost given), weighted where the class is. The [n, n] costs are held.
+    The saving is at least 1 − 1/e of the best one. Savings only shrink as the subset grows: an old
+    saving bounds the new one, so that few are recomputed. `objective_` is the mean cost (squared
+    Euclidean distance, or the cost given), weighted if the class is. The [n, n] costs are held in
+    memory.
+
+    Args:
+        budget: number of images to choose, >= 1. Default 10.
+        seed: ignored: the choice is deterministic. Default 0.
+        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
+            of it. Default "error".
 
     Source: Nemhauser, Wolsey and Fisher 1978 (greedy); Minoux 1978 (lazy evaluation).
     """
 
     Config: ClassVar[type[SelectorConfig]] = KMedoidsConfig
+    diagnostics_: KMedoidsDiagnostics
+
+    def __init__(
+        self,
+        budget: int = 10,
+        *,
+        seed: int = 0,
+        small_class: Literal["error", "take_all"] = "error",
+    ) -> None:
+        super().__init__(budget, seed=seed, small_class=small_class)
+        self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
         cost = _without_rounding(candidates.distances().to(np.arange(candidates.size)).T)
-        mass, nearest = candidates.mass, np.full(candidates.size, cost.max())
-        heap = [(-float(saving), index, 0) for index, saving in enumerate((nearest - cost) @ mass)]
+        mass = candidates.mass
+        nearest = np.full(candidates.size, cost.max())
+        savings = (nearest - cost) @ mass
+
+        # Entries are (-saving, index, size of the subset when the saving was computed).
+        heap = [(-float(saving), index, 0) for index, saving in enumerate(savings)]
         heapq.heapify(heap)
         evaluations = candidates.size
-        while len(self.history_) < budget:
-            saving, index, seen = heapq.heappop(heap)
-            if seen == len(self.history_):
+        order: list[int] = []
+        while len(order) < budget:
+            _, index, computed_at = heapq.heappop(heap)
+            if computed_at == len(order):
+                order.append(index)
                 nearest = np.minimum(nearest, cost[index])
-                self._record(index, float(nearest @ mass))
+                self.objective_ = float(nearest @ mass)
+                self._record(index, self.objective_)
             else:
+                saving = float(np.maximum(nearest - cost[index], 0) @ mass)
+                heapq.heappush(heap, (-saving, index, len(order)))
                 evaluations += 1
-                saving = -float(np.maximum(nearest - cost[index], 0) @ mass)
-                heapq.heappush(heap, (saving, index, len(self.history_)))
-        self.indices_ = np.array([step["added"] for step in self.history_])
-        self.objective_ = self.history_[-1]["objective"]
-        self.diagnostics_ = {"evaluations": evaluations}
+
+        self.indices_ = np.array(order)
+        self.diagnostics_ = KMedoidsDiagnostics(evaluations)
 
 
 def _without_rounding(cost: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
-    """Snap costs to a grid of 2⁻⁴⁰ of the largest, so that images with equal costs have equal savings and tie by index."""
-    grid = cost.max() * 2.0**-40
+    """Round costs to a grid, so that images with equal costs have equal savings.
+
+    Ties then go to the lower index.
+    """
+    grid = cost.max() * COST_GRID
     return np.rint(cost / grid) * grid if grid > 0 else cost

@@ -1,32 +1,54 @@
-"""The images nearest to the class mean: typical, and blind to everything else."""
+"""The images nearest to the class mean: typical, but without coverage of the class."""
 
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from otcondense.selection.base import Candidates, Selector, SelectorConfig
+from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.candidates import Candidates
 from otcondense.selection.nearest import TIE, Distances
 
 
 class NearestMeanConfig(SelectorConfig):
-    """Settings of the nearest-to-mean choice: the budget."""
+    """Parameters of the nearest-to-mean choice: only the budget."""
 
 
 @final
 class NearestMeanSelector(Selector):
     """Takes the images with the smallest Euclidean distance to the (weighted) mean of the features.
 
-    `objective_` is the mean squared distance of the chosen images to that mean.
+    `objective_` is the mean squared distance of the chosen images to that mean. `fit` needs
+    `features`.
+
+    Args:
+        budget: number of images to choose, >= 1. Default 10.
+        seed: ignored: the choice is deterministic. Default 0.
+        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
+            of it. Default "error".
     """
 
     Config: ClassVar[type[SelectorConfig]] = NearestMeanConfig
+    needs = frozenset({"features"})
+
+    def __init__(
+        self,
+        budget: int = 10,
+        *,
+        seed: int = 0,
+        small_class: Literal["error", "take_all"] = "error",
+    ) -> None:
+        super().__init__(budget, seed=seed, small_class=small_class)
+        self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
         distances = Distances(candidates.require("features", "nearest_mean"))
         centre = candidates.mass @ distances.rows
         to_mean = distances.to_points(centre[None])[:, 0]
-        steps = np.rint(to_mean / max(TIE * to_mean.max(), np.finfo(float).tiny))
-        self.indices_ = np.argsort(steps, kind="stable")[:budget]
+
+        # Distances are rounded to a grid, so that ties go to the lower index.
+        grid = max(TIE * to_mean.max(), np.finfo(float).tiny)
+        self.indices_ = np.argsort(np.rint(to_mean / grid), kind="stable")[:budget]
+
         for count, index in enumerate(self.indices_.tolist(), start=1):
-            self._record(index, float(to_mean[self.indices_[:count]].mean()))
-        self.objective_ = self.history_[-1]["objective"]
+            self.objective_ = float(to_mean[self.indices_[:count]].mean())
+            self._record(index, self.objective_)

@@ -1,11 +1,15 @@
 r"""Lower bounds on the transport value for every candidate at once, from one dual point.
 
-Keep the potentials of the other k - 1 images (and the dummy), which leave each class image the price h_j; give each candidate q the best potential of its own:
+Keep the potentials of the other k - 1 images (and the dummy), which leave each class image the
+price h_j. Give each candidate q the best potential t of its own:
 
-    bound_q = sum_others a f + sum_j b_j h_j + max_t [ a t - epsilon sum_j b_j log(1 + (a / kappa) exp((t + h_j - C_qj) / epsilon)) ].
+    bound_q = sum_others a f + sum_j b_j h_j
+              + max_t [ a t
+                        - epsilon sum_j b_j log(1 + (a / kappa) exp((t + h_j - C_qj) / epsilon)) ].
 
-Weak duality makes it a bound on the regularised value for every t. The kernel exp((u_q + v_j - C_qj) / epsilon) around reference potentials is computed once,
-so that a dual point costs products and one logarithm an entry.
+By weak duality it is a bound on the regularised value for every t. The kernel
+exp((u_q + v_j - C_qj) / epsilon) around reference potentials u and v is computed once, so that a
+dual point costs products and one logarithm per entry.
 """
 
 import math
@@ -18,13 +22,48 @@ from torch import Tensor
 from otcondense.ot.blocks import row_blocks
 
 STEPS = 1
+"""Newton steps for a candidate's potential at each dual point; it starts from the last one."""
+
+LOG_STEPS = 2 * STEPS
+"""The same without a kernel."""
+
 HEADROOM = {torch.float32: 85.0, torch.float64: 650.0}
+"""Largest exponent of the kernel that leaves room for its products before they overflow."""
+
 FLOOR = {torch.float32: -60.0, torch.float64: -500.0}
+"""Smallest exponent of the kernel; raising smaller entries to it only lowers the bound."""
+
+FLOAT32_EXPONENT = 60
+"""Largest exponent for which a float32 kernel is used."""
+
+FLOAT64_EXPONENT = 500
+"""Largest exponent for which a kernel is used at all."""
+
+LOG_STEP = 2
+"""Largest Newton step in the logarithm of a candidate's scale, a factor of e^2."""
+
+LEAST_SLOPE = 0.1
+"""Smallest slope of a Newton step, as a share of the candidate's mass."""
+
+BOUND_ROUNDING = 1e-13
+"""Margin of the bounds for rounding, as a share of the potentials."""
+
+ENTRY_ROUNDING = 8
+"""Relative rounding error of a term of the sum, in units in the last place.
+
+The kernel entry, its product and the potential account for 4.
+"""
+
+POTENTIAL_ROUNDING = 16
+"""Rounding error of a candidate's potential over epsilon, in units in the last place of kappa."""
 
 
 @dataclass
 class TransportBounds:
-    """Bounds for all candidates of one class; it remembers each candidate's own potential from one call to the next."""
+    """Bounds for all candidates of one class.
+
+    Each candidate's own potential is kept from one call to the next.
+    """
 
     cost_matrix: Float[Tensor, "n n"]
     b: Float[Tensor, " n"]
@@ -32,9 +71,10 @@ class TransportBounds:
     kappa: float
     workers: int = 1
     own: Float[Tensor, " n"] = field(init=False)
-    """Potential of each candidate, the best known so far."""
+    """Potential of each candidate, the best one so far."""
     _kernel: Float[Tensor, "n n"] | None = field(init=False, default=None)
     _room: float = field(init=False, default=0.0)
+    """Largest increase of the prices, in units of epsilon, for which the kernel may be used."""
     _u: Float[Tensor, " n"] = field(init=False)
     _v: Float[Tensor, " n"] = field(init=False)
 
@@ -52,49 +92,52 @@ class TransportBounds:
 
         Args:
             others: potentials of the other images of the subset, [size - 1].
-            prices: h, what the others and the dummy leave of each class image.
-            size: images in the subset, the candidate included.
+            prices: h, the prices that the others and the dummy leave to the class images.
+            size: number of images in the subset, the candidate included.
             candidates: the images to bound.
         """
         a = 1 / size
         constant = a * float(others.sum()) + float(self.b @ prices)
-        finite = torch.isfinite(prices)
-        if not bool(finite.all()):
-            return torch.full(
-                (len(candidates),), -math.inf, dtype=self.b.dtype, device=self.b.device
-            )
+        if not bool(torch.isfinite(prices).all()):
+            return self.b.new_full((len(candidates),), -math.inf)
+
         self._refresh(prices, a)
-        bound = (
-            self._kernel_pass(prices, a, candidates)
-            if self._kernel is not None
-            else self._log_pass(prices, a, candidates)
-        )
+        if self._kernel is not None:
+            bound = self._kernel_pass(prices, a, candidates)
+        else:
+            bound = self._log_pass(prices, a, candidates)
+
         scale = abs(constant) + float(prices.abs().max()) + self.epsilon
-        return bound + constant - 1e-13 * self.kappa * scale
+        return bound + constant - BOUND_ROUNDING * self.kappa * scale
 
     def _refresh(self, prices: Float[Tensor, " n"], a: float) -> None:
-        """Move the reference potentials of the kernel where the prices have drifted too far from them."""
-        if (
-            self._kernel is not None
-            and float((prices - self._v).max()) <= self._room * self.epsilon
-        ):
-            return
-        if self._kernel is None and hasattr(self, "_v"):
-            return
-        if self._kernel is None:
+        """Recompute the kernel if the prices have moved too far from its reference potentials."""
+        first_call = not hasattr(self, "_v")
+        if self._kernel is None and not first_call:
+            return  # the kernel would overflow
+        if self._kernel is not None:
+            rise = float((prices - self._v).max())
+            if rise <= self._room * self.epsilon:
+                return
+
+        if first_call:
             self._start_own(prices, a)
-        self._u, self._v = self.own.clone(), prices.clone()
-        top = self._largest_exponent()
-        if top > 500:
+        self._u = self.own.clone()
+        self._v = prices.clone()
+        largest = self._largest_exponent()
+        if largest > FLOAT64_EXPONENT:
             self._kernel = None
-            return
-        dtype = torch.float32 if top < 60 else torch.float64
+        else:
+            self._make_kernel(largest)
+
+    def _make_kernel(self, largest: float) -> None:
+        """Compute the kernel; `largest` is its largest exponent."""
+        dtype = torch.float32 if largest < FLOAT32_EXPONENT else torch.float64
         # Prices may rise until products overflow, or until the raised smallest entries would count.
-        self._room = min(HEADROOM[dtype] - top, -FLOOR[dtype] / 2)
+        self._room = min(HEADROOM[dtype] - largest, -FLOOR[dtype] / 2)
         kernel = torch.empty(self.cost_matrix.shape, dtype=dtype, device=self.cost_matrix.device)
 
         def fill(rows: slice) -> None:
-            # Raising the smallest entries only lowers the bound.
             kernel[rows] = self._exponent(rows).to(dtype).clamp_(min=FLOOR[dtype]).exp_()
 
         row_blocks(fill, len(kernel), workers=self.workers)
@@ -113,47 +156,56 @@ class TransportBounds:
         return float(largest.max())
 
     def _start_own(self, prices: Float[Tensor, " n"], a: float) -> None:
-        """Start from the unregularised best potential: the cost at which a candidate's share of the class is full."""
+        """Start each candidate's potential from its best one without regularisation.
+
+        That is the cost at which the candidate's share of the class is full.
+        """
         order = max(1, min(len(self.b), math.ceil(a / float(self.b.mean()))))
+        offset = self.epsilon * math.log(a / self.kappa)
 
         def fill(rows: slice) -> None:
             claims = self.cost_matrix[rows] - prices
-            self.own[rows] = claims.kthvalue(order, dim=1).values - self.epsilon * math.log(
-                a / self.kappa
-            )
+            self.own[rows] = claims.kthvalue(order, dim=1).values - offset
 
         row_blocks(fill, len(self.own), workers=self.workers)
 
     def _kernel_pass(
         self, prices: Float[Tensor, " n"], a: float, candidates: Int[Tensor, " m"]
     ) -> Float[Tensor, " m"]:
+        """Return the candidates' part of the bounds, with the kernel."""
         assert self._kernel is not None
-        dtype = self._kernel.dtype
+        kernel = self._kernel
+        dtype = kernel.dtype
         weight = torch.exp((prices - self._v) / self.epsilon).to(dtype)
         mass = self.b.to(dtype)
-        # Most of a class is bounded in place; gathering rows only pays for a small part of it.
+        offset = math.log(a / self.kappa)
+
+        # Gathering rows costs a copy: for most of a class, all rows are bounded in place.
         everything = 2 * len(candidates) > len(self.b)
         out = self.b.new_empty(len(self.b) if everything else len(candidates))
-        offset = math.log(a / self.kappa)
-        # Relative rounding: of a kernel entry, its product and the potential (4 units), and of a sum of n terms.
+
         unit = torch.finfo(dtype).eps
-        loose = unit * (8 + len(mass) / 8)
+        # The sum of n terms adds up to n / 8 units.
+        relative_rounding = unit * (ENTRY_ROUNDING + len(mass) / 8)
+        rounding = POTENTIAL_ROUNDING * unit * self.kappa
 
         def work(rows: slice) -> None:
             index = rows if everything else candidates[rows]
-            share = self._kernel[index] * weight  # type: ignore[index]
+            share = kernel[index] * weight
             own = self.own[index]
             log_scale = offset + (own - self._u[index]) / self.epsilon
             for _ in range(STEPS):
                 log_scale += _newton_step(share, log_scale, mass, a, self.kappa)
+
             scaled = share.mul_(log_scale.exp().to(dtype)[:, None]).log1p_()
             claimed = (scaled @ mass).double()
             own = self._u[index] + self.epsilon * (log_scale - offset)
-            out[rows] = a * own - self.epsilon * (claimed * (1 + loose) + 16 * unit * self.kappa)
+            out[rows] = a * own - self.epsilon * (claimed * (1 + relative_rounding) + rounding)
             self.own[index] = own
 
         row_blocks(work, len(out), workers=self.workers)
-        return torch.nan_to_num(out[candidates] if everything else out, nan=-math.inf)
+        bounds = out[candidates] if everything else out
+        return torch.nan_to_num(bounds, nan=-math.inf)
 
     def _log_pass(
         self, prices: Float[Tensor, " n"], a: float, candidates: Int[Tensor, " m"]
@@ -166,11 +218,13 @@ class TransportBounds:
             index = candidates[rows]
             claims = (prices - self.cost_matrix[index]) / self.epsilon
             own = self.own[index] / self.epsilon + offset
-            for _ in range(2 * STEPS):
+            for _ in range(LOG_STEPS):
                 share = torch.sigmoid(claims + own[:, None])
                 taken = share @ self.b
                 slope = (share * (1 - share)) @ self.b
-                own += ((a - taken) / slope.clamp(min=0.1 * a)).clamp(-2, 2)
+                step = (a - taken) / slope.clamp(min=LEAST_SLOPE * a)
+                own += step.clamp(-LOG_STEP, LOG_STEP)
+
             claimed = torch.logaddexp(claims + own[:, None], claims.new_zeros(())) @ self.b
             self.own[index] = self.epsilon * (own - offset)
             out[rows] = a * self.own[index] - self.epsilon * claimed
@@ -186,8 +240,9 @@ def _newton_step(
     a: float,
     kappa: float,
 ) -> Float[Tensor, " m"]:
-    """Return Newton's step for the logarithm of each candidate's scale, kept within a factor e^2."""
+    """Return Newton's step for the logarithm of each candidate's scale."""
     left = (share * log_scale.exp().to(share.dtype)[:, None]).add_(1).reciprocal_()
     free = (left @ mass).double()
     slope = free - (left.square_() @ mass).double()
-    return ((a - (kappa - free)) / slope.clamp(min=0.1 * a)).clamp(-2, 2)
+    step = (a - (kappa - free)) / slope.clamp(min=LEAST_SLOPE * a)
+    return step.clamp(-LOG_STEP, LOG_STEP)

@@ -1,8 +1,10 @@
-"""Search by dual cuts, to a proven end.
+"""Search by dual cuts, with a proof of swap optimality.
 
-For one place of the subset, all candidates are bounded from a dual point; the most promising one is solved exactly. If it beats the incumbent it becomes the
-incumbent; if not, its own optimal potentials, which know how the rest of the subset covers for the missing image, give a new bound for all that are left (a cut).
-The contest ends when every candidate is ruled out. A subset none of whose places has a better candidate is swap-optimal: that is the proof.
+For one place of the subset, all candidates are bounded from a dual point, and the most promising
+one is solved. A candidate that beats the incumbent becomes the incumbent. Whether it wins or not,
+its optimal potentials account for how the rest of the subset covers for the missing image, so they
+give a new bound on every remaining candidate (a cut). The contest ends when every candidate is
+ruled out. A subset for which no place has a better candidate is swap-optimal: that is the proof.
 """
 
 import math
@@ -17,9 +19,15 @@ from otcondense.selection.engine.contest import Contest, Place
 from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.engine.search import Search, SearchLimits, Winner, first_minimum
 
+COST_ROUNDING = 1e-12
+"""Margin for rounding of a value read off the costs, as a share of the largest cost."""
+
 
 class CutSearch(Search):
-    """Search under the regularised objective; every candidate that was not solved is ruled out by a proven bound."""
+    """Search under the regularised objective.
+
+    Every candidate that was not solved is ruled out by a proven bound.
+    """
 
     def __init__(self, problem: SubsetProblem, limits: SearchLimits, workers: int = 1) -> None:
         super().__init__(problem, limits)
@@ -32,60 +40,73 @@ class CutSearch(Search):
         self.subset = list(subset)
         if subset:
             output = self._solve(self._index(subset), None)
-            self._f, self.value = output.f, _upper(output, self.problem.penalty(subset))
+            self._f = output.f
+            self.value = _upper(output, self.problem.penalty(subset))
 
     def _contest(self, position: int | None, incumbent: float) -> Winner | None:
         place = Place(*self._around(position))
         contest = Contest(self._allowed(), self.problem, place)
-        self.counts["screened"] += len(contest.candidates)
-        self._open(contest, place, incumbent, None if position is None else self.subset[position])
+        self.counts.screened += len(contest.candidates)
+        removed = None if position is None else self.subset[position]
+        self._open(contest, place, incumbent, removed)
+
         winner: Winner | None = None
         while True:
             target = incumbent - self.limits.tolerance
             contest.drop(contest.bound >= target)
             if len(contest.candidates) == 0:
                 return winner
+
             best = first_minimum(contest.bound, self.limits.tolerance)
             if not bool(contest.exact[best]):
                 contest.make_exact()
                 continue
-            trial = self._try(
-                place, int(contest.candidates[best]), float(contest.penalty[best]), target
-            )
-            contest.drop(contest.candidates == trial.image)
+
+            image = int(contest.candidates[best])
+            trial = self._try(place, image, float(contest.penalty[best]), target)
+            contest.drop(contest.candidates == image)
             if trial.value < target:
-                first, winner, incumbent = winner is None, trial, trial.value
-                self._narrow(contest, incumbent, trial.image if first else None)
+                incumbent = trial.value
+                # The statistics are linearised again at the first winner only.
+                self._narrow(contest, incumbent, image if winner is None else None)
+                winner = trial
+
+            # The cut: the potentials of the trial, whether or not it won.
             place = Place(place.rest, trial.f[:-1])
             if len(contest.candidates):
                 contest.tighten(self._bound(place, contest.candidates))
 
     def _open(self, contest: Contest, place: Place, incumbent: float, removed: int | None) -> None:
-        """First bounds: the dual point of the current subset, the statistics around the image that leaves, or else the most promising one."""
+        """Compute the first bounds.
+
+        The transport term is bounded from the dual point of the current subset, the statistics term
+        around the removed image, or else around the most promising candidate.
+        """
         if len(contest.candidates) == 0:
             return
         contest.tighten(self._bound(place, contest.candidates))
-        reference = (
-            removed
-            if removed is not None
-            else int(contest.candidates[first_minimum(contest.bound, 0.0)])
-        )
+        if removed is None:
+            reference = int(contest.candidates[first_minimum(contest.bound, 0.0)])
+        else:
+            reference = removed
         self._narrow(contest, incumbent, reference)
 
     def _narrow(self, contest: Contest, incumbent: float, reference: int | None) -> None:
+        """Drop the candidates that are ruled out, then bound the statistics of the others."""
         contest.drop(contest.bound >= incumbent - self.limits.tolerance)
         if reference is not None and len(contest.candidates):
             contest.relinearise(reference)
 
     def _try(self, place: Place, image: int, penalty: float, target: float) -> Winner:
-        """Solve one candidate far enough to know whether it beats the target."""
+        """Solve one candidate far enough to decide whether it beats the target."""
         index = torch.cat([place.rest, place.rest.new_tensor([image])])
         init = torch.cat([place.others, self._bounds.own[image : image + 1]])
         output = self._solve(index, init, target - penalty)
+
         value = _upper(output, penalty)
-        ruled_out = float(output.value_lower_bound) + penalty >= target - self.limits.tolerance
-        if value >= target and not ruled_out:
-            self.counts["undecided"] += 1
+        least = float(output.value_lower_bound) + penalty
+        if value >= target and least < target - self.limits.tolerance:
+            self.counts.undecided += 1
         return Winner(image, value, output.f)
 
     def _solve(
@@ -99,34 +120,31 @@ class CutSearch(Search):
             problem.cost_matrix[index], problem.epsilon, problem.kappa, b=problem.b
         )
         output = self._solver(rows, init, stop_above=stop_above)
-        self.counts["exact_solves"] += 1
-        self.counts["newton_steps"] += output.iterations
+        self.counts.exact_solves += 1
+        self.counts.newton_steps += output.iterations
         return output
 
     def _bound(self, place: Place, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         """Bound the transport term of every candidate from one dual point."""
-        self.counts["dual_points"] += 1
+        self.counts.dual_points += 1
         problem = self.problem
         if place.size == 1 and problem.kappa == 1:
-            # A single image without a dummy ships everything everywhere: the value itself.
-            return problem.cost_matrix[candidates] @ problem.b - 1e-12 * float(
-                problem.cost_matrix.max()
-            )
+            # A single image without a dummy serves the whole class: the value itself is known.
+            rounding = COST_ROUNDING * float(problem.cost_matrix.max())
+            return problem.cost_matrix[candidates] @ problem.b - rounding
         return self._bounds(place.others, self._prices(place), place.size, candidates)
 
     def _prices(self, place: Place) -> Float[Tensor, " n"]:
-        """What the other images and the dummy leave of each class image."""
+        """Return the prices that the other images and the dummy leave to the class images."""
         problem = self.problem
-        scores = (
-            place.others[:, None] - problem.cost_matrix[place.rest]
-        ) / problem.epsilon - math.log(place.size * problem.kappa)
+        reduced = (place.others[:, None] - problem.cost_matrix[place.rest]) / problem.epsilon
+        scores = reduced - math.log(place.size * problem.kappa)
         if problem.kappa > 1:
-            dummy = scores.new_full(
-                (1, problem.size), math.log((problem.kappa - 1) / problem.kappa)
-            )
-            scores = torch.cat([scores, dummy])
+            dummy_share = math.log((problem.kappa - 1) / problem.kappa)
+            scores = torch.cat([scores, scores.new_full((1, problem.size), dummy_share)])
         return -problem.epsilon * torch.logsumexp(scores, dim=0)
 
 
 def _upper(output: PartialOutput, penalty: float) -> float:
+    """Return a proven upper bound on the objective."""
     return float(output.regularized_value) + float(output.certified_error) + penalty

@@ -1,4 +1,4 @@
-"""The subset problem: what one class asks of the search, in the units the search works in."""
+"""The subset problem of one class, in absolute units."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,20 @@ from torch import Tensor
 from otcondense.ot import PartialOutput, PartialProblem, PotSolver, SemiDualNewton, Sinkhorn
 from otcondense.selection.engine.statistics import Statistics, make_statistics
 
+SINKHORN_ITERATIONS = 100_000
+"""Limit on Sinkhorn's iterations: the objective needs a converged solution."""
+
+SINKHORN_TOLERANCE = 1e-9
+"""L1 error of the row masses at which Sinkhorn has converged."""
+
 
 @dataclass(frozen=True)
 class SubsetProblem:
-    r"""Minimise $L(S) = OT_\varepsilon(S) + \alpha \cdot$ statistics $(S) + \beta \cdot$ mean cross-entropy over $|S| = K$.
+    r"""Minimise $L(S)$ over $|S| = K$.
 
-    Every number is absolute here: the selector has already multiplied the relative settings by the class's own cost.
+    $L(S) = OT_\varepsilon(S) + \alpha \cdot$ statistics $(S) + \beta \cdot$ mean cross-entropy.
+    Every number is absolute: the selector has already multiplied the relative parameters by the
+    median cost of the class.
     """
 
     cost_matrix: Float[Tensor, "n n"]
@@ -28,19 +36,19 @@ class SubsetProblem:
     alpha: float = 0.0
     beta: float = 0.0
     features: Float[Tensor, "n d"] | None = None
-    """Features with the (weighted) class mean subtracted, float64; None where alpha is 0."""
+    """Features with the (weighted) class mean subtracted, float64; None if alpha is 0."""
     statistics: Literal["diagonal", "full"] = "diagonal"
     cross_entropy: Float[Tensor, " n"] | None = None
-    """Nats, >= 0; None where beta is 0."""
+    """Nats, >= 0; None if beta is 0."""
     weights: Float[Tensor, " n"] | None = None
-    """Share of each class image, sum 1: the column masses are kappa times this; None is uniform."""
+    """Share of each class image, sum 1; the column masses are kappa times this. None is uniform."""
     include: tuple[int, ...] = ()
     exclude: tuple[int, ...] = ()
     objective: Literal["regularized", "transport"] = "regularized"
     """Transport term: the regularised value, or the cost of the converged plan."""
     solver: Literal["newton", "sinkhorn", "pot"] = "newton"
     workers: int = 1
-    """Threads; no result depends on it."""
+    """Threads; no result depends on their number."""
 
     @property
     def size(self) -> int:
@@ -56,55 +64,58 @@ class SubsetProblem:
 
     @cached_property
     def statistics_term(self) -> Statistics | None:
-        """The statistics of the class and of its subsets; None where alpha is 0."""
+        """Statistics of the class and of its subsets; None if alpha is 0."""
         if self.alpha == 0 or self.features is None:
             return None
         return make_statistics(self.statistics, self.features, self.weights, self.workers)
 
     def make_solver(self) -> SemiDualNewton | Sinkhorn | PotSolver:
-        """Return the solver of the transport term; POT's is its exact linear program where the cost of the plan is asked for."""
+        """Return the solver of the transport term.
+
+        POT solves the exact linear program if the objective is the cost of the plan.
+        """
         if self.epsilon == 0:
             return PotSolver("emd")
         if self.solver == "newton":
             return SemiDualNewton()
         if self.solver == "sinkhorn":
-            return Sinkhorn(max_iterations=100_000, tolerance=1e-9)
+            return Sinkhorn(max_iterations=SINKHORN_ITERATIONS, tolerance=SINKHORN_TOLERANCE)
         return PotSolver("emd" if self.objective == "transport" else "sinkhorn")
 
     def transport(self, indices: Sequence[int]) -> PartialOutput:
-        """Solve the one-sided partial transport from the subset `indices` to the class, to convergence."""
-        rows = self.cost_matrix[torch.as_tensor(list(indices), device=self.cost_matrix.device)]
-        return self.make_solver()(
-            PartialProblem(rows, epsilon=self.epsilon, kappa=self.kappa, b=self.b)
-        )
+        """Solve the one-sided partial transport from a subset to the class, to convergence."""
+        rows = self.cost_matrix[self._index(indices)]
+        problem = PartialProblem(rows, epsilon=self.epsilon, kappa=self.kappa, b=self.b)
+        return self.make_solver()(problem)
 
     def transport_term(self, output: PartialOutput) -> Float[Tensor, "*batch"]:
         """Return the transport term of the objective, from a solution."""
-        return (
-            output.regularized_value if self.objective == "regularized" else output.transport_cost
-        )
+        if self.objective == "regularized":
+            return output.regularized_value
+        return output.transport_cost
 
     def penalties(self, indices: Sequence[int]) -> dict[str, float]:
-        """Statistics and confidence terms of a subset, weighted by alpha and beta."""
-        index = torch.as_tensor(list(indices), device=self.cost_matrix.device)
-        statistics = self.statistics_term
-        return {
-            "statistics": 0.0
-            if statistics is None
-            else self.alpha * float(statistics.value(index)),
-            "confidence": 0.0
-            if self.cross_entropy is None
-            else self.beta * float(self.cross_entropy[index].mean()),
-        }
+        """Return the statistics and confidence terms, weighted by alpha and beta."""
+        index = self._index(indices)
+        statistics = 0.0
+        confidence = 0.0
+        if self.statistics_term is not None:
+            statistics = self.alpha * float(self.statistics_term.value(index))
+        if self.cross_entropy is not None:
+            confidence = self.beta * float(self.cross_entropy[index].mean())
+        return {"statistics": statistics, "confidence": confidence}
 
     def terms(self, indices: Sequence[int], output: PartialOutput) -> dict[str, float]:
-        """All terms of the objective, which is their sum."""
+        """Return all terms of the objective, which is their sum."""
         return {"transport": float(self.transport_term(output)), **self.penalties(indices)}
 
     def penalty(self, indices: Sequence[int]) -> float:
-        """Sum of the statistics and confidence terms."""
+        """Return the sum of the statistics and confidence terms."""
         return sum(self.penalties(indices).values())
 
     def exact_objective(self, indices: Sequence[int]) -> float:
-        """Return the converged objective of a subset, any size from 1."""
+        """Return the converged objective of a subset of any size from 1."""
         return sum(self.terms(indices, self.transport(indices)).values())
+
+    def _index(self, indices: Sequence[int]) -> Tensor:
+        return torch.as_tensor(list(indices), device=self.cost_matrix.device)

@@ -1,38 +1,48 @@
-"""Greedy choice, then swaps until none improves: what every search shares."""
+"""Greedy choice, then swaps until none improves: the part common to all searches."""
 
 import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from otcondense.history import Step
 from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.watch import Moment, Watcher, nobody
 
-COUNTS = (
-    "exact_solves",
-    "newton_steps",
-    "dual_points",
-    "rows_visited",
-    "swaps",
-    "screened",
-    "passes",
-    "undecided",
-    "rebuilds",
-)
+
+@dataclass
+class Counts:
+    """Work done by a search."""
+
+    exact_solves: int = 0
+    """Transport problems solved."""
+    newton_steps: int = 0
+    dual_points: int = 0
+    """Dual points at which all candidates were bounded."""
+    rows_visited: int = 0
+    """Places of the subset for which the candidates were examined."""
+    swaps: int = 0
+    screened: int = 0
+    """Candidates examined."""
+    passes: int = 0
+    """Passes of the swap stage over the subset."""
+    undecided: int = 0
+    """Candidates that were neither better nor ruled out."""
+    rebuilds: int = 0
+    """Rebuilds that found a better subset."""
 
 
 @dataclass(frozen=True)
 class SearchLimits:
-    """When to stop before the proof, and what counts as an improvement."""
+    """Limits before the proof, and the definition of an improvement."""
 
     tolerance: float
-    """A swap is an improvement when it lowers the objective by more than this (absolute)."""
+    """A swap is an improvement if it lowers the objective by more than this (absolute)."""
     max_passes: int | None = None
     max_seconds: float | None = None
 
@@ -47,21 +57,31 @@ class Winner:
     """Potentials of the subset, the winner's last."""
 
 
+@dataclass(frozen=True)
+class _Subset:
+    """A subset with its value and potentials."""
+
+    images: list[int]
+    value: float
+    f: Float[Tensor, " k"]
+
+
 class Search(ABC):
-    """State of a search: the current subset, its potentials and value, what has been tried.
+    """State of a search: the current subset, its potentials and value, and the work done.
 
     Attributes:
-        value: upper bound on the objective of the current subset, within the certified error of its value.
+        value: upper bound on the objective of the current subset, within its certified error.
         proven: whether every single swap has been ruled out for the current subset.
-        stage: what the search is doing, as `watcher` is told.
+        stage: current stage, as reported to `watcher`.
     """
 
     def __init__(self, problem: SubsetProblem, limits: SearchLimits) -> None:
-        self.problem, self.limits = problem, limits
+        self.problem = problem
+        self.limits = limits
         self.subset: list[int] = []
         self.value = math.inf
-        self.history: list[dict[str, Any]] = []
-        self.counts = dict.fromkeys(COUNTS, 0)
+        self.history: list[Step] = []
+        self.counts = Counts()
         self.proven = False
         self.stage = "greedy"
         self.watcher: Watcher = nobody
@@ -69,124 +89,143 @@ class Search(ABC):
         self._started = time.monotonic()
 
     def tell(self) -> None:
-        """Tell the watcher where the search is."""
+        """Report the state to the watcher."""
         objective = self.value if math.isfinite(self.value) else None
-        self.watcher(Moment(self.stage, len(self.subset), self.counts["swaps"], objective))
+        self.watcher(Moment(self.stage, len(self.subset), self.counts.swaps, objective))
 
     @abstractmethod
     def _contest(self, position: int | None, incumbent: float) -> Winner | None:
-        """Return the best image for a position (None: a new one) if it beats the incumbent by more than the tolerance."""
+        """Return the best image for a position, None if none improves on the incumbent.
+
+        Args:
+            position: position in the subset to refill; None adds one.
+            incumbent: objective to improve on by more than the tolerance.
+        """
 
     @abstractmethod
     def place_at(self, subset: list[int]) -> None:
         """Make `subset` the current one and solve it."""
 
     def grow(self, subset: list[int]) -> None:
-        """Extend `subset` to the budget by the exact greedy choice: at each step the image of the lowest objective, all with mass 1/k."""
+        """Extend `subset` to the budget by the exact greedy choice.
+
+        Each step adds the image with the lowest objective; all images have mass 1/k.
+        """
         self.place_at(subset)
         while len(self.subset) < self.problem.budget:
             self.tell()
             winner = self._contest(None, math.inf)
             assert winner is not None, "no candidate has a finite objective"
             self.subset.append(winner.image)
-            self._f, self.value = winner.f, winner.value
+            self._f = winner.f
+            self.value = winner.value
             self._record("greedy", winner.image, None)
 
     def swap(self) -> None:
-        """Swap until no swap improves, or a limit is met."""
-        forced = set(self.problem.include)
-        movable = [position for position, image in enumerate(self.subset) if image not in forced]
-        settled = visits = 0
+        """Swap until no swap improves, or a limit is reached."""
+        movable = self._movable()
+        settled = 0
+        visits = 0
         while settled < len(movable):
-            if self._out_of_budget(visits, len(movable)):
+            if self._limit_reached(visits, len(movable)):
                 return
             improved = self._improve(movable[visits % len(movable)])
             settled = 1 if improved else settled + 1
             visits += 1
-            self.counts["passes"] = -(-visits // len(movable))
-        # A candidate that did not converge does not count as ruled out.
-        self.proven = self.counts["undecided"] == 0
+            self.counts.passes = -(-visits // len(movable))
+
+        # A candidate that did not converge is not ruled out.
+        self.proven = self.counts.undecided == 0
 
     def explore(self, other_starts: list[list[int]], rounds: int, seed: int) -> None:
-        """Leave the swap-optimal subset for better ones: swap from other starts, then from the subset with half of its images replaced at random.
+        """Search for better subsets than the current swap-optimal one.
 
-        Each trial ends with a proof of its own; one that is not proven, or not better, is taken back.
+        First swap from other starts, then `rounds` times from the current subset with half of its
+        images replaced at random. Each trial must end with its own proof; an unproven or worse one
+        is discarded.
         """
         generator = np.random.default_rng(seed)
         for trial in range(len(other_starts) + rounds):
-            if not self.proven or self._out_of_budget(0, 1):
+            if not self.proven or self._limit_reached(0, 1):
                 return
-            self._attempt(
-                other_starts[trial]
-                if trial < len(other_starts)
-                else self._with_half_replaced(generator)
-            )
+            if trial < len(other_starts):
+                start = other_starts[trial]
+            else:
+                start = self._with_half_replaced(generator)
+            self._attempt(start)
+
+    def _movable(self) -> list[int]:
+        """Return the positions whose image is not forced."""
+        forced = set(self.problem.include)
+        return [position for position, image in enumerate(self.subset) if image not in forced]
 
     def _with_half_replaced(self, generator: np.random.Generator) -> list[int]:
-        """Return the subset with half of its images that are not forced replaced by random ones."""
-        forced = set(self.problem.include)
-        movable = [position for position, image in enumerate(self.subset) if image not in forced]
+        """Return the subset with half of its movable images replaced by random ones."""
+        movable = self._movable()
         free = self._allowed().tolist()
         count = min(-(-len(movable) // 2), len(free))
+
         places = generator.choice(movable, size=count, replace=False).tolist()
+        newcomers = generator.choice(free, size=count, replace=False).tolist()
         subset = list(self.subset)
-        for place, image in zip(
-            places, generator.choice(free, size=count, replace=False).tolist(), strict=True
-        ):
+        for place, image in zip(places, newcomers, strict=True):
             subset[place] = image
         return subset
 
     def _attempt(self, start: list[int]) -> None:
-        saved = (self.subset, self._f, self.value, self.history)
-        self.history, self.proven = [], False
+        """Swap from `start`; keep the result if it is proven and better."""
+        before = _Subset(self.subset, self.value, self._f)
+        history = self.history
+        self.history = []
+        self.proven = False
+
         self.place_at(start)
         self.swap()
-        if self.proven and self.value < saved[2] - self.limits.tolerance:
-            removed = [image for image in saved[0] if image not in self.subset]
-            added = [image for image in self.subset if image not in saved[0]]
-            self.history = list(saved[3])
-            for old, new in zip(removed, added, strict=True):
-                self._record("rebuild", new, old)
-            self.counts["rebuilds"] += 1
+        better = self.proven and self.value < before.value - self.limits.tolerance
+        self.history = history
+        if better:
+            self._record_rebuild(before.images)
+            self.counts.rebuilds += 1
         else:
-            self.subset, self._f, self.value, self.history = saved
-            self.proven = self.counts["undecided"] == 0
+            self.subset = before.images
+            self.value = before.value
+            self._f = before.f
+            self.proven = self.counts.undecided == 0
+
+    def _record_rebuild(self, images_before: list[int]) -> None:
+        removed = [image for image in images_before if image not in self.subset]
+        added = [image for image in self.subset if image not in images_before]
+        for old, new in zip(removed, added, strict=True):
+            self._record("rebuild", new, old)
 
     def _improve(self, position: int) -> bool:
-        """Put the best image in one position; say whether that changed the subset."""
-        self.counts["rows_visited"] += 1
+        """Put the best image in one position; return whether that changed the subset."""
+        self.counts.rows_visited += 1
         self.tell()
         winner = self._contest(position, self.value)
         if winner is None:
             return False
-        removed, self.subset[position] = self.subset[position], winner.image
+
+        removed = self.subset[position]
+        self.subset[position] = winner.image
         self._f = torch.cat([winner.f[:position], winner.f[-1:], winner.f[position:-1]])
         self.value = winner.value
-        self.counts["swaps"] += 1
+        self.counts.swaps += 1
         self._record("swap", winner.image, removed)
         return True
 
-    def _out_of_budget(self, visits: int, movable: int) -> bool:
-        limits = self.limits
-        if limits.max_passes is not None and visits >= limits.max_passes * movable:
+    def _limit_reached(self, visits: int, movable: int) -> bool:
+        passes = self.limits.max_passes
+        seconds = self.limits.max_seconds
+        if passes is not None and visits >= passes * movable:
             return True
-        return (
-            limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds
-        )
+        return seconds is not None and time.monotonic() - self._started > seconds
 
     def _record(self, stage: str, added: int, removed: int | None) -> None:
-        self.history.append(
-            {
-                "step": len(self.history),
-                "stage": stage,
-                "added": added,
-                "removed": removed,
-                "objective": self.value,
-            }
-        )
+        self.history.append(Step(len(self.history), stage, added, removed, self.value))
 
     def _around(self, position: int | None) -> tuple[Int[Tensor, " r"], Float[Tensor, " r"]]:
-        """Images around a position and their potentials."""
+        """Return the images around a position, and their potentials."""
         keep = [other for other in range(len(self.subset)) if other != position]
         return self._index([self.subset[other] for other in keep]), self._f[keep]
 
@@ -194,14 +233,14 @@ class Search(ABC):
         return torch.as_tensor(images, dtype=torch.int64, device=self.problem.cost_matrix.device)
 
     def _allowed(self) -> Int[Tensor, " m"]:
-        """Images that may be chosen and are not, in ascending order."""
-        free = torch.ones(
-            self.problem.size, dtype=torch.bool, device=self.problem.cost_matrix.device
-        )
+        """Return the images that may be chosen and are not, in ascending order."""
+        device = self.problem.cost_matrix.device
+        free = torch.ones(self.problem.size, dtype=torch.bool, device=device)
         free[self._index([*self.subset, *self.problem.exclude])] = False
         return free.nonzero()[:, 0]
 
 
 def first_minimum(values: Float[Tensor, " m"], tolerance: float) -> int:
-    """Return the first position whose value is within the tolerance of the minimum: ties go to the lower index."""
-    return int((values <= values.min() + tolerance).nonzero()[0, 0])
+    """Return the first position within the tolerance of the minimum: ties go to the lower index."""
+    ties = values <= values.min() + tolerance
+    return int(ties.nonzero()[0, 0])

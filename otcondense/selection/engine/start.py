@@ -1,4 +1,8 @@
-"""Where the swap search starts: trimmed k-medoids."""
+"""A start of the swap search: trimmed k-medoids.
+
+It differs from `KMedoidsSelector`: it leaves out isolated images, keeps `include` and `exclude`,
+and computes every saving in blocks of rows on the device of the costs.
+"""
 
 import torch
 from jaxtyping import Bool, Float
@@ -7,40 +11,46 @@ from torch import Tensor
 from otcondense.ot.blocks import row_blocks
 from otcondense.selection.engine.problem import SubsetProblem
 
+TIE = 1e-12
+"""Totals within this share of the smallest are equal up to rounding."""
+
 
 def trimmed_columns(
     cost: Float[Tensor, "n n"], kappa: float, neighbours: int
 ) -> Bool[Tensor, " n"]:
-    """Mark the class images that the start serves: all but the share 1 - 1/kappa of the most isolated ones.
+    """Mark the class images that the start serves: all but the most isolated share 1 - 1/kappa.
 
-    Without this, outliers are chosen first: each of them is far from every other image.
+    If outliers were served, they would be chosen first: each is far from every other image.
     """
     size = len(cost)
     served = torch.ones(size, dtype=torch.bool, device=cost.device)
     left_out = int(size * (1 - 1 / kappa))
     if left_out:
         isolation = cost.kthvalue(min(size, neighbours + 1), dim=0).values
-        served[torch.sort(isolation, descending=True, stable=True).indices[:left_out]] = False
+        most_isolated = torch.sort(isolation, descending=True, stable=True).indices[:left_out]
+        served[most_isolated] = False
     return served
 
 
 def k_medoids(problem: SubsetProblem, *, workers: int = 1) -> list[int]:
-    """Return a subset of `budget` images in order of choice: each lowers the weighted cost of serving the class by its nearest chosen image most.
+    """Return a subset of `budget` images in order of choice.
 
-    Ties go to the lower index; forced images come first.
+    Each image lowers the weighted cost between the class and its nearest chosen images most. Ties
+    go to the lower index. Forced images come first.
     """
-    cost, size = problem.cost_matrix, problem.size
-    weight = problem.b * trimmed_columns(cost, problem.kappa, max(1, size // (2 * problem.budget)))
+    cost = problem.cost_matrix
+    neighbours = max(1, problem.size // (2 * problem.budget))
+    weight = problem.b * trimmed_columns(cost, problem.kappa, neighbours)
     nearest = torch.full_like(weight, float(cost.max()) + 1)
-    barred = torch.zeros(size, dtype=torch.bool, device=cost.device)
+    barred = torch.zeros(problem.size, dtype=torch.bool, device=cost.device)
     barred[torch.as_tensor(problem.exclude, dtype=torch.int64)] = True
+
     chosen: list[int] = []
     for step in range(problem.budget):
-        pick = (
-            problem.include[step]
-            if step < len(problem.include)
-            else _best(cost, nearest, weight, barred, workers)
-        )
+        if step < len(problem.include):
+            pick = problem.include[step]
+        else:
+            pick = _best(cost, nearest, weight, barred, workers)
         chosen.append(pick)
         barred[pick] = True
         nearest = torch.minimum(nearest, cost[pick])
@@ -54,6 +64,7 @@ def _best(
     barred: Bool[Tensor, " n"],
     workers: int,
 ) -> int:
+    """Return the first image that is not barred with the smallest total cost."""
     total = weight.new_empty(len(cost))
 
     def work(rows: slice) -> None:
@@ -61,4 +72,5 @@ def _best(
 
     row_blocks(work, len(cost), workers=workers)
     total[barred] = torch.inf
-    return int((total <= total.min() * (1 + 1e-12)).nonzero()[0, 0])
+    ties = total <= total.min() * (1 + TIE)
+    return int(ties.nonzero()[0, 0])

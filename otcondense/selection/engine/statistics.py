@@ -1,11 +1,16 @@
-r"""How far the mean and the spread of a subset are from those of its class.
+r"""Distance of the mean and the spread of a subset from those of its class.
 
-diagonal: |mean_S - mean_T|^2 + |std_S - std_T|^2, unbiased variances, 0 for a single image. Source: arXiv:2606.05883, the mean-variance term.
-full: the squared Frechet distance of the Gaussians of subset and class, |mean_S - mean_T|^2 + tr(A + B - 2 (B^1/2 A B^1/2)^1/2), with full covariances.
-Source: Dowson & Landau (1982), eq. 4. It goes beyond the paper, and needs only k-by-k problems: with G the Gram matrix of the centred features and
-M = G diag(w) G / (1 - sum w^2), the last trace is that of the root of the centred M_SS / (k - 1).
+diagonal: |mean_S - mean_T|^2 + |std_S - std_T|^2, unbiased variances, 0 for a single image.
+Source: arXiv:2606.05883, the mean-variance term.
 
-Bounds for many candidates at once rest on sqrt(v) <= (v / y + y) / 2 for every y > 0, and on the same inequality for traces of matrix roots.
+full: the squared Frechet distance of the Gaussians of subset and class with full covariances,
+|mean_S - mean_T|^2 + tr(A + B - 2 (B^1/2 A B^1/2)^1/2). Source: Dowson & Landau (1982), eq. 4. It
+goes beyond the paper, and needs only k-by-k problems: with G the Gram matrix of the centred
+features and M = G diag(w) G / (1 - sum w^2), the last trace is that of the root of the centred M_SS
+/ (k - 1).
+
+Bounds for many candidates at once rest on sqrt(v) <= (v / y + y) / 2 for every y > 0, and on the
+same inequality for traces of matrix roots.
 """
 
 from abc import ABC, abstractmethod
@@ -19,10 +24,41 @@ from torch import Tensor
 from otcondense.ot.blocks import row_blocks
 
 CHUNK_VALUES = 1 << 19
+"""Number of values in the intermediate results of a block (4 MB)."""
+
+BOUND_ROWS = 512
+"""Rows of a block in the linear bound."""
+
+SINGLE_IMAGE_DIVISOR = 1e-12
+"""A smaller divisor of the unbiased variance is 0 up to rounding: one image has all the mass."""
+
+SMALLEST_VARIANCE = 1e-12
+"""Variances are raised to this share of the largest before their root is linearised.
+
+The linearisation has no limit at 0; the bound holds at any point.
+"""
+
+SMALLEST_EIGENVALUE = 1e-6
+"""The same for the eigenvalues of a covariance."""
+
+TINY = 1e-300
+"""Keeps a root positive where all variances are 0."""
+
+DIAGONAL_ROUNDING = 1e-13
+"""Margin of the bound with standard deviations, as a share of its terms, which cancel."""
+
+FULL_ROUNDING = 1e-11
+"""Margin of the bound with full covariances, as a share of its terms, which cancel."""
+
+EIGENVALUE_ROUNDING = 1e-14
+"""Eigenvalues below this share of the largest, times their number, are 0 up to rounding.
+
+Without the limit, their roots would add to the trace.
+"""
 
 
 class PlaceStatistics(ABC):
-    """The term of a subset with one open place, as a function of the image that takes it."""
+    """The statistics term of a subset with one open place, as a function of the image there."""
 
     @abstractmethod
     def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
@@ -30,7 +66,10 @@ class PlaceStatistics(ABC):
 
     @abstractmethod
     def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
-        """Return a lower bound on the term with each image of the class in turn, tight at `reference`."""
+        """Return a lower bound on the term with each image of the class in turn.
+
+        It is tight at `reference`.
+        """
 
 
 class Statistics(ABC):
@@ -48,14 +87,17 @@ class Statistics(ABC):
 def class_weights(
     size: int, weights: Float[Tensor, " n"] | None, like: Tensor
 ) -> Float[Tensor, " n"]:
-    """Return the weights of the class images, uniform where None, sum 1."""
+    """Return the weights of the class images, sum 1; None is uniform."""
     return like.new_full((size,), 1 / size) if weights is None else weights
 
 
 def unbiased(weights: Float[Tensor, " n"]) -> float:
-    """Return the divisor 1 - sum w^2 of an unbiased weighted variance; 1 for a single image, whose variance is 0."""
+    """Return the divisor 1 - sum w^2 of an unbiased weighted variance.
+
+    For a single image, whose variance is 0, it is 1.
+    """
     divisor = 1 - float(weights.square().sum())
-    return divisor if divisor > 1e-12 else 1.0
+    return divisor if divisor > SINGLE_IMAGE_DIVISOR else 1.0
 
 
 @dataclass(frozen=True)
@@ -74,20 +116,24 @@ class DiagonalStatistics(Statistics):
         """Measure a class of centred features."""
         mass = class_weights(len(features), weights, features)
         squares = features.square()
-        return cls(features, squares, (mass @ squares / unbiased(mass)).sqrt(), workers)
+        variance = mass @ squares / unbiased(mass)
+        return cls(features, squares, variance.sqrt(), workers)
 
     def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
-        return _DiagonalPlace(
-            self, self.features[rest].sum(dim=0), self.squares[rest].sum(dim=0), len(rest) + 1
-        )
+        total = self.features[rest].sum(dim=0)
+        squares = self.squares[rest].sum(dim=0)
+        return _DiagonalPlace(self, total, squares, len(rest) + 1)
 
 
 @dataclass(frozen=True)
 class _DiagonalPlace(PlaceStatistics):
     of: DiagonalStatistics
     total: Float[Tensor, " d"]
+    """Sum of the other images."""
     squares: Float[Tensor, " d"]
+    """Sum of their squares."""
     size: int
+    """Number of images with the place filled."""
 
     def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         values = self.total.new_empty(len(candidates))
@@ -97,37 +143,42 @@ class _DiagonalPlace(PlaceStatistics):
             mean = (self.of.features[part] + self.total).div_(self.size)
             value = mean.square().sum(dim=1)
             if self.size > 1:
-                variance = (
-                    (self.of.squares[part] + self.squares)
-                    .sub_(mean.square_(), alpha=self.size)
-                    .div_(self.size - 1)
-                )
-                value += variance.clamp_(min=0).sqrt_().sub_(self.of.std).square_().sum(dim=1)
+                value += self._deviation(part, mean)
             else:
                 value += self.of.std.square().sum()
             values[rows] = value
 
-        row_blocks(
-            work,
-            len(candidates),
-            workers=self.of.workers,
-            rows=max(1, CHUNK_VALUES // (4 * len(self.total))),
-        )
+        rows = max(1, CHUNK_VALUES // (4 * len(self.total)))
+        row_blocks(work, len(candidates), workers=self.of.workers, rows=rows)
         return values
 
+    def _deviation(
+        self, candidates: Int[Tensor, " m"], mean: Float[Tensor, "m d"]
+    ) -> Float[Tensor, " m"]:
+        """Return |std_S - std_T|^2; `mean` is overwritten."""
+        squares = self.of.squares[candidates] + self.squares
+        variance = squares.sub_(mean.square_(), alpha=self.size).div_(self.size - 1)
+        return variance.clamp_(min=0).sqrt_().sub_(self.of.std).square_().sum(dim=1)
+
     def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
-        of, size = self.of, self.size
+        of = self.of
+        size = self.size
         spread_of_class = of.std.square().sum()
         if size == 1:
             return of.squares.sum(dim=1) + spread_of_class
+
+        # The root of the variance is linearised at its value with the reference image.
         spread = self.squares - self.total.square() / size
-        own = (
+        variance = (
             spread
             + of.squares[reference] * (1 - 1 / size)
             - of.features[reference] * self.total * (2 / size)
         ) / (size - 1)
-        root = own.clamp(min=1e-12 * float(of.std.square().max()) + 1e-300).sqrt()
+        smallest = SMALLEST_VARIANCE * float(of.std.square().max()) + TINY
+        root = variance.clamp(min=smallest).sqrt()
         slope = (1 - of.std / root) / (size - 1)
+
+        # The bound is a quadratic function of the candidate's features.
         constant = (
             (slope * spread).sum()
             - (of.std * root).sum()
@@ -136,15 +187,15 @@ class _DiagonalPlace(PlaceStatistics):
         )
         quadratic = slope * (1 - 1 / size) + 1 / size**2
         linear = slope * self.total * (-2 / size) + self.total * (2 / size**2)
-        # The sums cancel; what rounding may add is taken off.
-        value = torch.empty_like(of.features[:, 0]).fill_(
-            float(constant - 1e-13 * (spread_of_class + constant.abs() + self.total.square().sum()))
-        )
+
+        rounding = spread_of_class + constant.abs() + self.total.square().sum()
+        least = float(constant - DIAGONAL_ROUNDING * rounding)
+        value = torch.empty_like(of.features[:, 0]).fill_(least)
 
         def work(rows: slice) -> None:
             value[rows] += of.squares[rows] @ quadratic + of.features[rows] @ linear
 
-        row_blocks(work, len(value), workers=of.workers, rows=512)
+        row_blocks(work, len(value), workers=of.workers, rows=BOUND_ROWS)
         return value
 
 
@@ -169,14 +220,14 @@ class FullStatistics(Statistics):
         return cls(gram, (spread + spread.T) / 2, float(mass @ gram.diagonal()) / unbiased(mass))
 
     def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
-        size, own = len(rest) + 1, self.gram.diagonal()
+        size = len(rest) + 1
+        own = self.gram.diagonal()
         rows = self.gram[rest]
         mean = (rows[:, rest].sum() + 2 * rows.sum(dim=0) + own) / size**2
-        trace = (
-            (own[rest].sum() + own - size * mean) / (size - 1)
-            if size > 1
-            else torch.zeros_like(mean)
-        )
+        if size > 1:
+            trace = (own[rest].sum() + own - size * mean) / (size - 1)
+        else:
+            trace = torch.zeros_like(mean)
         return _FullPlace(self, rest, self.spread[rest], mean + trace + self.trace)
 
 
@@ -186,7 +237,7 @@ class _FullPlace(PlaceStatistics):
     rest: Int[Tensor, " r"]
     rows: Float[Tensor, "r n"]
     known: Float[Tensor, " n"]
-    """Everything but the trace of the root, for each image of the class."""
+    """All of the term but the trace of the root, for each image of the class."""
 
     def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         size = len(self.rest) + 1
@@ -195,25 +246,25 @@ class _FullPlace(PlaceStatistics):
             return value
         rows = max(1, CHUNK_VALUES // size**2)
         starts = range(0, len(candidates), rows)
-        return value - 2 * torch.cat(
-            [self._roots(candidates[start : start + rows]) for start in starts]
-        )
+        roots = [self._roots(candidates[start : start + rows]) for start in starts]
+        return value - 2 * torch.cat(roots)
 
     def _blocks(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, "m k k"]:
-        """Centred M_SS / (k - 1) with each candidate."""
+        """Return the centred M_SS / (k - 1) with each candidate."""
         size = len(self.rest) + 1
         block = self.rows.new_empty(len(candidates), size, size)
         block[:, :-1, :-1] = self.rows[:, self.rest]
-        block[:, :-1, -1] = block[:, -1, :-1] = self.rows[:, candidates].T
+        block[:, :-1, -1] = self.rows[:, candidates].T
+        block[:, -1, :-1] = self.rows[:, candidates].T
         block[:, -1, -1] = self.of.spread.diagonal()[candidates]
         block -= block.mean(dim=1, keepdim=True)
         block -= block.mean(dim=2, keepdim=True)
         return block / (size - 1)
 
     def _roots(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        """Return the trace of the root with each candidate."""
         values: Float[Tensor, "m k"] = torch.linalg.eigvalsh(self._blocks(candidates))
-        # What is zero but for rounding would otherwise count with its root.
-        noise = 1e-14 * values.shape[1] * values[:, -1:].clamp(min=0)
+        noise = EIGENVALUE_ROUNDING * values.shape[1] * values[:, -1:].clamp(min=0)
         roots: Float[Tensor, " m"] = values.where(values > noise, 0.0).sqrt().sum(dim=1)
         return roots
 
@@ -221,18 +272,25 @@ class _FullPlace(PlaceStatistics):
         size = len(self.rest) + 1
         if size == 1:
             return self.known
-        values, vectors = torch.linalg.eigh(self._blocks(self.rest.new_tensor([reference]))[0])
-        roots = (values.clamp(min=0) + 1e-6 * values[-1].clamp(min=1e-300)).sqrt()
+
+        # The trace of the root is linearised at its value with the reference image.
+        block = self._blocks(self.rest.new_tensor([reference]))[0]
+        values, vectors = torch.linalg.eigh(block)
+        smallest = SMALLEST_EIGENVALUE * values[-1].clamp(min=TINY)
+        roots = (values.clamp(min=0) + smallest).sqrt()
         inverse = (vectors / roots) @ vectors.T / (size - 1)
         inverse -= inverse.mean(dim=0, keepdim=True)
         inverse -= inverse.mean(dim=1, keepdim=True)
+
         total: Float[Tensor, " n"] = (
             self.of.spread.diagonal() * inverse[-1, -1] + 2 * inverse[-1, :-1] @ self.rows
         )
         total += (inverse[:-1, :-1] * self.rows[:, self.rest]).sum()
-        # The root of the constant direction is no part of the trace but of `roots`: that only lowers the bound.
+
+        # `roots` also holds the root of the constant direction, which is not part of the trace.
+        # That only lowers the bound.
         bound: Float[Tensor, " n"] = self.known - total - roots.sum()
-        return bound - 1e-11 * (self.known.abs() + total.abs())
+        return bound - FULL_ROUNDING * (self.known.abs() + total.abs())
 
 
 def make_statistics(
@@ -242,8 +300,6 @@ def make_statistics(
     workers: int = 1,
 ) -> Statistics:
     """Return the statistics of a class of centred features."""
-    return (
-        DiagonalStatistics.of(features, weights, workers)
-        if kind == "diagonal"
-        else FullStatistics.of(features, weights)
-    )
+    if kind == "diagonal":
+        return DiagonalStatistics.of(features, weights, workers)
+    return FullStatistics.of(features, weights)

@@ -35,7 +35,8 @@ def problem(kappa: float, ratio: float = 30, dtype: torch.dtype = torch.float64)
     ],
 )
 def test_every_solver_finds_the_same_plan(kappa, solver):
-    newton, other = SemiDualNewton()(problem(kappa)), solver(problem(kappa))
+    newton = SemiDualNewton()(problem(kappa))
+    other = solver(problem(kappa))
     assert other.plan.numpy() == pytest.approx(newton.plan.numpy(), abs=1e-6)
     assert float(other.regularized_value) == pytest.approx(
         float(newton.regularized_value), rel=1e-6
@@ -57,8 +58,9 @@ def test_the_exact_solvers_agree_with_the_plain_linear_program(kappa):
         assert float(value) == pytest.approx(plain, rel=1e-9)
 
 
-def test_the_paper_s_iterations_leak_where_the_cost_is_large_and_say_so():
-    easy, hard = problem(1.05, 20, torch.float32), problem(1.05, 300, torch.float32)
+def test_the_paper_s_iterations_lose_mass_if_the_cost_is_large_and_report_it():
+    easy = problem(1.05, 20, torch.float32)
+    hard = problem(1.05, 300, torch.float32)
     paper = Sinkhorn(20, log_domain=False)
     assert float(paper(easy).plan.sum()) == pytest.approx(1.0, abs=0.02)
     leaked = paper(hard)
@@ -67,10 +69,11 @@ def test_the_paper_s_iterations_leak_where_the_cost_is_large_and_say_so():
     assert float(SemiDualNewton()(hard).marginal_error) < 1e-8
 
 
-def test_the_paper_s_iterations_are_the_plain_ones():
+def test_the_paper_s_iterations_agree_with_plain_ones():
     given = problem(1.05)
     cost, a, b = (part.numpy() for part in given.balanced())
-    kernel, v = np.exp(-cost / given.epsilon), np.ones(cost.shape[1])
+    kernel = np.exp(-cost / given.epsilon)
+    v = np.ones(cost.shape[1])
     for _ in range(20):
         u = a / (kernel @ v)
         v = b / (kernel.T @ u)
@@ -93,14 +96,14 @@ def test_sinkhorn_warm_start_stops_at_once():
         lambda: PotSolver()(problem(1.0), torch.zeros(5, dtype=torch.float64)),
     ],
 )
-def test_what_a_solver_cannot_do_is_refused(call):
+def test_unsupported_problems_are_refused(call):
     with pytest.raises(InputError):
         call()
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e4])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_squared_distances(shift, workers):
+def test_squared_distances_agree_with_the_plain_formula(shift, workers):
     rows = partial_ot.points(0, 300, 5) + shift
     with one_thread():
         cost = SquaredEuclidean(workers)(rows)
@@ -113,12 +116,13 @@ def test_squared_distances(shift, workers):
 def test_distances_are_the_same_bytes_for_any_number_of_threads():
     rows = partial_ot.points(0, 500, 40)
     with one_thread():
-        one, four = SquaredEuclidean(1)(rows), SquaredEuclidean(4)(rows)
+        one = SquaredEuclidean(1)(rows)
+        four = SquaredEuclidean(4)(rows)
     assert torch.equal(one, four)
     assert torch.equal(squared_euclidean(rows).diagonal(), torch.zeros(500, dtype=torch.float64))
 
 
-def test_blocks_cover_every_row_once_and_errors_come_through():
+def test_blocks_cover_every_row_once_and_raise_errors_of_their_work():
     for workers in (1, 3):
         seen = torch.zeros(301)
 

@@ -1,4 +1,4 @@
-"""The authors' mode against picks that their code made and against an independent plain implementation."""
+"""The authors' mode against picks of their code and an independent plain implementation."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from otcondense.errors import InputError
-from otcondense.selection.authors import AuthorsSettings, authors_evaluate_sets, authors_select
+from otcondense.selection.authors import authors_evaluate_sets, authors_select
+from otcondense.selection.authors_config import AuthorsSettings
 
 PARITY = Path(__file__).parent / "parity"
 CASES = json.loads((PARITY / "cases.json").read_text())
@@ -21,52 +22,47 @@ def plain_cost(
     features: Array, entropy: Array, chosen: list[int], settings: AuthorsSettings, *, whole: bool
 ) -> float:
     """One subset at a time in float64, the dummy row spelled out with a cost of its own."""
-    n, k = len(features), len(chosen)
+    n = len(features)
+    k = len(chosen)
     cost = np.vstack([((features[chosen][:, None] - features[None]) ** 2).sum(-1), np.full(n, 3.0)])
     kernel = np.exp(-cost / settings.epsilon)
-    rows, columns, v = np.array([1 / k] * k + [settings.kappa - 1]), settings.kappa / n, np.ones(n)
+    rows = np.array([1 / k] * k + [settings.kappa - 1])
+    columns = settings.kappa / n
+    v = np.ones(n)
     for _ in range(settings.iterations):
         u = rows / (kernel @ v)
         v = columns / (kernel.T @ u)
     transport = ((u[:, None] * kernel * v) * cost)[:-1].sum()
     deviation = features[chosen].std(0, ddof=1) if k > 1 else 0.0
-    moments = (
-        1.25 * ((features[chosen].mean(0) - features.mean(0)) ** 2).sum()
-        + ((deviation - features.std(0, ddof=1)) ** 2).sum()
-    )
-    return float(
-        transport
-        + settings.alpha * moments
-        + settings.beta * (entropy[chosen].mean() if whole else entropy[chosen[-1]])
-    )
+    mean_part = ((features[chosen].mean(0) - features.mean(0)) ** 2).sum()
+    std_part = ((deviation - features.std(0, ddof=1)) ** 2).sum()
+    moments = 1.25 * mean_part + std_part
+    confidence = entropy[chosen].mean() if whole else entropy[chosen[-1]]
+    return float(transport + settings.alpha * moments + settings.beta * confidence)
 
 
 def plain_select(
     features: Array, entropy: Array, settings: AuthorsSettings
 ) -> tuple[list[int], list[int]]:
+    def greedy_cost(newcomer: int) -> float:
+        return plain_cost(features, entropy, [*chosen, newcomer], settings, whole=False)
+
+    def swap_cost(subset: list[int]) -> float:
+        return plain_cost(features, entropy, subset, settings, whole=True)
+
     chosen: list[int] = []
-    everyone = range(len(features))
     for _ in range(settings.budget):
-        free = [j for j in everyone if j not in chosen]
-        chosen.append(
-            min(
-                free,
-                key=lambda j: plain_cost(features, entropy, [*chosen, j], settings, whole=False),
-            )
-        )
+        free = [j for j in range(len(features)) if j not in chosen]
+        chosen.append(min(free, key=greedy_cost))
+
     current = list(chosen)
     for _ in range(settings.max_swaps):
-        swaps = [
-            [*current[:i], j, *current[i + 1 :]]
-            for i in range(settings.budget)
-            for j in everyone
-            if j not in current
-        ]
-        best = min(swaps, key=lambda s: plain_cost(features, entropy, s, settings, whole=True))
-        if (
-            plain_cost(features, entropy, best, settings, whole=True)
-            >= plain_cost(features, entropy, current, settings, whole=True) - 1e-8
-        ):
+        free = [j for j in range(len(features)) if j not in current]
+        swaps = []
+        for i in range(settings.budget):
+            swaps += [[*current[:i], j, *current[i + 1 :]] for j in free]
+        best = min(swaps, key=swap_cost)
+        if swap_cost(best) >= swap_cost(current) - 1e-8:
             break
         current = best
     return chosen, current
@@ -78,17 +74,15 @@ def random_class(seed: int, n: int = 24, d: int = 6) -> tuple[torch.Tensor, torc
 
 
 def settings_of(case: dict[str, Any]) -> AuthorsSettings:
-    return AuthorsSettings(
-        **{name: case[name] for name in ("budget", "epsilon", "kappa", "alpha", "beta")}
-    )
+    names = ("budget", "epsilon", "kappa", "alpha", "beta")
+    return AuthorsSettings(**{name: case[name] for name in names})
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
 def test_reproduces_the_picks_of_the_authors_code_index_for_index(case: dict[str, Any]) -> None:
     arrays = np.load(PARITY / "cases.npz")
-    features, entropy = (
-        torch.from_numpy(arrays[f"{case['case']}_{name}"]) for name in ("features", "cross_entropy")
-    )
+    features = torch.from_numpy(arrays[f"{case['case']}_features"])
+    entropy = torch.from_numpy(arrays[f"{case['case']}_cross_entropy"])
     result = authors_select(features, entropy, settings_of(case))
     assert result.greedy_indices == case["greedy"]
     assert result.indices == case["refined"]
@@ -110,7 +104,7 @@ def test_agrees_with_an_independent_plain_implementation(
 
 
 @pytest.mark.parametrize("size", [1, 4])
-def test_yardstick_gives_the_plain_cost_of_each_set(size: int) -> None:
+def test_the_yardstick_gives_the_plain_cost_of_each_set(size: int) -> None:
     features, entropy = random_class(7)
     settings = AuthorsSettings(
         budget=size, epsilon=8.0, kappa=1.2, alpha=2.0, beta=5.0, batch_size=2
@@ -118,24 +112,19 @@ def test_yardstick_gives_the_plain_cost_of_each_set(size: int) -> None:
     sets = torch.stack(
         [torch.randperm(24, generator=torch.Generator().manual_seed(s))[:size] for s in range(5)]
     )
-    expected = [
-        plain_cost(
-            features.double().numpy(), entropy.double().numpy(), s.tolist(), settings, whole=True
-        )
-        for s in sets
-    ]
-    assert authors_evaluate_sets(features, entropy, sets, settings).tolist() == pytest.approx(
-        expected, rel=1e-5
-    )
+    x = features.double().numpy()
+    nats = entropy.double().numpy()
+    expected = [plain_cost(x, nats, s.tolist(), settings, whole=True) for s in sets]
+    costs = authors_evaluate_sets(features, entropy, sets, settings)
+    assert costs.tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_yardstick_prices_the_final_subset_as_the_search_does() -> None:
+def test_the_yardstick_gives_the_final_subset_the_same_cost_as_the_search() -> None:
     features, entropy = random_class(3, n=60)
     settings = AuthorsSettings(budget=5, beta=20.0)
     result = authors_select(features, entropy, settings)
-    assert float(
-        authors_evaluate_sets(features, entropy, torch.tensor([result.indices]), settings)
-    ) == pytest.approx(result.objective, rel=1e-5)
+    costs = authors_evaluate_sets(features, entropy, torch.tensor([result.indices]), settings)
+    assert float(costs) == pytest.approx(result.objective, rel=1e-5)
 
 
 def test_picks_do_not_depend_on_the_batch_size_and_swaps_lower_the_objective() -> None:
@@ -145,7 +134,7 @@ def test_picks_do_not_depend_on_the_batch_size_and_swaps_lower_the_objective() -
         for size in (1, 7, 256)
     ]
     assert runs[0].indices == runs[1].indices == runs[2].indices
-    swaps = [step["objective"] for step in runs[0].history if step["stage"] == "swap"]
+    swaps = [step.objective for step in runs[0].history if step.stage == "swap"]
     assert swaps == sorted(swaps, reverse=True)
     assert len(swaps) > 0
 
@@ -165,9 +154,8 @@ def test_an_outlier_that_breaks_the_iteration_is_never_chosen() -> None:
 
 def test_choosing_the_whole_class_makes_no_swap() -> None:
     features, entropy = random_class(2, n=5)
-    assert sorted(authors_select(features, entropy, AuthorsSettings(budget=5)).indices) == list(
-        range(5)
-    )
+    result = authors_select(features, entropy, AuthorsSettings(budget=5))
+    assert sorted(result.indices) == list(range(5))
 
 
 @pytest.mark.parametrize(
@@ -178,8 +166,6 @@ def test_choosing_the_whole_class_makes_no_swap() -> None:
         (3, torch.full((24,), torch.nan), "finite"),
     ],
 )
-def test_refuses_what_it_cannot_use(
-    budget: int, entropy: torch.Tensor | None, message: str
-) -> None:
+def test_invalid_input_is_refused(budget: int, entropy: torch.Tensor | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         authors_select(random_class(0)[0], entropy, AuthorsSettings(budget=budget))

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from otcondense.errors import InputError
-from otcondense.selection.baselines.ccs import CcsSelector, allocate
+from otcondense.selection.baselines.ccs import CcsDiagnostics, CcsSelector, allocate
 from otcondense.selection.baselines.d2c import D2cSelector
-from otcondense.selection.baselines.dq import DqSelector
+from otcondense.selection.baselines.dq import DqDiagnostics, DqSelector
 from otcondense.selection.baselines.herding import HerdingSelector
 from otcondense.selection.baselines.k_center import KCenterSelector
 from otcondense.selection.baselines.k_means import KMeansSelector
@@ -20,7 +20,9 @@ from otcondense.selection.baselines.nearest_mean import NearestMeanSelector
 from otcondense.selection.baselines.random_choice import RandomSelector
 
 Array = NDArray[np.float64]
-BLOBS = np.array([[10.0 * centre + step, 0.0] for centre in range(4) for step in (-0.5, 0.0, 0.5)])
+STEPS = np.array([-0.5, 0.0, 0.5])
+BLOBS = np.array([[10.0 * (i // 3) + STEPS[i % 3], 0.0] for i in range(12)])
+"""Four blobs of three points on a line."""
 
 
 def points(seed: int, n: int = 40, d: int = 6) -> Array:
@@ -32,16 +34,15 @@ def squared(features: Array) -> Array:
 
 
 def test_random_draws_every_image_equally_often_and_weighted_in_proportion() -> None:
-    counts = np.zeros((2, 4))
+    features = np.zeros((4, 1))
+    plain = np.zeros(4)
+    weighted = np.zeros(4)
     for seed in range(2000):
-        counts[0, RandomSelector(budget=1, seed=seed).fit(np.zeros((4, 1))).indices_] += 1
-        counts[
-            1,
-            RandomSelector(budget=1, seed=seed)
-            .fit(np.zeros((4, 1)), weights=[0, 1, 1, 2])
-            .indices_,
-        ] += 1
-    assert counts / 2000 == pytest.approx(np.array([[0.25] * 4, [0, 0.25, 0.25, 0.5]]), abs=0.04)
+        selector = RandomSelector(budget=1, seed=seed)
+        plain[selector.fit(features).indices_] += 1
+        weighted[selector.fit(features, weights=[0, 1, 1, 2]).indices_] += 1
+    assert plain / 2000 == pytest.approx([0.25] * 4, abs=0.04)
+    assert weighted / 2000 == pytest.approx([0, 0.25, 0.25, 0.5], abs=0.04)
 
 
 @pytest.mark.parametrize(("variant", "pick"), [("welling", np.argmin), ("deepcore", np.argmax)])
@@ -49,7 +50,8 @@ def test_random_draws_every_image_equally_often_and_weighted_in_proportion() -> 
 def test_herding_follows_its_definition(
     variant: str, pick: Callable[[list[float]], int], seed: int
 ) -> None:
-    features, chosen = points(seed), list[int]()
+    features = points(seed)
+    chosen: list[int] = []
     for step in range(1, 8):
         free = [j for j in range(40) if j not in chosen]
         target = step * features.mean(0) - features[chosen].sum(0)
@@ -86,7 +88,8 @@ def test_k_center_takes_the_farthest_point_and_stays_within_twice_the_best_radiu
 
 @pytest.mark.parametrize("seed", range(5))
 def test_lazy_greedy_k_medoids_is_plain_greedy(seed: int) -> None:
-    features, chosen = points(seed), list[int]()
+    features = points(seed)
+    chosen: list[int] = []
     weights = np.random.default_rng(seed).random(40)
     cost = squared(features)
     for _ in range(6):
@@ -95,7 +98,7 @@ def test_lazy_greedy_k_medoids_is_plain_greedy(seed: int) -> None:
     selector = KMedoidsSelector(budget=6).fit(features, weights=weights)
     assert selector.indices_.tolist() == chosen
     assert selector.objective_ == pytest.approx(cost[chosen].min(0) @ weights / weights.sum())
-    assert selector.diagnostics_["evaluations"] < 6 * 40
+    assert selector.diagnostics_.evaluations < 6 * 40
 
 
 def test_k_medoids_ties_go_to_the_lower_index() -> None:
@@ -103,7 +106,7 @@ def test_k_medoids_ties_go_to_the_lower_index() -> None:
     assert (KMedoidsSelector(budget=5).fit(features).indices_ % 3 == 0).all()
 
 
-def test_k_medoids_minds_the_direction_of_an_asymmetric_cost() -> None:
+def test_k_medoids_respects_the_direction_of_an_asymmetric_cost() -> None:
     cost = np.array([[0.0, 9.0, 9.0], [1.0, 0.0, 1.0], [1.0, 9.0, 0.0]])
     selector = KMedoidsSelector(budget=1).fit(None, cost=cost)
     assert selector.indices_.tolist() == [1]
@@ -111,7 +114,7 @@ def test_k_medoids_minds_the_direction_of_an_asymmetric_cost() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_k_medoids_keeps_the_promise_of_greedy(seed: int) -> None:
+def test_k_medoids_reaches_the_guarantee_of_greedy(seed: int) -> None:
     cost = squared(points(seed, n=12, d=2))
     saving = cost.max() - KMedoidsSelector(budget=3).fit(None, cost=cost).objective_
     best = cost.max() - min(
@@ -128,7 +131,7 @@ def test_k_means_takes_the_middles_of_separate_blobs() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_k_means_is_no_worse_than_scipy_from_as_many_starts(seed: int) -> None:
+def test_k_means_is_as_good_as_scipy_from_the_same_number_of_starts(seed: int) -> None:
     features = points(seed, n=80, d=3)
     ours = KMeansSelector(budget=5, restarts=5, seed=seed).fit(features).objective_
     runs = [kmeans2(features, 5, minit="++", rng=s) for s in range(5)]
@@ -136,7 +139,7 @@ def test_k_means_is_no_worse_than_scipy_from_as_many_starts(seed: int) -> None:
     assert ours <= theirs * 1.05
 
 
-def test_nearest_mean_takes_the_smallest_distances_and_heeds_weights() -> None:
+def test_nearest_mean_takes_the_smallest_distances_and_uses_weights() -> None:
     features = points(4)
     distance = np.linalg.norm(features - features.mean(0), axis=1)
     selector = NearestMeanSelector(budget=5).fit(features)
@@ -152,7 +155,7 @@ def test_ccs_drops_the_hardest_and_covers_the_strata_evenly() -> None:
     selector = CcsSelector(budget=20, dropped_share=0.2, strata=10).fit(
         np.zeros((100, 1)), difficulty=score
     )
-    assert selector.diagnostics_ == {"dropped": 20, "drawn_per_stratum": [2] * 10}
+    assert selector.diagnostics_ == CcsDiagnostics(20, (2,) * 10)
     assert selector.indices_.min() >= 20
     assert np.bincount((selector.indices_ - 20) // 8, minlength=10).tolist() == [2] * 10
     flipped = CcsSelector(budget=20, dropped_share=0.2, strata=10, hard="high").fit(
@@ -161,11 +164,11 @@ def test_ccs_drops_the_hardest_and_covers_the_strata_evenly() -> None:
     assert flipped.indices_.max() < 80
 
 
-def test_ccs_drops_no_more_than_the_budget_allows() -> None:
+def test_ccs_drops_at_most_as_many_images_as_the_budget_allows() -> None:
     selector = CcsSelector(budget=9, dropped_share=0.5).fit(
         np.zeros((10, 1)), difficulty=np.arange(10.0)
     )
-    assert selector.diagnostics_["dropped"] == 1
+    assert selector.diagnostics_.dropped == 1
     assert sorted(selector.indices_.tolist()) == list(range(1, 10))
 
 
@@ -179,7 +182,7 @@ def test_ccs_drops_no_more_than_the_budget_allows() -> None:
         (3, [1, 2], [1, 2]),
     ],
 )
-def test_ccs_budget_goes_from_the_smallest_stratum_up(
+def test_ccs_shares_the_budget_from_the_smallest_stratum_up(
     budget: int, members: list[int], shares: list[int]
 ) -> None:
     assert allocate(budget, np.array(members)).tolist() == shares
@@ -194,10 +197,12 @@ def test_d2c_uses_the_papers_intervals_on_a_full_class(budget: int, step: int, l
 
 
 @pytest.mark.parametrize(("budget", "step"), [(10, 81), (50, 14), (100, 7)])
-def test_d2c_clamps_the_interval_for_the_smallest_class_and_says_so(budget: int, step: int) -> None:
+def test_d2c_clamps_the_interval_for_the_smallest_class_and_reports_it(
+    budget: int, step: int
+) -> None:
     selector = D2cSelector(budget=budget).fit(np.zeros((732, 1)), difficulty=np.arange(732.0))
     assert selector.indices_.tolist() == [step * rank for rank in range(budget)]
-    assert selector.diagnostics_["clamped"] is True
+    assert selector.diagnostics_.clamped is True
 
 
 @pytest.mark.parametrize(
@@ -209,14 +214,16 @@ def test_d2c_clamps_the_interval_for_the_smallest_class_and_says_so(budget: int,
         ("min", "low", [9, 8, 7]),
     ],
 )
-def test_d2c_variants(variant: str, hard: str, expected: list[int]) -> None:
+def test_d2c_variants_take_the_easiest_hardest_or_median_images(
+    variant: str, hard: str, expected: list[int]
+) -> None:
     selector = D2cSelector(budget=3, variant=variant, hard=hard).fit(
         np.zeros((10, 1)), difficulty=np.arange(10.0)
     )
     assert selector.indices_.tolist() == expected
 
 
-def test_d2c_interval_belongs_to_its_variant() -> None:
+def test_d2c_refuses_an_interval_with_other_variants() -> None:
     with pytest.raises(InputError, match="interval goes with variant=interval only"):
         D2cSelector(budget=3, variant="min", interval=2).fit(
             np.zeros((10, 1)), difficulty=np.arange(10.0)
@@ -226,16 +233,16 @@ def test_d2c_interval_belongs_to_its_variant() -> None:
 def plain_bins(gradients: Array, count: int) -> list[list[int]]:
     """GraphCut bins from gradients built in full."""
     unit = gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
-    similarity, left, bins = (1 + unit @ unit.T) / 2, list(range(len(unit))), list[list[int]]()
-    for size in [len(part) for part in np.array_split(np.arange(len(unit)), count)]:
-        whole, chosen = similarity[:, left].sum(1), list[int]()
-        for _ in range(size):
-            chosen.append(
-                max(
-                    (j for j in left if j not in chosen),
-                    key=lambda j: whole[j] - 2 * similarity[j, chosen].sum(),
-                )
-            )
+    similarity = (1 + unit @ unit.T) / 2
+    left = list(range(len(unit)))
+    bins: list[list[int]] = []
+    for part in np.array_split(np.arange(len(unit)), count):
+        whole = similarity[:, left].sum(1)
+        chosen: list[int] = []
+        for _ in part:
+            gain = whole - 2 * similarity[:, chosen].sum(1)
+            free = [j for j in left if j not in chosen]
+            chosen.append(max(free, key=lambda j: gain[j]))
         left = [j for j in left if j not in chosen]
         bins.append(chosen)
     return bins
@@ -243,9 +250,10 @@ def plain_bins(gradients: Array, count: int) -> list[list[int]]:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("with_entropy", [False, True])
-def test_dq_bins_are_those_of_the_last_layers_gradients(seed: int, with_entropy: bool) -> None:
+def test_dq_bins_equal_those_of_the_last_layers_gradients(seed: int, with_entropy: bool) -> None:
     rng = np.random.default_rng(seed)
-    features, logits = rng.normal(size=(23, 4)), rng.normal(size=(23, 3))
+    features = rng.normal(size=(23, 4))
+    logits = rng.normal(size=(23, 3))
     logits[:, 1] += 1
     probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     error = probability - np.eye(3)[1]
@@ -255,12 +263,12 @@ def test_dq_bins_are_those_of_the_last_layers_gradients(seed: int, with_entropy:
     bins = plain_bins(gradients, 4)
     entropy = -np.log(probability[:, 1]) if with_entropy else None
     selector = DqSelector(budget=10, bins=4).fit(features, logits=logits, cross_entropy=entropy)
-    assert selector.diagnostics_ == {"bins": [6, 6, 6, 5], "drawn_per_bin": [3, 3, 2, 2]}
+    assert selector.diagnostics_ == DqDiagnostics((6, 6, 6, 5), (3, 3, 2, 2))
     for drawn, members in zip(np.split(selector.indices_, [3, 6, 8]), bins, strict=True):
         assert set(drawn.tolist()) <= set(members)
 
 
 @pytest.mark.parametrize(("size", "budget"), [(732, 10), (732, 100), (1300, 50), (15, 14)])
-def test_dq_counts_are_exact_where_fractions_fall_short(size: int, budget: int) -> None:
+def test_dq_draws_the_whole_budget_where_fractions_would_not(size: int, budget: int) -> None:
     selector = DqSelector(budget=budget).fit(points(0, n=size, d=3))
-    assert sum(selector.diagnostics_["drawn_per_bin"]) == len(selector.indices_) == budget
+    assert sum(selector.diagnostics_.drawn_per_bin) == len(selector.indices_) == budget

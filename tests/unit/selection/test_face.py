@@ -1,14 +1,18 @@
-"""The face that every selector shows: one row a selector."""
+"""The interface of every selector, one row per selector."""
 
+import copy
+import inspect
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from otcondense.errors import InputError
-from otcondense.selection import SELECTORS, Selector
-from otcondense.selection.base import validate_candidates
+from otcondense.selection import SELECTORS, Selector, as_json
+from otcondense.selection.candidates import validate_candidates
 
 ROWS: list[tuple[str, dict[str, Any]]] = [
     ("geometry_aware", {"alpha": 0.0, "rebuilds": 2}),
@@ -26,21 +30,17 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
     ("k_means", {}),
     ("k_medoids", {}),
 ]
-NEEDS = {
-    "ccs": "difficulty",
-    "d2c": "difficulty",
-    "herding": "features",
-    "k_means": "features",
-    "nearest_mean": "features",
-    "dq": "features",
-}
 REFUSES = {"geometry_aware"}
-"""Selectors that refuse, by an error, a class that leaves nothing to choose: one no larger than kappa * budget, or of equal images."""
-every_selector = pytest.mark.parametrize(
+"""Selectors that refuse a class of at most kappa * budget images, or of equal images."""
+RESOLVED = {("geometry_aware", "scale")}
+"""Parameters whose default of None becomes another value in the configuration."""
+
+every_row = pytest.mark.parametrize(
     ("name", "settings"),
     ROWS,
     ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
 )
+every_selector = pytest.mark.parametrize("name", SELECTORS)
 
 
 def arrays(seed: int = 0, n: int = 30) -> dict[str, Any]:
@@ -58,18 +58,16 @@ def fit(
     name: str, settings: dict[str, Any], budget: int, data: dict[str, Any], **more: Any
 ) -> Selector:
     selector = SELECTORS[name](budget=budget, **settings, **more)
-    return selector.fit(
-        data["features"], **{key: value for key, value in data.items() if key != "features"}
-    )
+    return selector.fit(**data)
 
 
 def test_every_selector_has_a_row() -> None:
     assert {name for name, _ in ROWS} == set(SELECTORS)
 
 
-@every_selector
+@every_row
 @pytest.mark.parametrize("budget", [1, 2, 7, 28])
-def test_chooses_exactly_the_budget_and_tells_who_stands_for_whom(
+def test_chooses_exactly_the_budget_and_assigns_every_image(
     name: str, settings: dict[str, Any], budget: int
 ) -> None:
     selector = fit(name, settings, budget, arrays())
@@ -80,12 +78,12 @@ def test_chooses_exactly_the_budget_and_tells_who_stands_for_whom(
     assert selector.represented_mass_.sum() == pytest.approx(1)
     assert set(selector.assignment_.tolist()) <= {-1, *chosen}
     steps = selector.history_
-    if all(step["stage"] == "greedy" for step in steps):
-        assert [step["added"] for step in steps] == chosen
+    if all(step.stage == "greedy" for step in steps):
+        assert [step.added for step in steps] == chosen
 
 
-@every_selector
-def test_a_budget_of_the_whole_class_takes_it(name: str, settings: dict[str, Any]) -> None:
+@every_row
+def test_a_budget_of_the_whole_class_takes_all_of_it(name: str, settings: dict[str, Any]) -> None:
     if name in REFUSES:
         with pytest.raises(InputError, match="must be below the number of images"):
             fit(name, settings, 30, arrays())
@@ -93,16 +91,18 @@ def test_a_budget_of_the_whole_class_takes_it(name: str, settings: dict[str, Any
         assert sorted(fit(name, settings, 30, arrays()).indices_.tolist()) == list(range(30))
 
 
-@every_selector
-def test_same_input_same_choice_also_after_another_fit(name: str, settings: dict[str, Any]) -> None:
-    first = fit(name, settings, 6, arrays(), seed=3)
-    expected = first.indices_.tolist()
-    first.fit(**arrays(seed=8, n=20))
-    assert first.assignment_.shape == (20,)
-    assert first.fit(**arrays()).indices_.tolist() == expected
+@every_row
+def test_the_same_input_gives_the_same_choice_after_another_fit(
+    name: str, settings: dict[str, Any]
+) -> None:
+    selector = fit(name, settings, 6, arrays(), seed=3)
+    expected = selector.indices_.tolist()
+    selector.fit(**arrays(seed=8, n=20))
+    assert selector.assignment_.shape == (20,)
+    assert selector.fit(**arrays()).indices_.tolist() == expected
 
 
-@every_selector
+@every_row
 def test_duplicates_and_constant_features_still_give_distinct_images(
     name: str, settings: dict[str, Any]
 ) -> None:
@@ -119,9 +119,9 @@ def test_duplicates_and_constant_features_still_give_distinct_images(
         assert len(set(fit(name, settings, 9, data).indices_.tolist())) == 9
 
 
-@every_selector
+@every_row
 @pytest.mark.parametrize("kind", ["float16", "integers", "strided", "tensor", "bfloat16"])
-def test_takes_any_numeric_array(name: str, settings: dict[str, Any], kind: str) -> None:
+def test_accepts_any_numeric_array(name: str, settings: dict[str, Any], kind: str) -> None:
     whole = np.rint(arrays()["features"] * 4)
     as_kind = {
         "float16": whole.astype(np.float16),
@@ -135,18 +135,17 @@ def test_takes_any_numeric_array(name: str, settings: dict[str, Any], kind: str)
     assert (fit(name, settings, 5, data | {"features": as_kind[kind]}).indices_ == expected).all()
 
 
-@every_selector
+@every_row
 def test_a_class_smaller_than_the_budget_is_refused_or_taken_whole(
     name: str, settings: dict[str, Any]
 ) -> None:
     with pytest.raises(InputError, match="found budget 31 for 30 images"):
         fit(name, settings, 31, arrays())
-    assert sorted(
-        fit(name, settings, 31, arrays(), small_class="take_all").indices_.tolist()
-    ) == list(range(30))
+    whole = fit(name, settings, 31, arrays(), small_class="take_all")
+    assert sorted(whole.indices_.tolist()) == list(range(30))
 
 
-@every_selector
+@every_row
 def test_a_class_of_one_image(name: str, settings: dict[str, Any]) -> None:
     if name in REFUSES:
         with pytest.raises(InputError, match="must be below the number of images"):
@@ -155,26 +154,138 @@ def test_a_class_of_one_image(name: str, settings: dict[str, Any]) -> None:
         assert fit(name, settings, 1, arrays(n=1)).indices_.tolist() == [0]
 
 
-@every_selector
-def test_what_a_selector_needs_is_named(name: str, settings: dict[str, Any]) -> None:
-    needed = NEEDS.get(name)
+@every_row
+def test_a_missing_input_is_named(name: str, settings: dict[str, Any]) -> None:
+    needs = SELECTORS[name].needs
     data = arrays() | {"cost": np.ones((30, 30)) - np.eye(30)}
-    if needed is None:
+    if not needs:
         assert len(fit(name, settings, 3, data | {"features": None}).indices_) == 3
-    else:
+    for needed in needs:
         with pytest.raises(InputError, match=f"{name} needs `{needed}`"):
             fit(name, settings, 3, data | {needed: None})
 
 
 @every_selector
-@pytest.mark.parametrize(
-    ("setting", "value"), [("budget", 0), ("seed", -1), ("small_class", "drop"), ("colour", "red")]
-)
-def test_settings_out_of_range_are_named_with_what_was_found(
-    name: str, settings: dict[str, Any], setting: str, value: Any
+def test_the_class_states_what_it_needs_and_forces(name: str) -> None:
+    selector = SELECTORS[name]
+    parameters = inspect.signature(selector).parameters
+    needs_difficulty = "difficulty" in selector.needs
+    assert needs_difficulty == (selector.difficulty_kind is not None)
+    assert needs_difficulty == ("hard" in parameters)
+    assert selector.forces_images == ("include" in parameters)
+
+
+@every_selector
+def test_the_signature_lists_every_parameter_with_the_default_of_its_configuration(
+    name: str,
+) -> None:
+    selector = SELECTORS[name]
+    parameters = inspect.signature(selector).parameters
+    fields = selector.Config.model_fields
+    assert set(parameters) == set(fields)
+    for parameter in parameters.values():
+        if (name, parameter.name) not in RESOLVED:
+            assert parameter.default == fields[parameter.name].default
+        assert f"\n        {parameter.name}: " in (selector.__doc__ or "")
+    assert selector().config == selector.Config()
+
+
+@every_row
+def test_parameters_survive_copying_by_scikit_learn(name: str, settings: dict[str, Any]) -> None:
+    selector = SELECTORS[name](budget=4, seed=3, **settings)
+    copied = clone(selector)
+    assert copied is not selector
+    assert copied.get_params() == selector.get_params()
+    assert copied.fit(**arrays()).indices_.tolist() == selector.fit(**arrays()).indices_.tolist()
+    assert not hasattr(clone(selector), "indices_")
+
+
+@every_row
+def test_parameters_are_read_and_set_by_name(name: str, settings: dict[str, Any]) -> None:
+    selector = SELECTORS[name](budget=4, **settings)
+    assert selector.get_params().items() >= {"budget": 4, **settings}.items()
+    assert selector.set_params(budget=6, seed=2) is selector
+    assert (selector.budget, selector.config.budget, selector.config.seed) == (6, 6, 2)
+    with pytest.raises(InputError, match=r"own parameters \(budget, .*\), found colour"):
+        selector.set_params(colour="red")
+    with pytest.raises(InputError, match=r"budget.*found 0"):
+        selector.set_params(seed=9, budget=0)
+    assert (selector.budget, selector.seed) == (6, 2)
+
+
+@every_row
+def test_pickling_keeps_parameters_and_results(name: str, settings: dict[str, Any]) -> None:
+    selector = SELECTORS[name](budget=4, **settings).watch(lambda _: None)
+    before = pickle.loads(pickle.dumps(selector))
+    assert before.get_params() == selector.get_params()
+    assert before.fit(**arrays()).indices_.tolist() == selector.fit(**arrays()).indices_.tolist()
+
+    after = pickle.loads(pickle.dumps(selector))
+    assert after.indices_.tolist() == selector.indices_.tolist()
+    assert after.history_ == selector.history_
+    assert after.diagnostics_ == selector.diagnostics_
+    assert repr(after) == repr(selector)
+
+
+@every_row
+def test_the_representation_shows_the_changed_parameters(
+    name: str, settings: dict[str, Any]
+) -> None:
+    selector = SELECTORS[name]
+    assert repr(selector()) == f"{selector.__name__}()"
+    arguments = {"budget": 4, **settings}
+    shown = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+    assert repr(selector(**arguments)) == f"{selector.__name__}({shown})"
+
+
+@every_row
+def test_settings_from_a_configuration_rebuild_the_selector(
+    name: str, settings: dict[str, Any]
+) -> None:
+    selector = SELECTORS[name](budget=4, **settings)
+    stored = selector.config.model_dump(mode="json")
+    assert SELECTORS[name](**stored).config == selector.config
+
+
+def test_parameters_changed_by_assignment_are_checked_by_fit() -> None:
+    selector = SELECTORS["random"]()
+    selector.budget = 3
+    assert len(selector.fit(**arrays()).indices_) == 3
+    selector.budget = 0
+    with pytest.raises(InputError, match=r"budget.*found 0"):
+        selector.fit(**arrays())
+
+
+@every_row
+def test_diagnostics_are_stored_as_json_without_unknown_values(
+    name: str, settings: dict[str, Any]
+) -> None:
+    selector = fit(name, settings, 4, arrays())
+    stored = as_json(selector.diagnostics_)
+    assert None not in stored.values()
+    assert not any(isinstance(value, tuple) for value in stored.values())
+    assert copy.deepcopy(selector).diagnostics_ == selector.diagnostics_
+
+
+@every_selector
+@pytest.mark.parametrize(("setting", "value"), [("budget", 0), ("seed", -1)])
+def test_values_out_of_range_are_named_with_the_found_value(
+    name: str, setting: str, value: int
 ) -> None:
     with pytest.raises(InputError, match=f"{setting}.*found {value!r}"):
-        SELECTORS[name](**(settings | {setting: value}))
+        SELECTORS[name](**{setting: value})
+
+
+@every_selector
+def test_an_unknown_choice_is_named_with_the_found_value(name: str) -> None:
+    with pytest.raises(InputError, match=r"small_class.*found 'drop'"):
+        SELECTORS[name]().set_params(small_class="drop")
+
+
+@every_selector
+def test_an_unknown_parameter_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        SELECTORS[name](colour="red")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +324,7 @@ def test_settings_out_of_range_are_named_with_what_was_found(
         ),
     ],
 )
-def test_bad_arrays_are_refused_by_name(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_arrays_are_refused_by_name(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         validate_candidates(**arguments)
 

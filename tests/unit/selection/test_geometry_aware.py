@@ -1,4 +1,4 @@
-"""The selector against brute force, and what must not change its answer."""
+"""The selector against brute force, and changes of the input that must not change the result."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otcondense.selection.engine.lower_bound import LowerBoundConfig
+from otcondense.selection.engine.lower_bound_config import LowerBoundConfig
 from otcondense.selection.geometry_aware import GeometryAwareSelector
 from tests.generators.classes import (
     SmallClass,
@@ -37,7 +37,7 @@ def fit(data: SmallClass, **options) -> GeometryAwareSelector:
     st.sampled_from(("diagonal", "full")),
     st.sampled_from((0.005, 0.05)),
 )
-def test_against_every_subset(data, budget, kappa, statistics, epsilon_relative):
+def test_the_result_against_every_subset(data, budget, kappa, statistics, epsilon_relative):
     selector = fit(
         data,
         budget=budget,
@@ -47,7 +47,8 @@ def test_against_every_subset(data, budget, kappa, statistics, epsilon_relative)
         lower_bound=LowerBoundConfig(),
     )
     values = all_values(data, selector)
-    best, slack = min(values.values()), 1e-6 * selector.diagnostics_["median_cost"]
+    best = min(values.values())
+    slack = 1e-6 * selector.diagnostics_.median_cost
     own = tuple(sorted(selector.indices_.tolist()))
     assert selector.objective_ == pytest.approx(values[own], abs=slack)
     assert selector.lower_bound_ <= best + slack
@@ -67,14 +68,10 @@ def test_greedy_is_the_exact_greedy_choice(data, budget):
     chosen: list[int] = []
     for image in selector.greedy_indices_.tolist():
         others = [other for other in range(data.size) if other not in chosen]
-        values = dict(
-            zip(
-                others,
-                objectives(data, [(*chosen, other) for other in others], selector),
-                strict=True,
-            )
-        )
-        assert values[image] <= min(values.values()) + 1e-6 * selector.diagnostics_["median_cost"]
+        subsets = [(*chosen, other) for other in others]
+        values = dict(zip(others, objectives(data, subsets, selector), strict=True))
+        slack = 1e-6 * selector.diagnostics_.median_cost
+        assert values[image] <= min(values.values()) + slack
         chosen.append(image)
 
 
@@ -96,7 +93,7 @@ def test_every_accepted_swap_decreases_the_objective(options):
         if "start" not in options
         else fit(data, budget=5, **options)
     )
-    swaps = [step["objective"] for step in selector.history_ if step["stage"] == "swap"]
+    swaps = [step.objective for step in selector.history_ if step.stage == "swap"]
     assert len(swaps) >= 1
     assert all(after < before for before, after in itertools.pairwise(swaps))
     assert selector.swap_optimal_
@@ -121,7 +118,7 @@ def test_no_single_swap_improves_a_larger_class(weighted):
 
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 1000))
-def test_permutation_and_shift_of_the_features(seed):
+def test_permuting_or_shifting_the_features_changes_nothing(seed):
     data = small_class(seed, 30, width=5, outliers=2)
     plain = fit(data, budget=4)
     order = np.random.default_rng(seed).permutation(30)
@@ -139,7 +136,7 @@ def test_a_change_of_feature_units_changes_nothing():
     assert scaled.objective_ == pytest.approx(plain.objective_ * 37.0**2, rel=1e-9)
 
 
-def test_masses_and_assignment():
+def test_masses_respect_the_capacity_and_outliers_are_left_out():
     data = small_class(7, 60, width=4, outliers=6)
     selector = fit(data, budget=5, kappa=1.25)
     assert selector.represented_mass_.sum() == pytest.approx(1.0, abs=1e-9)
@@ -149,18 +146,18 @@ def test_masses_and_assignment():
     assert np.mean(selector.assignment_[:6] == -1) > 0.5
 
 
-def test_diagnostics_are_ordered():
+def test_values_and_bounds_in_the_diagnostics_are_ordered():
     selector = fit(small_class(7, 60, width=4, outliers=6), budget=5, lower_bound=QUICK_BOUND)
     found = selector.diagnostics_
-    assert found["lp_value"] <= found["transport_cost"] <= selector.terms_["transport"]
-    assert found["marginal_error"] <= 1e-9
-    assert 0 < found["pruned_share"] <= 1
-    assert 0 <= found["gap"] < 1
-    assert found["gap"] == pytest.approx(1 - selector.lower_bound_ / selector.objective_)
+    assert found.lp_value <= found.transport_cost <= selector.terms_["transport"]
+    assert found.marginal_error <= 1e-9
+    assert 0 < found.pruned_share <= 1
+    assert 0 <= found.gap < 1
+    assert found.gap == pytest.approx(1 - selector.lower_bound_ / selector.objective_)
 
 
 @pytest.mark.parametrize("options", [{}, {"statistics": "full"}, {"epsilon_relative": 1e-2}])
-def test_same_bytes_for_any_number_of_threads(options):
+def test_results_are_the_same_bytes_for_any_number_of_threads(options):
     data = small_class(2, 300, width=20, outliers=15)
     results = [
         fit(data, budget=5, lower_bound=QUICK_BOUND, rebuilds=1, threads=threads, **options)
@@ -191,14 +188,15 @@ def test_exhaustive_search_of_other_solvers_agrees():
 def test_transport_objective_is_the_cost_of_the_plan(solver):
     data = small_class(4, 24, width=3, outliers=1)
     selector = fit(data, budget=2, objective="transport", solver=solver, lower_bound=QUICK_BOUND)
-    expected = selector.diagnostics_["lp_value" if solver == "pot" else "transport_cost"]
+    used = selector.diagnostics_
+    expected = used.lp_value if solver == "pot" else used.transport_cost
     assert selector.terms_["transport"] == pytest.approx(expected, rel=1e-9)
     assert selector.lower_bound_ <= selector.objective_
     assert selector.swap_optimal_
-    assert selector.diagnostics_["exact_solves"] > 24
+    assert selector.diagnostics_.exact_solves > 24
 
 
-def test_limits_end_the_search_without_a_proof():
+def test_a_limit_ends_the_search_without_a_proof():
     data = small_class(3, 50, width=6, outliers=3)
     for limit in ({"max_passes": 0}, {"max_seconds": 0.0}):
         selector = fit(data, budget=5, start="k_medoids", **limit)
@@ -206,19 +204,19 @@ def test_limits_end_the_search_without_a_proof():
         assert selector.indices_.tolist() == selector.greedy_indices_.tolist()
 
 
-def test_rebuilds_only_ever_improve_and_keep_the_proof():
+def test_rebuilds_never_worsen_the_objective_and_keep_the_proof():
     data = small_class(9, 60, width=6, outliers=3)
     values = [fit(data, budget=6, rebuilds=rebuilds).objective_ for rebuilds in (0, 2, 8)]
     assert values[2] <= values[1] <= values[0]
     best = fit(data, budget=6, rebuilds=8)
     assert best.swap_optimal_
     assert best.objective_ == pytest.approx(objective(data, tuple(best.indices_), best), rel=1e-6)
-    rebuilt = [step for step in best.history_ if step["stage"] == "rebuild"]
+    rebuilt = [step for step in best.history_ if step.stage == "rebuild"]
     assert bool(rebuilt) == (values[2] < values[0])
     assert len(best.indices_) == 6
 
 
-def test_a_cost_matrix_in_place_of_features():
+def test_a_cost_matrix_replaces_the_features():
     data = small_class(6, 40, width=4)
     from_cost = GeometryAwareSelector(budget=5, lower_bound=None).fit(
         None, cost=distances(data.features), cross_entropy=data.cross_entropy
@@ -232,7 +230,7 @@ def test_a_cost_matrix_in_place_of_features():
     assert both.indices_.tolist() == fit(data, budget=5).indices_.tolist()
 
 
-def test_weights_count_as_copies():
+def test_a_weight_equals_that_many_copies():
     data = small_class(8, 20, width=3)
     copies = np.repeat(np.arange(20), np.random.default_rng(0).integers(1, 4, size=20))
     repeated = distances(data.features)[np.ix_(copies, copies)]

@@ -1,4 +1,4 @@
-"""Bad input, presets, forced images, nested subsets, candidates that come later, large classes."""
+"""Invalid input, presets, forced images, nested subsets, later candidates, large classes."""
 
 import numpy as np
 import pytest
@@ -32,15 +32,18 @@ QUICK = {"lower_bound": None, "rebuilds": 2}
         ({"budget": 5, "include": (30,)}, "include must hold indices below"),
         ({"budget": 5, "exclude": tuple(range(26))}, "exclude must leave"),
         ({"budget": 1, "include": (1, 2)}, "include must hold at most"),
-        ({"budget": 5, "preset": "vgg"}, "preset"),
         ({"budget": 5, "reference": "authors"}, "epsilon must be given"),
-        ({"budget": 5, "colour": 1}, "colour"),
         ({"budget": 5, "memory_limit_gb": 1e-4}, "memory_limit_gb"),
     ],
 )
-def test_settings_that_make_no_sense(options, message):
+def test_invalid_parameters_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         GeometryAwareSelector(**QUICK, **options).fit(DATA.features)
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(InputError, match=r"preset.*found 'vgg'"):
+        GeometryAwareSelector().set_params(preset="vgg")
 
 
 def with_value(value: float) -> np.ndarray:
@@ -71,19 +74,19 @@ def with_value(value: float) -> np.ndarray:
         ({"features": np.ones((1, 4))}, "kappa \\* budget must be below"),
     ],
 )
-def test_data_that_make_no_sense(arrays, message):
+def test_invalid_data_is_refused(arrays, message):
     budget = 1 if arrays["features"] is not None and len(arrays["features"]) == 1 else 5
     with pytest.raises(InputError, match=message):
         GeometryAwareSelector(budget=budget, **QUICK).fit(**arrays)
 
 
-def test_alpha_without_features():
+def test_alpha_needs_features():
     with pytest.raises(InputError, match="features must be given when alpha > 0"):
         GeometryAwareSelector(budget=5, alpha=1.0, **QUICK).fit(None, cost=np.ones((30, 30)))
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.int64, "fortran", "strided", "torch"])
-def test_arrays_of_any_kind(kind):
+def test_arrays_of_any_kind_give_the_same_subset(kind):
     import torch
 
     features = np.round(DATA.features * 8)
@@ -97,7 +100,7 @@ def test_arrays_of_any_kind(kind):
     assert GeometryAwareSelector(budget=4, **QUICK).fit(other).indices_.tolist() == plain
 
 
-def test_duplicates_go_to_the_lower_index():
+def test_among_duplicates_the_lower_index_wins():
     features = np.concatenate([DATA.features, DATA.features])
     selector = GeometryAwareSelector(budget=4, **QUICK).fit(features)
     first = GeometryAwareSelector(budget=4, **QUICK).fit(features)
@@ -108,7 +111,7 @@ def test_duplicates_go_to_the_lower_index():
     assert GeometryAwareSelector(budget=3, **QUICK).fit(mostly_equal).swap_optimal_
 
 
-def test_a_class_no_larger_than_the_budget():
+def test_take_all_takes_a_class_up_to_the_size_of_the_budget():
     selector = GeometryAwareSelector(budget=40, small_class="take_all").fit(DATA.features)
     assert selector.indices_.tolist() == list(range(30))
     assert selector.represented_mass_.sum() == pytest.approx(1.0)
@@ -117,7 +120,7 @@ def test_a_class_no_larger_than_the_budget():
     ).indices_.tolist() == [0]
 
 
-def test_what_is_excluded_is_not_taken_with_all_others():
+def test_take_all_leaves_out_excluded_images():
     for budget in (29, 30, 40):
         selector = GeometryAwareSelector(budget=budget, small_class="take_all", exclude=(3,)).fit(
             DATA.features
@@ -133,33 +136,40 @@ def test_what_is_excluded_is_not_taken_with_all_others():
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_presets_are_the_paper_s_numbers_and_can_be_overridden(name):
+def test_presets_hold_the_paper_s_numbers_and_can_be_overridden(name):
     config = GeometryAwareSelector(budget=10, preset=name).config
     assert (config.scale, config.kappa, config.alpha) == ("absolute", 1.05, 6.0)
     assert config.epsilon == (12.0 if name in {"inception", "googlenet"} else 20.0)
     assert GeometryAwareSelector(budget=10, preset=name, kappa=1.2).config.kappa == 1.2
     assert type(config).model_validate(config.model_dump()) == config
+    relative = GeometryAwareSelector(preset=name, scale="relative").config
+    assert (relative.scale, relative.epsilon) == ("relative", config.epsilon)
 
 
-def test_scales():
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_no_preset_differs_from_a_default_that_is_not_none(name):
+    """A selector passes only changed parameters on, so that it could not restore such a default."""
+    assert PRESETS[name].kappa == GeometryAwareSelector().kappa
+
+
+def test_relative_and_absolute_scales():
     selector = GeometryAwareSelector(
         budget=4, scale="absolute", epsilon=0.3, beta=2.0, alpha=3.0, **QUICK
     )
     used = selector.fit(DATA.features, cross_entropy=DATA.cross_entropy).diagnostics_
-    assert (used["epsilon"], used["alpha"], used["beta"]) == (0.3, 3.0, 2.0)
+    assert (used.epsilon, used.alpha, used.beta) == (0.3, 3.0, 2.0)
     used = (
         GeometryAwareSelector(budget=4, beta=2.0, **QUICK)
         .fit(DATA.features, cross_entropy=DATA.cross_entropy)
         .diagnostics_
     )
-    median = np.sort(np.square(DATA.features[:, None] - DATA.features).sum(axis=2).ravel())[
-        (900 - 1) // 2
-    ]
-    assert used["epsilon"] == pytest.approx(0.05 * median)
-    assert used["beta"] == pytest.approx(2.0 * median)
+    costs = np.square(DATA.features[:, None] - DATA.features).sum(axis=2)
+    median = np.sort(costs.ravel())[(900 - 1) // 2]
+    assert used.epsilon == pytest.approx(0.05 * median)
+    assert used.beta == pytest.approx(2.0 * median)
 
 
-def test_forced_images():
+def test_included_and_excluded_images_are_respected():
     data = small_class(2, 12, width=3)
     selector = GeometryAwareSelector(budget=3, include=(5,), exclude=(0, 1)).fit(
         data.features, cross_entropy=data.cross_entropy
@@ -168,16 +178,12 @@ def test_forced_images():
     assert not {0, 1} & set(selector.indices_.tolist())
     values = all_values(data, selector)
     assert selector.lower_bound_ <= min(values.values()) + 1e-9 * selector.objective_
-    assert all(
-        set(step) >= {"step", "stage", "added", "removed", "objective"}
-        for step in selector.history_
-    )
     everything = GeometryAwareSelector(budget=2, include=(3, 4), **QUICK).fit(data.features)
     assert everything.indices_.tolist() == [3, 4]
     assert everything.swap_optimal_
 
 
-def test_nested_subsets():
+def test_a_path_of_budgets_gives_nested_subsets():
     path = GeometryAwareSelector(**QUICK).fit_path(
         DATA.features, budgets=(2, 5, 9), cross_entropy=DATA.cross_entropy
     )
@@ -189,7 +195,7 @@ def test_nested_subsets():
         GeometryAwareSelector().fit_path(DATA.features, budgets=(5, 2))
 
 
-def test_candidates_that_come_later():
+def test_later_candidates_join_the_class():
     selector = GeometryAwareSelector(budget=4, **QUICK)
     selector.partial_fit(DATA.features[:20], cross_entropy=DATA.cross_entropy[:20])
     first = selector.objective_
@@ -207,7 +213,7 @@ def test_candidates_that_come_later():
         selector.partial_fit(None, cost=np.ones((3, 3)))
 
 
-def test_the_authors_reference_is_reachable():
+def test_the_authors_reference_can_be_selected():
     options = {"budget": 3, "reference": "authors", "epsilon": 2.0, "alpha": 6.0, "beta": 1.0}
     selector = GeometryAwareSelector(**options).fit(DATA.features, cross_entropy=DATA.cross_entropy)
     assert len(selector.greedy_indices_) == len(selector.indices_) == 3
@@ -218,8 +224,9 @@ def test_the_authors_reference_is_reachable():
         )
 
 
-def test_forecast_grows_with_the_class_and_is_checked_before_allocation():
-    small, large = forecast(1300, 2048, 10), forecast(20_000, 2048, 10)
+def test_the_forecast_grows_with_the_class_and_is_checked_before_allocation():
+    small = forecast(1300, 2048, 10)
+    large = forecast(20_000, 2048, 10)
     assert small.memory_bytes < 1e9
     assert large.memory_bytes < 24e9
     assert large.seconds > small.seconds

@@ -1,4 +1,4 @@
-"""The lower bound against brute force over all subsets, and the relaxation against inequalities that it must keep."""
+"""The lower bound against all subsets, and the relaxation against the inequalities it rests on."""
 
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -8,14 +8,11 @@ import pytest
 import torch
 
 from otcondense.ot import PartialProblem, SemiDualNewton
-from otcondense.selection.engine.lower_bound import (
-    LowerBoundConfig,
-    SmoothedDual,
-    soft_choice,
-    subset_lower_bound,
-)
+from otcondense.selection.engine.lower_bound import subset_lower_bound
+from otcondense.selection.engine.lower_bound_config import LowerBoundConfig
 from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.engine.relaxation import DualPoint, Relaxation, level_rows
+from otcondense.selection.engine.smoothed_dual import SmoothedDual, soft_choice
 from otcondense.selection.engine.start import k_medoids
 from otcondense.selection.engine.statistics import make_statistics
 
@@ -24,12 +21,10 @@ RELAXATION = LowerBoundConfig(enumerate_up_to=0, max_iterations=90)
 
 def problem(seed: int, n: int = 9, **settings: Any) -> SubsetProblem:
     generator = torch.Generator().manual_seed(seed)
-    weights = (
-        torch.rand(n, generator=generator, dtype=torch.float64) + 0.2
-        if settings.pop("weighted", False)
-        else None
-    )
-    weights = None if weights is None else weights / weights.sum()
+    weights = None
+    if settings.pop("weighted", False):
+        weights = torch.rand(n, generator=generator, dtype=torch.float64) + 0.2
+        weights /= weights.sum()
     x = torch.randn(n, 3, generator=generator, dtype=torch.float64)
     x -= x.mean(dim=0) if weights is None else weights @ x
     cost = (x[:, None] - x[None]).square().sum(dim=-1)
@@ -54,10 +49,11 @@ def brute_force(p: SubsetProblem) -> tuple[float, list[int]]:
         PartialProblem(p.cost_matrix[torch.tensor(subsets)], p.epsilon, p.kappa, b=p.b)
     )
     assert output.converged.all()
-    return min(
-        (float(value) + p.penalty(subset), subset)
+    values = [
+        float(value) + p.penalty(subset)
         for value, subset in zip(output.regularized_value, subsets, strict=True)
-    )
+    ]
+    return min(zip(values, subsets, strict=True))
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -88,11 +84,13 @@ def test_no_subset_is_below_the_bound(settings: dict[str, Any], seed: int) -> No
     relaxed = subset_lower_bound(p, upper=2 * best, config=RELAXATION, subset=subset)
     assert (exact.method, relaxed.method) == ("enumeration", "relaxation")
     assert best * (1 - 1e-6) <= exact.value <= best
-    # The floor fails when the ascent or the link between rows and choices breaks; many images a feature would be kinder to the statistics.
-    assert (0.1 if p.alpha > 1 or p.epsilon < 0.01 else 0.3) * best <= relaxed.value <= best
+    # The bound falls below this share if the ascent, or the link between rows and choices, breaks.
+    # With more images per feature, the statistics would allow a larger share.
+    least = 0.1 if p.alpha > 1 or p.epsilon < 0.01 else 0.3
+    assert least * best <= relaxed.value <= best
 
 
-def test_the_relaxation_is_mostly_within_15_percent_on_tiny_classes_and_never_idle() -> None:
+def test_the_relaxation_is_mostly_within_15_percent_on_tiny_classes_and_never_far_off() -> None:
     ratios = []
     for seed in range(9):
         p = problem(seed, n=10 + seed % 3, budget=2 + seed % 3)
@@ -102,24 +100,21 @@ def test_the_relaxation_is_mostly_within_15_percent_on_tiny_classes_and_never_id
     assert min(ratios) > 0.7
 
 
-def test_the_bound_is_tight_where_the_clusters_leave_no_choice() -> None:
+def test_the_bound_is_tight_if_the_clusters_leave_no_choice() -> None:
     centres = 10 * torch.eye(4, dtype=torch.float64)
-    x = (
-        centres[:, None]
-        + 0.3
-        * torch.randn(4, 12, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    ).reshape(48, 4)
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.3 * torch.randn(4, 12, 4, generator=generator, dtype=torch.float64)
+    x = (centres[:, None] + noise).reshape(48, 4)
     x -= x.mean(dim=0)
     cost = (x[:, None] - x[None]).square().sum(dim=-1)
     p = SubsetProblem(cost, budget=4, kappa=1.0, epsilon=0.05, features=None)
-    medoids = [
-        12 * c + int(cost[12 * c : 12 * c + 12, 12 * c : 12 * c + 12].sum(dim=1).argmin())
-        for c in range(4)
-    ]
+    medoids = []
+    for first in range(0, 48, 12):
+        cluster = slice(first, first + 12)
+        medoids.append(first + int(cost[cluster, cluster].sum(dim=1).argmin()))
     upper = p.exact_objective(medoids)
-    assert subset_lower_bound(
-        p, upper=upper, config=RELAXATION, subset=medoids
-    ).value == pytest.approx(upper, rel=1e-6)
+    bound = subset_lower_bound(p, upper=upper, config=RELAXATION, subset=medoids)
+    assert bound.value == pytest.approx(upper, rel=1e-6)
 
 
 def test_on_a_larger_class_the_ascent_closes_most_of_the_gap() -> None:
@@ -145,9 +140,8 @@ def test_every_row_price_is_below_that_of_its_own_capped_problem(epsilon: float)
     generator = torch.Generator().manual_seed(5)
     lowest = torch.full((9,), torch.inf, dtype=torch.float64)
     for _ in range(4000):
-        plan = p.b * torch.rand(9, generator=generator, dtype=torch.float64) ** torch.randint(
-            0, 12, (1,), generator=generator
-        )
+        shares = torch.rand(9, generator=generator, dtype=torch.float64)
+        plan = p.b * shares ** torch.randint(0, 12, (1,), generator=generator)
         plan *= (1 / 3) / plan.sum()
         if (plan <= p.b).all():
             divergence = torch.special.xlogy(plan, plan * 3 * p.kappa / p.b).sum()
@@ -155,7 +149,7 @@ def test_every_row_price_is_below_that_of_its_own_capped_problem(epsilon: float)
     assert (price <= lowest + 1e-12).all()
 
 
-def test_levels_meet_the_share_from_any_start() -> None:
+def test_levels_reach_the_share_from_any_start() -> None:
     generator = torch.Generator().manual_seed(0)
     x = 30 * torch.randn(50, 40, generator=generator, dtype=torch.float64)
     b = torch.full((40,), 1.05 / 40, dtype=torch.float64)
@@ -171,15 +165,15 @@ def test_statistics_are_never_below_their_linear_bound(
     statistics: Literal["diagonal", "full"], size: int
 ) -> None:
     p = problem(4, n=12, budget=size, statistics=statistics, alpha=1.0, beta=0.0, weighted=True)
-    relaxation, term = Relaxation(p), make_statistics(statistics, p.features, p.weights)
+    relaxation = Relaxation(p)
+    term = make_statistics(statistics, p.features, p.weights)
     generator = torch.Generator().manual_seed(size)
     d = relaxation.features.shape[1]
     for _ in range(60):
         scale = 10 ** float(-2 * torch.rand(1, generator=generator))
         p_vector = scale * torch.randn(d, generator=generator, dtype=torch.float64)
-        q = (scale * torch.randn(d, generator=generator, dtype=torch.float64)).clamp(
-            max=(1 - 1 / size) * 0.99
-        )
+        q = scale * torch.randn(d, generator=generator, dtype=torch.float64)
+        q = q.clamp(max=(1 - 1 / size) * 0.99)
         point = DualPoint(torch.zeros(12, dtype=torch.float64), p_vector, q)
         subset = torch.randperm(12, generator=generator)[:size]
         linear = relaxation.statistics_constant(point) + float(
@@ -205,7 +199,7 @@ def test_soft_choice_stays_below_the_cheapest_and_tends_to_them(forced: int) -> 
     [{}, {"statistics": "full"}, {"kappa": 1.0, "alpha": 0.0}, {"include": (2,)}],
     ids=str,
 )
-def test_gradient_of_the_smoothed_dual(settings: dict[str, Any]) -> None:
+def test_the_gradient_of_the_smoothed_dual_equals_its_differences(settings: dict[str, Any]) -> None:
     p = problem(1, n=12, **settings)
     relaxation = Relaxation(p)
     d = len(relaxation.std)
@@ -230,7 +224,7 @@ def test_gradient_of_the_smoothed_dual(settings: dict[str, Any]) -> None:
     )
 
 
-def test_same_bytes_for_any_number_of_threads() -> None:
+def test_the_bound_is_the_same_for_any_number_of_threads() -> None:
     p = problem(0, n=300, budget=6)
     bounds = [
         subset_lower_bound(
@@ -245,45 +239,42 @@ def test_same_bytes_for_any_number_of_threads() -> None:
 
 
 def test_a_round_on_few_rows_still_bounds_every_subset() -> None:
-    """Rows that the round leaves out are priced all the same: without that the value would pass the bound of the whole."""
+    """The rows left out of the round have prices too.
+
+    Without them, the value would exceed the bound on all rows.
+    """
     p = problem(0, n=120, budget=4)
     upper = p.exact_objective(k_medoids(p))
-    few, all_rows = (
-        subset_lower_bound(p, upper=upper, config=LowerBoundConfig(max_rows=size)).value
-        for size in (60, 120)
-    )
+    few = subset_lower_bound(p, upper=upper, config=LowerBoundConfig(max_rows=60)).value
+    all_rows = subset_lower_bound(p, upper=upper, config=LowerBoundConfig(max_rows=120)).value
     assert few <= all_rows * 1.01
     assert all_rows > 0.8 * upper
 
 
-def test_unregularised_bound_holds_for_the_plain_transport_cost() -> None:
+def test_the_unregularised_bound_holds_for_the_plain_transport_cost() -> None:
     p = problem(3, alpha=0.0, beta=0.0, epsilon=0.5)
     plain = replace(p, epsilon=0.0)
     best = min(float(p.transport(subset).transport_cost) for subset in combinations(range(9), 3))
-    assert (
-        0.3 * best
-        <= subset_lower_bound(plain, upper=best, config=RELAXATION, subset=[0, 1, 2]).value
-        <= best
-    )
+    bound = subset_lower_bound(plain, upper=best, config=RELAXATION, subset=[0, 1, 2])
+    assert 0.3 * best <= bound.value <= best
 
 
 @pytest.mark.parametrize("budget", [2, 7, 27, 29])
-def test_at_the_end_of_the_duals_domain_nothing_is_claimed(budget: int) -> None:
-    """At q = (K - 1) / K the statistics' part is minus infinity; rounding must not turn its sign."""
+def test_the_bound_is_trivial_at_the_end_of_the_duals_domain(budget: int) -> None:
+    """At q = (K - 1) / K the part of the statistics is minus infinity, also with rounding."""
     p = problem(0, n=budget + 3, budget=budget)
     relaxation = Relaxation(p)
     dual = SmoothedDual(relaxation, torch.arange(p.size), p.epsilon, 1e-3)
-    n, d = p.size, len(relaxation.std)
-    point = dual._unpack(
-        torch.cat([torch.zeros(n), torch.ones(d), torch.full((d,), -1e6)]).double()
-    )
+    d = len(relaxation.std)
+    z = torch.cat([torch.zeros(p.size), torch.ones(d), torch.full((d,), -1e6)]).double()
+    point = dual._unpack(z)
     assert relaxation.statistics_constant(point) <= 0
     outside = DualPoint(point.g, point.p, torch.ones(d, dtype=torch.float64))
     assert relaxation.statistics_constant(outside) == -float("inf")
 
 
 def test_features_that_are_mostly_zero_have_a_bound() -> None:
-    """Few chosen images differ in few of them; the bound is still above that of the transport alone."""
+    """Few chosen images vary in them; the bound still exceeds that of the transport alone."""
     generator = torch.Generator().manual_seed(0)
     x = (torch.randn(80, 60, generator=generator, dtype=torch.float64) - 1.5).clamp(min=0)
     cost = (x[:, None] - x[None]).square().sum(dim=-1)
@@ -297,8 +288,8 @@ def test_features_that_are_mostly_zero_have_a_bound() -> None:
     p = SubsetProblem(cost, **settings)
     subset = k_medoids(p)
     upper = float(p.transport(subset).regularized_value) + p.penalty(subset)
-    bound, transport = (
-        subset_lower_bound(each, upper=upper, config=LowerBoundConfig(), subset=subset).value
-        for each in (p, replace(p, alpha=0.0))
-    )
-    assert transport < bound < upper
+    config = LowerBoundConfig()
+    bound = subset_lower_bound(p, upper=upper, config=config, subset=subset)
+    without = replace(p, alpha=0.0)
+    transport = subset_lower_bound(without, upper=upper, config=config, subset=subset)
+    assert transport.value < bound.value < upper

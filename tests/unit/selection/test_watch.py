@@ -1,4 +1,4 @@
-"""Selectors tell a watcher where they are, stop when it raises, and choose the same whether watched or not."""
+"""Selectors report every step to a watcher, which can stop them and changes no result."""
 
 import numpy as np
 import pytest
@@ -15,17 +15,18 @@ def features() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(60, 8))
 
 
-def test_the_stages_come_in_order_with_swaps_and_objective(features: np.ndarray) -> None:
+def test_the_stages_are_reported_in_order_with_swaps_and_objective(features: np.ndarray) -> None:
     moments: list[Moment] = []
     selector = SELECTORS["geometry_aware"](budget=5, rebuilds=2).watch(moments.append).fit(features)
     stages = list(dict.fromkeys(moment.stage for moment in moments))
     assert stages == ["cost matrix", "greedy", "swaps", "rebuilds", "lower bound"]
-    assert [moment.swaps for moment in moments] == sorted(moment.swaps for moment in moments)
+    swaps = [moment.swaps for moment in moments]
+    assert swaps == sorted(swaps)
     assert moments[-1].objective == pytest.approx(selector.objective_, rel=1e-6)
     assert {moment.chosen for moment in moments if moment.stage == "swaps"} == {5}
 
 
-def test_watching_changes_nothing(features: np.ndarray) -> None:
+def test_a_watcher_does_not_change_the_result(features: np.ndarray) -> None:
     watched = SELECTORS["geometry_aware"](budget=5).watch(lambda _: None).fit(features)
     alone = SELECTORS["geometry_aware"](budget=5).fit(features)
     assert watched.indices_.tolist() == alone.indices_.tolist()
@@ -36,7 +37,7 @@ def test_watching_changes_nothing(features: np.ndarray) -> None:
     "method",
     ["geometry_aware", "random", "herding", "k_center", "k_medoids", "k_means", "nearest_mean"],
 )
-def test_what_the_watcher_raises_ends_the_fit(method: str, features: np.ndarray) -> None:
+def test_an_exception_in_the_watcher_ends_the_fit(method: str, features: np.ndarray) -> None:
     def refuse(_: Moment) -> None:
         raise Stopped
 

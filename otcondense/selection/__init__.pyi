@@ -1,0 +1,39 @@
+from .base import Selector as Selector
+from .base import SelectorConfig as SelectorConfig
+from .baselines.ccs import CcsSelector as CcsSelector
+from .baselines.d2c import D2cSelector as D2cSelector
+from .baselines.dq import DqSelector as DqSelector
+from .baselines.herding import HerdingSelector as HerdingSelector
+from .baselines.k_center import KCenterSelector as KCenterSelector
+from .baselines.k_means import KMeansSelector as KMeansSelector
+from .baselines.k_medoids import KMedoidsSelector as KMedoidsSelector
+from .baselines.nearest_mean import NearestMeanSelector as NearestMeanSelector
+from .baselines.random_choice import RandomSelector as RandomSelector
+from .candidates import Candidates as Candidates
+from .diagnostics import Diagnostics as Diagnostics
+from .diagnostics import as_json as as_json
+from .geometry_aware import GeometryAwareSelector as GeometryAwareSelector
+from .registry import SELECTORS as SELECTORS
+from .watch import Moment as Moment
+from .watch import Watcher as Watcher
+
+__all__ = [
+    "SELECTORS",
+    "Candidates",
+    "CcsSelector",
+    "D2cSelector",
+    "Diagnostics",
+    "DqSelector",
+    "GeometryAwareSelector",
+    "HerdingSelector",
+    "KCenterSelector",
+    "KMeansSelector",
+    "KMedoidsSelector",
+    "Moment",
+    "NearestMeanSelector",
+    "RandomSelector",
+    "Selector",
+    "SelectorConfig",
+    "Watcher",
+    "as_json",
+]

@@ -1,0 +1,27 @@
+"""Every selector, by name."""
+
+from otcondense.selection.base import Selector
+from otcondense.selection.baselines.ccs import CcsSelector
+from otcondense.selection.baselines.d2c import D2cSelector
+from otcondense.selection.baselines.dq import DqSelector
+from otcondense.selection.baselines.herding import HerdingSelector
+from otcondense.selection.baselines.k_center import KCenterSelector
+from otcondense.selection.baselines.k_means import KMeansSelector
+from otcondense.selection.baselines.k_medoids import KMedoidsSelector
+from otcondense.selection.baselines.nearest_mean import NearestMeanSelector
+from otcondense.selection.baselines.random_choice import RandomSelector
+from otcondense.selection.geometry_aware import GeometryAwareSelector
+
+SELECTORS: dict[str, type[Selector]] = {
+    "geometry_aware": GeometryAwareSelector,
+    "random": RandomSelector,
+    "herding": HerdingSelector,
+    "k_center": KCenterSelector,
+    "ccs": CcsSelector,
+    "dq": DqSelector,
+    "d2c": D2cSelector,
+    "nearest_mean": NearestMeanSelector,
+    "k_means": KMeansSelector,
+    "k_medoids": KMedoidsSelector,
+}
+"""Every selector, by the name used in configurations."""
