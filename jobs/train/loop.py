@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from jobs.train.job import TrainJob, TrainSettings
+from jobs.train.job import TrainJob
 from jobs.train.loss_curve import Diverged, LossCurve, write_summaries
 from jobs.train.sample_grid import write_grid
 from jobs.train.worker import Workers
@@ -173,11 +173,11 @@ def superfluous(
     return iter(recovery[: max(0, len(recovery) - spare)])
 
 
-def worker_main(settings: TrainSettings) -> dict[str, Any]:
+def worker_main(settings: dict[Any, Any]) -> dict[str, Any]:
     """Train in one worker of Ray Train.
 
     Args:
-        settings: the settings of a `TrainJob`.
+        settings: the `TrainSettings` of a `TrainJob`, as Ray Train passes them.
 
     Returns: the fields of a `LoopOutcome`.
     """
