@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import ray
 import torch
@@ -130,7 +131,7 @@ def _fit_by_workers(job: TrainJob) -> LoopOutcome:
     # Ray gives each worker another working directory, so a relative root must be made absolute.
     root = str(Path(job.store.path()).absolute()) if job.store.is_local else job.store_root
     trainer = TorchTrainer(
-        worker_main,
+        worker_main,  # type: ignore[arg-type]  # Ray annotates a function without a result
         train_loop_config=dict(replace(job, store_root=root).settings()),
         scaling_config=ScalingConfig(
             num_workers=job.config.num_workers,
