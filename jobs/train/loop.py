@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 
-from jobs.train.job import TrainJob
+from jobs.train.job import TrainJob, TrainSettings
 from jobs.train.loss_curve import Diverged, LossCurve, write_summaries
 from jobs.train.sample_grid import write_grid
 from jobs.train.worker import Workers
