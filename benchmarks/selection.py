@@ -27,7 +27,7 @@ RATIOS = {10: 1000.0, 50: 2000.0, 100: 2000.0}
 GPU_SECONDS = {10: 30.0, 50: 180.0, 100: 480.0}
 """Upper limit on the seconds of 1,000 classes on a GPU, by budget."""
 REPEATS = 3
-"""Timed selections, of which the median counts."""
+"""Number of timed selections; their median is reported."""
 FIRST_QUALITY_SEED = 1000
 """First seed of the quality comparison: rebuilds were designed on seeds from 0 and from 2000."""
 SET_VALUES = 1 << 27

@@ -28,7 +28,7 @@ class SelectorConfig(Config):
     seed: int = Field(default=0, ge=0)
     """Seed of every random draw of the selector; deterministic selectors ignore it."""
     small_class: Literal["error", "take_all"] = "error"
-    """What to do with a class with fewer images than the budget: refuse it, or take all of it."""
+    """Class with fewer images than the budget: error refuses it, take_all takes all of it."""
 
 
 class Selector(Parameters, ABC):

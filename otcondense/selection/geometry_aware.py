@@ -126,7 +126,7 @@ class GeometryAwareSelector(Selector):
         max_passes: int | None = None,
         max_seconds: float | None = None,
         memory_limit_gb: float | None = None,
-        lower_bound: LowerBoundConfig | Mapping[str, float] | None = DEFAULT_LOWER_BOUND,
+        lower_bound: LowerBoundConfig | Mapping[str, int | float] | None = DEFAULT_LOWER_BOUND,
         threads: int | None = None,
         device: str = "cpu",
     ) -> None:

@@ -10,7 +10,7 @@ from scipy.cluster.vq import kmeans2
 
 from otcondense.errors import InputError
 from otcondense.selection.baselines.ccs import CcsDiagnostics, CcsSelector, allocate
-from otcondense.selection.baselines.d2c import D2cSelector
+from otcondense.selection.baselines.d2c import D2cDiagnostics, D2cSelector
 from otcondense.selection.baselines.dq import DqDiagnostics, DqSelector
 from otcondense.selection.baselines.herding import HerdingSelector
 from otcondense.selection.baselines.k_center import KCenterSelector
@@ -193,7 +193,7 @@ def test_d2c_uses_the_papers_intervals_on_a_full_class(budget: int, step: int, l
     score = np.random.default_rng(0).permutation(1300).astype(float)
     selector = D2cSelector(budget=budget).fit(np.zeros((1300, 1)), difficulty=score)
     assert score[selector.indices_].tolist() == list(range(0, last + 1, step))
-    assert selector.diagnostics_ == {"interval": step, "interval_wanted": step, "clamped": False}
+    assert selector.diagnostics_ == D2cDiagnostics(step, step, clamped=False)
 
 
 @pytest.mark.parametrize(("budget", "step"), [(10, 81), (50, 14), (100, 7)])

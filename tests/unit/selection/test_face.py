@@ -222,7 +222,7 @@ def test_pickling_keeps_parameters_and_results(name: str, settings: dict[str, An
 
     after = pickle.loads(pickle.dumps(selector))
     assert after.indices_.tolist() == selector.indices_.tolist()
-    assert after.history_ == selector.history_
+    assert repr(after.history_) == repr(selector.history_)  # an objective may be nan
     assert after.diagnostics_ == selector.diagnostics_
     assert repr(after) == repr(selector)
 
