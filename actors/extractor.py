@@ -1,6 +1,6 @@
 """The extraction actor: latents or tokens of every image of a class."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 
@@ -40,10 +40,5 @@ class Extractor:
 
     def run(self, unit: EncodeUnit) -> UnitChanges:
         """Encode one class; its state is `skipped` if the file is already there."""
-        fields = {
-            "class_name": unit.class_name,
-            "images": [asdict(image) for image in unit.images],
-            "source": unit.source.model_dump(mode="json"),
-        }
-        is_new = write_class(self._store, unit.directory, fields, self._config, self._model)
+        is_new = write_class(self._store, unit.directory, unit, self._config, self._model)
         return {"state": "done" if is_new else "skipped"}

@@ -82,7 +82,7 @@ class Scorer:
             )
 
         labels = torch.full((len(x),), unit.class_index)
-        objective = self._checkpoint.state["objective"]
+        objective = self._checkpoint.state.objective
         errors = denoising_errors(self._model, objective, x, labels, self._config)
 
         scores = ClassDifficulties(
@@ -102,7 +102,7 @@ class Scorer:
             "hard": HARD_END["denoising"],
             "settings": self._config.model_dump(mode="json", exclude={"checkpoint"}),
             "times": score_times(self._config),
-            "weights_sha256": self._checkpoint.state["files"][self._config.weights]["sha256"],
+            "weights_sha256": self._checkpoint.state.files[self._config.weights].sha256,
         }
 
     def _latents(self, unit: ScoreUnit, directory: str) -> torch.Tensor:

@@ -1,21 +1,20 @@
 """The class-level actor: reads one class's features, runs a selector on it, writes one file."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import ray
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from ray.actor import ActorHandle
 
 from actors.reporter import Reporter, this_worker
 from actors.units import UnitChanges, progress_of
 from otcondense.errors import InputError
-from otcondense.history import Step
 from otcondense.selection import SELECTORS
 from otcondense.selection.base import Selector
+from otcondense.selection.diagnostics import as_json
 from otcondense.selection.watch import Moment, Watcher, nobody
 from otcondense.store import (
     ClassFeatures,
@@ -90,7 +89,6 @@ def run_selector(
         logits=features.logits,
         difficulty=difficulty,
     )
-    history = tuple(Step(**step) for step in selector.history_)
     return ClassSelection(
         class_name=features.class_name,
         class_index=features.class_index,
@@ -100,8 +98,8 @@ def run_selector(
         assignment=selector.assignment_,
         cross_entropy=features.cross_entropy,
         sha256=features.sha256,
-        gain=_gains(history, selector.indices_),
-        summary=_summary(selector, history),
+        gain=_gains(selector),
+        summary=_summary(selector),
     )
 
 
@@ -120,27 +118,24 @@ def _positions(features: ClassFeatures, image_ids: list[str]) -> list[int]:
     return [rows[image_id] for image_id in image_ids]
 
 
-def _gains(
-    history: Sequence[Step], indices: Int[np.ndarray, " budget"]
-) -> Float[np.ndarray, " budget"]:
+def _gains(selector: Selector) -> Float[np.ndarray, " budget"]:
     """Return the decrease of the objective when each chosen image was added; nan if unknown."""
     gains: dict[int, float] = {}
     previous = float("nan")
-    for step in history:
-        if step.added is not None:
-            gains[step.added] = previous - step.objective
+    for step in selector.history_:
+        gains[step.added] = previous - step.objective
         previous = step.objective
-    return np.array([gains.get(int(index), float("nan")) for index in indices])
+    return np.array([gains.get(int(index), float("nan")) for index in selector.indices_])
 
 
-def _summary(selector: Selector, history: tuple[Step, ...]) -> SelectionSummary:
+def _summary(selector: Selector) -> SelectionSummary:
     return SelectionSummary(
         objective=_finite(selector.objective_),
         lower_bound=_finite(selector.lower_bound_),
         swap_optimal=bool(getattr(selector, "swap_optimal_", False)),
         terms=selector.terms_,
-        history=history,
-        diagnostics=selector.diagnostics_,
+        history=tuple(selector.history_),
+        diagnostics=as_json(selector.diagnostics_),
         left_out_share=float((selector.assignment_ < 0).mean()),
     )
 

@@ -1,9 +1,10 @@
-"""Far more than a laptop sees: 10,000 small classes through the pool, 200 viewers of one page, a report of 1,000 classes.
+"""Load: 10,000 small classes through the pool, 200 viewers of a page, a report of 1,000 classes.
 
 `python -m benchmarks.load [--quick]`
 
-Yardsticks: the same selections one after another in one process, without pool, actors and files; one viewer alone.
-One class of 20,000 images is `benchmarks.large_class`, 1,000 classes of up to 1,300 are `benchmarks.scheduling`.
+Yardsticks: the same selections one after another in one process, without pool, actors and files;
+one viewer alone. `benchmarks.large_class` measures one class of 20,000 images, and
+`benchmarks.scheduling` 1,000 classes of up to 1,300.
 """
 
 import argparse
@@ -40,18 +41,33 @@ from otcondense.store import (
     write_table,
 )
 
-IMAGES, WIDTH, BUDGET, BELOW = 50, 32, 10, 0.1
-"""Of each small class; this share of the classes has fewer images than the budget asks for."""
-VIEWERS, VIEW_SECONDS, POLL_SECONDS = 200, 20.0, 2.0
+IMAGES = 50
+"""Images in each small class."""
+WIDTH = 32
+BUDGET = 10
+BELOW = 0.1
+"""Share of the classes with fewer images than the budget."""
+CLASSES = 10_000
+REPORT_CLASSES = 1000
+QUICK_PART = 20
+"""`--quick` takes this part of everything."""
 SAMPLE = 50
 """Classes that the yardstick selects."""
+VIEWERS = 200
+VIEW_SECONDS = 20.0
+POLL_SECONDS = 2.0
+"""Seconds between two requests of a page."""
+MEMORY_POLL_SECONDS = 0.25
+IMAGE_SIZE = 256
 
 
 class Peak:
-    """The most memory that a process and all under it hold while the block runs, in GB; shared pages count once for each."""
+    """The peak memory of a process in GB while the block runs."""
 
     def __init__(self, process: int) -> None:
-        self._process, self._done, self.gigabytes = psutil.Process(process), threading.Event(), 0.0
+        self.gigabytes = 0.0
+        self._process = psutil.Process(process)
+        self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Peak":
@@ -63,7 +79,7 @@ class Peak:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._done.wait(0.25):
+        while not self._done.wait(MEMORY_POLL_SECONDS):
             try:
                 self.gigabytes = max(self.gigabytes, self._process.memory_info().rss / 1e9)
             except psutil.NoSuchProcess:
@@ -72,36 +88,16 @@ class Peak:
 
 def small_classes(root: Path, classes: int) -> dict[str, float]:
     """Select from very many small classes through the command line."""
-    generator = np.random.default_rng(0)
-    sizes = np.where(
-        generator.random(classes) < BELOW, generator.integers(1, BUDGET, classes), IMAGES
-    )
-    (root / "given").mkdir()
-    np.save(
-        root / "given/features.npy", generator.normal(size=(sizes.sum(), WIDTH)).astype(np.float32)
-    )
-    np.save(root / "given/labels.npy", np.repeat(np.arange(classes), sizes))
-    # Swaps to their proof and nothing more: rebuilds and bounds take a second a class, and would hide what this is about.
-    settings = {METHOD: {"rebuilds": 0, "lower_bound": None}}
-    selection = {
-        "budget": BUDGET,
-        "small_class": "take_all",
-        "methods": [METHOD],
-        "settings": settings,
-    }
-    values = {
-        "run": str(root / "small"),
-        "source": {"kind": "features", "path": str(root / "given")},
-        "confidence": {"kind": "none"},
-        "selection": selection,
-    }
+    write_features(root / "given", classes)
+    values = small_config(root)
     (root / "small.yaml").write_text(yaml.safe_dump(values))
-    imported, _ = command("extract_features", f"--config={root / 'small.yaml'}")
-    selected, peak = command("select_subset", f"--config={root / 'small.yaml'}")
-    again, _ = command("select_subset", f"--config={root / 'small.yaml'}")
+    config = f"--config={root / 'small.yaml'}"
+
+    imported, _ = command("extract_features", config)
+    selected, peak = command("select_subset", config)
+    again, _ = command("select_subset", config)
     checked, _ = command("verify", str(root / "small"))
-    run = Run(RunConfig(**values))
-    alone = one_after_another(run, classes)
+    alone = one_after_another(Run(RunConfig(**values)), classes)
     return {
         "small_classes": classes,
         "small_import_seconds": imported,
@@ -114,8 +110,38 @@ def small_classes(root: Path, classes: int) -> dict[str, float]:
     }
 
 
+def write_features(directory: Path, classes: int) -> None:
+    """Write random features of small classes."""
+    generator = np.random.default_rng(0)
+    is_below = generator.random(classes) < BELOW
+    sizes = np.where(is_below, generator.integers(1, BUDGET, classes), IMAGES)
+    features = generator.normal(size=(sizes.sum(), WIDTH)).astype(np.float32)
+    directory.mkdir()
+    np.save(directory / "features.npy", features)
+    np.save(directory / "labels.npy", np.repeat(np.arange(classes), sizes))
+
+
+def small_config(root: Path) -> dict[str, Any]:
+    """Return the configuration of a run on the small classes.
+
+    It has no rebuilds and bounds: they take a second a class, and would hide the cost of the pool.
+    """
+    selection = {
+        "budget": BUDGET,
+        "small_class": "take_all",
+        "methods": [METHOD],
+        "settings": {METHOD: {"rebuilds": 0, "lower_bound": None}},
+    }
+    return {
+        "run": str(root / "small"),
+        "source": {"kind": "features", "path": str(root / "given")},
+        "confidence": {"kind": "none"},
+        "selection": selection,
+    }
+
+
 def command(verb: str, *arguments: str) -> tuple[float, float]:
-    """Run a verb to its end; returns seconds and the peak memory of its process in GB."""
+    """Run a verb; return its seconds and the peak memory of its process in GB."""
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", f"jobs.{verb}", *arguments], stdout=subprocess.DEVNULL
@@ -127,12 +153,10 @@ def command(verb: str, *arguments: str) -> tuple[float, float]:
 
 
 def one_after_another(run: Run, classes: int) -> float:
-    """Return the seconds that a class takes in this process, and see that it is the same selection."""
+    """Return the seconds for a class in this process; the selections must equal the stored ones."""
     names = [str(number) for number in range(0, classes, max(1, classes // SAMPLE))]
-    directory, settings = (
-        run.features_directory(run.config.encoder),
-        run.config.selection.selector_settings(METHOD, BUDGET),
-    )
+    directory = run.features_directory(run.config.encoder)
+    settings = run.config.selection.selector_settings(METHOD, BUDGET)
     features = [read_class_features(run.store, directory, name) for name in names]
     started = time.perf_counter()
     chosen = [
@@ -144,14 +168,13 @@ def one_after_another(run: Run, classes: int) -> float:
         read_class_selection(run.store, run.selection_directory(METHOD), name).indices
         for name in names
     ]
-    assert all(np.array_equal(one, two) for one, two in zip(chosen, stored, strict=True)), (
-        "the pool chose other images"
-    )
+    for here, there in zip(chosen, stored, strict=True):
+        assert np.array_equal(here, there), "the pool chose other images"
     return taken
 
 
 def viewers(run: Run, count: int) -> dict[str, float]:
-    """Have very many look at the page at once, as browsers do: the first view, then the state again and again."""
+    """Simulate very many browsers at once: the first view, then repeated requests of the state."""
     with serving(run) as (port, server), Peak(server.pid) as peak:
         alone = asyncio.run(look(port, 1))
         together = asyncio.run(look(port, count))
@@ -166,7 +189,7 @@ def viewers(run: Run, count: int) -> dict[str, float]:
 
 
 async def look(port: int, count: int) -> list[float]:
-    """Return the seconds of each answer to that many viewers; a refusal is an error."""
+    """Return the seconds of each answer to `count` viewers; a refusal is an error."""
     limits = httpx.Limits(max_connections=count, max_keepalive_connections=count)
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=120
@@ -179,8 +202,9 @@ async def look(port: int, count: int) -> list[float]:
 
 
 async def one_viewer(client: httpx.AsyncClient, end: float, offset: float) -> list[float]:
-    """Open the page, then ask for its state every two seconds."""
-    times, tag = [], ""
+    """Open the page, then request its state again and again."""
+    times: list[float] = []
+    tag = ""
     await asyncio.sleep(POLL_SECONDS * offset)
     for address in ("/", "/api/run"):
         started = time.perf_counter()
@@ -215,36 +239,45 @@ def large_report(run: Run, classes: int) -> dict[str, float]:
 
 
 def write_subset(run: Run, classes: int) -> None:
-    """Write the manifest of all classes, and the chosen images of those that the report shows; all are the same picture."""
-    source, selections = (
-        Path(run.config.source.path),
-        [make_selection(number) for number in range(classes)],
-    )
-    sink = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)).save(
-        sink, "JPEG"
-    )
+    """Write the manifest of all classes, and the chosen images of the classes in the report.
+
+    All images have the same content.
+    """
+    source = Path(run.config.source.path)
+    image = random_jpeg()
+    digest = sha256_bytes(image)
+    selections = []
+    for number in range(classes):
+        selection = make_selection(number)
+        hashes = [digest] * len(selection.image_ids)
+        selections.append(replace(selection, sha256=hashes))
     for selection in selections[:SHEET_CLASSES]:
         (source / selection.class_name).mkdir()
         for index in selection.indices:
-            (source / selection.image_ids[index]).write_bytes(sink.getvalue())
-    digest = sha256_bytes(sink.getvalue())
-    table = manifest_table(
-        [replace(each, sha256=[digest] * len(each.image_ids)) for each in selections]
-    )
+            (source / selection.image_ids[index]).write_bytes(image)
+    table = manifest_table(selections)
     write_table(run.store, run.manifest(METHOD), table, fingerprint="m")
+
+
+def random_jpeg() -> bytes:
+    """Return an image of noise."""
+    shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    sink = io.BytesIO()
+    Image.fromarray(pixels).save(sink, "JPEG")
+    return sink.getvalue()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a twentieth of everything")
-    part = 20 if parser.parse_args().quick else 1
+    part = QUICK_PART if parser.parse_args().quick else 1
     with tempfile.TemporaryDirectory() as root:
-        run = make_run(Path(root), 1000 // part)
+        run = make_run(Path(root), REPORT_CLASSES // part)
         parts: list[Callable[[], dict[str, Any]]] = [
             lambda: viewers(run, VIEWERS // part),
-            lambda: large_report(run, 1000 // part),
-            lambda: small_classes(Path(root), 10_000 // part),
+            lambda: large_report(run, REPORT_CLASSES // part),
+            lambda: small_classes(Path(root), CLASSES // part),
         ]
         figures: dict[str, Any] = {}
         for measure in parts:

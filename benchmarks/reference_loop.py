@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from otcondense.diffusion import OBJECTIVES, Transformer
+from otcondense.diffusion import Transformer, load_objective
 
 LABEL_DROP = 0.1
 """Share of the labels replaced by the unconditional one in training."""
@@ -67,7 +67,7 @@ class PlainTraining:
         uniform = torch.rand(len(x), device=x.device)
         dropped = torch.rand(len(x), device=x.device) < LABEL_DROP
         labels = torch.where(dropped, self.model.num_classes, labels)
-        loss = OBJECTIVES[self.objective].losses(self.model, x, noise, uniform, labels).mean()
+        loss = load_objective(self.objective).losses(self.model, x, noise, uniform, labels).mean()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

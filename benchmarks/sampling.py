@@ -34,6 +34,8 @@ GPU_STEPS = 10
 PAPER_STEPS = 250
 """Steps to which the GPU rates are converted, as in the paper."""
 WEIGHT_STD = 0.02
+GPU_METHODS = {"SiT": "euler", "DiT": "ddpm"}
+"""Sampling method of each model family; both call the network once a step."""
 GPU_CASES = {
     "SiT-L/2_256": (32, 128),
     "DiT-B/2_256": (32, 256),
@@ -129,9 +131,8 @@ def gpu(*, quick: bool) -> dict[str, float]:
         model = random_model(name, (4, side, side), 1000).cuda()
         for block in model.blocks:
             block.compile()
-        method = "euler" if name.startswith("SiT") else "ddpm"
         config = SamplerConfig(
-            method=method,
+            method=GPU_METHODS[model.size.family],
             num_steps=GPU_STEPS,
             cfg_scale=SCALE,
             guidance_channels=3,

@@ -5,7 +5,7 @@ UNITS = ("bytes", "kB", "MB", "GB", "TB")
 STEP = 1000
 
 
-def byte_size(count: float) -> str:
+def byte_size(count: int | float) -> str:
     """Return a size such as 17 bytes, 4.2 MB or 1.5 TB."""
     value = float(count)
     for unit in UNITS[:-1]:

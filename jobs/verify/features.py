@@ -8,6 +8,8 @@ from jobs.verify.files import Problem
 from otcondense.datasets import ImageRecord
 from otcondense.encoders import EncoderConfig
 from otcondense.store import class_file, fingerprint
+from pipeline.fingerprints import class_fingerprint, probe_fingerprint, rows_fingerprint
+from pipeline.quarantine import read_class_quarantine
 
 
 def check_features(evidence: Evidence) -> Iterator[Problem]:
@@ -29,8 +31,6 @@ def check_features(evidence: Evidence) -> Iterator[Problem]:
 
 
 def _check_probe(evidence: Evidence, directory: str) -> Iterator[Problem]:
-    from pipeline.probe_scores import probe_fingerprint
-
     run = evidence.run
     names = sorted(evidence.images)
     features = run.features_directory(run.config.encoder)
@@ -44,8 +44,6 @@ def _check_probe(evidence: Evidence, directory: str) -> Iterator[Problem]:
 
 
 def _check_encoder(evidence: Evidence, encoder: EncoderConfig) -> Iterator[Problem]:
-    from pipeline.quarantine import read_class_quarantine
-
     store = evidence.run.store
     directory = evidence.run.features_directory(encoder)
     expected = _fingerprints(evidence.run, encoder, evidence.images)
@@ -71,13 +69,11 @@ def _fingerprints(
 
     Returns: an empty dict if the encoder's weights are not available.
     """
-    from otcondense.encoders import weights_sha256
-    from pipeline.extract import class_fingerprint
-    from pipeline.given_features import rows_fingerprint
-
     key = fingerprint(run.features_key(encoder))
     if not run.config.source.has_images:
         return {name: rows_fingerprint(records, key) for name, records in images.items()}
+    from otcondense.encoders import weights_sha256
+
     sha256 = known(f"fingerprints of {encoder.name}", lambda: weights_sha256(encoder))
     if sha256 is None:
         return {}

@@ -4,20 +4,19 @@ from collections.abc import Iterator
 
 from jobs.run_directory.run import CURVE_FILE, Run
 from jobs.verify.files import MISSING, Problem
+from otcondense.diffusion.checkpoint_state import (
+    STATE_FILE,
+    checkpoint_directory,
+    latest_checkpoint,
+    open_checkpoint,
+)
 from otcondense.diffusion.loss_lines import curve_text
 from otcondense.errors import InputError
-
-TRAININGS = "training"
-"""Directory of all trainings; without files in it, there is nothing to check with torch."""
 
 
 def check_checkpoints(run: Run) -> Iterator[Problem]:
     """Check the hashes of every checkpoint that exists."""
-    names = [name for name in run.store.list(TRAININGS) if "/checkpoints/" in name]
-    if not names:
-        return
-    from otcondense.diffusion.checkpoint import STATE_FILE, open_checkpoint
-
+    names = [name for name in run.store.list("training") if "/checkpoints/" in name]
     for place in sorted({name.rsplit("/", 1)[0] for name in names}):
         try:
             open_checkpoint(run.store, place)
@@ -27,8 +26,6 @@ def check_checkpoints(run: Run) -> Iterator[Problem]:
 
 def check_trainings(run: Run) -> Iterator[Problem]:
     """Check that loss curves agree with checkpoints, and that no input of a result is missing."""
-    if not run.store.list(TRAININGS):
-        return
     yield from _check_curves(run)
     for model, method, step in run.checkpoints():
         yield from _check_results(run, model, method, step)
@@ -39,8 +36,6 @@ def _check_curves(run: Run) -> Iterator[Problem]:
 
     An earlier, longer training may have left the newest checkpoint.
     """
-    from otcondense.diffusion.checkpoint import STATE_FILE, checkpoint_directory, latest_checkpoint
-
     for model, method in run.trainings():
         directory = run.training_directory(model, method)
         last_step = run.config.models[model].training.kept_steps[-1]
@@ -51,15 +46,12 @@ def _check_curves(run: Run) -> Iterator[Problem]:
         name = f"{directory}/{CURVE_FILE}"
         if not run.store.exists(name):
             yield Problem(name, MISSING)
-        elif run.store.read_bytes(name) != curve_text(newest.state.curve):
+        elif run.store.read_bytes(name) != curve_text(newest.state.curve or ()):
             yield Problem(name, "it differs from the loss curve in the newest checkpoint")
 
 
 def _check_results(run: Run, model: str, method: str, step: int) -> Iterator[Problem]:
     """Check that sampled images have their checkpoint, and metrics their sampled images."""
-    from otcondense.diffusion.checkpoint import STATE_FILE, checkpoint_directory
-    from otcondense.diffusion.samples import part_name, sampling_units
-
     state = f"{checkpoint_directory(run.training_directory(model, method), step)}/{STATE_FILE}"
     directory = run.samples_directory(model, method, step)
     is_measured = run.store.exists(run.metrics_file(model, method, step))
@@ -68,6 +60,8 @@ def _check_results(run: Run, model: str, method: str, step: int) -> Iterator[Pro
         yield Problem(state, MISSING)
     if not is_measured:
         return
+    from otcondense.diffusion.samples import part_name, sampling_units
+
     for number, _ in enumerate(sampling_units(run.config.models[model].sampling)):
         name = f"{directory}/{part_name(number)}"
         if not run.store.exists(name):

@@ -4,7 +4,7 @@ from actors.scorer import CheckpointPlace, ScoreUnit
 from jobs.run_directory.run import Run, identity
 from otcondense.datasets import image_locations
 from otcondense.datasets.images import WantedImage
-from otcondense.diffusion.checkpoint import open_checkpoint
+from otcondense.diffusion.checkpoint_state import open_checkpoint
 from otcondense.errors import InputError, MissingInputError
 from otcondense.store import (
     ClassFeatures,
@@ -67,9 +67,10 @@ def denoising_units(run: Run, names: list[str]) -> list[ScoreUnit]:
     """
     place = scoring_checkpoint(run)
     checkpoint = open_checkpoint(Store(place.root), place.directory).state
-    weights = checkpoint["files"].get(run.config.scores.denoising.weights, {}).get("sha256")
+    file = checkpoint.files.get(run.config.scores.denoising.weights)
+    weights = None if file is None else file.sha256
     latents = None
-    if checkpoint["image_shape"] != list(run.config.pixels.shape):
+    if checkpoint.image_shape != run.config.pixels.shape:
         latents = run.representation_directory("latents", run.latents_of_all())
 
     units = []

@@ -59,7 +59,7 @@ def read_public(path: str, weights: str = "ema") -> dict[str, Tensor]:
         stored = _load(path)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise InputError(
-            f"{path} must be a checkpoint with nothing but tensors, but cannot be read ({error})"
+            f"{path} must be a checkpoint with only tensors, but cannot be read ({error})"
         ) from error
     state = stored.get(weights, stored) if isinstance(stored, dict) else stored
     if not _is_named_tensors(state):

@@ -120,18 +120,20 @@ def encode_padded(
         if values is None and part != "features":
             rows[part] = None
             continue
-        _check_output(encoder.name, part, values, batch_size)
-        rows[part] = values[:count].cpu()
-        _check_finite(encoder.name, part, rows[part])
+        kept = _checked(encoder.name, part, values, batch_size)[:count].cpu()
+        _check_finite(encoder.name, part, kept)
+        rows[part] = kept
     return EncodedImages(**rows)
 
 
-def _check_output(encoder: str, part: str, values: Any, batch_size: int) -> None:
+def _checked(encoder: str, part: str, values: Any, batch_size: int) -> Tensor:
+    """Return an output of an encoder, checked to have a row for each image."""
     if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != batch_size:
         raise InputError(
             f"encoder {encoder} must give {part} [{batch_size}, *] for a batch of {batch_size} "
             f"images, found {getattr(values, 'shape', values)}"
         )
+    return values
 
 
 def _check_finite(encoder: str, part: str, values: Tensor) -> None:

@@ -11,7 +11,7 @@ import pytest
 import ray
 import torch
 
-from actors.sampler import Sampler, SamplerActor
+from actors.sampler import Sampler, SamplerActor, SampleUnit
 from jobs.cluster.start import start_ray
 from jobs.train.launch import place, train
 from jobs.train.loop import TrainJob, Workers, run_loop
@@ -75,7 +75,7 @@ def test_two_workers_follow_the_curve_of_one(trained, store):
     result, seen = trained
     assert sorted(result.checkpoints) == [6, 12]
     assert result.resumed_from == 0
-    assert [line["step"] for line in seen] == [3, 6, 9, 12]
+    assert [line.step for line in seen] == [3, 6, 9, 12]
     run_loop(job(store, "one", config(num_workers=1)), Workers())
     losses = [
         [line["loss"] for line in curve(store, f"training/{name}")] for name in ("one", "two")
@@ -124,11 +124,15 @@ def test_another_configuration_is_refused(trained, store):
 
 def test_samplers_write_the_same_parts_in_any_order(trained, store):
     settings = SamplerConfig(num_samples=10, batch_size=4, num_steps=2)
-    shared = {"checkpoint": trained[0].checkpoints[12], "config": settings.model_dump(mode="json")}
     parts = sampling_units(settings)
+
+    def unit(part, directory):
+        checkpoint = trained[0].checkpoints[12]
+        return SampleUnit(part.name, checkpoint, directory, part, settings, "f")
+
     actor = SamplerActor.options(num_cpus=0).remote(store.root)
-    units = [{**shared, "directory": "samples/actor", "part": part} for part in reversed(parts)]
-    assert ray.get([actor.run.remote(unit) for unit in units]) == [
+    units = [unit(part, "samples/actor") for part in reversed(parts)]
+    assert ray.get([actor.run.remote(each) for each in units]) == [
         {"size": 2},
         {"size": 4},
         {"size": 4},
@@ -136,9 +140,9 @@ def test_samplers_write_the_same_parts_in_any_order(trained, store):
     ray.kill(actor)
     local = Sampler(store.root)
     for part in parts:
-        local.run({**shared, "directory": "samples/local", "part": part})
-        assert store.read_bytes(f"samples/local/{part['name']}") == store.read_bytes(
-            f"samples/actor/{part['name']}"
+        local.run(unit(part, "samples/local"))
+        assert store.read_bytes(f"samples/local/{part.name}") == store.read_bytes(
+            f"samples/actor/{part.name}"
         )
     assert read_samples(store, "samples/actor", 10)[1].tolist() == list(range(10))
 
@@ -178,9 +182,9 @@ def test_a_killed_worker_costs_at_most_one_interval(ray_cluster, store):
     )
 
     def kill_once(line):
-        if line["step"] >= 250 and not killed:
-            killed.append(line["step"])
-            os.kill(line["process"], signal.SIGKILL)
+        if line.step >= 250 and not killed:
+            killed.append(line.step)
+            os.kill(line.process, signal.SIGKILL)
 
     result = train(job(store, "killed", settings), kill_once)
     assert killed

@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jobs.train.loss_curve import curve_text
 from otcondense.datasets.decoding import UnreadableImageError, decode_image
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.checkpoint import load_model, save_model
+from otcondense.diffusion.loss_lines import LossLine, curve_text
 from otcondense.diffusion.model import build_model
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images, read_reference
@@ -85,7 +85,7 @@ def written(root: Path) -> dict[str, tuple[str, Callable[[Store], Any]]]:
     store.write_bytes(
         "logs/progress/s.json", b'{"stage":"s","title":"s","unit":"class","done":1,"total":2}'
     )
-    store.write_bytes("curve.jsonl", curve_text([{"step": 1, "loss": 0.5}] * 3))
+    store.write_bytes("curve.jsonl", curve_text([LossLine(1, 0.5, 0.1)] * 3))
     return {
         "features": (
             class_file("features", "c"),

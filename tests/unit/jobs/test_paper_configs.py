@@ -9,7 +9,7 @@ from jobs.command.settings import load_config
 from jobs.run.dry_run import training_forecast
 from jobs.run_directory.run import Run
 from jobs.train.job import TrainJob
-from jobs.train.loop import run_loop
+from jobs.train.loop import LoopOutcome, run_loop
 from jobs.train.worker import Workers
 from otcondense.diffusion import sample_batch
 from otcondense.diffusion.checkpoint import checkpoint_directory, load_model
@@ -76,7 +76,7 @@ def test_a_few_steps_at_reduced_width(name, size, family, tmp_path):
     job = TrainJob(
         store.root, "training/run", "", config.training, 2, (4, side, side), "inputs", inputs
     )
-    assert run_loop(job, Workers()) == {"resumed_from": 0, "diverged": None}
+    assert run_loop(job, Workers()) == LoopOutcome(0)
     lines = [
         json.loads(line)
         for line in store.read_bytes("training/run/metrics.jsonl").decode().splitlines()
@@ -84,7 +84,7 @@ def test_a_few_steps_at_reduced_width(name, size, family, tmp_path):
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert all(-1 <= line["alignment"] <= 1 for line in lines)
     model, checkpoint = load_model(store, checkpoint_directory("training/run", 3))
-    objective = checkpoint.state["objective"]
+    objective = checkpoint.state.objective
     assert resolve_method(config.sampling, objective) == {"DiT": "ddpm", "SiT": "euler"}[family]
     images, _ = sample_batch(model, objective, torch.arange(2), config.sampling, lambda x: x[:, :3])
     assert images.shape == (2, 3, side, side)

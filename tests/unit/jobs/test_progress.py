@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from jobs.command.progress import Progress
+from jobs.command.wording import stage_state
 from jobs.status.__main__ import main
-from jobs.status.command import duration, stage_state
+from otcondense.durations import duration
 from otcondense.store import (
     StageProgress,
     Store,
@@ -132,7 +133,8 @@ def test_status_names_the_unit_at_work(store: Store, capsys: pytest.CaptureFixtu
         ),
     )
     main([store.root])
-    assert "running: random, class a: swaps, 3 swaps, objective 1.5, 5 s" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "running: random, class a: swaps, 3 swaps, objective 1.5, 5.0 s" in printed
 
 
 def test_work_that_was_already_finished_is_listed_without_a_bar(
@@ -191,7 +193,15 @@ def test_a_damaged_file_and_a_missing_run_are_mistakes(
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(5.4, "5 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+    [
+        (0.84, "0.8 s"),
+        (5.4, "5.4 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 0 s"),
+        (200.0, "3 min 20 s"),
+        (7500.0, "2 h 5 min"),
+        (273600.0, "3 d 4 h"),
+    ],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -97,5 +97,6 @@ def test_the_path_of_the_source_is_the_only_required_setting(name: str) -> None:
 def test_every_setting_has_a_meaning() -> None:
     fields = list(describe_fields())
     assert len(fields) > 60
-    assert not [name for name, _, meaning in fields if not meaning]
-    assert ("selection.budget", "10") in [(name, default) for name, default, _ in fields]
+    assert not [field.name for field in fields if not field.meaning]
+    defaults = {field.name: field.default for field in fields}
+    assert defaults["selection.budget"] == "10"

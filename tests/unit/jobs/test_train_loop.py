@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from jobs.train import loop as train_loop
-from jobs.train.loop import TrainJob, Workers, run_loop
+from jobs.train.loop import LoopOutcome, TrainJob, Workers, run_loop
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig, sample_batch
 from otcondense.diffusion.checkpoint import checkpoint_directory, list_checkpoints, load_model
 from otcondense.errors import InputError
@@ -70,7 +70,7 @@ def curve(job):
 
 def test_a_whole_run(make_job):
     job, reports = make_job(), []
-    assert run_loop(job, Workers(report=reports.append)) == {"resumed_from": 0, "diverged": None}
+    assert run_loop(job, Workers(report=reports.append)) == LoopOutcome(0)
     assert list_checkpoints(job.store, RUN) == [4, 10]
     assert [line["step"] for line in curve(job)] == [2, 3, 4, 6, 8, 9, 10]
     assert [report["step"] for report in reports] == [3, 4, 6, 9, 10]
@@ -85,7 +85,7 @@ def test_finished_work_is_skipped(make_job, monkeypatch):
     monkeypatch.setattr(
         train_loop, "create_state", lambda *_: pytest.fail("nothing was left to do")
     )
-    assert run_loop(job, Workers()) == {"resumed_from": None, "diverged": None}
+    assert run_loop(job, Workers()) == LoopOutcome(None)
 
 
 class LostError(Exception):
@@ -104,7 +104,7 @@ def test_interruptions_leave_no_trace(death, make_job):
 
     with pytest.raises(LostError):
         run_loop(job, Workers(report=die))
-    assert run_loop(job, Workers())["resumed_from"] == death
+    assert run_loop(job, Workers()).resumed_from == death
     assert results(job) == results(undisturbed)
 
 
@@ -114,14 +114,14 @@ def test_a_damaged_checkpoint_is_recomputed(make_job):
     run_loop(job, Workers())
     before = results(job)
     job.store.remove(f"{RUN}/checkpoints/step-000004/ema.safetensors")
-    assert run_loop(job, Workers())["resumed_from"] == 0
+    assert run_loop(job, Workers()).resumed_from == 0
     assert results(job) == before
 
 
 def test_a_longer_run_resumes_from_a_shorter_one(make_job):
     short, long = make_job(), make_job(num_steps=12, checkpoint_steps=(4, 10))
     run_loop(short, Workers())
-    assert run_loop(long, Workers())["resumed_from"] == 10
+    assert run_loop(long, Workers()).resumed_from == 10
     reference = make_job("reference", num_steps=12, checkpoint_steps=(4, 10))
     run_loop(reference, Workers())
     assert results(long) == results(reference)
@@ -190,7 +190,7 @@ def test_out_of_memory_says_what_to_change(make_job, monkeypatch):
     monkeypatch.setattr(train_loop, "train_step", lambda *_: torch.empty(2**58, dtype=torch.uint8))
     with pytest.raises(
         InputError,
-        match=r"(?s)ran out of memory with 4 images .* forecast .* GB on each .*raise accumulation",
+        match=r"(?s)ran out of memory with 4 images .* forecast .* on each device .*raise accumulation",
     ):
         run_loop(make_job(), Workers())
 
@@ -218,7 +218,7 @@ def test_training_on_latents_with_tokens_and_text(streamed, tmp_path):
     model, checkpoint = load_model(jobs[0].store, checkpoint_directory(RUN, 6))
     config = SamplerConfig(batch_size=4, num_steps=2, clip=False)
     images, _ = sample_batch(
-        model, checkpoint.state["objective"], torch.arange(4), config, lambda x: x[:, :3]
+        model, checkpoint.state.objective, torch.arange(4), config, lambda x: x[:, :3]
     )
     assert images.shape == (4, 3, 4, 4)
 
@@ -260,7 +260,7 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(make_job, monkeypat
 
     monkeypatch.setattr(train_loop, "train_step", step)
     outcome = run_loop(job, Workers())
-    assert "between step 4 and step 6" in outcome["diverged"]
+    assert "between step 4 and step 6" in outcome.diverged
     assert list_checkpoints(job.store, RUN) == [3, 4]
     assert curve(job)[-1]["step"] == 4
 

@@ -25,7 +25,7 @@ def sampled(request, tmp_path):
         np.arange(25) % 10,
     )
     for unit in sampling_units(SamplerConfig(num_samples=25, batch_size=10)):
-        rows = slice(unit["first"], unit["first"] + unit["count"])
+        rows = slice(unit.first, unit.first + unit.count)
         write_part(store, "samples", unit, (images[rows], labels[rows]), "x")
     return store, images, labels
 
