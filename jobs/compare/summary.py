@@ -220,7 +220,7 @@ def _correlation(variants: Sequence[Sequence[Row]], predictor: str, metric: str)
 
 def _goodness(rows: Sequence[Row], metric: str) -> float:
     """Return the mean of a metric, with the sign that makes larger values better."""
-    mean = sum(row[metric] for row in rows) / len(rows)
+    mean: float = sum(row[metric] for row in rows) / len(rows)
     return -sign(direction_of(metric)) * mean
 
 

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from pydantic import Field
 
@@ -220,12 +219,8 @@ def _class_names(run: Run, method: str) -> list[str]:
 
 def _unit_on_disk(run: Run, method: str, class_name: str) -> UnitProgress:
     summary = stored_summary(run.store, run.selection_directory(method), class_name)
-    shared: dict[str, Any] = {
-        "name": f"{method}, class {class_name}",
-        "method": method,
-        "class_name": class_name,
-    }
+    unit = UnitProgress(name=f"{method}, class {class_name}", method=method, class_name=class_name)
     if summary is None:
-        message = "its file is damaged; run `python -m jobs.select_subset` again"
-        return UnitProgress(**shared, state="failed", message=message)
-    return UnitProgress(**shared, state="skipped", **progress_of(summary))
+        message = f"its file is damaged; run `python -m jobs.{SELECTION_BAR.key}` again"
+        return unit.model_copy(update={"state": "failed", "message": message})
+    return unit.model_copy(update={"state": "skipped", **progress_of(summary)})

@@ -38,6 +38,15 @@ def _all_settings() -> type[Config]:
 SelectorSettings: type[Config] = _all_settings()
 
 
+def _default_difficulties() -> dict[str, ScoreKind]:
+    """Return the score that each difficulty-based selector was published with."""
+    kinds: dict[str, ScoreKind] = {}
+    for name, selector in SELECTORS.items():
+        if selector.difficulty_kind is not None:
+            kinds[name] = selector.difficulty_kind
+    return kinds
+
+
 class SelectionConfig(Config):
     """Which images to choose, and how."""
 
@@ -54,11 +63,9 @@ class SelectionConfig(Config):
     exclude: tuple[str, ...] = ()
     """Ids of images that must not be chosen, such as those without a licence; they still count as
     part of their class."""
-    settings: SelectorSettings = SelectorSettings()  # type: ignore[valid-type]
+    settings: SelectorSettings = SelectorSettings()
     """Settings of each method."""
-    difficulty: dict[str, ScoreKind] = Field(
-        default_factory=lambda: {"d2c": "denoising", "ccs": "aum"}
-    )
+    difficulty: dict[str, ScoreKind] = Field(default_factory=_default_difficulties)
     """Difficulty score (`python -m jobs.score`) used by each difficulty-based method: denoising
     (high is hard) or aum (low is hard)."""
     pool: PoolConfig = PoolConfig()
@@ -100,9 +107,7 @@ class SelectionConfig(Config):
             )
 
     def _check_budgets(self) -> None:
-        budgets = [self.budget]
-        if isinstance(self.budget, dict):
-            budgets = list(self.budget.values())
+        budgets = list(self.budget.values()) if isinstance(self.budget, dict) else [self.budget]
         if any(budget < 1 for budget in budgets):
             raise ValueError(f"budget must be at least 1, found {min(budgets)}")
         for method in self.methods:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import ray
 import torch
@@ -125,13 +126,13 @@ def _fit_by_workers(job: TrainJob) -> LoopOutcome:
     from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    use_gpu = place(job.config, ray.cluster_resources())
+    use_gpu = place(job.config, ray.cluster_resources())  # type: ignore[no-untyped-call]
     resources = None if use_gpu else {"CPU": 1}
     # Ray gives each worker another working directory, so a relative root must be made absolute.
     root = str(Path(job.store.path()).absolute()) if job.store.is_local else job.store_root
     trainer = TorchTrainer(
-        worker_main,
-        train_loop_config=replace(job, store_root=root).settings(),
+        worker_main,  # type: ignore[arg-type]  # Ray annotates a function without a result
+        train_loop_config=dict(replace(job, store_root=root).settings()),
         scaling_config=ScalingConfig(
             num_workers=job.config.num_workers,
             use_gpu=use_gpu,
@@ -157,7 +158,9 @@ def _fit_by_workers(job: TrainJob) -> LoopOutcome:
             f"Ray Train's controller of {job.store.path(job.directory)} died: {reason} "
             "Run the same command again to resume from the newest checkpoint"
         ) from error
-    return LoopOutcome(**result.return_value)
+    # Ray annotates `fit` with the older result, which has no such field.
+    outcome: dict[str, Any] = result.return_value  # type: ignore[attr-defined]
+    return LoopOutcome(**outcome)
 
 
 def _logs_path(job: TrainJob) -> str:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -173,11 +173,11 @@ def superfluous(
     return iter(recovery[: max(0, len(recovery) - spare)])
 
 
-def worker_main(settings: TrainSettings) -> dict[str, Any]:
+def worker_main(settings: dict[Any, Any]) -> dict[str, Any]:
     """Train in one worker of Ray Train.
 
     Args:
-        settings: the settings of a `TrainJob`.
+        settings: the `TrainSettings` of a `TrainJob`, as Ray Train passes them.
 
     Returns: the fields of a `LoopOutcome`.
     """
@@ -188,4 +188,4 @@ def worker_main(settings: TrainSettings) -> dict[str, Any]:
     context = ray.train.get_context()
     workers = Workers(context.get_world_rank(), context.get_world_size(), device, ray.train.report)
     with one_thread_on(device):
-        return asdict(run_loop(TrainJob.from_settings(settings), workers))
+        return asdict(run_loop(TrainJob.from_settings(cast("TrainSettings", settings)), workers))

@@ -41,7 +41,8 @@ def frechet_distance_of_few(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> 
 
 def _centred(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """Return features whose Gram matrix is their covariance."""
-    return (features - features.mean(dim=0)) / (len(features) - 1) ** 0.5
+    root: float = (len(features) - 1) ** 0.5
+    return (features - features.mean(dim=0)) / root
 
 
 def class_frechet_distances(

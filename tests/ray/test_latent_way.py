@@ -165,7 +165,7 @@ def test_scores_and_other_subsets_have_latents_of_their_own(config):
 def test_subsets_are_measured_on_pixels(config):
     run = Run(load_config(config, ["evaluation.inception_score_splits=1"]))
     evaluate(run)
-    assert read_subset_quality(run)["random"]["num_images"] == 4
+    assert read_subset_quality(run)["random"].values["num_images"] == 4
     assert not run.store.exists(run.images_file("random")), (
         "read a part at a time, from where they are"
     )

@@ -83,15 +83,15 @@ def test_damaged_weights_are_trained_again(digits, tmp_path):
     [
         ({"train": None}, "`train` and a .safetensors file"),
         ({"weights": None}, "`train` and a .safetensors file"),
-        ({"num_classes": 9}, "at least 10, the classes of the source, found 9"),
-        ({"num_classes": None}, "at least 10, the classes of the source, found None"),
+        ({"num_classes": 9}, "at least 10, the number of classes of the source, found 9"),
+        ({"num_classes": None}, "at least 10, the number of classes of the source, found None"),
         (
             {"train": TrainEncoderConfig(batch_size=2000)},
             "at least batch_size=2000 images, found 1400",
         ),
     ],
 )
-def test_what_cannot_be_trained_is_named(digits, tmp_path, change, message):
+def test_invalid_trainings_are_refused(digits, tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         train_encoder(digits["train"], settings(tmp_path).model_copy(update=change))
     assert not list(tmp_path.iterdir())

@@ -146,6 +146,7 @@ def test_every_actor_of_a_trial_has_a_bundle(tmp_path):
         tmp_path,
         "selection.pool={num_actors: 2, num_gpus: 0.5}",
         "samplers={num_actors: 1, num_cpus: 3}",
+        "models.sit.training.num_workers=2",
     )
     subset = trial_resources(Sweep(sweep_config(), config), {"CPU": 8.0})
     assert subset == TrialResources({}, [{"CPU": 1.0, "GPU": 0.5}] * 2, [])
@@ -162,6 +163,7 @@ def test_a_trial_that_reserves_nothing_has_a_bundle_that_ray_accepts(tmp_path):
         tmp_path,
         "selection.pool={num_actors: 1, num_cpus: 0}",
         "samplers={num_actors: 1, num_cpus: 0}",
+        "models.sit.training.num_workers=2",
     )
     found = trial_resources(Sweep(sweep_config(kind="full"), config), {"CPU": 2.0})
     assert found.bundles == [{"memory": 1.0}]
