@@ -20,6 +20,8 @@ POLL_SECONDS = 0.2
 STARTS = 3
 """Ray allows a node 30 s to start and no other time: an overloaded machine gets several tries."""
 TOO_SLOW = "timed out during startup"
+STARTED = "Ray runtime started"
+"""Printed by `ray start`. Its dashboard answers earlier, and ends again if a start is too slow."""
 
 
 def free_port() -> int:
@@ -147,6 +149,8 @@ class Head:
             time.sleep(POLL_SECONDS)
 
     def _answers(self) -> bool:
+        if STARTED not in self._log_text():
+            return False
         try:
             return self._ask("/api/jobs/").status_code == 200
         except requests.RequestException:
