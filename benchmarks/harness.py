@@ -46,7 +46,10 @@ def commit() -> str:
 
 
 def missed(figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Name the bounds that the figures miss; a bound is {"at_most": value} or {"at_least": value} under the figure's name."""
+    """Return the names of the figures that miss their bound.
+
+    A bound is {"at_most": value} or {"at_least": value} under the name of the figure.
+    """
     broken = []
     for name, bound in bounds.items():
         value = figures[name]

@@ -1,4 +1,4 @@
-"""Run every benchmark, keep its last line as one JSON file per machine, and write the tables of README.md.
+"""Run every benchmark, keep its results per machine, and write the tables of README.md.
 
 `python -m benchmarks.run_all [--quick] [--only NAME] [--tables]`
 """
@@ -67,9 +67,8 @@ def table(record: dict[str, Any]) -> str:
     rows += ["| figure | measured | asked | |", "|---|---|---|---|"]
     for name, value in sorted(record["figures"].items()):
         if isinstance(value, int | float):
-            rows.append(
-                f"| {name} | {value:.4g} | {_asked(record['bounds'].get(name))} | {_verdict(value, record['bounds'].get(name))} |"
-            )
+            bound = record["bounds"].get(name)
+            rows.append(f"| {name} | {value:.4g} | {_asked(bound)} | {_verdict(value, bound)} |")
     return "\n".join(rows)
 
 

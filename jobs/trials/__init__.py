@@ -1,1 +1,1 @@
-"""Trials of a sweep or a comparison: planning them, running them with Ray Tune, recording results."""
+"""Trials of a sweep or a comparison: planning, running with Ray Tune, recording results."""

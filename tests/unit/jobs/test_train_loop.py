@@ -190,7 +190,7 @@ def test_out_of_memory_says_what_to_change(make_job, monkeypatch):
     monkeypatch.setattr(train_loop, "train_step", lambda *_: torch.empty(2**58, dtype=torch.uint8))
     with pytest.raises(
         InputError,
-        match=r"(?s)ran out of memory with 4 images .* forecast .* on each device .*raise accumulation",
+        match=r"(?s)out of memory with 4 images .* forecast .* on each device .*raise accumulation",
     ):
         run_loop(make_job(), Workers())
 
