@@ -44,25 +44,6 @@ def settings_lines(fields: Iterable[FieldText]) -> list[str]:
     return lines
 
 
-def plain_parser(
-    verb: str, description: str | None = None, epilog: str | None = None
-) -> argparse.ArgumentParser:
-    """Return the parser of a verb that has options of its own only.
-
-    Args:
-        verb: name in `VERBS`.
-        description: longer than the summary in `VERBS`, where that is not enough.
-        epilog: text below the options, printed as it stands.
-    """
-    return argparse.ArgumentParser(
-        prog=f"python -m jobs.{verb}",
-        description=description or VERBS[verb].summary + ".",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-
-
 def run_parser(verb: str) -> argparse.ArgumentParser:
     """Return the parser of a verb that works on a configured run."""
     parser = argparse.ArgumentParser(

@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
-from jobs.command.cli import plain_parser, settings_lines
+from jobs.command.cli import settings_lines
 from jobs.command.exit import exit_with
 from jobs.command.fields import describe_fields
+from jobs.command.parser import plain_parser
 from jobs.measure.config import MeasureConfig
 
 

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from jobs.command.cli import plain_parser
 from jobs.command.exit import exit_with
+from jobs.command.parser import plain_parser
 from jobs.prefetch.kinds import KINDS
 
 

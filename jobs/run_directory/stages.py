@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from otcondense.encoders import EncoderConfig
-
 if TYPE_CHECKING:
     from jobs.run_directory.config import RunConfig
     from jobs.run_directory.run import Run
+    from otcondense.encoders import EncoderConfig
 
 
 Shown = TypeVar("Shown")

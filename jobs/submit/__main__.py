@@ -4,8 +4,8 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from jobs.command.cli import plain_parser
 from jobs.command.exit import exit_with
+from jobs.command.parser import plain_parser
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 EPILOG = """All other arguments are passed to the verb, as in
