@@ -145,7 +145,7 @@ def test_missing_files(damage, message, store):
     [
         (
             [*image_rows(), ("c1/new.png", "c1", 1, "f" * 64)],
-            r"1 are missing, the first is c1/new.png; run `python -m jobs.extract_latents`",
+            r"1 are missing, the first is c1/new.png",
         ),
         (
             [(*row[:3], "0" * 64) if row[0] == "c2/3.png" else row for row in image_rows()],
