@@ -44,11 +44,14 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:
-    """The folder of a finished tiny run. Read it, or change a copy (`tests.runs.copy_run`)."""
+    """The folder of a finished tiny run. Read it, or change a copy (`tests.runs.copy_run`).
+
+    It encodes and trains in this process; runs with workers write the same bytes.
+    """
     from tests.ray.tiny import write_config
 
     root = tmp_path_factory.mktemp("tiny")
-    call("run", ["--config", str(write_config(root))])
+    call("run", ["--config", str(write_config(root, lean=True))])
     return root
 
 

@@ -39,6 +39,7 @@ def units_when(condition) -> dict:
     raise AssertionError("the board never fulfilled the condition")
 
 
+@pytest.mark.slow
 def test_only_its_driver_uses_a_second_board_of_a_stage() -> None:
     first, second = open_board(ROOT, "shared"), open_board(ROOT, "shared")
     first.report.remote("a", {"swaps": 1})
@@ -50,6 +51,7 @@ def test_only_its_driver_uses_a_second_board_of_a_stage() -> None:
     assert ray.get(second.units.remote()) == {}
 
 
+@pytest.mark.slow
 def test_the_board_mirrors_workers_and_driver_and_can_die() -> None:
     board = open_board(ROOT, STAGE)
     link = BoardLink(board)

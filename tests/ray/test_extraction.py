@@ -141,6 +141,7 @@ def test_a_second_run_redoes_only_what_changed(extracted, source, encoder, tmp_p
     assert other.classes_done == 3
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(
     ray_cluster, extracted, source, encoder, tmp_path
 ):
@@ -158,6 +159,7 @@ def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(
     assert contents(store) == contents(extracted[0])
 
 
+@pytest.mark.slow
 def test_one_of_two_encoders_is_killed_and_replaced(
     ray_cluster, extracted, source, encoder, tmp_path, monkeypatch
 ):

@@ -55,6 +55,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_subset_and_a_report(arguments: list[str]) -> None:
     call("run", arguments)
     run = Path(arguments[1].removeprefix("--run="))
@@ -127,6 +128,7 @@ def test_confidences_can_come_from_another_network(arguments: list[str], tmp_pat
     assert len(found) == 23
 
 
+@pytest.mark.slow
 def test_features_without_images_are_enough(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,4 +153,4 @@ def test_features_without_images_are_enough(
     manifest = read_manifest(Store(str(run)), next(run.glob("subset-*.parquet")).name)
     assert manifest.num_rows == 20
     assert np.isfinite(manifest.column("cross_entropy").to_numpy()).all()
-    assert "features without images, so none are shown" in (run / "report.html").read_text()
+    assert "features without images, so the report shows none" in (run / "report.html").read_text()
