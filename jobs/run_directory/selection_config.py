@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import ConfigDict, Field, create_model, model_validator
 
 from actors.pool_config import PoolConfig
 from otcondense.config import Config
@@ -14,13 +14,19 @@ SHARED_FIELDS = frozenset({*SelectorConfig.model_fields, "include", "exclude"})
 """Settings that all methods of a run share, so that no method has them as its own."""
 
 
+class _MadeConfig(Config):
+    """Base of the models below: their fields have descriptions, so no source needs parsing."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
 def _own_settings(name: str) -> type[Config]:
     """Return the settings of one selector without the shared ones."""
     own: dict[str, Any] = {}
     for key, info in SELECTORS[name].Config.model_fields.items():
         if key not in SHARED_FIELDS:
             own[key] = (info.annotation, info)
-    return create_model(f"{name}_settings", __base__=Config, **own)
+    return create_model(f"{name}_settings", __base__=_MadeConfig, **own)
 
 
 def _all_settings() -> type[Config]:
@@ -32,7 +38,7 @@ def _all_settings() -> type[Config]:
     for name in SELECTORS:
         model = _own_settings(name)
         groups[name] = (model, model())
-    return create_model("SelectorSettings", __base__=Config, **groups)
+    return create_model("SelectorSettings", __base__=_MadeConfig, **groups)
 
 
 SelectorSettings: type[Config] = _all_settings()
