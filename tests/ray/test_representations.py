@@ -14,7 +14,7 @@ from otcondense.store import read_array, read_manifest, read_table
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
 from tests.verbs import call
 
-pytestmark = pytest.mark.usefixtures("ray_cluster")
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow]
 IMAGES = 3
 
 

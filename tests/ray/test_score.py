@@ -28,7 +28,7 @@ from otcondense.store import (
 from tests.ray.tiny import CLASSES
 from tests.runs import copy_run, write_times
 
-pytestmark = pytest.mark.usefixtures("ray_cluster")
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow]
 
 
 def scorer(root):
