@@ -79,7 +79,9 @@ def test_a_second_run_does_nothing_and_changes_nothing(finished: Path) -> None:
     call("run", ["--config", str(finished / "tiny.yaml")])
     assert results(run) == before
     assert write_times(work) == times
-    assert all(stage.before == stage.total for stage in read_all_progress(Store(str(run))))
+    # Evaluation looks at one set after another, so its bar counts finished ones too.
+    stages = [each for each in read_all_progress(Store(str(run))) if each.stage != "evaluate"]
+    assert all(stage.before == stage.total for stage in stages)
 
 
 def test_damaged_and_missing_files_are_recomputed_with_the_same_bytes(finished: Path) -> None:
@@ -178,7 +180,7 @@ def foreign_directory(root: Path) -> list[str]:
         (foreign_directory, "holds files that no run made, such as thesis.tex"),
         (
             lambda _: ["selection.exclude=[1/none.png]"],
-            "kept by geometry_aware alone, found methods random",
+            "supported by geometry_aware only, found methods random",
         ),
         (
             lambda _: [
