@@ -24,13 +24,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 setup: $(VENV)/.installed ## create .venv with the pinned versions (about 7 GB)
 
-demo: setup ## all stages on real images: select, train, sample, measure, report (5 minutes)
+demo: setup ## all stages on real images: select, train, sample, measure, report
 	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
 
-test: setup ## unit, page and Ray tests; all Ray tests share one cluster (5 minutes)
+test: setup ## unit, page and Ray tests; all Ray tests share one cluster
 	$(PYTEST) -n 2 --dist loadgroup -m "not (slow or full)"
 
-test-slow: setup ## interrupted runs, killed workers, sweeps, jobs, training (12 minutes)
+test-slow: setup ## interrupted runs, killed workers, sweeps, jobs, training
 	$(PYTEST) -m "slow and not full"
 
 test-ci: setup ## test, with three faults: an interrupted run, a killed worker, a damaged file
