@@ -14,6 +14,8 @@ from actors.workers import RayBackend
 from otcondense.errors import InputError
 from otcondense.selection import Moment
 
+pytestmark = pytest.mark.slow
+
 DEADLINE_SECONDS = 8.0
 """Longer than an actor takes to start on a busy machine."""
 TIMED_OUT = "timed out after 8 s (deadline_seconds)"

@@ -23,6 +23,8 @@ from otcondense.store.images import write_images
 
 SHAPE = (1, 8, 8)
 
+pytestmark = pytest.mark.slow
+
 
 def config(**settings):
     defaults = {
