@@ -84,7 +84,7 @@ class CompareConfig(Config):
         return self
 
     def sweep(self, base: RunConfig) -> SweepConfig:
-        """Return the comparison as a sweep of full trials, none of which stops early.
+        """Return the comparison as a sweep of full trials that never stop early.
 
         Raises: ValueError for an invalid variant.
         """

@@ -81,7 +81,7 @@ class SweepConfig(Config):
     the space, and `method` in a bundle is its selection method."""
     search: Literal["grid", "random", "optuna"] = "grid"
     """grid: every combination of the lists; random: `num_trials` draws; optuna: `num_trials`
-    trials, each of which learns from the previous ones."""
+    trials; each one learns from the previous ones."""
     num_trials: int | None = Field(default=None, ge=1)
     """Trials of a random or optuna search."""
     seed: int = Field(default=0, ge=0)

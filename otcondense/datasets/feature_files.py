@@ -51,7 +51,7 @@ def _location(path: str, row: int) -> str:
 
 
 def _place(location: str) -> _Place:
-    """Return the place of which `_location` made a text."""
+    """Return the place that a text from `_location` names."""
     row, path = location.partition(":")[2].split("@", 1)
     return _Place(path, int(row))
 
