@@ -1,8 +1,8 @@
 """PATH/CLASS/IMAGE: a folder per class, as torchvision's ImageFolder reads it.
 
 The suffix of a file decides whether it is an image; the decoder looks at the content, so a PNG
-named .JPEG is read. Other files and hidden ones are ignored and counted. Symbolic links must stay below
-the root.
+named .JPEG is read. Other files and hidden ones are ignored and counted. Symbolic links must stay
+below the root.
 """
 
 from collections.abc import Iterable
