@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
+from tests.shapes import check_shapes
 from tests.verbs import call
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+check_shapes()
 
 LIMIT_SECONDS = float(os.environ.get("OTCONDENSE_TEST_SECONDS", "10"))
 """An unmarked test must not take longer. Raise it on a machine that is busy or slow."""
@@ -26,7 +29,7 @@ LONG_LANES = ("slow", "full")
 OWN_SECONDS = "own_seconds"
 SHARED_SCOPES = ("session", "package", "module", "class")
 ONE_CLUSTER = ("tests/ray/", "tests/chaos/")
-"""Tests in these folders share a cluster and a finished run: one xdist worker runs them all."""
+"""Tests in these folders share a cluster and a finished run."""
 
 
 @pytest.fixture(scope="session")
@@ -63,13 +66,17 @@ def subject(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> "Subjec
     return Subject.of(tiny_run, tmp_path_factory.mktemp("subject"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`, keep each file on one worker, and all files of `ONE_CLUSTER`."""
-    for item in items:
-        file = item.nodeid.split("::")[0]
-        group = "cluster" if file.startswith(ONE_CLUSTER) else file
-        item.add_marker(pytest.mark.xdist_group(group))
+class OneProcessEach(LoadScopeScheduling):
+    """One process runs all tests of a file, and one those of all files of `ONE_CLUSTER`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "cluster" if file.startswith(ONE_CLUSTER) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessEach:
+    """Share the tests out among the processes of `-n`."""
+    return OneProcessEach(config, log)
 
 
 def quiet_clock() -> float:

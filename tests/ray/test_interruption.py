@@ -25,7 +25,7 @@ WORKERS = ("extraction.num_encoders=1", "models.sit.training.num_workers=1")
     [
         ("extract", signal.SIGINT),
         ("select", signal.SIGTERM),
-        pytest.param("train", signal.SIGINT, marks=pytest.mark.fault),
+        pytest.param("train", signal.SIGINT, marks=pytest.mark.ci),
         ("sample", signal.SIGKILL),
     ],
     ids=["extract SIGINT", "select SIGTERM", "train SIGINT", "sample SIGKILL"],

@@ -59,7 +59,7 @@ def busy_worker(root: Path, has_ended: Callable[[], bool] = lambda: False) -> in
 
 
 @pytest.mark.slow
-@pytest.mark.fault
+@pytest.mark.ci
 def test_a_selector_is_killed_in_the_middle_of_a_class(
     tmp_path: Path, data: Path, undisturbed: dict[str, bytes]
 ) -> None:
