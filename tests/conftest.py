@@ -70,7 +70,7 @@ class OneProcessEach(LoadScopeScheduling):
     """One process runs all tests of a file, and one those of all files of `ONE_CLUSTER`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0]
+        file = nodeid.split("::", maxsplit=1)[0]
         return "cluster" if file.startswith(ONE_CLUSTER) else file
 
 

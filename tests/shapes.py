@@ -1,4 +1,4 @@
-"""Checks of array shapes and types while tests run: every annotation such as `Float[Tensor, "n d"]`.
+"""Checks array shapes and types while tests run: annotations such as `Float[Tensor, "n d"]`.
 
 A check costs some 20 microseconds a call, which more than doubles the time of the solver's inner
 loops. `OTCONDENSE_SHAPES=all` checks these too, as CI and `make test-all` do.
