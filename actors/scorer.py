@@ -12,8 +12,8 @@ from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.difficulty import DenoisingConfig, denoising_errors, score_times
 from otcondense.errors import InputError
 from otcondense.store import ClassDifficulties, Representation, Store, write_class_difficulties
-from otcondense.store.difficulties import HARD_END
 from otcondense.store.images import to_unit_range
+from otcondense.store.score_kinds import HARD_END
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from otcondense.datasets.decoding import UnreadableImageError, decode_image
 from otcondense.datasets.locations import read_image_bytes
 from otcondense.datasets.records import ImageRecord
 from otcondense.encoders import InputSpec
-from otcondense.store.fingerprint import sha256_bytes
+from otcondense.store.hashing import sha256_bytes
 
 IMAGE_BYTES = 2**26
 """Memory for one decoded image of usual size while it is scaled."""

@@ -71,29 +71,17 @@ def extract_features(
     store = Store(store_root)
     listing = scan_images(source)
     _check_classes(encoder, listing, source)
-    sha256 = weights_sha256(encoder)
-
-    lost: list[Lost] = []
-    todo: list[ClassTask] = []
-    classes = by_class(listing.records)
-    for records in classes.values():
-        fingerprint = class_fingerprint(records, stage_fingerprint, sha256)
-        task = plan_class(records, fingerprint, encoder.batch_size)
-        lost_before = finished_class(store, directory, task)
-        if lost_before is None:
-            todo.append(task)
-        else:
-            lost += lost_before
+    plan = _plan(store, directory, listing, encoder, stage_fingerprint)
 
     total = len(listing.records)
-    done = total - sum(len(task.records) for task in todo)
+    done = total - sum(len(task.records) for task in plan.tasks)
+    lost = plan.lost.copy()
     on_progress(done, total)
 
-    decode = DecodeConfig(encoder.input_spec(), encoder.batch_size, source.max_pixels)
-    encoding = ChunkEncoding(decode, encoder, sha256)
     where = store.path(quarantine_file(directory))
+    encoding = _encoding(encoder, source)
     try:
-        for chunk in _encode(store, directory, todo, encoding, config):
+        for chunk in _encode(store, directory, plan.tasks, encoding, config):
             done += chunk.num_images
             lost += chunk.lost
             check_lost_share(lost, total, source.max_lost_share, where)
@@ -104,12 +92,47 @@ def extract_features(
     check_lost_share(lost, total, source.max_lost_share, where)
     assert done == total, f"{total} images went in, {done} came out or were quarantined"
     return ExtractionResult(
-        num_images=total - len(lost),
-        num_quarantined=len(lost),
-        num_ignored=len(listing.ignored),
-        classes_done=len(todo),
-        classes_skipped=len(classes) - len(todo),
+        total - len(lost), len(lost), len(listing.ignored), len(plan.tasks), plan.skipped
     )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The work of one extraction."""
+
+    tasks: list[ClassTask]
+    """The classes to encode."""
+    skipped: int
+    """Classes that an earlier run finished."""
+    lost: list[Lost]
+    """The images that earlier runs could not use, of the skipped classes."""
+
+
+def _plan(
+    store: Store,
+    directory: str,
+    listing: Listing,
+    encoder: EncoderConfig,
+    stage_fingerprint: str,
+) -> _Plan:
+    sha256 = weights_sha256(encoder)
+    classes = by_class(listing.records)
+    tasks: list[ClassTask] = []
+    lost: list[Lost] = []
+    for records in classes.values():
+        fingerprint = class_fingerprint(records, stage_fingerprint, sha256)
+        task = plan_class(records, fingerprint, encoder.batch_size)
+        lost_before = finished_class(store, directory, task)
+        if lost_before is None:
+            tasks.append(task)
+        else:
+            lost += lost_before
+    return _Plan(tasks, len(classes) - len(tasks), lost)
+
+
+def _encoding(encoder: EncoderConfig, source: SourceConfig) -> ChunkEncoding:
+    decode = DecodeConfig(encoder.input_spec(), encoder.batch_size, source.max_pixels)
+    return ChunkEncoding(decode, encoder, weights_sha256(encoder))
 
 
 def _check_classes(encoder: EncoderConfig, listing: Listing, source: SourceConfig) -> None:

@@ -8,7 +8,7 @@ from actors.pool_config import PoolConfig
 from otcondense.config import Config
 from otcondense.selection import SELECTORS
 from otcondense.selection.base import SelectorConfig
-from otcondense.store.difficulties import HARD_END, ScoreKind
+from otcondense.store.score_kinds import HARD_END, ScoreKind
 
 SHARED_FIELDS = frozenset({*SelectorConfig.model_fields, "include", "exclude"})
 """Settings that all methods of a run share, so that no method has them as its own."""

@@ -10,15 +10,12 @@ import fnmatch
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from jobs.run_directory.config import RunConfig
     from jobs.run_directory.run import Run
     from otcondense.encoders import EncoderConfig
-
-
-Shown = TypeVar("Shown")
 
 
 class Bar(NamedTuple):
@@ -45,6 +42,8 @@ class Stage:
     """Whether `jobs.run` includes it for a configuration."""
     bars: Callable[[RunConfig], Iterable[Bar]]
     """Its progress bars, in the order in which they appear."""
+    bar_keys: tuple[str, ...] = ()
+    """Patterns of the keys of its bars."""
 
     def run(self, run: Run) -> None:
         """Run the stage; finished work is skipped."""
@@ -110,6 +109,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("features/*", "scores/probe-*"),
         is_part_of=_always,
         bars=_extraction_bars,
+        bar_keys=("train-encoder-*", "extract_features-*"),
     ),
     Stage(
         name="score",
@@ -118,6 +118,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("scores/denoising-*", "scores/aum-*"),
         is_part_of=lambda config: bool(config.selection.score_kinds()),
         bars=lambda config: [SCORE_BAR] if _scores_denoising(config) else [],
+        bar_keys=("score",),
     ),
     Stage(
         name="select_subset",
@@ -126,6 +127,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("selection/*", "subset-*"),
         is_part_of=_always,
         bars=lambda _: [SELECTION_BAR],
+        bar_keys=("select_subset",),
     ),
     Stage(
         name="extract_latents",
@@ -134,6 +136,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("latents/*",),
         is_part_of=lambda config: "latents" in config.training_inputs,
         bars=lambda _: [LATENTS_BAR],
+        bar_keys=("extract_latents",),
     ),
     Stage(
         name="extract_tokens",
@@ -142,6 +145,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("tokens/*",),
         is_part_of=lambda config: "tokens" in config.training_inputs,
         bars=lambda _: [TOKENS_BAR],
+        bar_keys=("extract_tokens",),
     ),
     Stage(
         name="extract_text",
@@ -158,6 +162,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("training/*",),
         is_part_of=_trains,
         bars=_training_bars,
+        bar_keys=("train-*",),
     ),
     Stage(
         name="sample",
@@ -166,6 +171,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("training/*/samples/*",),
         is_part_of=_trains,
         bars=lambda _: [SAMPLE_BAR],
+        bar_keys=("sample",),
     ),
     Stage(
         name="evaluate",
@@ -174,6 +180,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=("training/*/metrics/*", "selection/*/quality-*"),
         is_part_of=_trains,
         bars=lambda _: [EVALUATION_BAR],
+        bar_keys=("evaluate",),
     ),
     Stage(
         name="report",
@@ -204,30 +211,28 @@ def bars_of(config: RunConfig) -> list[Bar]:
     return [bar for stage in stages_of(config) for bar in stage.bars(config)]
 
 
-def in_page_order(
-    config: RunConfig, shown: Iterable[Shown], key: Callable[[Shown], str]
-) -> list[Shown]:
-    """Return what is shown of progress bars in the order of the run, unknown bars last.
-
-    Args:
-        config: configuration of the run.
-        shown: objects that belong to one bar each.
-        key: gives the key of an object's bar.
-    """
-    places = {bar.key: place for place, bar in enumerate(bars_of(config))}
-    return sorted(shown, key=lambda each: places.get(key(each), len(places)))
+def place_of_bar(key: str) -> int:
+    """Return the place in the table of the stage of a progress bar; unknown bars come last."""
+    stage = _longest_match(key, lambda stage: stage.bar_keys)
+    return len(STAGES) if stage is None else STAGES.index(stage)
 
 
 def verb_of(name: str) -> str:
-    """Return the verb that writes the file `name` of a run; `run` if it belongs to no stage.
+    """Return the verb that writes the file `name` of a run; `run` if it belongs to no stage."""
+    stage = _longest_match(name, lambda stage: stage.outputs)
+    return "run" if stage is None else stage.name
 
-    The longest matching pattern decides: samples lie in the directory of their training.
+
+def _longest_match(name: str, patterns_of: Callable[[Stage], tuple[str, ...]]) -> Stage | None:
+    """Return the stage with the longest pattern that matches, or None.
+
+    The longest one decides, as samples lie in the directory of their training.
     """
-    best = ""
-    verb = "run"
+    longest = ""
+    found = None
     for stage in STAGES:
-        for pattern in stage.outputs:
-            if len(pattern) > len(best) and fnmatch.fnmatchcase(name, pattern):
-                best = pattern
-                verb = stage.name
-    return verb
+        for pattern in patterns_of(stage):
+            if len(pattern) > len(longest) and fnmatch.fnmatchcase(name, pattern):
+                longest = pattern
+                found = stage
+    return found

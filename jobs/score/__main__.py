@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from jobs.command.cli import run_on_directory, run_parser
 from jobs.run_directory.run import Run
-from otcondense.store.difficulties import SCORE_KINDS
+from otcondense.store.score_kinds import SCORE_KINDS
 
 
 def parser() -> argparse.ArgumentParser:

@@ -26,7 +26,7 @@ from otcondense.store import (
     read_fingerprint,
     write_class_difficulties,
 )
-from otcondense.store.difficulties import HARD_END, ScoreKind
+from otcondense.store.score_kinds import HARD_END, ScoreKind
 from otcondense.threads import one_thread_on
 
 MIN_CLASSES = 2

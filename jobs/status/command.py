@@ -7,8 +7,7 @@ from typing import Any
 
 from jobs.command.exit import DONE, PROBLEMS
 from jobs.command.wording import stage_state
-from jobs.run_directory.opening import read_run
-from jobs.run_directory.stages import in_page_order
+from jobs.run_directory.stages import place_of_bar
 from otcondense.durations import duration
 from otcondense.errors import InputError
 from otcondense.store import StageProgress, Store, UnitProgress, read_all_progress
@@ -23,7 +22,7 @@ def status(directory: str, *, as_json: bool) -> int:
     store = Store(directory)
     if not store.exists("config.yaml"):
         raise InputError(f"{directory} must be a run directory, found no config.yaml there")
-    stages = _ordered(directory, read_all_progress(store))
+    stages = sorted(read_all_progress(store), key=lambda stage: place_of_bar(stage.stage))
     now = time.time()
     if as_json:
         values = [_as_json(stage, now) for stage in stages]
@@ -31,15 +30,6 @@ def status(directory: str, *, as_json: bool) -> int:
     else:
         print_status(stages, now)
     return PROBLEMS if _units(stages, "failed") else DONE
-
-
-def _ordered(directory: str, stages: list[StageProgress]) -> list[StageProgress]:
-    """Return the stages in the order of the run, or of their start if config.yaml is damaged."""
-    try:
-        config = read_run(directory).config
-    except InputError:
-        return stages
-    return in_page_order(config, stages, key=lambda stage: stage.stage)
 
 
 def print_status(stages: Sequence[StageProgress], now: float) -> None:

@@ -14,7 +14,7 @@ from otcondense.store import (
     read_class_features,
     stored_metadata,
 )
-from otcondense.store.difficulties import ScoreKind
+from otcondense.store.score_kinds import ScoreKind
 
 
 def margins_fingerprint(run: Run, names: list[str]) -> str:

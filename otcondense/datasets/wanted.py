@@ -8,7 +8,7 @@ from otcondense.datasets.locations import read_image_bytes
 from otcondense.datasets.records import ImageRecord, SourceConfig
 from otcondense.datasets.sources import image_locations
 from otcondense.errors import InputError
-from otcondense.store.fingerprint import sha256_bytes
+from otcondense.store.hashing import sha256_bytes
 
 
 @dataclass(frozen=True)

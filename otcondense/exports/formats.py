@@ -17,7 +17,7 @@ from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.wanted import WantedImage, read_wanted
 from otcondense.errors import InputError
 from otcondense.store.files import canonical_json
-from otcondense.store.fingerprint import sha256_bytes
+from otcondense.store.hashing import sha256_bytes
 
 IMAGES_PER_SHARD = 1000
 MAGIC = {b"\xff\xd8": "jpg", b"\x89PNG": "png"}

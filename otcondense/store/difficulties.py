@@ -1,7 +1,7 @@
 """Difficulty scores: one score for each image, one file for each class."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +13,6 @@ from otcondense.store.files import Store
 from otcondense.store.tables import read_table, write_table
 
 DIFFICULTIES_SCHEMA_VERSION = 1
-ScoreKind = Literal["denoising", "aum"]
-SCORE_KINDS: tuple[ScoreKind, ...] = get_args(ScoreKind)
-HARD_END: dict[str, str] = {"denoising": "high", "aum": "low"}
-"""Which end of each kind of score is hard."""
 
 
 @dataclass(frozen=True)

@@ -26,51 +26,29 @@ from tests.verbs import call
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    root, rng = tmp_path_factory.mktemp("latents"), np.random.default_rng(0)
+def write_images(root):
+    rng = np.random.default_rng(0)
     for part, count in (("train", 4), ("val", 12)):
         for class_name in ("ant", "cat", "dog"):
             (root / part / class_name).mkdir(parents=True)
             for number in range(count):
                 image = Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8))
                 image.save(root / part / class_name / f"{number}.png")
-    encoder = {
+
+
+def network(root, name, num_classes):
+    file = root / f"{name}.safetensors"
+    return {
         "name": "test_resnet",
-        "weights": write_timm(root / "e.safetensors", "test_resnet"),
-        "num_classes": 0,
+        "weights": write_timm(file, "test_resnet", num_classes=num_classes),
+        "num_classes": num_classes,
         "image_size": 32,
-    }
-    training = {
-        "model": {"name": "DiT-demo/2", "width": 16, "depth": 2, "num_heads": 2},
-        "data": "latents",
-        "flip": True,
-        "text": True,
-        "alignment": {"depth": 1, "hidden_width": 8},
-        "subsets": ["random"],
-        "num_steps": 4,
-        "checkpoint_steps": [2],
-        "global_batch_size": 4,
-        "num_workers": 2,
-        "grid_every": 4,
-        "log_every": 1,
         "device": "cpu",
     }
-    values = {
-        "run": str(root / "run"),
-        "source": {"path": str(root / "train"), "classes": ["cat", "dog"]},
-        "held_out": {"path": str(root / "val"), "classes": ["cat", "dog"]},
-        "encoder": {**encoder, "device": "cpu"},
-        "judge": {
-            **encoder,
-            "weights": write_timm(root / "j.safetensors", "test_resnet", num_classes=3),
-            "num_classes": 3,
-            "device": "cpu",
-        },
-        "confidence": {"kind": "none"},
-        "extraction": {"num_encoders": 0},
-        "selection": {"budget": 2, "methods": ["random"]},
-        "pixels": {"size": 16, "channels": 3},
+
+
+def representations(root):
+    return {
         "latents": {
             "model": write_autoencoder(root / "vae"),
             "image_size": 16,
@@ -89,12 +67,43 @@ def config(tmp_path_factory):
             "max_tokens": 4,
             "device": "cpu",
         },
-        "models": {
-            "l": {
-                "training": training,
-                "sampling": {"num_steps": 2, "num_samples": 6, "batch_size": 4, "clip": False},
-            }
-        },
+    }
+
+
+TRAINING = {
+    "model": {"name": "DiT-demo/2", "width": 16, "depth": 2, "num_heads": 2},
+    "data": "latents",
+    "flip": True,
+    "text": True,
+    "alignment": {"depth": 1, "hidden_width": 8},
+    "subsets": ["random"],
+    "num_steps": 4,
+    "checkpoint_steps": [2],
+    "global_batch_size": 4,
+    "num_workers": 2,
+    "grid_every": 4,
+    "log_every": 1,
+    "device": "cpu",
+}
+SAMPLING = {"num_steps": 2, "num_samples": 6, "batch_size": 4, "clip": False}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    root = tmp_path_factory.mktemp("latents")
+    write_images(root)
+    values = {
+        "run": str(root / "run"),
+        "source": {"path": str(root / "train"), "classes": ["cat", "dog"]},
+        "held_out": {"path": str(root / "val"), "classes": ["cat", "dog"]},
+        "encoder": network(root, "e", num_classes=0),
+        "judge": network(root, "j", num_classes=3),
+        "confidence": {"kind": "none"},
+        "extraction": {"num_encoders": 0},
+        "selection": {"budget": 2, "methods": ["random"]},
+        "pixels": {"size": 16, "channels": 3},
+        **representations(root),
+        "models": {"l": {"training": TRAINING, "sampling": SAMPLING}},
     }
     (root / "c.yaml").write_text(yaml.safe_dump(values))
     return str(root / "c.yaml")

@@ -48,35 +48,7 @@ def write_config(
     """
     write_images(root)
     encoder = {"name": "test_resnet", "image_size": 32, "in_chans": 1, "num_classes": CLASSES}
-    training = {
-        "num_steps": 12,
-        "checkpoint_steps": [6, 12],
-        "global_batch_size": 8,
-        "warmup_steps": 2,
-        "log_every": 3,
-    }
-    training["num_workers"] = 0 if lean else 1
-    small = {"width": 16, "depth": 1, "num_heads": 2}
-    sampling = {"num_steps": 2, "num_samples": 24, "batch_size": 16}
-    every = {
-        "sit": {
-            "training": {
-                **training,
-                "model": {"name": "SiT-demo/2", **small},
-                "subsets": list(subsets),
-            },
-            "sampling": sampling,
-        },
-        "dit": {
-            "training": {
-                **training,
-                "model": {"name": "DiT-demo/2", **small},
-                "subsets": ["geometry_aware"],
-                "num_workers": 0,
-            },
-            "sampling": sampling,
-        },
-    }
+    every = _models(subsets, num_workers=0 if lean else 1)
     config: dict[str, Any] = {
         "run": str(root / "run"),
         "source": {"path": str(root / "train")},
@@ -101,3 +73,29 @@ def write_config(
     path = root / "tiny.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+def _models(subsets: tuple[str, ...], num_workers: int) -> dict[str, Any]:
+    training = {
+        "num_steps": 12,
+        "checkpoint_steps": [6, 12],
+        "global_batch_size": 8,
+        "warmup_steps": 2,
+        "log_every": 3,
+    }
+    size = {"width": 16, "depth": 1, "num_heads": 2}
+    sit = {
+        "model": {"name": "SiT-demo/2", **size},
+        "subsets": list(subsets),
+        "num_workers": num_workers,
+    }
+    dit = {
+        "model": {"name": "DiT-demo/2", **size},
+        "subsets": ["geometry_aware"],
+        "num_workers": 0,
+    }
+    sampling = {"num_steps": 2, "num_samples": 24, "batch_size": 16}
+    return {
+        "sit": {"training": training | sit, "sampling": sampling},
+        "dit": {"training": training | dit, "sampling": sampling},
+    }

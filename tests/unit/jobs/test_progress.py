@@ -1,6 +1,8 @@
 """The bar's file, and `jobs.status` that reads it."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -205,3 +207,17 @@ def test_a_damaged_file_and_a_missing_run_are_mistakes(
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_status_imports_no_heavy_library(store: Store) -> None:
+    followed(store, {})
+    code = (
+        "import sys\n"
+        "from jobs.status.__main__ import main\n"
+        "main(sys.argv[1:])\n"
+        "print(sorted({'numpy', 'pyarrow', 'ray', 'torch'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code, store.root]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "1/3 class" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -13,6 +13,7 @@ from jobs.evaluate.stage import subset_quality_file
 from jobs.run_directory.run import REPORT, Run
 from jobs.run_directory.stages import (
     EVALUATION_BAR,
+    IMPORT_BAR,
     LATENTS_BAR,
     SAMPLE_BAR,
     SCORE_BAR,
@@ -21,7 +22,9 @@ from jobs.run_directory.stages import (
     TOKENS_BAR,
     Stage,
     bars_of,
+    encoder_bar,
     extraction_bar,
+    place_of_bar,
     stages_of,
     training_bar,
     verb_of,
@@ -130,6 +133,14 @@ def test_progress_bars_appear_in_the_order_of_the_stages(run: Run) -> None:
         SAMPLE_BAR,
         EVALUATION_BAR,
     ]
+
+
+def test_a_bar_belongs_to_its_stage(run: Run) -> None:
+    for place, stage in enumerate(STAGES):
+        assert {place_of_bar(bar.key) for bar in stage.bars(run.config)} <= {place}
+    assert place_of_bar(IMPORT_BAR.key) == 0
+    assert place_of_bar(encoder_bar(run.config.encoder).key) == 0
+    assert place_of_bar("unknown") == len(STAGES)
 
 
 def test_every_room_with_a_stage_is_in_the_table() -> None:

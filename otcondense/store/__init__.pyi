@@ -1,0 +1,99 @@
+from .confidences import CONFIDENCES_SCHEMA_VERSION as CONFIDENCES_SCHEMA_VERSION
+from .confidences import ClassConfidences as ClassConfidences
+from .confidences import with_confidences as with_confidences
+from .confidences import write_class_confidences as write_class_confidences
+from .difficulties import DIFFICULTIES_SCHEMA_VERSION as DIFFICULTIES_SCHEMA_VERSION
+from .difficulties import ClassDifficulties as ClassDifficulties
+from .difficulties import read_class_difficulties as read_class_difficulties
+from .difficulties import write_class_difficulties as write_class_difficulties
+from .features import FEATURES_SCHEMA_VERSION as FEATURES_SCHEMA_VERSION
+from .features import ClassFeatures as ClassFeatures
+from .features import class_file as class_file
+from .features import read_class_features as read_class_features
+from .features import write_class_features as write_class_features
+from .files import Store as Store
+from .files import canonical_json as canonical_json
+from .hashing import fingerprint as fingerprint
+from .hashing import hash8 as hash8
+from .hashing import sha256_bytes as sha256_bytes
+from .lock import DriverLock as DriverLock
+from .progress import StageProgress as StageProgress
+from .progress import UnitProgress as UnitProgress
+from .progress import UnitState as UnitState
+from .progress import progress_file as progress_file
+from .progress import read_all_progress as read_all_progress
+from .progress import read_progress as read_progress
+from .progress import write_progress as write_progress
+from .representations import Representation as Representation
+from .selection import MANIFEST_COLUMNS as MANIFEST_COLUMNS
+from .selection import SELECTION_SCHEMA_VERSION as SELECTION_SCHEMA_VERSION
+from .selection import ClassSelection as ClassSelection
+from .selection import manifest_table as manifest_table
+from .selection import read_class_selection as read_class_selection
+from .selection import read_manifest as read_manifest
+from .selection import selection_file as selection_file
+from .selection import stored_summary as stored_summary
+from .selection import write_class_selection as write_class_selection
+from .selection_summary import SelectionSummary as SelectionSummary
+from .selection_summary import selection_measures as selection_measures
+from .tables import array_column as array_column
+from .tables import array_field as array_field
+from .tables import read_array as read_array
+from .tables import read_columns as read_columns
+from .tables import read_fingerprint as read_fingerprint
+from .tables import read_table as read_table
+from .tables import read_unchanged as read_unchanged
+from .tables import stored_metadata as stored_metadata
+from .tables import table_metadata as table_metadata
+from .tables import write_table as write_table
+
+__all__ = [
+    "CONFIDENCES_SCHEMA_VERSION",
+    "DIFFICULTIES_SCHEMA_VERSION",
+    "FEATURES_SCHEMA_VERSION",
+    "MANIFEST_COLUMNS",
+    "SELECTION_SCHEMA_VERSION",
+    "ClassConfidences",
+    "ClassDifficulties",
+    "ClassFeatures",
+    "ClassSelection",
+    "DriverLock",
+    "Representation",
+    "SelectionSummary",
+    "StageProgress",
+    "Store",
+    "UnitProgress",
+    "UnitState",
+    "array_column",
+    "array_field",
+    "canonical_json",
+    "class_file",
+    "fingerprint",
+    "hash8",
+    "manifest_table",
+    "progress_file",
+    "read_all_progress",
+    "read_array",
+    "read_class_difficulties",
+    "read_class_features",
+    "read_class_selection",
+    "read_columns",
+    "read_fingerprint",
+    "read_manifest",
+    "read_progress",
+    "read_table",
+    "read_unchanged",
+    "selection_file",
+    "selection_measures",
+    "sha256_bytes",
+    "stored_metadata",
+    "stored_summary",
+    "table_metadata",
+    "with_confidences",
+    "write_class_confidences",
+    "write_class_difficulties",
+    "write_class_features",
+    "write_class_selection",
+    "write_progress",
+    "write_table",
+]
