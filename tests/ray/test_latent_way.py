@@ -5,9 +5,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from jobs.command.exit import MISTAKE
 from jobs.command.settings import load_config
 from jobs.evaluate.stage import evaluate
-from jobs.export_samples.command import export
 from jobs.extract_latents.stage import extract as extract_latents
 from jobs.report.data import collect
 from jobs.run_directory.results import read_subset_quality
@@ -15,10 +15,8 @@ from jobs.run_directory.run import Run
 from jobs.run_directory.stages import TRAINING_INPUTS
 from jobs.score.stage import score
 from jobs.select_subset.stage import select_subset
-from jobs.train.stage import train
 from jobs.verify.command import verify
 from otcondense.diffusion.samples import read_samples
-from otcondense.errors import InputError
 from otcondense.store import read_table
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
 from tests.verbs import call
@@ -109,16 +107,16 @@ def config(tmp_path_factory):
     return str(root / "c.yaml")
 
 
-def test_the_whole_way(config, tmp_path):
+def test_the_whole_way(config, tmp_path, capsys):
     run = Run(load_config(config, []))
     assert run.config.training_inputs == {"latents", "tokens", "text"}
     for verb in ("extract_features", "select_subset"):
         call(verb, ["--config", config])
-    with pytest.raises(
-        InputError,
-        match=r"latents/.* is missing or damaged; run `python -m jobs.extract_latents` first",
-    ):
-        train(run)
+    with pytest.raises(SystemExit) as end:
+        call("train", ["--config", config])
+    assert end.value.code == MISTAKE
+    error = capsys.readouterr().err
+    assert "is missing or damaged; run `python -m jobs.extract_latents` first" in error
     for verb in (*TRAINING_INPUTS, "train", "sample"):
         call(verb, ["--config", config])
     images, labels = read_samples(run.store, run.samples_directory("l", "random", 4), 6)
@@ -126,18 +124,8 @@ def test_the_whole_way(config, tmp_path):
     assert labels.tolist() == [1, 2] * 3, "the classes that it was trained on"
     grid = run.store.path(f"{run.training_directory('l', 'random')}/grids/step-000004.png")
     assert Image.open(grid).size == (128, 128)
-    arguments = type(
-        "Options",
-        (),
-        {
-            "model": None,
-            "method": None,
-            "step": 4,
-            "format": "npz",
-            "output": str(tmp_path / "s.npz"),
-        },
-    )
-    export(run, arguments)
+    output = ["--step", "4", "--output", str(tmp_path / "s.npz")]
+    call("export_samples", ["--config", config, *output])
     assert np.array_equal(np.load(tmp_path / "s.npz")["arr_0"], images.transpose(0, 2, 3, 1))
     assert verify(run) == []
 
