@@ -35,7 +35,7 @@ test: setup ## unit, page and Ray tests; all Ray tests share one cluster
 	$(PYTEST) $(TWO) -m "not (slow or full)"
 
 test-slow: setup ## interrupted runs, killed workers, sweeps, jobs, training
-	$(PYTEST) -m "slow and not full"
+	$(PYTEST) $(TWO) -m "slow and not full"
 
 test-ci: setup ## test, and an interrupted run, a killed worker, damaged files, other numbers of workers
 	$(PYTEST) $(TWO) -m "ci or not (slow or full)"

@@ -28,8 +28,10 @@ LIMIT_SECONDS = float(os.environ.get("OTCONDENSE_TEST_SECONDS", "10"))
 LONG_LANES = ("slow", "full")
 OWN_SECONDS = "own_seconds"
 SHARED_SCOPES = ("session", "package", "module", "class")
-ONE_CLUSTER = ("tests/ray/", "tests/chaos/")
-"""Tests in these folders share a cluster and a finished run."""
+ONE_CLUSTER = ("tests/ray/", "tests/chaos/", "tests/browser/test_live_run.py")
+"""These tests share a cluster and a finished run ..."""
+OWN_CLUSTERS = ("tests/ray/test_submit.py", "tests/ray/test_ray_dashboard.py")
+"""... except these, which start clusters of their own."""
 
 
 @pytest.fixture(scope="session")
