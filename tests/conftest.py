@@ -73,7 +73,8 @@ class OneProcessEach(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", maxsplit=1)[0]
-        return "cluster" if file.startswith(ONE_CLUSTER) else file
+        shares = file.startswith(ONE_CLUSTER) and file not in OWN_CLUSTERS
+        return "cluster" if shares else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessEach:
