@@ -111,9 +111,9 @@ def run_on_directory(
             action="store_true",
             help="print the work with its time, memory and storage; write nothing",
         )
-    options = parser.parse_intermixed_args(arguments)
 
     def work() -> None:
+        options = parser.parse_intermixed_args(arguments)
         started = time.perf_counter()
         config = load_config(options.config, options.overrides, options.run)
         if forecast is not None and options.dry_run:

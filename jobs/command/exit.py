@@ -25,7 +25,8 @@ def exit_with(work: Work, advice: str = "") -> None:
     """Run a verb; leave the process with its exit status, unless that is `DONE`.
 
     Args:
-        work: the verb; it returns its exit status, or None for `DONE`.
+        work: reads the command line and runs the verb; it returns its exit status, or None for
+            `DONE`.
         advice: a sentence added when the verb is interrupted or the storage fails.
     """
     signal.signal(signal.SIGTERM, _interrupt)
@@ -36,10 +37,14 @@ def exit_with(work: Work, advice: str = "") -> None:
 
 def _status(work: Work, advice: str) -> int:
     try:
-        return work() or DONE
+        return _flushed(work)
     except MissingInputError as error:
         verb = verb_of(error.file)
-        return _report(f"error: {error}; run `python -m jobs.{verb}` first", MISTAKE)
+        return _report(
+            f"error: {error}; run `python -m jobs.{verb}` first, with the same --config, --run "
+            "and settings",
+            MISTAKE,
+        )
     except InputError as error:
         return _report(f"error: {error}", MISTAKE)
     except KeyboardInterrupt:
@@ -56,6 +61,14 @@ def _status(work: Work, advice: str) -> int:
             raise
         place = fault.filename or "storage"
         return _report(_join(f"error: {place}: {fault.strerror or fault}.", advice), MISTAKE)
+
+
+def _flushed(work: Work) -> int:
+    """Return the exit status; a reader that has left is noticed here, not after the end."""
+    try:
+        return work() or DONE
+    finally:
+        sys.stdout.flush()
 
 
 def _report(sentence: str, status: int) -> int:

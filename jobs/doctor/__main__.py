@@ -27,8 +27,7 @@ def work(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the verb and leave the process."""
-    options = parser().parse_args(arguments)
-    exit_with(lambda: work(options))
+    exit_with(lambda: work(parser().parse_args(arguments)))
 
 
 if __name__ == "__main__":

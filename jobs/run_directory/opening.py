@@ -7,7 +7,6 @@ from importlib import metadata
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run, identity
@@ -22,6 +21,8 @@ LAYOUT_VERSION = 1
 LOCK = ".lock"
 OURS = (*OUTPUT_PREFIXES, "logs/", "sweeps/", LOCK)
 """Prefixes of all names in a run directory except its description."""
+UNREADABLE = (yaml.YAMLError, TypeError, KeyError, ValueError, RecursionError)
+"""What a damaged description raises; ValueError stands for dates, encodings and pydantic too."""
 VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
 """Packages whose version the description records."""
 
@@ -37,7 +38,7 @@ def read_run(root: str) -> Run:
     try:
         values = yaml.safe_load(store.read_bytes(DESCRIPTION))["configuration"]
         return Run(RunConfig.model_validate({**values, "run": root}))
-    except (yaml.YAMLError, ValidationError, TypeError, KeyError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{store.path(DESCRIPTION)} is damaged ({reason}); "
@@ -116,7 +117,7 @@ def _refuse_other_source(run: Run) -> None:
         earlier = yaml.safe_load(run.store.read_bytes(DESCRIPTION))
         layout = earlier["layout"]
         source = dict(earlier["configuration"]["source"])
-    except (FileNotFoundError, yaml.YAMLError, TypeError, KeyError, ValueError):
+    except (FileNotFoundError, *UNREADABLE):
         return
     differences = []
     for key, value in identity(run.config.source).items():

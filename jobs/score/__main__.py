@@ -14,17 +14,20 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--kind",
         choices=SCORE_KINDS,
-        required=True,
-        help="denoising: error of a frozen model (D2C); aum: area under the margin (CCS)",
+        help="denoising: error of a frozen model (D2C); aum: area under the margin (CCS); "
+        "by default all kinds that the selection methods use",
     )
     return made
 
 
 def work(run: Run, options: argparse.Namespace) -> None:
     """Run the verb on its run directory."""
-    from jobs.score.stage import score
+    from jobs.score.stage import score, score_difficulty
 
-    score(run, options.kind)
+    if options.kind is None:
+        score_difficulty(run)
+    else:
+        score(run, options.kind)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

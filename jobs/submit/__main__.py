@@ -75,8 +75,7 @@ def work(options: argparse.Namespace, others: Sequence[str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the verb and leave the process."""
-    options, others = parser().parse_known_args(arguments)
-    exit_with(lambda: work(options, others))
+    exit_with(lambda: work(*parser().parse_known_args(arguments)))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def verify_directory(directory: str | None, config: str | None, overrides: list[
         overrides: `key=value` pairs for the configuration file.
 
     Returns: the exit status: `PROBLEMS` if there are any.
-    Raises: InputError if neither a directory nor a configuration file is given.
+    Raises: InputError if neither a directory nor a configuration file is given, or overrides
+        without one.
     """
     run = _run_of(directory, config, overrides)
     problems = verify(run)
@@ -69,6 +70,11 @@ def verify_directory(directory: str | None, config: str | None, overrides: list[
 def _run_of(directory: str | None, config: str | None, overrides: list[str]) -> Run:
     if config is not None:
         return Run(load_config(config, overrides, directory))
+    if overrides:
+        raise InputError(
+            f"settings such as {overrides[0]} need the configuration file that they override; "
+            "name it with --config FILE"
+        )
     if directory is None:
         raise InputError("name a run directory, or its configuration file with --config")
     return read_run(directory)

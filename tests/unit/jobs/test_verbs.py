@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from jobs.__main__ import main as list_verbs
-from jobs.command.exit import INTERRUPTED, MISTAKE
+from jobs.command.exit import DONE, INTERRUPTED, MISTAKE, PROBLEMS
 from jobs.command.verbs import GROUPS, VERBS
+from jobs.run_directory.stages import STAGES
 from otcondense.errors import InputError
 from tests.verbs import call
 
@@ -23,31 +24,22 @@ FOUND = sorted(path.parent.name for path in Path("jobs").glob("*/__main__.py"))
 CONFIG = ("--config", "CONFIG", "--run", "RUN")
 """`CONFIG` and `RUN` become a configuration file and a run directory of the test."""
 ARGUMENTS: dict[str, tuple[str, ...]] = {
+    **{stage.name: CONFIG for stage in STAGES},
     "compare": CONFIG,
     "convert": ("from-public", "weights.pt", "checkpoint", "--family", "DiT"),
     "dashboard": ("RUN",),
     "doctor": (),
-    "evaluate": CONFIG,
     "export": (*CONFIG, "--output", "subset.json"),
     "export_samples": (*CONFIG, "--output", "samples.npz"),
-    "extract_features": CONFIG,
-    "extract_latents": CONFIG,
-    "extract_text": CONFIG,
-    "extract_tokens": CONFIG,
     "measure": ("samples=samples.npz", "against=images"),
     "prefetch": ("CONFIG",),
-    "report": CONFIG,
     "run": CONFIG,
-    "sample": CONFIG,
-    "score": (*CONFIG, "--kind", "aum"),
-    "select_subset": CONFIG,
     "status": ("RUN",),
     "submit": ("run",),
     "sweep": (*CONFIG, "--sweep", "sweep.yaml"),
-    "train": CONFIG,
     "verify": ("RUN",),
 }
-"""Valid arguments of each verb. A new verb is one line here."""
+"""Valid arguments of each verb. A new verb that is not a stage is one line here."""
 HELP_OF_ALL = """
 import contextlib, importlib, io, json, sys
 heavy = {}
@@ -57,6 +49,22 @@ for verb in sys.argv[1:]:
     assert "usage: python -m jobs." in printed.getvalue(), verb
     heavy[verb] = [name for name in ("torch", "ray") if name in sys.modules]
 print(json.dumps(heavy))
+"""
+HELP_WITHOUT_READER = """
+import importlib, json, os, sys
+kept = os.dup(1)
+codes = {}
+for verb in sys.argv[1:]:
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.dup2(writer, 1)
+    os.close(writer)
+    try:
+        importlib.import_module(f"jobs.{verb}.__main__").main(["--help"])
+    except SystemExit as end:
+        codes[verb] = end.code
+    os.dup2(kept, 1)
+print(json.dumps(codes))
 """
 COST_OF_HELP = """
 import re, runpy, sys, time
@@ -146,7 +154,7 @@ def test_a_mistake_of_the_user_ends_a_verb_with_2_and_one_sentence(
 
 
 def test_the_verbs_are_listed_by_group(capsys: pytest.CaptureFixture[str]) -> None:
-    list_verbs()
+    list_verbs([])
     printed = capsys.readouterr().out
     places = [printed.index(f"\n{group}\n") for group in GROUPS]
     assert places == sorted(places)
@@ -154,6 +162,24 @@ def test_the_verbs_are_listed_by_group(capsys: pytest.CaptureFixture[str]) -> No
         section = printed.split(f"\n{group}\n")[1].split("\n\n")[0].splitlines()
         assert [line.split()[0] for line in section if line] == [verb.name for verb in verbs]
         assert all(verb.summary in printed for verb in verbs)
+
+
+def test_a_list_of_verbs_takes_no_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        list_verbs(["status"])
+    assert end.value.code == MISTAKE
+    assert "found `python -m jobs status`" in only_line(capsys)
+
+
+def test_a_reader_of_the_help_may_leave_early() -> None:
+    """As `head` does."""
+    command = [sys.executable, "-c", HELP_WITHOUT_READER, *FOUND]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    codes = json.loads(done.stdout)
+    assert sorted(codes) == FOUND
+    # argparse itself says nothing of a reader that has left.
+    assert set(codes.values()) <= {DONE, PROBLEMS}
 
 
 def test_the_help_of_a_verb_imports_neither_torch_nor_ray() -> None:
