@@ -7,7 +7,7 @@ from jobs.run_directory.stages import STAGES
 
 @dataclass(frozen=True)
 class Verb:
-    """A command that a person starts as `python -m jobs.NAME`; its room is `jobs/NAME/`."""
+    """A command that a person starts as `python -m jobs.NAME`; its folder is `jobs/NAME/`."""
 
     name: str
     summary: str

@@ -18,7 +18,7 @@ WAYS = {
 def parser() -> argparse.ArgumentParser:
     """Return the command line: one sub-command for each way."""
     made = plain_parser("convert")
-    ways = made.add_subparsers(required=True, metavar="WAY", dest="way")
+    ways = made.add_subparsers(required=True, metavar="DIRECTION", dest="way")
     parsers = {name: _way(ways, name, meaning) for name, meaning in WAYS.items()}
 
     public = parsers["from-public"]

@@ -1,7 +1,7 @@
 """The table of stages: order, outputs, progress bars, and when each is part of a run.
 
 `jobs.run`, the page, `jobs.verify`, `jobs.status` and the advice in errors all read this table.
-A new stage is one room `jobs/NAME/` and one entry here.
+A new stage is one folder `jobs/NAME/` and one entry here.
 """
 
 from __future__ import annotations

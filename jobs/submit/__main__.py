@@ -12,8 +12,8 @@ EPILOG = """All other arguments are passed to the verb, as in
   python -m jobs.submit run --config jobs/configs/demo.yaml --run /shared/runs/demo --detach
 `list`, `follow ID` and `stop ID` work on submitted jobs.
 The token is Ray's own (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token).
-Exit status: that of the job; 2 for a mistake; 130 if the job was stopped, or if Ctrl-C ended the
-following."""
+Exit status: that of the job; 2 for a mistake; 130 if the job was stopped, or if you
+pressed Ctrl-C while following it."""
 
 
 def parser() -> argparse.ArgumentParser:

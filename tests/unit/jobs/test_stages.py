@@ -129,6 +129,6 @@ def test_a_bar_belongs_to_its_stage(run: Run) -> None:
     assert place_of_bar("unknown") == len(STAGES)
 
 
-def test_every_room_with_a_stage_is_in_the_table() -> None:
-    rooms = {path.parent.name for path in Path("jobs").glob("*/stage.py")}
-    assert rooms == {stage.name for stage in STAGES}
+def test_every_folder_with_a_stage_is_in_the_table() -> None:
+    folders = {path.parent.name for path in Path("jobs").glob("*/stage.py")}
+    assert folders == {stage.name for stage in STAGES}
