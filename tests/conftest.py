@@ -28,10 +28,10 @@ LIMIT_SECONDS = float(os.environ.get("OTCONDENSE_TEST_SECONDS", "10"))
 LONG_LANES = ("slow", "full")
 OWN_SECONDS = "own_seconds"
 SHARED_SCOPES = ("session", "package", "module", "class")
-ONE_CLUSTER = ("tests/ray/", "tests/chaos/", "tests/browser/test_live_run.py")
+ONE_CLUSTER = ("tests/ray/", "tests/chaos/")
 """These tests share a cluster and a finished run ..."""
-OWN_CLUSTERS = ("tests/ray/test_submit.py", "tests/ray/test_ray_dashboard.py")
-"""... except these, which start clusters of their own."""
+OWN_CLUSTER = "tests/ray/test_submit.py"
+"""... except these, which start a cluster of their own."""
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +73,7 @@ class OneProcessEach(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", maxsplit=1)[0]
-        shares = file.startswith(ONE_CLUSTER) and file not in OWN_CLUSTERS
+        shares = file.startswith(ONE_CLUSTER) and file != OWN_CLUSTER
         return "cluster" if shares else file
 
 

@@ -9,7 +9,7 @@ from jobs.run_directory.opening import read_run
 from tests.commands import Command
 from tests.ray.selection_runs import CLASSES, extracted
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.full, pytest.mark.timeout(2400)]
 
 
 def test_classes_turn_from_queued_to_done_while_one_looks(tmp_path: Path, serve, open_page) -> None:

@@ -21,7 +21,7 @@ from tests.ray.selection_runs import extracted
 from tests.ray.tiny import write_config
 from tests.verbs import call
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.full, pytest.mark.timeout(2400)]
 METRICS = (
     "ray_otcondense_units{",
     "ray_otcondense_swaps_total{",

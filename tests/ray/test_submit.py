@@ -102,8 +102,8 @@ def test_a_job_is_followed_to_its_end(finished: Done, root: Path) -> None:
 def test_the_same_command_resumes_a_stopped_job(
     finished: Done, head: Head, root: Path, ask: Ask
 ) -> None:
-    workers = ("extraction.num_encoders=1", "models.sit.training.num_workers=1")
-    again = ("run", "--config", str(root / "tiny.yaml"), "--run", str(root / "stopped"), *workers)
+    place = ("--config", str(root / "tiny.yaml"), "--run", str(root / "stopped"))
+    again = ("run", *place, "extraction.num_encoders=1")
     sent = submit(head, *again, "--detach", "--id", "to-be-stopped")
     assert sent.returncode == 0, sent.stderr
     assert f"python -m jobs.submit stop to-be-stopped --address {head.address}" in sent.stdout

@@ -154,7 +154,7 @@ def test_parts_add_up_to_the_whole(parts, tiny_config, digits):
         assert float(pieces["grad_norm"]) == pytest.approx(float(once["grad_norm"]), rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"
 )
