@@ -30,8 +30,8 @@ OWN_SECONDS = "own_seconds"
 SHARED_SCOPES = ("session", "package", "module", "class")
 ONE_CLUSTER = ("tests/ray/", "tests/chaos/")
 """These tests share a cluster and a finished run ..."""
-OWN_CLUSTER = "tests/ray/test_submit.py"
-"""... except these, which start a cluster of their own."""
+OWN_RUNS = ("tests/ray/test_submit.py", "tests/ray/test_sweep.py", "tests/ray/test_training.py")
+"""... except these, which need no finished run, so that another process can do them."""
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +73,7 @@ class OneProcessEach(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", maxsplit=1)[0]
-        shares = file.startswith(ONE_CLUSTER) and file != OWN_CLUSTER
+        shares = file.startswith(ONE_CLUSTER) and file not in OWN_RUNS
         return "cluster" if shares else file
 
 

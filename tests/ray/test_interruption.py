@@ -8,7 +8,7 @@ from tests.chaos.faults import stage_of
 from tests.chaos.subject import Subject, differences, finished
 from tests.verbs import call
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = pytest.mark.timeout(2400)
 BEGUN = {
     "extract": "features/*/class_name=0/part-0.parquet",
     "select": "selection/*/class_name=0/selection.parquet",
@@ -26,10 +26,10 @@ WORKERS = {
 @pytest.mark.parametrize(
     ("stage", "number"),
     [
-        ("extract", signal.SIGINT),
-        ("select", signal.SIGTERM),
-        pytest.param("train", signal.SIGINT, marks=pytest.mark.ci),
-        ("sample", signal.SIGKILL),
+        pytest.param("extract", signal.SIGINT, marks=pytest.mark.full),
+        pytest.param("select", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("train", signal.SIGINT, marks=[pytest.mark.slow, pytest.mark.ci]),
+        pytest.param("sample", signal.SIGKILL, marks=pytest.mark.full),
     ],
     ids=["extract SIGINT", "select SIGTERM", "train SIGINT", "sample SIGKILL"],
 )
