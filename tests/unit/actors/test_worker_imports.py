@@ -5,7 +5,18 @@ import subprocess
 import sys
 
 HEAVY = frozenset(
-    {"diffusers", "ot", "pandas", "plotly", "ray", "timm", "torch", "torchvision", "transformers"}
+    {
+        "diffusers",
+        "lark",  # a second in every Ray process, where jsonschema finds rfc3987-syntax
+        "ot",
+        "pandas",
+        "plotly",
+        "ray",
+        "timm",
+        "torch",
+        "torchvision",
+        "transformers",
+    }
 )
 NEEDED = {
     "actors.pool_config": frozenset(),
