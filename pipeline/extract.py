@@ -71,7 +71,8 @@ def extract_features(
     store = Store(store_root)
     listing = scan_images(source)
     _check_classes(encoder, listing, source)
-    plan = _plan(store, directory, listing, encoder, stage_fingerprint)
+    sha256 = weights_sha256(encoder)
+    plan = _plan(store, directory, listing, encoder.batch_size, stage_fingerprint, sha256)
 
     total = len(listing.records)
     done = total - sum(len(task.records) for task in plan.tasks)
@@ -79,7 +80,7 @@ def extract_features(
     on_progress(done, total)
 
     where = store.path(quarantine_file(directory))
-    encoding = _encoding(encoder, source)
+    encoding = _encoding(encoder, source, sha256)
     try:
         for chunk in _encode(store, directory, plan.tasks, encoding, config):
             done += chunk.num_images
@@ -92,7 +93,11 @@ def extract_features(
     check_lost_share(lost, total, source.max_lost_share, where)
     assert done == total, f"{total} images went in, {done} came out or were quarantined"
     return ExtractionResult(
-        total - len(lost), len(lost), len(listing.ignored), len(plan.tasks), plan.skipped
+        num_images=total - len(lost),
+        num_quarantined=len(lost),
+        num_ignored=len(listing.ignored),
+        classes_done=len(plan.tasks),
+        classes_skipped=plan.skipped,
     )
 
 
@@ -112,16 +117,16 @@ def _plan(
     store: Store,
     directory: str,
     listing: Listing,
-    encoder: EncoderConfig,
+    batch_size: int,
     stage_fingerprint: str,
+    sha256: str,
 ) -> _Plan:
-    sha256 = weights_sha256(encoder)
     classes = by_class(listing.records)
     tasks: list[ClassTask] = []
     lost: list[Lost] = []
     for records in classes.values():
         fingerprint = class_fingerprint(records, stage_fingerprint, sha256)
-        task = plan_class(records, fingerprint, encoder.batch_size)
+        task = plan_class(records, fingerprint, batch_size)
         lost_before = finished_class(store, directory, task)
         if lost_before is None:
             tasks.append(task)
@@ -130,9 +135,9 @@ def _plan(
     return _Plan(tasks, len(classes) - len(tasks), lost)
 
 
-def _encoding(encoder: EncoderConfig, source: SourceConfig) -> ChunkEncoding:
+def _encoding(encoder: EncoderConfig, source: SourceConfig, sha256: str) -> ChunkEncoding:
     decode = DecodeConfig(encoder.input_spec(), encoder.batch_size, source.max_pixels)
-    return ChunkEncoding(decode, encoder, weights_sha256(encoder))
+    return ChunkEncoding(decode, encoder, sha256)
 
 
 def _check_classes(encoder: EncoderConfig, listing: Listing, source: SourceConfig) -> None:
