@@ -17,6 +17,7 @@ from jobs.run_directory.stages import (
     Stage,
     bars_of,
     encoder_bar,
+    extraction_bar,
     place_of_bar,
     stages_of,
     training_bar,
