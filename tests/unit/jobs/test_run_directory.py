@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from jobs.command.settings import load_config
-from jobs.run_directory.opening import describe, open_run
+from jobs.run_directory.opening import describe, open_run, read_run
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
 from otcondense.store.files import TEMPORARY_PREFIX
@@ -115,7 +115,18 @@ def test_a_directory_of_something_else_is_never_touched(tmp_path: Path, *, fresh
     assert (tmp_path / "run" / "thesis.tex").read_text() == "x"
 
 
-@pytest.mark.parametrize("content", ["layout: 1\n", "layout: [", "\0", "", None])
+DAMAGED = ("layout: 1\n", "layout: [", "\0", "", "layout: 2020-13-45", "[" * 3000)
+"""Without a key, no YAML, no text, empty, a date that does not exist, nested too deep."""
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=range(len(DAMAGED)))
+def test_reading_a_damaged_description_is_one_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(InputError, match=r"config\.yaml is damaged \(.*run any stage again"):
+        read_run(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [*DAMAGED, None], ids=range(len(DAMAGED) + 1))
 def test_a_damaged_or_missing_description_is_rewritten(tmp_path: Path, content: str | None) -> None:
     with open_run(run_of(tmp_path).config) as run:
         run.store.write_bytes("features/a/x.parquet", b"x")

@@ -40,6 +40,7 @@ from otcondense.store import (
     write_class_selection,
     write_table,
 )
+from tests.verbs import call
 
 METHODS = ("random", "herding")
 SIZE = 6
@@ -336,3 +337,12 @@ def test_a_run_without_features_is_checked_without_torch_and_ray(run: Run) -> No
     assert "0 problems" in first
     assert not {"torch", "ray"} & set(modules)
     assert float(kilobytes) <= 1024 * MAX_MEGABYTES
+
+
+def test_settings_without_a_configuration_file_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        call("verify", [str(tmp_path), "selection.budget=3"])
+    assert end.value.code == 2
+    assert "name it with --config FILE" in capsys.readouterr().err
