@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jobs.run_directory.run import CURVE_FILE, Run
 from otcondense.report import LossCurve
-from otcondense.report.builders import loss_curve
+from otcondense.report.builders import LossPoint, loss_curve
 from otcondense.report.embed import Plot, loss_plots
 
 
@@ -39,8 +39,8 @@ def _curves(run: Run) -> Iterator[LossCurve]:
         # The log has the steps after the last checkpoint, and repeats steps after a restart. The
         # file of the curve has the final values, so it is read last.
         lines = [
-            *run.store.read_lines(f"logs/{directory}/steps.jsonl"),
-            *run.store.read_lines(f"{directory}/{CURVE_FILE}"),
+            *run.store.read_lines(f"logs/{directory}/steps.jsonl", LossPoint),
+            *run.store.read_lines(f"{directory}/{CURVE_FILE}", LossPoint),
         ]
         curve = loss_curve(model, method, lines)
         if curve is not None:

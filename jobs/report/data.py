@@ -7,7 +7,7 @@ import yaml
 
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import chosen_images
-from jobs.run_directory.opening import describe
+from jobs.run_directory.marker import describe
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
 from jobs.run_directory.run import CURVE_FILE, Run
 from jobs.run_directory.stage_log import stage_seconds
@@ -20,6 +20,7 @@ from otcondense.report import (
     ClassSheet,
     FeatureMap,
     LossCurve,
+    LossPoint,
     MetricRow,
     ObjectiveHistory,
     Published,
@@ -280,7 +281,7 @@ def _histories(selections: Selections) -> Iterator[ObjectiveHistory]:
 
 def _loss_curves(run: Run) -> Iterator[LossCurve]:
     for model, method in run.trainings():
-        lines = run.store.read_lines(f"{run.training_directory(model, method)}/{CURVE_FILE}")
-        curve = loss_curve(model, method, lines)
+        name = f"{run.training_directory(model, method)}/{CURVE_FILE}"
+        curve = loss_curve(model, method, run.store.read_lines(name, LossPoint))
         if curve is not None:
             yield curve

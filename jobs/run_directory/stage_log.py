@@ -1,22 +1,32 @@
 """The time that each stage took, kept in `logs/` because it differs from run to run."""
 
-import json
+from dataclasses import asdict, dataclass
 
 from jobs.run_directory.run import Run
+from otcondense.store import canonical_json
 
 STAGE_LOG = "logs/stages.jsonl"
 
 
+@dataclass(frozen=True)
+class LoggedTime:
+    """One line of the log: a stage of one start."""
+
+    stage: str
+    seconds: float
+
+
 def log_stage(run: Run, name: str, seconds: float) -> None:
     """Append the time of one stage."""
-    run.store.append_line(STAGE_LOG, json.dumps({"stage": name, "seconds": round(seconds, 2)}))
+    line = LoggedTime(name, round(seconds, 2))
+    run.store.append_line(STAGE_LOG, canonical_json(asdict(line)))
 
 
 def stage_seconds(run: Run) -> dict[str, float]:
     """Return the seconds of each stage, summed over all starts of the run."""
     seconds: dict[str, float] = {}
-    for entry in run.store.read_lines(STAGE_LOG):
-        seconds[entry["stage"]] = seconds.get(entry["stage"], 0.0) + entry["seconds"]
+    for line in run.store.read_lines(STAGE_LOG, LoggedTime):
+        seconds[line.stage] = seconds.get(line.stage, 0.0) + line.seconds
     return seconds
 
 

@@ -214,11 +214,11 @@ class StepLog:
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self._name = name
-        self._seen = len(store.read_lines(name))
+        self._seen = len(store.read_lines(name, LoggedLine))
 
     def new_lines(self) -> list[LoggedLine]:
         """Return the lines that were added since the last call."""
-        lines = self._store.read_lines(self._name)
+        lines = self._store.read_lines(self._name, LoggedLine)
         new = lines[self._seen :]
         self._seen = len(lines)
-        return [LoggedLine.from_json(line) for line in new]
+        return new

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from otcondense.errors import InputError
-from otcondense.store.files import write_whole
+from otcondense.store.local_files import write_whole
 
 MARKER = "digits.json"
 GREY_LEVELS = 16

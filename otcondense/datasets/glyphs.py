@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from otcondense.errors import InputError
-from otcondense.store.files import write_whole
+from otcondense.store.local_files import write_whole
 
 HEAD = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif")
 TAIL = (

@@ -62,14 +62,6 @@ class LoggedLine(LossLine):
             "process": self.process,
         }
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "LoggedLine":
-        """Return the stored line `values`.
-
-        Raises: TypeError for a missing or an unknown value.
-        """
-        return cls(**values)
-
 
 def curve_text(lines: Sequence[LossLine]) -> bytes:
     """Return the content of the file of a loss curve."""

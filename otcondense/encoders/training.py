@@ -1,7 +1,6 @@
 """Trains a small classifier during the run, for data sets without a public encoder."""
 
 import os
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from otcondense.encoders.encoder_config import EncoderConfig, TrainEncoderConfig
 from otcondense.encoders.transforms import InputSpec
 from otcondense.errors import InputError
 from otcondense.store import Store, fingerprint, sha256_bytes
-from otcondense.store.files import TEMPORARY_PREFIX
+from otcondense.store.local_files import temporary_path
 from otcondense.threads import one_thread
 
 
@@ -190,7 +189,7 @@ def _save(model: nn.Module, path: Path) -> None:
 
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    temporary = temporary_path(path)
     try:
         save_file(tensors, temporary)
         with temporary.open("rb") as file:

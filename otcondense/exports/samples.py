@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int, UInt8
 
 from otcondense.errors import InputError
-from otcondense.store.files import write_whole
+from otcondense.store.local_files import write_whole
 
 Parts = Iterator[tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]]]
 """Images and their classes, a batch at a time, in the order of their indices."""

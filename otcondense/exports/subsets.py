@@ -19,7 +19,7 @@ from otcondense.exports.formats import (
     write_webdataset,
 )
 from otcondense.exports.hugging_face import write_hugging_face
-from otcondense.store.files import write_whole
+from otcondense.store.local_files import write_whole
 
 EXPORTS = {
     "json": Format(write_json_list, "relative paths of the images in order of choice"),

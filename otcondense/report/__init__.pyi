@@ -1,3 +1,4 @@
+from .builders import LossPoint as LossPoint
 from .builders import class_history as class_history
 from .builders import class_map as class_map
 from .builders import loss_curve as loss_curve
@@ -22,6 +23,7 @@ __all__ = [
     "ClassSheet",
     "FeatureMap",
     "LossCurve",
+    "LossPoint",
     "MetricRow",
     "ObjectiveHistory",
     "Published",

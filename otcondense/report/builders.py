@@ -1,7 +1,7 @@
 """Builds the data of plots from stored results; the report and the page of a run share it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -42,15 +42,23 @@ def class_map(
     return FeatureMap(class_name, features, chosen, left_out, drawn)
 
 
-def loss_curve(model: str, method: str, lines: Iterable[Mapping[str, Any]]) -> LossCurve | None:
+@dataclass(frozen=True)
+class LossPoint:
+    """What a plot needs of a line of a loss curve."""
+
+    step: int
+    loss: float
+
+
+def loss_curve(model: str, method: str, lines: Iterable[LossPoint]) -> LossCurve | None:
     """Return the training loss of one model; None without any.
 
     Args:
         model: name of the model.
         method: method of its subset.
-        lines: objects with `step` and `loss`, in any order; the last one of a step counts.
+        lines: in any order; the last one of a step counts.
     """
-    losses = {line["step"]: line["loss"] for line in lines}
+    losses = {line.step: line.loss for line in lines}
     if not losses:
         return None
     steps = sorted(losses)

@@ -17,6 +17,7 @@ from .hashing import fingerprint as fingerprint
 from .hashing import hash8 as hash8
 from .hashing import sha256_bytes as sha256_bytes
 from .lock import DriverLock as DriverLock
+from .progress import PROGRESS_DIRECTORY as PROGRESS_DIRECTORY
 from .progress import StageProgress as StageProgress
 from .progress import UnitProgress as UnitProgress
 from .progress import UnitState as UnitState
@@ -52,6 +53,7 @@ __all__ = [
     "DIFFICULTIES_SCHEMA_VERSION",
     "FEATURES_SCHEMA_VERSION",
     "MANIFEST_COLUMNS",
+    "PROGRESS_DIRECTORY",
     "SELECTION_SCHEMA_VERSION",
     "ClassConfidences",
     "ClassDifficulties",

@@ -2,25 +2,32 @@
 
 import hashlib
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from otcondense.errors import InputError
+from otcondense.store.local_files import (
+    TEMPORARY_PREFIX,
+    append_line,
+    files_below,
+    is_file,
+    remove_path,
+    temporaries_below,
+    write_file,
+)
 
-TEMPORARY_PREFIX = ".tmp-"
-"""Names of unfinished files start with this."""
+LOG = logging.getLogger(__name__)
+Line = TypeVar("Line")
 DIGEST = "content"
 """Key of the digest in every JSON file."""
 
@@ -44,34 +51,8 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
 
 
-def _decoded(line: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def _digest(value: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
-
-
-@contextmanager
-def write_whole(final: Path) -> Iterator[Path]:
-    """Write a local file or folder whole or not at all.
-
-    Gives a temporary path in the same directory; at the end of the `with` block it is renamed to
-    `final`, or deleted if the block failed.
-    """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
-    try:
-        yield temporary
-        temporary.rename(final)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -87,7 +68,13 @@ class Store:
 
     @cached_property
     def _target(self) -> tuple[AbstractFileSystem, str]:
-        filesystem, root = fsspec.core.url_to_fs(self.root)
+        try:
+            filesystem, root = fsspec.core.url_to_fs(self.root)
+        except (ValueError, ImportError) as error:
+            raise InputError(
+                f"{self.root} must be a local directory or a URI that fsspec can open, "
+                f"such as s3://bucket/run; found: {error}"
+            ) from error
         return filesystem, root.rstrip("/")
 
     @property
@@ -108,14 +95,15 @@ class Store:
         return "/".join([self._target[1], *parts])
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is a file or directory called `name`."""
+        """Tell whether there is a file called `name`; a folder of this name is no file."""
+        if self.is_local:
+            return is_file(Path(self.path(name)))
         # fsspec's own `exists` returns False for every exception: also for an interruption or a
         # failing network.
         try:
-            self._target[0].info(self.path(name))
+            return bool(self._target[0].info(self.path(name))["type"] == "file")
         except (FileNotFoundError, NotADirectoryError):
             return False
-        return True
 
     def read_bytes(self, name: str) -> bytes:
         """Return the content of `name`."""
@@ -133,19 +121,7 @@ class Store:
         if not self.is_local:
             self._target[0].pipe_file(self.path(name), data)
             return
-        final = Path(self.path(name))
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(final)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(final)) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_file(Path(self.path()), Path(self.path(name)), data)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Return the JSON object stored under `name`, its content checked against its own digest.
@@ -173,51 +149,91 @@ class Store:
         self.write_bytes(name, (text + "\n").encode())
 
     def append_line(self, name: str, line: str) -> None:
-        """Append one line to a log; every other file must be written whole."""
+        """Append one line to a log; every other file must be written whole.
+
+        A log that cannot be written is lost, with a warning: it must not stop the work.
+        """
+        try:
+            self._append(name, line)
+        except OSError as error:
+            LOG.warning("%s is not written: %s", self.path(name), error.strerror or error)
+
+    def _append(self, name: str, line: str) -> None:
         if self.is_local:
-            path = Path(self.path(name))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a") as file:
-                file.write(line + "\n")
+            append_line(Path(self.path()), Path(self.path(name)), line)
             return
         earlier = self.read_bytes(name) if self.exists(name) else b""
-        self.write_bytes(name, earlier + line.encode() + b"\n")
+        end = b"" if earlier.endswith(b"\n") or not earlier else b"\n"
+        self.write_bytes(name, earlier + end + line.encode() + b"\n")
 
-    def read_lines(self, name: str) -> list[dict[str, Any]]:
-        """Return the objects of a log of JSON lines, none if there is no such log.
+    def read_lines(self, name: str, kind: type[Line]) -> list[Line]:
+        """Return the lines of a log of JSON lines, none if there is no such log.
 
         Broken lines, which a killed process or a lost machine leaves, are skipped: a line without
-        an end, or one that is not JSON.
+        an end, or one that does not describe an object of `kind`.
         """
         if not self.exists(name):
             return []
-        text = self.read_bytes(name).decode(errors="replace")
-        whole = text[: text.rfind("\n") + 1]
-        values = map(_decoded, whole.splitlines())
-        return [value for value in values if value is not None]
+        whole, _, _ = self.read_bytes(name).rpartition(b"\n")
+        adapter = TypeAdapter(kind)
+        lines: list[Line] = []
+        for text in whole.split(b"\n"):
+            with suppress(ValidationError):
+                lines.append(adapter.validate_json(text))
+        return lines
+
+    def entries(self) -> list[str]:
+        """Return the sorted names of all that lies directly below the root, of whatever kind."""
+        if not self.is_local:
+            return sorted({name.split("/")[0] for name in self.list()})
+        root = Path(self.path())
+        return sorted(path.name for path in root.iterdir()) if root.is_dir() else []
 
     def list(self, prefix: str = "") -> list[str]:
-        """Return the sorted names of all files below `prefix`, temporary ones left out."""
+        """Return the sorted names of all files below `prefix`, temporary ones left out.
+
+        On a local disk, links to files and folders are followed.
+        """
         base = self.path(prefix)
-        if not self.exists(prefix):
-            return []
+        if self.is_local:
+            found = [str(path) for path in files_below(Path(base))]
+        else:
+            found = [str(path) for path in self._target[0].find(base)]
         start = len(self._target[1]) + 1
-        names = (str(path)[start:] for path in self._target[0].find(base))
+        names = [path[start:] for path in found]
         return sorted(
             name for name in names if not name.rsplit("/", 1)[-1].startswith(TEMPORARY_PREFIX)
         )
 
     def remove_temporaries(self) -> None:
-        """Delete the temporary files of killed writers.
+        """Delete the temporary files and folders of killed writers.
 
         Call it only while holding the run lock: it would also delete files that are being written.
         """
+        if self.is_local:
+            for path in temporaries_below(Path(self.path())):
+                remove_path(path)
+
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes."""
+        return int(self._target[0].size(self.path(name)))
+
+    def remove_empty_folders(self, names: Iterable[str]) -> None:
+        """Delete the folders of files that are gone, as far as nothing else is in them."""
         if not self.is_local:
-            return
-        for path in Path(self.path()).rglob(f"{TEMPORARY_PREFIX}*"):
-            path.unlink(missing_ok=True)
+            return  # an object store has no folders
+        root = Path(self.path())
+        for name in names:
+            for folder in Path(self.path(name)).parents:
+                if folder == root or folder.is_symlink():
+                    break
+                with suppress(OSError):  # it is not empty, or gone
+                    folder.rmdir()
 
     def remove(self, name: str) -> None:
         """Delete the file or directory tree `name` if it is there."""
-        if self.exists(name):
+        if self.is_local:
+            remove_path(Path(self.path(name)))
+            return
+        with suppress(FileNotFoundError):
             self._target[0].rm(self.path(name), recursive=True)

@@ -3,6 +3,7 @@
 One small file for each stage, in `logs/`.
 """
 
+from contextlib import suppress
 from typing import Literal
 
 from pydantic import Field, ValidationError
@@ -107,7 +108,10 @@ def read_progress(store: Store, name: str) -> StageProgress:
 def read_all_progress(store: Store) -> list[StageProgress]:
     """Return the progress of every stage of a run that has started, in the order of their starts.
 
-    Raises: InputError if a file is damaged.
+    A damaged file counts as missing: the next start of its stage writes it again.
     """
-    stages = [read_progress(store, name) for name in store.list(PROGRESS_DIRECTORY)]
+    stages = []
+    for name in store.list(PROGRESS_DIRECTORY):
+        with suppress(InputError):
+            stages.append(read_progress(store, name))
     return sorted(stages, key=lambda stage: (stage.started, stage.stage))

@@ -26,6 +26,7 @@ from otcondense.diffusion.loss_lines import LossLine, curve_text
 from otcondense.diffusion.model import build_model
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images, read_reference
+from otcondense.report import LossPoint
 from otcondense.store import (
     ClassSelection,
     Store,
@@ -105,7 +106,7 @@ def written(root: Path) -> dict[str, tuple[str, Callable[[Store], Any]]]:
             "logs/progress/s.json",
             lambda store: read_progress(store, "logs/progress/s.json"),
         ),
-        "curve": ("curve.jsonl", lambda store: store.read_lines("curve.jsonl")),
+        "curve": ("curve.jsonl", lambda store: store.read_lines("curve.jsonl", LossPoint)),
     }
 
 

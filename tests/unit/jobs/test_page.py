@@ -20,6 +20,7 @@ from jobs.dashboard.app import create_app
 from jobs.dashboard.class_view import class_view
 from jobs.dashboard.command import TOKEN_VARIABLE, access_for
 from jobs.dashboard.overview import overview
+from jobs.run_directory.config import RunConfig
 from jobs.run_directory.opening import read_run
 from jobs.run_directory.run import Run
 from otcondense.durations import duration
@@ -234,7 +235,7 @@ def test_a_link_out_of_the_source_is_not_followed(changed: Run, tmp_path: Path) 
     source = changed.config.source.model_copy(update={"path": str(images)})
     elsewhere = Run(changed.config.model_copy(update={"source": source}))
     for directory in ("features", "selection"):
-        assert changed.store.exists(directory)
+        assert changed.store.list(directory)
     moved = {method: elsewhere.selection_directory(method) for method in METHODS}
     for method, name in moved.items():
         shutil.copytree(
@@ -255,18 +256,32 @@ def test_a_link_out_of_the_source_is_not_followed(changed: Run, tmp_path: Path) 
 def test_damaged_files_are_named(changed: Run) -> None:
     name = selection_file(changed.selection_directory("random"), "ant")
     changed.store.write_bytes(name, changed.store.read_bytes(name)[:-30])
-    changed.store.write_bytes(progress_file("select_subset"), b"{")
     with client(changed) as page:
-        answers = [
-            page.get("/class", params={"method": "random", "name": "ant"}),
-            page.get("/"),
-            page.get("/api/run"),
-        ]
-    assert [answer.status_code for answer in answers] == [404, 404, 404]
-    assert "selection.parquet" in answers[0].text
-    assert all(
-        "select_subset.json" in answer.text and "damaged" in answer.text for answer in answers[1:]
-    )
+        answer = page.get("/class", params={"method": "random", "name": "ant"})
+    assert answer.status_code == 404
+    assert "selection.parquet" in answer.text
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\n{}\n", b'{"step": "x", "loss": 1}\n'])
+@pytest.mark.parametrize("kind", ["progress", "steps", "curve", "stages"])
+def test_a_damaged_log_hides_nothing(changed: Run, kind: str, content: bytes) -> None:
+    model = {
+        "training": {"subsets": ["random"], "num_steps": 2, "checkpoint_steps": [1]},
+        "sampling": {},
+    }
+    values = {**changed.config.model_dump(mode="json"), "models": {"sit": model}}
+    changed = Run(RunConfig.model_validate(values))
+    directory = changed.training_directory("sit", "random")
+    name = {
+        "progress": progress_file("select_subset"),
+        "steps": f"logs/{directory}/steps.jsonl",
+        "curve": f"{directory}/metrics.jsonl",
+        "stages": "logs/stages.jsonl",
+    }[kind]
+    changed.store.write_bytes(name, content)
+    with client(changed) as page:
+        answers = [page.get(place).status_code for place in ("/", "/api/run", "/training")]
+    assert answers == [200, 200, 200]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -347,7 +362,7 @@ def test_the_verb_refuses_a_directory_without_a_run(
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path)])
     assert ended.value.code == 2
-    assert "found no config.yaml" in capsys.readouterr().err
+    assert "found no run there" in capsys.readouterr().err
 
 
 def test_the_state_of_the_run_is_json_of_the_documented_form(run: Run) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from otcondense.history import Step
-from otcondense.report import class_history, class_map, loss_curve
+from otcondense.report import LossPoint, class_history, class_map, loss_curve
 from otcondense.store import ClassSelection, SelectionSummary
 
 
@@ -48,7 +48,7 @@ def test_a_map_has_chosen_and_left_out_images_of_every_method() -> None:
 
 
 def test_a_loss_curve_is_in_the_order_of_steps_and_the_last_line_of_a_step_counts() -> None:
-    lines = [{"step": 2, "loss": 0.5}, {"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.4}]
+    lines = [LossPoint(2, 0.5), LossPoint(1, 1.0), LossPoint(2, 0.4)]
     found = loss_curve("sit", "random", lines)
     assert found is not None
     assert found.steps.tolist() == [1, 2]

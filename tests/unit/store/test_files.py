@@ -1,13 +1,20 @@
 """Files are written whole or not at all, and names stay below the root."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from otcondense.errors import InputError
 from otcondense.store import Store, canonical_json, fingerprint, hash8
+from otcondense.store.local_files import is_file
+
+
+@dataclass(frozen=True)
+class Line:
+    step: int
 
 
 def test_write_leaves_only_the_final_file(tmp_path: Path) -> None:
@@ -26,9 +33,14 @@ def test_a_storage_fault_is_not_a_missing_file(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(LocalFileSystem, "info", fail)
+    class Failing(type(tmp_path)):
+        stat = fail
+
+    monkeypatch.setattr(MemoryFileSystem, "info", fail)
     with pytest.raises(error):
-        Store(str(tmp_path)).exists("a")
+        Store("memory://bucket").exists("a")
+    with pytest.raises(error):
+        is_file(Failing(tmp_path))
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -69,11 +81,29 @@ def test_an_object_that_was_changed_is_refused(tmp_path: Path, content: bytes | 
 
 def test_broken_lines_of_a_log_are_skipped(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    assert store.read_lines("log.jsonl") == []
+    assert store.read_lines("log.jsonl", Line) == []
     store.write_bytes(
         "log.jsonl", b'{"step": 1}\n{"st{"step": 3}\n\0\0\n[4]\n{"step": 5}\n{"step": 6'
     )
-    assert store.read_lines("log.jsonl") == [{"step": 1}, {"step": 5}]
+    assert store.read_lines("log.jsonl", Line) == [Line(1), Line(5)]
+
+
+@pytest.mark.parametrize("root", ["local", "memory://logs"])
+def test_a_line_that_was_cut_does_not_take_the_next_along(tmp_path: Path, root: str) -> None:
+    store = Store(str(tmp_path / root) if root == "local" else root)
+    store.append_line("log.jsonl", '{"step": 1}')
+    store.write_bytes("log.jsonl", store.read_bytes("log.jsonl") + b'{"st')
+    store.append_line("log.jsonl", '{"step": 2}')
+    assert store.read_lines("log.jsonl", Line) == [Line(1), Line(2)]
+
+
+def test_a_log_that_cannot_be_written_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("x")
+    Store(str(tmp_path / "file" / "run")).append_line("log.jsonl", "{}")
+    assert "log.jsonl is not written: Not a directory" in caplog.text
+    assert (tmp_path / "file").read_text() == "x"
 
 
 def test_an_object_store_has_the_same_interface() -> None:
