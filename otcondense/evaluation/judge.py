@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from jaxtyping import UInt8
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from otcondense.errors import InputError
 from otcondense.evaluation.adm import AdmReference, AdmSamples, adm_metrics, read_reference
 from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, encode_images
 from otcondense.evaluation.evaluation_config import EvaluationConfig
@@ -58,33 +56,40 @@ class FeatureCache:
     def encode(self, images: ImageSet, network: ImageEncoder, batch_size: int) -> EncodedImages:
         """Return the features of a set: from the cache, or else computed and stored there.
 
-        Raises: InputError if the cached file is damaged.
+        A cached file that is damaged is computed again.
         """
         content = [images.sha256, network.name, network.weights_sha256, batch_size]
         key = fingerprint([*content, dict(self.settings)])
         store = Store(self.directory)
         name = f"{key[:16]}.safetensors"
-        if store.exists(name):
-            return self._read(store, name)
+        kept = _undamaged(store, name)
+        if kept is not None:
+            tensors = load(kept)
+            return EncodedImages(
+                features=tensors["features"],
+                logits=tensors.get("logits"),
+                spatial=tensors.get("spatial"),
+            )
 
         encoded = encode_images(images.parts(), network, batch_size)
         tensors = {part: value for part, value in vars(encoded).items() if value is not None}
         contiguous = {part: value.contiguous() for part, value in tensors.items()}
-        store.write_bytes(name, save(contiguous))
+        data = save(contiguous)
+        store.write_bytes(name, data)
+        store.write_bytes(_digest_file(name), sha256_bytes(data).encode())
         return encoded
 
-    def _read(self, store: Store, name: str) -> EncodedImages:
-        try:
-            tensors = load(store.read_bytes(name))
-        except SafetensorError as error:
-            raise InputError(
-                f"{store.path(name)} is damaged ({error}); delete it to recompute its features"
-            ) from error
-        return EncodedImages(
-            features=tensors["features"],
-            logits=tensors.get("logits"),
-            spatial=tensors.get("spatial"),
-        )
+
+def _digest_file(name: str) -> str:
+    return f"{name}.sha256"
+
+
+def _undamaged(store: Store, name: str) -> bytes | None:
+    """Return a cached file, None if it is missing or differs from its digest."""
+    if not (store.exists(name) and store.exists(_digest_file(name))):
+        return None
+    data = store.read_bytes(name)
+    return data if store.read_bytes(_digest_file(name)) == sha256_bytes(data).encode() else None
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,7 @@ def test_cached_features_are_used_again(root: Path, tmp_path: Path) -> None:
         assert measure(config(root, ".parquet", cache=str(tmp_path))) == first
     kept = next(iter(tmp_path.glob("*.safetensors")))
     kept.write_bytes(kept.read_bytes()[:-10])
-    with pytest.raises(
-        InputError, match=rf"{kept.name} is damaged .* delete it to recompute its features"
-    ):
-        measure(config(root, cache=str(tmp_path)))
+    assert measure(config(root, cache=str(tmp_path))) == first
 
 
 def test_other_settings_have_other_features(root: Path, tmp_path: Path) -> None:
