@@ -1,11 +1,22 @@
 """The exceptions for mistakes that a user can correct, and the faults of storage."""
 
 import errno
+from collections.abc import Iterator
 from typing import Any
 
 STORAGE_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.EACCES}
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+        *(errno.EIO, errno.EROFS, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.EBUSY),
+        *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+    }
 )
+"""Full, failing, forbidden, and not what the path needs."""
+
+REMOTE_PACKAGES = frozenset(
+    {"botocore", "aiobotocore", "s3fs", "gcsfs", "google", "azure", "adlfs", "aiohttp"}
+)
+"""Libraries of object stores; not all of their errors are an OSError."""
 
 
 class InputError(ValueError):
@@ -31,14 +42,30 @@ class MissingInputError(InputError):
         return type(self), (str(self), self.file)
 
 
-def storage_fault(error: BaseException | None) -> OSError | None:
+def storage_fault(error: BaseException) -> OSError | None:
     """Return the error of a disk or an object store that made something fail, also in a worker.
 
     Returns: None if something else made it fail.
     """
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
+            return cause
+    return None
+
+
+def remote_fault(error: BaseException) -> BaseException | None:
+    """Return the error of an object store's library that made something fail, also in a worker.
+
+    Returns: None if something else made it fail.
+    """
+    for cause in _causes(error):
+        if type(cause).__module__.split(".")[0] in REMOTE_PACKAGES:
+            return cause
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
-        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
-            return error
+        yield error
         # Ray keeps the error of a worker as `cause`.
         error = getattr(error, "cause", None) or error.__cause__
-    return None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jobs.run_directory.stages import verb_of
-from otcondense.errors import InputError, MissingInputError, storage_fault
+from otcondense.errors import InputError, MissingInputError, remote_fault, storage_fault
 
 DONE = 0
 PROBLEMS = 1
@@ -41,8 +41,7 @@ def _status(work: Work, advice: str) -> int:
     except MissingInputError as error:
         verb = verb_of(error.file)
         return _report(
-            f"error: {error}; run `python -m jobs.{verb}` first, with the same --config, --run "
-            "and settings",
+            f"error: {error}; run `python -m jobs.{verb}` first, with the same run and settings",
             MISTAKE,
         )
     except InputError as error:
@@ -56,11 +55,23 @@ def _status(work: Work, advice: str) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PROBLEMS
     except Exception as error:
-        fault = storage_fault(error)
-        if fault is None:
+        sentence = _fault(error)
+        if sentence is None:
             raise
-        place = fault.filename or "storage"
-        return _report(_join(f"error: {place}: {fault.strerror or fault}.", advice), MISTAKE)
+        return _report(_join(f"error: {sentence}", advice), MISTAKE)
+
+
+def _fault(error: Exception) -> str | None:
+    """Return a sentence about a fault of the machine or the network; None for any other error."""
+    storage = storage_fault(error)
+    if storage is not None:
+        return f"{storage.filename or 'storage'}: {storage.strerror or storage}."
+    remote = remote_fault(error)
+    if remote is not None:
+        return f"object store: {remote}; check its address, the credentials and the network."
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory{': ' if str(error) else ''}{error}."
+    return None
 
 
 def _flushed(work: Work) -> int:

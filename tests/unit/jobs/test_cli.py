@@ -15,7 +15,8 @@ from jobs.compare.config import CompareConfig
 from jobs.run_directory.run import Run
 from jobs.sweep import __main__ as sweep
 from jobs.trials.config import SweepConfig
-from otcondense.errors import storage_fault
+from otcondense.errors import remote_fault, storage_fault
+from tests.runs import start_run
 
 
 def run(tmp_path, error):
@@ -23,6 +24,7 @@ def run(tmp_path, error):
     config.write_text(
         yaml.safe_dump({"source": {"path": str(tmp_path)}, "confidence": {"kind": "none"}})
     )
+    start_run(config, tmp_path / "run")
 
     def command(_: Run, __: argparse.Namespace) -> None:
         raise error
@@ -55,6 +57,7 @@ def test_the_error_of_a_worker_is_found_among_its_causes():
     outer.__cause__ = wrapped
     assert storage_fault(outer) is full
     assert storage_fault(RuntimeError()) is None
+    assert remote_fault(RuntimeError()) is None
 
 
 @pytest.mark.parametrize(("verb", "model"), [(sweep, SweepConfig), (compare, CompareConfig)])
