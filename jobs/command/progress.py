@@ -1,5 +1,6 @@
 """Progress of a stage: one bar on the terminal, and one small file in `logs/` for the page."""
 
+import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -8,8 +9,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from otcondense.store import StageProgress, Store, UnitProgress, write_progress
+from otcondense.errors import InputError
+from otcondense.store import (
+    StageProgress,
+    Store,
+    UnitProgress,
+    progress_file,
+    read_progress,
+    write_progress,
+)
 
+LOG = logging.getLogger(__name__)
 TITLE_WIDTH = 34
 SECONDS_BETWEEN_WRITES = 1.0
 WORK_PER_WRITE = 100
@@ -52,6 +62,7 @@ class Progress:
         """Show that `done` of `total` are done, with `figures` such as the loss."""
         if self._bar is None:
             if done >= total:
+                self._note_finished(total)
                 return
             self._start(done, total)
         assert self._bar is not None
@@ -70,16 +81,6 @@ class Progress:
         self._units = {unit.name: unit for unit in units}
         self._ended = sum(unit.state in ENDED for unit in units)
         self.show(self._ended, len(units))
-        if self._bar is None:
-            now = time.time()
-            counts = {
-                "done": self._ended,
-                "total": len(units),
-                "before": self._ended,
-                "started": now,
-            }
-            self._state = self._state.model_copy(update=counts)
-            self._write(finished=True)
 
     def change(self, name: str, changes: Mapping[str, Any]) -> None:
         """Show that the state of one unit has changed, by the names of `UnitProgress`."""
@@ -104,6 +105,22 @@ class Progress:
         )
         self._state = self._state.model_copy(update={"before": done, "started": time.time()})
 
+    def _note_finished(self, total: int) -> None:
+        """Write the progress of a stage that has nothing to do, unless its file says so already."""
+        counts = {"done": total, "total": total, "before": total, "started": time.time()}
+        self._state = self._state.model_copy(update=counts)
+        if self._units or not self._is_noted():
+            self._write(finished=True)
+
+    def _is_noted(self) -> bool:
+        name = progress_file(self._state.stage)
+        if not self._store.exists(name):
+            return False
+        try:
+            return read_progress(self._store, name).finished
+        except InputError:
+            return False
+
     def _write(self, *, finished: bool) -> None:
         changes = {
             "units": tuple(self._units.values()),
@@ -112,7 +129,11 @@ class Progress:
         }
         self._state = self._state.model_copy(update=changes)
         started = time.monotonic()
-        write_progress(self._store, self._state)
+        try:
+            write_progress(self._store, self._state)
+        except OSError as error:
+            # Progress may be lost, but it must not stop the work.
+            LOG.warning("progress of %s is not written: %s", self._state.title, error)
         ended = time.monotonic()
         self._next_write = ended + max(SECONDS_BETWEEN_WRITES, WORK_PER_WRITE * (ended - started))
 

@@ -1,26 +1,27 @@
 """Write the images of the demo and train its encoders, unless they are already there."""
 
 from jobs.command.progress import Progress, note
+from jobs.run_directory.bars import encoder_bar
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import encoder_bar
-from otcondense.datasets import list_images, write_digits, write_glyphs
+from jobs.run_directory.source import write_source
+from otcondense.datasets import list_images
 from otcondense.encoders import train_encoder
 
 
 def prepare(run: Run) -> None:
     """Write the digits and train the encoders that the configuration asks for."""
     config = run.config
+    write_source(run)
     if config.digits is not None:
-        write_digits(config.digits)
         note("images", f"{config.digits} (scikit-learn's handwritten digits)")
     if config.glyphs is not None:
-        write_glyphs(config.glyphs)
         note("images", f"{config.glyphs} (letters in matplotlib's fonts)")
     records = list_images(config.source)
     for encoder in config.networks:
         if encoder.train is not None:
             with Progress(run.store, *encoder_bar(encoder)) as progress:
                 trained = train_encoder(records, encoder, progress.show)
+                progress.show(encoder.train.epochs, encoder.train.epochs)
             result = f"accuracy on its training images {trained.accuracy:.3f}"
             if trained.skipped:
                 result = "already finished"

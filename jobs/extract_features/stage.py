@@ -3,9 +3,9 @@
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.extract_features.prepare import prepare
+from jobs.run_directory.bars import IMPORT_BAR, extraction_bar
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import IMPORT_BAR, extraction_bar
 from otcondense.datasets import list_images
 from otcondense.encoders import EncoderConfig
 from otcondense.store import fingerprint

@@ -7,8 +7,8 @@ from actors.sampler import SamplerActor, SampleUnit
 from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.run_directory.bars import SAMPLE_BAR
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import SAMPLE_BAR
 from otcondense.diffusion.checkpoint_state import checkpoint_directory, open_checkpoint
 from otcondense.diffusion.sampler_config import of_trained
 from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
@@ -23,8 +23,11 @@ def sample(run: Run) -> None:
         units.extend(_units(run, name, method, step))
 
     missing = [unit for unit in units if not _is_finished(run, unit)]
-    if missing:
-        _sample(run, missing)
+    with Progress(run.store, *SAMPLE_BAR) as progress:
+        if missing:
+            _sample(run, missing, progress)
+        else:
+            progress.show(len(units), len(units))
     skipped = len(units) - len(missing)
     note(
         "sample",
@@ -55,12 +58,11 @@ def _units(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
         )
 
 
-def _sample(run: Run, units: list[SampleUnit]) -> None:
+def _sample(run: Run, units: list[SampleUnit], progress: Progress) -> None:
     pool = run.config.samplers
     start_ray()
     device = "cuda" if pool.num_gpus else "cpu"
     backend = RayBackend.of(SamplerActor, pool, run.store.root, device)
-    with Progress(run.store, *SAMPLE_BAR) as progress:
-        progress.follow([UnitProgress(name=unit.name) for unit in units])
-        outcome = Pool(backend, pool).run(units, progress.change)
+    progress.follow([UnitProgress(name=unit.name) for unit in units])
+    outcome = Pool(backend, pool).run(units, progress.change)
     refuse_failures(outcome, len(units), "batches of samples")

@@ -11,8 +11,8 @@ from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.representations.extract import extract_images
+from jobs.run_directory.bars import SCORE_BAR
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import SCORE_BAR
 from jobs.work_units.scores import denoising_units, margins_fingerprint, scoring_checkpoint
 from otcondense.datasets import ImageRecord, by_class, scan_images
 from otcondense.encoders.margins import area_under_margin
@@ -95,10 +95,13 @@ def _score_denoising(run: Run, classes: dict[str, list[ImageRecord]]) -> int:
     """
     units = denoising_units(run, sorted(classes))
     open_units = [unit for unit in units if not _is_done(run, unit)]
-    if open_units:
-        if open_units[0].latents is not None:
-            extract_images(run, "latents", run.latents_of_all())
-        _run_pool(run, open_units)
+    with Progress(run.store, *SCORE_BAR) as progress:
+        if open_units:
+            if open_units[0].latents is not None:
+                extract_images(run, "latents", run.latents_of_all())
+            _run_pool(run, open_units, progress)
+        else:
+            progress.show(len(units), len(units))
     return len(units) - len(open_units)
 
 
@@ -107,7 +110,7 @@ def _is_done(run: Run, unit: ScoreUnit) -> bool:
     return stored == unit.fingerprint
 
 
-def _run_pool(run: Run, units: list[ScoreUnit]) -> None:
+def _run_pool(run: Run, units: list[ScoreUnit], progress: Progress) -> None:
     pool = run.config.samplers
     device = "cuda" if pool.num_gpus else "cpu"
     checkpoint = scoring_checkpoint(run)
@@ -115,12 +118,11 @@ def _run_pool(run: Run, units: list[ScoreUnit]) -> None:
     backend = RayBackend.of(
         ray.remote(Scorer), pool, run.store.root, checkpoint, run.config.scores.denoising, device
     )
-    with Progress(run.store, *SCORE_BAR) as progress:
-        progress.follow(
-            [
-                UnitProgress(name=unit.name, class_name=unit.class_name, size=len(unit.images))
-                for unit in units
-            ]
-        )
-        outcome = Pool(backend, pool).run(units, progress.change)
+    progress.follow(
+        [
+            UnitProgress(name=unit.name, class_name=unit.class_name, size=len(unit.images))
+            for unit in units
+        ]
+    )
+    outcome = Pool(backend, pool).run(units, progress.change)
     refuse_failures(outcome, len(units), "classes of scores")

@@ -2,8 +2,8 @@
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.run_directory.bars import training_bar
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import training_bar
 from jobs.train.job import TrainJob
 from jobs.train.launch import restore_summaries
 from jobs.train.launch import train as run_training
@@ -104,16 +104,17 @@ def _train(run: Run, name: str, method: str, num_classes: int) -> None:
     config = run.config.models[name].training
     title = f"train {name} on {method}"
     job = training_job(run, name, method, num_classes)
-    if not job.missing_steps():
-        restore_summaries(job)
-        note(title, f"{config.num_steps} steps, already finished")
-        return
-
-    if config.num_workers:
-        start_ray()
+    ending = "already finished"
     with Progress(run.store, *training_bar(name, method)) as progress:
-        progress.show(0, config.num_steps)
-        result = run_training(
-            job, lambda line: progress.show(line.step, config.num_steps, loss=line.loss)
-        )
-    note(title, f"{config.num_steps} steps, resumed from step {result.resumed_from}")
+        if job.missing_steps():
+            if config.num_workers:
+                start_ray()
+            progress.show(0, config.num_steps)
+            result = run_training(
+                job, lambda line: progress.show(line.step, config.num_steps, loss=line.loss)
+            )
+            ending = f"resumed from step {result.resumed_from}"
+        else:
+            restore_summaries(job)
+            progress.show(config.num_steps, config.num_steps)
+    note(title, f"{config.num_steps} steps, {ending}")

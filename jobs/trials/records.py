@@ -64,27 +64,28 @@ class Records(Config):
 
     def read(self, key: str, expected: str) -> Record | None:
         """Return the record of a trial; None if it is missing, damaged or has other inputs."""
-        if not self.store.exists(self._name(key)):
+        record = self._load(self._name(key))
+        if record is None or record.fingerprint != expected:
             return None
-        try:
-            record = self._load(self._name(key))
-        except (InputError, ValidationError):
-            return None
-        return record if record.fingerprint == expected else None
+        return record
 
     def write(self, record: Record) -> None:
         """Write a record atomically."""
         self.store.write_json(self._name(record.key), record)
 
     def all(self) -> list[Record]:
-        """Return every record, sorted by the values of its trial."""
-        names = [
-            name for name in self.store.list(f"{self.directory}/trials") if name.endswith(".json")
-        ]
-        return sorted(map(self._load, names), key=lambda record: canonical_json(record.values))
+        """Return every undamaged record, sorted by the values of its trial."""
+        names = self.store.list(f"{self.directory}/trials")
+        loaded = [self._load(name) for name in names if name.endswith(".json")]
+        records = [record for record in loaded if record is not None]
+        return sorted(records, key=lambda record: canonical_json(record.values))
 
-    def _load(self, name: str) -> Record:
-        return Record.model_validate(self.store.read_json(name))
+    def _load(self, name: str) -> Record | None:
+        """Return a record; None if it is missing or damaged, so that its trial is run again."""
+        try:
+            return Record.model_validate(self.store.read_json(name))
+        except (InputError, ValidationError, FileNotFoundError):
+            return None
 
     def _name(self, key: str) -> str:
         return f"{self.directory}/trials/{key}.json"

@@ -1,5 +1,6 @@
 """The bar's file, and `jobs.status` that reads it."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -20,15 +21,16 @@ from otcondense.store import (
     read_all_progress,
     write_progress,
 )
+from tests.runs import start_run
 
 NAMES = ("a", "b", "c")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    store = Store(str(tmp_path))
-    store.write_bytes("config.yaml", b"{}")
-    return store
+    config = tmp_path / "c.yaml"
+    config.write_text("source: {path: images}\n")
+    return start_run(config, tmp_path / "run").store
 
 
 def followed(store: Store, ends: dict[str, dict]) -> StageProgress:
@@ -80,10 +82,39 @@ def test_an_interrupted_stage_is_not_finished(store: Store) -> None:
     assert (stage.done, stage.total, stage.finished, stage.figures) == (3, 10, False, {"loss": 0.5})
 
 
-def test_finished_work_leaves_no_file(store: Store) -> None:
+@pytest.mark.parametrize("content", [None, b"{", b"[]", b'{"stage": 1}', b"\xff"])
+def test_finished_work_is_noted_again_if_its_file_is_lost(
+    store: Store, content: bytes | None
+) -> None:
+    if content is not None:
+        store.write_bytes(progress_file("sample"), content)
     with Progress(store, "sample", "sample", "batch") as progress:
         progress.show(5, 5)
-    assert read_all_progress(store) == []
+    (stage,) = read_all_progress(store)
+    assert (stage.done, stage.total, stage.before, stage.finished) == (5, 5, 5, True)
+
+
+def test_the_file_of_finished_work_is_kept(store: Store) -> None:
+    with Progress(store, "sample", "sample", "batch") as progress:
+        progress.show(0, 5)
+        progress.show(5, 5)
+    (stage,) = read_all_progress(store)
+    with Progress(store, "sample", "sample", "batch") as progress:
+        progress.show(5, 5)
+    assert read_all_progress(store) == [stage]
+
+
+def test_progress_that_cannot_be_written_does_not_stop_the_work(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Store, "write_bytes", refuse)
+    with Progress(store, "sample", "sample", "batch") as progress:
+        progress.show(0, 5)
+        progress.show(5, 5)
+    assert "progress of sample is not written" in caplog.text
 
 
 def test_the_time_left_ignores_work_that_was_already_finished() -> None:
@@ -179,18 +210,20 @@ def test_status_as_json(store: Store, capsys: pytest.CaptureFixture[str]) -> Non
     assert stage["state"].startswith("no news for")
 
 
-def test_a_damaged_file_and_a_missing_run_are_mistakes(
-    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_damaged_file_hides_no_other_stage(
+    store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    followed(store, {})
     store.write_bytes(progress_file("sample"), b"{")
-    for root, message in (
-        (store.root, "is damaged"),
-        (str(tmp_path / "nowhere"), "found no config.yaml"),
-    ):
-        with pytest.raises(SystemExit) as ended:
-            main([root])
-        assert ended.value.code == 2
-        assert message in capsys.readouterr().err
+    main([store.root])
+    assert "1/3 class" in capsys.readouterr().out
+
+
+def test_a_missing_run_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / "nowhere")])
+    assert ended.value.code == 2
+    assert "nowhere must be a run directory, found no run there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
