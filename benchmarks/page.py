@@ -22,14 +22,13 @@ from urllib.parse import urlencode
 
 import httpx
 import numpy as np
-import yaml
 
 from actors.units import progress_of
 from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
 from jobs.dashboard.overview import selections_on_disk
 from jobs.run_directory.config import RunConfig
-from jobs.run_directory.opening import describe
+from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
 from otcondense.history import Step
 from otcondense.store import (
@@ -63,7 +62,7 @@ def make_run(root: Path, classes: int) -> Run:
             selection=selection,
         )
     )
-    run.store.write_bytes("config.yaml", yaml.safe_dump(describe(run)).encode())
+    write_marker(run)
     units = []
     for number in range(classes):
         made = make_selection(number)

@@ -33,9 +33,9 @@ from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress
+from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import SELECTION_BAR
 from jobs.select_subset.stage import run_pool
 from otcondense.selection import Moment
 from otcondense.store import ClassFeatures, UnitProgress, write_class_features

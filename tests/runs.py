@@ -6,8 +6,25 @@ from pathlib import Path
 
 import yaml
 
-NO_RESULTS = ("logs/", ".lock", "report.html", "config.yaml", "sweeps/", "best.yaml")
+from jobs.command.settings import load_config
+from jobs.run_directory.marker import write_marker
+from jobs.run_directory.run import Run
+from jobs.run_directory.stages import HASH
+
+NO_RESULTS = ("logs/", ".lock", "report.html", "run.json", "config.yaml", "sweeps/", "best.yaml")
 """Files of a run, or of a sweep in it, that hold times or paths; all others are results."""
+
+
+def example_of(pattern: str) -> str:
+    """Return a name that matches a pattern of the stage table."""
+    return pattern.replace(HASH, "0a1b2c3d").replace("[0-9]" * 6, "000010").replace("*", "x")
+
+
+def start_run(config: Path, directory: Path | None = None) -> Run:
+    """Make a directory the run of a configuration, as its first command does."""
+    run = Run(load_config(str(config), [], None if directory is None else str(directory)))
+    write_marker(run)
+    return run
 
 
 def results(directory: Path, prefixes: tuple[str, ...] = ("",)) -> dict[str, bytes]:

@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from jobs.command.exit import RESUME, exit_with
+from jobs.command.choice import DEFAULT_CONFIG, chosen_config
+from jobs.command.exit import DONE, RESUME, exit_with
 from jobs.command.fields import FieldText, describe_fields
-from jobs.command.settings import load_config
 from jobs.command.verbs import VERBS
-from jobs.run_directory.opening import open_run
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.fresh import confirm, deletion_of
+from jobs.run_directory.opening import reading_run, working_run
 from jobs.run_directory.run import Run
+from jobs.run_directory.stages import Access
 from otcondense.config import Config
 
-RunCommand = Callable[[Run, argparse.Namespace], None]
-DEFAULT_CONFIG = "jobs/configs/demo.yaml"
+RunCommand = Callable[[Run, argparse.Namespace], int | None]
 HELP_WIDTH = 100
 
 
@@ -45,30 +47,42 @@ def settings_lines(fields: Iterable[FieldText]) -> list[str]:
 
 
 def run_parser(verb: str) -> argparse.ArgumentParser:
-    """Return the parser of a verb that works on a configured run."""
+    """Return the parser of a verb that works on a run."""
+    chosen = VERBS[verb]
     parser = argparse.ArgumentParser(
         prog=f"python -m jobs.{verb}",
-        description=VERBS[verb].summary + ".",
+        description=f"{chosen.summary}.",
         add_help=False,
         allow_abbrev=False,
     )
     parser.add_argument(
         "-h", "--help", action=SettingsHelp, nargs=0, help="show this and every setting, and exit"
     )
+    default = "the run's own"
+    if chosen.access is Access.STARTS:
+        default += f", or {DEFAULT_CONFIG} for a new run"
+    parser.add_argument("--config", help=f"configuration file [{default}]")
+    parser.add_argument("--run", help="run directory, the same as RUN")
+    if chosen.can_be_fresh:
+        _add_fresh(parser)
     parser.add_argument(
-        "--config", default=DEFAULT_CONFIG, help=f"configuration file [{DEFAULT_CONFIG}]"
-    )
-    parser.add_argument("--run", help="run directory; overrides the configuration file")
-    parser.add_argument(
-        "--fresh", action="store_true", help="delete the files of an earlier run in that directory"
-    )
-    parser.add_argument(
-        "overrides",
+        "words",
         nargs="*",
-        metavar="key=value",
-        help="settings that override the configuration file",
+        metavar="RUN key=value",
+        help="run directory, or its URI such as s3://bucket/run; settings that override the "
+        "configuration",
     )
+    parser.set_defaults(verb=chosen)
     return parser
+
+
+def _add_fresh(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="first delete the results of this stage and of all that use them; says what, and asks",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask before --fresh deletes")
 
 
 def describe_file(parser: argparse.ArgumentParser, option: str, model: type[Config]) -> None:
@@ -112,15 +126,30 @@ def run_on_directory(
             help="print the work with its time, memory and storage; write nothing",
         )
 
-    def work() -> None:
+    def work() -> int:
         options = parser.parse_intermixed_args(arguments)
         started = time.perf_counter()
-        config = load_config(options.config, options.overrides, options.run)
+        config = chosen_config(options.verb, options.config, options.run, options.words)
         if forecast is not None and options.dry_run:
             forecast(Run(config))
-            return
-        with open_run(config, fresh=options.fresh) as run:
-            command(run, options)
-        print(f"{parser.prog} done in {time.perf_counter() - started:.1f} s")
+            return DONE
+        status = _open_and_run(config, command, options)
+        if status == DONE:
+            print(f"{parser.prog} done in {time.perf_counter() - started:.1f} s")
+        return status
 
     exit_with(work, advice=RESUME)
+
+
+def _open_and_run(config: RunConfig, command: RunCommand, options: argparse.Namespace) -> int:
+    """Run a verb on its run directory, opened as the verb needs it; return its exit status."""
+    verb = options.verb
+    if verb.access is Access.READS:
+        return command(reading_run(config), options) or DONE
+    is_fresh = verb.can_be_fresh and options.fresh
+    with working_run(config, may_start=verb.access is Access.STARTS, check=is_fresh) as run:
+        if is_fresh:
+            deletion = deletion_of(run, verb.name)
+            confirm(deletion, yes=options.yes)
+            deletion.carry_out()
+        return command(run, options) or DONE

@@ -3,6 +3,7 @@
 import difflib
 import reprlib
 import typing
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -37,14 +38,22 @@ def read_values(path: str | None, overrides: list[str]) -> dict[str, Any]:
     Raises: InputError for a pair without `=`, or a value that is not valid YAML.
     """
     values = {} if path is None else read_yaml(path)
-    for override in overrides:
-        key, separator, text = override.partition("=")
+    override(values, overrides)
+    return values
+
+
+def override(values: dict[str, Any], pairs: Sequence[str]) -> None:
+    """Set the values of `dotted.key=value` pairs, the value in YAML.
+
+    Raises: InputError for a pair without `=`, or a value that is not valid YAML.
+    """
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
         if not separator:
             raise InputError(
-                f"an override must look like key=value, found {override!r}; see --help for the keys"
+                f"a setting must look like key=value, found {pair!r}; see --help for the keys"
             )
         set_value(values, key, parse_yaml(text, f"the value of {key}"))
-    return values
 
 
 def build(model: type[AnyModel], values: dict[str, Any], path: str) -> AnyModel:

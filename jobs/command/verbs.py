@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jobs.run_directory.stages import STAGES
+from jobs.run_directory.stages import ALL, STAGES, Access
 
 
 @dataclass(frozen=True)
@@ -11,41 +11,49 @@ class Verb:
 
     name: str
     summary: str
-    takes_config: bool = True
-    """Whether it takes `--config` and `--run`, as all stages do."""
+    access: Access | None = None
+    """What it needs of the run directory; None if it takes no `--config` and `--run`."""
     runs_on_cluster: bool = True
     """Whether `jobs.submit` can send it to a cluster."""
+
+    @property
+    def takes_config(self) -> bool:
+        """Whether it takes `--config` and `--run`, as all stages do."""
+        return self.access is not None
+
+    @property
+    def can_be_fresh(self) -> bool:
+        """Whether it takes `--fresh`: it is a stage that computes, or all of them."""
+        is_stage = self.name in (ALL, *(stage.name for stage in STAGES))
+        return is_stage and self.access is not Access.READS
 
 
 GROUPS: dict[str, tuple[Verb, ...]] = {
     "Run": (
-        Verb("run", "Run all stages; finished work is skipped"),
-        *(Verb(stage.name, stage.summary) for stage in STAGES),
+        Verb(ALL, "Run all stages; finished work is skipped", Access.STARTS),
+        *(Verb(stage.name, stage.summary, stage.access) for stage in STAGES),
     ),
     "Compare": (
-        Verb("compare", "Compare methods over budgets, training lengths and seeds"),
-        Verb("sweep", "Try many settings with Ray Tune and keep the best"),
-        Verb("measure", "Measure any images against any others, without a run", takes_config=False),
+        Verb("compare", "Compare methods over budgets, training lengths and seeds", Access.STARTS),
+        Verb("sweep", "Try many settings with Ray Tune and keep the best", Access.STARTS),
+        Verb("measure", "Measure any images against any others, without a run"),
     ),
     "Look and export": (
-        Verb("status", "Print how far a run is", takes_config=False),
-        Verb(
-            "dashboard", "Serve a page that shows a run", takes_config=False, runs_on_cluster=False
-        ),
-        Verb("verify", "Check every file of a run", takes_config=False),
-        Verb("export", "Export a subset for other tools"),
-        Verb("export_samples", "Export samples as npz, PNG files or Parquet"),
-        Verb("convert", "Convert checkpoints from and to public formats", takes_config=False),
+        Verb("status", "Print how far a run is"),
+        Verb("dashboard", "Serve a page that shows a run", runs_on_cluster=False),
+        Verb("verify", "Check every file of a run", Access.READS),
+        Verb("export", "Export a subset for other tools", Access.READS),
+        Verb("export_samples", "Export samples as npz, PNG files or Parquet", Access.READS),
+        Verb("convert", "Convert checkpoints from and to public formats"),
     ),
     "Cluster": (
         Verb(
             "submit",
             "Submit a verb to a cluster; list, follow and stop jobs",
-            takes_config=False,
             runs_on_cluster=False,
         ),
-        Verb("doctor", "Check this machine, the cluster and the storage", takes_config=False),
-        Verb("prefetch", "Download and check all weights once", takes_config=False),
+        Verb("doctor", "Check this machine, the cluster and the storage"),
+        Verb("prefetch", "Download and check all weights once"),
     ),
 }
 """Every verb, in the groups that `python -m jobs` and README show."""

@@ -11,8 +11,9 @@ from pydantic import Field
 from actors.units import progress_of
 from jobs.command.wording import stage_state
 from jobs.dashboard.measures import MEASURES
+from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import SELECTION_BAR, bars_of
+from jobs.run_directory.stages import bars_of
 from otcondense.config import Config
 from otcondense.durations import duration
 from otcondense.store import (

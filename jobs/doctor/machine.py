@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from jobs.doctor.finding import Finding, Verdict
-from jobs.run_directory.opening import VERSIONED
+from jobs.run_directory.marker import VERSIONED
 
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 OLDEST_PYTHON = (3, 11)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from jobs.command.progress import Progress, note
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import SampledImages
+from jobs.run_directory.bars import EVALUATION_BAR
 from jobs.run_directory.results import (
     MetricRecord,
     SubsetRecord,
@@ -19,7 +20,6 @@ from jobs.run_directory.results import (
     write_record,
 )
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import EVALUATION_BAR
 from otcondense.evaluation import (
     Comparison,
     Figures,

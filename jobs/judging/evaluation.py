@@ -6,7 +6,8 @@ from typing import Any
 
 from jobs.judging.networks import load_main_network, load_network
 from jobs.judging.run_images import HeldOutImages, chosen_images, image_set
-from jobs.run_directory.run import Run, identity
+from jobs.run_directory.identity import identity
+from jobs.run_directory.run import Run
 from otcondense.datasets import records_identity
 from otcondense.encoders import weights_sha256
 from otcondense.evaluation import (

@@ -7,8 +7,8 @@ from actors.pool import Pool, PoolOutcome, refuse_failures
 from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.run_directory.bars import LATENTS_BAR, TOKENS_BAR
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import LATENTS_BAR, TOKENS_BAR
 from jobs.work_units.representations import image_units
 from otcondense.representations import RepresentationConfig
 from otcondense.store import UnitProgress

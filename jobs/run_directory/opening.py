@@ -1,132 +1,136 @@
-"""Opening a run directory: reading its description, locking it, refusing a foreign one."""
+"""Opening a run directory: to start a run, to work on one, or to read one."""
 
-import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import metadata
 from typing import Any
 
-import yaml
+from pydantic import ValidationError
 
 from jobs.run_directory.config import RunConfig
-from jobs.run_directory.run import Run, identity
-from jobs.run_directory.stages import OUTPUT_PREFIXES
-from otcondense import __version__
+from jobs.run_directory.identity import identity
+from jobs.run_directory.marker import MARKER, Marker, read_marker, store_of, write_marker
+from jobs.run_directory.paths import is_elsewhere, with_spelling_of
+from jobs.run_directory.run import Run
+from jobs.run_directory.source import check_source
 from otcondense.errors import InputError
-from otcondense.store import DriverLock, Store, fingerprint
+from otcondense.store import DriverLock
 
-DESCRIPTION = "config.yaml"
-"""Name of the file with the resolved configuration."""
-LAYOUT_VERSION = 1
-LOCK = ".lock"
-OURS = (*OUTPUT_PREFIXES, "logs/", "sweeps/", LOCK)
-"""Prefixes of all names in a run directory except its description."""
-UNREADABLE = (yaml.YAMLError, TypeError, KeyError, ValueError, RecursionError)
-"""What a damaged description raises; ValueError stands for dates, encodings and pydantic too."""
-VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
-"""Packages whose version the description records."""
+
+def own_configuration(root: str) -> dict[str, Any]:
+    """Return the configuration that a run was last computed with.
+
+    Raises: InputError if there is no run, or its marker is damaged.
+    """
+    marker = _marker_of(root)
+    if marker.configuration is None:
+        raise InputError(
+            f"{store_of(root).path(MARKER)} is damaged; run any stage again with its configuration "
+            "file, which rewrites it"
+        )
+    return {**marker.configuration, "run": root}
 
 
 def read_run(root: str) -> Run:
-    """Return the run in a directory as its `config.yaml` describes it.
+    """Return the run in a directory with its own configuration; nothing is locked or written.
 
-    Raises: InputError if there is no run, or its configuration is damaged.
+    Raises: InputError if there is no run, or its marker is damaged.
     """
-    store = Store(root)
-    if not store.exists(DESCRIPTION):
-        raise InputError(f"{root} must be a run directory, found no {DESCRIPTION} there")
+    values = own_configuration(root)
     try:
-        values = yaml.safe_load(store.read_bytes(DESCRIPTION))["configuration"]
-        return Run(RunConfig.model_validate({**values, "run": root}))
-    except UNREADABLE as error:
-        reason = str(error).splitlines()[0]
+        return Run(RunConfig.model_validate(values))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = ".".join(map(str, problem["loc"]))
         raise InputError(
-            f"{store.path(DESCRIPTION)} is damaged ({reason}); "
-            "run any stage again with its configuration file"
+            f"{root} has a configuration that this version cannot use ({name}: {problem['msg']}); "
+            "name a configuration file with --config"
         ) from error
 
 
+def reading_run(config: RunConfig) -> Run:
+    """Return an existing run under a configuration; nothing is locked or written.
+
+    Raises: InputError if there is no run, or it is of another source.
+    """
+    return _run_of(config, _marker_of(config.run))
+
+
 @contextmanager
-def open_run(config: RunConfig, *, fresh: bool = False) -> Iterator[Run]:
-    """Lock the run directory for this driver and write its description.
+def working_run(
+    config: RunConfig, *, may_start: bool = False, check: bool = False
+) -> Iterator[Run]:
+    """Lock a run for this driver, and note its configuration in its marker.
+
+    The marker is only written once source and settings have been checked.
 
     Args:
         config: the run's configuration.
-        fresh: delete the files of an earlier run there.
+        may_start: whether the run may be new.
+        check: whether to check source and settings also if they are those of the marker.
 
     Raises: InputError if another driver holds the run, or if the directory holds files of another
-        source or layout.
+        source or layout, or of something else.
     """
-    run = Run(config)
+    marker = read_marker(Run(config).store) if may_start else _marker_of(config.run)
+    run = Run(config) if marker is None else _run_of(config, marker)
+    is_changed = marker is None or not marker.is_of(run)
+    if is_changed or check:
+        check_source(run)
     with DriverLock(run.store):
-        if fresh:
-            for name in _entries(run.store):
-                run.store.remove(name)
-        _refuse_foreign_directory(run.store)
-        _refuse_other_source(run)
         run.store.remove_temporaries()
-        text = yaml.safe_dump(describe(run), sort_keys=False, allow_unicode=True)
-        run.store.write_bytes(DESCRIPTION, text.encode())
+        write_marker(run)
         yield run
 
 
-def describe(run: Run) -> dict[str, Any]:
-    """Return the resolved configuration, the versions of packages and the source's fingerprint."""
-    versions = {"otcondense": __version__, "python": platform.python_version()}
-    for name in VERSIONED:
-        versions[name] = metadata.version(name)
-    return {
-        "layout": LAYOUT_VERSION,
-        "source": fingerprint(identity(run.config.source)),
-        "configuration": run.config.model_dump(mode="json"),
-        "versions": versions,
-    }
+def _marker_of(root: str) -> Marker:
+    """Return the marker of an existing run.
 
-
-def _entries(store: Store) -> list[str]:
-    """Return the names to delete for a fresh run.
-
-    Raises: InputError if nothing shows that the directory belongs to a run.
+    Raises: InputError if there is no run.
     """
-    names = store.list()
-    others = [name for name in names if name != LOCK]
-    if others and not store.exists(DESCRIPTION):
+    store = store_of(root)
+    marker = read_marker(store)
+    if marker is None:
         raise InputError(
-            f"{store.root} holds files and no {DESCRIPTION}, so it may not belong to a run; "
-            "delete it by hand"
+            f"{root} must be a run directory, found no run there; "
+            "jobs.run and jobs.extract_features start one"
         )
-    return sorted({name.split("/")[0] for name in others})
+    return marker
 
 
-def _refuse_foreign_directory(store: Store) -> None:
-    others = [name for name in store.list() if not name.startswith(OURS)]
-    if others and not store.exists(DESCRIPTION):
+def _run_of(config: RunConfig, marker: Marker) -> Run:
+    """Return an existing run under a configuration, whose paths are spelled as in the marker.
+
+    Names of directories carry a hash of these paths, so that one file must have one spelling.
+
+    Raises: InputError if the source is another one.
+    """
+    if marker.configuration is None:
+        return Run(config)
+    values = config.model_dump(mode="json")
+    spelled = with_spelling_of(marker.configuration, values, marker.directory)
+    run = Run(RunConfig.model_validate(spelled))
+    _refuse_other_source(run, marker.configuration)
+    if is_elsewhere(run.config.source.path, marker.directory):
         raise InputError(
-            f"{store.root} holds files that no run made, such as {others[0]}; "
-            "choose another directory with --run"
+            f"source.path {run.config.source.path} of run {run.store.root} is relative to "
+            f"{marker.directory}; start the command there"
         )
+    return run
 
 
-def _refuse_other_source(run: Run) -> None:
+def _refuse_other_source(run: Run, earlier: Mapping[str, Any]) -> None:
     """Refuse to mix two sources in one directory.
 
-    A damaged or missing description refuses nothing: every directory's name carries the hash of
-    its inputs, so files of another source are never taken for files of this one.
+    A damaged marker refuses nothing: every directory's name carries the hash of its inputs, so
+    files of another source are never taken for files of this one.
     """
-    try:
-        earlier = yaml.safe_load(run.store.read_bytes(DESCRIPTION))
-        layout = earlier["layout"]
-        source = dict(earlier["configuration"]["source"])
-    except (FileNotFoundError, *UNREADABLE):
-        return
+    source = earlier["source"]
     differences = []
     for key, value in identity(run.config.source).items():
         if source.get(key) != value:
             differences.append(f"source.{key}: {source.get(key)!r} there, {value!r} here")
-    if layout != LAYOUT_VERSION:
-        differences.append(f"layout: {layout!r} there, {LAYOUT_VERSION!r} here")
     if differences:
         raise InputError(
             f"run {run.store.root} was made from another source ({'; '.join(differences)}); "
-            "choose another directory with --run NEW, or delete what is there with --fresh"
+            "choose another directory with --run NEW, or leave out --config to use the run's own"
         )

@@ -4,11 +4,11 @@ The directory of each stage ends in eight digits of a hash: of its settings and 
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from jobs.run_directory.config import RunConfig
-from otcondense.config import Config
+from jobs.run_directory.identity import identity
+from jobs.run_directory.marker import store_of
 from otcondense.encoders import EncoderConfig
 from otcondense.errors import MissingInputError
 from otcondense.representations import (
@@ -30,24 +30,6 @@ from otcondense.store import (
 REPORT = "report.html"
 CURVE_FILE = "metrics.jsonl"
 """Name of the loss curve in the directory of a training."""
-RESOURCE_FIELDS = frozenset({"device", "memory_limit_gb", "num_workers", "pool", "threads"})
-"""Settings that decide where and how fast a stage runs, but not its results."""
-
-
-def identity(value: Any) -> Any:
-    """Return a configuration as JSON without the settings that cannot change a result.
-
-    A component can have its own method `identity` that says more precisely which these are.
-    """
-    if hasattr(value, "identity"):
-        return value.identity()
-    if isinstance(value, Config):
-        return identity(value.model_dump(mode="json"))
-    if isinstance(value, dict):
-        return {key: identity(each) for key, each in value.items() if key not in RESOURCE_FIELDS}
-    if isinstance(value, list):
-        return [identity(each) for each in value]
-    return value
 
 
 @dataclass(frozen=True)
@@ -62,11 +44,7 @@ class Run:
     store: Store = field(init=False)
 
     def __post_init__(self) -> None:
-        # Workers have other working directories: every path that reaches one is absolute.
-        root = self.config.run
-        if "://" not in root:
-            root = str(Path(root).resolve())
-        object.__setattr__(self, "store", Store(root))
+        object.__setattr__(self, "store", store_of(self.config.run))
 
     def features_key(self, encoder: EncoderConfig) -> list[Any]:
         """Return the inputs of the features of `encoder`; given features have their source only."""

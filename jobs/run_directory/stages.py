@@ -10,20 +10,32 @@ import fnmatch
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from jobs.run_directory.bars import (
+    EVALUATION_BAR,
+    LATENTS_BAR,
+    SAMPLE_BAR,
+    SCORE_BAR,
+    SELECTION_BAR,
+    TOKENS_BAR,
+    Bar,
+    extraction_bars,
+    training_bars,
+)
 
 if TYPE_CHECKING:
     from jobs.run_directory.config import RunConfig
     from jobs.run_directory.run import Run
-    from otcondense.encoders import EncoderConfig
 
 
-class Bar(NamedTuple):
-    """A progress bar: its file in `logs/progress/`, its title and the unit that it counts."""
+class Access(Enum):
+    """What a verb needs of a run directory."""
 
-    key: str
-    title: str
-    unit: str
+    STARTS = "starts a run, or goes on with one"
+    WORKS = "needs a run; one driver at a time"
+    READS = "needs a run; also while another command works on it"
 
 
 @dataclass(frozen=True)
@@ -37,56 +49,22 @@ class Stage:
     entry: str
     """`module:function` that runs it on a `Run`."""
     outputs: tuple[str, ...]
-    """Patterns of the files it writes, relative to the run directory."""
+    """Patterns of the files it writes, relative to the run directory; they match no others, as
+    `--fresh` deletes what they match."""
     is_part_of: Callable[[RunConfig], bool]
     """Whether `jobs.run` includes it for a configuration."""
     bars: Callable[[RunConfig], Iterable[Bar]]
     """Its progress bars, in the order in which they appear."""
     bar_keys: tuple[str, ...] = ()
     """Patterns of the keys of its bars."""
+    uses: tuple[str, ...] = ()
+    """Stages whose results it reads."""
+    access: Access = Access.WORKS
+    """What it needs of the run directory."""
 
     def run(self, run: Run) -> None:
         """Run the stage; finished work is skipped."""
         pkgutil.resolve_name(self.entry)(run)
-
-
-def encoder_bar(encoder: EncoderConfig) -> Bar:
-    """Return the bar of the training of one encoder."""
-    return Bar(f"train-encoder-{encoder.name}", f"train encoder {encoder.name}", "epoch")
-
-
-def extraction_bar(encoder: EncoderConfig) -> Bar:
-    """Return the bar of the extraction with one encoder."""
-    return Bar(f"extract_features-{encoder.name}", f"extract {encoder.name}", "image")
-
-
-def training_bar(model: str, method: str) -> Bar:
-    """Return the bar of the training of one model on one subset."""
-    return Bar(f"train-{model}-{method}", f"train {model} on {method}", "step")
-
-
-IMPORT_BAR = Bar("extract_features-given", "import features", "row")
-SCORE_BAR = Bar("score", "score", "class")
-SELECTION_BAR = Bar("select_subset", "select", "class")
-LATENTS_BAR = Bar("extract_latents", "latents", "class")
-TOKENS_BAR = Bar("extract_tokens", "tokens", "class")
-SAMPLE_BAR = Bar("sample", "sample", "batch")
-EVALUATION_BAR = Bar("evaluate", "evaluate", "set")
-
-
-def _extraction_bars(config: RunConfig) -> Iterable[Bar]:
-    for encoder in config.networks:
-        if encoder.train is not None:
-            yield encoder_bar(encoder)
-    for encoder in config.encoders:
-        yield extraction_bar(encoder)
-    if not config.source.has_images:
-        yield IMPORT_BAR
-
-
-def _training_bars(config: RunConfig) -> Iterable[Bar]:
-    for model, method in config.trainings:
-        yield training_bar(model, method)
 
 
 def _always(_: RunConfig) -> bool:
@@ -101,57 +79,76 @@ def _scores_denoising(config: RunConfig) -> bool:
     return "denoising" in config.selection.score_kinds()
 
 
+HASH = "[0-9a-f]" * 8
+"""Pattern of the hash that the names of all results carry."""
+CLASS_PART = f"-{HASH}/class_name=*/part-0.parquet"
+"""End of the names of results with one file for each class."""
+STEP = "[0-9]" * 6 + "*"
+
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="extract_features",
         summary="Decode and encode the images, one feature file per class",
         entry="jobs.extract_features.stage:extract",
-        outputs=("features/*", "scores/probe-*"),
+        outputs=(
+            f"features/*{CLASS_PART}",
+            f"features/*-{HASH}/class_name=*/_quarantine.json",
+            f"features/*-{HASH}/_quarantine.parquet",
+            f"scores/probe{CLASS_PART}",
+        ),
         is_part_of=_always,
-        bars=_extraction_bars,
+        bars=extraction_bars,
         bar_keys=("train-encoder-*", "extract_features-*"),
+        access=Access.STARTS,
     ),
     Stage(
         name="score",
         summary="Score how hard each image is, for the methods that need it",
         entry="jobs.score.stage:score_difficulty",
-        outputs=("scores/denoising-*", "scores/aum-*"),
+        outputs=(f"scores/denoising{CLASS_PART}", f"scores/aum{CLASS_PART}"),
         is_part_of=lambda config: bool(config.selection.score_kinds()),
         bars=lambda config: [SCORE_BAR] if _scores_denoising(config) else [],
         bar_keys=("score",),
+        uses=("extract_features",),
     ),
     Stage(
         name="select_subset",
         summary="Choose the subset of every class",
         entry="jobs.select_subset.stage:select_subset",
-        outputs=("selection/*", "subset-*"),
+        outputs=(
+            f"selection/*-{HASH}/class_name=*/selection.parquet",
+            f"subset-*-{HASH}.parquet",
+        ),
         is_part_of=_always,
         bars=lambda _: [SELECTION_BAR],
         bar_keys=("select_subset",),
+        uses=("score",),
     ),
     Stage(
         name="extract_latents",
         summary="Encode images to VAE latents for training",
         entry="jobs.extract_latents.stage:extract",
-        outputs=("latents/*",),
+        outputs=(f"latents/*{CLASS_PART}",),
         is_part_of=lambda config: "latents" in config.training_inputs,
         bars=lambda _: [LATENTS_BAR],
         bar_keys=("extract_latents",),
+        uses=("select_subset",),
     ),
     Stage(
         name="extract_tokens",
         summary="Extract DINOv2 patch tokens for training",
         entry="jobs.extract_tokens.stage:extract",
-        outputs=("tokens/*",),
+        outputs=(f"tokens/*{CLASS_PART}",),
         is_part_of=lambda config: "tokens" in config.training_inputs,
         bars=lambda _: [TOKENS_BAR],
         bar_keys=("extract_tokens",),
+        uses=("select_subset",),
     ),
     Stage(
         name="extract_text",
         summary="Embed the class names for training",
         entry="jobs.extract_text.stage:extract",
-        outputs=("text/*",),
+        outputs=(f"text/{HASH}/embeddings.parquet",),
         is_part_of=lambda config: "text" in config.training_inputs,
         bars=lambda _: [],
     ),
@@ -159,28 +156,43 @@ STAGES: tuple[Stage, ...] = (
         name="train",
         summary="Train every configured model on its subsets",
         entry="jobs.train.stage:train",
-        outputs=("training/*",),
+        outputs=(
+            f"training/images-*-{HASH}.parquet",
+            f"training/*-{HASH}/metrics.jsonl",
+            f"training/*-{HASH}/best.json",
+            f"training/*-{HASH}/checkpoints/step-{STEP}/state.json",
+            f"training/*-{HASH}/checkpoints/step-{STEP}/*.safetensors",
+            f"training/*-{HASH}/grids/step-{STEP}.png",
+            f"logs/training/*-{HASH}/steps.jsonl",
+            f"logs/training/*-{HASH}/tensorboard/events.out.tfevents.*",
+        ),
         is_part_of=_trains,
-        bars=_training_bars,
+        bars=training_bars,
         bar_keys=("train-*",),
+        uses=("extract_latents", "extract_tokens", "extract_text"),
     ),
     Stage(
         name="sample",
         summary="Sample images from every checkpoint",
         entry="jobs.sample.stage:sample",
-        outputs=("training/*/samples/*",),
+        outputs=(f"training/*-{HASH}/samples/{STEP}-{HASH}/part-*.parquet",),
         is_part_of=_trains,
         bars=lambda _: [SAMPLE_BAR],
         bar_keys=("sample",),
+        uses=("train",),
     ),
     Stage(
         name="evaluate",
         summary="Measure samples and subsets against held-out images",
         entry="jobs.evaluate.stage:evaluate",
-        outputs=("training/*/metrics/*", "selection/*/quality-*"),
+        outputs=(
+            f"training/*-{HASH}/metrics/{STEP}-{HASH}.json",
+            f"selection/*-{HASH}/quality-{HASH}.json",
+        ),
         is_part_of=_trains,
         bars=lambda _: [EVALUATION_BAR],
         bar_keys=("evaluate",),
+        uses=("sample",),
     ),
     Stage(
         name="report",
@@ -189,16 +201,29 @@ STAGES: tuple[Stage, ...] = (
         outputs=("report.html",),
         is_part_of=_always,
         bars=lambda _: [],
+        uses=("evaluate",),
+        access=Access.READS,
     ),
 )
 """All stages, in the order of a run."""
 
 TRAINING_INPUTS = ("extract_latents", "extract_tokens", "extract_text")
 """The stages that make inputs of the training other than pixels."""
-OUTPUT_PREFIXES = tuple(
-    {pattern.split("*")[0]: None for stage in STAGES for pattern in stage.outputs}
-)
-"""Prefixes of the names of all outputs."""
+ALL = "run"
+"""The verb that runs all stages."""
+SWEEPS = "sweeps/"
+"""Prefix of the files of `jobs.sweep` and `jobs.compare`, which are no stages."""
+
+
+def with_dependents(name: str) -> list[Stage]:
+    """Return a stage and all stages that use its results, also through others, in their order."""
+    names = {name}
+    found = []
+    for stage in STAGES:
+        if stage.name == name or names & set(stage.uses):
+            names.add(stage.name)
+            found.append(stage)
+    return found
 
 
 def stages_of(config: RunConfig) -> list[Stage]:
@@ -219,6 +244,8 @@ def place_of_bar(key: str) -> int:
 
 def verb_of(name: str) -> str:
     """Return the verb that writes the file `name` of a run; `run` if it belongs to no stage."""
+    if name.startswith(SWEEPS):
+        return "sweep"
     stage = _longest_match(name, lambda stage: stage.outputs)
     return "run" if stage is None else stage.name
 

@@ -9,9 +9,9 @@ from actors.units import UnitChanges, progress_of
 from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import SELECTION_BAR
 from jobs.work_units.selection import selection_units
 from otcondense.datasets import list_images
 from otcondense.store import (

@@ -7,10 +7,11 @@ from typing import Any
 
 from jobs.command.exit import DONE, PROBLEMS
 from jobs.command.wording import stage_state
+from jobs.run_directory.marker import read_marker, store_of
 from jobs.run_directory.stages import place_of_bar
 from otcondense.durations import duration
 from otcondense.errors import InputError
-from otcondense.store import StageProgress, Store, UnitProgress, read_all_progress
+from otcondense.store import StageProgress, UnitProgress, read_all_progress
 
 
 def status(directory: str, *, as_json: bool) -> int:
@@ -19,9 +20,9 @@ def status(directory: str, *, as_json: bool) -> int:
     Returns: the exit status: `PROBLEMS` if a unit failed.
     Raises: InputError if the directory holds no run.
     """
-    store = Store(directory)
-    if not store.exists("config.yaml"):
-        raise InputError(f"{directory} must be a run directory, found no config.yaml there")
+    store = store_of(directory)
+    if read_marker(store) is None:
+        raise InputError(f"{directory} must be a run directory, found no run there")
     stages = sorted(read_all_progress(store), key=lambda stage: place_of_bar(stage.stage))
     now = time.time()
     if as_json:

@@ -105,12 +105,15 @@ def _check_run(run: str) -> None:
 
 def _run_of(arguments: Sequence[str]) -> str:
     """Return the run directory that the arguments of a verb name."""
-    from jobs.command.cli import DEFAULT_CONFIG
+    from jobs.command.choice import DEFAULT_CONFIG
     from jobs.command.settings import load_config
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config", default=DEFAULT_CONFIG)
+    parser.add_argument("--config")
     parser.add_argument("--run")
     known, others = parser.parse_known_args(arguments)
+    places = [word for word in others if "=" not in word and not word.startswith("-")]
+    if known.config is None and (known.run or places):
+        return str(known.run or places[0])
     overrides = [argument for argument in others if OVERRIDE.match(argument)]
-    return load_config(known.config, overrides, known.run).run
+    return load_config(known.config or DEFAULT_CONFIG, overrides, known.run).run

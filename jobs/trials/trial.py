@@ -11,7 +11,8 @@ import numpy as np
 
 from jobs.command.settings import build, set_value
 from jobs.run_directory.config import RunConfig
-from jobs.run_directory.run import Run, identity
+from jobs.run_directory.identity import identity
+from jobs.run_directory.run import Run
 from jobs.trials.config import METHOD, VARIANT, Span, SweepConfig
 from otcondense.errors import InputError
 from otcondense.store import canonical_json, hash8

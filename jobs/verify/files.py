@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from jobs.run_directory.marker import DESCRIPTION, is_description_damaged
 from jobs.run_directory.stages import verb_of
 from otcondense.errors import InputError
 from otcondense.store import Store, read_columns, read_unchanged, table_metadata
@@ -30,10 +31,7 @@ class Problem:
         return verb_of(self.file)
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}: {self.found}; delete the file if it exists, "
-            f"then run `python -m jobs.{self.verb}` again"
-        )
+        return f"{self.file}: {self.found}; run `python -m jobs.{self.verb}` again to rewrite it"
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,8 @@ def read_facts(store: Store) -> tuple[dict[str, Facts], list[Problem]]:
         except READ_ERRORS as error:
             reason = " ".join(str(error).split())
             problems.append(Problem(name, f"damaged ({reason})"))
+    if is_description_damaged(store):
+        problems.append(Problem(DESCRIPTION, "damaged: it differs from run.json"))
     return facts, problems
 
 

@@ -1,7 +1,8 @@
 """Units of the scoring: the images of one class, and the fingerprints of their scores."""
 
 from actors.scorer import CheckpointPlace, ScoreUnit
-from jobs.run_directory.run import Run, identity
+from jobs.run_directory.identity import identity
+from jobs.run_directory.run import Run
 from otcondense.datasets import image_locations
 from otcondense.datasets.images import WantedImage
 from otcondense.diffusion.checkpoint_state import open_checkpoint

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from actors.selector import SelectionUnit
-from jobs.run_directory.run import Run, identity
+from jobs.run_directory.identity import identity
+from jobs.run_directory.run import Run
 from otcondense.datasets import ImageRecord
 from otcondense.errors import MissingInputError
 from otcondense.store import (

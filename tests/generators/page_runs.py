@@ -4,13 +4,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-import yaml
 from PIL import Image
 
 from actors.selector import run_selector
 from actors.units import progress_of
 from jobs.run_directory.config import RunConfig
-from jobs.run_directory.opening import describe
+from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
 from otcondense.datasets import by_class, list_images
 from otcondense.store import (
@@ -51,9 +50,7 @@ def make_run(
         },
     )
     made = Run(config)
-    made.store.write_bytes(
-        "config.yaml", yaml.safe_dump(describe(made), allow_unicode=True).encode()
-    )
+    write_marker(made)
     write_selections(made)
     return made
 

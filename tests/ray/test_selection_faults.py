@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from jobs.run_directory.stages import SELECTION_BAR
+from jobs.run_directory.bars import SELECTION_BAR
 from otcondense.store import StageProgress, Store, progress_file, read_progress
 from tests.commands import Command
 from tests.ray.selection_runs import CLASSES, extracted, prepared

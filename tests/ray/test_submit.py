@@ -144,7 +144,7 @@ def test_the_exit_status_of_a_failed_job_is_passed_on(
     assert damaged.stderr.endswith("ended with status 1\n")
     mistaken = ask(head, "status", str(root / "nowhere"))
     assert mistaken.returncode == 2
-    assert "found no config.yaml there" in mistaken.stdout
+    assert "found no run there" in mistaken.stdout
 
 
 MISTAKES: dict[tuple[str, ...], str] = {

@@ -219,5 +219,5 @@ def test_a_run_of_another_source_is_refused_and_kept(
     assert stop.value.code == 2
     assert "was made from another source (source.path" in error
     assert "--run NEW" in error
-    assert "--fresh" in error
+    assert "delete" not in error
     assert results(finished / "run") == before

@@ -6,10 +6,8 @@ import pytest
 import yaml
 
 from jobs.command.settings import load_config
-from jobs.run_directory.opening import describe, open_run, read_run
+from jobs.run_directory.marker import describe
 from jobs.run_directory.run import Run
-from otcondense.errors import InputError
-from otcondense.store.files import TEMPORARY_PREFIX
 
 
 def run_of(root: Path, *overrides: str) -> Run:
@@ -86,66 +84,6 @@ def test_a_preset_fills_in_missing_settings(tmp_path: Path) -> None:
         2.0,
         10,
     )
-
-
-def test_a_fresh_run_deletes_the_files_of_an_earlier_one(tmp_path: Path) -> None:
-    with open_run(run_of(tmp_path).config) as run:
-        run.store.write_bytes("features/x/part", b"1")
-    with open_run(run_of(tmp_path).config) as run:
-        assert run.store.exists("features/x/part")
-    with (
-        pytest.raises(
-            InputError, match=r"another source \(source.path: 'images' there, 'new' here\)"
-        ),
-        open_run(run_of(tmp_path, "source.path=new").config),
-    ):
-        pass
-    with open_run(run_of(tmp_path, "source.path=new").config, fresh=True) as run:
-        assert not run.store.exists("features")
-        assert run.store.exists("config.yaml")
-
-
-@pytest.mark.parametrize("fresh", [False, True])
-def test_a_directory_of_something_else_is_never_touched(tmp_path: Path, *, fresh: bool) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "thesis.tex").write_text("x")
-    refused = "holds files and no config.yaml" if fresh else "holds files that no run made"
-    with pytest.raises(InputError, match=refused), open_run(run_of(tmp_path).config, fresh=fresh):
-        pass
-    assert (tmp_path / "run" / "thesis.tex").read_text() == "x"
-
-
-DAMAGED = ("layout: 1\n", "layout: [", "\0", "", "layout: 2020-13-45", "[" * 3000)
-"""Without a key, no YAML, no text, empty, a date that does not exist, nested too deep."""
-
-
-@pytest.mark.parametrize("content", DAMAGED, ids=range(len(DAMAGED)))
-def test_reading_a_damaged_description_is_one_sentence(tmp_path: Path, content: str) -> None:
-    (tmp_path / "config.yaml").write_text(content)
-    with pytest.raises(InputError, match=r"config\.yaml is damaged \(.*run any stage again"):
-        read_run(str(tmp_path))
-
-
-@pytest.mark.parametrize("content", [*DAMAGED, None], ids=range(len(DAMAGED) + 1))
-def test_a_damaged_or_missing_description_is_rewritten(tmp_path: Path, content: str | None) -> None:
-    with open_run(run_of(tmp_path).config) as run:
-        run.store.write_bytes("features/a/x.parquet", b"x")
-    description = (tmp_path / "run" / "config.yaml").read_bytes()
-    if content is None:
-        (tmp_path / "run" / "config.yaml").unlink()
-    else:
-        (tmp_path / "run" / "config.yaml").write_text(content)
-    with open_run(run_of(tmp_path).config) as run:
-        assert run.store.list() == [".lock", "config.yaml", "features/a/x.parquet"]
-    assert (tmp_path / "run" / "config.yaml").read_bytes() == description
-
-
-def test_temporary_files_of_killed_writers_are_deleted(tmp_path: Path) -> None:
-    left = tmp_path / "run" / "features" / f"{TEMPORARY_PREFIX}1"
-    left.parent.mkdir(parents=True)
-    left.write_text("half")
-    with open_run(run_of(tmp_path).config):
-        assert not left.exists()
 
 
 def test_the_record_of_a_run_holds_no_times(tmp_path: Path) -> None:

@@ -10,19 +10,9 @@ import pytest
 from jobs.command.settings import load_config
 from jobs.command.verbs import VERBS
 from jobs.evaluate.stage import subset_quality_file
+from jobs.run_directory.bars import IMPORT_BAR, encoder_bar, extraction_bar, training_bar
 from jobs.run_directory.run import REPORT, Run
-from jobs.run_directory.stages import (
-    IMPORT_BAR,
-    STAGES,
-    Stage,
-    bars_of,
-    encoder_bar,
-    extraction_bar,
-    place_of_bar,
-    stages_of,
-    training_bar,
-    verb_of,
-)
+from jobs.run_directory.stages import STAGES, Stage, bars_of, place_of_bar, stages_of, verb_of
 from otcondense.store import class_file, selection_file
 
 EVERYTHING = [
@@ -53,6 +43,7 @@ def files(run: Run) -> dict[str, list[str]]:
         "extract_features": [
             class_file(features, "a"),
             f"{features}/_quarantine.parquet",
+            class_file(features, "a").replace("part-0.parquet", "_quarantine.json"),
             class_file("scores/probe-0a1b2c3d", "a"),
         ],
         "score": [class_file(run.scores_directory(kind), "a") for kind in ("denoising", "aum")],
@@ -63,7 +54,11 @@ def files(run: Run) -> dict[str, list[str]]:
         "train": [
             run.images_file(method),
             f"{training}/metrics.jsonl",
+            f"{training}/best.json",
             f"{training}/checkpoints/step-000010/state.json",
+            f"{training}/checkpoints/step-000010/optimizer.safetensors",
+            f"logs/{training}/steps.jsonl",
+            f"logs/{training}/tensorboard/events.out.tfevents.1",
             f"{training}/grids/step-000010.png",
         ],
         "sample": [f"{run.samples_directory(model, method, step)}/part-00000.parquet"],

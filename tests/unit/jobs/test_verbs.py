@@ -18,6 +18,7 @@ from jobs.command.exit import DONE, INTERRUPTED, MISTAKE, PROBLEMS
 from jobs.command.verbs import GROUPS, VERBS
 from jobs.run_directory.stages import STAGES
 from otcondense.errors import InputError
+from tests.runs import start_run
 from tests.verbs import call
 
 FOUND = sorted(path.parent.name for path in Path("jobs").glob("*/__main__.py"))
@@ -95,6 +96,7 @@ def ending(
     values = {"source": {"path": str(tmp_path)}, "confidence": {"kind": "none"}}
     config.write_text(yaml.safe_dump(values))
     names = {"CONFIG": str(config), "RUN": str(tmp_path / "run")}
+    start_run(config, tmp_path / "run")
 
     def work(*_: object) -> None:
         raise fault

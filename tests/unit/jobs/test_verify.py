@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from actors.selector import run_selector
 from jobs.command.settings import load_config
 from jobs.extract_features.stage import extract
-from jobs.run_directory.opening import describe
+from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import STAGES
 from jobs.verify.__main__ import main
@@ -34,13 +34,14 @@ from otcondense.store import (
     manifest_table,
     read_class_features,
     read_table,
+    selection_file,
     table_metadata,
     with_confidences,
     write_class_features,
     write_class_selection,
     write_table,
 )
-from tests.verbs import call
+from tests.runs import example_of
 
 METHODS = ("random", "herding")
 SIZE = 6
@@ -90,7 +91,7 @@ def make_run(root: Path) -> Run:
     }
     (root / "c.yaml").write_text(yaml.safe_dump(values))
     run = Run(load_config(str(root / "c.yaml"), []))
-    run.store.write_bytes("config.yaml", yaml.safe_dump(describe(run)).encode())
+    write_marker(run)
     torch.manual_seed(0)
     save_file(timm.create_model("test_resnet", num_classes=0).state_dict(), root / "e.safetensors")
     fill(run)
@@ -287,7 +288,7 @@ def test_a_directory_without_a_run_is_refused(
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path)])
     assert ended.value.code == 2
-    assert "found no config.yaml" in capsys.readouterr().err
+    assert "found no run there" in capsys.readouterr().err
 
 
 def outputs() -> list[tuple[str, str]]:
@@ -295,9 +296,9 @@ def outputs() -> list[tuple[str, str]]:
     examples = []
     for stage in STAGES:
         for pattern in stage.outputs:
-            name = pattern.replace("*", "x-00000000")
-            suffix = "" if "." in name else "/class_name=a/part-0.parquet"
-            examples.append((stage.name, name + suffix))
+            name = example_of(pattern)
+            if name.endswith((".parquet", ".json")):
+                examples.append((stage.name, name))
     return examples
 
 
@@ -332,17 +333,27 @@ def test_a_run_without_features_is_checked_without_torch_and_ray(run: Run) -> No
         run.store.remove(run.manifest(method))
     command = [sys.executable, "-c", MEASURED_VERIFY, run.store.root]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    first, last = printed.splitlines()
+    first, _, last = printed.splitlines()
     kilobytes, *modules = last.split()
     assert "0 problems" in first
     assert not {"torch", "ray"} & set(modules)
     assert float(kilobytes) <= 1024 * MAX_MEGABYTES
 
 
-def test_settings_without_a_configuration_file_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as end:
-        call("verify", [str(tmp_path), "selection.budget=3"])
-    assert end.value.code == 2
-    assert "name it with --config FILE" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["run.json", "config.yaml"])
+def test_a_damaged_marker_is_reported(run: Run, name: str) -> None:
+    content = run.store.read_bytes(name)
+    run.store.write_bytes(name, content.replace(b"budget", b"bugdet", 1))
+    (problem,) = verify(run)
+    assert problem.file == name
+    assert "damaged" in str(problem)
+
+
+def test_results_behind_a_link_to_another_disk_are_checked(run: Run, tmp_path: Path) -> None:
+    for name in ("features", "selection"):
+        shutil.move(run.store.path(name), tmp_path / "disk" / name)
+        Path(run.store.path(name)).symlink_to(tmp_path / "disk" / name)
+    assert verify(run) == []
+    damaged = selection_file(run.selection_directory("random"), "a")
+    run.store.write_bytes(damaged, run.store.read_bytes(damaged)[:-30])
+    assert damaged in {problem.file for problem in verify(run)}

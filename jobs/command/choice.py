@@ -1,0 +1,59 @@
+"""The configuration that a command line chooses: a file, or that of an existing run."""
+
+from collections.abc import Sequence
+
+from jobs.command.progress import note
+from jobs.command.settings import build, load_config, override
+from jobs.command.verbs import Verb
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.marker import MARKER, read_marker, store_of
+from jobs.run_directory.opening import own_configuration
+from jobs.run_directory.stages import Access
+from otcondense.errors import InputError
+
+DEFAULT_CONFIG = "jobs/configs/demo.yaml"
+
+
+def chosen_config(
+    verb: Verb, file: str | None, directory: str | None, words: Sequence[str]
+) -> RunConfig:
+    """Return the configuration for a verb.
+
+    Args:
+        verb: the verb.
+        file: configuration file; None uses that of the run, or the default for a new run.
+        directory: run directory of the option `--run`.
+        words: the run directory once more, and `key=value` pairs.
+
+    Raises: InputError naming what is missing, or the setting that is wrong.
+    """
+    settings = [word for word in words if "=" in word]
+    root = _root(directory, [word for word in words if "=" not in word])
+    if file is not None:
+        return load_config(file, settings, root)
+    if verb.access is Access.STARTS and (root is None or not _is_run(root)):
+        note("configuration", f"{DEFAULT_CONFIG}; --config names another")
+        return load_config(DEFAULT_CONFIG, settings, root)
+    if root is None:
+        raise InputError(
+            f"a run directory is needed, as in `python -m jobs.{verb.name} RUN`; "
+            "or name its configuration file with --config"
+        )
+    values = own_configuration(root)
+    override(values, settings)
+    return build(RunConfig, values, f"{root}/{MARKER}")
+
+
+def _root(directory: str | None, words: Sequence[str]) -> str | None:
+    """Return the run directory that is named, None if none is."""
+    named = list(dict.fromkeys([*([] if directory is None else [directory]), *words]))
+    if len(named) > 1:
+        raise InputError(
+            f"one run directory is expected, found {', '.join(named)}; "
+            "a setting looks like key=value, see --help for the keys"
+        )
+    return named[0] if named else None
+
+
+def _is_run(root: str) -> bool:
+    return read_marker(store_of(root)) is not None

@@ -1,0 +1,59 @@
+"""The progress bars of the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jobs.run_directory.config import RunConfig
+    from otcondense.encoders import EncoderConfig
+
+
+class Bar(NamedTuple):
+    """A progress bar: its file in `logs/progress/`, its title and the unit that it counts."""
+
+    key: str
+    title: str
+    unit: str
+
+
+def encoder_bar(encoder: EncoderConfig) -> Bar:
+    """Return the bar of the training of one encoder."""
+    return Bar(f"train-encoder-{encoder.name}", f"train encoder {encoder.name}", "epoch")
+
+
+def extraction_bar(encoder: EncoderConfig) -> Bar:
+    """Return the bar of the extraction with one encoder."""
+    return Bar(f"extract_features-{encoder.name}", f"extract {encoder.name}", "image")
+
+
+def training_bar(model: str, method: str) -> Bar:
+    """Return the bar of the training of one model on one subset."""
+    return Bar(f"train-{model}-{method}", f"train {model} on {method}", "step")
+
+
+IMPORT_BAR = Bar("extract_features-given", "import features", "row")
+SCORE_BAR = Bar("score", "score", "class")
+SELECTION_BAR = Bar("select_subset", "select", "class")
+LATENTS_BAR = Bar("extract_latents", "latents", "class")
+TOKENS_BAR = Bar("extract_tokens", "tokens", "class")
+SAMPLE_BAR = Bar("sample", "sample", "batch")
+EVALUATION_BAR = Bar("evaluate", "evaluate", "set")
+
+
+def extraction_bars(config: RunConfig) -> Iterable[Bar]:
+    """Yield the bars of the first stage: training of encoders, then extraction or import."""
+    for encoder in config.networks:
+        if encoder.train is not None:
+            yield encoder_bar(encoder)
+    for encoder in config.encoders:
+        yield extraction_bar(encoder)
+    if not config.source.has_images:
+        yield IMPORT_BAR
+
+
+def training_bars(config: RunConfig) -> Iterable[Bar]:
+    """Yield the bar of each training."""
+    for model, method in config.trainings:
+        yield training_bar(model, method)

@@ -1,0 +1,80 @@
+"""`--fresh`: deleting the results of a stage, and of all stages that use them."""
+
+import fnmatch
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from jobs.run_directory.run import Run
+from jobs.run_directory.stages import ALL, STAGES, Stage, place_of_bar, with_dependents
+from otcondense.byte_sizes import byte_size
+from otcondense.errors import InputError
+from otcondense.store import PROGRESS_DIRECTORY
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """Files of a run that are to be deleted."""
+
+    run: Run
+    stages: tuple[str, ...]
+    """Names of the stages that wrote them."""
+    files: tuple[str, ...]
+
+    def __str__(self) -> str:
+        size = sum(self.run.store.size(name) for name in self.files)
+        return (
+            f"{len(self.files)} files ({byte_size(size)}) of {', '.join(self.stages)} "
+            f"in {self.run.store.root}"
+        )
+
+    def carry_out(self) -> None:
+        """Delete the files, and the folders that they leave empty."""
+        for name in self.files:
+            self.run.store.remove(name)
+        self.run.store.remove_empty_folders(self.files)
+
+
+def deletion_of(run: Run, verb: str) -> Deletion:
+    """Return what `--fresh` of a verb deletes: only files that have the names of our results."""
+    stages = STAGES if verb == ALL else with_dependents(verb)
+    results = run.store.list()
+    found: dict[str, list[str]] = {}
+    for stage in stages:
+        found[stage.name] = [*_matching(results, stage.outputs), *_progress_of(results, stage)]
+    files = [name for names in found.values() for name in names]
+    return Deletion(run, tuple(name for name in found if found[name]), tuple(files))
+
+
+def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    matching: list[str] = []
+    for pattern in patterns:
+        matching += fnmatch.filter(names, pattern)
+    return matching
+
+
+def _progress_of(names: Iterable[str], stage: Stage) -> list[str]:
+    """Return the files of progress of a stage."""
+    prefix = f"{PROGRESS_DIRECTORY}/"
+    keys = [name.removeprefix(prefix).removesuffix(".json") for name in names if prefix in name]
+    place = STAGES.index(stage)
+    return [f"{prefix}{key}.json" for key in keys if place_of_bar(key) == place]
+
+
+def confirm(deletion: Deletion, *, yes: bool, ask: Callable[[str], str] = input) -> None:
+    """Say what will be deleted, and ask whether it may be.
+
+    Args:
+        deletion: what will be deleted.
+        yes: whether the answer is known: the option `--yes`.
+        ask: asks a question and returns the answer.
+
+    Raises: InputError if the answer is no, or there is no terminal to ask on.
+    """
+    if yes:
+        print(f"deleting {deletion}")
+        return
+    if not sys.stdin.isatty():
+        raise InputError(f"--fresh would delete {deletion}; add --yes to allow it")
+    if ask(f"Delete {deletion}? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise InputError("nothing was deleted")

@@ -1,0 +1,26 @@
+"""The source of a run, checked before a directory becomes the run's."""
+
+from jobs.run_directory.budgets import check_budgets
+from jobs.run_directory.run import Run
+from otcondense.datasets import list_images, write_digits, write_glyphs
+
+
+def check_source(run: Run) -> None:
+    """Check that source, held-out images and budgets fit each other.
+
+    Nothing is written to the run, but digits and letters that the configuration asks for are.
+
+    Raises: InputError naming what is missing or does not fit.
+    """
+    write_source(run)
+    check_budgets(run)
+    if run.config.held_out is not None:
+        list_images(run.config.held_out)
+
+
+def write_source(run: Run) -> None:
+    """Write the digits and letters that the configuration asks for, unless they are there."""
+    if run.config.digits is not None:
+        write_digits(run.config.digits)
+    if run.config.glyphs is not None:
+        write_glyphs(run.config.glyphs)
