@@ -5,12 +5,12 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from jobs.run_directory.run import CURVE_FILE
+from jobs.train.event_file import EventFile
 from jobs.train.job import TrainJob
 from jobs.train.worker import Workers
 from otcondense.diffusion.checkpoint_state import latest_checkpoint
@@ -106,9 +106,9 @@ class LossCurve:
         self._job.store.append_line(self._log, json.dumps(values))
         if self._writer is None:
             return
-        for name in values.keys() - {"time", "process"}:
-            self._writer.add_scalar(name, values[name], line.step)
-        self._writer.flush()
+        self._writer.add(
+            {name: values[name] for name in sorted(values.keys() - {"time", "process"})}, line.step
+        )
 
     @property
     def all_lines(self) -> list[LossLine]:
@@ -180,10 +180,8 @@ def _mean_between(lines: Sequence[LossLine], first: int, last: int) -> float:
     return total / (last - first)
 
 
-def _tensorboard(job: TrainJob, start: int) -> Any:
-    """Return a writer of TensorBoard's event files; None for a store without appending."""
+def _tensorboard(job: TrainJob, start: int) -> EventFile | None:
+    """Return a file for TensorBoard; None for a store without appending."""
     if not job.store.is_local:
         return None
-    from tensorboardX import SummaryWriter
-
-    return SummaryWriter(job.store.path(f"logs/{job.directory}/tensorboard"), purge_step=start + 1)
+    return EventFile(job.store.path(f"logs/{job.directory}/tensorboard"), start)
