@@ -1,5 +1,6 @@
 """Finished runs, as tests compare and copy them."""
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,11 +31,12 @@ def start_run(config: Path, directory: Path | None = None) -> Run:
 def results(directory: Path, prefixes: tuple[str, ...] = ("",)) -> dict[str, bytes]:
     """Return the content of every result below `directory` whose name has one of the prefixes."""
     contents = {}
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory).as_posix()
-        if path.is_file() and name.startswith(prefixes) and not name.startswith(NO_RESULTS):
-            contents[name] = path.read_bytes()
-    return contents
+    for folder, _, names in os.walk(directory, followlinks=True):
+        for path in (Path(folder, name) for name in names):
+            name = path.relative_to(directory).as_posix()
+            if path.is_file() and name.startswith(prefixes) and not name.startswith(NO_RESULTS):
+                contents[name] = path.read_bytes()
+    return dict(sorted(contents.items()))
 
 
 def write_times(paths: Iterable[Path]) -> dict[Path, int]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from jobs.run_directory.run import Run
 from jobs.verify.evidence import Evidence, known
-from jobs.verify.files import Problem
+from jobs.verify.files import MISSING, Problem
 from otcondense.datasets import ImageRecord
 from otcondense.encoders import EncoderConfig
 from otcondense.store import class_file, fingerprint
 from pipeline.fingerprints import class_fingerprint, probe_fingerprint, rows_fingerprint
-from pipeline.quarantine import read_class_quarantine
+from pipeline.quarantine import quarantine_file, read_class_quarantine
 
 
 def check_features(evidence: Evidence) -> Iterator[Problem]:
@@ -47,6 +47,7 @@ def _check_encoder(evidence: Evidence, encoder: EncoderConfig) -> Iterator[Probl
     store = evidence.run.store
     directory = evidence.run.features_directory(encoder)
     expected = _fingerprints(evidence.run, encoder, evidence.images)
+    yield from _check_summary(evidence, directory)
     for class_name, records in evidence.images.items():
         name = class_file(directory, class_name)
         yield from evidence.check(name, expected.get(class_name))
@@ -60,6 +61,16 @@ def _check_encoder(evidence: Evidence, encoder: EncoderConfig) -> Iterator[Probl
                 f"the source has {len(records)} of class {class_name}"
             )
             yield Problem(name, found)
+
+
+def _check_summary(evidence: Evidence, directory: str) -> Iterator[Problem]:
+    """Check that complete features of images have their list of unreadable images."""
+    names = [class_file(directory, class_name) for class_name in evidence.images]
+    is_complete = bool(names) and all(name in evidence.facts for name in names)
+    summary = quarantine_file(directory)
+    has_images = evidence.run.config.source.has_images
+    if has_images and is_complete and not evidence.run.store.exists(summary):
+        yield Problem(summary, MISSING)
 
 
 def _fingerprints(

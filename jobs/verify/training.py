@@ -51,13 +51,17 @@ def _check_curves(run: Run) -> Iterator[Problem]:
 
 
 def _check_results(run: Run, model: str, method: str, step: int) -> Iterator[Problem]:
-    """Check that sampled images have their checkpoint, and metrics their sampled images."""
+    """Check that no input of a result is missing: images, checkpoint, sampled images."""
     state = f"{checkpoint_directory(run.training_directory(model, method), step)}/{STATE_FILE}"
     directory = run.samples_directory(model, method, step)
     is_measured = run.store.exists(run.metrics_file(model, method, step))
     is_sampled = bool(run.store.list(directory))
     if (is_measured or is_sampled) and not run.store.exists(state):
         yield Problem(state, MISSING)
+    is_pixels = run.config.models[model].training.data == "pixels"
+    images = run.images_file(method)
+    if is_pixels and run.store.exists(state) and not run.store.exists(images):
+        yield Problem(images, MISSING)
     if not is_measured:
         return
     from otcondense.diffusion.samples import part_name, sampling_units

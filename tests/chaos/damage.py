@@ -1,19 +1,30 @@
 """Damage to files: `jobs.verify` finds it, and the same command recomputes them."""
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from jobs.run_directory.opening import read_run
 from jobs.verify.command import verify
 from otcondense.errors import InputError
 from tests.chaos.faults import Fault, family
+from tests.chaos.kinds import Missed
 from tests.chaos.subject import Subject
 from tests.runs import results
 
 
 def damage(subject: Subject, run: Path, fault: Fault) -> None:
     """Damage one file as the fault says."""
-    path, how, place = run / fault.settings["file"], fault.settings["how"], fault.settings["place"]
+    how, place = fault.settings["how"], fault.settings["place"]
+    path = _drawn(run, fault.settings["file"], place)
+    if how in OBSTACLES:
+        _put(path, how)
+        return
     content = path.read_bytes()
+    if not content:
+        raise Missed
     position = int(place * (len(content) - 1))
     if how == "missing":
         path.unlink()
@@ -31,6 +42,50 @@ def damage(subject: Subject, run: Path, fault: Fault) -> None:
             + bytes([content[position] ^ 1 << position % 8])
             + content[position + 1 :]
         )
+
+
+def _drawn(run: Path, name: str, place: float) -> Path:
+    """Return a file by its name, or by a pattern and a place among those that match."""
+    found = sorted(run.glob(name))
+    if not found:
+        raise Missed
+    return found[int(place * len(found))]
+
+
+def put_obstacle(run: Path, fault: Fault) -> None:
+    """Put something else in the place of a file or folder."""
+    _put(run / fault.settings["file"], fault.settings["what"])
+
+
+def _put(path: Path, what: str) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    OBSTACLES[what](path)
+
+
+def _full_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "notes.txt").write_text("mine")
+
+
+OBSTACLES: dict[str, Callable[[Path], Any]] = {
+    "folder": Path.mkdir,
+    "full folder": _full_folder,
+    "file": Path.touch,
+    "pipe": os.mkfifo,
+    "broken link": lambda path: path.symlink_to("nowhere"),
+    "circle": lambda path: path.symlink_to(path.name),
+}
+
+
+def damage_behind_link(subject: Subject, run: Path, fault: Fault) -> None:
+    """Move a folder of results to another disk, as far as names go, and damage a file there."""
+    folder = fault.settings["file"].split("/")[0]
+    (run / folder).rename(run.parent / folder)
+    (run / folder).symlink_to(run.parent / folder)
+    damage(subject, run, fault)
 
 
 def _others(subject: Subject, name: str) -> list[str]:

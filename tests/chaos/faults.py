@@ -18,7 +18,15 @@ WEIGHTS = {
     "worker": 18,
     "write": 26,
     "damage": 26,
-    "disk_full": 4,
+    "flip": 60,
+    "log": 30,
+    "obstacle": 40,
+    "link": 16,
+    "source": 20,
+    "export": 12,
+    "limit": 12,
+    "ray": 8,
+    "disk_full": 8,
     "slow": 3,
     "hang": 3,
     "clock": 4,
@@ -58,6 +66,21 @@ def draw(seed: int, number: int, files: Sequence[str]) -> Fault:
     dice = random.Random(f"{seed}/{number}")
     kind = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     return DRAWS[kind](dice, files)
+
+
+MARKERS = ("run.json", "config.yaml", "report.html")
+"""Files of a run that are no results."""
+FOLDERS_SHARE = 0.4
+"""How often an obstacle takes the place of a folder."""
+LOGS = (
+    "logs/stages.jsonl",
+    "logs/progress/*.json",
+    "logs/training/*/steps.jsonl",
+    "logs/training/*/tensorboard/*",
+)
+HARM = ("truncated", "emptied", "flipped", "missing", "swapped")
+IN_PLACE_OF_A_FILE = ("folder", "full folder", "pipe", "broken link", "circle")
+IN_PLACE_OF_A_FOLDER = ("file", "pipe", "broken link", "circle")
 
 
 def family(name: str) -> str:
@@ -119,10 +142,81 @@ def _write(dice: random.Random, files: Sequence[str]) -> Fault:
 
 
 def _damage(dice: random.Random, files: Sequence[str]) -> Fault:
-    name = _file(dice, [*files, "config.yaml"])
-    how = dice.choice(("truncated", "emptied", "flipped", "missing", "swapped"))
+    name = _file(dice, [*files, *MARKERS])
     return Fault(
-        "damage", stage_of(name), {"how": how, "file": name, "place": round(dice.random(), 4)}
+        "damage",
+        stage_of(name),
+        {"how": dice.choice(HARM), "file": name, "place": round(dice.random(), 4)},
+    )
+
+
+def _flip(dice: random.Random, files: Sequence[str]) -> Fault:
+    name = _file(dice, [*files, *MARKERS, *LOGS])
+    return Fault(
+        "flip", stage_of(name), {"how": "flipped", "file": name, "place": round(dice.random(), 6)}
+    )
+
+
+def _log(dice: random.Random, _: Sequence[str]) -> Fault:
+    how = dice.choice((*HARM[:4], "folder", "pipe"))
+    return Fault(
+        "log",
+        dice.choice(STAGES),
+        {"how": how, "file": dice.choice(LOGS), "place": round(dice.random(), 4)},
+    )
+
+
+def _obstacle(dice: random.Random, files: Sequence[str]) -> Fault:
+    name = _file(dice, [*files, *MARKERS])
+    folders = name.split("/")[:-1]
+    if folders and dice.random() < FOLDERS_SHARE:
+        name = "/".join(folders[: dice.randint(1, len(folders))])
+        return Fault(
+            "obstacle",
+            stage_of(f"{name}/"),
+            {"what": dice.choice(IN_PLACE_OF_A_FOLDER), "file": name},
+        )
+    return Fault(
+        "obstacle", stage_of(name), {"what": dice.choice(IN_PLACE_OF_A_FILE), "file": name}
+    )
+
+
+def _link(dice: random.Random, files: Sequence[str]) -> Fault:
+    name = _file(dice, [name for name in files if "/" in name])
+    return Fault(
+        "link",
+        stage_of(name),
+        {"how": dice.choice(HARM), "file": name, "place": round(dice.random(), 4)},
+    )
+
+
+def _source(dice: random.Random, _: Sequence[str]) -> Fault:
+    how = dice.choice(("touched", "copied", "rotten", "missing", "pipe", "weights"))
+    return Fault("source", dice.choice(STAGES), {"how": how, "place": round(dice.random(), 4)})
+
+
+def _export(dice: random.Random, _: Sequence[str]) -> Fault:
+    form = dice.choice(("image_folder", "json", "webdataset", "hf", "parquet"))
+    return Fault(
+        "export", dice.choice(STAGES), {"format": form, "action": dice.choice(("kill", "full"))}
+    )
+
+
+def _limit(dice: random.Random, _: Sequence[str]) -> Fault:
+    kind = dice.choice(("files", "size", "memory"))
+    amount = {"files": (16, 200), "size": (0, 200_000), "memory": (2**30, 6 * 2**30)}[kind]
+    return Fault("limit", dice.choice(STAGES), {"limit": kind, "amount": dice.randint(*amount)})
+
+
+def _ray(dice: random.Random, _: Sequence[str]) -> Fault:
+    return Fault(
+        "ray",
+        dice.choice(("select", "sample")),
+        {
+            "victim": dice.choice(("raylet", "gcs_server")),
+            "signal": dice.choice(("SIGKILL", "SIGSTOP")),
+            "delay": _delay(dice, 1),
+        },
     )
 
 
@@ -164,6 +258,14 @@ DRAWS = {
     "worker": _worker,
     "write": _write,
     "damage": _damage,
+    "flip": _flip,
+    "log": _log,
+    "obstacle": _obstacle,
+    "link": _link,
+    "source": _source,
+    "export": _export,
+    "limit": _limit,
+    "ray": _ray,
     "disk_full": _disk_full,
     "slow": _timed("slow", 1, ("select", "sample")),
     "hang": _timed("hang", 1, ("select", "sample")),

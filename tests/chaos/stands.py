@@ -4,13 +4,29 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.chaos.clusters import on_head, on_node
-from tests.chaos.damage import damage, is_found, is_harmless, may_be_missing
-from tests.chaos.faults import Fault
+from tests.chaos.damage import (
+    damage,
+    damage_behind_link,
+    is_found,
+    is_harmless,
+    may_be_missing,
+    put_obstacle,
+)
+from tests.chaos.faults import LOGS, MARKERS, Fault
 from tests.chaos.kinds import KINDS, Missed
+from tests.chaos.machine import MACHINE_KINDS
 from tests.chaos.subject import Subject, differences, finished
 from tests.commands import Ended
 
-RUN_KINDS = {**KINDS, "node_loss": on_node, "head_restart": on_head}
+RUN_KINDS = {**KINDS, **MACHINE_KINDS, "node_loss": on_node, "head_restart": on_head}
+AT_REST = {
+    "damage": damage,
+    "flip": damage,
+    "log": damage,
+    "obstacle": lambda _, run, fault: put_obstacle(run, fault),
+    "link": damage_behind_link,
+}
+"""Kinds that change files while no command runs."""
 
 
 class Stand(Protocol):
@@ -39,14 +55,25 @@ class RunStand:
         self._subject, self._run = subject, run
 
     def disturb(self, fault: Fault) -> Ended | None:
-        if fault.kind != "damage":
+        if fault.kind not in AT_REST:
             return RUN_KINDS[fault.kind](self._subject, self._run, fault)
-        damage(self._subject, self._run, fault)
-        if fault.settings["file"] != "config.yaml" and is_harmless(self._subject, self._run):
+        AT_REST[fault.kind](self._subject, self._run, fault)
+        name = fault.settings["file"]
+        if name not in (*MARKERS, *LOGS) and is_harmless(self._subject, self._run):
             raise Missed
-        legal = fault.settings["how"] == "missing" and may_be_missing(fault.settings["file"])
+        legal = name in (*LOGS, "report.html", "run.json") or may_be_missing(name)
         assert is_found(self._run) or legal, "jobs.verify finds nothing"
+        self._look()
         return None
+
+    def _look(self) -> None:
+        """Look at the run as a person does who has not noticed the fault."""
+        command = self._subject.start_on(self._run, "status")
+        try:
+            ended = command.end()
+        finally:
+            command.clean()
+        assert ended.code == 0, f"jobs.status ended with {ended.code}: {ended.output[-2000:]}"
 
     def again(self) -> Ended:
         return self._subject.run(self._run)

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import yaml
 
+from otcondense.store.local_files import DISPLACED
 from tests.chaos.faults import stage_of
 from tests.commands import Command, Ended
 from tests.ray.tiny import write_config
 from tests.runs import copy_run, results
 
+EXPORT = "exports/subset"
+"""Name of an export into a run."""
 TOGETHER = ("subset-", "best.json", "metrics.jsonl", "_quarantine.parquet", "images-")
 """Results that are made of others in a moment, and are written again where one of these was."""
 LEAN = {
@@ -72,6 +75,10 @@ class Subject:
     ) -> Command:
         return Command(verb, [f"--config={self.config}", f"--run={run}", *overrides], environment)
 
+    def start_on(self, run: Path, verb: str) -> Command:
+        """Start a verb that takes nothing but a run directory."""
+        return Command(verb, [str(run)])
+
     def run(self, run: Path, overrides: tuple[str, ...] = (), **environment: str) -> Ended:
         """Run to the end."""
         command = self.start(run, overrides=overrides, **environment)
@@ -81,7 +88,7 @@ class Subject:
             command.clean()
 
     @contextmanager
-    def without(self, stage: str | None) -> Iterator[Path]:
+    def without(self, stage: str | None, *, logs: bool = False) -> Iterator[Path]:
         """A copy of the undisturbed run without the results of a stage; None leaves all of it."""
         folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=self.root))
         run = folder / "run"
@@ -89,7 +96,7 @@ class Subject:
             self.root / "run",
             run,
             ignore=lambda folder, names: [
-                name for name in names if name == "logs" or name.startswith(".")
+                name for name in names if (name == "logs" and not logs) or name.startswith(".")
             ],
         )
         for name in self.results if stage is not None else ():
@@ -118,6 +125,11 @@ def finished(subject: Subject, run: Path) -> dict[str, int]:
     }
 
 
+def _is_ours(name: str) -> bool:
+    """Tell whether a file is the run's: not renamed as an obstacle, nor an export into the run."""
+    return f".{DISPLACED}-" not in name and not name.startswith(EXPORT)
+
+
 def _folder(name: str) -> str:
     return name.rpartition("/")[0]
 
@@ -125,4 +137,5 @@ def _folder(name: str) -> str:
 def differences(subject: Subject, run: Path) -> list[str]:
     """Return what is not as in the undisturbed run: missing, other and surplus files."""
     found, wanted = results(run), subject.results
+    found = {name: content for name, content in found.items() if _is_ours(name)}
     return sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))

@@ -4,6 +4,7 @@ Python runs this first in every process that has this folder on its path.
 
 `CHAOS_POINT` is `{"step": ..., "file": ..., "action": ..., "token": ...}`: the process that comes
 first to that step of writing that file does the action; the token, a file, says that it is done.
+`CHAOS_LIMIT` is `{"kind": "files" | "size" | "memory", "amount": ...}`: a limit of the process.
 `CHAOS_CLOCK` is `{"at": ..., "back": ...}` in seconds since the epoch, and seconds.
 """
 
@@ -13,6 +14,7 @@ first to that step of writing that file does the action; the token, a file, says
 import errno
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -90,6 +92,13 @@ def set_back(at, back):
     time.time_ns = lambda: real_ns() - (int(back * 1e9) if real() >= at else 0)
 
 
+def limit(kind, amount):
+    number = {"files": "RLIMIT_NOFILE", "size": "RLIMIT_FSIZE", "memory": "RLIMIT_AS"}[kind]
+    resource.setrlimit(getattr(resource, number), (amount, amount))
+
+
+if "CHAOS_LIMIT" in os.environ:
+    limit(**json.loads(os.environ["CHAOS_LIMIT"]))
 if "CHAOS_POINT" in os.environ:
     watch(Point(**json.loads(os.environ["CHAOS_POINT"])))
 if "CHAOS_CLOCK" in os.environ:

@@ -31,7 +31,8 @@ def test_values_are_written_at_once(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = EventFile(str(tmp_path / "a"), 0)
-    file._writer._py_recordio_writer._writer = Path("/dev/full").open("wb", buffering=0)
+    full = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115 - the file closes it
+    file._writer._py_recordio_writer._writer = full
     file.add({"loss": 0.5}, 3)
     file.add({"loss": 0.4}, 4)
     file.close()

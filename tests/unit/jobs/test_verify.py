@@ -340,6 +340,20 @@ def test_a_run_without_features_is_checked_without_torch_and_ray(run: Run) -> No
     assert float(kilobytes) <= 1024 * MAX_MEGABYTES
 
 
+def test_a_missing_list_of_unreadable_images_is_reported(run: Run) -> None:
+    name = f"{run.features_directory(run.config.encoder)}/_quarantine.parquet"
+    run.store.remove(name)
+    assert [str(problem) for problem in verify(run)] == [
+        f"{name}: the file is missing; run `python -m jobs.extract_features` again to rewrite it"
+    ]
+
+
+def test_missing_images_of_a_training_are_reported(run: Run) -> None:
+    checkpoint = checkpoint_directory(run.training_directory("m", "random"), 1)
+    run.store.write_bytes(f"{checkpoint}/state.json", b"{}")
+    assert run.images_file("random") in {problem.file for problem in verify(run)}
+
+
 @pytest.mark.parametrize("name", ["run.json", "config.yaml"])
 def test_a_damaged_marker_is_reported(run: Run, name: str) -> None:
     content = run.store.read_bytes(name)
