@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 
 from jobs.train.job import TrainJob, TrainSettings
-from jobs.train.loss_curve import Diverged, LossCurve, write_summaries
+from jobs.train.loss_curve import Diverged, LossCurve, has_line, write_summaries
 from jobs.train.sample_grid import write_grid
 from jobs.train.worker import Workers
 from otcondense.diffusion.batches import batches
@@ -134,7 +134,7 @@ def _after_step(
     step = state.step
     config = job.config
     at_checkpoint = step in config.kept_steps or step % config.checkpoint_every == 0
-    if at_checkpoint or step % config.log_every == 0:
+    if has_line(config, step):
         curve.flush(step)
     if config.grid_every and step % config.grid_every == 0 and workers.rank == 0:
         write_grid(job, state)
@@ -147,7 +147,12 @@ def _checkpoint(
 ) -> None:
     if workers.rank == 0:
         save_checkpoint(
-            job.store, job.directory, state, fingerprint=job.fingerprint, curve=curve.lines
+            job.store,
+            job.directory,
+            state,
+            fingerprint=job.fingerprint,
+            curve=curve.lines,
+            partial=curve.partial,
         )
         best = write_summaries(job, curve.all_lines)
         for step in superfluous(job, state.step, best, is_last=is_last):

@@ -13,8 +13,12 @@ from jobs.run_directory.run import CURVE_FILE
 from jobs.train.event_file import EventFile
 from jobs.train.job import TrainJob
 from jobs.train.worker import Workers
-from otcondense.diffusion.checkpoint_state import latest_checkpoint
-from otcondense.diffusion.loss_lines import LoggedLine, LossLine, curve_text
+from otcondense.diffusion.checkpoint_state import (
+    checkpoint_directory,
+    latest_checkpoint,
+    open_checkpoint,
+)
+from otcondense.diffusion.loss_lines import LoggedLine, LossLine, PartialLine, curve_text
 from otcondense.diffusion.training import learning_rate
 from otcondense.diffusion.training_config import TrainingConfig
 
@@ -33,11 +37,16 @@ class LossCurve:
     and to TensorBoard's files if the run is on a local disk.
     """
 
+    partial: PartialLine | None
+    """Sums of the last line, if it exists only because of a step to keep."""
+
     def __init__(self, job: TrainJob, workers: Workers, start: int, end: int) -> None:
+        self.partial = None
         self._job = job
         self._workers = workers
         self._log = f"logs/{job.directory}/steps.jsonl"
         self._last = start
+        self._timed = start
         self._since = time.perf_counter()
         self._waited = 0.0
 
@@ -54,6 +63,21 @@ class LossCurve:
             stored = stored_curve(job)
         self.lines = [line for line in stored if line.step <= start]
         self._later = [line for line in stored if line.step > end]
+        if start and not has_line(job.config, start):
+            self._continue_line(start)
+
+    def _continue_line(self, start: int) -> None:
+        """Take up the line at which a shorter training ended, in place of that line.
+
+        The checkpoints of older versions lack its sums; their line stays.
+        """
+        place = checkpoint_directory(self._job.directory, start)
+        partial = open_checkpoint(self._job.store, place).state.partial
+        if partial is None:
+            return
+        self._last = partial.since
+        self._totals += torch.tensor(partial.totals[self._workers.rank]).to(self._totals)
+        self.lines = [line for line in self.lines if line.step < start]
 
     def add(self, metrics: dict[str, Tensor], waited: float = 0.0) -> None:
         """Add the metrics of one step, without waiting for them.
@@ -84,14 +108,18 @@ class LossCurve:
         self.lines.append(line)
 
         if self._workers.rank == 0:
-            self._write(line, count)
+            self._write(line, step - self._timed)
+        self.partial = None
+        if not _is_regular(self._job.config, step):
+            self.partial = PartialLine(self._last, self._workers.gather(self._totals))
         self._last = step
+        self._timed = step
         self._since = time.perf_counter()
         self._waited = 0.0
         self._totals.zero_()
 
     def _write(self, line: LossLine, count: int) -> None:
-        """Write a line that covers `count` steps, with its times, to the logs."""
+        """Write a line to the logs, with the times of its last `count` steps."""
         logged = LoggedLine(
             step=line.step,
             loss=line.loss,
@@ -119,6 +147,16 @@ class LossCurve:
         """Close TensorBoard's file."""
         if self._writer is not None:
             self._writer.close()
+
+
+def has_line(config: TrainingConfig, step: int) -> bool:
+    """Return whether the loss curve has a line at this step."""
+    return step in config.kept_steps or _is_regular(config, step)
+
+
+def _is_regular(config: TrainingConfig, step: int) -> bool:
+    """Return whether a training of any length has a line at this step."""
+    return step % config.log_every == 0 or step % config.checkpoint_every == 0
 
 
 def stored_curve(job: TrainJob) -> list[LossLine]:

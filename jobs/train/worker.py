@@ -36,3 +36,12 @@ class Workers:
         if self.world_size > 1:
             torch.distributed.all_reduce(total)
         return [value / self.world_size for value in total.tolist()]
+
+    def gather(self, values: Tensor) -> list[list[float]]:
+        """Return the `values` [k] of every worker, by rank."""
+        own = values.detach()
+        if self.world_size == 1:
+            return [own.tolist()]
+        all_values = [torch.empty_like(own) for _ in range(self.world_size)]
+        torch.distributed.all_gather(all_values, own)
+        return [each.tolist() for each in all_values]

@@ -24,7 +24,7 @@ from otcondense.diffusion.checkpoint_state import (
     refuse_foreign,
     refuse_other_inputs,
 )
-from otcondense.diffusion.loss_lines import LossLine
+from otcondense.diffusion.loss_lines import LossLine, PartialLine
 from otcondense.diffusion.model import Transformer, build_model
 from otcondense.diffusion.objectives import load_objective
 from otcondense.diffusion.registry import AUTO, OBJECTIVES, resolve_objective
@@ -66,6 +66,7 @@ def save_checkpoint(
     *,
     fingerprint: str,
     curve: Sequence[LossLine] = (),
+    partial: PartialLine | None = None,
 ) -> Checkpoint:
     """Write the checkpoint of the current step below the training run `directory`.
 
@@ -76,6 +77,7 @@ def save_checkpoint(
         fingerprint: of the training's images and configuration.
         curve: the loss curve so far. All results of a training can be recomputed from its newest
             checkpoint.
+        partial: sums of the last line, if a longer training has no line at this step.
     """
     place = checkpoint_directory(directory, state.step)
     files = _write_parts(store, place, _tensors(state))
@@ -89,6 +91,7 @@ def save_checkpoint(
         image_shape=state.model.image_shape,
         files=files,
         curve=tuple(curve),
+        partial=partial,
     )
     store.write_json(f"{place}/{STATE_FILE}", record.to_json())
     return Checkpoint(place, record)

@@ -4,10 +4,10 @@ The JSON is written last, so a checkpoint without it is incomplete.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from otcondense.diffusion.loss_lines import LossLine
+from otcondense.diffusion.loss_lines import LossLine, PartialLine
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
 from otcondense.store import Store, sha256_bytes
@@ -48,6 +48,8 @@ class CheckpointState:
     """Digest of each tensor file by its part: ema, model, optimizer."""
     curve: tuple[LossLine, ...] | None = None
     """The loss curve so far; None for a model that was trained elsewhere."""
+    partial: PartialLine | None = None
+    """Sums of its last line, if a longer training has no line at this step."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as it is stored."""
@@ -68,6 +70,8 @@ class CheckpointState:
         }
         if self.curve is not None:
             values["curve"] = [line.to_json() for line in self.curve]
+        if self.partial is not None:
+            values["partial_line"] = asdict(self.partial)
         return values
 
     @classmethod
@@ -84,6 +88,9 @@ class CheckpointState:
         curve = None
         if "curve" in values:
             curve = tuple(LossLine.from_json(line) for line in values["curve"])
+        partial = None
+        if "partial_line" in values:
+            partial = PartialLine(**values["partial_line"])
         return cls(
             step=int(values["step"]),
             fingerprint=values["fingerprint"],
@@ -94,6 +101,7 @@ class CheckpointState:
             image_shape=(channels, height, width),
             files=files,
             curve=curve,
+            partial=partial,
         )
 
 

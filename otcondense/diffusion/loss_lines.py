@@ -39,6 +39,19 @@ class LossLine:
         return cls(values["step"], values["loss"], values["learning_rate"], values.get("alignment"))
 
 
+@dataclass(frozen=True)
+class PartialLine:
+    """The sums behind a line that exists only because the training ended at its step.
+
+    A longer training continues the line in its place.
+    """
+
+    since: int
+    """Step of the line before."""
+    totals: list[list[float]]
+    """Sum of each value over the steps since then, for each worker."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoggedLine(LossLine):
     """A line in the log of the running training: the loss with its times."""

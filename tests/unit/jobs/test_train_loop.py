@@ -127,6 +127,36 @@ def test_a_longer_run_resumes_from_a_shorter_one(make_job):
     assert results(long) == results(reference)
 
 
+@pytest.mark.parametrize("shorter", [1, 2, 5, 7, 11, 13])
+@pytest.mark.parametrize("log_every", [1, 4, 50])
+@pytest.mark.parametrize("checkpoint_every", [3, 100])
+def test_a_lengthened_training_has_the_curve_of_a_long_one(
+    shorter, log_every, checkpoint_every, make_job
+):
+    settings = {
+        "checkpoint_steps": (),
+        "log_every": log_every,
+        "checkpoint_every": checkpoint_every,
+        "keep_best": checkpoint_every == 3,
+    }
+    run_loop(make_job(num_steps=shorter, **settings), Workers())
+    lengthened = make_job(num_steps=14, **settings)
+    assert run_loop(lengthened, Workers()).resumed_from == shorter
+    reference = make_job("reference", num_steps=14, **settings)
+    run_loop(reference, Workers())
+    assert results(lengthened) == results(reference)
+
+
+def test_a_training_lengthened_twice_has_the_curve_of_a_long_one(make_job):
+    settings = {"checkpoint_steps": (), "log_every": 50, "checkpoint_every": 100}
+    for steps in (3, 5, 11):
+        job = make_job(num_steps=steps, **settings)
+        run_loop(job, Workers())
+    reference = make_job("reference", num_steps=11, **settings)
+    run_loop(reference, Workers())
+    assert results(job) == results(reference)
+
+
 def test_only_the_newest_recovery_checkpoints_stay(make_job):
     job, kept = make_job(checkpoint_every=1, checkpoint_steps=(2,)), []
     run_loop(job, Workers(report=lambda _: kept.append(list_checkpoints(job.store, RUN))))
