@@ -122,7 +122,8 @@ def _class_features(
     usable = [row for row, status in enumerate(statuses) if status.reason is None]
     arrays = {name: _joined(parts, name)[usable] for name in parts[0].arrays}
     image_ids = [task.records[row].image_id for row in usable]
-    _check_finite(arrays["features"], image_ids)
+    for name, values in arrays.items():
+        _check_finite(name, values, image_ids)
     return ClassFeatures(
         class_name=task.class_name,
         class_index=task.class_index,
@@ -140,14 +141,14 @@ def _joined(parts: list[EncodedChunk], name: str) -> NDArray[Any]:
     return np.concatenate([part.arrays[name] for part in parts])
 
 
-def _check_finite(features: NDArray[Any], image_ids: list[str]) -> None:
-    """Refuse features that are not finite.
+def _check_finite(name: str, values: NDArray[Any], image_ids: list[str]) -> None:
+    """Refuse the outputs of an encoder that are not finite.
 
-    Raises: InputError naming the first image.
+    Raises: InputError naming the output and the first image.
     """
-    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
     if len(bad):
         raise InputError(
-            "features must be finite, found NaN or infinite values for "
+            f"{name} must be finite, found NaN or infinite values for "
             f"{image_ids[bad[0]]} and {len(bad) - 1} more"
         )

@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32
 from otcondense.errors import InputError, MissingInputError
 from otcondense.store.features import OPTIONAL_COLUMNS, ClassFeatures, class_file
 from otcondense.store.files import Store
+from otcondense.store.logits import stored_logits
 from otcondense.store.tables import array_column, array_field, read_array, read_table, write_table
 
 CONFIDENCES_SCHEMA_VERSION = 1
@@ -22,7 +23,7 @@ class ClassConfidences:
     class_index: int
     image_ids: list[str]
     logits: Float[np.ndarray, "n c"]
-    """Stored as float16."""
+    """Stored as float16 (see `stored_logits`)."""
     cross_entropy: Float32[np.ndarray, " n"]
     """Cross-entropy of the true class, in nats."""
     entropy: Float32[np.ndarray, " n"]
@@ -38,7 +39,7 @@ def write_class_confidences(
 
     The file has the same name in `directory` as the features of the class in theirs.
     """
-    logits = confidences.logits.astype(np.float16)
+    logits = stored_logits(confidences.logits)
     fields = [pa.field("image_id", pa.string()), array_field("logits", logits)]
     columns = [pa.array(confidences.image_ids, pa.string()), array_column(logits)]
     for name in OPTIONAL_COLUMNS:

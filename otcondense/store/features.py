@@ -7,6 +7,7 @@ import pyarrow as pa
 from jaxtyping import Float, Float32, Int32
 
 from otcondense.store.files import Store
+from otcondense.store.logits import stored_logits
 from otcondense.store.tables import (
     array_column,
     array_field,
@@ -29,7 +30,7 @@ class ClassFeatures:
     image_ids: list[str]
     features: Float32[np.ndarray, "n d"]
     logits: Float[np.ndarray, "n c"] | None
-    """Logits of the classifier; stored as float16."""
+    """Logits of the classifier; stored as float16 (see `stored_logits`)."""
     cross_entropy: Float32[np.ndarray, " n"] | None
     """Cross-entropy of the true class, in nats."""
     entropy: Float32[np.ndarray, " n"] | None
@@ -65,7 +66,7 @@ def write_class_features(
     fields = [pa.field("image_id", pa.string()), array_field("features", features.features)]
     columns = [pa.array(features.image_ids, pa.string()), array_column(features.features)]
     if features.logits is not None:
-        logits = features.logits.astype(np.float16)
+        logits = stored_logits(features.logits)
         fields.append(array_field("logits", logits))
         columns.append(array_column(logits))
     for name in OPTIONAL_COLUMNS:
