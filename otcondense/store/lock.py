@@ -2,12 +2,19 @@
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from otcondense.errors import InputError
 from otcondense.store.files import Store
+
+
+HOLDER_BYTES = 20
+"""Bytes of a lock file that are read: more than any process number has."""
+
+OWNER_ONLY = 0o600
+"""Mode of a lock file. Another account that could read it could hold the run for ever."""
 
 
 class DriverLock:
@@ -16,12 +23,13 @@ class DriverLock:
     The kernel releases the lock when the process dies. Object stores cannot lock: `is_held` stays
     False, and users must not start a second driver.
 
-    Raises: InputError on entering if another process holds the run.
+    Raises: InputError on entering if another process holds the run, its folder cannot be created,
+        or `.lock` is anything but a file of this account.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._file: IO[str] | None = None
+        self._file: int | None = None
 
     @property
     def is_held(self) -> bool:
@@ -32,21 +40,19 @@ class DriverLock:
         if not self._store.is_local:
             return self
         path = Path(self._store.path(".lock"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        _make_folder(path.parent)
+        file = _open_own_file(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            file.close()
+            holder = os.read(file, HOLDER_BYTES).decode(errors="replace").strip() or "unknown"
+            os.close(file)
             raise InputError(
                 f"run {self._store.root} is held by another driver (process {holder}); "
                 "wait for it or choose another --run"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        os.ftruncate(file, 0)
+        os.write(file, str(os.getpid()).encode())
         self._file = file
         return self
 
@@ -57,5 +63,73 @@ class DriverLock:
         trace: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
             self._file = None
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the run must be a folder that can be created, found {path}: {_reason(error)}; "
+            "choose another --run"
+        ) from error
+
+
+def _open_own_file(path: Path) -> int:
+    """Open the lock file, which only its owner may read, without following a link.
+
+    Raises: InputError if it is not a file of this account.
+    """
+    # Without O_NONBLOCK, opening a FIFO would wait for its other end.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.open(path, flags, OWNER_ONLY)
+    except OSError as error:
+        raise InputError(
+            f"the lock of a run must be a file of this account, found {path}: "
+            f"{_found(path) or _reason(error)}; move it away or choose another --run"
+        ) from error
+    try:
+        _check_own_file(file, path)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _check_own_file(file: int, path: Path) -> None:
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise InputError(
+            f"the lock of a run must be a file of its own, found {_found(path)} at {path}; "
+            "move it away or choose another --run"
+        )
+    if status.st_uid != os.geteuid():
+        raise InputError(
+            f"the lock of a run must belong to the account that runs it, found {path} of account "
+            f"{status.st_uid}; run as that account or choose another --run"
+        )
+    if stat.S_IMODE(status.st_mode) != OWNER_ONLY:
+        os.fchmod(file, OWNER_ONLY)
+
+
+def _found(path: Path) -> str:
+    """Return what is at the path, "" if that is not known."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return ""
+    kinds = {
+        stat.S_IFLNK: "a link",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFREG: "a file with several names or of another account",
+    }
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
