@@ -1,10 +1,14 @@
 """Checks of the selection's images and budgets against the source."""
 
 from collections import Counter
+from collections.abc import Mapping
 
+from jobs.command.progress import note
 from jobs.run_directory.run import Run
+from jobs.run_directory.selection_config import SelectionConfig
 from otcondense.datasets import list_images
 from otcondense.errors import InputError
+from otcondense.selection.objective_config import BALANCED_KAPPA, admissible_kappa
 
 SHOWN = 5
 """Class names that an error lists."""
@@ -12,6 +16,8 @@ SHOWN = 5
 
 def check_budgets(run: Run) -> None:
     """Refuse budgets that do not fit the classes, before anything is computed.
+
+    It also says which classes are chosen with a lower kappa.
 
     Raises: InputError naming class, budget and number of images.
     """
@@ -40,6 +46,7 @@ def _check_sizes(run: Run, sizes: Counter[str]) -> None:
                 "selection.budget must name every class once; "
                 f"missing: {missing[:SHOWN]}, not in the source: {surplus[:SHOWN]}"
             )
+    _note_balanced_classes(selection, sizes)
     if selection.small_class == "take_all":
         return
     for class_name, size in sizes.items():
@@ -49,3 +56,34 @@ def _check_sizes(run: Run, sizes: Counter[str]) -> None:
                 f"selection.budget is {budget}, but class {class_name} has {size} images; "
                 "lower it, or set selection.small_class=take_all"
             )
+
+
+def balanced_classes(selection: SelectionConfig, sizes: Mapping[str, int]) -> list[str]:
+    """Return the classes that are chosen with balanced transport, in sorted order.
+
+    They have more images than the budget, but too few for the kappa of the configuration.
+    """
+    if "geometry_aware" not in selection.methods:
+        return []
+    found = []
+    for class_name, size in sorted(sizes.items()):
+        budget = selection.budget_of(class_name)
+        settings = selection.selector_settings("geometry_aware", budget)
+        kappa = settings["kappa"]
+        if size > budget and admissible_kappa(kappa, size, budget) != kappa:
+            found.append(class_name)
+    return found
+
+
+def _note_balanced_classes(selection: SelectionConfig, sizes: Mapping[str, int]) -> None:
+    found = balanced_classes(selection, sizes)
+    if not found:
+        return
+    names = ", ".join(found[:SHOWN])
+    if len(found) > SHOWN:
+        names += f" and {len(found) - SHOWN} more"
+    note(
+        "select",
+        f"kappa is lowered to {BALANCED_KAPPA:g} for {len(found)} class(es) of at most "
+        f"kappa * budget images: {names}",
+    )

@@ -8,12 +8,23 @@ from torch import Tensor
 
 from otcondense.ot.blocks import row_blocks
 
+REFINED_BELOW = 1e-6
+"""A squared distance below this share of the squared norms has lost half of its digits.
+
+It is computed again from the difference of the rows.
+"""
+
+REFINED_VALUES = 1 << 19
+"""Number of values in the intermediate results of a block of such distances (4 MB)."""
+
 
 @dataclass(frozen=True)
 class SquaredEuclidean:
     """Squared Euclidean distance, computed from the Gram matrix of centred rows in float64.
 
     Without centring, a large common shift of the features would cancel the significant digits.
+    Distances that are small against the norms, as those between all images but a distant one, are
+    computed again from the difference of the rows.
     """
 
     workers: int = 1
@@ -31,10 +42,13 @@ class SquaredEuclidean:
         norm_left = left.square().sum(dim=1)
         norm_right = right.square().sum(dim=1)
         cost = left.new_empty(len(left), len(right))
+        others = x if y is None else y
 
         def fill(rows: slice) -> None:
             torch.matmul(left[rows], right.T, out=cost[rows])
             cost[rows].mul_(-2).add_(norm_left[rows, None]).add_(norm_right).clamp_(min=0)
+            norms = norm_left[rows, None] + norm_right
+            _refine(cost[rows], norms, x[rows].double(), others.double())
 
         row_blocks(fill, len(left), workers=self.workers)
         if y is None:
@@ -42,6 +56,30 @@ class SquaredEuclidean:
         return cost
 
 
+def _refine(
+    cost: Float[Tensor, "m n"],
+    norms: Float[Tensor, "m n"],
+    x: Float[Tensor, "m d"],
+    y: Float[Tensor, "n d"],
+) -> None:
+    """Replace the costs that have lost their digits, in place."""
+    pairs = (cost < REFINED_BELOW * norms).nonzero()
+    for part in torch.split(pairs, max(1, REFINED_VALUES // x.shape[1])):
+        row = part[:, 0]
+        column = part[:, 1]
+        cost[row, column] = (x[row] - y[column]).square_().sum(dim=1)
+
+
 def squared_euclidean(features: Float[Tensor, "n d"]) -> Float[Tensor, "n n"]:
     """Return the squared distances between all rows, float64, symmetric up to rounding."""
     return SquaredEuclidean()(features)
+
+
+def median_cost(cost: Float[Tensor, "n n"]) -> float:
+    """Return the lower median of all entries.
+
+    If it is 0, more than half of the entries are between equal images: return the mean, which is 0
+    if all of them are.
+    """
+    middle = float(cost.flatten().kthvalue((cost.numel() + 1) // 2).values)
+    return middle if middle > 0 else float(cost.mean())

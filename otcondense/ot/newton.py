@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from otcondense.errors import InputError
@@ -36,6 +36,18 @@ VALUE_ROUNDING = 1e-14
 STEP_LENGTHS = 12
 """Number of step lengths tried (1, 1/2, ..., 1/2048) before a Sinkhorn sweep replaces the step."""
 
+STALLED_STEPS = 10
+"""Steps without progress after which a problem is left unsolved.
+
+If the largest cost is about 1e10 epsilon or more, rounding hides the rest of the way.
+"""
+
+PROGRESS = 0.9
+"""A step makes progress if it lowers the row error to this share of the lowest one so far.
+
+It also does if it increases the value by more than rounding.
+"""
+
 LEVEL_TOLERANCE = 1e-2
 """Row error of the intermediate levels of a cold start, which only supply the next start."""
 
@@ -63,8 +75,11 @@ class _StopRule:
     max_iterations: int
 
     def unsolved(self, a: Float[Tensor, " r"], now: "_Evaluation") -> Bool[Tensor, " batch"]:
-        row_error = (a - now.mass).abs().sum(dim=1)
-        return (row_error > self.tolerance) & (now.value <= self.stop_above)
+        return (self.row_error(a, now) > self.tolerance) & (now.value <= self.stop_above)
+
+    def row_error(self, a: Float[Tensor, " r"], now: "_Evaluation") -> Float[Tensor, " batch"]:
+        """Return the L1 error of the row masses."""
+        return (a - now.mass).abs().sum(dim=1)
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,44 @@ class _Evaluation:
     def of(self, problems: Bool[Tensor, " batch"]) -> "_Evaluation":
         """Return the evaluation of some of the problems."""
         return _Evaluation(self.value[problems], self.shares[problems], self.mass[problems])
+
+
+@dataclass
+class _Progress:
+    """The best state of each problem of the batch, and the steps since it last improved."""
+
+    error: Float[Tensor, " batch"]
+    value: Float[Tensor, " batch"]
+    steps: Int[Tensor, " batch"]
+
+    @classmethod
+    def start(cls, size: int, like: Tensor) -> "_Progress":
+        return cls(
+            like.new_full((size,), math.inf),
+            like.new_full((size,), -math.inf),
+            torch.zeros(size, dtype=torch.int64, device=like.device),
+        )
+
+    def add(
+        self,
+        error: Float[Tensor, " batch"],
+        value: Float[Tensor, " batch"],
+        noise: Float[Tensor, " batch"],
+    ) -> None:
+        """Note the state of every problem after one more step."""
+        better = (error < PROGRESS * self.error) | (value > self.value + noise)
+        self.steps = torch.where(better, 0, self.steps + 1)
+        self.error = torch.minimum(self.error, error)
+        self.value = torch.maximum(self.value, value)
+
+    def of(self, problems: Bool[Tensor, " batch"]) -> "_Progress":
+        """Return the progress of some of the problems."""
+        return _Progress(self.error[problems], self.value[problems], self.steps[problems])
+
+    @property
+    def stalled(self) -> Bool[Tensor, " batch"]:
+        """Whether rounding keeps a problem from getting any further."""
+        return self.steps >= STALLED_STEPS
 
 
 @dataclass(frozen=True)
@@ -105,30 +158,38 @@ class _SemiDual:
 
     def ascend(
         self, f: Float[Tensor, "batch r"], epsilon: float, stop: _StopRule
-    ) -> tuple[Float[Tensor, "batch r"], int]:
-        """Ascend until every problem of the batch is finished.
+    ) -> tuple[Float[Tensor, "batch r"], int, Bool[Tensor, " batch"]]:
+        """Ascend until every problem of the batch is finished or stalls.
 
-        Returns: the potentials and the number of iterations.
+        Returns: the potentials, the number of iterations, and the problems that are not solved.
         """
         f = f.clone()
         active = torch.arange(len(f), device=f.device)
         cost = self.cost
         now = self.evaluate(f, epsilon, cost)
+        progress = _Progress.start(len(f), f)
+        failed = torch.zeros(len(f), dtype=torch.bool, device=f.device)
 
         for iteration in range(stop.max_iterations):
+            noise = self._noise(f[active], now, epsilon)
+            progress.add(stop.row_error(self.a, now), now.value, noise)
             unsolved = stop.unsolved(self.a, now)
+            failed[active[unsolved & progress.stalled]] = True
+            unsolved &= ~progress.stalled
             if not bool(unsolved.any()):
-                return f, iteration
+                return f, iteration, failed
             if not bool(unsolved.all()):
                 active = active[unsolved]
                 now = now.of(unsolved)
+                progress = progress.of(unsolved)
                 cost = self.cost[active]
 
             step = self._newton_step(now, epsilon)
             moved, now = self._line_search(f[active], step, now, epsilon, cost)
             f[active] = moved
 
-        return f, stop.max_iterations
+        failed[active[stop.unsolved(self.a, now)]] = True
+        return f, stop.max_iterations, failed
 
     def _newton_step(self, now: _Evaluation, epsilon: float) -> Float[Tensor, "batch r"]:
         """Return the damped Newton step; a Sinkhorn step where it is no direction of ascent."""
@@ -154,6 +215,13 @@ class _SemiDual:
         """Return the step of one Sinkhorn sweep, which always increases the value."""
         return epsilon * (self.a.log() - now.mass.clamp(min=SMALLEST_MASS).log())
 
+    def _noise(
+        self, f: Float[Tensor, "batch r"], now: _Evaluation, epsilon: float
+    ) -> Float[Tensor, " batch"]:
+        """Return the rounding error of the values."""
+        scale = now.value.abs() + f.abs().amax(dim=1) * self.kappa + epsilon
+        return VALUE_ROUNDING * scale
+
     def _line_search(
         self,
         f: Float[Tensor, "batch r"],
@@ -167,8 +235,7 @@ class _SemiDual:
         Returns: the new potentials and their evaluation.
         """
         slope = ((self.a - now.mass) * step).sum(dim=1)
-        scale = now.value.abs() + f.abs().amax(dim=1) * self.kappa + epsilon
-        noise = VALUE_ROUNDING * scale
+        noise = self._noise(f, now, epsilon)
 
         length = torch.ones_like(now.value)
         for _ in range(STEP_LENGTHS):
@@ -256,7 +323,7 @@ class SemiDualNewton:
         total = 0
         for level in self._levels(epsilon, float(semi_dual.cost.max())):
             rule = stop if level == epsilon else level_stop
-            f, iterations = semi_dual.ascend(f, level, rule)
+            f, iterations, _ = semi_dual.ascend(f, level, rule)
             total += iterations
         return f, total
 
@@ -265,11 +332,7 @@ class SemiDualNewton:
     ) -> tuple[Float[Tensor, "batch r"], int]:
         """Ascend from given potentials; problems that do not converge get a cold start."""
         limit = min(WARM_ITERATIONS, stop.max_iterations)
-        f, total = semi_dual.ascend(f, epsilon, replace(stop, max_iterations=limit))
-        if total < limit:
-            return f, total
-
-        unsolved = stop.unsolved(semi_dual.a, semi_dual.evaluate(f, epsilon, semi_dual.cost))
+        f, total, unsolved = semi_dual.ascend(f, epsilon, replace(stop, max_iterations=limit))
         if bool(unsolved.any()):
             rest = replace(semi_dual, cost=semi_dual.cost[unsolved])
             f[unsolved], iterations = self._cold_start(rest, epsilon, stop)

@@ -96,17 +96,67 @@ class PartialOutput:
     def certified_error(self) -> Float[Tensor, "*batch"]:
         """Proven bound on the regularised optimum minus `regularized_value`.
 
-        The semi-dual is concave with gradient r (the row errors, sum 0). Optimal potentials spread
-        over at most the range of the cost. The distance to the optimum is therefore at most half
-        the L1 norm of r times the sum of the spread of f and that range.
+        The semi-dual is concave with gradient r (the row errors, sum 0). The distance to the
+        optimum is therefore at most half the L1 norm of r times the sum of the spread of f and that
+        of optimal potentials.
         """
-        cost, _, _ = self.problem.balanced()
         spread = self._all_f.amax(dim=-1) - self._all_f.amin(dim=-1)
-        return self.marginal_error / 2 * (spread + cost.amax(dim=(-2, -1)))
+        return self.marginal_error / 2 * (spread + self._optimal_spread())
+
+    def _optimal_spread(self) -> Float[Tensor, "*batch"]:
+        """Return a bound on the spread of optimal potentials.
+
+        Without a dummy row, f_i - f_k is at most the largest C_ij - C_kj. With one, whose potential
+        is 0, set aside any columns with a total capacity B < kappa - 1, such as that of a distant
+        image. The dummy row then ships at least kappa - 1 - B to the other columns J, and the
+        optimality of the rows gives 0 <= f_i <= max_J C_ij
+        + epsilon log((kappa - 1) / (kappa - 1 - B)).
+        """
+        cost = self.problem.cost_matrix
+        top = cost.amax(dim=-2)
+        if not self.problem.has_dummy:
+            return (top - cost.amin(dim=-2)).amax(dim=-1)
+
+        ordered, order = top.sort(dim=-1, descending=True)
+        capacity = self.problem.column_mass[order]
+        room = self.problem.kappa - 1 - (capacity.cumsum(dim=-1) - capacity)
+        share = (room / (self.problem.kappa - 1)).clamp(min=0)
+        return (ordered - self.problem.epsilon * share.log()).nan_to_num(torch.inf).amin(dim=-1)
+
+    @property
+    def rounding(self) -> Float[Tensor, "*batch"]:
+        """Margin of `regularized_value` for rounding."""
+        scale = self.f.abs().amax(dim=-1) + self.g.abs().amax(dim=-1) + self.problem.epsilon
+        unit = torch.finfo(self.f.dtype).eps
+        return ROUNDING_UNITS * unit * self.problem.kappa * scale
 
     @property
     def value_lower_bound(self) -> Float[Tensor, "*batch"]:
         """Proven lower bound on the regularised optimum: the value less a margin for rounding."""
-        scale = self.f.abs().amax(dim=-1) + self.g.abs().amax(dim=-1) + self.problem.epsilon
-        unit = torch.finfo(self.f.dtype).eps
-        return self.regularized_value - ROUNDING_UNITS * unit * self.problem.kappa * scale
+        return self.regularized_value - self.rounding
+
+    @property
+    def value_upper_bound(self) -> Float[Tensor, "*batch"]:
+        """Proven upper bound on the regularised optimum, with a margin for rounding."""
+        return self.regularized_value + self.certified_error + self.rounding
+
+    @cached_property
+    def feasible_plan(self) -> Float[Tensor, "*batch r n"]:
+        """Plan with the prescribed row and column masses, near the plan of the solver.
+
+        Rows and columns with too much mass are scaled down; what they lack is shipped in proportion
+        to it. The plan moves by at most twice the marginal error (L1).
+
+        Source: Altschuler, Weed and Rigollet (2017), algorithm 2.
+        """
+        _, a, b = self.problem.balanced()
+        tiny = torch.finfo(a.dtype).tiny
+        rows = self.full_plan.sum(dim=-1)
+        plan = self.full_plan * (a / rows.clamp(min=tiny)).clamp(max=1)[..., :, None]
+        columns = plan.sum(dim=-2)
+        plan = plan * (b / columns.clamp(min=tiny)).clamp(max=1)[..., None, :]
+
+        lack_of_rows = (a - plan.sum(dim=-1)).clamp(min=0)
+        lack_of_columns = (b - plan.sum(dim=-2)).clamp(min=0)
+        total = lack_of_rows.sum(dim=-1)[..., None, None].clamp(min=tiny)
+        return plan + lack_of_rows[..., :, None] * lack_of_columns[..., None, :] / total

@@ -1,6 +1,8 @@
 """The interface of all selectors."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -15,6 +17,7 @@ from otcondense.selection.candidates import Candidates, validate_candidates
 from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.nearest import first_minimum
 from otcondense.selection.parameters import Parameters
+from otcondense.selection.units import in_class_units
 from otcondense.selection.watch import Moment, Watcher, nobody
 
 AnySelector = TypeVar("AnySelector", bound="Selector")
@@ -150,12 +153,40 @@ class Selector(Parameters, ABC):
             weights=weights,
         )
         budget = self._budget_for(candidates)
-
-        self._clear_results()
-        self._fit(candidates, budget)
+        self._choose(candidates, lambda scaled: self._fit(scaled, budget))
         assert len(set(self.indices_.tolist())) == len(self.indices_) == budget
-        self._represent(candidates)
         return self
+
+    def _choose(self, candidates: Candidates, choose: Callable[[Candidates], None]) -> None:
+        """Choose in units of the class, then return to the units of the caller.
+
+        No result therefore depends on the scale of the features.
+        """
+        scaled = self._in_units(candidates)
+        self._cost_unit = scaled.cost_unit
+        self._clear_results()
+        choose(scaled)
+        self._represent(scaled)
+        self._restore_units(scaled.cost_unit)
+
+    def _in_units(self, candidates: Candidates) -> Candidates:
+        """Return the class in the units in which it is computed."""
+        return in_class_units(candidates)
+
+    def _restore_units(self, cost_unit: float) -> None:
+        """Multiply every result that is a cost by the unit of cost."""
+        self.objective_ *= cost_unit
+        self.lower_bound_ *= cost_unit
+        self.terms_ = {name: value * cost_unit for name, value in self.terms_.items()}
+        self.history_ = [
+            replace(step, objective=step.objective * cost_unit) for step in self.history_
+        ]
+
+    def _tell(self, moment: Moment) -> None:
+        """Report a moment to the watcher, in the units of the caller."""
+        if moment.objective is not None:
+            moment = replace(moment, objective=moment.objective * self._cost_unit)
+        self._watcher(moment)
 
     def _budget_for(self, candidates: Candidates) -> int:
         """Return the number of images to choose; a small class may have fewer than the budget.
@@ -194,7 +225,7 @@ class Selector(Parameters, ABC):
         step = Step(len(self.history_), "greedy", index, None, objective)
         self.history_.append(step)
         known = objective if np.isfinite(objective) else None
-        self._watcher(Moment("greedy", chosen=len(self.history_), objective=known))
+        self._tell(Moment("greedy", chosen=len(self.history_), objective=known))
 
     def _eligible(self, candidates: Candidates) -> int:
         """Return the number of images that may be chosen."""
@@ -202,7 +233,10 @@ class Selector(Parameters, ABC):
 
     @abstractmethod
     def _fit(self, candidates: Candidates, budget: int) -> None:
-        """Set `indices_` and the other results that the selector computes."""
+        """Set `indices_` and the other results that the selector computes.
+
+        The class and all results that are costs are in units of the class.
+        """
 
 
 def _describe(detail: Any) -> str:

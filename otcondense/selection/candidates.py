@@ -29,6 +29,8 @@ class Candidates:
     """Cost matrix in place of the squared Euclidean distances of the features."""
     weights: Float[np.ndarray, " n"] | None = None
     """Weight of each image in the class, normalised to sum 1; None is uniform."""
+    cost_unit: float = 1.0
+    """Unit of the costs, a power of 4; its square root is the unit of the features."""
 
     @property
     def size(self) -> int:

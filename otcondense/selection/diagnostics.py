@@ -1,8 +1,20 @@
 """Diagnostics of a selection: facts about the computation, besides the subset."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from pydantic import JsonValue
+
+COSTS = (
+    "epsilon",
+    "beta",
+    "certified_error",
+    "rounding_error",
+    "transport_cost",
+    "lp_value",
+    "median_cost",
+)
+"""Diagnostics of the geometry-aware selector in units of the cost."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,8 @@ class GeometryAwareDiagnostics(Diagnostics):
     """L1 error of the marginals of the final plan."""
     certified_error: float | None = None
     """Bound on the error of the transport value, in cost units."""
+    rounding_error: float | None = None
+    """Bound on the rounding error of the objective, in cost units."""
     transport_cost: float | None = None
     """<C, plan> of the final subset, in cost units."""
     lp_value: float | None = None
@@ -61,6 +75,17 @@ class GeometryAwareDiagnostics(Diagnostics):
     """Method of the lower bound: enumeration or relaxation."""
     take_all: bool | None = None
     """True if the class was not larger than the budget and all of it was taken."""
+    lowered_kappa: float | None = None
+    """Capacity used, if the class has too few images for the one set."""
+
+    def times(self, cost_unit: float) -> "GeometryAwareDiagnostics":
+        """Return the diagnostics with every cost multiplied by a unit of cost."""
+        changed: dict[str, Any] = {}
+        for name in COSTS:
+            value = getattr(self, name)
+            if value is not None:
+                changed[name] = value * cost_unit
+        return replace(self, **changed)
 
 
 def as_json(diagnostics: Diagnostics) -> dict[str, JsonValue]:

@@ -6,6 +6,7 @@ cheap: the solver is imported by `fit`.
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Literal, final
 
 import numpy as np
@@ -19,7 +20,7 @@ from otcondense.selection.diagnostics import GeometryAwareDiagnostics
 from otcondense.selection.engine.lower_bound_config import LowerBoundConfig
 from otcondense.selection.forecast import check_memory
 from otcondense.selection.geometry_aware_config import GeometryAwareConfig
-from otcondense.selection.objective_config import check_indices, check_size
+from otcondense.selection.objective_config import admissible_kappa, check_indices, check_size
 
 DEFAULT_LOWER_BOUND = LowerBoundConfig()
 
@@ -37,7 +38,8 @@ class GeometryAwareSelector(Selector):
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
         kappa: capacity of each class image, >= 1, as a multiple of its share of the class. At 1 the
-            whole class must be covered; above 1 a share 1 - 1/kappa is left out. Default 1.05.
+            whole class must be covered; above 1 a share 1 - 1/kappa is left out. A class of at most
+            kappa * budget images is chosen with 1 (see `kappa_`). Default 1.05.
         alpha: weight of the statistics term, >= 0, without unit. None is 1 if features are given,
             else 0. Default None.
         beta: weight of the mean cross-entropy, >= 0, in cost units per nat; with scale "relative"
@@ -83,9 +85,13 @@ class GeometryAwareSelector(Selector):
         device: torch device of the computation. Default "cpu".
 
     Attributes in addition to those of every selector:
+        kappa_: the capacity used. It is 1 for a class of at most kappa * budget images: every
+            chosen image could otherwise ship all its mass to itself, and all subsets would be
+            equal.
         greedy_indices_: the start of the swap stage, in order of choice.
         swap_optimal_: whether it is proven that no single swap lowers the objective (by more than
-            `swap_tolerance`).
+            `swap_tolerance`). Nothing is claimed if rounding or the solver leave the objective less
+            certain than that, as with an image 1e10 away from all others.
         profile_: seconds of each stage and peak memory. Only these differ from run to run.
 
     Source: arXiv:2606.05883 for the objective; the search and its certificates are our own
@@ -97,6 +103,7 @@ class GeometryAwareSelector(Selector):
     config: GeometryAwareConfig
     diagnostics_: GeometryAwareDiagnostics
 
+    kappa_: float
     greedy_indices_: Int[np.ndarray, " budget"]
     swap_optimal_: bool
     profile_: dict[str, float]
@@ -162,17 +169,33 @@ class GeometryAwareSelector(Selector):
     def _fit(self, candidates: Candidates, budget: int) -> None:
         self._select(candidates, budget, warm_start=())
 
+    def _in_units(self, candidates: Candidates) -> Candidates:
+        """Return the class in its own units; the authors' code knows only absolute ones."""
+        self._candidates = candidates
+        return candidates if self.config.reference == "authors" else super()._in_units(candidates)
+
+    def _restore_units(self, cost_unit: float) -> None:
+        super()._restore_units(cost_unit)
+        self.diagnostics_ = self.diagnostics_.times(cost_unit)
+
     def _select(self, candidates: Candidates, budget: int, *, warm_start: Sequence[int]) -> None:
         """Select from a class; an empty warm start lets the parameter `start` decide."""
         config = self.config.model_copy(update={"budget": budget})
-        self._candidates = candidates
         self.profile_ = {}
+        self.kappa_ = config.kappa
         if config.reference == "authors":
             self._select_as_authors(config, candidates)
-        elif config.small_class == "take_all" and budget == self._eligible(candidates):
+        elif self._takes_all(candidates, budget):
             self._take_all(candidates.size)
         else:
-            self._search(config, candidates, warm_start)
+            self.kappa_ = admissible_kappa(config.kappa, candidates.size, budget)
+            self._search(config.model_copy(update={"kappa": self.kappa_}), candidates, warm_start)
+
+    def _takes_all(self, candidates: Candidates, budget: int) -> bool:
+        """Return whether there is nothing to choose."""
+        if self.config.small_class == "take_all":
+            return budget == self._eligible(candidates)
+        return budget == candidates.size
 
     def _search(
         self, config: GeometryAwareConfig, candidates: Candidates, warm_start: Sequence[int]
@@ -188,17 +211,19 @@ class GeometryAwareSelector(Selector):
 
         from otcondense.selection.engine.fit import GeometryAwareFit
 
-        fit = GeometryAwareFit(config, candidates, warm_start=warm_start, watcher=self._watcher)
+        fit = GeometryAwareFit(config, candidates, warm_start=warm_start, watcher=self._tell)
         fit.run()
         self.indices_ = np.asarray(fit.search.subset, dtype=np.int64)
         self.greedy_indices_ = np.asarray(fit.greedy_indices, dtype=np.int64)
-        self.swap_optimal_ = fit.search.proven
+        self.swap_optimal_ = fit.proven
         self.history_ = fit.search.history
         self.objective_ = fit.outcome.objective
         self.terms_ = fit.outcome.terms
         self.represented_mass_ = fit.outcome.represented_mass
         self.assignment_ = fit.outcome.assignment
         self.diagnostics_ = fit.outcome.diagnostics
+        if self.kappa_ != self.config.kappa:
+            self.diagnostics_ = replace(self.diagnostics_, lowered_kappa=self.kappa_)
         self.lower_bound_ = fit.lower_bound
         self.profile_ = fit.profile
 
@@ -272,9 +297,9 @@ class GeometryAwareSelector(Selector):
                 logits=merged.logits,
                 difficulty=merged.difficulty,
             )
-        self._clear_results()
-        self._select(merged, self.config.budget, warm_start=start)
-        self._represent(merged)
+        self._choose(
+            merged, lambda scaled: self._select(scaled, self.config.budget, warm_start=start)
+        )
         return self
 
 

@@ -18,6 +18,16 @@ def first_minimum(values: Float[np.ndarray, "*rows k"]) -> Int[np.ndarray, "*row
     return position
 
 
+REFINED_BELOW = 1e-6
+"""A squared distance below this share of the squared norms has lost half of its digits.
+
+It is computed again from the difference of the rows.
+"""
+
+REFINED_VALUES = 1 << 19
+"""Number of values in the intermediate results of a block of such distances (4 MB)."""
+
+
 class Distances:
     """Costs from all images of a class to chosen ones, computed on request.
 
@@ -32,6 +42,7 @@ class Distances:
         assert features is not None or cost is not None
         self.cost = cost
         if cost is None and features is not None:
+            self.features = features
             self.rows = features - features.mean(axis=0)
             self.norms = np.square(self.rows).sum(axis=1)
 
@@ -41,7 +52,9 @@ class Distances:
         if self.cost is not None:
             values = self.cost[indices].T
         else:
-            values = self.to_points(self.rows[indices])
+            values = self._products(self.rows[indices])
+            norms = self.norms[:, None] + self.norms[indices]
+            _refine(values, norms, self.features, self.features[indices])
             values[indices, np.arange(len(indices))] = 0
         return values
 
@@ -50,6 +63,28 @@ class Distances:
 
         The points are given relative to the class mean.
         """
+        values = self._products(points)
+        norms = self.norms[:, None] + np.square(points).sum(axis=1)
+        _refine(values, norms, self.rows, points)
+        return values
+
+    def _products(self, points: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "n k"]:
+        """Return the squared distances from the inner products, which cancel if they are small."""
         squares = self.norms[:, None] + np.square(points).sum(axis=1) - 2 * self.rows @ points.T
         values: Float[np.ndarray, "n k"] = np.maximum(squares, 0)
         return values
+
+
+def _refine(
+    values: Float[np.ndarray, "n k"],
+    norms: Float[np.ndarray, "n k"],
+    rows: Float[np.ndarray, "n d"],
+    points: Float[np.ndarray, "k d"],
+) -> None:
+    """Replace the distances that have lost their digits, in place."""
+    row, point = np.nonzero(values < REFINED_BELOW * norms)
+    block = max(1, REFINED_VALUES // rows.shape[1])
+    for start in range(0, len(row), block):
+        part = slice(start, start + block)
+        difference = rows[row[part]] - points[point[part]]
+        values[row[part], point[part]] = np.square(difference).sum(axis=1)

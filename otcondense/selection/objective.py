@@ -1,5 +1,6 @@
-"""Conversion of relative parameters into a subset problem in absolute units."""
+"""Conversion of the parameters into a subset problem in units of the class."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from otcondense.errors import InputError
 from otcondense.ot import SquaredEuclidean
+from otcondense.ot.cost import median_cost
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.objective_config import ObjectiveConfig
@@ -29,44 +31,37 @@ class Units:
     largest: float
     """Largest cost."""
 
+    @property
+    def typical(self) -> float:
+        """Median cost; 1 if all images are equal, for which any positive number is right."""
+        return self.cost or 1.0
+
 
 def tensor(array: Float[np.ndarray, "*shape"], device: str) -> Float[Tensor, "*shape"]:
     """Return a float64 tensor on the device."""
     return torch.as_tensor(array, dtype=torch.float64, device=device)
 
 
-def median_cost(cost: Float[Tensor, "n n"]) -> float:
-    """Return the lower median of all entries.
-
-    If it is 0, more than half of the entries are between equal images: return the mean.
-    """
-    middle = float(cost.flatten().kthvalue((cost.numel() + 1) // 2).values)
-    return middle if middle > 0 else float(cost.mean())
-
-
 def build_problem(
     config: ObjectiveConfig, candidates: Candidates, device: str, workers: int
 ) -> tuple[SubsetProblem, Units]:
-    """Return the subset problem of one class in absolute units.
+    """Return the subset problem of one class in units of the class.
 
-    Raises: InputError for a term whose data is missing, or a class whose images are all equal.
+    Args:
+        config: the parameters; absolute ones are in the units of the caller.
+        candidates: the class, in units of the class.
+        device: torch device.
+        workers: threads.
+
+    Raises: InputError for a term whose data is missing, or an epsilon far outside the costs.
     """
     alpha = _weight(config.alpha, DEFAULT_ALPHA, "alpha", "features", candidates.features)
     beta = _weight(config.beta, DEFAULT_BETA, "beta", "cross_entropy", candidates.cross_entropy)
 
     cost = _cost_matrix(candidates, device, workers)
     units = Units(median_cost(cost), float(cost.max()))
-    if units.cost <= 0:
-        raise InputError(
-            "features must differ between images, found a class whose images are all at distance 0 "
-            "from each other"
-        )
-
-    epsilon = config.epsilon
-    if epsilon is None:
-        epsilon = config.epsilon_relative * units.cost
-    if config.scale == "relative":
-        beta *= units.cost
+    epsilon = _epsilon(config, candidates.cost_unit, units)
+    beta *= units.cost if config.scale == "relative" else 1 / candidates.cost_unit
 
     problem = SubsetProblem(
         cost_matrix=cost,
@@ -88,6 +83,24 @@ def build_problem(
     return problem, units
 
 
+def _epsilon(config: ObjectiveConfig, cost_unit: float, units: Units) -> float:
+    """Return epsilon in units of the class.
+
+    If all images are equal, every subset has the same value, for any epsilon.
+
+    Raises: InputError for a given epsilon that is 0 or infinite in these units.
+    """
+    if config.epsilon is None:
+        return config.epsilon_relative * units.typical
+    epsilon = config.epsilon / cost_unit
+    if not 0 < epsilon < math.inf:
+        raise InputError(
+            "epsilon must be of the order of the squared distances, found "
+            f"{config.epsilon} with costs of about {cost_unit:.0e}; set epsilon_relative instead"
+        )
+    return epsilon
+
+
 def _cost_matrix(candidates: Candidates, device: str, workers: int) -> Float[Tensor, "n n"]:
     if candidates.cost is None and candidates.features is not None:
         return SquaredEuclidean(workers)(tensor(candidates.features, device))
@@ -99,8 +112,10 @@ def _weights(candidates: Candidates, device: str) -> Float[Tensor, " n"] | None:
 
 
 def _centred_features(candidates: Candidates, device: str) -> Float[Tensor, "n d"]:
-    """Return the features minus the (weighted) class mean."""
+    """Return the features minus the (weighted) class mean, exactly 0 if all images are equal."""
     features = tensor(candidates.require("features", "alpha > 0"), device)
+    if bool((features == features[0]).all()):
+        return torch.zeros_like(features)
     weights = _weights(candidates, device)
     mean = features.mean(dim=0) if weights is None else weights @ features
     return features - mean

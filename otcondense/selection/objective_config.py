@@ -95,8 +95,7 @@ def check_indices(config: ObjectiveConfig, size: int) -> None:
 def check_size(config: ObjectiveConfig, size: int, budget: int) -> None:
     """Check that `budget` images can be chosen from a class of `size` images.
 
-    Raises: InputError for an index outside the class, too few images, or a capacity so large that
-        the transport term is always 0.
+    Raises: InputError for an index outside the class, or too few images.
     """
     check_indices(config, size)
     if size - len(config.exclude) < budget:
@@ -104,9 +103,16 @@ def check_size(config: ObjectiveConfig, size: int, budget: int) -> None:
             f"exclude must leave at least budget ({budget}) of {size} images, found "
             f"{len(config.exclude)} excluded"
         )
-    if config.kappa * budget >= size:
-        raise InputError(
-            f"kappa * budget must be below the number of images ({size}), found {config.kappa} * "
-            f"{budget}: each chosen image could ship everything to itself and the transport term "
-            "would be 0 for every subset; lower kappa or the budget"
-        )
+
+
+BALANCED_KAPPA = 1.0
+"""Capacity at which the whole class must be covered; it suits every class above the budget."""
+
+
+def admissible_kappa(kappa: float, size: int, budget: int) -> float:
+    """Return the capacity with which `budget` of `size` images are chosen.
+
+    With kappa * budget >= size, every chosen image could ship all its mass to itself, and the
+    transport term would be 0 for every subset. Such a class is chosen with balanced transport.
+    """
+    return kappa if kappa * budget < size else BALANCED_KAPPA

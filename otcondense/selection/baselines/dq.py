@@ -138,7 +138,8 @@ def _cosine(candidates: Candidates) -> Float[np.ndarray, "n n"]:
     gram = features @ features.T
     if candidates.logits is not None:
         errors = _errors(candidates.logits, candidates.cross_entropy)
-        gram = (errors @ errors.T) * (1 + gram)
+        bias = 1 / candidates.cost_unit
+        gram = (errors @ errors.T) * (bias + gram)
     norm = np.sqrt(np.diag(gram))
     scale = np.where(norm > 0, norm, 1)
     cosine: Float[np.ndarray, "n n"] = np.clip(gram / scale / scale[:, None], -1, 1)

@@ -147,4 +147,4 @@ class CutSearch(Search):
 
 def _upper(output: PartialOutput, penalty: float) -> float:
     """Return a proven upper bound on the objective."""
-    return float(output.regularized_value) + float(output.certified_error) + penalty
+    return float(output.value_upper_bound) + penalty

@@ -34,6 +34,7 @@ class GeometryAwareFit:
         search: the final subset, its history and its proof.
         greedy_indices: the subset before the first swap, in order of choice.
         outcome: results of the final subset.
+        proven: whether no single swap improves it, and its objective is certain enough to say so.
         lower_bound: lower bound over all subsets, nan if there is none.
         profile: seconds of each stage, and peak memory in bytes.
     """
@@ -43,6 +44,7 @@ class GeometryAwareFit:
     search: Search
     greedy_indices: list[int]
     outcome: Outcome
+    proven: bool
     lower_bound: float
     profile: dict[str, float]
 
@@ -100,7 +102,7 @@ class GeometryAwareFit:
     def _choose_start(self) -> None:
         config = self.config
         limits = SearchLimits(
-            config.swap_tolerance * self.units.cost, config.max_passes, config.max_seconds
+            config.swap_tolerance * self.units.typical, config.max_passes, config.max_seconds
         )
         if self.certified:
             self.search = CutSearch(self.problem, limits, self.workers)
@@ -144,6 +146,14 @@ class GeometryAwareFit:
             max_cost_over_epsilon=self.units.largest / self.problem.epsilon,
         )
         self.outcome = replace(outcome, diagnostics=diagnostics)
+        self.proven = self.search.proven and self._is_certain()
+
+    def _is_certain(self) -> bool:
+        """Return whether the objective is known to within the tolerance of a swap."""
+        found = self.outcome.diagnostics
+        assert found.certified_error is not None
+        assert found.rounding_error is not None
+        return found.certified_error + found.rounding_error <= self.search.limits.tolerance
 
     def _bound(self) -> None:
         """Compute the lower bound.

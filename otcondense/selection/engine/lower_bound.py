@@ -17,9 +17,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.ot import PartialProblem, SemiDualNewton
+from otcondense.ot.cost import median_cost
 from otcondense.selection.engine.lower_bound_config import LowerBoundConfig
 from otcondense.selection.engine.problem import SubsetProblem
-from otcondense.selection.engine.relaxation import DualPoint, Relaxation
+from otcondense.selection.engine.relaxation import ROUNDED_BITS, DualPoint, Relaxation
 from otcondense.selection.engine.smoothed_dual import SmoothedDual
 from otcondense.selection.engine.start import k_medoids
 from otcondense.threads import one_thread
@@ -59,6 +60,9 @@ ROWS_PER_CHOSEN = 4
 LEAST_ROWS = 64
 """Fewest rows of a round in addition to those."""
 
+START_GRID = 2.0**-12
+"""Grid of the potentials from which the ascent starts, as a share of the median cost."""
+
 ENUMERATION_VALUES = 1 << 21
 """Number of cost entries in a batch of enumerated subsets (16 MB)."""
 
@@ -90,7 +94,7 @@ def subset_lower_bound(
     with transport term <C, plan>.
 
     Args:
-        problem: the problem, in absolute units.
+        problem: the problem.
         upper: objective of a known subset: the scale of the work, and the value at which it stops.
         config: limits.
         subset: the known subset, whose potentials are the start; None starts from k-medoids.
@@ -126,6 +130,12 @@ def _enumerate(problem: SubsetProblem) -> float:
     return best
 
 
+def coarse(value: float) -> float:
+    """Return a value rounded to `ROUNDED_BITS` bits."""
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(round(math.ldexp(mantissa, ROUNDED_BITS)), exponent - ROUNDED_BITS)
+
+
 class _Ascent:
     """Rounds of L-BFGS on the smoothed dual, each followed by a certified evaluation."""
 
@@ -136,13 +146,18 @@ class _Ascent:
         self.upper = upper
         self.config = config
         self.relaxation = Relaxation(problem, workers)
-        # The scale is 0 only if all costs and all terms are: any positive one is then right.
-        self.scale = min(abs(upper), float(problem.cost_matrix.median())) or abs(upper) or 1.0
+        # The unit is 0 only if all costs are: any positive one is then right.
+        self.unit = median_cost(problem.cost_matrix) or 1.0
+        self.rounded = self.relaxation.rounded(self.unit)
+        # The objective is certain to fewer digits than the costs.
+        self.upper_in_units = coarse(abs(upper) / self.unit) or 1.0
+        self.scale = min(self.upper_in_units, 1.0)
 
     def run(self, subset: Sequence[int]) -> LowerBound:
         """Return the best certified value."""
         point = self._start(subset)
         best, price = self.relaxation.certify(point)
+        point = self._on_grid(point)
         rows = self._cheapest(price, self.problem.size)
         evaluations = 0
         for current in ROUNDS:
@@ -151,20 +166,33 @@ class _Ascent:
             if iterations == 0 or close:
                 break
 
-            tau = current.smoothing * (abs(self.upper) or 1.0) / self.problem.budget
-            epsilon = max(self.problem.epsilon, current.least_epsilon * self.scale)
-            dual = SmoothedDual(self.relaxation, rows, epsilon, tau)
+            tau = current.smoothing * self.upper_in_units / self.problem.budget
+            dual = SmoothedDual(self.rounded, rows, self._epsilon(current), tau)
             reached = dual.maximise(point, iterations)
             evaluations += dual.evaluations
 
-            value, price = self.relaxation.certify(reached)
+            value, price = self.relaxation.certify(reached.times(self.unit))
             if value > best:
                 best = value
                 point = reached
-                rows = self._cheapest(price, self._within(price, SLACK * tau))
+                rows = self._cheapest(price, self._within(price, SLACK * tau * self.unit))
             else:
                 rows = self._cheapest(price, self.problem.size)
         return LowerBound(best, evaluations, "relaxation")
+
+    def _epsilon(self, current: _Round) -> float:
+        """Return the epsilon of a round, in units of the median cost."""
+        own = coarse(self.problem.epsilon / self.unit)
+        return max(own, current.least_epsilon * self.scale)
+
+    def _on_grid(self, point: DualPoint) -> DualPoint:
+        """Return a point in units of the median cost, its g rounded.
+
+        The solver's tolerance leaves the other digits open. With them, the path of the ascent
+        would depend on the unit of the features.
+        """
+        g = (point.g / (self.unit * START_GRID)).round_() * START_GRID
+        return DualPoint(g, point.p, point.q)
 
     def _start(self, subset: Sequence[int]) -> DualPoint:
         """Return the potentials of the subset's plan, without a price on the statistics.
@@ -173,7 +201,7 @@ class _Ascent:
         varies among the few chosen images, such as features after a rectifier. The ascent did not
         recover from it, and the bound was useless.
         """
-        epsilon = max(self.problem.epsilon, ROUNDS[0].least_epsilon * self.scale)
+        epsilon = max(self.problem.epsilon, ROUNDS[0].least_epsilon * self.scale * self.unit)
         output = replace(self.problem, epsilon=epsilon).transport(subset)
         nothing = torch.zeros_like(self.relaxation.std)
         return DualPoint(output.g, nothing, nothing)

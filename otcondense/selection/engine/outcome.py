@@ -40,10 +40,14 @@ def _representation(
 ) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
     """Return the mass that each class image receives, and the chosen image that sends it most.
 
-    The latter is -1 if more than half of the image's capacity is unused.
+    The latter is -1 if more than half of the image's capacity is unused. The plan of a solver that
+    did not converge is rounded to one with the prescribed masses.
     """
-    mass = output.plan.sum(dim=0)
-    sender = output.plan.argmax(dim=0).cpu().numpy()
+    plan = output.plan
+    if not bool(output.converged):
+        plan = output.feasible_plan[: output.problem.num_rows]
+    mass = plan.sum(dim=0)
+    sender = plan.argmax(dim=0).cpu().numpy()
     images = np.asarray(subset, dtype=np.int64)[sender]
     left_out = (mass < output.problem.column_mass - mass).cpu().numpy()
     return mass.cpu().numpy(), np.where(left_out, -1, images)
@@ -61,6 +65,7 @@ def _diagnostics(
         beta=problem.beta,
         marginal_error=float(output.marginal_error),
         certified_error=float(output.certified_error),
+        rounding_error=float(output.rounding) + problem.penalty_rounding,
         transport_cost=float(output.transport_cost),
         lp_value=linear_value(output.problem),
     )

@@ -1,4 +1,4 @@
-"""The subset problem of one class, in absolute units."""
+"""The subset problem of one class, in units of the class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +19,17 @@ SINKHORN_TOLERANCE = 1e-9
 """L1 error of the row masses at which Sinkhorn has converged."""
 
 
+PENALTY_ROUNDING = 1e-14
+"""Rounding error of the penalties, as a share of the largest squares that they add up."""
+
+
 @dataclass(frozen=True)
 class SubsetProblem:
     r"""Minimise $L(S)$ over $|S| = K$.
 
     $L(S) = OT_\varepsilon(S) + \alpha \cdot$ statistics $(S) + \beta \cdot$ mean cross-entropy.
-    Every number is absolute: the selector has already multiplied the relative parameters by the
-    median cost of the class.
+    Every number is in units of the class. The selector has already multiplied the relative
+    parameters by the median cost, and divided the absolute ones by the unit of cost.
     """
 
     cost_matrix: Float[Tensor, "n n"]
@@ -112,6 +116,20 @@ class SubsetProblem:
     def penalty(self, indices: Sequence[int]) -> float:
         """Return the sum of the statistics and confidence terms."""
         return sum(self.penalties(indices).values())
+
+    @cached_property
+    def penalty_rounding(self) -> float:
+        """Bound on the rounding error of the statistics and confidence terms of any subset.
+
+        It is large if some image is so far away that the squares of the others hardly count.
+        """
+        squares = 0.0
+        entropy = 0.0
+        if self.alpha > 0 and self.features is not None:
+            squares = float(self.features.abs().amax(dim=0).square().sum())
+        if self.cross_entropy is not None:
+            entropy = float(self.cross_entropy.max())
+        return PENALTY_ROUNDING * (self.alpha * squares + self.beta * entropy)
 
     def exact_objective(self, indices: Sequence[int]) -> float:
         """Return the converged objective of a subset of any size from 1."""

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from otcondense.ot.blocks import row_blocks
-from otcondense.selection.engine.relaxation import DualPoint, Relaxation, level_rows
+from otcondense.selection.engine.relaxation import DualPoint, Relaxation, level_rows, rounded
 
 LOG_ROOM = (-20.0, 60.0)
 """Limits on the logarithm of the distance of q from the end of its domain.
@@ -22,6 +22,9 @@ SMALLEST_ROOM = 1e-12
 
 SMALL = 1 << 17
 """Entries of a cost matrix up to which float64 and full convergence of the levels are cheap."""
+
+LARGEST_COST = 1e30
+"""Largest cost over epsilon; float32 does not hold much larger ones."""
 
 SMALL_STEPS = 6
 """Steps of the levels at each evaluation of a small problem, to full convergence."""
@@ -54,7 +57,8 @@ TINY = 1e-300
 class SmoothedDual:
     """The relaxation on some rows at some epsilon, with a smoothed choice of rows.
 
-    The variables are scaled so that the curvature is even.
+    The variables are scaled so that the curvature is even. L-BFGS compares values and steps with 1:
+    epsilon, tau and all values are in the unit of the relaxation, which should be a typical cost.
     """
 
     def __init__(
@@ -72,7 +76,8 @@ class SmoothedDual:
         small = len(rows) * problem.size <= SMALL
         self.dtype = torch.float64 if small else torch.float32
         self.steps = SMALL_STEPS if small else LARGE_STEPS
-        self.cost = (problem.cost_matrix[rows] / epsilon).to(self.dtype)
+        cost = problem.cost_matrix[rows] / (epsilon * relaxation.unit)
+        self.cost = rounded(cost.clamp_(max=LARGEST_COST)).to(self.dtype)
         self.kernel = torch.empty_like(self.cost)
         self.b = problem.b.to(self.dtype)
         self.log_w = (problem.b / problem.kappa).log()

@@ -19,8 +19,6 @@ QUICK = {"lower_bound": None, "rebuilds": 2}
         ({"budget": 0}, "budget"),
         ({"budget": 5, "kappa": 0.9}, "kappa"),
         ({"budget": 5, "kappa": float("nan")}, "kappa"),
-        ({"budget": 5, "kappa": 6.0}, "kappa \\* budget must be below"),
-        ({"budget": 30}, "kappa \\* budget must be below"),
         ({"budget": 31}, "budget must be at most"),
         ({"budget": 5, "epsilon": 0.0}, "epsilon"),
         ({"budget": 5, "epsilon_relative": -1.0}, "epsilon_relative"),
@@ -57,7 +55,6 @@ def with_value(value: float) -> np.ndarray:
     [
         ({"features": with_value(np.nan)}, "features must be finite"),
         ({"features": with_value(np.inf)}, "features must be finite"),
-        ({"features": np.ones((30, 4))}, "features must differ"),
         ({"features": DATA.features[:, 0]}, "features must have 2"),
         ({"features": None}, "features or cost must be given"),
         (
@@ -71,13 +68,11 @@ def with_value(value: float) -> np.ndarray:
         ({"features": DATA.features, "weights": np.zeros(30)}, "weights must be >= 0"),
         ({"features": None, "cost": -np.ones((30, 30))}, "cost must be a square matrix"),
         ({"features": None, "cost": np.ones((30, 20))}, "cost must be a square matrix"),
-        ({"features": np.ones((1, 4))}, "kappa \\* budget must be below"),
     ],
 )
 def test_invalid_data_is_refused(arrays, message):
-    budget = 1 if arrays["features"] is not None and len(arrays["features"]) == 1 else 5
     with pytest.raises(InputError, match=message):
-        GeometryAwareSelector(budget=budget, **QUICK).fit(**arrays)
+        GeometryAwareSelector(budget=5, **QUICK).fit(**arrays)
 
 
 def test_alpha_needs_features():
