@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import ray
 from ray._private import ray_constants
 
+from jobs.cluster.children import children_stopped_on_failure
+from jobs.cluster.private_files import make_token_private, private_temporary_folder
 from otcondense.errors import InputError
 
 WORKER_ENVIRONMENT = {
@@ -60,8 +62,8 @@ def start_ray(num_cpus: int | None = None) -> None:
             # that is the default.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             ray_constants.ENABLE_RAY_CLUSTER = False
+            make_token_private()
             _start_here(max(LEAST_CPUS, num_cpus or os.cpu_count() or LEAST_CPUS))
-    _close_token_file()
 
 
 def _init(**settings: Any) -> None:
@@ -78,15 +80,18 @@ def _start_here(cpus: int) -> None:
 
     Raises: InputError if every start timed out.
     """
+    folder = private_temporary_folder()
     for attempt in range(STARTS):
         try:
-            _init(
-                address="local",  # a new cluster, even if `ray start` runs on this machine
-                num_cpus=cpus,
-                include_dashboard=False,
-                object_store_memory=LOCAL_OBJECT_STORE_BYTES,
-                _node_ip_address="127.0.0.1",
-            )
+            with children_stopped_on_failure():
+                _init(
+                    address="local",  # a new cluster, even if `ray start` runs on this machine
+                    num_cpus=cpus,
+                    include_dashboard=False,
+                    object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=folder,
+                )
         except Exception as error:
             if "timed out during startup" not in str(error):  # Ray raises no type of its own
                 raise
@@ -127,16 +132,6 @@ def _own_sigterm() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, kept)
-
-
-def _close_token_file() -> None:
-    """Give the token file that Ray may just have written the mode 600.
-
-    Ray leaves the mode to the umask.
-    """
-    token = Path.home() / ".ray" / "auth_token"
-    if token.exists() and token.stat().st_uid == os.getuid():
-        token.chmod(0o600)
 
 
 def in_thread(work: Callable[[], Answer]) -> Answer:

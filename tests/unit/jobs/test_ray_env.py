@@ -23,7 +23,8 @@ def init_that_fails(monkeypatch: pytest.MonkeyPatch, times: int, message: str) -
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", lambda: calls.append("shutdown"))
-    monkeypatch.setattr(ray_env, "_close_token_file", lambda: None)
+    monkeypatch.setattr(ray_env, "make_token_private", lambda: None)
+    monkeypatch.setattr(ray_env, "private_temporary_folder", lambda: "/tmp/r")
     return calls
 
 
