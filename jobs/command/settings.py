@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from jobs.command.fields import join, model_of
-from jobs.command.yaml_files import parse_yaml, read_yaml
+from jobs.command.mistakes import sentences
+from jobs.command.yaml_files import read_yaml
+from jobs.command.yaml_text import parse_yaml
 from jobs.run_directory.config import RunConfig
 from otcondense.errors import InputError
 
@@ -32,12 +34,16 @@ def load_config(path: str, overrides: list[str], run: str | None = None) -> RunC
     return build(RunConfig, values, path)
 
 
-def read_values(path: str | None, overrides: list[str]) -> dict[str, Any]:
+def read_values(
+    path: str | None, overrides: list[str], kind: str = "configuration"
+) -> dict[str, Any]:
     """Return the keys and values of a YAML file, if one is named, with `key=value` pairs applied.
 
-    Raises: InputError for a pair without `=`, or a value that is not valid YAML.
+    `kind` says what the file is, as in `read_yaml`.
+
+    Raises: InputError for a pair without a key or `=`, or a value that is not valid YAML.
     """
-    values = {} if path is None else read_yaml(path)
+    values = {} if path is None else read_yaml(path, kind)
     override(values, overrides)
     return values
 
@@ -45,19 +51,24 @@ def read_values(path: str | None, overrides: list[str]) -> dict[str, Any]:
 def override(values: dict[str, Any], pairs: Sequence[str]) -> None:
     """Set the values of `dotted.key=value` pairs, the value in YAML.
 
-    Raises: InputError for a pair without `=`, or a value that is not valid YAML.
+    Raises: InputError for a pair without a key or `=`, or a value that is not valid YAML.
     """
     for pair in pairs:
         key, separator, text = pair.partition("=")
-        if not separator:
+        if not separator or "" in key.split("."):
             raise InputError(
                 f"a setting must look like key=value, found {pair!r}; see --help for the keys"
             )
         set_value(values, key, parse_yaml(text, f"the value of {key}"))
 
 
-def build(model: type[AnyModel], values: dict[str, Any], path: str) -> AnyModel:
-    """Return the configuration that `values` describe; `path` names their origin in errors.
+def build(model: type[AnyModel], values: dict[str, Any], path: str | None) -> AnyModel:
+    """Return the configuration that `values` describe.
+
+    Args:
+        model: of the configuration.
+        values: by the names of its fields.
+        path: the file that they are from, for errors; None for the command line alone.
 
     Raises: InputError naming the key, the expected and the found value.
     """
@@ -65,9 +76,7 @@ def build(model: type[AnyModel], values: dict[str, Any], path: str) -> AnyModel:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(
-            "\n".join(_explain(problem, path) for problem in error.errors())
-        ) from error
+        raise InputError(sentences(error.errors(), model, path)) from error
 
 
 def set_value(values: dict[str, Any], name: str, value: Any) -> None:
@@ -79,7 +88,8 @@ def set_value(values: dict[str, Any], name: str, value: Any) -> None:
     for key in keys[:-1]:
         inner = values.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise InputError(f"{name} cannot be set: {key} is {inner!r}, not a group of settings")
+            found = reprlib.repr(inner)
+            raise InputError(f"{name} cannot be set: {key} is {found}, not a group of settings")
         values = inner
     values[keys[-1]] = value
 
@@ -101,14 +111,3 @@ def _check_keys(annotation: Any, values: Any, path: str) -> None:
     elif isinstance(values, dict) and typing.get_origin(annotation) is dict:
         for key, value in values.items():
             _check_keys(typing.get_args(annotation)[1], value, join(path, str(key)))
-
-
-def _explain(problem: Any, path: str) -> str:
-    name = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "missing":
-        return f"{name} must be set: add {name}=VALUE to the command line, or set it in {path}"
-    found = (
-        "" if isinstance(problem["input"], dict) else f", found {reprlib.repr(problem['input'])}"
-    )
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{name or path}: {message[0].lower()}{message[1:]}{found}"

@@ -3,53 +3,83 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from jobs.command.yaml_text import parse_yaml
 from otcondense.errors import InputError
+from otcondense.reading import RefusedFileError, read_regular
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-"""The shipped configuration files."""
+"""The shipped files of settings."""
+SHIPPED = {
+    "configuration": CONFIGS,
+    "sweep": CONFIGS / "sweep",
+    "comparison": CONFIGS / "compare",
+}
+"""Folder of the shipped files by what they configure."""
+YAML_BYTES = 2**22
+"""Largest file: it can name a hundred thousand images to leave out."""
+MOST_BASES = 20
+"""Files that may be built on each other."""
 
 
-def read_yaml(path: str) -> dict[str, Any]:
+def read_yaml(path: str, kind: str = "configuration") -> dict[str, Any]:
     """Return the keys and values of a YAML file.
 
     A key `base` names another YAML file, relative to this one; its values hold where this file sets
     none. Groups of settings are merged, all other values are replaced.
 
+    Args:
+        path: the file.
+        kind: what the file is, for messages; a key of `SHIPPED` if we ship such files.
+
     Raises: InputError if a file is missing, holds something else, or is its own base.
     """
-    return _read_with_bases(Path(path), ())
+    file = Path(path)
+    content = _content(file, kind)
+    if content is None:
+        raise InputError(f"{kind} file {file} does not exist{_shipped(kind)}")
+    return _with_bases(file, content, ())
 
 
-def _read_with_bases(file: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
+def _with_bases(file: Path, content: bytes, readers: tuple[Path, ...]) -> dict[str, Any]:
     """Return the values of a file; `readers` are the files that led to it by `base`."""
     if file.resolve() in readers:
         raise InputError(f"{file} must not be its own base, found a circle of `base` keys")
-    values = _read_one(file, readers)
+    if len(readers) > MOST_BASES:
+        raise InputError(f"{file} must be at most the {MOST_BASES}th base of another; merge some")
+    values = parse_yaml(content, str(file))
+    if not isinstance(values, dict):
+        raise InputError(f"{file} must hold keys and values, found {type(values).__name__}")
     if "base" not in values:
         return values
     base = values.pop("base")
     if not isinstance(base, str):
         raise InputError(f"base in {file} must be the path of a YAML file, found {base!r}")
-    inherited = _read_with_bases(file.parent / base, (*readers, file.resolve()))
+    below = file.parent / base
+    found = _content(below, "base")
+    if found is None:
+        raise InputError(f"base in {file} must name a YAML file, found none at {below}")
+    inherited = _with_bases(below, found, (*readers, file.resolve()))
     return _merge(inherited, values)
 
 
-def _read_one(file: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
-    if not file.is_file():
-        raise InputError(_missing_file(file, readers))
-    values = parse_yaml(file.read_bytes(), str(file))
-    if not isinstance(values, dict):
-        raise InputError(f"{file} must hold keys and values, found {type(values).__name__}")
-    return values
+def _content(file: Path, kind: str) -> bytes | None:
+    """Return the content of a file, None if there is none.
+
+    Raises: InputError for a folder, a FIFO or a file too large for a configuration.
+    """
+    try:
+        return read_regular(file, YAML_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except RefusedFileError as error:
+        raise InputError(f"{kind} file {error}") from error
 
 
-def _missing_file(file: Path, readers: tuple[Path, ...]) -> str:
-    if readers:
-        return f"base in {readers[-1]} must name a YAML file, found none at {file}"
-    known = ", ".join(sorted(str(each) for each in CONFIGS.glob("*.yaml")))
-    return f"configuration file {file} does not exist; the shipped ones are {known}"
+def _shipped(kind: str) -> str:
+    if kind not in SHIPPED:
+        return "; correct the path"
+    known = ", ".join(sorted(str(each) for each in SHIPPED[kind].glob("*.yaml")))
+    return f"; the shipped ones are {known}"
 
 
 def _merge(inherited: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -62,18 +92,3 @@ def _merge(inherited: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
-
-
-def parse_yaml(text: str | bytes, name: str) -> Any:
-    """Return the value of a YAML text.
-
-    Raises: InputError, which begins with `name`, if the text is not valid YAML.
-    """
-    try:
-        return yaml.safe_load(text)
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # impossible dates, endless nesting
-        raise InputError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error

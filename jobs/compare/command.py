@@ -32,7 +32,7 @@ def compare(run: Run, compare_file: str | None, output: str | None) -> None:
         compare_file: what to compare; None compares the methods of the run.
         output: second directory for the tables and the page.
     """
-    values = read_yaml(compare_file) if compare_file else {}
+    values = read_yaml(compare_file, "comparison") if compare_file else {}
     config = build(CompareConfig, values, compare_file or "the defaults")
     sweep = Sweep(sweep_config(config, run), run.config)
     show(config, sweep, run_sweep(sweep), output)

@@ -15,6 +15,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "overrides",
         nargs="*",
+        default=[],
         metavar="key=value",
         help="settings that override the configuration file",
     )

@@ -15,7 +15,7 @@ PAGE = "report.html"
 
 def sweep_settings(run: Run, sweep_file: str) -> None:
     """Run the missing trials of a sweep, then write its results."""
-    sweep = Sweep(build(SweepConfig, read_yaml(sweep_file), sweep_file), run.config)
+    sweep = Sweep(build(SweepConfig, read_yaml(sweep_file, "sweep"), sweep_file), run.config)
     show(sweep, run_sweep(sweep))
 
 

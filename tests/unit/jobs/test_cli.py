@@ -70,3 +70,11 @@ def test_help_has_every_field_of_the_sweep_or_comparison_file(verb, model, capsy
     for name, field in model.model_fields.items():
         assert re.search(rf"^  {name}(\.NAME)?(  \[.*\])?$", shown, re.MULTILINE), name
         assert " ".join(field.description.split()) in words, name
+
+
+def test_prefetch_asks_for_the_configuration_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    from jobs.prefetch.__main__ import parser
+
+    with pytest.raises(SystemExit):
+        parser().parse_intermixed_args([])
+    assert capsys.readouterr().err.endswith("the following arguments are required: config\n")

@@ -6,6 +6,7 @@ import pytest
 
 from jobs.command.fields import describe_fields
 from jobs.command.settings import load_config
+from jobs.command.yaml_files import read_yaml
 from otcondense.errors import InputError
 
 MINIMAL = """
@@ -100,3 +101,42 @@ def test_every_setting_has_a_meaning() -> None:
     assert not [field.name for field in fields if not field.meaning]
     defaults = {field.name: field.default for field in fields}
     assert defaults["selection.budget"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        (
+            "selection.budget=abc",
+            "selection.budget must be a whole number or a group of keys and values, found 'abc'",
+        ),
+        ("selection.budget={cat: x}", "selection.budget.cat must be a whole number, found 'x'"),
+        (
+            "selection.methods=nosuch",
+            "selection.methods must be a list such as [a, b], found 'nosuch'",
+        ),
+        ("selection.seed=1.5", "selection.seed must be a whole number, found 1.5"),
+        ("source=x", "source must be a group of settings, found 'x'"),
+        ("source.allow_links=maybe", "source.allow_links must be true or false, found 'maybe'"),
+        ("=5", "an override must look like key=value, found '=5'; see --help for the keys"),
+        ("a..b=5", "an override must look like key=value, found 'a..b=5'; see --help for the keys"),
+    ],
+)
+def test_a_value_of_another_type_is_one_sentence(file: str, override: str, sentence: str) -> None:
+    with pytest.raises(InputError) as refused:
+        load_config(file, [override])
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "listed"),
+    [
+        ("configuration", "configs/demo.yaml"),
+        ("sweep", "configs/sweep/demo.yaml"),
+        ("comparison", "configs/compare/demo.yaml"),
+        ("settings", "correct the path"),
+    ],
+)
+def test_a_missing_file_lists_those_of_its_kind(kind: str, listed: str) -> None:
+    with pytest.raises(InputError, match=rf"^{kind} file nowhere\.yaml does not exist.*{listed}"):
+        read_yaml("nowhere.yaml", kind)
