@@ -10,6 +10,7 @@ from .kinds import Reader as Reader
 from .kinds import Source as Source
 from .locations import is_local_file as is_local_file
 from .locations import read_image_bytes as read_image_bytes
+from .names import order_classes as order_classes
 from .records import ImageRecord as ImageRecord
 from .records import Listing as Listing
 from .records import SourceConfig as SourceConfig
@@ -36,6 +37,7 @@ __all__ = [
     "image_path",
     "is_local_file",
     "list_images",
+    "order_classes",
     "read_features",
     "read_image_bytes",
     "records_identity",

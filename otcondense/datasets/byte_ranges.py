@@ -1,12 +1,11 @@
 """Images that are a range of bytes in another file."""
 
 import errno
-from pathlib import Path
 
-import fsspec
-
+from otcondense.datasets.access import IMAGE_BYTES, file_system
 from otcondense.datasets.kinds import BYTE_RANGES
 from otcondense.datasets.records import is_remote
+from otcondense.reading import check_size, open_regular
 
 
 def byte_range(path: str, offset: int, size: int) -> str:
@@ -20,6 +19,7 @@ def read_range(place: str, path: str) -> bytes:
     Raises: OSError if the file cannot be read or ends too early.
     """
     offset, size = map(int, place.split("+"))
+    check_size(f"an image in {path}", size, IMAGE_BYTES)
     data = _read(path, offset, size)
     if len(data) != size:
         raise OSError(errno.EIO, f"the file {path} ends before byte {offset + size}")
@@ -28,8 +28,8 @@ def read_range(place: str, path: str) -> bytes:
 
 def _read(path: str, offset: int, size: int) -> bytes:
     if is_remote(path):
-        filesystem, inner = fsspec.core.url_to_fs(path)
+        filesystem, inner = file_system(path)
         return bytes(filesystem.cat_file(inner, start=offset, end=offset + size))
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         file.seek(offset)
         return file.read(size)

@@ -6,25 +6,21 @@ They may describe images or anything else; there are no images to look at.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float32
 
+from otcondense import npy
+from otcondense.datasets.access import open_file
+from otcondense.datasets.columns import check_column, huggingface_names, row_id
 from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.labels import LabelledRow, build_listing
-from otcondense.datasets.parquet_files import (
-    check_column,
-    huggingface_names,
-    open_parquet,
-    row_id,
-    row_ids,
-)
+from otcondense.datasets.parquet_files import row_ids
+from otcondense.datasets.parquet_open import ParquetSource, open_parquet
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, is_remote
 from otcondense.errors import InputError
 
@@ -82,9 +78,10 @@ def scan_features(source: SourceConfig) -> Listing:
     rows: list[LabelledRow] = []
     names: tuple[str, ...] | None = None
     for file in files:
-        with open_parquet(file) as (table_file, schema):
-            names = names or huggingface_names(schema.metadata, source.label_column)
-            rows += _parquet_rows(source, file, table_file, schema)
+        with open_parquet(file.path) as opened:
+            metadata = opened.schema.metadata
+            names = names or huggingface_names(metadata, source.label_column, file.path)
+            rows += _parquet_rows(source, file, opened)
     return build_listing(source, rows, names, ignored)
 
 
@@ -139,7 +136,7 @@ def _npy_rows(source: SourceConfig, files: dict[str, SourceFile]) -> Iterator[La
             )
         size = features.dtype.itemsize * features.shape[1]
         changed = max(each.mtime_ns for each in files.values())
-        for row, (image_id, label) in enumerate(zip(ids, labels.tolist(), strict=True)):
+        for row, (image_id, label) in enumerate(zip(ids, npy.plain_values(labels), strict=True)):
             yield LabelledRow(image_id, label, _location(file.path, row), size, changed)
 
 
@@ -155,16 +152,16 @@ def _npy_ids(files: dict[str, SourceFile], count: int) -> list[str]:
     if IDS_FILE not in files:
         return [row_id(files[FEATURES_FILE], row) for row in range(count)]
     with _loaded(files[IDS_FILE].path) as stored:
-        return [str(each) for each in stored.tolist()]
+        return [str(each) for each in npy.plain_values(stored)]
 
 
 def _parquet_rows(
-    source: SourceConfig, file: SourceFile, table_file: Any, schema: pa.Schema
+    source: SourceConfig, file: SourceFile, opened: ParquetSource
 ) -> Iterator[LabelledRow]:
-    check_column(source, file.path, schema, "features_column")
-    check_column(source, file.path, schema, "label_column")
-    labels = table_file.read(columns=[source.label_column]).column(0).to_pylist()
-    ids = row_ids(source, file, table_file, len(labels))
+    check_column(source, file.path, opened.schema, "features_column")
+    check_column(source, file.path, opened.schema, "label_column")
+    labels = opened.plain_column(source.label_column)
+    ids = row_ids(source, file, opened, len(labels))
     size = file.size_bytes // max(1, len(labels))
     for row, (image_id, label) in enumerate(zip(ids, labels, strict=True)):
         yield LabelledRow(image_id, label, _location(file.path, row), size, file.mtime_ns)
@@ -174,21 +171,22 @@ def _parquet_rows(
 def _loaded(path: str) -> Iterator[np.ndarray]:
     """Give a .npy file as an array: mapped if it is local, else read whole.
 
-    Raises: InputError for a damaged file, and for pickled objects, which are never loaded.
+    Raises: InputError for a damaged file, one that claims more than it holds, and for pickled
+        objects, which are never loaded.
     """
-    try:
-        if is_remote(path):
-            with fsspec.open(path, "rb") as file:
-                yield np.load(file, allow_pickle=False)
-        else:
-            yield np.load(Path(path), mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path} is not a readable array of plain numbers or text ({error}); "
-            "write it again with numpy.save"
-        ) from error
+    with npy.readable(path):
+        with open_file(path) as file:
+            header = npy.read_header(file)
+            start = file.tell()
+            file.seek(0, 2)
+            if start + header.size_bytes > file.tell():
+                raise ValueError(f"it claims {header.text} and has {file.tell()} bytes")
+            file.seek(start)
+            if is_remote(path):
+                loaded = npy.read_array(file, header)
+            else:
+                loaded = np.lib.format.open_memmap(path, mode="r")
+        yield loaded
 
 
 def _read_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
@@ -202,13 +200,13 @@ def _read_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
 def _read_parquet_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
     """Read only the row groups that hold the wanted rows, which may be in any order."""
     found: dict[int, np.ndarray] = {}
-    with open_parquet(SourceFile(path, path, 0, 0)) as (table_file, _):
-        metadata = table_file.metadata
-        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    with open_parquet(path) as opened:
+        sizes = [group.rows for group in opened.groups]
         starts = np.cumsum([0, *sizes])
         groups = np.searchsorted(starts, rows, side="right") - 1
+        opened.check(source.features_column)
         for group in np.unique(groups):
-            table = table_file.read_row_group(int(group), columns=[source.features_column])
+            table = opened.file.read_row_group(int(group), columns=[source.features_column])
             matrix = _matrix(path, table.column(0))
             for position in np.flatnonzero(groups == group):
                 found[int(position)] = matrix[rows[position] - starts[group]].copy()
@@ -231,7 +229,7 @@ def _matrix(path: str, column: Any) -> np.ndarray:
         )
     flat = values.flatten()
     lengths = pc.unique(pc.list_value_length(values)).to_pylist()
-    if len(lengths) != 1 or lengths == [None] or flat.null_count:
+    if len(lengths) != 1 or lengths[0] in (None, 0) or flat.null_count:
         raise InputError(
             f"features in {path} must be lists of one length without gaps, "
             f"found the lengths {lengths[:LENGTHS_SHOWN]}"

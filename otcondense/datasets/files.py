@@ -10,14 +10,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import fsspec
+from fsspec import AbstractFileSystem
 
+from otcondense.datasets.access import file_system, reachable
 from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.records import SourceConfig, is_remote
 from otcondense.errors import InputError
 
 NANOSECONDS = 1e9
 """In a second."""
+DEEPEST_FOLDER = 100
+"""Folders inside each other; each is a call inside the one before it."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,17 @@ def source_state(source: SourceConfig) -> tuple[tuple[str, int, int], ...]:
 def _is_file(path: str) -> bool:
     if not is_remote(path):
         return Path(path).is_file()
-    filesystem, inner = fsspec.core.url_to_fs(path)
-    return bool(filesystem.isfile(inner))
+    filesystem, inner = file_system(path)
+    with reachable(path):
+        return bool(filesystem.isfile(inner))
 
 
 def _single_file(path: str) -> SourceFile:
     if is_remote(path):
-        filesystem, inner = fsspec.core.url_to_fs(path)
-        return _remote_file(filesystem, inner.rsplit("/", 1)[-1], inner, filesystem.info(inner))
+        filesystem, inner = file_system(path)
+        with reachable(path):
+            info = filesystem.info(inner)
+        return _remote_file(filesystem, inner.rsplit("/", 1)[-1], inner, info)
     resolved = Path(path).resolve()
     status = resolved.stat()
     return SourceFile(resolved.name, str(resolved), status.st_size, status.st_mtime_ns)
@@ -134,6 +140,11 @@ def _walk(
                     raise InputError(
                         f"{entry.path} is a symbolic link to a folder that contains it; remove it"
                     )
+                if len(above) > DEEPEST_FOLDER:
+                    raise InputError(
+                        f"folders of a source must be at most {DEEPEST_FOLDER} deep, found "
+                        f"{entry.path}; move its images up"
+                    )
                 yield from _walk(source, root, entry.path, above | {real})
             else:
                 status = entry.stat()
@@ -164,9 +175,10 @@ def _followed(source: SourceConfig, root: str, link: str) -> str:
 
 
 def _remote_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
-    filesystem, root = fsspec.core.url_to_fs(source.path)
+    filesystem, root = file_system(source.path)
     root = root.rstrip("/")
-    found: dict[str, Any] = filesystem.find(root, detail=True)
+    with reachable(source.path):
+        found: dict[str, Any] = filesystem.find(root, detail=True)
     if not found:
         raise InputError(f"the image source {source.path} must hold images, found nothing there")
     files = [
@@ -178,7 +190,7 @@ def _remote_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
 
 
 def _remote_file(
-    filesystem: fsspec.AbstractFileSystem, name: str, path: str, info: dict[str, Any]
+    filesystem: AbstractFileSystem, name: str, path: str, info: dict[str, Any]
 ) -> SourceFile:
     changed = info.get("LastModified", info.get("mtime", info.get("created")))
     seconds = changed.timestamp() if isinstance(changed, datetime) else float(changed or 0)

@@ -9,20 +9,35 @@ from collections.abc import Iterable
 
 from otcondense.datasets.files import SourceFile, list_tree
 from otcondense.datasets.labels import read_class_names, shorten, used_classes
+from otcondense.datasets.names import check_class_name, check_relative_path, order_classes
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig
 from otcondense.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".jfif",
+        ".jpeg",
+        ".jpg",
+        ".pgm",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
 )
+"""Suffixes of the formats in `otcondense.datasets.decoding.FORMATS`."""
 
 
 def scan_image_folder(source: SourceConfig) -> Listing:
     """Return the classes, images and ignored files below `source.path`.
 
     Raises: InputError for a missing root, no class folders, a class without images, unknown class
-        names, a link that leaves the root or leads to itself, or a file name that is not valid
-        text.
+        names, a link that leaves the root or leads to itself, or a name that a later stage could
+        not use.
     """
     folders, files = list_tree(source)
     if not folders:
@@ -35,6 +50,10 @@ def scan_image_folder(source: SourceConfig) -> Listing:
     index = {name: position for position, name in enumerate(classes)}
     images = [file for file in files if _is_image(file) and _folder(file) in used]
     _refuse_empty(source, used, images)
+    for name in sorted(used):
+        check_class_name(name, source.path)
+    for file in images:
+        check_relative_path(file.name, source.path)
     records = [_record(file, index) for file in images]
     records.sort(key=lambda record: (record.class_index, record.image_id))
     ignored = sorted(file.name for file in files if not _is_image(file))
@@ -58,7 +77,7 @@ def _all_classes(source: SourceConfig, folders: list[str]) -> tuple[str, ...]:
     """Return the classes in the order of their indices."""
     names = read_class_names(source)
     if names is None:
-        return tuple(sorted(folders))
+        return tuple(order_classes(folders))
     unknown = sorted(set(folders) - set(names))
     if unknown:
         raise InputError(

@@ -61,7 +61,7 @@ SOURCES: dict[str, Source] = {
         "below PATH) and a column of labels",
         folder="of Parquet files",
         scanner="otcondense.datasets.parquet_files:scan_parquet",
-        reader=Reader("cell", "otcondense.datasets.parquet_files:read_cell"),
+        reader=Reader("cell", "otcondense.datasets.parquet_cells:read_cell"),
     ),
     "webdataset": Source(
         layout="a tar file or a folder of them",

@@ -4,22 +4,19 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
+from otcondense.datasets.names import check_class_name, check_image_ids, order_classes
 from otcondense.datasets.records import ImageRecord, Listing, SourceConfig
 from otcondense.errors import InputError
+from otcondense.reading import read_text
 
 SHOWN = 5
 """Names that an error message lists."""
 NEAR = 3
 """Similar names that an error message lists."""
-LONGEST_NAME = 200
-"""Bytes of a class name at most, since it is part of the name of a directory."""
 MOST_CLASSES = 1_000_000
 """Class indices are below this; larger labels are ids or times, in a column of another meaning."""
-FORBIDDEN = frozenset("/\\\0\n")
-"""Characters that the name of a directory cannot have."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,13 @@ def read_class_names(source: SourceConfig) -> tuple[str, ...] | None:
     """
     if source.class_names is None:
         return None
-    path = Path(source.class_names)
-    if not path.is_file():
-        raise InputError(
-            "source.class_names must be a text file with one class name per line, "
-            f"found nothing at {path}"
-        )
-    names = tuple(path.read_text(encoding="utf-8").splitlines())
-    if not names or "" in names or len(set(names)) < len(names):
+    path = source.class_names
+    text = read_text(path, "source.class_names must be a text file with one class name per line")
+    names = tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+    if names == ("",) or "" in names or len(set(names)) < len(names):
         raise InputError(f"{path} must have one class name per line, all different and none empty")
+    for name in names:
+        check_class_name(name, path)
     return names
 
 
@@ -88,6 +83,7 @@ def build_listing(
     """
     if not rows:
         raise InputError(f"{source.path} must hold labelled images, found none")
+    check_image_ids((row.image_id for row in rows), source.path)
     _refuse_duplicates(source, rows)
 
     classes = _classes(source, rows, read_class_names(source) or names)
@@ -130,11 +126,11 @@ def _classes(
     if names:
         classes = names
     elif kinds == {str}:
-        classes = tuple(sorted({row.label for row in rows}))
+        classes = tuple(order_classes(row.label for row in rows))
     else:
         classes = _numbered(source, rows)
     for name in classes:
-        _check_name(source, name)
+        check_class_name(name, source.path)
     return classes
 
 
@@ -172,15 +168,3 @@ def _class_name(source: SourceConfig, row: LabelledRow, classes: tuple[str, ...]
             f"{len(classes) - 1}, found {row.label}; leave out rows without a label"
         )
     return classes[int(row.label)]
-
-
-def _check_name(source: SourceConfig, name: str) -> None:
-    """Refuse a class name that cannot be the name of a directory."""
-    is_plain = name not in ("", ".", "..") and not FORBIDDEN & set(name)
-    if not is_plain or len(name.encode()) > LONGEST_NAME:
-        raise InputError(
-            "a class name must be usable as the name of a folder "
-            f"(no / or line break, at most {LONGEST_NAME} bytes), "
-            f"found {name!r} in {source.path}; "
-            "list names for the labels in a file and set source.class_names"
-        )

@@ -4,10 +4,7 @@ A location travels through data sets and logs. It is the absolute path or the UR
 `PREFIX:PLACE@FILE` for an image inside another file, such as `bytes:OFFSET+SIZE@FILE`.
 """
 
-from pathlib import Path
-
-import fsspec
-
+from otcondense.datasets.access import IMAGE_BYTES, read_file
 from otcondense.datasets.kinds import reader_of
 from otcondense.datasets.records import is_remote
 
@@ -20,17 +17,16 @@ def is_local_file(location: str) -> bool:
 def read_image_bytes(location: str) -> bytes:
     """Return the bytes of one image.
 
-    Raises: OSError if they cannot be read, InputError if the source has no images.
+    Raises: OSError if they cannot be read, also for a FIFO or far too many bytes; InputError if the
+        source has no images.
     """
     reader = reader_of(location)
     if reader is None:
-        return _read_file(location)
+        return read_file(location, IMAGE_BYTES)
     place, path = location.partition(":")[2].split("@", 1)
     return reader.read(place, path)
 
 
-def _read_file(path: str) -> bytes:
-    if not is_remote(path):
-        return Path(path).read_bytes()
-    with fsspec.open(path, "rb") as file:
-        return bytes(file.read())
+def file_of(location: str) -> str:
+    """Return the file that holds an image: the image itself, or the container it lies in."""
+    return location if reader_of(location) is None else location.partition(":")[2].split("@", 1)[1]

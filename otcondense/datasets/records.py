@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from otcondense.config import Config
 from otcondense.datasets.kinds import SOURCES, describe_kinds
+from otcondense.datasets.names import is_below
 from otcondense.errors import InputError
 
 PIXEL_LIMIT = 89_478_485
@@ -74,7 +75,7 @@ class ImageRecord:
     """Path relative to the source root, with `/`."""
     class_name: str
     class_index: int
-    """Rank of the class name among all classes of the source, in sorted order."""
+    """Rank of the class name among all classes of the source, in the order of `order_classes`."""
     path: str
     """Location of the image, for `read_image_bytes`."""
     size_bytes: int
@@ -88,7 +89,7 @@ class Listing:
     """The images of a source."""
 
     classes: tuple[str, ...]
-    """All class names of the source in sorted order, also those that are not used."""
+    """All class names of the source by index, also those that are not used."""
     records: list[ImageRecord]
     """The images of the used classes, sorted by class and `image_id`."""
     ignored: list[str]
@@ -118,7 +119,7 @@ def image_path(source: SourceConfig, image_id: str) -> str:
 
     Raises: InputError if the id would lead out of the root of the source.
     """
-    if not _is_below(image_id):
+    if not is_below(image_id):
         raise InputError(
             f"image_id must be a relative path below {source.path}, found {image_id!r}; "
             "the manifest is not one of this source"
@@ -133,12 +134,6 @@ def image_path(source: SourceConfig, image_id: str) -> str:
             "set allow_links=true if that is wanted"
         )
     return str(path)
-
-
-def _is_below(image_id: str) -> bool:
-    """Tell whether an id is a relative path that does not lead upwards."""
-    parts = image_id.split("/")
-    return "\\" not in image_id and not {"", ".", ".."} & set(parts)
 
 
 def _resolved(path: Path) -> Path:
