@@ -5,8 +5,8 @@ import io
 from PIL import Image
 
 from jobs.run_directory.run import Run
-from otcondense.datasets import decode_image, image_locations, read_image_bytes
-from otcondense.datasets.decoding import UnreadableImageError
+from otcondense.datasets import image_locations, read_image_bytes
+from otcondense.datasets.decoding import UnreadableImageError, decode_reduced
 from otcondense.diffusion.samples import read_samples
 from otcondense.errors import InputError
 from otcondense.report import image_sheet
@@ -37,8 +37,8 @@ def thumbnail(run: Run, image_id: str, side: int) -> bytes:
     """
     try:
         (location,) = image_locations(run.config.source, [image_id])
-        image = decode_image(
-            read_image_bytes(location), channels=3, max_pixels=run.config.source.max_pixels
+        image = decode_reduced(
+            read_image_bytes(location), side=side, max_pixels=run.config.source.max_pixels
         )
     except (OSError, UnreadableImageError) as error:
         raise InputError(f"image {image_id!r} cannot be read from here ({error})") from error

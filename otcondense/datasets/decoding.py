@@ -1,12 +1,34 @@
-"""From the bytes of an image file to pixels, or to the reason why it cannot be decoded."""
+"""From the bytes of an image file to pixels, or to the reason why it cannot be decoded.
+
+This is the only place that opens images, so that no file reaches a decoder that is not listed here.
+"""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+FORMATS: tuple[str, ...] = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats that are decoded: photographs and drawings of data sets.
+
+Each says its size before any pixel is decoded, and is decoded in this process. Other formats of
+Pillow do not: EPS starts Ghostscript, and ICO and ICNS decode an image inside to learn its size.
+"""
+if find_spec("PIL.AvifImagePlugin"):
+    FORMATS = ("AVIF", *FORMATS)
+PREFIX_BYTES = 16
+"""First bytes of a file, by which Pillow recognises a format."""
 SIXTEEN_TO_EIGHT_BITS = 257
 """65535 / 255: scales 16-bit grey levels to 8 bits."""
+TILE_WIDTH = 322
+TILE_LENGTH = 323
+"""Tags of a TIFF file whose tiles can be larger than its image."""
+REDUCED_PIXELS = 2**24
+"""Largest image that is decoded for a thumbnail: 64 MiB as Pillow stores it."""
 
 
 class UnreadableImageError(ValueError):
@@ -14,7 +36,7 @@ class UnreadableImageError(ValueError):
 
 
 def decode_image(data: bytes, *, channels: int, max_pixels: int) -> Image.Image:
-    """Decode an image of any format, upright, with 8 bits a channel: grey or RGB.
+    """Decode an image of a format in `FORMATS`, upright, with 8 bits a channel: grey or RGB.
 
     CMYK, palette and 16-bit images are converted, transparency is dropped, EXIF orientation is
     applied. `channels` is 1 for grey, 3 for RGB.
@@ -22,35 +44,77 @@ def decode_image(data: bytes, *, channels: int, max_pixels: int) -> Image.Image:
     Raises: UnreadableImageError with the reason, also for images of more than `max_pixels`.
     """
     assert channels in (1, 3)
+    with _opened(data, max_pixels) as image:
+        return _converted(image, "L" if channels == 1 else "RGB")
+
+
+def decode_reduced(data: bytes, *, side: int, max_pixels: int) -> Image.Image:
+    """Decode an image for a thumbnail of at most `side` pixels, as RGB.
+
+    A JPEG file is decoded at a fraction of its size, and so takes a fraction of the memory.
+
+    Raises: UnreadableImageError as `decode_image` does, and if decoding would take too much memory
+        for a thumbnail.
+    """
+    with _opened(data, max_pixels) as image:
+        if not image.info.get("progressive"):  # a progressive file is decoded whole in any case
+            image.draft(None, (side, side))
+        _refuse_huge(image.size, min(max_pixels, REDUCED_PIXELS))
+        return _converted(image, "RGB")
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """Give an image whose pixels are not decoded yet; turn every error into its reason."""
     if not data:
         raise UnreadableImageError("the file is empty")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            _refuse_huge(image, max_pixels)
-            mode = "L" if channels == 1 else "RGB"
-            return _converted(ImageOps.exif_transpose(image), mode)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _refuse_huge(image.size, max_pixels)
+            _refuse_huge_tiles(image, max_pixels)
+            yield image
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
-        raise UnreadableImageError("not an image of a known format") from error
+        raise UnreadableImageError(_unknown(data)) from error
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(f"more than {max_pixels} pixels") from error
     except Exception as error:  # decoders raise errors of every type for damaged data
         raise UnreadableImageError(f"damaged: {type(error).__name__}: {error}") from error
 
 
-def _refuse_huge(image: Image.Image, max_pixels: int) -> None:
-    width, height = image.size
+def _unknown(data: bytes) -> str:
+    """Return why a file is no image of a known format, with its format if Pillow knows it."""
+    Image.init()
+    prefix = data[:PREFIX_BYTES].ljust(PREFIX_BYTES, b"\0")
+    for name, (_, accepts) in Image.OPEN.items():
+        if name not in FORMATS and accepts is not None and accepts(prefix) is True:
+            return f"{name} images are not read, only {', '.join(FORMATS)}"
+    return "not an image of a known format"
+
+
+def _refuse_huge(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
     if width * height > max_pixels:
         raise UnreadableImageError(f"{width}x{height} pixels, more than {max_pixels}")
 
 
+def _refuse_huge_tiles(image: Image.Image, max_pixels: int) -> None:
+    """Refuse a TIFF file whose tiles are huge: a decoder takes memory for a whole one."""
+    tags: Any = getattr(image, "tag_v2", {})
+    width = tags.get(TILE_WIDTH)
+    length = tags.get(TILE_LENGTH)
+    if width is not None and length is not None:
+        _refuse_huge((int(width), int(length)), max_pixels)
+
+
 def _converted(image: Image.Image, mode: str) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
     image.load()
     if image.mode == "F":
         raise UnreadableImageError("floating-point pixels have no fixed range")
     if image.mode.startswith("I"):
-        grey = np.clip(np.asarray(image, dtype=np.int64) // SIXTEEN_TO_EIGHT_BITS, 0, 255)
+        grey = np.clip(np.asarray(image) // SIXTEEN_TO_EIGHT_BITS, 0, 255)
         image = Image.fromarray(grey.astype(np.uint8))
     elif image.mode == "P":
         image = image.convert("RGBA")
