@@ -24,6 +24,7 @@ from otcondense.evaluation import (
     Comparison,
     Figures,
     class_frechet_distances,
+    count_copies,
     rounded_values,
     sample_figures,
     subset_figures,
@@ -48,7 +49,8 @@ def evaluate(run: Run) -> None:
         note("evaluate", "held_out is not configured, nothing is measured")
         return
 
-    measurements = list(_measurements(Evaluation(run)))
+    evaluation = Evaluation(run)
+    measurements = list(_measurements(evaluation))
     skipped = 0
     with Progress(run.store, *EVALUATION_BAR) as progress:
         for done, measurement in enumerate(measurements):
@@ -60,6 +62,20 @@ def evaluate(run: Run) -> None:
                 write_record(run, measurement.name, measurement.measure(expected))
         progress.show(len(measurements), len(measurements))
     note("evaluate", f"{len(measurements)} sets of images, {skipped} already finished")
+    if skipped < len(measurements):
+        _note_copies(evaluation)
+
+
+def _note_copies(evaluation: Evaluation) -> None:
+    """Name held-out images that are there more than once: they shift every metric."""
+    features = evaluation.judge.encode_once(evaluation.held_out.images).features
+    copies = count_copies(features)
+    if copies:
+        note(
+            "held-out images",
+            f"{copies} of {len(features)} are copies of another one; with k copies of each, the "
+            "balls of precision, density and coverage are empty: leave the copies out",
+        )
 
 
 def _measurements(evaluation: Evaluation) -> Iterator[_Measurement]:

@@ -11,7 +11,7 @@ from typing import Any
 from jobs.command.settings import build, read_values
 from jobs.judging.networks import load_main_network, load_network
 from jobs.measure.config import MeasureConfig
-from jobs.measure.image_sets import iterate_images
+from jobs.measure.image_sets import check_place, iterate_images
 from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
 from otcondense.evaluation import (
@@ -22,6 +22,7 @@ from otcondense.evaluation import (
     ImageSet,
     Judge,
     Reference,
+    count_copies,
     rounded_values,
     sample_figures,
     settings_record,
@@ -37,6 +38,9 @@ def measure(config: MeasureConfig) -> dict[str, Any]:
 
     Raises: InputError for images, statistics or weights that are missing or do not fit.
     """
+    for path in (config.samples, config.against, config.training):
+        if path is not None:
+            check_place(path)
     samples = image_set(config.samples)
     against = _comparison(config)
     if against.reference is not None:
@@ -48,7 +52,17 @@ def measure(config: MeasureConfig) -> dict[str, Any]:
         further[name] = _judge(config, load_network(encoder), encoder)
 
     figures = sample_figures(samples, against, judge, further, config.evaluation)
+    if against.held_out is not None:
+        _note_copies(judge, against.held_out)
     return _record(config, figures, judge, further)
+
+
+def _note_copies(judge: Judge, held_out: ImageSet) -> None:
+    """Name images of `against` that are there more than once: they shift every metric."""
+    features = judge.encode_once(held_out).features
+    copies = count_copies(features)
+    if copies:
+        print(f"{copies} of the {len(features)} images of `against` are copies of another one")
 
 
 def image_set(path: str) -> ImageSet:
@@ -144,8 +158,8 @@ def measure_and_print(options: argparse.Namespace) -> None:
 
     Raises: InputError for images, statistics or weights that are missing or do not fit.
     """
-    origin = options.config or "the command line"
-    config = build(MeasureConfig, read_values(options.config, options.settings), origin)
+    values = read_values(options.config, options.settings, "settings")
+    config = build(MeasureConfig, values, options.config)
     record = measure(config)
     print_figures(record)
 

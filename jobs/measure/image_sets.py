@@ -1,6 +1,6 @@
 """Images to measure, one part at a time: from an .npz of ADM's form, a folder, or Parquet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +10,28 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from otcondense.datasets import UnreadableImageError, decode_image
-from otcondense.datasets.files import SourceFile
+from otcondense.datasets.access import IMAGE_BYTES
 from otcondense.datasets.image_folder import IMAGE_SUFFIXES
-from otcondense.datasets.parquet_files import open_parquet
+from otcondense.datasets.parquet_open import ParquetSource, open_parquet
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images
+from otcondense.reading import RefusedFileError, open_regular, read_regular
 from otcondense.store import Store, stored_metadata
 from otcondense.store.images import read_images
 
 PART = 512
 """Images that are in memory at a time."""
+PART_BYTES = 2**27
+"""Bytes of decoded images that are in memory at a time; large images come in smaller parts."""
 MAX_PIXELS = 2**26
 """Largest image that is decoded, against decompression bombs."""
+BATCH = 16
+"""Rows of a Parquet file of image files that are read together."""
+FILES = (".npz", ".parquet")
+COLUMN = "image.bytes"
+"""Column of the bytes of image files, as `datasets` writes it."""
+Row = tuple[str, UInt8[np.ndarray, "c h w"]]
+"""An image with its name for messages."""
 
 
 def iterate_images(path: str) -> Iterator[UInt8[Tensor, "b c h w"]]:
@@ -35,16 +45,34 @@ def iterate_images(path: str) -> Iterator[UInt8[Tensor, "b c h w"]]:
 
     Raises: InputError if there are none, one cannot be decoded, or two differ in size.
     """
+    check_place(path)
     place = Path(path)
-    if place.suffix == ".npz":
-        yield from _of_one_size(path, npz_images(path))
-    elif place.is_file() and place.suffix == ".parquet":
-        yield from _of_one_size(path, _parquet([place]))
-    elif place.is_dir():
+    if place.is_dir():
         tables = sorted(place.glob("*.parquet"))
         yield from _of_one_size(path, _parquet(tables) if tables else _folder(place))
+    elif place.suffix == ".npz":
+        yield from _of_one_size(path, npz_images(path))
     else:
-        raise InputError(f"images must be an .npz file, a .parquet file or a folder, found {path}")
+        yield from _of_one_size(path, _parquet([place]))
+
+
+def check_place(path: str) -> None:
+    """Check that there are images of some form at a path, without reading them.
+
+    Raises: InputError naming the path and what is there.
+    """
+    place = Path(path)
+    forms = "an .npz file, a .parquet file or a folder"
+    if place.is_dir():
+        return
+    try:
+        open_regular(place).close()
+    except RefusedFileError as error:
+        raise InputError(f"images must be {forms}; {error}") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"images must be {forms}, found nothing at {path}") from error
+    if place.suffix not in FILES:
+        raise InputError(f"images must be {forms}, found {path}")
 
 
 def _parquet(files: list[Path]) -> Iterator[UInt8[Tensor, "b c h w"]]:
@@ -52,7 +80,8 @@ def _parquet(files: list[Path]) -> Iterator[UInt8[Tensor, "b c h w"]]:
         if stored_metadata(Store(str(file.parent)), file.name) is None:
             yield from _exported(file)
         else:
-            yield torch.from_numpy(read_images(Store(str(file.parent)), file.name)[0])
+            images = torch.from_numpy(read_images(Store(str(file.parent)), file.name)[0])
+            yield from torch.split(images, PART)
 
 
 def _exported(file: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
@@ -60,30 +89,52 @@ def _exported(file: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
 
     Each row is a struct of encoded bytes and path.
     """
-    with open_parquet(SourceFile(file.name, str(file), 0, 0)) as (table, schema):
-        kind = schema.field("image").type if "image" in schema.names else pa.null()
+    with open_parquet(str(file)) as opened:
+        place = opened.schema.get_field_index("image")
+        kind = pa.null() if place < 0 else opened.schema.field(place).type
         if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
             raise InputError(
                 f"{file} must hold our samples, or a column image with the bytes of image files, "
                 f"found {kind}"
             )
-        for batch in table.iter_batches(batch_size=PART, columns=["image.bytes"]):
-            name = str(file)
-            cells = batch.column(0).field("bytes").to_pylist()
-            yield _stack([(f"row of {file}", _decoded(cell or b"", name)) for cell in cells])
+        opened.check(COLUMN)
+        yield from _parts(_cells(file, opened))
+
+
+def _cells(file: Path, opened: ParquetSource) -> Iterator[Row]:
+    """Yield the decoded images of a file, which holds equal ones as a dictionary."""
+    row = 0
+    for group in range(len(opened.groups)):
+        # A batch of two row groups would have two dictionaries.
+        for batch in opened.file.iter_batches(BATCH, row_groups=[group], columns=[COLUMN]):
+            for value in batch.column(0).field("bytes"):
+                name = f"{file}, row {row}"
+                yield name, _decoded(value.as_py() or b"", name)
+                row += 1
 
 
 def _folder(root: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
     candidates = (file for file in root.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-    files = sorted(filter(Path.is_file, candidates))
+    files = sorted(file for file in candidates if not file.is_dir())
     if not files:
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise InputError(f"{root} must hold images ({suffixes}) or .parquet files, found neither")
-    for start in range(0, len(files), PART):
-        yield _stack([(str(file), _pixels(file)) for file in files[start : start + PART]])
+    yield from _parts((str(file), _pixels(file)) for file in files)
 
 
-def _stack(rows: list[tuple[str, UInt8[np.ndarray, "c h w"]]]) -> UInt8[Tensor, "b c h w"]:
+def _parts(rows: Iterable[Row]) -> Iterator[UInt8[Tensor, "b c h w"]]:
+    """Yield named images as arrays of a bounded size."""
+    part: list[Row] = []
+    for name, pixels in rows:
+        part.append((name, pixels))
+        if len(part) == PART or len(part) * pixels.nbytes >= PART_BYTES:
+            yield _stack(part)
+            part = []
+    if part:
+        yield _stack(part)
+
+
+def _stack(rows: list[Row]) -> UInt8[Tensor, "b c h w"]:
     """Return named images as one array."""
     first = rows[0][1]
     for name, row in rows:
@@ -97,7 +148,7 @@ def _stack(rows: list[tuple[str, UInt8[np.ndarray, "c h w"]]]) -> UInt8[Tensor, 
 
 def _pixels(file: Path) -> UInt8[np.ndarray, "c h w"]:
     try:
-        data = file.read_bytes()
+        data = read_regular(file, IMAGE_BYTES)
     except OSError as error:
         raise InputError(f"image {file} cannot be read ({error}); repair or remove it") from error
     return _decoded(data, str(file))

@@ -1,10 +1,10 @@
-from .adm import AdmReference as AdmReference
 from .adm import AdmSamples as AdmSamples
 from .adm import adm_metrics as adm_metrics
 from .adm import half_precision_recall as half_precision_recall
 from .adm import inception_score_in_order as inception_score_in_order
-from .adm import npz_images as npz_images
-from .adm import read_reference as read_reference
+from .adm_files import AdmReference as AdmReference
+from .adm_files import npz_images as npz_images
+from .adm_files import read_reference as read_reference
 from .classwise import class_frechet_distances as class_frechet_distances
 from .classwise import frechet_distance_of_few as frechet_distance_of_few
 from .copies import Copying as Copying
@@ -14,6 +14,7 @@ from .distances import nearest_neighbours as nearest_neighbours
 from .encoding import EncodedImages as EncodedImages
 from .encoding import ImageEncoder as ImageEncoder
 from .encoding import NamedEncoder as NamedEncoder
+from .encoding import count_copies as count_copies
 from .encoding import encode_images as encode_images
 from .evaluation_config import EvaluationConfig as EvaluationConfig
 from .frechet import FeatureStatistics as FeatureStatistics
@@ -82,6 +83,7 @@ __all__ = [
     "copy_metrics",
     "copying",
     "copying_test",
+    "count_copies",
     "density_coverage",
     "encode_images",
     "evaluate_encoded",

@@ -4,23 +4,19 @@ Source: Dhariwal & Nichol 2021 (arXiv:2105.05233), section 2.2, and the public r
 VIRTUAL_imagenet256_labeled.npz and VIRTUAL_imagenet512.npz.
 """
 
-import math
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
-from otcondense.errors import InputError
+from otcondense.evaluation.adm_files import AdmReference
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair, as_features
 from otcondense.evaluation.fidelity import warn_if_sorted
 from otcondense.evaluation.frechet import (
-    FeatureStatistics,
     feature_statistics,
     frechet_distance_of_statistics,
 )
@@ -33,26 +29,6 @@ BLOCK_ROWS = 10_000
 """Rows and columns of a block of distances. A block is in half precision if all of it is finite."""
 NEIGHBOURS = 3
 """k of precision and recall in ADM's evaluator."""
-READ_IMAGES = 512
-"""Images of an .npz file that are in memory at a time."""
-CHANNELS = (1, 3)
-"""Channels of grey and of RGB images."""
-NPY_FORMAT_1 = (1, 0)
-
-
-@dataclass(frozen=True)
-class AdmReference:
-    """The statistics in a reference file, and access to its images."""
-
-    pool: FeatureStatistics
-    """Of the pool_3 features of the whole training set."""
-    spatial: FeatureStatistics | None
-    """Of the spatial features, for sFID."""
-    path: str
-
-    def images(self, batch: int = READ_IMAGES) -> Iterator[UInt8[Tensor, "b c h w"]]:
-        """Yield the reference images, for precision and recall, in order."""
-        yield from npz_images(self.path, batch)
 
 
 @dataclass(frozen=True)
@@ -134,128 +110,6 @@ def adm_precision(sets: AdmSets) -> float | None:
 def adm_recall(sets: AdmSets) -> float | None:
     """Return recall against the reference images; None without them."""
     return None if sets.precision_recall is None else sets.precision_recall.recall
-
-
-def read_reference(path: str) -> AdmReference:
-    """Read the statistics of a reference file.
-
-    Raises: InputError if the file is missing, damaged, or lacks mu and sigma.
-    """
-    try:
-        _refuse_false_sizes(path)
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in ("mu", "sigma") if name not in file]
-            if missing:
-                raise InputError(
-                    f"{path} must hold mu and sigma, found {', '.join(file.files)}; "
-                    "take one of ADM's reference files"
-                )
-            pool = _statistics(file, "mu", "sigma")
-            spatial = _statistics(file, "mu_s", "sigma_s") if "mu_s" in file else None
-    except InputError:
-        raise
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(
-            f"{path} must be an .npz file with ADM's statistics, "
-            f"found {type(error).__name__}: {error}"
-        ) from error
-    return AdmReference(pool=pool, spatial=spatial, path=path)
-
-
-def _refuse_false_sizes(path: str) -> None:
-    """Refuse arrays that claim to be larger than they are: numpy would allocate memory for them.
-
-    Raises: ValueError naming the array; errors of `zipfile` and numpy for files of other formats.
-    """
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            with archive.open(member) as file:
-                shape, dtype = _header(file)
-            if math.prod(shape) * dtype.itemsize > member.file_size:
-                raise ValueError(
-                    f"{member.filename} claims {dtype} {shape} and holds {member.file_size} bytes"
-                )
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read the header of an open .npy file, up to its data.
-
-    Arrays in Fortran order get an empty shape: nobody writes images that way.
-    """
-    if np.lib.format.read_magic(file) == NPY_FORMAT_1:
-        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    else:
-        shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    return (() if is_fortran else shape), dtype
-
-
-def _statistics(file: Any, mean: str, covariance: str) -> FeatureStatistics:
-    # The public files mix float32 and float64.
-    mu = torch.from_numpy(np.asarray(file[mean], dtype=np.float64))
-    sigma = torch.from_numpy(np.asarray(file[covariance], dtype=np.float64))
-
-    fits = mu.ndim == 1 and sigma.shape == (len(mu), len(mu))
-    if not (fits and mu.isfinite().all() and sigma.isfinite().all()):
-        raise InputError(
-            f"{mean} and {covariance} must be finite of shapes [d] and [d, d], "
-            f"found {tuple(mu.shape)} and {tuple(sigma.shape)}"
-        )
-    return FeatureStatistics(mean=mu, covariance=sigma, count=0)
-
-
-def npz_images(path: str, batch: int = READ_IMAGES) -> Iterator[UInt8[Tensor, "b c h w"]]:
-    """Yield the images of an .npz file (arr_0, [n, h, w, c] uint8), one part at a time.
-
-    The file is never in memory as a whole.
-
-    Raises: InputError if the file is missing or damaged, or its images have another form.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open("arr_0.npy") as file:
-            shape = _image_shape(path, file, archive.getinfo("arr_0.npy").file_size)
-            yield from _image_parts(path, file, shape, batch)
-    except InputError:
-        raise
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(
-            f"{path} must be an .npz file with images in arr_0, "
-            f"found {type(error).__name__}: {error}"
-        ) from error
-
-
-def _image_shape(path: str, file: Any, file_size: int) -> tuple[int, ...]:
-    """Read the header of an array of images.
-
-    Raises: InputError if it is none, or larger than its file.
-    """
-    shape, dtype = _header(file)
-    if dtype != np.uint8 or len(shape) != 4 or shape[3] not in CHANNELS:
-        raise InputError(
-            f"arr_0 of {path} must be uint8 of shape [n, height, width, 1 or 3], "
-            f"found {dtype} {shape}"
-        )
-    if math.prod(shape) > file_size:
-        raise InputError(
-            f"{path} claims {shape[0]} images of {shape[1:]} in arr_0 and does not hold them; "
-            "fetch or write it again"
-        )
-    return shape
-
-
-def _image_parts(
-    path: str, file: Any, shape: tuple[int, ...], batch: int
-) -> Iterator[UInt8[Tensor, "b c h w"]]:
-    num_images = shape[0]
-    image_bytes = math.prod(shape[1:])
-    for start in range(0, num_images, batch):
-        count = min(batch, num_images - start)
-        data = file.read(count * image_bytes)
-        if len(data) != count * image_bytes:
-            raise InputError(
-                f"{path} ends after {start} of {num_images} images; fetch or write it again"
-            )
-        images = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(count, *shape[1:])
-        yield images.permute(0, 3, 1, 2).contiguous()
 
 
 def inception_score_in_order(logits: ArrayOrTensor) -> float:

@@ -105,6 +105,11 @@ def _batches(
     yield from left
 
 
+def count_copies(features: Float[Tensor, "n d"]) -> int:
+    """Return the number of rows that equal an earlier row to the last bit: copies of an image."""
+    return len(features) - len({row.numpy().tobytes() for row in features.cpu()})
+
+
 @torch.no_grad()
 def encode_padded(
     batch: UInt8[Tensor, "b c h w"], encoder: ImageEncoder, batch_size: int

@@ -13,7 +13,8 @@ from jaxtyping import UInt8
 from safetensors.torch import load, save
 from torch import Tensor
 
-from otcondense.evaluation.adm import AdmReference, AdmSamples, adm_metrics, read_reference
+from otcondense.evaluation.adm import AdmSamples, adm_metrics
+from otcondense.evaluation.adm_files import AdmReference, read_reference
 from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, encode_images
 from otcondense.evaluation.evaluation_config import EvaluationConfig
 from otcondense.evaluation.metrics import (

@@ -1,5 +1,6 @@
 """Fidelity and diversity by k-nearest-neighbour balls: precision, recall, density, coverage."""
 
+import warnings
 from typing import NamedTuple
 
 import torch
@@ -45,7 +46,7 @@ def precision_recall(
     one, two = _pair(samples, held_out, neighbours)
     slack = tie_slack(two, one)
     sample_radii = (knn_squared_radii(one, neighbours) + slack)[:, None]
-    real_radii = (knn_squared_radii(two, neighbours) + slack)[None]
+    real_radii = (_held_out_radii(two, neighbours, slack) + slack)[None]
 
     precise = []
     recalled = torch.zeros(len(two), dtype=torch.bool, device=two.device)
@@ -69,13 +70,33 @@ def density_coverage(
     Source: Naeem et al. 2020 (arXiv:2002.09797), equations 4 and 6.
     """
     one, two = _pair(samples, held_out, neighbours)
-    radii = knn_squared_radii(two, neighbours) + tie_slack(two, one)
+    slack = tie_slack(two, one)
+    radii = _held_out_radii(two, neighbours, slack) + slack
     hits = 0
     covered = torch.zeros(len(two), dtype=torch.bool, device=two.device)
     for (inside,) in ball_blocks(one, two, radii[None]):
         hits += int(inside.sum())
         covered |= inside.any(dim=0)
     return DensityCoverage(hits / (neighbours * len(one)), float(covered.double().mean()))
+
+
+def _held_out_radii(
+    held_out: Float[Tensor, "m d"], neighbours: int, slack: float
+) -> Float[Tensor, " m"]:
+    """Return the squared radii of the balls of the held-out images.
+
+    Warns if balls have no radius, because the nearest images are copies: no sample can lie there.
+    """
+    radii = knn_squared_radii(held_out, neighbours)
+    empty = int((radii <= slack).sum())
+    if empty:
+        warnings.warn(
+            f"{empty} of {len(held_out)} held-out images are there at least {neighbours + 1} "
+            "times: their balls are empty, which makes precision, density and coverage too low; "
+            "leave the copies out",
+            stacklevel=3,
+        )
+    return radii
 
 
 def _pair(

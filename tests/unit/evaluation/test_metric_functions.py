@@ -1,5 +1,7 @@
 """Metrics of features against closed forms and plain loops."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -8,6 +10,7 @@ import torch
 from otcondense.errors import InputError
 from otcondense.evaluation import (
     copying,
+    count_copies,
     density_coverage,
     distances,
     feature_statistics,
@@ -226,6 +229,7 @@ def test_more_neighbours_than_images_are_refused():
 
 
 @pytest.mark.usefixtures("block_size")
+@pytest.mark.filterwarnings("ignore:35 of 140 held-out images are there")
 @pytest.mark.parametrize("metric", [precision_recall, density_coverage])
 @pytest.mark.parametrize("offset", [0.0, 300.0])
 def test_single_precision_decides_as_double_precision_does(metric, offset):
@@ -236,6 +240,21 @@ def test_single_precision_decides_as_double_precision_does(metric, offset):
     one[10:30], two[5:40] = one[0], one[3]  # many ties: copies within and between the sets
     two[100] = two[101] * np.float32(1 + 1e-6)
     assert metric(one, two) == metric(one.astype(np.float64), two.astype(np.float64))
+
+
+@pytest.mark.parametrize("metric", [precision_recall, density_coverage])
+@pytest.mark.parametrize(("times", "warned"), [(1, False), (2, False), (3, False), (4, True)])
+def test_held_out_images_that_are_there_several_times_are_reported(metric, times, warned):
+    """With four copies of each, the three nearest images are copies: every ball is empty."""
+    samples, held_out = rows(40), np.repeat(rows(20, seed=1), times, axis=0)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        metric(samples, held_out, 3)
+    messages = [str(each.message) for each in found]
+    assert any("80 of 80 held-out images are there at least 4" in each for each in messages) == (
+        warned
+    )
+    assert count_copies(torch.from_numpy(held_out)) == 20 * (times - 1)
 
 
 def test_identical_samples_do_not_slow_the_radii_down(monkeypatch):

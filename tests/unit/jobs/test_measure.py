@@ -95,8 +95,10 @@ def test_cached_features_are_used_again(root: Path, tmp_path: Path) -> None:
     ):
         assert measure(config(root, ".parquet", cache=str(tmp_path))) == first
     kept = next(iter(tmp_path.glob("*.safetensors")))
-    kept.write_bytes(kept.read_bytes()[:-10])
+    content = kept.read_bytes()
+    kept.write_bytes(content[:-10])
     assert measure(config(root, cache=str(tmp_path))) == first
+    assert kept.read_bytes() == content, "a damaged file of the cache is written again"
 
 
 def test_other_settings_have_other_features(root: Path, tmp_path: Path) -> None:
@@ -234,3 +236,32 @@ def test_invalid_images_are_named(root: Path, tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(b"none")
     with pytest.raises(InputError, match=r"b\.png cannot be decoded"):
         measure(config(root, samples=str(tmp_path)))
+
+
+def test_a_missing_setting_names_the_command_line_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([])
+    assert capsys.readouterr().err.strip() == (
+        "error: samples must be set: add samples=VALUE to the command line"
+    )
+
+
+@pytest.mark.parametrize("setting", ["samples", "against", "training"])
+def test_paths_are_checked_before_weights(root: Path, setting: str) -> None:
+    judge = {"name": "test_resnet", "weights": str(root / "absent.safetensors"), "num_classes": 3}
+    paths = {name: str(root / f"{name}.npz") for name in ("samples", "training")}
+    values = {**paths, "against": str(root / "held_out.npz"), "judge": judge}
+    with pytest.raises(InputError, match="found nothing at nowhere"):
+        measure(MeasureConfig.model_validate({**values, setting: "nowhere"}))
+    with pytest.raises(InputError, match=r"absent\.safetensors"):
+        measure(MeasureConfig.model_validate(values))
+
+
+def test_copies_among_the_real_images_are_counted(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "twice.npz", arr_0=np.repeat(pixels(COUNT, 1), 2, axis=0))
+    measure(config(root).model_copy(update={"against": str(tmp_path / "twice.npz")}))
+    assert "12 of the 24 images of `against` are copies of another one" in capsys.readouterr().out
+    measure(config(root))
+    assert "copies" not in capsys.readouterr().out
