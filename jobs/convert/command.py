@@ -1,7 +1,6 @@
 """Convert a checkpoint between public DiT/SiT files, ours and diffusers' DiTPipeline."""
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from otcondense.diffusion.checkpoint import Checkpoint, load_model, save_model
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.registry import OBJECTIVES
 from otcondense.errors import InputError
+from otcondense.reading import parse_json, read_text
 from otcondense.store import Store
 
 
@@ -57,13 +57,12 @@ def read_class_names(path: str) -> dict[int, str]:
 
     Raises: InputError if the file is missing or malformed.
     """
+    what = '--class-names must be a JSON file such as {"0": "tench"}'
+    names = parse_json(read_text(path, what), f"{what}, and {path}")
     try:
-        names = json.loads(Path(path).read_text(encoding="utf-8"))
         return {int(index): str(name) for index, name in names.items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(
-            f'--class-names must be a JSON file such as {{"0": "tench"}}, found {path} ({error})'
-        ) from error
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{what}, found {path} ({error})") from error
 
 
 def _load(options: argparse.Namespace) -> tuple[Transformer, Checkpoint]:

@@ -4,7 +4,6 @@ Source: the names and shapes of facebookresearch/DiT and willisma/SiT, and the t
 conventions of each project (SiT: t = 0 noise; REPA and its derivatives: t = 1 noise).
 """
 
-import pickle
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -18,16 +17,22 @@ from torch import Tensor
 from otcondense.diffusion.model import MODELS, ModelConfig, Transformer, build_model
 from otcondense.diffusion.sizes import LETTERS, Family
 from otcondense.errors import InputError
+from otcondense.fetched import load_pickled
+from otcondense.reading import open_regular
 
 WRAPPER = "module."
 """Prefix of every name in the state of a DistributedDataParallel model."""
-DESCRIBING = (
-    "x_embedder.proj.weight",
-    "y_embedder.embedding_table.weight",
-    "final_layer.linear.weight",
-    "pos_embed",
-)
-"""Tensors whose shapes describe the model."""
+DESCRIBING = {
+    "x_embedder.proj.weight": 4,
+    "y_embedder.embedding_table.weight": 2,
+    "final_layer.linear.weight": 2,
+    "pos_embed": 3,
+}
+"""Tensors whose shapes describe the model, with their number of dimensions."""
+
+
+DEEPEST = 200
+"""Blocks of a model; the largest named size has 28."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,9 @@ def read_public(path: str, weights: str = "ema") -> dict[str, Tensor]:
 
     Raises: InputError if it is missing, damaged or without tensors.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise InputError(f"checkpoint file {path} does not exist")
-    try:
-        stored = _load(path)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise InputError(
-            f"{path} must be a checkpoint with only tensors, but cannot be read ({error})"
-        ) from error
+    stored = _load(path)
     state = stored.get(weights, stored) if isinstance(stored, dict) else stored
     if not _is_named_tensors(state):
         raise InputError(
@@ -71,15 +71,21 @@ def read_public(path: str, weights: str = "ema") -> dict[str, Tensor]:
 
 
 def _load(path: str) -> Any:
-    if path.endswith(".safetensors"):
+    problem = f"{path} must be a checkpoint with only tensors, but cannot be read"
+    if not path.endswith(".safetensors"):
+        return load_pickled(path, problem)
+    try:
+        open_regular(path).close()
         return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        raise InputError(f"{problem}: {error}") from error
 
 
 def _is_named_tensors(state: Any) -> bool:
     if not isinstance(state, dict) or not state:
         return False
-    return all(isinstance(value, Tensor) for value in state.values())
+    is_named = all(isinstance(name, str) for name in state)
+    return is_named and all(isinstance(value, Tensor) for value in state.values())
 
 
 def from_public(state: dict[str, Tensor], public: PublicModel) -> tuple[Transformer, ModelConfig]:
@@ -88,9 +94,10 @@ def from_public(state: dict[str, Tensor], public: PublicModel) -> tuple[Transfor
     Raises: InputError if names or shapes are not those of a DiT or SiT.
     """
     config, num_classes, image_shape = _describe(state, public)
-    model = build_model(config, num_classes, image_shape)
-    state = reverse_time(state, model) if public.data_first else state
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    # Names alone can describe a huge model: one without memory tells which tensors there must be.
+    with torch.device("meta"):
+        shapes = Transformer(config.size, config, num_classes, image_shape).state_dict()
+    wanted = {name: tuple(tensor.shape) for name, tensor in shapes.items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     names = wanted.keys() | found.keys()
     wrong = sorted(name for name in names if wanted.get(name) != found.get(name))
@@ -101,7 +108,8 @@ def from_public(state: dict[str, Tensor], public: PublicModel) -> tuple[Transfor
             f"and depth {config.depth}; {len(wrong)} differ, the first is {first}: "
             f"expected {wanted.get(first)}, found {found.get(first)}"
         )
-    model.load_state_dict(state)
+    model = build_model(config, num_classes, image_shape)
+    model.load_state_dict(reverse_time(state, model) if public.data_first else state)
     return model, config
 
 
@@ -120,8 +128,18 @@ def _describe(
             f"a public DiT or SiT checkpoint must have {', '.join(DESCRIBING)}; "
             f"missing: {', '.join(missing)}"
         )
+    for name, dimensions in DESCRIBING.items():
+        if state[name].ndim != dimensions or 0 in state[name].shape:
+            raise InputError(
+                f"{name} of a public DiT or SiT checkpoint must have {dimensions} dimensions, "
+                f"found {tuple(state[name].shape)}"
+            )
     width, channels, patch, _ = state["x_embedder.proj.weight"].shape
     depth = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
+    if not 0 < depth <= DEEPEST:
+        raise InputError(
+            f"a public DiT or SiT checkpoint must have 1 to {DEEPEST} blocks, found {depth}"
+        )
     side = isqrt(state["pos_embed"].shape[1]) * patch
     config = ModelConfig(
         name=f"{public.family}-{_letter(width, depth)}/{patch}",

@@ -14,6 +14,7 @@ from otcondense.encoders.encoder_config import EncoderConfig
 from otcondense.encoders.googlenet import GOOGLENET, GoogLeNet
 from otcondense.encoders.transforms import InputSpec, pretrained_config
 from otcondense.errors import InputError
+from otcondense.reading import RefusedFileError, open_regular
 
 
 class EncoderOutput(NamedTuple):
@@ -149,11 +150,15 @@ def weights_file(weights: str) -> Path:
             "encoder weights must be a .safetensors file (pickled checkpoints can run code), "
             f"found {weights}"
         )
-    if not path.is_file():
+    try:
+        open_regular(path).close()
+    except RefusedFileError as error:
+        raise InputError(f"encoder weights {error}") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"encoder weights {weights} must be a file, found nothing there; "
             "train the encoder or correct the path"
-        )
+        ) from error
     return path
 
 
@@ -170,7 +175,7 @@ def load_weights(model: nn.Module, path: Path, config: EncoderConfig) -> None:
         if not config.classes():
             tensors = without_classifier(tensors, config.name)
         model.load_state_dict(tensors)
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ValueError) as error:
         raise InputError(
             f"encoder weights {path} do not fit {config.name} with in_chans={config.in_chans} and "
             f"num_classes={config.classes()}: {error}"
@@ -193,7 +198,8 @@ def weights_sha256(config: EncoderConfig) -> str:
     Raises: InputError as `load_encoder` does.
     """
     if config.weights is not None:
-        return hashlib.sha256(weights_file(config.weights).read_bytes()).hexdigest()
+        with open_regular(weights_file(config.weights)) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
     for name, tensor in sorted(build_model(config, pretrained=True).state_dict().items()):
         digest.update(name.encode() + tensor.contiguous().numpy().tobytes())

@@ -1,11 +1,9 @@
 """Latents and tokens of the images of a run, one file per class; text embeddings in one file."""
 
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +13,7 @@ import torch
 from otcondense.datasets import SourceConfig, UnreadableImageError, decode_image
 from otcondense.datasets.images import WantedImage, read_wanted
 from otcondense.errors import InputError
+from otcondense.reading import parse_json, read_text
 from otcondense.representations.crop import adm_center_crop
 from otcondense.representations.image_model import ImageModel
 from otcondense.representations.latents import LatentConfig, LatentModel
@@ -281,12 +280,10 @@ def _readable(classes: dict[int, str], config: TextConfig) -> dict[int, str]:
     """Return the readable name of each class by its index."""
     if config.names is None:
         return classes
-    try:
-        names = json.loads(Path(config.names).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"text.names must be a JSON file of names by class name, found {config.names} ({error})"
-        ) from error
+    what = "text.names must be a JSON file of names by class name"
+    names = parse_json(read_text(config.names, what), f"{what}, and {config.names}")
+    if not isinstance(names, dict):
+        raise InputError(f"{what}, found {type(names).__name__} in {config.names}")
     missing = [name for name in classes.values() if name not in names]
     if missing:
         raise InputError(
