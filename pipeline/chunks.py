@@ -103,6 +103,11 @@ def read_statuses(text: str) -> list[ImageStatus]:
     return [ImageStatus(**status) for status in json.loads(text)]
 
 
+def decode_status(path: str, config: DecodeConfig) -> ImageStatus:
+    """Return the result of decoding one image, without its pixels."""
+    return _decode(path, torch.zeros(*config.spec.shape, dtype=torch.uint8), config)
+
+
 def _decode(path: str, target: torch.Tensor, config: DecodeConfig) -> ImageStatus:
     """Decode one image into `target` [c, h, w]."""
     try:
@@ -111,6 +116,6 @@ def _decode(path: str, target: torch.Tensor, config: DecodeConfig) -> ImageStatu
     except UnreadableImageError as error:
         return ImageStatus(str(error))
     except OSError as error:
-        return ImageStatus(f"cannot be read: {error.strerror or type(error).__name__}")
+        return ImageStatus(f"cannot be read: {error.strerror or error or type(error).__name__}")
     target.copy_(config.spec.pixels(image))
     return ImageStatus(None, image.width, image.height, sha256_bytes(data))

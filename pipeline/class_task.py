@@ -18,6 +18,7 @@ from otcondense.store import (
 )
 from pipeline.chunks import Chunk, ImageStatus, make_chunks
 from pipeline.encoding import CONFIDENCES, EncodedChunk
+from pipeline.fingerprints import class_fingerprint, class_inputs
 from pipeline.quarantine import Lost, read_class_quarantine, write_class_quarantine
 
 
@@ -28,6 +29,8 @@ class ClassTask:
     records: list[ImageRecord]
     fingerprint: str
     """Of the feature file."""
+    inputs: str
+    """Fingerprint of the inputs of the feature file besides the images."""
     chunks: list[Chunk]
     encoded: dict[int, EncodedChunk] = field(default_factory=dict)
     """Chunks that have come back, by number."""
@@ -59,15 +62,23 @@ class ClassTask:
         return _lost(records, chunk.statuses)
 
 
-def plan_class(records: list[ImageRecord], fingerprint: str, batch_size: int) -> ClassTask:
+def plan_class(
+    records: list[ImageRecord], stage_fingerprint: str, weights_sha256: str, batch_size: int
+) -> ClassTask:
     """Return the task of one class.
 
     Args:
         records: the images of the class, sorted.
-        fingerprint: of the feature file.
+        stage_fingerprint: of all settings of the stage.
+        weights_sha256: of the encoder.
         batch_size: images that are encoded together.
     """
-    return ClassTask(records, fingerprint, list(make_chunks(records, batch_size)))
+    return ClassTask(
+        records,
+        class_fingerprint(records, stage_fingerprint, weights_sha256),
+        class_inputs(records, stage_fingerprint, weights_sha256),
+        list(make_chunks(records, batch_size)),
+    )
 
 
 def finished_class(store: Store, directory: str, task: ClassTask) -> list[Lost] | None:
@@ -103,7 +114,9 @@ def write_class(store: Store, directory: str, task: ClassTask) -> None:
         )
     features = _class_features(task, parts, statuses)
     write_class_quarantine(store, directory, task.class_name, task.fingerprint, lost)
-    write_class_features(store, directory, features, fingerprint=task.fingerprint)
+    write_class_features(
+        store, directory, features, fingerprint=task.fingerprint, inputs=task.inputs
+    )
 
 
 def _lost(records: list[ImageRecord], statuses: list[ImageStatus]) -> list[Lost]:

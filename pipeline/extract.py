@@ -10,8 +10,8 @@ from otcondense.store import Store
 from pipeline.chunks import DecodeConfig
 from pipeline.class_task import ClassTask, finished_class, plan_class, write_class
 from pipeline.extraction_config import ExtractionConfig
-from pipeline.fingerprints import class_fingerprint
 from pipeline.quarantine import Lost, check_lost_share, quarantine_file, write_quarantine
+from pipeline.same_content import recognise_class
 from pipeline.stream import ChunkEncoding, stream_encoded
 
 OnProgress = Callable[[int, int], None]
@@ -31,7 +31,9 @@ class ExtractionResult:
     classes_done: int
     """Classes that were encoded by this call."""
     classes_skipped: int
-    """Classes that were already finished with the same fingerprint."""
+    """Classes that were already finished with the same fingerprint, or with the same content."""
+    classes_recognised: int = 0
+    """Those of the skipped classes whose images have other times and the same content."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def extract_features(
     listing = scan_images(source)
     _check_classes(encoder, listing, source)
     sha256 = weights_sha256(encoder)
-    plan = _plan(store, directory, listing, encoder.batch_size, stage_fingerprint, sha256)
+    encoding = class_encoding(encoder, source, sha256)
+    plan = _plan(store, directory, listing, encoding, stage_fingerprint)
 
     total = len(listing.records)
     done = total - sum(len(task.records) for task in plan.tasks)
@@ -80,7 +83,6 @@ def extract_features(
     on_progress(done, total)
 
     where = store.path(quarantine_file(directory))
-    encoding = _encoding(encoder, source, sha256)
     try:
         for chunk in _encode(store, directory, plan.tasks, encoding, config):
             done += chunk.num_images
@@ -98,6 +100,7 @@ def extract_features(
         num_ignored=len(listing.ignored),
         classes_done=len(plan.tasks),
         classes_skipped=plan.skipped,
+        classes_recognised=plan.recognised,
     )
 
 
@@ -109,6 +112,8 @@ class _Plan:
     """The classes to encode."""
     skipped: int
     """Classes that an earlier run finished."""
+    recognised: int
+    """Those of the skipped classes whose images have other times and the same content."""
     lost: list[Lost]
     """The images that earlier runs could not use, of the skipped classes."""
 
@@ -117,25 +122,29 @@ def _plan(
     store: Store,
     directory: str,
     listing: Listing,
-    batch_size: int,
+    encoding: ChunkEncoding,
     stage_fingerprint: str,
-    sha256: str,
 ) -> _Plan:
     classes = by_class(listing.records)
     tasks: list[ClassTask] = []
     lost: list[Lost] = []
+    recognised = 0
     for records in classes.values():
-        fingerprint = class_fingerprint(records, stage_fingerprint, sha256)
-        task = plan_class(records, fingerprint, batch_size)
+        batch_size = encoding.encoder.batch_size
+        task = plan_class(records, stage_fingerprint, encoding.weights_sha256, batch_size)
         lost_before = finished_class(store, directory, task)
+        if lost_before is None:
+            lost_before = recognise_class(store, directory, task, encoding.decode)
+            recognised += lost_before is not None
         if lost_before is None:
             tasks.append(task)
         else:
             lost += lost_before
-    return _Plan(tasks, len(classes) - len(tasks), lost)
+    return _Plan(tasks, len(classes) - len(tasks), recognised, lost)
 
 
-def _encoding(encoder: EncoderConfig, source: SourceConfig, sha256: str) -> ChunkEncoding:
+def class_encoding(encoder: EncoderConfig, source: SourceConfig, sha256: str) -> ChunkEncoding:
+    """Return how the images of a source are decoded and encoded by weights of this SHA-256."""
     decode = DecodeConfig(encoder.input_spec(), encoder.batch_size, source.max_pixels)
     return ChunkEncoding(decode, encoder, sha256)
 

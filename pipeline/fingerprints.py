@@ -34,6 +34,25 @@ def class_fingerprint(
     )
 
 
+def class_inputs(records: list[ImageRecord], stage_fingerprint: str, weights_sha256: str) -> str:
+    """Return the fingerprint of the inputs of a class besides its images, as `class_fingerprint`.
+
+    The content of the images is in the feature file. So images whose times have changed, by `touch`
+    or a copy, are recognised.
+    """
+    first = records[0]
+    return fingerprint(
+        [
+            "inputs",
+            stage_fingerprint,
+            weights_sha256,
+            FEATURES_SCHEMA_VERSION,
+            first.class_index,
+            first.class_name,
+        ]
+    )
+
+
 def rows_fingerprint(records: list[ImageRecord], stage_fingerprint: str) -> str:
     """Return the fingerprint of the given features of one class.
 

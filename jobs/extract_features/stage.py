@@ -6,9 +6,11 @@ from jobs.extract_features.prepare import prepare
 from jobs.run_directory.bars import IMPORT_BAR, extraction_bar
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
-from otcondense.datasets import list_images
+from otcondense.datasets import list_images, order_classes
+from otcondense.datasets.labels import shorten
 from otcondense.encoders import EncoderConfig
 from otcondense.store import fingerprint
+from pipeline.classifier_check import worse_than_chance
 from pipeline.extract import ExtractionResult, extract_features
 from pipeline.given_features import import_features
 from pipeline.probe_scores import score_by_probe
@@ -48,6 +50,13 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
             progress.show,
         )
     note(title, f"{result.num_images} images of {_classes(result)}")
+    if result.classes_recognised:
+        note(
+            title,
+            f"{result.classes_recognised} classes have images with other times and the same "
+            "content; their features were kept",
+        )
+    _warn_of_order(run, encoder, title)
     if result.num_quarantined:
         note(
             title,
@@ -56,6 +65,24 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
         )
     if result.num_ignored:
         note(title, f"{result.num_ignored} files of the source are no images by their name")
+
+
+def _warn_of_order(run: Run, encoder: EncoderConfig, title: str) -> None:
+    """Name the classes for which a classifier is worse than a guess."""
+    classes = encoder.classes()
+    if not classes:
+        return
+    names = order_classes(record.class_name for record in list_images(run.config.source))
+    found = worse_than_chance(run.store, run.features_directory(encoder), names, classes)
+    if found is None:
+        return
+    note(
+        title,
+        f"mean cross-entropy above {found.chance:.2f} nats, which is chance for {classes} classes, "
+        f"in {len(found.names)} of {len(names)} classes: {shorten(found.names)} "
+        f"(up to {found.largest:.2f}); if the classifier counts its classes in another order than "
+        "the names of the folders, list them in a file and set source.class_names",
+    )
 
 
 def _classes(result: ExtractionResult) -> str:
@@ -80,7 +107,7 @@ def _probe(run: Run) -> None:
     directory = run.confidence_directory()
     assert directory is not None
     records = list_images(run.config.source)
-    names = sorted({record.class_name for record in records})
+    names = order_classes(record.class_name for record in records)
     is_skipped = score_by_probe(
         run.store,
         run.features_directory(run.config.encoder),

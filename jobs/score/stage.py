@@ -14,7 +14,7 @@ from jobs.representations.extract import extract_images
 from jobs.run_directory.bars import SCORE_BAR
 from jobs.run_directory.run import Run
 from jobs.work_units.scores import denoising_units, margins_fingerprint, scoring_checkpoint
-from otcondense.datasets import ImageRecord, by_class, scan_images
+from otcondense.datasets import ImageRecord, by_class, order_classes, scan_images
 from otcondense.encoders.margins import area_under_margin
 from otcondense.errors import InputError
 from otcondense.store import (
@@ -48,7 +48,7 @@ def score(run: Run, kind: ScoreKind) -> None:
     if kind == "denoising":
         finished = _score_denoising(run, classes)
     else:
-        finished = _score_margins(run, sorted(classes))
+        finished = _score_margins(run, order_classes(classes))
     place = run.scores_directory(kind)
     note(f"score {kind}", f"{len(classes)} classes in {place}, {finished} of them already finished")
 
@@ -93,7 +93,7 @@ def _score_denoising(run: Run, classes: dict[str, list[ImageRecord]]) -> int:
 
     Returns: the number of classes that were already finished.
     """
-    units = denoising_units(run, sorted(classes))
+    units = denoising_units(run, order_classes(classes))
     open_units = [unit for unit in units if not _is_done(run, unit)]
     with Progress(run.store, *SCORE_BAR) as progress:
         if open_units:

@@ -13,7 +13,7 @@ from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
 from jobs.work_units.selection import selection_units
-from otcondense.datasets import list_images
+from otcondense.datasets import list_images, order_classes
 from otcondense.store import (
     SelectionSummary,
     UnitProgress,
@@ -39,7 +39,7 @@ def select_subset(run: Run) -> None:
     finished = len(units) - len(open_units)
     note("select", f"{len(units)} selections of a class, {finished} of them already finished")
 
-    class_names = sorted({record.class_name for record in records})
+    class_names = order_classes(record.class_name for record in records)
     for method in run.config.selection.methods:
         _write_manifest(run, method, class_names)
 

@@ -10,7 +10,7 @@ from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress
 from jobs.run_directory.run import Run
 from jobs.trials.trial import Sweep
-from otcondense.datasets import list_images
+from otcondense.datasets import list_images, order_classes
 from otcondense.evaluation import subset_quality
 from otcondense.store import (
     SelectionSummary,
@@ -31,8 +31,8 @@ from pipeline.extract import extract_features
 
 
 def class_names(run: Run) -> list[str]:
-    """Return the names of the source's classes, sorted."""
-    return sorted({record.class_name for record in list_images(run.config.source)})
+    """Return the names of the source's classes in order."""
+    return order_classes(record.class_name for record in list_images(run.config.source))
 
 
 def contents(run: Run, directory: str) -> list[str]:

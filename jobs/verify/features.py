@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-from jobs.run_directory.run import Run
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import MISSING, Problem
-from otcondense.datasets import ImageRecord
+from otcondense.datasets import ImageRecord, order_classes
 from otcondense.encoders import EncoderConfig
 from otcondense.store import class_file, fingerprint
-from pipeline.fingerprints import class_fingerprint, probe_fingerprint, rows_fingerprint
+from pipeline.fingerprints import probe_fingerprint, rows_fingerprint
 from pipeline.quarantine import quarantine_file, read_class_quarantine
 
 
@@ -32,7 +31,7 @@ def check_features(evidence: Evidence) -> Iterator[Problem]:
 
 def _check_probe(evidence: Evidence, directory: str) -> Iterator[Problem]:
     run = evidence.run
-    names = sorted(evidence.images)
+    names = order_classes(evidence.images)
     features = run.features_directory(run.config.encoder)
     is_complete = names and all(class_file(features, name) in evidence.facts for name in names)
     expected = None
@@ -46,7 +45,7 @@ def _check_probe(evidence: Evidence, directory: str) -> Iterator[Problem]:
 def _check_encoder(evidence: Evidence, encoder: EncoderConfig) -> Iterator[Problem]:
     store = evidence.run.store
     directory = evidence.run.features_directory(encoder)
-    expected = _fingerprints(evidence.run, encoder, evidence.images)
+    expected = _fingerprints(evidence, encoder)
     yield from _check_summary(evidence, directory)
     for class_name, records in evidence.images.items():
         name = class_file(directory, class_name)
@@ -73,19 +72,43 @@ def _check_summary(evidence: Evidence, directory: str) -> Iterator[Problem]:
         yield Problem(summary, MISSING)
 
 
-def _fingerprints(
-    run: Run, encoder: EncoderConfig, images: dict[str, list[ImageRecord]]
-) -> dict[str, str]:
+def _fingerprints(evidence: Evidence, encoder: EncoderConfig) -> dict[str, str]:
     """Return the fingerprint that the features of each class would get now.
 
     Returns: an empty dict if the encoder's weights are not available.
     """
+    run = evidence.run
     key = fingerprint(run.features_key(encoder))
     if not run.config.source.has_images:
-        return {name: rows_fingerprint(records, key) for name, records in images.items()}
+        return {name: rows_fingerprint(records, key) for name, records in evidence.images.items()}
     from otcondense.encoders import weights_sha256
 
     sha256 = known(f"fingerprints of {encoder.name}", lambda: weights_sha256(encoder))
     if sha256 is None:
         return {}
-    return {name: class_fingerprint(records, key, sha256) for name, records in images.items()}
+    return {
+        name: _fingerprint(evidence, encoder, records, key, sha256)
+        for name, records in evidence.images.items()
+    }
+
+
+def _fingerprint(
+    evidence: Evidence, encoder: EncoderConfig, records: list[ImageRecord], key: str, sha256: str
+) -> str:
+    """Return the fingerprint of the features of one class.
+
+    Features of images with other times and the same content keep theirs.
+    """
+    from pipeline.class_task import plan_class
+    from pipeline.extract import class_encoding
+    from pipeline.same_content import has_same_content
+
+    run = evidence.run
+    directory = run.features_directory(encoder)
+    task = plan_class(records, key, sha256, encoder.batch_size)
+    facts = evidence.facts.get(class_file(directory, task.class_name))
+    if facts is None or facts.fingerprint == task.fingerprint:
+        return task.fingerprint
+    decode = class_encoding(encoder, run.config.source, sha256).decode
+    is_same = has_same_content(run.store, directory, task, decode)
+    return facts.fingerprint if is_same else task.fingerprint

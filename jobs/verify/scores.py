@@ -5,13 +5,14 @@ from functools import partial
 
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import Problem
+from otcondense.datasets import order_classes
 from otcondense.store import class_file
 
 
 def check_scores(evidence: Evidence) -> Iterator[Problem]:
     """Check the scores that the methods of the run use, for every class of the source."""
     run = evidence.run
-    names = sorted(evidence.images)
+    names = order_classes(evidence.images)
     for kind in run.config.selection.score_kinds():
         directory = run.scores_directory(kind)
         if not evidence.has_any(directory):

@@ -1,11 +1,12 @@
 """Images to read: of a subset manifest or of a listing, each checked against its hash."""
 
+import shlex
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from otcondense.datasets.locations import read_image_bytes
-from otcondense.datasets.records import ImageRecord, SourceConfig
+from otcondense.datasets.locations import file_of, read_image_bytes
+from otcondense.datasets.records import ImageRecord, SourceConfig, is_remote
 from otcondense.datasets.sources import image_locations
 from otcondense.errors import InputError
 from otcondense.store.hashing import sha256_bytes
@@ -52,11 +53,23 @@ def read_wanted(wanted: WantedImage) -> bytes:
     except OSError as error:
         raise InputError(
             f"image {wanted.path} of the subset cannot be read ({error.strerror or error}); "
-            "restore it or select again"
+            "restore it, or take it out of the source and run the same command again from "
+            "`python -m jobs.extract_features` on"
         ) from error
     if wanted.sha256 is not None and sha256_bytes(data) != wanted.sha256:
-        raise InputError(
-            f"image {wanted.path} has changed since its features were extracted; "
-            "extract and select again"
-        )
+        raise InputError(_changed(wanted.path))
     return data
+
+
+def _changed(location: str) -> str:
+    """Return the message about an image of another content.
+
+    Its file can have the size and the time that it had, so that no stage would look at it again.
+    """
+    file = file_of(location)
+    renew = "upload it again" if is_remote(file) else f"`touch {shlex.quote(file)}`"
+    return (
+        f"image {location} has changed since its features were extracted; restore {file}, or keep "
+        f"it as it is: {renew}, then run the same command again from `python -m "
+        "jobs.extract_features` on, which redoes the classes whose images have changed"
+    )

@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int64, UInt8
@@ -18,6 +21,9 @@ from otcondense.errors import InputError
 from otcondense.store import Store, fingerprint, sha256_bytes
 from otcondense.store.local_files import temporary_path
 from otcondense.threads import one_thread
+
+READERS = 8
+"""Threads that read images to compare their content."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +61,10 @@ def train_encoder(
     weights, settings = _checked(records, config)
     store = Store(str(weights.parent))
     name = weights.name
-    mark = fingerprint(
-        [
-            config.identity(),
-            settings,
-            records_identity(records),
-            [record.class_index for record in records],
-        ]
-    )
-    if (done := _finished(store, name, mark)) is not None:
+    marks = _Marks(records, config, settings)
+    if (done := _finished(store, name, marks)) is not None:
         return EncoderTraining(str(weights), done, skipped=True)
+    content = marks.content  # before the training: an image that changes meanwhile is noticed
     spec = config.input_spec()
     data = _load(records, spec)
     with one_thread(), torch.random.fork_rng():
@@ -77,7 +77,8 @@ def train_encoder(
         {
             "accuracy": accuracy,
             "encoder": config.identity(),
-            "fingerprint": mark,
+            "fingerprint": marks.fingerprint,
+            "images": content,
             "sha256": sha256,
             "train": settings,
         },
@@ -109,8 +110,42 @@ def _checked(records: list[ImageRecord], config: EncoderConfig) -> tuple[Path, T
     return Path(config.weights), config.train
 
 
-def _finished(store: Store, name: str, mark: str) -> float | None:
-    """Return the training accuracy of a finished, undamaged training with this fingerprint."""
+@dataclass(frozen=True)
+class _Marks:
+    """What a training is recognised by."""
+
+    records: list[ImageRecord]
+    config: EncoderConfig
+    settings: TrainEncoderConfig
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of settings and images, by the sizes and times of their files."""
+        return self._of(records_identity(self.records))
+
+    @cached_property
+    def content(self) -> str:
+        """Of settings and images, by their content: every image is read."""
+        with ThreadPoolExecutor(READERS) as pool:
+            return self._of(list(pool.map(_content, self.records)))
+
+    def _of(self, images: list[Any]) -> str:
+        classes = [record.class_index for record in self.records]
+        return fingerprint([self.config.identity(), self.settings, images, classes])
+
+
+def _content(record: ImageRecord) -> list[str]:
+    try:
+        return [record.image_id, sha256_bytes(read_image_bytes(record.path))]
+    except OSError:
+        return [record.image_id, "unreadable"]
+
+
+def _finished(store: Store, name: str, marks: _Marks) -> float | None:
+    """Return the training accuracy of a finished, undamaged training on the same images.
+
+    Images with other times and the same content are the same: the next call need not read them.
+    """
     if not (store.exists(name) and store.exists(f"{name}.json")):
         return None
     try:
@@ -119,8 +154,13 @@ def _finished(store: Store, name: str, mark: str) -> float | None:
         # A damaged file counts as missing: the training runs again.
         return None
     sha256 = sha256_bytes(store.read_bytes(name))
-    is_intact = found["fingerprint"] == mark and found["sha256"] == sha256
-    return float(found["accuracy"]) if is_intact else None
+    if found["sha256"] != sha256:
+        return None
+    if found["fingerprint"] != marks.fingerprint:
+        if found.get("images") != marks.content:
+            return None
+        store.write_json(f"{name}.json", {**found, "fingerprint": marks.fingerprint})
+    return float(found["accuracy"])
 
 
 def _load(records: list[ImageRecord], spec: InputSpec) -> _Data:

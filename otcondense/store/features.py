@@ -18,6 +18,8 @@ from otcondense.store.tables import (
 )
 
 FEATURES_SCHEMA_VERSION = 1
+INPUTS_KEY = "inputs"
+"""Key in the metadata of the fingerprint of all inputs besides the images."""
 OPTIONAL_COLUMNS = ("cross_entropy", "entropy", "max_prob")
 
 
@@ -60,9 +62,24 @@ def class_file(directory: str, class_name: str) -> str:
 
 
 def write_class_features(
-    store: Store, directory: str, features: ClassFeatures, *, fingerprint: str
+    store: Store,
+    directory: str,
+    features: ClassFeatures,
+    *,
+    fingerprint: str,
+    inputs: str | None = None,
 ) -> None:
-    """Write the feature file of one class, whole or not at all."""
+    """Write the feature file of one class, whole or not at all.
+
+    Args:
+        store: the run.
+        directory: of the features.
+        features: of the class.
+        fingerprint: of all inputs.
+        inputs: fingerprint of the inputs besides the images, whose content is in the table; None
+            for features that were computed elsewhere.
+    """
+    facts = {} if inputs is None else {INPUTS_KEY: inputs}
     fields = [pa.field("image_id", pa.string()), array_field("features", features.features)]
     columns = [pa.array(features.image_ids, pa.string()), array_column(features.features)]
     if features.logits is not None:
@@ -92,6 +109,7 @@ def write_class_features(
         class_name=features.class_name,
         class_index=features.class_index,
         schema_version=FEATURES_SCHEMA_VERSION,
+        **facts,
     )
 
 
