@@ -4,8 +4,6 @@ The kind of every image is in its name (head-0001.png), so the chosen and the le
 each kind can be counted.
 """
 
-import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from otcondense.datasets.written import WrittenImages
 from otcondense.errors import InputError
-from otcondense.store.local_files import write_whole
 
 HEAD = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif")
 TAIL = (
@@ -61,46 +59,13 @@ class GlyphConfig:
 def write_glyphs(root: str | Path, config: GlyphConfig | None = None) -> None:
     """Write the images once as `root/train/LETTER/KIND-NNNN.png` and `root/held_out/...`.
 
-    The folder is written whole or not at all.
+    The folder is written whole or not at all. If it is there, every file is compared with its hash,
+    and damaged or missing ones are written again.
 
     Raises: InputError if `root` holds something else, or matplotlib is missing.
     """
     config = config or GlyphConfig()
-    final = Path(root)
-    if _is_complete(final, config):
-        return
-    with write_whole(final) as temporary:
-        for name, image in _images(config):
-            _write(temporary / name, image)
-        (temporary / MARKER).write_text(json.dumps(asdict(config), sort_keys=True))
-        if final.exists():
-            final.rmdir()
-
-
-def _is_complete(root: Path, config: GlyphConfig) -> bool:
-    """Tell whether the glyphs of these settings are there.
-
-    Raises: InputError if the folder holds something else, which must not be deleted.
-    """
-    marker = root / MARKER
-    if not marker.is_file():
-        if root.exists() and any(root.iterdir()):
-            raise InputError(
-                f"{root} must be absent, empty or hold the glyphs, found other files; "
-                "choose another folder"
-            )
-        return False
-    try:
-        written = json.loads(marker.read_bytes())
-    except ValueError as error:
-        raise InputError(
-            f"{marker} is damaged ({error}); remove {root}, and the glyphs will be written again"
-        ) from error
-    if written != asdict(config):
-        raise InputError(
-            f"{root} holds glyphs of other settings; remove it or choose another folder"
-        )
-    return True
+    WrittenImages(Path(root), "glyphs", MARKER, asdict(config), lambda: _images(config)).write()
 
 
 def _images(config: GlyphConfig) -> Iterator[tuple[str, Image.Image]]:
@@ -183,9 +148,3 @@ def _fonts() -> Path:
             "glyphs need the fonts of matplotlib; install it: pip install 'otcondense[glyphs]'"
         ) from error
     return Path(mpl.get_data_path()) / "fonts" / "ttf"
-
-
-def _write(path: Path, image: Image.Image) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
-    os.utime(path, (0, 0))

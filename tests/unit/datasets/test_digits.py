@@ -1,4 +1,5 @@
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -70,11 +71,72 @@ def test_missing_files_are_written_again(digits, tmp_path):
     assert tree_hash(tmp_path / "copy") == tree_hash(digits)
 
 
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def swapped(path):
+    other = path.parent.parent / "4"
+    path.write_bytes(next(other.iterdir()).read_bytes())
+
+
+def missing(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("damage", [emptied, flipped, swapped, missing])
+@pytest.mark.parametrize("marker", ["whole", "damaged", "of an earlier version"])
+def test_damaged_digits_are_written_again(tmp_path, damage, marker):
+    """What the workflow writes, it verifies: results would differ without a word."""
+    root = tmp_path / "digits"
+    write_digits(root)
+    before = tree_hash(root)
+    damage(sorted((root / "train" / "3").iterdir())[2])
+    if marker == "damaged":
+        (root / "digits.json").write_bytes((root / "digits.json").read_bytes()[:-9])
+    if marker == "of an earlier version":
+        counts = {"train": 1400, "held_out": 397}
+        (root / "digits.json").write_text(
+            json.dumps({"held_out_share": 0.221, "seed": 0, "counts": counts})
+        )
+    write_digits(root)
+    assert tree_hash(root) == before
+    times = {path.stat().st_mtime for path in root.rglob("*.png")}
+    assert times == {0.0}, "every copy of the data has the same fingerprint"
+
+
+def test_a_flipped_bit_in_the_marker_is_repaired(tmp_path):
+    write_digits(tmp_path / "digits")
+    before = tree_hash(tmp_path / "digits")
+    marker = tmp_path / "digits" / "digits.json"
+    text = marker.read_text().replace('"seed": 0', '"seed": 1')
+    marker.write_text(text)
+    write_digits(tmp_path / "digits")
+    assert tree_hash(tmp_path / "digits") == before
+
+
+def test_images_that_others_added_are_named_and_kept(tmp_path):
+    write_digits(tmp_path / "digits")
+    mine = tmp_path / "digits" / "train" / "3" / "mine.png"
+    mine.write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"found 1 other images: train/3/mine\.png; move them"):
+        write_digits(tmp_path / "digits")
+    assert mine.read_bytes() == b"mine"
+
+
 def test_other_files_and_other_splits_are_not_overwritten(digits, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(InputError, match="found other files"):
         write_digits(tmp_path)
-    with pytest.raises(InputError, match="remove it or choose another folder"):
+    with pytest.raises(
+        InputError, match=r"holds digits of other settings .* choose another folder"
+    ):
         write_digits(digits, seed=1)
     with pytest.raises(InputError, match="between 0 and 1"):
         write_digits(tmp_path / "x", held_out_share=1.0)

@@ -63,3 +63,13 @@ def test_the_same_settings_give_the_same_bytes_and_others_are_refused(
     with pytest.raises(InputError, match="found other files"):
         write_glyphs(tmp_path, SMALL)
     assert {path.name for path in tmp_path.iterdir()} == {"again", "thesis.tex"}
+
+
+def test_a_damaged_glyph_is_written_again(tmp_path: Path) -> None:
+    write_glyphs(tmp_path / "glyphs", SMALL)
+    before = digests(tmp_path / "glyphs")
+    images = sorted((tmp_path / "glyphs").rglob("*.png"))
+    images[0].write_bytes(b"")
+    images[1].write_bytes(images[2].read_bytes())
+    write_glyphs(tmp_path / "glyphs", SMALL)
+    assert digests(tmp_path / "glyphs") == before
