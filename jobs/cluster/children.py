@@ -25,7 +25,7 @@ def children_stopped_on_failure() -> Iterator[None]:
 
 
 def _children() -> list[psutil.Process]:
-    return psutil.Process(os.getpid()).children()
+    return list(psutil.Process(os.getpid()).children())
 
 
 def _stop(started: list[psutil.Process]) -> None:

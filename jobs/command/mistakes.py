@@ -92,6 +92,8 @@ def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
 
 
 def _expected(error: ErrorDetails) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return f"text that matches {error['ctx']['pattern']}"
     message = error["msg"]
     default = message.removeprefix(PREFIX) if message.startswith(PREFIX) else f"valid: {message}"
     return EXPECTED.get(error["type"], default)

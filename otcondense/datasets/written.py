@@ -17,7 +17,8 @@ from PIL import Image
 from otcondense.datasets.decoding import UnreadableImageError, decode_image
 from otcondense.errors import InputError
 from otcondense.reading import LIST_BYTES, parse_json, read_regular
-from otcondense.store.files import DIGEST, Store, write_whole
+from otcondense.store.files import DIGEST, Store
+from otcondense.store.local_files import write_whole
 from otcondense.store.hashing import sha256_bytes
 
 HASHES = "sha256"

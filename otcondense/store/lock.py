@@ -9,7 +9,6 @@ from types import TracebackType
 from otcondense.errors import InputError
 from otcondense.store.files import Store
 
-
 HOLDER_BYTES = 20
 """Bytes of a lock file that are read: more than any process number has."""
 

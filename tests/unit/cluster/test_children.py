@@ -25,7 +25,7 @@ def start(text: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_failure_stops_what_was_started(failure: type[BaseException]) -> None:
     with start("import time; time.sleep(60)") as earlier:
-        with pytest.raises(failure), children_stopped_on_failure():
+        with pytest.raises(failure), children_stopped_on_failure():  # noqa: PT012
             process = start(STUBBORN)
             grandchild = int(process.stdout.readline())
             raise failure

@@ -118,8 +118,8 @@ def test_every_setting_has_a_meaning() -> None:
         ("selection.seed=1.5", "selection.seed must be a whole number, found 1.5"),
         ("source=x", "source must be a group of settings, found 'x'"),
         ("source.allow_links=maybe", "source.allow_links must be true or false, found 'maybe'"),
-        ("=5", "an override must look like key=value, found '=5'; see --help for the keys"),
-        ("a..b=5", "an override must look like key=value, found 'a..b=5'; see --help for the keys"),
+        ("=5", "a setting must look like key=value, found '=5'; see --help for the keys"),
+        ("a..b=5", "a setting must look like key=value, found 'a..b=5'; see --help for the keys"),
     ],
 )
 def test_a_value_of_another_type_is_one_sentence(file: str, override: str, sentence: str) -> None:

@@ -58,7 +58,7 @@ def base(tmp_path, *overrides):
             "optuna cannot vary encoder.name",
         ),
         ({"kinds": "full"}, "did you mean kind?"),
-        ({"name": "../up"}, "name: "),
+        ({"name": "../up"}, "name must be text that matches"),
     ],
 )
 def test_mistakes_in_a_sweep_are_refused(changes, message):

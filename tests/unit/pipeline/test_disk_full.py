@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from otcondense.datasets import SourceConfig
 from otcondense.encoders import EncoderConfig
-from otcondense.store import Store, files, read_table
+from otcondense.store import Store, local_files, read_table
 from pipeline.extract import extract_features
 from pipeline.extraction_config import ExtractionConfig
 
@@ -76,7 +76,7 @@ def test_a_write_that_fails_leaves_whole_files_and_no_others(work, tmp_path, mon
 
     store = Store(str(tmp_path / "run"))
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", full)
+        patch.setattr(local_files.os, "fsync", full)
         with pytest.raises(OSError, match="No space left on device"):
             extract_features(store.root, "features", *work, HERE, "stage")
     left = [path for path in Path(store.root).rglob("*") if path.is_file()]

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.command.settings import load_config
 from jobs.extract_features.stage import extract
-from jobs.run_directory.opening import open_run, read_run
+from jobs.run_directory.opening import read_run, working_run
 from jobs.run_directory.run import Run
 from jobs.verify.command import verify
 from otcondense.store import Store, read_class_features
@@ -46,7 +46,7 @@ def config(client, tmp_path_factory):
 
 
 def test_extraction_and_verification_on_s3(client, config):
-    with open_run(config) as run:
+    with working_run(config, may_start=True) as run:
         extract(run)
         directory = run.features_directory(config.encoder)
         assert read_class_features(run.store, directory, "ö").image_ids == [
@@ -58,7 +58,7 @@ def test_extraction_and_verification_on_s3(client, config):
     data = again.store.read_bytes(name)
     Store("s3://bucket/run").write_bytes(name, data[:-20])
     assert [problem.file for problem in verify(Run(config))] == [name]
-    with open_run(config) as run:
+    with working_run(config, may_start=True) as run:
         extract(run)
         assert run.store.read_bytes(name) == data
 
