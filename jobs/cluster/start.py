@@ -16,6 +16,7 @@ from ray._private import ray_constants
 
 from jobs.cluster.children import children_stopped_on_failure
 from jobs.cluster.private_files import make_token_private, private_temporary_folder
+from jobs.cluster.watch import watch_cluster
 from otcondense.errors import InputError
 
 WORKER_ENVIRONMENT = {
@@ -64,6 +65,7 @@ def start_ray(num_cpus: int | None = None) -> None:
             ray_constants.ENABLE_RAY_CLUSTER = False
             make_token_private()
             _start_here(max(LEAST_CPUS, num_cpus or os.cpu_count() or LEAST_CPUS))
+    watch_cluster()
 
 
 def _init(**settings: Any) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from jobs.run_directory.stages import verb_of
@@ -21,6 +22,19 @@ RESUME = "Finished work is kept; run the same command again to resume."
 Work = Callable[[], int | None]
 
 
+@dataclass
+class _Ended:
+    status: int = DONE
+
+
+_LAST = _Ended()
+
+
+def ended_with() -> int:
+    """Return the exit status of the verb that ended last in this process."""
+    return _LAST.status
+
+
 def exit_with(work: Work, advice: str = "") -> None:
     """Run a verb; leave the process with its exit status, unless that is `DONE`.
 
@@ -30,7 +44,7 @@ def exit_with(work: Work, advice: str = "") -> None:
         advice: a sentence added when the verb is interrupted or the storage fails.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    status = _status(work, advice)
+    status = _LAST.status = _status(work, advice)
     if status != DONE:
         sys.exit(status)
 

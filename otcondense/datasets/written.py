@@ -18,8 +18,8 @@ from otcondense.datasets.decoding import UnreadableImageError, decode_image
 from otcondense.errors import InputError
 from otcondense.reading import LIST_BYTES, parse_json, read_regular
 from otcondense.store.files import DIGEST, Store
-from otcondense.store.local_files import write_whole
 from otcondense.store.hashing import sha256_bytes
+from otcondense.store.local_files import write_whole
 
 HASHES = "sha256"
 """Key in the marker of the hash of each file by its name."""
