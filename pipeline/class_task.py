@@ -16,7 +16,7 @@ from otcondense.store import (
     table_metadata,
     write_class_features,
 )
-from pipeline.chunks import Chunk, ImageStatus, make_chunks
+from pipeline.chunks import Chunk, DecodeConfig, ImageStatus, decode_status, make_chunks
 from pipeline.encoding import CONFIDENCES, EncodedChunk
 from pipeline.fingerprints import class_fingerprint, class_inputs
 from pipeline.quarantine import Lost, read_class_quarantine, write_class_quarantine
@@ -81,11 +81,15 @@ def plan_class(
     )
 
 
-def finished_class(store: Store, directory: str, task: ClassTask) -> list[Lost] | None:
+def finished_class(
+    store: Store, directory: str, task: ClassTask, decode: DecodeConfig
+) -> list[Lost] | None:
     """Return the lost images of a finished class.
 
+    Lost images are tried again: one that was repaired can have the size and the time it had.
+
     Returns: None if the class must be encoded: its file is missing, damaged or has another
-        fingerprint, or images are missing in it.
+        fingerprint, images are missing in it, or a lost one is readable now.
     """
     try:
         table = read_unchanged(store, class_file(directory, task.class_name))
@@ -96,6 +100,10 @@ def finished_class(store: Store, directory: str, task: ClassTask) -> list[Lost] 
     lost = read_class_quarantine(store, directory, task.class_name, task.fingerprint)
     if len(table) + len(lost) != len(task.records):
         return None
+    paths = {record.image_id: record.path for record in task.records}
+    for each in lost:
+        if decode_status(paths[each.image_id], decode).reason is None:
+            return None
     return lost
 
 

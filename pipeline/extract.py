@@ -132,7 +132,7 @@ def _plan(
     for records in classes.values():
         batch_size = encoding.encoder.batch_size
         task = plan_class(records, stage_fingerprint, encoding.weights_sha256, batch_size)
-        lost_before = finished_class(store, directory, task)
+        lost_before = finished_class(store, directory, task, encoding.decode)
         if lost_before is None:
             lost_before = recognise_class(store, directory, task, encoding.decode)
             recognised += lost_before is not None

@@ -64,15 +64,16 @@ def on_source(subject: Subject, run: Path, fault: Fault) -> Ended:
     weights = subject.root / "a.safetensors"
     how, place = fault.settings["how"], fault.settings["place"]
     victim = weights if how == "weights" else images[int(place * len(images))]
-    kept, times = victim.read_bytes(), victim.stat()
+    kept = victim.read_bytes()
+    times = {path: path.stat().st_mtime_ns for path in (*images, weights)}
     change_source(how, images, victim)
     try:
         return subject.run(run)
     finally:
-        if how not in ("touched", "copied"):
-            victim.unlink(missing_ok=True)
-            victim.write_bytes(kept)
-            os.utime(victim, ns=(times.st_atime_ns, times.st_mtime_ns))
+        victim.unlink(missing_ok=True)
+        victim.write_bytes(kept)
+        for path, time in times.items():
+            os.utime(path, ns=(time, time))
 
 
 def change_source(how: str, images: list[Path], victim: Path) -> None:

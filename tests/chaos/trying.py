@@ -122,9 +122,9 @@ def problems_of(first: Ended | None, stand: Stand, fault: Fault) -> Iterator[str
     if "Traceback (most recent call last)" in first.output:
         yield f"the disturbed start showed a traceback: {_last_lines(first)}"
     # What a killed worker was writing stays until the next start deletes it.
-    different = (
-        [name for name in stand.differences() if "/.tmp-" not in name] if first.code == 0 else []
-    )
+    # Results from another source may differ.
+    is_comparable = first.code == 0 and fault.kind != "source"
+    different = [name for name in stand.differences() if "/.tmp-" not in name and is_comparable]
     if different:
         names = ", ".join(different[:5])
         yield f"the disturbed start said it was done, and is not as undisturbed: {names}"

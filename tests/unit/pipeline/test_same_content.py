@@ -231,3 +231,19 @@ def test_a_classifier_in_another_order_is_reported(
         if found is not None:
             assert found.largest == pytest.approx(30, abs=0.1)
             assert found.chance == pytest.approx(np.log(2))
+
+
+def test_an_image_that_was_repaired_with_its_old_time_is_used(
+    tmp_path: Path, source: SourceConfig, encoder: EncoderConfig
+) -> None:
+    """As from a backup; before, it has the same size too, as after a flipped bit."""
+    image = Path(source.path) / "cat" / "0.bmp"
+    content, time = image.read_bytes(), image.stat().st_mtime_ns
+    image.write_bytes(b"X" + content[1:])
+    os.utime(image, ns=(time, time))
+    assert extract(tmp_path, source, encoder).num_quarantined == 3
+
+    image.write_bytes(content)
+    os.utime(image, ns=(time, time))
+    again = extract(tmp_path, source, encoder)
+    assert (again.num_quarantined, again.classes_done, again.classes_skipped) == (2, 1, 1)
