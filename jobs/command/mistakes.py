@@ -87,6 +87,8 @@ def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
         found = "" if isinstance(first["input"], dict) else found
         message = first["msg"].removeprefix("Value error, ")
         return f"{name or origin or 'the settings'}: {message[0].lower()}{message[1:]}{found}"
+    if first["type"] not in EXPECTED and not first["msg"].startswith(PREFIX):
+        return f"{name or origin}: {first['msg'][0].lower()}{first['msg'][1:]}{found}"
     expected = " or ".join(dict.fromkeys(map(_expected, errors)))
     return f"{name or origin or 'the settings'} must be {expected}{found}"
 
@@ -94,9 +96,7 @@ def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
 def _expected(error: ErrorDetails) -> str:
     if error["type"] == "string_pattern_mismatch":
         return f"text that matches {error['ctx']['pattern']}"
-    message = error["msg"]
-    default = message.removeprefix(PREFIX) if message.startswith(PREFIX) else f"valid: {message}"
-    return EXPECTED.get(error["type"], default)
+    return EXPECTED.get(error["type"], error["msg"].removeprefix(PREFIX))
 
 
 def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> _Place:

@@ -20,6 +20,10 @@ Pillow do not: EPS starts Ghostscript, and ICO and ICNS decode an image inside t
 """
 if find_spec("PIL.AvifImagePlugin"):
     FORMATS = ("AVIF", *FORMATS)
+SCAN = b"\xff\xda"
+MOST_SCANS = 200
+"""Scans of a JPEG file. A progressive one has about ten; each goes over the whole image, and a
+hundred bytes are enough for one."""
 PREFIX_BYTES = 16
 """First bytes of a file, by which Pillow recognises a format."""
 SIXTEEN_TO_EIGHT_BITS = 257
@@ -72,6 +76,8 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse_huge(image.size, max_pixels)
             _refuse_huge_tiles(image, max_pixels)
+            if image.format in ("JPEG", "MPO") and data.count(SCAN) > MOST_SCANS:
+                raise UnreadableImageError(f"{data.count(SCAN)} scans, more than {MOST_SCANS}")
             yield image
     except UnreadableImageError:
         raise

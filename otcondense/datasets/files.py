@@ -14,7 +14,7 @@ from fsspec import AbstractFileSystem
 
 from otcondense.datasets.access import file_system, reachable
 from otcondense.datasets.kinds import SOURCES
-from otcondense.datasets.records import SourceConfig, is_remote
+from otcondense.datasets.records import SourceConfig, is_remote, resolved
 from otcondense.errors import InputError
 
 NANOSECONDS = 1e9
@@ -105,13 +105,13 @@ def _single_file(path: str) -> SourceFile:
         with reachable(path):
             info = filesystem.info(inner)
         return _remote_file(filesystem, inner.rsplit("/", 1)[-1], inner, info)
-    resolved = Path(path).resolve()
-    status = resolved.stat()
-    return SourceFile(resolved.name, str(resolved), status.st_size, status.st_mtime_ns)
+    real = resolved(Path(path))
+    status = real.stat()
+    return SourceFile(real.name, str(real), status.st_size, status.st_mtime_ns)
 
 
 def _local_tree(source: SourceConfig) -> tuple[list[str], list[SourceFile]]:
-    root = Path(source.path).resolve()
+    root = resolved(Path(source.path))
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
         raise InputError(

@@ -1,4 +1,4 @@
-"""The sizes that a Parquet footer claims, read without Arrow.
+"""The sizes that a Parquet file claims in its footer and its pages, read without Arrow.
 
 pyarrow ends the whole process if a program asks for the metadata of a column that a bit flip has
 made inconsistent. Reading the column itself gives an error, so sizes are the only thing that is
@@ -30,9 +30,15 @@ NUM_ROWS = 3
 """Fields of a row group."""
 META_DATA = 3
 """Field of a column of a row group."""
-PATH, VALUES, PLAIN, STORED = 3, 5, 6, 7
-"""Fields of its metadata: path in the schema, number of values, bytes without and with
-compression."""
+PATH, VALUES, PLAIN, STORED, DATA_START, DICTIONARY_START = 3, 5, 6, 7, 9, 11
+"""Fields of its metadata: path in the schema, number of values, bytes without and with compression,
+places of the first page of data and of the dictionary."""
+PAGE_PLAIN, PAGE_STORED = 2, 3
+"""Fields of the header of a page: its bytes without and with compression."""
+HEADER_BYTES = 2**12
+"""Bytes that are read for the header of a page at first."""
+LONGEST_HEADER = 2**24
+"""Bytes of the header of a page at most: it can hold the smallest and the largest value."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Leaf:
     """Bytes without compression."""
     stored_bytes: int
     """Bytes in the file."""
+    start: int
+    """Place of its first page in the file."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ def _row_group(reader: "_Reader") -> RowGroup:
 
 def _leaf(reader: "_Reader") -> Leaf:
     path = ""
-    numbers = dict.fromkeys((VALUES, PLAIN, STORED), 0)
+    numbers = dict.fromkeys((VALUES, PLAIN, STORED, DATA_START, DICTIONARY_START), 0)
     for outer, kind in reader.fields():
         if outer != META_DATA or kind != STRUCT:
             reader.skip(kind)
@@ -112,7 +120,64 @@ def _leaf(reader: "_Reader") -> Leaf:
                 numbers[field] = reader.count()
             else:
                 reader.skip(inner)
-    return Leaf(path, numbers[VALUES], numbers[PLAIN], numbers[STORED])
+    # Some writers state no place for a dictionary that is there, some state 0 for none.
+    start = min(filter(None, (numbers[DICTIONARY_START], numbers[DATA_START])), default=0)
+    return Leaf(path, numbers[VALUES], numbers[PLAIN], numbers[STORED], start)
+
+
+def page_bytes(file: Any, leaf: Leaf) -> int:
+    """Return the bytes that the pages of a leaf claim to become, by their own headers.
+
+    Only the headers are read.
+
+    Raises: ValueError for a damaged header.
+    """
+    total = 0
+    place = leaf.start
+    while place < leaf.start + leaf.stored_bytes:
+        header = _page_header(file, place)
+        total += header.plain
+        place += header.length + header.stored
+    return total
+
+
+@dataclass(frozen=True)
+class _PageHeader:
+    length: int
+    """Bytes of the header itself."""
+    plain: int
+    stored: int
+
+
+def _page_header(file: Any, place: int) -> _PageHeader:
+    """Read the header of a page, whose length is not known before."""
+    size = HEADER_BYTES
+    while True:
+        file.seek(place)
+        data = file.read(size)
+        try:
+            return _parsed_header(_Reader(data))
+        except EndsEarlyError:
+            if len(data) < size or size >= LONGEST_HEADER:
+                raise
+            size *= 16
+
+
+def _parsed_header(reader: "_Reader") -> _PageHeader:
+    numbers = {PAGE_PLAIN: 0, PAGE_STORED: 0}
+    for field, kind in reader.fields():
+        if field in numbers and kind == I32:
+            numbers[field] = reader.count()
+        else:
+            reader.skip(kind)
+    return _PageHeader(reader.place, numbers[PAGE_PLAIN], numbers[PAGE_STORED])
+
+
+class EndsEarlyError(ValueError):
+    """The data end in the middle of a value."""
+
+    def __init__(self) -> None:
+        super().__init__("its footer or a page ends too early")
 
 
 class _Reader:
@@ -120,13 +185,14 @@ class _Reader:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._place = 0
+        self.place = 0
+        """Place of the next byte."""
 
     def _byte(self) -> int:
-        if self._place >= len(self._data):
-            raise ValueError("its footer ends too early")
-        self._place += 1
-        return self._data[self._place - 1]
+        if self.place >= len(self._data):
+            raise EndsEarlyError
+        self.place += 1
+        return self._data[self.place - 1]
 
     def _unsigned(self) -> int:
         value = 0
@@ -142,9 +208,9 @@ class _Reader:
         return (value >> 1) ^ -(value & 1)
 
     def _jump(self, count: int) -> None:
-        if count > len(self._data) - self._place:
-            raise ValueError("its footer ends too early")
-        self._place += count
+        if count > len(self._data) - self.place:
+            raise EndsEarlyError
+        self.place += count
 
     def count(self) -> int:
         """Return the next number, which must not be negative."""
@@ -156,9 +222,9 @@ class _Reader:
     def text(self) -> str:
         """Return the next string."""
         length = self._unsigned()
-        start = self._place
+        start = self.place
         self._jump(length)
-        return self._data[start : self._place].decode()
+        return self._data[start : self.place].decode()
 
     def fields(self) -> Iterator[tuple[int, int]]:
         """Yield number and type of each field of a structure; the caller reads or skips it."""
@@ -179,8 +245,8 @@ class _Reader:
             length = self._unsigned()
         if length and head & 0x0F != expected:
             raise ValueError("its footer holds values of another type")
-        if length > len(self._data) - self._place:
-            raise ValueError("its footer ends too early")
+        if length > len(self._data) - self.place:
+            raise EndsEarlyError
         yield from range(length)
 
     def skip(self, kind: int, depth: int = 0) -> None:
@@ -206,15 +272,15 @@ class _Reader:
             raise ValueError(f"its footer holds a value of the unknown type {kind}")
 
     def _skip_list(self, depth: int) -> None:
-        kind = self._data[self._place] & 0x0F if self._place < len(self._data) else STOP
+        kind = self._data[self.place] & 0x0F if self.place < len(self._data) else STOP
         for _ in self.entries(kind):
             # An entry of a list that is true or false takes a byte; as a field it takes none.
             self.skip(BYTE if kind in (TRUE, FALSE) else kind, depth + 1)
 
     def _skip_map(self, depth: int) -> None:
         length = self._unsigned()
-        if length > len(self._data) - self._place:
-            raise ValueError("its footer ends too early")
+        if length > len(self._data) - self.place:
+            raise EndsEarlyError
         kinds = self._byte() if length else 0
         for _ in range(length):
             for kind in (kinds >> 4, kinds & 0x0F):

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from otcondense.byte_sizes import byte_size
 from otcondense.datasets.access import open_file
 from otcondense.datasets.columns import check_rows, column_values
-from otcondense.datasets.parquet_footer import Leaf, RowGroup, read_row_groups
+from otcondense.datasets.parquet_footer import Leaf, RowGroup, page_bytes, read_row_groups
+from otcondense.datasets.records import is_remote
 from otcondense.errors import InputError
 
 EXPANSION = 100
@@ -39,6 +40,8 @@ class ParquetSource:
     """As the file was written."""
     groups: tuple[RowGroup, ...]
     """Sizes that the file claims."""
+    opened: Any
+    """The open file."""
 
     def check(self, name: str, groups: Iterable[int] | None = None) -> None:
         """Refuse a column that would become far larger in memory than it is in the file.
@@ -52,6 +55,12 @@ class ParquetSource:
         for number in range(len(self.groups)) if groups is None else groups:
             for leaf in self.groups[number].below(name):
                 _check_leaf(self.path, leaf)
+                # Through a network, each header would be a request.
+                if not is_remote(self.path) and page_bytes(self.opened, leaf) > leaf.plain_bytes:
+                    raise InputError(
+                        f"column {leaf.path} of {self.path} must be as large as its footer says, "
+                        "found larger pages; restore or remove the file"
+                    )
 
     def plain_column(self, name: str) -> list[Any]:
         """Return the labels or ids of the file.
@@ -86,7 +95,7 @@ def open_parquet(path: str) -> Iterator[ParquetSource]:
             read_dictionary=_text_leaves(metadata),
             buffer_size=READ_BYTES,
         )
-        yield ParquetSource(path, file, first.schema_arrow, tuple(groups))
+        yield ParquetSource(path, file, first.schema_arrow, tuple(groups), opened)
 
 
 @contextmanager

@@ -126,9 +126,9 @@ def image_path(source: SourceConfig, image_id: str) -> str:
         )
     if is_remote(source.path):
         return f"{source.path.rstrip('/')}/{image_id}"
-    root = Path(source.path).resolve()
+    root = resolved(Path(source.path))
     path = root / image_id
-    if not source.allow_links and not _resolved(path).is_relative_to(root):
+    if not source.allow_links and not resolved(path).is_relative_to(root):
         raise InputError(
             f"{path} leads out of {root} to {path.resolve()}; "
             "set allow_links=true if that is wanted"
@@ -136,8 +136,12 @@ def image_path(source: SourceConfig, image_id: str) -> str:
     return str(path)
 
 
-def _resolved(path: Path) -> Path:
+def resolved(path: Path) -> Path:
+    """Return a path without symbolic links.
+
+    Raises: InputError for a link that leads to itself.
+    """
     try:
         return path.resolve()
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{path} is a symbolic link that leads to itself; remove it") from error
+        raise InputError(f"{path} is a symbolic link that leads to itself; correct it") from error

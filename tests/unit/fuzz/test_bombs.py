@@ -27,7 +27,12 @@ from safetensors.torch import save_file
 from jobs.command.settings import load_config
 from jobs.measure.image_sets import iterate_images
 from otcondense.checkpoints import PublicModel, from_public, read_public
-from otcondense.datasets import SourceConfig, UnreadableImageError
+from otcondense.datasets import (
+    SourceConfig,
+    UnreadableImageError,
+    list_images,
+    read_image_bytes,
+)
 from otcondense.datasets.decoding import TILE_LENGTH, TILE_WIDTH, decode_image, decode_reduced
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images, read_reference
@@ -102,6 +107,31 @@ def long_ids(path: Path) -> Path:
 def long_paths(path: Path) -> Path:
     image = repeated("x" * 100_000, LONG, pa.string())
     return parquet(path, {"image": image, "label": np.zeros(LONG, int)})
+
+
+def varint(value: int) -> bytes:
+    """Return a positive number as Thrift writes it."""
+    value *= 2
+    data = b""
+    while value > 0x7F:
+        data += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return data + bytes([value])
+
+
+def false_footer(path: Path) -> Path:
+    """A column of labels of 120 MB; its footer says that it has 4 MB."""
+    label = pa.array(["x" * 4000] * 30_000)
+    columns = {"image": repeated(png(1), 30_000, pa.binary()), "label": label}
+    file = parquet(path, columns, compression="zstd", use_dictionary=False, write_statistics=False)
+    claimed = pq.ParquetFile(file).metadata.row_group(0).column(1).total_uncompressed_size
+    true = varint(claimed)
+    false = varint(4 * 10**6)
+    data = file.read_bytes()
+    assert true in data
+    assert len(false) == len(true)
+    file.write_bytes(data.replace(true, false))
+    return file
 
 
 def many_rows(path: Path) -> Path:
@@ -375,8 +405,6 @@ HARMLESS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], int], int]] =
 
 
 def count(path: Path, kind: str) -> int:
-    from otcondense.datasets import list_images, read_image_bytes
-
     records = list_images(SourceConfig(path=str(path.parent), kind=kind))
     return sum(len(read_image_bytes(record.path)) == 2**22 for record in records)
 
@@ -439,3 +467,18 @@ def test_a_tiff_with_huge_tiles_is_refused() -> None:
     data = b"II*\0" + struct.pack("<II", 12, 0) + struct.pack("<H", len(tags)) + entries + b"\0" * 4
     with little(), pytest.raises(UnreadableImageError, match="40000x40000 pixels"):
         decode_image(data, channels=1, max_pixels=10**6)
+
+
+def test_a_jpeg_with_thousands_of_scans_is_refused() -> None:
+    """Each scan goes over the whole image: kilobytes would take minutes."""
+    data = jpeg(4000, progressive=True)
+    last = data.rindex(b"\xff\xda")
+    data = data[:-2] + data[last:-2] * 1000 + data[-2:]
+    with little(), pytest.raises(UnreadableImageError, match="scans, more than 200"):
+        decode_image(data, channels=3, max_pixels=10**8)
+
+
+def test_a_footer_that_states_false_sizes_is_refused(tmp_path: Path) -> None:
+    file = false_footer(tmp_path)
+    with little(), pytest.raises(InputError, match="as large as its footer says, found larger"):
+        list_images(SourceConfig(path=str(file), kind="parquet"))

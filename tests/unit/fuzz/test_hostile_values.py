@@ -13,7 +13,7 @@ from jobs.command.settings import load_config
 from jobs.convert.command import read_class_names
 from otcondense.datasets import SourceConfig, list_images
 from otcondense.datasets.labels import read_class_names as read_class_list
-from otcondense.errors import InputError
+from otcondense.errors import InputError, storage_fault
 from otcondense.representations import TextConfig
 from otcondense.representations.tables import text_fingerprint
 from tests.generators.containers import described, png, table, write_saved, write_tar
@@ -212,3 +212,19 @@ def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_json_in_the_tests_is_what_it_claims() -> None:
     assert json.loads(SURROGATE)["label"] == "\ud800"
+
+
+@pytest.mark.parametrize("kind", ["image_folder", "parquet", "webdataset", "hf", "features"])
+def test_a_link_to_itself_is_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(InputError, match="leads to itself; correct it"):
+        list_images(SourceConfig(path=str(tmp_path / "loop"), kind=kind))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "loop", "c.yaml/below"])
+def test_a_path_that_no_file_can_have_is_a_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "c.yaml").touch()
+    with pytest.raises((InputError, OSError)) as refused:
+        load_config(str(tmp_path / name), [])
+    assert isinstance(refused.value, InputError) or storage_fault(refused.value) is not None
