@@ -63,10 +63,10 @@ def evaluate(run: Run) -> None:
         progress.show(len(measurements), len(measurements))
     note("evaluate", f"{len(measurements)} sets of images, {skipped} already finished")
     if skipped < len(measurements):
-        _note_copies(evaluation)
+        note_copies(evaluation)
 
 
-def _note_copies(evaluation: Evaluation) -> None:
+def note_copies(evaluation: Evaluation) -> None:
     """Name held-out images that are there more than once: they shift every metric."""
     features = evaluation.judge.encode_once(evaluation.held_out.images).features
     copies = count_copies(features)
