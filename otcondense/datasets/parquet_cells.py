@@ -23,8 +23,8 @@ from otcondense.reading import check_size
 
 ROW_GROUPS_KEPT = 2
 """Row groups whose windows a process keeps, so that neighbouring rows are read together."""
-WINDOW_BYTES = 2**28
-"""Bytes of the images of a window."""
+WINDOW_BYTES = 2**30
+"""Bytes of the images of a window: most row groups fit, and are read once whatever their order."""
 BATCH_BYTES = 2**25
 """Bytes of the images that are decompressed together."""
 MOST_BATCH_ROWS = 1024

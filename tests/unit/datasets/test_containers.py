@@ -15,6 +15,7 @@ from otcondense.datasets import (
     image_locations,
     is_local_file,
     list_images,
+    parquet_cells,
     read_image_bytes,
     records_identity,
     scan_images,
@@ -22,6 +23,7 @@ from otcondense.datasets import (
 from otcondense.datasets.tar_shards import scan_tar_shards
 from otcondense.errors import InputError
 from tests.generators.containers import (
+    IMAGE,
     LABELS,
     png,
     table,
@@ -142,6 +144,22 @@ def test_a_part_of_the_classes_keeps_the_indices_of_all(tmp_path):
     names.write_text("ant\ncat\ndog\n")
     with pytest.raises(InputError, match="missing there: emu"):
         list_images(source)
+
+
+@pytest.mark.parametrize("image", [pa.binary(), pa.large_binary(), IMAGE], ids=str)
+@pytest.mark.parametrize("order", ["forwards", "backwards", "mixed"])
+def test_rows_of_a_large_row_group_are_read_through_a_window(tmp_path, monkeypatch, image, order):
+    """A window of some rows moves on; a row before it starts the row group again."""
+    monkeypatch.setattr("otcondense.datasets.parquet_cells.WINDOW_BYTES", 300)
+    monkeypatch.setattr("otcondense.datasets.parquet_cells.BATCH_BYTES", 150)
+    parquet_cells._window.cache_clear()
+    columns = table(tuple(range(24)), image=image)
+    pq.write_table(columns, tmp_path / "a.parquet", use_dictionary=False)
+    records = list_images(SourceConfig(path=str(tmp_path), kind="parquet"))
+    rows = {"forwards": range(24), "backwards": range(23, -1, -1), "mixed": (5, 20, 3, 4, 23, 0)}
+    for row in rows[order]:
+        assert read_image_bytes(records[row].path) == png(row)
+    parquet_cells._window.cache_clear()
 
 
 def test_a_rewritten_parquet_file_is_read_again(tmp_path):
