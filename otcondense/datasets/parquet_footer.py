@@ -4,25 +4,26 @@ pyarrow ends the whole process if a program asks for the metadata of a column th
 made inconsistent. Reading the column itself gives an error, so sizes are the only thing that is
 read here.
 
-Source: parquet.thrift of the Parquet format, and the compact protocol of Thrift.
+Source: parquet.thrift of the Parquet format.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from otcondense.datasets.thrift_reader import (
+    BINARY,
+    I32,
+    I64,
+    LIST,
+    STRUCT,
+    EndsEarlyError,
+    ThriftReader,
+)
+
 MAGIC = b"PAR1"
 TAIL_BYTES = 8
 """Length of the footer and the magic number, at the end of a file."""
-STOP, TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(13)
-"""Types of the compact protocol."""
-DOUBLE_BYTES = 8
-LONG_LIST = 15
-"""A list of so many entries or more has its length after the header."""
-DEEPEST = 32
-"""Structures inside each other; the format has nine."""
-LONGEST_NUMBER = 70
-"""Bits of a variable-length number, with room for the last byte."""
 ROW_GROUPS = 4
 """Field of the footer."""
 COLUMNS = 1
@@ -81,10 +82,10 @@ def read_row_groups(file: Any) -> list[RowGroup]:
     if tail[4:] != MAGIC or length > size - TAIL_BYTES:
         raise ValueError("it has no footer")
     file.seek(size - TAIL_BYTES - length)
-    return list(_row_groups(_Reader(file.read(length))))
+    return list(_row_groups(ThriftReader(file.read(length))))
 
 
-def _row_groups(reader: "_Reader") -> Iterator[RowGroup]:
+def _row_groups(reader: ThriftReader) -> Iterator[RowGroup]:
     for field, kind in reader.fields():
         if field == ROW_GROUPS and kind == LIST:
             for _ in reader.entries(STRUCT):
@@ -93,7 +94,7 @@ def _row_groups(reader: "_Reader") -> Iterator[RowGroup]:
             reader.skip(kind)
 
 
-def _row_group(reader: "_Reader") -> RowGroup:
+def _row_group(reader: ThriftReader) -> RowGroup:
     leaves: list[Leaf] = []
     rows = 0
     for field, kind in reader.fields():
@@ -106,7 +107,7 @@ def _row_group(reader: "_Reader") -> RowGroup:
     return RowGroup(rows, tuple(leaves))
 
 
-def _leaf(reader: "_Reader") -> Leaf:
+def _leaf(reader: ThriftReader) -> Leaf:
     path = ""
     numbers = dict.fromkeys((VALUES, PLAIN, STORED, DATA_START, DICTIONARY_START), 0)
     for outer, kind in reader.fields():
@@ -156,14 +157,14 @@ def _page_header(file: Any, place: int) -> _PageHeader:
         file.seek(place)
         data = file.read(size)
         try:
-            return _parsed_header(_Reader(data))
+            return _parsed_header(ThriftReader(data))
         except EndsEarlyError:
             if len(data) < size or size >= LONGEST_HEADER:
                 raise
             size *= 16
 
 
-def _parsed_header(reader: "_Reader") -> _PageHeader:
+def _parsed_header(reader: ThriftReader) -> _PageHeader:
     numbers = {PAGE_PLAIN: 0, PAGE_STORED: 0}
     for field, kind in reader.fields():
         if field in numbers and kind == I32:
@@ -171,117 +172,3 @@ def _parsed_header(reader: "_Reader") -> _PageHeader:
         else:
             reader.skip(kind)
     return _PageHeader(reader.place, numbers[PAGE_PLAIN], numbers[PAGE_STORED])
-
-
-class EndsEarlyError(ValueError):
-    """The data end in the middle of a value."""
-
-    def __init__(self) -> None:
-        super().__init__("its footer or a page ends too early")
-
-
-class _Reader:
-    """Reads values of the compact protocol one after the other."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.place = 0
-        """Place of the next byte."""
-
-    def _byte(self) -> int:
-        if self.place >= len(self._data):
-            raise EndsEarlyError
-        self.place += 1
-        return self._data[self.place - 1]
-
-    def _unsigned(self) -> int:
-        value = 0
-        for shift in range(0, LONGEST_NUMBER, 7):
-            byte = self._byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        raise ValueError("its footer holds a number without an end")
-
-    def _signed(self) -> int:
-        value = self._unsigned()
-        return (value >> 1) ^ -(value & 1)
-
-    def _jump(self, count: int) -> None:
-        if count > len(self._data) - self.place:
-            raise EndsEarlyError
-        self.place += count
-
-    def count(self) -> int:
-        """Return the next number, which must not be negative."""
-        value = self._signed()
-        if value < 0:
-            raise ValueError(f"its footer claims {value} rows or bytes")
-        return value
-
-    def text(self) -> str:
-        """Return the next string."""
-        length = self._unsigned()
-        start = self.place
-        self._jump(length)
-        return self._data[start : self.place].decode()
-
-    def fields(self) -> Iterator[tuple[int, int]]:
-        """Yield number and type of each field of a structure; the caller reads or skips it."""
-        number = 0
-        while (head := self._byte()) & 0x0F != STOP:
-            delta = head >> 4
-            number = number + delta if delta else self._signed()
-            yield number, head & 0x0F
-
-    def entries(self, expected: int) -> Iterator[int]:
-        """Yield the position of each entry of a list; the caller reads it.
-
-        Raises: ValueError for entries of another type.
-        """
-        head = self._byte()
-        length = head >> 4
-        if length == LONG_LIST:
-            length = self._unsigned()
-        if length and head & 0x0F != expected:
-            raise ValueError("its footer holds values of another type")
-        if length > len(self._data) - self.place:
-            raise EndsEarlyError
-        yield from range(length)
-
-    def skip(self, kind: int, depth: int = 0) -> None:
-        """Pass over a value."""
-        if depth > DEEPEST:
-            raise ValueError("its footer is nested too deeply")
-        if kind in (BYTE,):
-            self._jump(1)
-        elif kind in (I16, I32, I64):
-            self._unsigned()
-        elif kind == DOUBLE:
-            self._jump(DOUBLE_BYTES)
-        elif kind == BINARY:
-            self._jump(self._unsigned())
-        elif kind in (LIST, SET):
-            self._skip_list(depth)
-        elif kind == MAP:
-            self._skip_map(depth)
-        elif kind == STRUCT:
-            for _, inner in self.fields():
-                self.skip(inner, depth + 1)
-        elif kind not in (TRUE, FALSE):
-            raise ValueError(f"its footer holds a value of the unknown type {kind}")
-
-    def _skip_list(self, depth: int) -> None:
-        kind = self._data[self.place] & 0x0F if self.place < len(self._data) else STOP
-        for _ in self.entries(kind):
-            # An entry of a list that is true or false takes a byte; as a field it takes none.
-            self.skip(BYTE if kind in (TRUE, FALSE) else kind, depth + 1)
-
-    def _skip_map(self, depth: int) -> None:
-        length = self._unsigned()
-        if length > len(self._data) - self.place:
-            raise EndsEarlyError
-        kinds = self._byte() if length else 0
-        for _ in range(length):
-            for kind in (kinds >> 4, kinds & 0x0F):
-                self.skip(BYTE if kind in (TRUE, FALSE) else kind, depth + 1)

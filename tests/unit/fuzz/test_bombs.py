@@ -1,18 +1,11 @@
-"""Small files that claim to be large: refused by name, in little memory and time.
-
-The memory is the peak of this process, as the kernel counts it: libraries in C take theirs unseen
-by Python. A limit on the address space ends a reader that takes far too much.
-"""
+"""Small files that claim to be large: refused by name, in little memory and time."""
 
 import gzip
 import io
-import resource
 import struct
 import tarfile
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from jobs.command.settings import load_config
@@ -29,49 +21,15 @@ from jobs.measure.image_sets import iterate_images
 from otcondense.checkpoints import PublicModel, from_public, read_public
 from otcondense.datasets import (
     SourceConfig,
-    UnreadableImageError,
     list_images,
     read_image_bytes,
 )
-from otcondense.datasets.decoding import TILE_LENGTH, TILE_WIDTH, decode_image, decode_reduced
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images, read_reference
 from otcondense.fetched import read_tensors
 from tests.generators.containers import png, write_tar
 from tests.unit.fuzz.kinds import features_of, use
-
-PEAK = Path("/proc/self/status")
-RESET = Path("/proc/self/clear_refs")
-RESET_PEAK = "5"
-"""Written to clear_refs, it sets the peak to the memory of now."""
-ALLOWED = 2**29
-"""Bytes that a reader may take for a file of some kilobytes."""
-SLOWEST = 8.0
-"""Seconds that a reader may take for it."""
-ADDRESSES = 8 * 2**30
-"""Bytes of address space that a reader may reserve in addition."""
-
-
-def memory(field: str) -> int:
-    """Return a size of this process in bytes: VmHWM is the peak, VmSize the address space."""
-    line = next(line for line in PEAK.read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) * 1024
-
-
-@contextmanager
-def little() -> Iterator[None]:
-    """Fail if the block takes much memory or time."""
-    RESET.write_text(RESET_PEAK)
-    before = memory("VmHWM")
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + ADDRESSES, limits[1]))
-    started = time.monotonic()
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, limits)
-    assert memory("VmHWM") - before < ALLOWED
-    assert time.monotonic() - started < SLOWEST
+from tests.unit.fuzz.limits import little
 
 
 def listed(kind: str, **settings: Any) -> Callable[[Path], Any]:
@@ -434,48 +392,6 @@ def test_a_huge_image_is_not_read(
     write(tmp_path)
     with little():
         assert len(use(SourceConfig(path=str(tmp_path), kind=kind))) == read
-
-
-def jpeg(side: int, *, progressive: bool) -> bytes:
-    sink = io.BytesIO()
-    Image.new("RGB", (side, side), (9, 99, 199)).save(sink, "JPEG", progressive=progressive)
-    return sink.getvalue()
-
-
-def test_a_thumbnail_of_a_large_photograph_takes_little_memory() -> None:
-    data = jpeg(9000, progressive=False)
-    with little():
-        assert max(decode_reduced(data, side=96, max_pixels=10**8).size) < 2000
-
-
-@pytest.mark.parametrize("form", ["progressive", "PNG"])
-def test_a_thumbnail_that_would_take_much_memory_is_refused(form: str) -> None:
-    data = jpeg(5000, progressive=True)
-    if form == "PNG":
-        sink = io.BytesIO()
-        Image.new("L", (5000, 5000)).save(sink, "PNG")
-        data = sink.getvalue()
-    with little(), pytest.raises(UnreadableImageError, match="5000x5000 pixels, more than"):
-        decode_reduced(data, side=96, max_pixels=10**8)
-
-
-def test_a_tiff_with_huge_tiles_is_refused() -> None:
-    width, height, bits, compression, colours, samples = 256, 257, 258, 259, 262, 277
-    tags = {width: 16, height: 16, bits: 8, compression: 8, colours: 1, samples: 1}
-    tags |= {TILE_WIDTH: 40_000, TILE_LENGTH: 40_000, 324: 8, 325: 4}
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-    data = b"II*\0" + struct.pack("<II", 12, 0) + struct.pack("<H", len(tags)) + entries + b"\0" * 4
-    with little(), pytest.raises(UnreadableImageError, match="40000x40000 pixels"):
-        decode_image(data, channels=1, max_pixels=10**6)
-
-
-def test_a_jpeg_with_thousands_of_scans_is_refused() -> None:
-    """Each scan goes over the whole image: kilobytes would take minutes."""
-    data = jpeg(4000, progressive=True)
-    last = data.rindex(b"\xff\xda")
-    data = data[:-2] + data[last:-2] * 1000 + data[-2:]
-    with little(), pytest.raises(UnreadableImageError, match="scans, more than 200"):
-        decode_image(data, channels=3, max_pixels=10**8)
 
 
 def test_a_footer_that_states_false_sizes_is_refused(tmp_path: Path) -> None:
