@@ -94,8 +94,6 @@ def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
 
 
 def _expected(error: ErrorDetails) -> str:
-    if error["type"] == "string_pattern_mismatch":
-        return f"text that matches {error['ctx']['pattern']}"
     return EXPECTED.get(error["type"], error["msg"].removeprefix(PREFIX))
 
 

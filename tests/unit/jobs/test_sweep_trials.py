@@ -58,7 +58,7 @@ def base(tmp_path, *overrides):
             "optuna cannot vary encoder.name",
         ),
         ({"kinds": "full"}, "did you mean kind?"),
-        ({"name": "../up"}, "name must be text that matches"),
+        ({"name": "../up"}, "name: string should match pattern"),
     ],
 )
 def test_mistakes_in_a_sweep_are_refused(changes, message):
