@@ -22,9 +22,9 @@ FILES = (
 
 
 def test_a_fault_is_drawn_from_its_seed_and_number_alone() -> None:
-    drawn = [draw(SEED, number, FILES) for number in range(300)]
-    assert drawn == [draw(SEED, number, FILES) for number in range(300)]
-    assert drawn != [draw(SEED + 1, number, FILES) for number in range(300)]
+    drawn = [draw(SEED, number, FILES) for number in range(1000)]
+    assert drawn == [draw(SEED, number, FILES) for number in range(1000)]
+    assert drawn != [draw(SEED + 1, number, FILES) for number in range(1000)]
     assert {fault.kind for fault in drawn} == set(WEIGHTS)
 
 
@@ -52,7 +52,7 @@ def workshop(subject: Subject) -> Iterator[Workshop]:
     [pytest.param(kind, marks=QUICK.get(kind, pytest.mark.full)) for kind in WEIGHTS],
 )
 def test_a_run_survives_a_fault_of_each_kind(workshop: Workshop, kind: str) -> None:
-    numbered = [(number, workshop.fault(SEED, number)) for number in range(1000)]
+    numbered = [(number, workshop.fault(SEED, number)) for number in range(3000)]
     faults = [(number, fault) for number, fault in numbered if fault.kind == kind]
     for number, fault in faults[:MOST_TRIES]:
         outcome = attempt(workshop, fault, SEED, number)

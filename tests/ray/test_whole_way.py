@@ -191,7 +191,7 @@ def foreign_directory(root: Path) -> list[str]:
             "found 1/none.png",
         ),
         (lambda _: ["encoder.num_classes=4"], "4 classes"),
-        (lambda _: ["selection.settings.geometry_aware.kappa=10"], "kappa"),
+        (lambda _: ["selection.settings.geometry_aware.kappa=0.5"], "kappa"),
     ],
 )
 def test_each_mistake_is_one_clear_message(
