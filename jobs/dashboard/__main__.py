@@ -7,6 +7,8 @@ from jobs.command.exit import exit_with
 from jobs.command.parser import plain_parser
 
 PORT = 8266
+LARGEST_PORT = 65_535
+PORT_DIGITS = 5
 DESCRIPTION = """Serve a page that shows a run and its chosen images.
 
 The page reads only the files of the run, during the run and after Ray has ended. On a cluster,
@@ -20,6 +22,20 @@ or on a laptop that can read the bucket: `python -m jobs.dashboard s3://bucket/r
 """
 
 
+def port(text: str) -> int:
+    """Return the port that an argument names.
+
+    Raises: argparse.ArgumentTypeError if it is not a number of 0 to 65535.
+    """
+    digits = text.lstrip("0") or "0"
+    is_number = text.isascii() and text.isdigit() and len(digits) <= PORT_DIGITS
+    if not is_number or int(digits) > LARGEST_PORT:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of 0 (any free port) to {LARGEST_PORT}, found {text!r}"
+        )
+    return int(digits)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = plain_parser("dashboard", DESCRIPTION)
@@ -27,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--host", default="127.0.0.1", help="address to listen on [127.0.0.1]; others need a token"
     )
-    made.add_argument("--port", type=int, default=PORT, help=f"port to listen on [{PORT}]")
+    made.add_argument("--port", type=port, default=PORT, help=f"port to listen on [{PORT}]")
     return made
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from starlette.datastructures import URL, Headers, MutableHeaders, QueryParams
 from starlette.requests import cookie_parser
@@ -10,19 +11,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "otcondense-page"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-HEADERS = {
+PAGE_POLICY = (
     # Plotly writes styles into its figures. Scripts, images and data come from this page only.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+REPORT = "/report"
+"""Path of the report, a file that holds its own scripts, styles and images."""
+REPORT_POLICY = (
+    # The report's own policy also names its scripts by their hashes. A sandbox gives it an origin
+    # of its own: whatever is in the file cannot read the page or send anything anywhere.
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "connect-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "sandbox allow-scripts allow-downloads"
+)
+HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-OWN_POLICY = "/report"
-"""Path of the report. It has its own policy, which allows the scripts inside it."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +93,10 @@ class AccessMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                for name, value in HEADERS.items():
-                    if scope["path"] != OWN_POLICY or name != "Content-Security-Policy":
-                        MutableHeaders(scope=message)[name] = value
+                sent = MutableHeaders(scope=message)
+                sent.update(HEADERS)
+                is_report = scope["path"].rstrip("/") == REPORT
+                sent["Content-Security-Policy"] = REPORT_POLICY if is_report else PAGE_POLICY
             await send(message)
 
         await answer(scope, receive, send_with_headers)
@@ -95,7 +104,9 @@ class AccessMiddleware:
     def _keep_token(self, scope: Scope) -> Response:
         assert self._access.token is not None
         url = URL(scope=scope).remove_query_params("token")
-        response = RedirectResponse(f"{url.path}?{url.query}" if url.query else url.path, 303)
+        # To a browser, //host and /\\host are addresses of another host.
+        path = "/" + quote(scope["path"].lstrip("/\\"))
+        response = RedirectResponse(f"{path}?{url.query}" if url.query else path, 303)
         response.set_cookie(
             COOKIE,
             self._access.token,

@@ -15,7 +15,8 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, S
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 from starlette.middleware.gzip import GZipMiddleware
 
-from jobs.dashboard.access import OWN_POLICY, Access, AccessMiddleware
+from jobs.dashboard.access import REPORT as REPORT_PATH
+from jobs.dashboard.access import Access, AccessMiddleware
 from jobs.dashboard.class_view import class_view, read_selection
 from jobs.dashboard.measures import MEASURES
 from jobs.dashboard.overview import Overview, overview
@@ -103,7 +104,7 @@ def _add_overview(app: FastAPI, run: Run, pages: Environment) -> None:
         _, body = current()
         return _unless_known(request, body, "application/json", "no-cache")
 
-    @app.get(OWN_POLICY, response_class=HTMLResponse)
+    @app.get(REPORT_PATH, response_class=HTMLResponse)
     def report() -> Response:
         """Show the report of the run."""
         if not run.store.exists(REPORT):

@@ -5,10 +5,9 @@ import os
 import secrets
 import sys
 
-import uvicorn
-
 from jobs.dashboard.access import Access
 from jobs.dashboard.app import create_app
+from jobs.dashboard.server import listen, run_server
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
 
@@ -48,22 +47,20 @@ def is_loopback(host: str) -> bool:
 
 
 def serve(run: Run, host: str, port: int) -> None:
-    """Serve the page of a run until interrupted."""
+    """Serve the page of a run until interrupted.
+
+    Raises: InputError if it cannot listen there.
+    """
     access = access_for(host)
+    listener = listen(host, port)
     query = "" if access.token is None else f"/?token={access.token}"
-    print(f"http://{host}:{port}{query}", flush=True)
+    shown = f"[{host}]" if ":" in host else host
+    print(f"http://{shown}:{listener.getsockname()[1]}{query}", flush=True)
     if not is_loopback(host):
         print(
             "anyone who reaches this port and has the token can look; "
             "the connection is not encrypted, prefer a tunnel to 127.0.0.1",
             file=sys.stderr,
         )
-    # There is no access log: an address in it would show the token.
-    uvicorn.run(
-        create_app(run, access),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-    )
+    with listener:
+        run_server(create_app(run, access), listener)

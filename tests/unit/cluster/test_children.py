@@ -25,10 +25,19 @@ def start(text: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_failure_stops_what_was_started(failure: type[BaseException]) -> None:
     with start("import time; time.sleep(60)") as earlier:
-        with pytest.raises(failure), children_stopped_on_failure():  # noqa: PT012
-            process = start(STUBBORN)
-            grandchild = int(process.stdout.readline())
-            raise failure
+        started: list[subprocess.Popen[str]] = []
+        pids: list[int] = []
+
+        def fail() -> None:
+            with children_stopped_on_failure():
+                started.append(start(STUBBORN))
+                pids.append(int(started[0].stdout.readline()))
+                raise failure
+
+        with pytest.raises(failure):
+            fail()
+        process = started[0]
+        grandchild = pids[0]
         assert process.poll() is not None or not psutil.pid_exists(process.pid)
         deadline = time.monotonic() + 5
         while psutil.pid_exists(grandchild) and time.monotonic() < deadline:

@@ -1,5 +1,6 @@
 """The page of a run: its content, its access rules, and requests that must not reach a file."""
 
+import asyncio
 import json
 import shutil
 import signal
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -15,7 +18,7 @@ from fastapi.testclient import TestClient
 
 from jobs.command.settings import load_config
 from jobs.dashboard.__main__ import main
-from jobs.dashboard.access import Access
+from jobs.dashboard.access import Access, AccessMiddleware
 from jobs.dashboard.app import create_app
 from jobs.dashboard.class_view import class_view
 from jobs.dashboard.command import TOKEN_VARIABLE, access_for
@@ -331,7 +334,44 @@ def test_every_answer_has_the_headers_that_isolate_the_page(run: Run) -> None:
             headers = page.get(address).headers
             assert "script-src 'self';" in headers["Content-Security-Policy"]
             assert headers["X-Content-Type-Options"] == "nosniff"
-        assert "Content-Security-Policy" not in page.get("/report").headers
+        for address in ("/report", "/report/"):
+            policy = page.get(address).headers["Content-Security-Policy"]
+            assert "default-src 'none';" in policy
+            assert "connect-src 'none';" in policy
+            assert "sandbox allow-scripts" in policy
+            assert "allow-same-origin" not in policy
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//evil.example", "///evil.example/x", "/\\evil.example", "/\\/evil.example", "/\t/evil", "/"],
+)
+def test_a_token_never_leads_to_another_host(path: str, run: Run) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "query_string": f"token={TOKEN}&a=b".encode(),
+        "headers": [(b"host", b"cluster.example")],
+    }
+    asyncio.run(
+        AccessMiddleware(create_app(run, Access(TOKEN)), Access(TOKEN))(scope, receive, send)
+    )
+    target = dict(sent[0]["headers"])[b"location"].decode()
+    assert sent[0]["status"] == 303
+    assert target.startswith("/")
+    assert target.endswith("?a=b")
+    assert target[1] not in "/\\\t"
+    assert urljoin("http://cluster.example/", target).startswith("http://cluster.example/")
 
 
 def test_addresses_other_than_loopback_get_a_token(monkeypatch: pytest.MonkeyPatch) -> None:

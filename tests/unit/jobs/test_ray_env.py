@@ -25,7 +25,7 @@ def init_that_fails(monkeypatch: pytest.MonkeyPatch, times: int, message: str) -
     monkeypatch.setattr(ray, "shutdown", lambda: calls.append("shutdown"))
     monkeypatch.setattr(ray_env, "make_token_private", lambda: None)
     monkeypatch.setattr(ray_env, "private_temporary_folder", lambda: "/tmp/r")
-    monkeypatch.setattr(start, "watch_cluster", lambda: None)  # there is none
+    monkeypatch.setattr(ray_env, "watch_cluster", lambda: None)  # there is none
     return calls
 
 
