@@ -21,7 +21,8 @@ def forecast_features(run: Run) -> None:
             f"the digits are not written to {digits} yet, so there is nothing to sample; "
             "start the demo once without --dry-run"
         )
-    check_budgets(run)
+    for sentence in check_budgets(run):
+        note("select", sentence)
     if not run.config.encoders:
         rows = len(list_images(source))
         note("import features", f"{rows} rows of {source.path}; no images, no encoder")

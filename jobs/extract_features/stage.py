@@ -19,7 +19,8 @@ from pipeline.probe_scores import score_by_probe
 def extract(run: Run) -> None:
     """Extract the features of every class with each encoder, then the confidences of probes."""
     prepare(run)
-    check_budgets(run)
+    for sentence in check_budgets(run):
+        note("select", sentence)
     if run.config.extraction.num_encoders and run.config.encoders:
         start_ray()
     for encoder in run.config.encoders:

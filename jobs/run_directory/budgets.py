@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from jobs.command.progress import note
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SelectionConfig
 from otcondense.datasets import list_images
@@ -14,16 +13,18 @@ SHOWN = 5
 """Class names that an error lists."""
 
 
-def check_budgets(run: Run) -> None:
+def check_budgets(run: Run) -> list[str]:
     """Refuse budgets that do not fit the classes, before anything is computed.
 
-    It also says which classes are chosen with a lower kappa.
+    Returns: sentences about the classes that are chosen with a lower kappa.
 
     Raises: InputError naming class, budget and number of images.
     """
     records = list_images(run.config.source)
     _check_named_images(run, {record.image_id for record in records})
-    _check_sizes(run, Counter(record.class_name for record in records))
+    sizes = Counter(record.class_name for record in records)
+    _check_sizes(run, sizes)
+    return _about_balanced_classes(run.config.selection, sizes)
 
 
 def _check_named_images(run: Run, known: set[str]) -> None:
@@ -46,7 +47,6 @@ def _check_sizes(run: Run, sizes: Counter[str]) -> None:
                 "selection.budget must name every class once; "
                 f"missing: {missing[:SHOWN]}, not in the source: {surplus[:SHOWN]}"
             )
-    _note_balanced_classes(selection, sizes)
     if selection.small_class == "take_all":
         return
     for class_name, size in sizes.items():
@@ -75,15 +75,14 @@ def balanced_classes(selection: SelectionConfig, sizes: Mapping[str, int]) -> li
     return found
 
 
-def _note_balanced_classes(selection: SelectionConfig, sizes: Mapping[str, int]) -> None:
+def _about_balanced_classes(selection: SelectionConfig, sizes: Mapping[str, int]) -> list[str]:
     found = balanced_classes(selection, sizes)
     if not found:
-        return
+        return []
     names = ", ".join(found[:SHOWN])
     if len(found) > SHOWN:
         names += f" and {len(found) - SHOWN} more"
-    note(
-        "select",
+    return [
         f"kappa is lowered to {BALANCED_KAPPA:g} for {len(found)} class(es) of at most "
-        f"kappa * budget images: {names}",
-    )
+        f"kappa * budget images: {names}"
+    ]

@@ -28,7 +28,8 @@ from otcondense.store import (
 
 def select_subset(run: Run) -> None:
     """Run every method on every class, then write the manifest of each method."""
-    check_budgets(run)
+    for sentence in check_budgets(run):
+        note("select", sentence)
     records = list_images(run.config.source)
     units: list[SelectionUnit] = []
     for method in run.config.selection.methods:
