@@ -1,8 +1,11 @@
 """The base of every configuration model."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from otcondense.credentials import WHERE_INSTEAD, has_credentials
 
 
 class Config(BaseModel):
@@ -14,6 +17,30 @@ class Config(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
     )
+
+    @model_validator(mode="after")
+    def _refuse_credentials(self) -> "Config":
+        """Refuse an address with a key or password: it would be written down and shown."""
+        for name, text in _texts(dict(self)):
+            if has_credentials(text):
+                raise ValueError(
+                    f"{name} must be an address without credentials, found some in it; "
+                    f"{WHERE_INSTEAD}"
+                )
+        return self
+
+
+def _texts(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of every setting, also in its lists and mappings."""
+    for name, value in values.items():
+        if isinstance(value, str):
+            yield str(name), value
+        elif isinstance(value, Mapping):
+            for _, text in _texts(value):
+                yield str(name), text
+        elif isinstance(value, (list, tuple)):
+            for _, text in _texts(dict(enumerate(value))):
+                yield str(name), text
 
 
 def without_defaults(config: Config, fields: frozenset[str]) -> dict[str, Any]:

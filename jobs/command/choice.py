@@ -28,7 +28,7 @@ def chosen_config(
     Raises: InputError naming what is missing, or the setting that is wrong.
     """
     settings = [word for word in words if "=" in word]
-    root = _root(directory, [word for word in words if "=" not in word])
+    root = named_run(directory, [word for word in words if "=" not in word])
     if file is not None:
         return load_config(file, settings, root)
     if verb.access is Access.STARTS and (root is None or not _is_run(root)):
@@ -44,7 +44,7 @@ def chosen_config(
     return build(RunConfig, values, f"{root}/{MARKER}")
 
 
-def _root(directory: str | None, words: Sequence[str]) -> str | None:
+def named_run(directory: str | None, words: Sequence[str]) -> str | None:
     """Return the run directory that is named, None if none is."""
     named = list(dict.fromkeys([*([] if directory is None else [directory]), *words]))
     if len(named) > 1:

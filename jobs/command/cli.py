@@ -85,6 +85,15 @@ def _add_fresh(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask before --fresh deletes")
 
 
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--dry-run`."""
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the work with its time, memory and storage; write nothing",
+    )
+
+
 def describe_file(parser: argparse.ArgumentParser, option: str, model: type[Config]) -> None:
     """Add to the help of a verb the fields of the file that one of its options names."""
     lines = [f"fields of the file of {option}, with their defaults:", *_file_lines(model)]
@@ -120,11 +129,7 @@ def run_on_directory(
         forecast: prints what the verb would do; it adds the option `--dry-run`.
     """
     if forecast is not None:
-        parser.add_argument(
-            "--dry-run",
-            action="store_true",
-            help="print the work with its time, memory and storage; write nothing",
-        )
+        add_dry_run(parser)
 
     def work() -> int:
         options = parser.parse_intermixed_args(arguments)

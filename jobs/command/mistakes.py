@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from jobs.command.fields import model_of
+from otcondense.credentials import has_credentials
 
 EXPECTED = {
     "bool_parsing": "true or false",
@@ -82,6 +83,8 @@ def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
         place = f", or set it in {origin}" if origin else ""
         return f"{name} must be set: add {name}=VALUE to the command line{place}"
     found = f", found {reprlib.repr(first['input'])}"
+    if has_credentials(str(first["input"])):
+        found = ""
     if first["type"] == "value_error":
         # The check of a whole group names the value itself.
         found = "" if isinstance(first["input"], dict) else found

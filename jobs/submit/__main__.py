@@ -50,10 +50,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _amount(text: str) -> float:
-    """Return a number of CPUs or GPUs; argparse reports text that is not a number."""
-    value = float(text)
+    """Return a number of CPUs or GPUs.
+
+    Raises: argparse.ArgumentTypeError if it is not a number of at least 0.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be at least 0, found {text}")
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, found {text!r}")
     return value
 
 

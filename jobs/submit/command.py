@@ -49,6 +49,11 @@ def run(options: Options, request: JobRequest) -> int:
         )
     match request.verb:
         case "list":
+            if request.arguments:
+                raise InputError(
+                    f"list takes no further arguments, found {' '.join(request.arguments)}; "
+                    "`python -m jobs.submit follow ID` shows one job"
+                )
             print_jobs(server)
             return DONE
         case "follow":

@@ -2,25 +2,27 @@
 
 import argparse
 import difflib
-import re
 import shlex
-from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
-from pydantic import Field
-
 from jobs.cluster.job import Submission
-from jobs.command.verbs import VERBS
-from otcondense.config import Config
+from jobs.command.verbs import VERBS, Verb
+from otcondense.credentials import (
+    WHERE_INSTEAD,
+    has_credentials,
+    is_secret_name,
+    is_secret_value,
+)
 from otcondense.errors import InputError
 
-SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|_KEY", re.IGNORECASE)
-"""Names of environment variables that look like secrets."""
-OVERRIDE = re.compile(r"[a-z][\w.]*=")
-"""The start of `key=value` in the arguments of a verb."""
+OWN_VERBS = ("list", "follow", "stop")
+"""Verbs of `python -m jobs.submit` itself."""
 
 
-class JobRequest(Config):
+@dataclass(frozen=True)
+class JobRequest:
     """A job as `python -m jobs.submit` describes it."""
 
     verb: str
@@ -31,9 +33,9 @@ class JobRequest(Config):
     """Name of the job, unique on its cluster; the cluster chooses one if there is none."""
     environment: tuple[str, ...] = ()
     """Variables of the job as NAME=VALUE; no secrets, since the cluster shows and keeps them."""
-    driver_cpus: float = Field(default=0, ge=0)
+    driver_cpus: float = 0
     """CPUs to reserve for the driver; 0 runs it on the head without a reservation."""
-    driver_gpus: float = Field(default=0, ge=0)
+    driver_gpus: float = 0
     """GPUs to reserve for the driver, which runs the evaluation's network."""
 
     @property
@@ -65,11 +67,11 @@ def _variable(entry: str) -> tuple[str, str]:
     name, separator, value = entry.partition("=")
     if not name or not separator:
         raise InputError(f"--env must look like NAME=VALUE, found {name!r}")
-    if SECRET.search(name):
+    if is_secret_name(name) or is_secret_value(value):
         raise InputError(
-            f"--env {name} looks like a secret. The dashboard shows a job's environment and the "
-            "cluster keeps it; give the secret to the nodes instead (a Kubernetes Secret, an "
-            "instance role: cluster/README.md)"
+            f"--env {name} looks like a secret, by its name or its value. The dashboard shows a "
+            "job's environment and the cluster keeps it; give the secret to the nodes instead (a "
+            "Kubernetes Secret, an instance role: cluster/README.md)"
         )
     return name, value
 
@@ -82,16 +84,69 @@ def known_verbs() -> list[str]:
 def check_request(request: JobRequest) -> None:
     """Find mistakes here that the job would only find on the cluster.
 
-    Raises: InputError for an unknown verb, a mistake in the configuration, or a run directory that
-        would be deleted with the job.
+    A mistake in the options of the verb ends the process with its usage, as the verb itself does.
+
+    Raises: InputError for a verb that cannot be submitted, credentials, a mistake in the
+        configuration, or a run directory that would be deleted with the job.
     """
-    verbs = known_verbs()
-    if request.verb not in verbs:
-        near = difflib.get_close_matches(request.verb, verbs, n=1) or verbs
-        raise InputError(f"{request.verb} is not a verb of jobs; did you mean {', '.join(near)}?")
+    _check_verb(request.verb)
     request.variables()
+    for argument in request.arguments:
+        if has_credentials(argument):
+            raise InputError(
+                "an argument of a job must be an address without credentials, found some in one, "
+                f"which the cluster would show and keep; {WHERE_INSTEAD}"
+            )
+    options = _parsed(request)
     if VERBS[request.verb].takes_config:
-        _check_run(_run_of(request.arguments))
+        _check_run(_run_of(VERBS[request.verb], options))
+    elif getattr(options, "run", None) is not None:
+        _check_run(options.run)
+
+
+def _run_of(verb: Verb, options: argparse.Namespace) -> str:
+    """Return the run directory of a verb, and check its configuration as far as it is known here.
+
+    That of an existing run may be on storage that only the nodes see.
+    """
+    from jobs.command.choice import chosen_config, named_run
+    from jobs.command.settings import override
+
+    root = named_run(options.run, options.words)
+    if root is None or options.config is not None:
+        return chosen_config(verb, options.config, options.run, options.words).run
+    override({}, [word for word in options.words if "=" in word])
+    return root
+
+
+def _check_verb(verb: str) -> None:
+    verbs = known_verbs()
+    if verb in verbs:
+        return
+    if verb in VERBS:
+        raise InputError(
+            f"{verb} is not a verb of jobs: it works on one machine; "
+            f"run `python -m jobs.{verb}` here"
+        )
+    near = difflib.get_close_matches(verb, [*verbs, *OWN_VERBS], n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join([*verbs, *OWN_VERBS])}"
+    raise InputError(f"{verb} is not a verb of jobs; {hint}")
+
+
+def _parsed(request: JobRequest) -> argparse.Namespace:
+    """Return the options of the verb, read by its own parser."""
+    from jobs.command.cli import add_dry_run, run_parser
+
+    main = import_module(f"jobs.{request.verb}.__main__")
+    parser = main.parser() if hasattr(main, "parser") else run_parser(request.verb)
+    if hasattr(main, "forecast"):
+        add_dry_run(parser)
+    found: argparse.Namespace
+    try:
+        found = parser.parse_intermixed_args(request.arguments)
+    except TypeError:  # a parser with commands of its own takes them in order only
+        found = parser.parse_args(request.arguments)
+    return found
 
 
 def _check_run(run: str) -> None:
@@ -99,21 +154,5 @@ def _check_run(run: str) -> None:
         raise InputError(
             "the run of a job must be an absolute path on storage that all nodes share, or a URI "
             f"such as s3://bucket/run, found {run!r}: below the job's own directory it would be "
-            "deleted with the job; add --run"
+            "deleted with the job; give such a path"
         )
-
-
-def _run_of(arguments: Sequence[str]) -> str:
-    """Return the run directory that the arguments of a verb name."""
-    from jobs.command.choice import DEFAULT_CONFIG
-    from jobs.command.settings import load_config
-
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config")
-    parser.add_argument("--run")
-    known, others = parser.parse_known_args(arguments)
-    places = [word for word in others if "=" not in word and not word.startswith("-")]
-    if known.config is None and (known.run or places):
-        return str(known.run or places[0])
-    overrides = [argument for argument in others if OVERRIDE.match(argument)]
-    return load_config(known.config or DEFAULT_CONFIG, overrides, known.run).run

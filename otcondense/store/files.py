@@ -15,6 +15,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from otcondense.credentials import WHERE_INSTEAD, has_credentials
 from otcondense.errors import InputError
 from otcondense.store.local_files import (
     TEMPORARY_PREFIX,
@@ -62,9 +63,18 @@ class Store:
     Names are relative to the root and use `/`. On a local disk a file is written under a temporary
     name in the same directory, flushed to the disk and renamed; an object store gets one PUT under
     the final name.
+
+    Raises: InputError for a root with a key or password in it, which messages would show.
     """
 
     root: str
+
+    def __post_init__(self) -> None:
+        if has_credentials(self.root):
+            raise InputError(
+                "the root of a store must be an address without credentials, found some in it; "
+                f"{WHERE_INSTEAD}"
+            )
 
     @cached_property
     def _target(self) -> tuple[AbstractFileSystem, str]:

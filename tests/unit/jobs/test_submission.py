@@ -101,6 +101,42 @@ def test_an_invalid_request_is_refused(verb: str, arguments: tuple[str, ...], me
         check_request(JobRequest(verb=verb, arguments=arguments))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("list", "junk"), "list takes no further arguments, found junk"),
+        (("nosuch",), "nosuch is not a verb of jobs; there are "),
+        (("trian",), "trian is not a verb of jobs; did you mean train?"),
+        (("lst",), "lst is not a verb of jobs; did you mean list?"),
+        (("dashboard", "/shared/run"), "it works on one machine; run `python -m jobs.dashboard`"),
+        (("submit", "list"), "it works on one machine"),
+        (("verify", "runs/x"), "the run of a job must be an absolute path"),
+        (("status", "runs/x"), "the run of a job must be an absolute path"),
+        ((*SHARED_RUN, "selection.budget"), "an override must look like key=value"),
+        ((*SHARED_RUN, "selection.budgt=3"), "did you mean selection.budget?"),
+        ((*SHARED_RUN, "--nosuch"), "unrecognized arguments: --nosuch"),
+        (("status", "/shared/run", "--nosuch"), "unrecognized arguments: --nosuch"),
+        (("status",), "the following arguments are required: run"),
+        (("convert", "to-nothing"), "invalid choice: 'to-nothing'"),
+        (("export", *SHARED_RUN[1:]), "the following arguments are required: --output"),
+        (("measure", "--config", "/no/such.yaml", "--nosuch"), "unrecognized arguments: --nosuch"),
+        (("verify", "s3://key:" + "pw@bucket/run"), "must be an address without credentials"),
+        (("doctor", "--driver-cpus", "x"), "must be a number of at least 0, found 'x'"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_sent(
+    arguments: tuple[str, ...],
+    message: str,
+    server: FakeJobServer,
+    checkout: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert fails(*arguments, "--address", server.address) == 2
+    assert message in capsys.readouterr().err
+    assert not server.submissions
+    assert not server.packages
+
+
 @pytest.mark.parametrize("amount", ["-1", "nan", "inf", "many"])
 def test_an_invalid_number_of_cpus_is_refused(
     amount: str, capsys: pytest.CaptureFixture[str]
