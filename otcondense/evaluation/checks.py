@@ -13,6 +13,13 @@ from otcondense.errors import InputError
 ArrayOrTensor = Tensor | NDArray[Any]
 """Features of a public function: [n, d], one row per image, torch or numpy."""
 
+LARGEST_FLOAT64 = 1e151
+"""Largest feature, and the inverse of the smallest largest one: sums of their squares are finite,
+and differences of a thousandth still have a square."""
+
+LARGEST_FLOAT32 = 1e15
+"""The same for float32; other features are converted to float64."""
+
 
 def as_features(name: str, values: ArrayOrTensor, minimum: int = 1) -> Float[Tensor, "n d"]:
     """Return `values` as a finite float32 or float64 tensor of at least `minimum` rows.
@@ -42,6 +49,25 @@ def as_features(name: str, values: ArrayOrTensor, minimum: int = 1) -> Float[Ten
             f"of {len(tensor)} rows, the first in row {first}; "
             "check that image and the weights of the encoder"
         )
+    return _with_room_for_squares(name, tensor)
+
+
+def _with_room_for_squares(name: str, tensor: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Return features whose squares neither overflow nor vanish, in float64 if they need it.
+
+    Raises: InputError if not even float64 holds the squares.
+    """
+    largest = float(tensor.abs().max())
+    if largest == 0:
+        return tensor
+    if not 1 / LARGEST_FLOAT64 <= largest <= LARGEST_FLOAT64:
+        raise InputError(
+            f"features of {name} must be between {1 / LARGEST_FLOAT64:.0e} and "
+            f"{LARGEST_FLOAT64:.0e}, found {largest:.0e} as the largest; "
+            "multiply all features by a constant"
+        )
+    if not 1 / LARGEST_FLOAT32 <= largest <= LARGEST_FLOAT32:
+        return tensor.to(torch.float64)
     return tensor
 
 

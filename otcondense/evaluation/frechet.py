@@ -1,5 +1,6 @@
 """Fréchet distance between Gaussians fitted to two feature sets."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -72,11 +73,22 @@ def frechet_distance_of_statistics(first: FeatureStatistics, second: FeatureStat
             "statistics must come from one encoder, "
             f"found {len(first.mean)} and {len(second.mean)} dimensions"
         )
-    root = _root(first.covariance)
-    cross = _eigenvalues(root @ second.covariance @ root).sqrt().sum()
-    shift = (first.mean - second.mean).square().sum()
-    distance = shift + first.covariance.trace() + second.covariance.trace() - 2 * cross
-    return max(0.0, float(distance))
+    # In units of a power of 4, products of covariances do not overflow, and no digit changes.
+    exponent = _exponent(first.covariance, second.covariance)
+    unit = 4.0**exponent
+    one = first.covariance / unit
+    two = second.covariance / unit
+    root = _root(one)
+    cross = _eigenvalues(root @ two @ root).sqrt().sum()
+    shift = ((first.mean - second.mean) / 2.0**exponent).square().sum()
+    distance = shift + one.trace() + two.trace() - 2 * cross
+    return max(0.0, float(distance)) * unit
+
+
+def _exponent(*covariances: Float[Tensor, "d d"]) -> int:
+    """Return the exponent of the largest variance as a power of 4; 0 if all are 0."""
+    largest = max(float(covariance.diagonal().max()) for covariance in covariances)
+    return math.frexp(largest)[1] // 2 if largest > 0 else 0
 
 
 def _root(covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:

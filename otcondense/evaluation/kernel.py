@@ -1,9 +1,12 @@
 """Kernel distance: an unbiased alternative to the Fréchet distance for few images."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from otcondense.errors import InputError
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair
 from otcondense.evaluation.distances import CHUNK_ELEMENTS
 
@@ -21,7 +24,7 @@ def kernel_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> float:
         samples: [n, d] features, n >= 2.
         held_out: [m, d] features of the same encoder, m >= 2.
 
-    Raises: InputError for invalid features.
+    Raises: InputError for invalid features, or values too large for the kernel.
     Source: Bińkowski et al. 2018 (arXiv:1801.01401), section 4 and equation 4.
     """
     pair = as_feature_pair(("the samples", samples), ("the held-out images", held_out), 2)
@@ -32,7 +35,14 @@ def kernel_distance(samples: ArrayOrTensor, held_out: ArrayOrTensor) -> float:
     for rows in (one, two):
         count = len(rows)
         within += (_kernel_sum(rows, rows) - _diagonal_sum(rows)) / (count * (count - 1))
-    return float(within - 2 * _kernel_sum(one, two) / (len(one) * len(two)))
+    distance = float(within - 2 * _kernel_sum(one, two) / (len(one) * len(two)))
+    if not math.isfinite(distance):
+        raise InputError(
+            "the kernel distance takes the sixth power of the features, which must be finite, "
+            f"found features of up to {float(max(one.abs().max(), two.abs().max())):.0e}; "
+            "multiply all features by a constant"
+        )
+    return distance
 
 
 def gaussian_distance(
@@ -52,8 +62,8 @@ def gaussian_distance(
     Source: Jayasumana et al. 2024 (arXiv:2401.09603), section 4.
     """
     pair = as_feature_pair(("the samples", samples), ("the held-out images", held_out), 2)
-    one = torch.nn.functional.normalize(pair[0].double())
-    two = torch.nn.functional.normalize(pair[1].double())
+    one = _unit_vectors(pair[0])
+    two = _unit_vectors(pair[1])
 
     within = 0.0
     for rows in (one, two):
@@ -61,6 +71,13 @@ def gaussian_distance(
         within += (_gaussian_sum(rows, rows, bandwidth) - count) / (count * (count - 1))
     across = _gaussian_sum(one, two, bandwidth) / (len(one) * len(two))
     return CMMD_SCALE * float(within - 2 * across)
+
+
+def _unit_vectors(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Return rows of length 1 in float64, whatever their scale; rows of zeros stay as they are."""
+    exact = rows.double()
+    largest = exact.abs().amax(dim=1, keepdim=True)
+    return torch.nn.functional.normalize(exact / torch.where(largest > 0, largest, 1))
 
 
 def _gaussian_sum(
