@@ -179,7 +179,7 @@ class GeometryAwareFit:
         self.lower_bound = bound.value
         diagnostics = replace(
             self.outcome.diagnostics,
-            gap=gap(objective, bound.value),
+            gap=_known(gap(objective, bound.value)),
             lower_bound_method=bound.method,
         )
         self.outcome = replace(self.outcome, diagnostics=diagnostics)
@@ -187,6 +187,12 @@ class GeometryAwareFit:
 
 def gap(objective: float, lower_bound: float) -> float:
     """Return the share of the objective by which it may exceed the best one; nan if unknown."""
+    if objective == lower_bound == 0:
+        return 0.0
     if objective > 0 and math.isfinite(lower_bound):
         return (objective - lower_bound) / objective
     return math.nan
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
