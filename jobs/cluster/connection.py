@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from jobs.cluster.auth_token import Token, authentication_mode, find_token
+from otcondense.credentials import has_credentials
 from otcondense.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class Connection:
             raise InputError(
                 "the address must be that of the dashboard, such as http://127.0.0.1:8265, "
                 f"found {address!r}"
+            )
+        if has_credentials(address):
+            raise InputError(
+                "the address of a dashboard must hold no credentials, found some in it; Ray's "
+                "token comes from RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token"
             )
         self.address = address.rstrip("/")
         self.is_plain_and_remote = parts.scheme == "http" and parts.hostname not in LOOPBACK

@@ -56,8 +56,9 @@ def override(values: dict[str, Any], pairs: Sequence[str]) -> None:
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or "" in key.split("."):
+            found = "an address with credentials" if has_credentials(pair) else repr(pair)
             raise InputError(
-                f"a setting must look like key=value, found {pair!r}; see --help for the keys"
+                f"a setting must look like key=value, found {found}; see --help for the keys"
             )
         set_value(values, key, parse_yaml(text, f"the value of {key}"))
 

@@ -37,5 +37,5 @@ def test_a_report_of_somebody_else_cannot_read_the_page(
     page = open_page(f"{address}/report")
     assert page.title() == "ran"
     for attack in ("document.cookie", "localStorage.length", "parent.document.cookie"):
-        with pytest.raises(Error, match="sandboxed|denied"):
+        with pytest.raises(Error, match=r"sandboxed|denied"):
             page.evaluate(attack)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from jobs.cluster.connection import Connection
 from jobs.command.settings import load_config
 from jobs.submit.request import JobRequest
 from otcondense.credentials import has_credentials
@@ -194,3 +195,16 @@ def test_a_variable_with_the_value_of_a_secret_is_refused(value: str) -> None:
 def test_other_variables_are_accepted(entry: str) -> None:
     name, _, value = entry.partition("=")
     assert JobRequest(verb="run", environment=(entry,)).variables() == {name: value}
+
+
+@pytest.mark.parametrize("user", ["user:" + "pw", "hidden"])
+def test_the_address_of_a_dashboard_holds_none(user: str) -> None:
+    with pytest.raises(InputError, match="must hold no credentials") as refused:
+        Connection(f"https://{user}@head.example:8265")
+    assert user not in str(refused.value)
+
+
+def test_a_misplaced_address_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("run: r\n")
+    with pytest.raises(InputError, match="found an address with credentials"):
+        load_config(str(tmp_path / "c.yaml"), [uri("key:" + "pw", "bucket", "s3")])
