@@ -180,7 +180,7 @@ def test_a_variable_with_the_value_of_a_secret_is_refused(value: str) -> None:
         "TMPDIR=/scratch",
         "S3_ENDPOINT_URL=https://s3.example",
         "AWS_ENDPOINT_URL=http://minio:9000",
-        "AWS_DEFAULT_REGION=eu-central-1",
+        "AWS_DEFAULT_REGION=here",
         "HTTPS_PROXY=http://proxy.example:3128",
         "MONKEY=1",
         "COMPASS=north",
