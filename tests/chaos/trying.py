@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from threading import Lock
 
@@ -21,6 +22,7 @@ LOGGED = ("flip", "log")
 CODES = {0, 1, 2, 3, 130, -2, -9, -15}
 """Done, an error, a user's mistake or a fault of the disk, `sys.exit`, interrupted, killed."""
 LAST_LINES = 25
+EARLIER_TRIES = 2
 
 
 class Workshop:
@@ -74,7 +76,18 @@ class Workshop:
 
 
 def attempt(workshop: Workshop, fault: Fault, seed: int, number: int) -> Outcome:
-    """Try one fault."""
+    """Try one fault; one that comes too late is tried again with a shorter delay."""
+    outcome = _attempt(workshop, fault, seed, number)
+    for _ in range(EARLIER_TRIES):
+        if outcome.is_hit or "delay" not in fault.settings:
+            break
+        sooner = {**fault.settings, "delay": round(fault.settings["delay"] / 4, 2)}
+        fault = replace(fault, settings=sooner)
+        outcome = _attempt(workshop, fault, seed, number)
+    return outcome
+
+
+def _attempt(workshop: Workshop, fault: Fault, seed: int, number: int) -> Outcome:
     known = {
         "seed": seed,
         "number": number,
