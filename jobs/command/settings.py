@@ -13,6 +13,7 @@ from jobs.command.mistakes import sentences
 from jobs.command.yaml_files import read_yaml
 from jobs.command.yaml_text import parse_yaml
 from jobs.run_directory.config import RunConfig
+from otcondense.credentials import has_credentials
 from otcondense.errors import InputError
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
