@@ -5,13 +5,17 @@ import re
 FORBIDDEN_USER = ("http", "https", "s3", "s3a", "gs", "gcs", "az")
 """Schemes in which a user name before the host is a key. In others, such as abfs and sftp, it is
 part of an address."""
-USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://(?P<user>[^/?#\s@]*)@")
+SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}$")
+"""The scheme at the end of the text before `://`."""
+LONGEST_SCHEME = 32
+AUTHORITY = re.compile(r"[^/?#\s]*")
+"""User and host of an address."""
 SIGNED = re.compile(
-    r"://[^\s]*[?&;](?:x-amz-[a-z-]*|x-goog-[a-z-]*|sig|signature|awsaccesskeyid|token|"
+    r"[?&;](?:x-amz-[a-z-]*|x-goog-[a-z-]*|sig|signature|awsaccesskeyid|token|"
     r"access_token|auth|key|api_?key|access_?key(?:_?id)?|secret|password|passwd|pwd)=[^&\s]",
     re.IGNORECASE,
 )
-"""An address whose query holds a key or a signature."""
+"""A query that holds a key or a signature."""
 WHERE_INSTEAD = (
     "give them in the environment instead: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
     "AWS_PROFILE, for s3; GOOGLE_APPLICATION_CREDENTIALS for gs; AZURE_STORAGE_CONNECTION_STRING "
@@ -60,16 +64,17 @@ SECRET_PARTS = re.compile(
     "MASTER|SSH|SIGNING|SERVICE|ENCRYPTION)KEY|AUTHKEY"
 )
 """Parts of words that do."""
-SERVICE = (
-    "DATABASE|DB|POSTGRES|POSTGRESQL|PG|MYSQL|MARIADB|MONGO|MONGODB|REDIS|AMQP|RABBITMQ|BROKER|"
-    "CELERY|CLICKHOUSE|ELASTICSEARCH|SQLALCHEMY|STORAGE|SENTRY|JDBC|ODBC|WEBHOOK|SLACK|SMTP"
+SERVICES = frozenset(
+    [
+        *("DATABASE", "DB", "POSTGRES", "POSTGRESQL", "PG", "MYSQL", "MARIADB", "MONGO", "MONGODB"),
+        *("REDIS", "AMQP", "RABBITMQ", "BROKER", "CELERY", "CLICKHOUSE", "ELASTICSEARCH", "SMTP"),
+        *("SQLALCHEMY", "STORAGE", "SENTRY", "JDBC", "ODBC", "SLACK"),
+    ]
 )
-SERVICE_ADDRESS = re.compile(
-    rf"(^|_)({SERVICE})_?(\w*_)?(URL|URI|CONN|CONNECTION|CONNECTION_?STRING)$|CONNECTION_?STRING|"
-    r"(^|_)CONN_?STR|WEBHOOK",
-    re.IGNORECASE,
-)
-"""Names of the addresses of services, which usually hold their passwords."""
+"""Words of services whose addresses usually hold their passwords."""
+ADDRESS_WORDS = frozenset(["URL", "URI", "CONN", "CONNECTION"])
+WHOLE_ADDRESSES = ("CONNECTIONSTRING", "CONNSTR", "CONNSTRING", "WEBHOOK")
+"""Parts of names, without separators, that mean such an address."""
 SECRET_VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|"
     r"\b(AKIA|ASIA|AIDA|AROA)[A-Z0-9]{12,}|"
@@ -85,9 +90,18 @@ SECRET_VALUE = re.compile(
 
 def has_credentials(address: str) -> bool:
     """Return whether an address holds a password, a key or a signature."""
-    for found in USERINFO.finditer(address):
-        if ":" in found["user"] or found["scheme"].lower() in FORBIDDEN_USER:
+    if "://" not in address:
+        return False
+    before, *parts = address.split("://")
+    for rest in parts:
+        found = AUTHORITY.match(rest)
+        assert found is not None, "the pattern fits the empty text"
+        user, at, _ = found[0].rpartition("@")
+        scheme = SCHEME.search(before[-LONGEST_SCHEME:])
+        is_key = scheme is not None and scheme[0].lower() in FORBIDDEN_USER
+        if at and (":" in user or is_key):
             return True
+        before = rest
     return SIGNED.search(address) is not None
 
 
@@ -98,7 +112,9 @@ def is_secret_name(name: str) -> bool:
         return True
     if any(SECRET_PARTS.search(word) for word in words):
         return True
-    return SERVICE_ADDRESS.search(name) is not None
+    if any(part in "".join(words) for part in WHOLE_ADDRESSES):
+        return True
+    return bool(words) and words[-1] in ADDRESS_WORDS and not SERVICES.isdisjoint(words)
 
 
 def is_secret_value(value: str) -> bool:
