@@ -83,7 +83,7 @@ def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
         place = f", or set it in {origin}" if origin else ""
         return f"{name} must be set: add {name}=VALUE to the command line{place}"
     found = f", found {reprlib.repr(first['input'])}"
-    if has_credentials(str(first["input"])):
+    if _may_hold_credentials(first["input"]):
         found = ""
     if first["type"] == "value_error":
         # The check of a whole group names the value itself.
@@ -94,6 +94,13 @@ def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
         return f"{name or origin}: {first['msg'][0].lower()}{first['msg'][1:]}{found}"
     expected = " or ".join(dict.fromkeys(map(_expected, errors)))
     return f"{name or origin or 'the settings'} must be {expected}{found}"
+
+
+def _may_hold_credentials(value: object) -> bool:
+    """Tell whether a value must not be repeated; only the start of a long one is looked at."""
+    if isinstance(value, str):
+        return has_credentials(value)
+    return "://" in reprlib.repr(value)
 
 
 def _expected(error: ErrorDetails) -> str:
