@@ -31,16 +31,20 @@ class Config(BaseModel):
 
 
 def _texts(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of every setting, also in its lists and mappings."""
-    for name, value in values.items():
+    """Yield the name and the text of every setting, also in its lists and mappings.
+
+    Each object is visited once: aliases of YAML can repeat one more often than could be counted.
+    """
+    pending = [(str(name), value) for name, value in values.items()]
+    seen: set[int] = set()
+    while pending:
+        name, value = pending.pop()
         if isinstance(value, str):
-            yield str(name), value
-        elif isinstance(value, Mapping):
-            for _, text in _texts(value):
-                yield str(name), text
-        elif isinstance(value, (list, tuple)):
-            for _, text in _texts(dict(enumerate(value))):
-                yield str(name), text
+            yield name, value
+        elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            inner = value.values() if isinstance(value, Mapping) else value
+            pending += [(name, each) for each in inner]
 
 
 def without_defaults(config: Config, fields: frozenset[str]) -> dict[str, Any]:

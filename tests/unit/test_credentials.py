@@ -8,6 +8,7 @@ import yaml
 from jobs.cluster.connection import Connection
 from jobs.command.settings import load_config
 from jobs.submit.request import JobRequest
+from otcondense.config import _texts
 from otcondense.credentials import has_credentials
 from otcondense.errors import InputError
 from otcondense.store import Store
@@ -208,3 +209,14 @@ def test_a_misplaced_address_is_not_repeated(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("run: r\n")
     with pytest.raises(InputError, match="found an address with credentials"):
         load_config(str(tmp_path / "c.yaml"), [uri("key:" + "pw", "bucket", "s3")])
+
+
+def test_repeated_and_deep_values_are_looked_at_once() -> None:
+    bomb: list[object] = ["x"]
+    for _ in range(60):
+        bomb = [bomb, bomb]
+    deep: list[object] = [uri("key:" + "pw", "bucket", "s3")]
+    for _ in range(5000):
+        deep = [deep]
+    assert [text for _, text in _texts({"bomb": bomb})] == ["x"]
+    assert any(has_credentials(text) for _, text in _texts({"deep": deep}))
