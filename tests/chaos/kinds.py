@@ -185,6 +185,8 @@ def on_second_driver(subject: Subject, run: Path, fault: Fault) -> Ended:
         if command.wait_until(lambda: False, fault.settings["delay"]) or command.has_ended:
             raise Missed
         second = subject.run(run)
+        if second.code == 0 and command.has_ended:
+            raise Missed  # the first one ended before the second one came to the lock
         if "is held by another driver" not in second.output or second.code != 2:
             raise AssertionError(
                 f"the second driver was not refused: {second.code} {second.output[-2000:]}"
