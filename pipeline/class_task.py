@@ -93,7 +93,7 @@ def finished_class(
     """
     try:
         table = read_unchanged(store, class_file(directory, task.class_name))
-    except (FileNotFoundError, InputError):
+    except InputError:
         return None
     if table_metadata(table).get("fingerprint") != task.fingerprint:
         return None

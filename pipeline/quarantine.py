@@ -84,7 +84,7 @@ def check_lost_share(lost: list[Lost], total: int, allowed: float, where: str) -
     raise InputError(
         f"at most {allowed:.2%} of the {total} images may be unreadable (source.max_lost_share), "
         f"found {len(lost)}, all listed in {where}:{''.join(lines)}\n"
-        "remove or repair these files, or allow a larger share"
+        "repair these files, or allow a larger share"
     )
 
 

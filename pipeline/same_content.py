@@ -74,7 +74,7 @@ def _stored(store: Store, directory: str, task: ClassTask) -> _Stored | None:
         if metadata.get(INPUTS_KEY) != task.inputs:
             return None
         features = read_class_features(store, directory, task.class_name)
-    except (FileNotFoundError, InputError):
+    except InputError:
         return None
     mark = str(metadata["fingerprint"])
     return _Stored(features, read_class_quarantine(store, directory, task.class_name, mark))

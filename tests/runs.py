@@ -10,7 +10,7 @@ import yaml
 from jobs.command.settings import load_config
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import HASH
+from jobs.run_directory.stages import HASH, STEP
 
 NO_RESULTS = ("logs/", ".lock", "report.html", "run.json", "config.yaml", "sweeps/", "best.yaml")
 """Files of a run, or of a sweep in it, that hold times or paths; all others are results."""
@@ -18,7 +18,7 @@ NO_RESULTS = ("logs/", ".lock", "report.html", "run.json", "config.yaml", "sweep
 
 def example_of(pattern: str) -> str:
     """Return a name that matches a pattern of the stage table."""
-    return pattern.replace(HASH, "0a1b2c3d").replace("[0-9]" * 6, "000010").replace("*", "x")
+    return pattern.replace(HASH, "0a1b2c3d").replace(STEP, "000010").replace("*", "x")
 
 
 def start_run(config: Path, directory: Path | None = None) -> Run:

@@ -29,6 +29,8 @@ def chosen_config(
     """
     settings = [word for word in words if "=" in word]
     root = named_run(directory, [word for word in words if "=" not in word])
+    if root is not None and any(setting.startswith("run=") for setting in settings):
+        raise InputError(f"the run directory is named twice: as {root}, and by the setting run=")
     if file is not None:
         return load_config(file, settings, root)
     if verb.access is Access.STARTS and (root is None or not _is_run(root)):

@@ -153,8 +153,9 @@ def _open_and_run(config: RunConfig, command: RunCommand, options: argparse.Name
         return command(reading_run(config), options) or DONE
     is_fresh = verb.can_be_fresh and options.fresh
     with working_run(config, may_start=verb.access is Access.STARTS, check=is_fresh) as run:
-        if is_fresh:
-            deletion = deletion_of(run, verb.name)
-            confirm(deletion, yes=options.yes)
-            deletion.carry_out()
-        return command(run, options) or DONE
+        if not is_fresh:
+            return command(run, options) or DONE
+        deletion = deletion_of(run, verb.name)
+        confirm(deletion, yes=options.yes)
+        with deletion.in_force():
+            return command(run, options) or DONE

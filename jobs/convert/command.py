@@ -11,12 +11,15 @@ from otcondense.diffusion.checkpoint import Checkpoint, load_model, save_model
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.registry import OBJECTIVES
 from otcondense.errors import InputError
+from otcondense.exports.outputs import new_output
 from otcondense.reading import parse_json, read_text
 from otcondense.store import Store
+from otcondense.store.local_files import write_whole
 
 
 def import_public(options: argparse.Namespace) -> None:
     """Write a public file as one of our checkpoints."""
+    new_output(options.target, "TARGET")
     public = PublicModel(options.family, options.num_heads, options.data_first)
     model, config = from_public(read_public(options.source, options.weights), public)
     store, name = _place(options.target)
@@ -30,8 +33,9 @@ def import_public(options: argparse.Namespace) -> None:
 def export_public(options: argparse.Namespace) -> None:
     """Write one of our checkpoints under the public names."""
     model, _ = _load(options)
-    store, name = _place(options.target)
-    store.write_bytes(name, save(to_public(model)))
+    output = new_output(options.target, "TARGET")
+    with write_whole(output) as temporary:
+        temporary.write_bytes(save(to_public(model)))
 
 
 def export_diffusers(options: argparse.Namespace) -> None:
@@ -48,6 +52,7 @@ def export_diffusers(options: argparse.Namespace) -> None:
             f"found objective {objective} in {options.source}"
         )
 
+    new_output(options.target, "TARGET")
     names = read_class_names(options.class_names) if options.class_names else None
     export_pipeline(model, options.autoencoder, options.target, names, prediction_type=prediction)
 

@@ -150,7 +150,9 @@ def _pixels(file: Path) -> UInt8[np.ndarray, "c h w"]:
     try:
         data = read_regular(file, IMAGE_BYTES)
     except OSError as error:
-        raise InputError(f"image {file} cannot be read ({error}); repair or remove it") from error
+        raise InputError(
+            f"image {file} cannot be read ({error}); repair it or leave it out"
+        ) from error
     return _decoded(data, str(file))
 
 
@@ -159,7 +161,7 @@ def _decoded(data: bytes, name: str) -> UInt8[np.ndarray, "c h w"]:
         image = decode_image(data, channels=3, max_pixels=MAX_PIXELS)
     except UnreadableImageError as error:
         raise InputError(
-            f"image {name} cannot be decoded ({error}); repair or remove it"
+            f"image {name} cannot be decoded ({error}); repair it or leave it out"
         ) from error
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 

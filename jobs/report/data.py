@@ -1,6 +1,7 @@
 """Collects the data of the report from the files of a run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 import torch
 import yaml
@@ -14,6 +15,7 @@ from jobs.run_directory.stage_log import stage_seconds
 from otcondense.datasets.images import ListedImages
 from otcondense.diffusion.samples import read_samples
 from otcondense.encoders import weights_sha256
+from otcondense.errors import MissingInputError
 from otcondense.evaluation import ImageSet, nearest_neighbours
 from otcondense.report import (
     ClassCard,
@@ -91,8 +93,15 @@ def _selections(run: Run) -> Selections:
             manifest = read_manifest(run.store, run.manifest(method))
             names = dict.fromkeys(manifest.column("class_name").to_pylist())
             directory = run.selection_directory(method)
-            found[method] = [read_class_selection(run.store, directory, name) for name in names]
+            found[method] = list(_class_selections(run, directory, names))
     return found
+
+
+def _class_selections(run: Run, directory: str, names: Iterable[str]) -> Iterator[ClassSelection]:
+    """Yield the selections of classes; one that is being made again is left out."""
+    for name in names:
+        with suppress(MissingInputError):
+            yield read_class_selection(run.store, directory, name)
 
 
 def _facts(run: Run, selections: Selections) -> dict[str, str]:

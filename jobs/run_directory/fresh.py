@@ -1,15 +1,17 @@
 """`--fresh`: deleting the results of a stage, and of all stages that use them."""
 
-import fnmatch
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from jobs.run_directory.marker import MARKER
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import ALL, STAGES, Stage, place_of_bar, with_dependents
+from jobs.run_directory.stages import ALL, STAGES, Stage, matches, place_of_bar, with_dependents
 from otcondense.byte_sizes import byte_size
 from otcondense.errors import InputError
-from otcondense.store import PROGRESS_DIRECTORY
+from otcondense.store import PROGRESS_DIRECTORY, set_aside
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,17 @@ class Deletion:
             f"in {self.run.store.root}"
         )
 
-    def carry_out(self) -> None:
-        """Delete the files, and the folders that they leave empty."""
-        for name in self.files:
-            self.run.store.remove(name)
-        self.run.store.remove_empty_folders(self.files)
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Set the files aside while their stage runs; they are deleted if it ends well."""
+        with set_aside(self.run.store, self.files):
+            yield
 
 
 def deletion_of(run: Run, verb: str) -> Deletion:
     """Return what `--fresh` of a verb deletes: only files that have the names of our results."""
-    stages = STAGES if verb == ALL else with_dependents(verb)
-    results = run.store.list()
+    stages = STAGES if verb == ALL else with_dependents(verb, run.config)
+    results = [name for name in run.store.list() if not _is_of_another_run(run, name)]
     found: dict[str, list[str]] = {}
     for stage in stages:
         found[stage.name] = [*_matching(results, stage.outputs), *_progress_of(results, stage)]
@@ -49,8 +51,19 @@ def deletion_of(run: Run, verb: str) -> Deletion:
 def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
     matching: list[str] = []
     for pattern in patterns:
-        matching += fnmatch.filter(names, pattern)
+        matching += [name for name in names if matches(name, pattern)]
     return matching
+
+
+def _is_of_another_run(run: Run, name: str) -> bool:
+    """Tell whether a link leads from a name to a file in another run."""
+    if not run.store.is_local:
+        return False
+    root = Path(run.store.path()).resolve()
+    real = Path(run.store.path(name)).resolve()
+    return not real.is_relative_to(root) and any(
+        (folder / MARKER).is_file() for folder in real.parents
+    )
 
 
 def _progress_of(names: Iterable[str], stage: Stage) -> list[str]:
@@ -71,8 +84,11 @@ def confirm(deletion: Deletion, *, yes: bool, ask: Callable[[str], str] = input)
 
     Raises: InputError if the answer is no, or there is no terminal to ask on.
     """
+    if not deletion.files:
+        print("there are no results to delete")
+        return
     if yes:
-        print(f"deleting {deletion}")
+        print(f"deleting {deletion}, once new results have taken their place")
         return
     if not sys.stdin.isatty():
         raise InputError(f"--fresh would delete {deletion}; add --yes to allow it")

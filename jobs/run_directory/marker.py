@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from jobs.run_directory.identity import identity
+from jobs.run_directory.stages import is_result
 from otcondense import __version__
 from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError
@@ -27,6 +28,8 @@ MARKER = "run.json"
 """Name of the file that makes a directory a run."""
 DESCRIPTION = "config.yaml"
 """Name of the same in YAML; only read where `run.json` is missing or damaged."""
+ENTRIES = (MARKER, DESCRIPTION, ".lock", "logs", "sweeps")
+"""Names in a run directory that are no results."""
 SCHEMA = "otcondense-run"
 LAYOUT_VERSION = 1
 LOCK = ".lock"
@@ -59,11 +62,11 @@ class Marker:
 
 
 def store_of(root: str) -> Store:
-    """Return the store of a run directory.
+    """Return the store of a run directory; `~` is the home folder.
 
     Workers have other working directories, so that a path on a local disk is absolute.
     """
-    return Store(root if "://" in root else str(Path(root).resolve()))
+    return Store(root if "://" in root else str(Path(root).expanduser().resolve()))
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -88,6 +91,26 @@ def write_marker(run: Run) -> None:
     text = _description(described)
     if not run.store.exists(DESCRIPTION) or run.store.read_bytes(DESCRIPTION) != text:
         run.store.write_bytes(DESCRIPTION, text)
+
+
+def marker_files(store: Store) -> dict[str, bytes | None]:
+    """Return the content of both files, None for one that is not there."""
+    names = (MARKER, DESCRIPTION)
+    return {name: store.read_bytes(name) if store.exists(name) else None for name in names}
+
+
+def restore_marker(store: Store, earlier: Mapping[str, bytes | None]) -> None:
+    """Give both files the content of `marker_files`.
+
+    A run that was new keeps its marker if it has results.
+    """
+    for name, content in earlier.items():
+        if content is not None:
+            store.write_bytes(name, content)
+    if any(earlier.values()) or set(store.entries()) - {MARKER, DESCRIPTION, LOCK}:
+        return
+    for name in earlier:
+        store.remove(name)
 
 
 def is_description_damaged(store: Store) -> bool:
@@ -157,10 +180,21 @@ def find_marker(store: Store) -> Marker | None:
 
 
 def _has_results(store: Store) -> bool:
+    """Tell whether there are results of ours in their places, and nothing else beside them."""
     from otcondense.store import stored_metadata  # it needs pyarrow, `jobs.status` does not
 
-    tables = (name for name in store.list() if name.endswith(".parquet"))
+    names = store.list()
+    if {entry for entry in store.entries() if not _is_ours(entry, names)}:
+        return False
+    tables = (name for name in names if is_result(name) and name.endswith(".parquet"))
     return any(stored_metadata(store, name) is not None for name in tables)
+
+
+def _is_ours(entry: str, names: list[str]) -> bool:
+    """Tell whether an entry of a directory is one of a run: a file, or a folder with a result."""
+    if entry in ENTRIES or is_result(entry):
+        return True
+    return any(name.startswith(f"{entry}/") and is_result(name) for name in names)
 
 
 def _from_json(store: Store) -> Marker | None:

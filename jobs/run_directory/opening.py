@@ -8,12 +8,20 @@ from pydantic import ValidationError
 
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.identity import identity
-from jobs.run_directory.marker import MARKER, Marker, read_marker, store_of, write_marker
+from jobs.run_directory.marker import (
+    MARKER,
+    Marker,
+    marker_files,
+    read_marker,
+    restore_marker,
+    store_of,
+    write_marker,
+)
 from jobs.run_directory.paths import is_elsewhere, with_spelling_of
 from jobs.run_directory.run import Run
 from jobs.run_directory.source import check_source
 from otcondense.errors import InputError
-from otcondense.store import DriverLock
+from otcondense.store import DriverLock, put_back
 
 
 def own_configuration(root: str) -> dict[str, Any]:
@@ -24,8 +32,8 @@ def own_configuration(root: str) -> dict[str, Any]:
     marker = _marker_of(root)
     if marker.configuration is None:
         raise InputError(
-            f"{store_of(root).path(MARKER)} is damaged; run any stage again with its configuration "
-            "file, which rewrites it"
+            f"the configuration in {store_of(root).path(MARKER)} is missing or damaged; run any "
+            "stage again with its configuration file (--config FILE), which rewrites it"
         )
     return {**marker.configuration, "run": root}
 
@@ -61,7 +69,8 @@ def working_run(
 ) -> Iterator[Run]:
     """Lock a run for this driver, and note its configuration in its marker.
 
-    The marker is only written once source and settings have been checked.
+    The marker is only written once source and settings have been checked. After a mistake that
+    only the work itself found, it is as before; a new run without any result is no run.
 
     Args:
         config: the run's configuration.
@@ -77,9 +86,15 @@ def working_run(
     if is_changed or check:
         check_source(run)
     with DriverLock(run.store):
+        put_back(run.store)
         run.store.remove_temporaries()
+        earlier = marker_files(run.store)
         write_marker(run)
-        yield run
+        try:
+            yield run
+        except InputError:
+            restore_marker(run.store, earlier)
+            raise
 
 
 def _marker_of(root: str) -> Marker:

@@ -6,8 +6,8 @@ A new stage is one folder `jobs/NAME/` and one entry here.
 
 from __future__ import annotations
 
-import fnmatch
 import pkgutil
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -79,11 +79,17 @@ def _scores_denoising(config: RunConfig) -> bool:
     return "denoising" in config.selection.score_kinds()
 
 
-HASH = "[0-9a-f]" * 8
-"""Pattern of the hash that the names of all results carry."""
+HASH = "{hash}"
+"""Stands for the hash that the names of all results carry."""
 CLASS_PART = f"-{HASH}/class_name=*/part-0.parquet"
 """End of the names of results with one file for each class."""
-STEP = "[0-9]" * 6 + "*"
+STEP = "{step}"
+"""Stands for the number of a step."""
+PARTS = {r"\*": "[^/]+", r"\{hash\}": "[0-9a-f]{8}", r"\{step\}": "[0-9]{6,}"}
+"""Regular expressions of what stands for a part of a name; `*` is anything within one folder."""
+
+TRAINING_INPUTS = ("extract_latents", "extract_tokens", "extract_text")
+"""The stages that make inputs of the training other than pixels."""
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -122,7 +128,7 @@ STAGES: tuple[Stage, ...] = (
         is_part_of=_always,
         bars=lambda _: [SELECTION_BAR],
         bar_keys=("select_subset",),
-        uses=("score",),
+        uses=("extract_features", "score"),
     ),
     Stage(
         name="extract_latents",
@@ -169,7 +175,7 @@ STAGES: tuple[Stage, ...] = (
         is_part_of=_trains,
         bars=training_bars,
         bar_keys=("train-*",),
-        uses=("extract_latents", "extract_tokens", "extract_text"),
+        uses=("select_subset", *TRAINING_INPUTS),
     ),
     Stage(
         name="sample",
@@ -192,7 +198,7 @@ STAGES: tuple[Stage, ...] = (
         is_part_of=_trains,
         bars=lambda _: [EVALUATION_BAR],
         bar_keys=("evaluate",),
-        uses=("sample",),
+        uses=("select_subset", "sample"),
     ),
     Stage(
         name="report",
@@ -201,29 +207,45 @@ STAGES: tuple[Stage, ...] = (
         outputs=("report.html",),
         is_part_of=_always,
         bars=lambda _: [],
-        uses=("evaluate",),
+        uses=("select_subset", "train", "sample", "evaluate"),
         access=Access.READS,
     ),
 )
 """All stages, in the order of a run."""
 
-TRAINING_INPUTS = ("extract_latents", "extract_tokens", "extract_text")
-"""The stages that make inputs of the training other than pixels."""
 ALL = "run"
 """The verb that runs all stages."""
 SWEEPS = "sweeps/"
 """Prefix of the files of `jobs.sweep` and `jobs.compare`, which are no stages."""
 
 
-def with_dependents(name: str) -> list[Stage]:
-    """Return a stage and all stages that use its results, also through others, in their order."""
-    names = {name}
+def with_dependents(name: str, config: RunConfig) -> list[Stage]:
+    """Return a stage and all stages of a run that use its results, in their order.
+
+    A stage that is no part of the run has results of its own, but nothing of the run uses them.
+    """
+    names: set[str] = set()
     found = []
     for stage in STAGES:
-        if stage.name == name or names & set(stage.uses):
-            names.add(stage.name)
+        is_used = stage.is_part_of(config)
+        if stage.name == name or (is_used and names & set(stage.uses)):
             found.append(stage)
+            if is_used:
+                names.add(stage.name)
     return found
+
+
+def is_result(name: str) -> bool:
+    """Tell whether a file of a run is an output of a stage, by its name."""
+    return any(matches(name, pattern) for stage in STAGES for pattern in stage.outputs)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Tell whether the name of a file has the form of a pattern of outputs or bars."""
+    regex = re.escape(pattern)
+    for part, meaning in PARTS.items():
+        regex = regex.replace(part, meaning)
+    return re.fullmatch(regex, name) is not None
 
 
 def stages_of(config: RunConfig) -> list[Stage]:
@@ -259,7 +281,7 @@ def _longest_match(name: str, patterns_of: Callable[[Stage], tuple[str, ...]]) -
     found = None
     for stage in STAGES:
         for pattern in patterns_of(stage):
-            if len(pattern) > len(longest) and fnmatch.fnmatchcase(name, pattern):
+            if len(pattern) > len(longest) and matches(name, pattern):
                 longest = pattern
                 found = stage
     return found

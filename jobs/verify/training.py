@@ -1,6 +1,7 @@
 """Checkpoints, and the results that depend on them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from jobs.run_directory.run import CURVE_FILE, Run
 from jobs.verify.files import MISSING, Problem
@@ -11,7 +12,10 @@ from otcondense.diffusion.checkpoint_state import (
     open_checkpoint,
 )
 from otcondense.diffusion.loss_lines import curve_text
+from otcondense.diffusion.sampler_config import of_trained
 from otcondense.errors import InputError
+
+OTHER = "it was sampled from another checkpoint or with other settings"
 
 
 def check_checkpoints(run: Run) -> Iterator[Problem]:
@@ -62,11 +66,28 @@ def _check_results(run: Run, model: str, method: str, step: int) -> Iterator[Pro
     images = run.images_file(method)
     if is_pixels and run.store.exists(state) and not run.store.exists(images):
         yield Problem(images, MISSING)
-    if not is_measured:
-        return
-    from otcondense.diffusion.samples import part_name, sampling_units
+    if is_sampled or is_measured:
+        yield from _check_samples(run, model, method, step, is_complete=is_measured)
 
-    for number, _ in enumerate(sampling_units(run.config.models[model].sampling)):
-        name = f"{directory}/{part_name(number)}"
+
+def _check_samples(
+    run: Run, model: str, method: str, step: int, *, is_complete: bool
+) -> Iterator[Problem]:
+    """Check that sampled images are of their checkpoint, and all there if they were measured."""
+    from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
+
+    directory = run.samples_directory(model, method, step)
+    config = run.config.models[model].sampling
+    wanted = None
+    with suppress(InputError):  # checkpoint and manifest have checks of their own
+        place = checkpoint_directory(run.training_directory(model, method), step)
+        state = open_checkpoint(run.store, place).state
+        config = of_trained(config, run.chosen_classes(method), state.num_classes)
+        wanted = samples_fingerprint(config, state)
+    for part in sampling_units(config):
+        name = f"{directory}/{part.name}"
         if not run.store.exists(name):
-            yield Problem(name, MISSING)
+            if is_complete:
+                yield Problem(name, MISSING)
+        elif wanted is not None and not is_sampled(run.store, directory, part, wanted):
+            yield Problem(name, OTHER)

@@ -138,7 +138,7 @@ def _walk(
             if entry.is_dir():
                 if real in above:
                     raise InputError(
-                        f"{entry.path} is a symbolic link to a folder that contains it; remove it"
+                        f"{entry.path} is a symbolic link to a folder that contains it; point it elsewhere"
                     )
                 if len(above) > DEEPEST_FOLDER:
                     raise InputError(
@@ -164,7 +164,7 @@ def _followed(source: SourceConfig, root: str, link: str) -> str:
         target = Path(link).resolve(strict=True)
     except (OSError, RuntimeError) as error:
         raise InputError(
-            f"{link} is a symbolic link that leads nowhere or to itself; remove it"
+            f"{link} is a symbolic link that leads nowhere or to itself; point it elsewhere"
         ) from error
     if not source.allow_links and not target.is_relative_to(root):
         raise InputError(

@@ -93,5 +93,5 @@ def _refuse_empty(source: SourceConfig, used: frozenset[str], images: Iterable[S
         raise InputError(
             f"every class folder of {source.path} must hold at least one image "
             f"({' '.join(sorted(IMAGE_SUFFIXES))}), found {len(empty)} without: {shorten(empty)}; "
-            "fill or remove the folder, or name the wanted ones in `classes`"
+            "fill the folder, or name the wanted ones in `classes`"
         )

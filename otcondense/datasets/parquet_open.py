@@ -59,7 +59,7 @@ class ParquetSource:
                 if not is_remote(self.path) and page_bytes(self.opened, leaf) > leaf.plain_bytes:
                     raise InputError(
                         f"column {leaf.path} of {self.path} must be as large as its footer says, "
-                        "found larger pages; restore or remove the file"
+                        "found larger pages; restore the file or leave it out"
                     )
 
     def plain_column(self, name: str) -> list[Any]:
@@ -110,7 +110,7 @@ def _readable(path: str) -> Iterator[None]:
         if is_storage_fault:
             raise
         raise InputError(
-            f"{path} is not a readable Parquet file ({error}); restore or remove it"
+            f"{path} is not a readable Parquet file ({error}); restore it or leave it out"
         ) from error
 
 

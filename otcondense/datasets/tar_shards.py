@@ -148,7 +148,7 @@ def _read_members(file: SourceFile) -> _Members:
         raise
     except UNREADABLE as error:
         raise InputError(
-            f"{file.path} is not a readable, uncompressed tar file ({error}); restore or remove it"
+            f"{file.path} is not a readable, uncompressed tar file ({error}); restore it or leave it out"
         ) from error
     return members
 
@@ -233,10 +233,12 @@ def _stored_label(
         try:
             return texts["cls"].decode().strip()
         except UnicodeDecodeError as error:
-            raise InputError(f"{where} cannot be read ({error}); repair or remove it") from error
+            raise InputError(
+                f"{where} cannot be read ({error}); repair it or leave it out"
+            ) from error
     if "json" not in texts:
         return None
     values = parse_json(texts["json"], where)
     if not isinstance(values, dict):
-        raise InputError(f"{where} cannot be read: it must be an object; repair or remove it")
+        raise InputError(f"{where} cannot be read: it must be an object; repair it or leave it out")
     return values.get(source.label_column)

@@ -150,7 +150,7 @@ def open_checkpoint(store: Store, place: str) -> Checkpoint:
     except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError) as error:
         raise InputError(
             f"checkpoint {store.path(place)} is damaged ({error}); "
-            "remove it to train from an older one"
+            "train again, which goes on from an older one"
         ) from error
     raise InputError(
         f"checkpoint {store.path(place)} must have schema version {CHECKPOINT_SCHEMA_VERSION}, "

@@ -64,6 +64,11 @@ def train_encoder(
     marks = _Marks(records, config, settings)
     if (done := _finished(store, name, marks)) is not None:
         return EncoderTraining(str(weights), done, skipped=True)
+    if store.exists(name) and not store.exists(f"{name}.json"):
+        raise InputError(
+            f"encoder.weights must be a new file if encoder.train is set, found {weights}, which "
+            "was not trained here; choose another name, or set encoder.train=null to use it"
+        )
     content = marks.content  # before the training: an image that changes meanwhile is noticed
     spec = config.input_spec()
     data = _load(records, spec)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int, UInt8
 
-from otcondense.errors import InputError
+from otcondense.exports.outputs import new_output
 from otcondense.store.local_files import write_whole
 
 Parts = Iterator[tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]]]
@@ -105,8 +105,6 @@ def export_samples(parts: Parts, form: str, output: str, count: int) -> None:
 
     Raises: InputError if the output exists, or there are fewer samples.
     """
-    final = Path(output)
-    if final.exists():
-        raise InputError(f"--output must not exist yet, found {output}")
+    final = new_output(output)
     with write_whole(final) as temporary:
         SAMPLE_EXPORTS[form](parts, temporary, count)

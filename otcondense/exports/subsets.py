@@ -1,6 +1,5 @@
 """A subset in the formats of other tools; a new one is a function and an entry in `EXPORTS`."""
 
-from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -9,7 +8,6 @@ from pydantic import Field, field_validator
 from otcondense.config import Config
 from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.wanted import manifest_images
-from otcondense.errors import InputError
 from otcondense.exports.formats import (
     Export,
     Format,
@@ -19,6 +17,7 @@ from otcondense.exports.formats import (
     write_webdataset,
 )
 from otcondense.exports.hugging_face import write_hugging_face
+from otcondense.exports.outputs import new_output
 from otcondense.store.local_files import write_whole
 
 EXPORTS = {
@@ -62,11 +61,7 @@ def export_subset(manifest: pa.Table, source: SourceConfig, config: ExportConfig
     Raises: InputError if the output exists, an entry leads out of the source's root, or an image is
         missing or changed.
     """
-    output = Path(config.output)
-    if output.exists() or output.is_symlink():
-        raise InputError(
-            f"the export {output} must not exist yet; remove it or choose another name"
-        )
+    output = new_output(config.output)
     images = manifest_images(manifest, source)
     export = Export(manifest, images, source, config.files, config.images)
     with write_whole(output) as temporary:

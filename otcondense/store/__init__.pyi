@@ -1,3 +1,5 @@
+from .aside import put_back as put_back
+from .aside import set_aside as set_aside
 from .confidences import CONFIDENCES_SCHEMA_VERSION as CONFIDENCES_SCHEMA_VERSION
 from .confidences import ClassConfidences as ClassConfidences
 from .confidences import with_confidences as with_confidences
@@ -74,6 +76,7 @@ __all__ = [
     "hash8",
     "manifest_table",
     "progress_file",
+    "put_back",
     "read_all_progress",
     "read_array",
     "read_class_difficulties",
@@ -87,6 +90,7 @@ __all__ = [
     "read_unchanged",
     "selection_file",
     "selection_measures",
+    "set_aside",
     "sha256_bytes",
     "stored_metadata",
     "stored_summary",

@@ -62,7 +62,7 @@ def with_confidences(store: Store, features: ClassFeatures, directory: str | Non
     The directory is one of confidences or of another encoder's features.
 
     Raises: InputError if it does not hold the confidences of exactly these images,
-        FileNotFoundError if the class is missing.
+        MissingInputError if the class is missing.
     """
     if directory is None:
         return replace(features, logits=None, cross_entropy=None, entropy=None, max_prob=None)

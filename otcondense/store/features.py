@@ -116,7 +116,7 @@ def write_class_features(
 def read_class_features(store: Store, directory: str, class_name: str) -> ClassFeatures:
     """Return the features of one class.
 
-    Raises: InputError if the file is damaged, FileNotFoundError if it is missing.
+    Raises: InputError if the file is damaged, MissingInputError if it is missing.
     """
     table = read_table(store, class_file(directory, class_name))
     metadata = table_metadata(table)

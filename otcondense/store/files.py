@@ -1,8 +1,10 @@
 """Files under one root, written whole or not at all."""
 
+import errno
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from otcondense.credentials import WHERE_INSTEAD, has_credentials
 from otcondense.errors import InputError
 from otcondense.store.local_files import (
-    TEMPORARY_PREFIX,
+    HIDDEN,
     append_line,
     files_below,
     is_file,
@@ -50,6 +52,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(HIDDEN) for part in name.split("/"))
 
 
 def _digest(value: dict[str, Any]) -> str:
@@ -117,6 +123,7 @@ class Store:
 
     def read_bytes(self, name: str) -> bytes:
         """Return the content of `name`."""
+        self._check_regular(name)
         return bytes(self._target[0].cat_file(self.path(name)))
 
     def open(self, name: str) -> Any:
@@ -124,7 +131,16 @@ class Store:
 
         A remote file has the methods of `IO[bytes]` but not its type.
         """
+        self._check_regular(name)
         return self._target[0].open(self.path(name), "rb")
+
+    def _check_regular(self, name: str) -> None:
+        """Refuse what is no file: opening a pipe would wait for ever.
+
+        Raises: FileNotFoundError.
+        """
+        if self.is_local and not self.exists(name):
+            raise FileNotFoundError(errno.ENOENT, "there is no such file", self.path(name))
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write `data` under `name`, whole or not at all."""
@@ -192,6 +208,15 @@ class Store:
                 lines.append(adapter.validate_json(text))
         return lines
 
+    def list_hidden(self, prefix: str) -> list[str]:
+        """Return the names of all files below a hidden folder, which `list` leaves out."""
+        if self.is_local:
+            found = [str(path) for path in Path(self.path(prefix)).rglob("*") if path.is_file()]
+        else:
+            found = [str(path) for path in self._target[0].find(self.path(prefix))]
+        start = len(self._target[1]) + 1
+        return sorted(path[start:] for path in found)
+
     def entries(self) -> list[str]:
         """Return the sorted names of all that lies directly below the root, of whatever kind."""
         if not self.is_local:
@@ -211,9 +236,7 @@ class Store:
             found = [str(path) for path in self._target[0].find(base)]
         start = len(self._target[1]) + 1
         names = [path[start:] for path in found]
-        return sorted(
-            name for name in names if not name.rsplit("/", 1)[-1].startswith(TEMPORARY_PREFIX)
-        )
+        return sorted(name for name in names if not _is_hidden(name))
 
     def remove_temporaries(self) -> None:
         """Delete the temporary files and folders of killed writers.
@@ -239,6 +262,15 @@ class Store:
                     break
                 with suppress(OSError):  # it is not empty, or gone
                     folder.rmdir()
+
+    def move(self, name: str, new_name: str) -> None:
+        """Give a file another name, also where that is on another disk."""
+        if not self.is_local:
+            self._target[0].mv(self.path(name), self.path(new_name))
+            return
+        place = Path(self.path(new_name))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(self.path(name), place)
 
     def remove(self, name: str) -> None:
         """Delete the file or directory tree `name` if it is there."""

@@ -1,6 +1,7 @@
 """What only a local file system has: links, temporary names, and things in the place of others."""
 
 import errno
+import logging
 import os
 import re
 import shutil
@@ -10,14 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOG = logging.getLogger(__name__)
 TEMPORARY_PREFIX = ".tmp-"
 """Names of unfinished files start with this."""
 TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{32}")
 """Names that `temporary_path` makes; nothing else counts as left over."""
 NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """Nothing there, a file in the place of a folder above it, and a link that leads to itself."""
-DISPLACED = "displaced"
-"""Part of the new name of what lay in the place of a file or folder of ours."""
+DISPLACED = ".displaced-"
+"""Start of the new name of what lay in the place of a file or folder of ours."""
+SET_ASIDE = ".aside"
+"""Folder of results that `--fresh` has taken away until its stage has ended well."""
+HIDDEN = (TEMPORARY_PREFIX, DISPLACED, SET_ASIDE)
+"""Starts of names that are never listed."""
 
 
 def temporary_path(final: Path) -> Path:
@@ -97,9 +103,10 @@ def _is_there(path: Path) -> bool:
 def _displace(path: Path) -> None:
     """Give what lies in the place of a file or folder of ours a new name beside it."""
     number = 1
-    while _is_there(renamed := path.with_name(f"{path.name}.{DISPLACED}-{number}")):
+    while _is_there(renamed := path.with_name(f"{DISPLACED}{number}-{path.name}")):
         number += 1
     path.rename(renamed)
+    LOG.warning("%s lay in the place of a file or folder of the run; it is %s now", path, renamed)
 
 
 def remove_path(path: Path) -> None:
@@ -133,7 +140,7 @@ def files_below(root: Path) -> Iterator[Path]:
     for folder, _, files in _walk(root):
         for name in files:
             path = folder / name
-            if not name.startswith(TEMPORARY_PREFIX) and is_file(path):
+            if not name.startswith(HIDDEN) and is_file(path):
                 yield path
 
 
@@ -156,7 +163,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         for name in folders:
             real = os.path.realpath(f"{folder}/{name}")
             is_circle = f"{above}/".startswith(f"{real}/")
-            if not is_circle and not name.startswith(TEMPORARY_PREFIX):
+            if not is_circle and not name.startswith(HIDDEN):
                 entered[f"{folder}/{name}"] = real
                 kept.append(name)
         folders[:] = kept

@@ -96,7 +96,7 @@ def write_class_selection(
 def read_class_selection(store: Store, directory: str, class_name: str) -> ClassSelection:
     """Return the selection of one class.
 
-    Raises: InputError if the file is damaged, FileNotFoundError if it is missing.
+    Raises: InputError if the file is damaged, MissingInputError if it is missing.
     """
     table = read_table(store, selection_file(directory, class_name))
     metadata = table_metadata(table)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from otcondense.errors import InputError
+from otcondense.errors import InputError, MissingInputError
 from otcondense.store.files import Store, canonical_json
 
 METADATA_KEY = b"otcondense"
@@ -167,8 +167,8 @@ def _readable(store: Store, name: str) -> Iterator[None]:
             f"{store.path(name)} is not a readable Parquet file of ours ({error}); "
             "run the stage again to redo it"
         ) from error
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise MissingInputError(f"{store.path(name)} is missing", name) from error
     except OSError as error:
         raise InputError(
             f"{store.path(name)} is damaged ({error}); run the stage again to redo it"

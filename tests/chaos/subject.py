@@ -127,7 +127,7 @@ def finished(subject: Subject, run: Path) -> dict[str, int]:
 
 def _is_ours(name: str) -> bool:
     """Tell whether a file is the run's: not renamed as an obstacle, nor an export into the run."""
-    return f".{DISPLACED}-" not in name and not name.startswith(EXPORT)
+    return f"/{DISPLACED}" not in f"/{name}" and not name.startswith(EXPORT)
 
 
 def _folder(name: str) -> str:

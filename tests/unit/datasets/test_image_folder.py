@@ -116,7 +116,7 @@ def dangling(root):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (empty_class, "empty; fill or remove"),
+        (empty_class, "empty; fill the folder"),
         (link_out, "link.png is a symbolic link out of"),
         (folder_link_out, "gamma is a symbolic link out of"),
         (link_loop, "loop.png is a symbolic link that leads nowhere or to itself"),

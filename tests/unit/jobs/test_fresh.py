@@ -1,6 +1,7 @@
 """`--fresh` deletes the results of its stage and of those that use them, and nothing else."""
 
 import argparse
+import errno
 import shutil
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from jobs.command.cli import run_on_directory, run_parser
 from jobs.command.verbs import VERBS
 from jobs.run_directory.fresh import confirm, deletion_of
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import ALL, STAGES, with_dependents
+from jobs.run_directory.stages import STAGES
 from otcondense.errors import InputError
 from tests.generators.images import write_images
 from tests.runs import example_of, start_run
@@ -29,7 +30,25 @@ FOREIGN = (
     "subset-mine.parquet",
     "sweeps/s-0a1b2c3d/results.csv",
     "src/main.py",
+    # Copies that a person made, with names like ours.
+    "features/mine/x-0a1b2c3d/class_name=x/part-0.parquet",
+    "training/archive/x-0a1b2c3d/metrics.jsonl",
+    "training/x-0a1b2c3d/checkpoints/step-000010-best/state.json",
+    "subset-final-version.parquet",
 )
+FROM_TRAINING = ["train", "sample", "evaluate", "report"]
+FROM_SELECTION = ["select_subset", *FROM_TRAINING]
+DELETED = {
+    "run": [stage.name for stage in STAGES],
+    "extract_features": ["extract_features", *FROM_SELECTION],
+    "select_subset": FROM_SELECTION,
+    "train": FROM_TRAINING,
+    "sample": FROM_TRAINING[1:],
+    "evaluate": FROM_TRAINING[2:],
+    # No part of this run: it selects without scores and trains on pixels.
+    **{name: [name] for name in ("score", "extract_latents", "extract_tokens", "extract_text")},
+}
+"""The stages whose results each verb deletes."""
 KEPT = {*FOREIGN, "run.json", "config.yaml", ".lock", "logs/stages.jsonl"}
 
 
@@ -56,7 +75,12 @@ EVERY = results_of([stage.name for stage in STAGES])
 def run(tmp_path: Path) -> Run:
     """A run with a file of every kind, and files of somebody else."""
     write_images(tmp_path / "images")
-    values = {"source": {"path": str(tmp_path / "images")}, "selection": {"budget": 2}}
+    training = {"subsets": ["random"], "num_steps": 2, "checkpoint_steps": [1]}
+    values = {
+        "source": {"path": str(tmp_path / "images")},
+        "selection": {"budget": 2, "methods": ["random"]},
+        "models": {"m": {"training": training, "sampling": {}}},
+    }
     (tmp_path / "c.yaml").write_text(yaml.safe_dump({"run": str(tmp_path / "run"), **values}))
     run = start_run(tmp_path / "c.yaml")
     for name in (*EVERY, *FOREIGN, ".lock", "logs/stages.jsonl"):
@@ -83,13 +107,12 @@ def left(run: Run) -> set[str]:
 def test_only_results_of_the_stage_and_of_those_that_use_them_are_deleted(
     run: Run, verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stages = [each.name for each in (STAGES if verb == ALL else with_dependents(verb))]
-    gone = results_of(stages)
+    gone = results_of(DELETED[verb])
     assert call(run, verb, "--fresh", "--yes") == [verb]
     assert left(run) == (EVERY - gone) | KEPT
     printed = capsys.readouterr().out
     assert f"deleting {len(gone)} files (" in printed
-    assert ", ".join(stages) in printed
+    assert ", ".join(DELETED[verb]) in printed
 
 
 @pytest.mark.parametrize("verb", FRESH)
@@ -165,6 +188,51 @@ def test_a_terminal_is_asked(
 
 def test_folders_that_become_empty_are_deleted(run: Run) -> None:
     shutil.rmtree(run.store.path("sweeps"))
-    deletion_of(run, "extract_tokens").carry_out()
+    with deletion_of(run, "extract_tokens").in_force():
+        pass
     assert not Path(run.store.path("tokens")).exists()
     assert Path(run.store.path("training")).is_dir()
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("no such model"), KeyboardInterrupt(), OSError(errno.EIO, "x")]
+)
+def test_nothing_is_deleted_if_the_work_fails(run: Run, error: BaseException) -> None:
+    before = left(run)
+
+    def command(run: Run, _: argparse.Namespace) -> None:
+        assert left(run) == KEPT
+        run.store.write_bytes("report.html", b"new")
+        raise error
+
+    with pytest.raises(SystemExit):
+        run_on_directory(run_parser("run"), command, [run.store.root, "--fresh", "--yes"])
+    assert left(run) == before
+    assert run.store.read_bytes("report.html") == b"new"
+    assert run.store.entries() == sorted({name.split("/")[0] for name in before})
+
+
+def test_results_are_put_back_after_the_process_was_killed(run: Run) -> None:
+    before = left(run)
+    held = deletion_of(run, "run").in_force()
+    held.__enter__()
+    assert left(run) == KEPT
+    assert call(run, "evaluate") == ["evaluate"]
+    assert left(run) == before
+
+
+def test_a_link_into_another_run_is_not_followed(run: Run, tmp_path: Path) -> None:
+    other = start_run(tmp_path / "c.yaml", tmp_path / "other")
+    name = next(name for name in EVERY if name.startswith("training/") and "/metrics/" in name)
+    other.store.write_bytes(name, b"theirs")
+    shutil.rmtree(run.store.path("training"))
+    Path(run.store.path("training")).symlink_to(other.store.path("training"))
+    call(run, "train", "--fresh", "--yes")
+    assert other.store.read_bytes(name) == b"theirs"
+
+
+def test_results_behind_a_link_to_another_disk_are_deleted(run: Run, tmp_path: Path) -> None:
+    shutil.move(run.store.path("training"), tmp_path / "disk")
+    Path(run.store.path("training")).symlink_to(tmp_path / "disk")
+    call(run, "train", "--fresh", "--yes")
+    assert left(run) == (EVERY - results_of(FROM_TRAINING)) | KEPT

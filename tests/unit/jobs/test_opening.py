@@ -1,6 +1,7 @@
 """A run directory is recognised by its marker; nothing of anybody else is touched."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -147,13 +148,70 @@ def test_results_of_ours_make_a_run_even_without_both_markers(config: RunConfig)
 
     root = start(config)
     table = pa.table({"a": [1]})
-    write_table(Store(str(root)), "features/x-00000000/part-0.parquet", table, fingerprint="x")
+    name = "features/x-00000000/class_name=a/part-0.parquet"
+    write_table(Store(str(root)), name, table, fingerprint="x")
     for name in (MARKER, DESCRIPTION):
         (root / name).unlink()
-    with pytest.raises(InputError, match="is damaged; run any stage again with its configuration"):
+    with pytest.raises(
+        InputError, match="missing or damaged; run any stage again with its configuration"
+    ):
         read_run(str(root))
     start(config)
     assert read_run(str(root)).config == config
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["runs/a/features/x-00000000/class_name=a/part-0.parquet", "chosen.parquet"],
+)
+def test_a_result_of_ours_elsewhere_makes_no_run(config: RunConfig, name: str) -> None:
+    import pyarrow as pa
+
+    from otcondense.store import write_table
+
+    store = Store(config.run)
+    store.write_bytes("config.yaml", b"title: thesis")
+    store.write_bytes("run.json", b"{}")
+    store.write_bytes("report.html", b"mine")
+    write_table(store, name, pa.table({"a": [1]}), fingerprint="x")
+    before = contents(Path(config.run))
+    with pytest.raises(InputError, match="files that no run made"):
+        start(config)
+    assert contents(Path(config.run)) == before
+
+
+@pytest.mark.parametrize("name", [MARKER, DESCRIPTION])
+def test_a_pipe_in_the_place_of_a_marker_is_not_waited_for(config: RunConfig, name: str) -> None:
+    root = start(config)
+    (root / name).unlink()
+    os.mkfifo(root / name)
+    assert read_run(str(root)).config == config
+    start(config)
+    assert (root / name).is_file()
+
+
+def test_a_mistake_that_the_work_finds_leaves_the_marker_as_it_was(config: RunConfig) -> None:
+    root = start(config)
+    before = contents(root)
+    encoder = config.encoder.model_copy(update={"name": "resnet999"})
+    mistaken = config.model_copy(update={"encoder": encoder})
+    with pytest.raises(InputError, match="no such model"), working_run(mistaken):
+        raise InputError("no such model")
+    assert contents(root) == before
+
+
+def test_a_new_run_whose_work_fails_at_once_is_no_run(config: RunConfig) -> None:
+    with pytest.raises(InputError, match="no such file"), working_run(config, may_start=True):
+        raise InputError("no such file")
+    assert set(contents(Path(config.run))) <= {".lock"}
+    start(config)
+
+
+def test_a_new_run_that_has_results_stays_one(config: RunConfig) -> None:
+    with pytest.raises(InputError), working_run(config, may_start=True) as run:  # noqa: PT012
+        run.store.write_bytes("features/x", b"x")
+        raise InputError("too many unreadable images")
+    assert read_run(config.run).config == config
 
 
 def test_a_run_of_another_layout_is_refused(config: RunConfig) -> None:

@@ -1,6 +1,5 @@
 """The table of stages: entries, outputs that match the names of a run, and order."""
 
-import fnmatch
 import importlib
 import pkgutil
 from pathlib import Path
@@ -12,7 +11,15 @@ from jobs.command.verbs import VERBS
 from jobs.evaluate.stage import subset_quality_file
 from jobs.run_directory.bars import IMPORT_BAR, encoder_bar, extraction_bar, training_bar
 from jobs.run_directory.run import REPORT, Run
-from jobs.run_directory.stages import STAGES, Stage, bars_of, place_of_bar, stages_of, verb_of
+from jobs.run_directory.stages import (
+    STAGES,
+    Stage,
+    bars_of,
+    matches,
+    place_of_bar,
+    stages_of,
+    verb_of,
+)
 from otcondense.store import class_file, selection_file
 
 EVERYTHING = [
@@ -77,7 +84,7 @@ def test_a_stage_has_a_verb_an_entry_and_the_outputs_of_a_run(
     assert callable(pkgutil.resolve_name(stage.entry))
     assert stage.entry.split(":")[0] == f"jobs.{stage.name}.stage"
     for pattern in stage.outputs:
-        matching = [name for name in files[stage.name] if fnmatch.fnmatchcase(name, pattern)]
+        matching = [name for name in files[stage.name] if matches(name, pattern)]
         assert matching, f"{pattern} matches none of {files[stage.name]}"
 
 

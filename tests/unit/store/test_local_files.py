@@ -43,20 +43,20 @@ def test_what_lies_in_the_place_of_a_file_is_renamed(tmp_path: Path, obstacle: O
     store.write_bytes("a/x.bin", b"1")
     store.append_line("a/x.bin", "2")
     assert store.read_bytes("a/x.bin") == b"1\n2\n"
-    assert os.path.lexists(tmp_path / "a" / "x.bin.displaced-1")
+    assert os.path.lexists(tmp_path / "a" / ".displaced-1-x.bin")
 
 
 @pytest.mark.parametrize("obstacle", [file, pipe, broken_link, circle])
 def test_what_lies_in_the_place_of_a_folder_is_renamed(tmp_path: Path, obstacle: Obstacle) -> None:
     store = Store(str(tmp_path))
-    file(tmp_path / "a.displaced-1")
+    file(tmp_path / ".displaced-1-a")
     obstacle(tmp_path / "a")
     assert not store.exists("a/x.bin")
     assert store.list("a/x.bin") == []
     store.write_bytes("a/x.bin", b"1")
     store.append_line("b/log", "2")
     assert store.read_bytes("a/x.bin") == b"1"
-    assert os.path.lexists(tmp_path / "a.displaced-2")
+    assert os.path.lexists(tmp_path / ".displaced-2-a")
 
 
 def test_nothing_above_the_root_is_renamed(tmp_path: Path) -> None:

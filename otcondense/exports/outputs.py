@@ -1,0 +1,31 @@
+"""Where an export may be written."""
+
+from pathlib import Path
+
+from otcondense.errors import InputError
+
+SCHEME = "://"
+
+
+def new_output(path: str, option: str = "--output") -> Path:
+    """Return the path of a new file or folder of this machine.
+
+    Args:
+        path: as the user names it.
+        option: how the user names it, for errors.
+
+    Raises: InputError if it is a URI, exists, or cannot exist.
+    """
+    if SCHEME in path:
+        raise InputError(f"{option} must be a path of this machine, found {path}")
+    output = Path(path).expanduser()
+    if output.exists() or output.is_symlink():
+        raise InputError(f"{option} must not exist yet, found {output}; choose another name")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"the folder of {option} must exist or be new, found {output.parent} ({reason})"
+        ) from error
+    return output
