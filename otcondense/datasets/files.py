@@ -138,7 +138,8 @@ def _walk(
             if entry.is_dir():
                 if real in above:
                     raise InputError(
-                        f"{entry.path} is a symbolic link to a folder that contains it; point it elsewhere"
+                        f"{entry.path} is a symbolic link to a folder that contains it; "
+                        "point it elsewhere"
                     )
                 if len(above) > DEEPEST_FOLDER:
                     raise InputError(

@@ -148,7 +148,8 @@ def _read_members(file: SourceFile) -> _Members:
         raise
     except UNREADABLE as error:
         raise InputError(
-            f"{file.path} is not a readable, uncompressed tar file ({error}); restore it or leave it out"
+            f"{file.path} is not a readable, uncompressed tar file ({error}); "
+            "restore it or leave it out"
         ) from error
     return members
 

@@ -111,6 +111,8 @@ def _displace(path: Path) -> None:
 
 def remove_path(path: Path) -> None:
     """Delete a file, a link or a folder tree if it is there; links are not followed."""
+    if not _is_there(path):
+        return
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -53,6 +53,7 @@ def test_what_lies_in_the_place_of_a_folder_is_renamed(tmp_path: Path, obstacle:
     obstacle(tmp_path / "a")
     assert not store.exists("a/x.bin")
     assert store.list("a/x.bin") == []
+    store.remove("a/x.bin")
     store.write_bytes("a/x.bin", b"1")
     store.append_line("b/log", "2")
     assert store.read_bytes("a/x.bin") == b"1"
