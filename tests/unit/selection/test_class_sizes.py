@@ -13,12 +13,18 @@ from tests.generators.classes import small_class
 
 BUDGET = 6
 SIZES = [BUDGET, BUDGET + 1, BUDGET + 2, 2 * BUDGET - 1, 2 * BUDGET, 2 * BUDGET + 1]
+SETTINGS: list[Any] = [("error", BUDGET), ("error", 2 * BUDGET), ("take_all", BUDGET + 1)]
+SETTINGS += [
+    pytest.param(setting, size, marks=pytest.mark.slow)
+    for setting in ("error", "take_all")
+    for size in SIZES
+    if (setting, size) not in SETTINGS
+]
 QUICK: dict[str, Any] = {"rebuilds": 0}
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("method", SELECTORS)
-@pytest.mark.parametrize("small_class_setting", ["error", "take_all"])
+@pytest.mark.parametrize(("small_class_setting", "size"), SETTINGS)
 def test_every_selector_chooses_from_every_size(
     method: str, size: int, small_class_setting: str
 ) -> None:

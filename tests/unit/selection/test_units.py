@@ -13,7 +13,11 @@ from otcondense.selection.geometry_aware import GeometryAwareSelector
 from otcondense.selection.watch import Moment
 from tests.generators.classes import small_class
 
-SCALES = [1e-150, 1e-100, 1e-20, 1e-8, 1e-4, 1e-3, 0.1, 3.7, 1e4, 1e8, 1e20, 1e100, 1e150]
+SCALES: list[Any] = [1e-150, 1e-4, 3.7, 1e8, 1e150]
+SCALES += [
+    pytest.param(scale, marks=pytest.mark.slow)
+    for scale in (1e-100, 1e-20, 1e-8, 1e-3, 0.1, 1e4, 1e20, 1e100)
+]
 DATA = small_class(5, 24, width=6)
 QUICK: dict[str, Any] = {"rebuilds": 0, "lower_bound": {"enumerate_up_to": 0}}
 MODES: list[dict[str, Any]] = [
@@ -31,9 +35,14 @@ def fitted(settings: dict[str, Any], scale: float, shift: float = 0.0) -> Geomet
     return selector.fit(DATA.features * scale + shift, cross_entropy=DATA.cross_entropy)
 
 
-CASES = [({}, scale) for scale in SCALES]
+CASES: list[Any] = [({}, 1e-150), ({}, 1e-4), ({}, 3.7), ({}, 1e8), ({}, 1e150)]
 for mode in MODES:
-    CASES += [(mode, scale) for scale in (1e-150, 1e-3, 1e150)]
+    CASES.append((mode, 1e-150))
+    CASES += [pytest.param(mode, scale, marks=pytest.mark.slow) for scale in (1e-3, 1e150)]
+CASES += [
+    pytest.param({}, scale, marks=pytest.mark.slow)
+    for scale in (1e-100, 1e-20, 1e-8, 1e-3, 0.1, 1e4, 1e20, 1e100)
+]
 
 
 @cache
@@ -131,7 +140,7 @@ def test_values_that_are_not_finite_are_refused_by_name(
 
 
 @pytest.mark.parametrize("method", SELECTORS)
-@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+@pytest.mark.parametrize("scale", [1e-150, pytest.param(1.0, marks=pytest.mark.slow), 1e150])
 def test_duplicates_give_distinct_images(method: str, scale: float) -> None:
     features = np.repeat(DATA.features[:4], 8, axis=0) * scale
     difficulty = np.repeat(DATA.cross_entropy[:4], 8)
