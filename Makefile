@@ -71,7 +71,7 @@ licences: setup
 	$(BIN)/pip-licenses --from=mixed --partial-match --allow-only='$(LICENCES)' --ignore-packages $(NOTED) >/dev/null
 
 vulnerabilities: setup
-	$(if $(OFFLINE),@echo "not audited: OFFLINE, known vulnerabilities are not looked up",@$(BIN)/python .ci/audit $(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off)
+	$(if $(OFFLINE),@echo "not audited: OFFLINE is set",@$(BIN)/python .ci/audit $(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off)
 
 # Its tool has an environment of its own: with a package that the tool needs (rfc3987-syntax),
 # `import ray` takes 1.4 s longer in every process.

@@ -14,7 +14,7 @@ from tests.commands import Command, Ended
 from tests.generators.object_store import BUCKET, put_images, s3_bucket
 from tests.generators.weights import write_timm
 
-OTHER = ("logs/", "report", "config.yaml")
+OTHER = ("logs/", "report", "run.json", "config.yaml")
 
 
 class Flaky:
