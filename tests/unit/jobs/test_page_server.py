@@ -117,7 +117,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize("files", [96, 256])
 def test_the_page_answers_beside_300_half_sent_requests(files: int, run: Run) -> None:
     verb = f"{sys.executable} -m jobs.dashboard {run.store.root} --port=0"

@@ -33,7 +33,7 @@ def test_a_proof_needs_a_certain_objective(far: float, settings: dict[str, Any])
     assert selector.lower_bound_ <= selector.objective_
 
 
-@pytest.mark.parametrize("kappa", [1.0, 1.05])
+@pytest.mark.parametrize("kappa", [1.0, pytest.param(1.05, marks=pytest.mark.slow)])
 def test_a_distant_row_that_must_be_served_leaves_nothing_proven(kappa: float) -> None:
     # 1 / 12 of the class is more than the share 1 - 1 / 1.05 that may be left out.
     features = with_distant_row(1e10)[10:22]
