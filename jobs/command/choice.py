@@ -28,7 +28,7 @@ def chosen_config(
     Raises: InputError naming what is missing, or the setting that is wrong.
     """
     settings = [word for word in words if "=" in word]
-    root = named_run(directory, [word for word in words if "=" not in word])
+    root = named_run(directory, words)
     if root is not None and any(setting.startswith("run=") for setting in settings):
         raise InputError(f"the run directory is named twice: as {root}, and by the setting run=")
     if file is not None:
@@ -47,8 +47,10 @@ def chosen_config(
 
 
 def named_run(directory: str | None, words: Sequence[str]) -> str | None:
-    """Return the run directory that is named, None if none is."""
-    named = list(dict.fromkeys([*([] if directory is None else [directory]), *words]))
+    """Return the run directory that is named, by the option or a word; None if none is."""
+    places = [] if directory is None else [directory]
+    places += [word for word in words if "=" not in word]
+    named = list(dict.fromkeys(places))
     if len(named) > 1:
         raise InputError(
             f"one run directory is expected, found {', '.join(named)}; "

@@ -111,4 +111,4 @@ def may_be_missing(name: str) -> bool:
     """Tell whether the file could also be missing because its stage has not run yet."""
     if name.startswith("training") and name.count("/") <= 1:
         return True  # a whole training
-    return "/metrics/" in name or "/quality-" in name
+    return "/metrics/" in f"{name}/" or "/quality-" in name

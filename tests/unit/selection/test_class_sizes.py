@@ -63,10 +63,10 @@ def test_just_above_the_budget_the_image_nearest_to_the_others_is_left_out() -> 
 
 
 def test_the_lowered_capacity_is_recorded() -> None:
-    features = small_class(0, 11).features
-    lowered = GeometryAwareSelector(10, **QUICK).fit(features)
+    features = small_class(0, 21).features
+    lowered = GeometryAwareSelector(20, **QUICK).fit(features)
     assert (lowered.kappa_, lowered.diagnostics_.lowered_kappa) == (1.0, 1.0)
-    kept = GeometryAwareSelector(8, **QUICK).fit(features)
+    kept = GeometryAwareSelector(16, **QUICK).fit(features)
     assert (kept.kappa_, kept.diagnostics_.lowered_kappa) == (1.05, None)
 
 
