@@ -1,7 +1,8 @@
 """Opening a run directory: to start a run, to work on one, or to read one."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.identity import identity
 from jobs.run_directory.marker import (
+    LOCK,
     MARKER,
     Marker,
     marker_files,
@@ -21,7 +23,7 @@ from jobs.run_directory.paths import is_elsewhere, with_spelling_of
 from jobs.run_directory.run import Run
 from jobs.run_directory.source import check_source
 from otcondense.errors import InputError
-from otcondense.store import DriverLock, put_back
+from otcondense.store import DriverLock, Store, put_back
 
 
 def own_configuration(root: str) -> dict[str, Any]:
@@ -85,16 +87,29 @@ def working_run(
     is_changed = marker is None or not marker.is_of(run)
     if is_changed or check:
         check_source(run)
-    with DriverLock(run.store):
-        put_back(run.store)
-        run.store.remove_temporaries()
-        earlier = marker_files(run.store)
-        write_marker(run)
-        try:
-            yield run
-        except InputError:
-            restore_marker(run.store, earlier)
-            raise
+    try:
+        with DriverLock(run.store):
+            put_back(run.store)
+            run.store.remove_temporaries()
+            earlier = marker_files(run.store)
+            write_marker(run)
+            try:
+                yield run
+            except InputError:
+                restore_marker(run.store, earlier)
+                raise
+    except InputError:
+        if marker is None:
+            _remove_if_empty(run.store)
+        raise
+
+
+def _remove_if_empty(store: Store) -> None:
+    """Delete a directory in which nothing is but the lock of a failed first start."""
+    if store.is_local and store.entries() == [LOCK]:
+        store.remove(LOCK)
+        with suppress(OSError):  # another process has just begun to use it
+            Path(store.path()).rmdir()
 
 
 def _marker_of(root: str) -> Marker:

@@ -1,6 +1,7 @@
 """Where an export may be written."""
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from otcondense.errors import InputError
 
@@ -23,9 +24,11 @@ def new_output(path: str, option: str = "--output") -> Path:
         raise InputError(f"{option} must not exist yet, found {output}; choose another name")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=output.parent):
+            pass
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
-            f"the folder of {option} must exist or be new, found {output.parent} ({reason})"
+            f"{option} must be in a folder that can be written, found {output.parent} ({reason})"
         ) from error
     return output

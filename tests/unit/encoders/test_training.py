@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from otcondense.datasets import SourceConfig, list_images, write_digits
+from otcondense.datasets import ImageRecord, SourceConfig, list_images, write_digits
 from otcondense.encoders import EncoderConfig, TrainEncoderConfig, load_encoder, train_encoder
 from otcondense.errors import InputError
 
@@ -105,3 +105,18 @@ def test_unreadable_images_are_left_to_the_extraction(digits, tmp_path):
     ]
     with pytest.raises(InputError, match="none of the 70 training images can be decoded"):
         train_encoder(records, settings(tmp_path / "weights", epochs=1))
+
+
+def test_weights_that_were_not_trained_here_are_kept(tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"precious")
+    records = [ImageRecord(f"{i}", "a", i % 2, f"{tmp_path}/{i}", 1, 0) for i in range(4)]
+    config = EncoderConfig(
+        name="test_resnet",
+        weights=str(weights),
+        num_classes=2,
+        train={"epochs": 1, "batch_size": 2},
+    )
+    with pytest.raises(InputError, match=r"must be a new file if encoder\.train is set"):
+        train_encoder(records, config)
+    assert weights.read_bytes() == b"precious"
