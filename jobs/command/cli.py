@@ -80,8 +80,8 @@ def _add_fresh(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="make the results of this stage anew; the old ones, and those of stages that use them, "
-        "are deleted at the end; says which, and asks",
+        help="make the results of this stage anew; the old ones, and those of the stages that use "
+        "them, are deleted at the end; says which, and asks",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before --fresh deletes")
 
