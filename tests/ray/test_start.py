@@ -60,7 +60,6 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_a_start_that_times_out_leaves_no_process_and_a_private_token(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:
         said = run(FAIL, tmp_path, folder)
@@ -72,7 +71,6 @@ def test_a_start_that_times_out_leaves_no_process_and_a_private_token(tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_the_folder_of_a_session_is_closed_to_other_accounts(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:
         session = Path(run(LISTEN, tmp_path, folder).split()[-1])
