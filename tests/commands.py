@@ -113,7 +113,8 @@ class Command:
 
     def end(self, seconds: float = HANG_SECONDS) -> Ended:
         """Wait until the command has ended; kill it if it hangs."""
-        is_hung = not self.wait_until(lambda: self.has_ended, seconds)
+        self.wait_until(lambda: self.has_ended, seconds)
+        is_hung = not self.has_ended
         taken = time.monotonic() - self.started
         if is_hung:
             self._family()
