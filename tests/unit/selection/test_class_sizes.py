@@ -71,7 +71,9 @@ def test_the_lowered_capacity_is_recorded() -> None:
 
 
 @pytest.mark.parametrize("size", [BUDGET + 1, 2 * BUDGET])
-@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1e-150, -1e150])
+@pytest.mark.parametrize(
+    "value", [0.0, 1e-150, *(pytest.param(x, marks=pytest.mark.slow) for x in (1.0, 0.1, -1e150))]
+)
 @pytest.mark.parametrize("method", SELECTORS)
 def test_identical_images_give_the_first_ones_or_a_draw(
     method: str, value: float, size: int
@@ -102,7 +104,9 @@ def test_identical_images_give_the_first_ones_or_a_draw(
     ids=str,
 )
 @pytest.mark.parametrize("identical", [False, True])
-@pytest.mark.parametrize("size", [3, 4, 5])
+@pytest.mark.parametrize(
+    "size", [pytest.param(3, marks=pytest.mark.slow), 4, pytest.param(5, marks=pytest.mark.slow)]
+)
 def test_every_mode_chooses_just_above_the_budget(
     settings: dict[str, Any], size: int, identical: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
