@@ -82,7 +82,8 @@ SECRET_VALUE = re.compile(
     r"\b(gh[pousr]_|github_pat_|glpat-|hf_|sk-|xox[abeprs]-|AIza|ya29\.|npm_|pypi-|dckr_pat_|"
     r"SG\.)[\w.-]{16,}|"
     r"^\s*(bearer|basic)\s+\S|"
-    r"\b(password|passwd|pwd|secret|account_?key|shared_?access_?(key|signature)|api_?key)\s*[=:]\s*\S",
+    r"\b(password|passwd|pwd|secret|account_?key|shared_?access_?(key|signature)|api_?key)"
+    r"\s*[=:]\s*\S",
     re.IGNORECASE,
 )
 """Values that are secrets whatever their name."""

@@ -30,7 +30,7 @@ class RefusedFileError(OSError, InputError):
 
 
 def open_regular(path: str | Path) -> BufferedReader:
-    """Open a local file for reading; a FIFO would block for ever, and a device has no end.
+    """Open a local file for reading; a FIFO would block forever, and a device has no end.
 
     Raises: RefusedFileError if it is not a regular file, OSError if it cannot be opened.
     """

@@ -1,6 +1,6 @@
 """Ends a command whose Ray cluster is gone, or does not let it go.
 
-Ray waits for ever in both cases. Results are written whole or not at all, so that a command can
+Ray waits forever in both cases. Results are written whole or not at all, so that a command can
 leave at any time.
 """
 

@@ -80,7 +80,7 @@ def _add_fresh(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="make the results of this stage anew; the old ones, and those of the stages that use "
+        help="make the results of this stage again; the old ones, and those of the stages that use "
         "them, are deleted at the end; says which, and asks",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before --fresh deletes")

@@ -28,7 +28,7 @@ def export(run: Run, options: argparse.Namespace) -> None:
 
 
 def _refuse_source(output: str, run: Run) -> None:
-    """Refuse an output among the images, of which it would become a part.
+    """Refuse an output in the folder of the images: it would become one of them.
 
     Raises: InputError.
     """

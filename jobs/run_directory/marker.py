@@ -20,6 +20,7 @@ from otcondense import __version__
 from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError
 from otcondense.store import Store, canonical_json, fingerprint
+from otcondense.store.local_files import HIDDEN
 
 if TYPE_CHECKING:
     from jobs.run_directory.run import Run
@@ -180,7 +181,7 @@ def find_marker(store: Store) -> Marker | None:
 
 
 def _has_results(store: Store) -> bool:
-    """Tell whether there are results of ours in their places, and nothing else beside them."""
+    """Tell whether there are results of ours in their places, and nothing else."""
     from otcondense.store import stored_metadata  # it needs pyarrow, `jobs.status` does not
 
     names = store.list()
@@ -192,7 +193,7 @@ def _has_results(store: Store) -> bool:
 
 def _is_ours(entry: str, names: list[str]) -> bool:
     """Tell whether an entry of a directory is one of a run: a file, or a folder with a result."""
-    if entry in ENTRIES or is_result(entry):
+    if entry in ENTRIES or entry.startswith(HIDDEN) or is_result(entry):
         return True
     return any(name.startswith(f"{entry}/") and is_result(name) for name in names)
 

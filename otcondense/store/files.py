@@ -135,7 +135,7 @@ class Store:
         return self._target[0].open(self.path(name), "rb")
 
     def _check_regular(self, name: str) -> None:
-        """Refuse what is no file: opening a pipe would wait for ever.
+        """Refuse what is no file: opening a pipe would wait forever.
 
         Raises: FileNotFoundError.
         """

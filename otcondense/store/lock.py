@@ -13,7 +13,7 @@ HOLDER_BYTES = 20
 """Bytes of a lock file that are read: more than any process number has."""
 
 OWNER_ONLY = 0o600
-"""Mode of a lock file. Another account that could read it could hold the run for ever."""
+"""Mode of a lock file. Another account that could read it could hold the run forever."""
 
 
 class DriverLock:

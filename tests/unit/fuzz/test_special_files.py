@@ -1,6 +1,6 @@
 """Special files are never opened: each place that takes a file refuses a FIFO, a socket, a device.
 
-A FIFO without a writer blocks the process that opens it, for ever; a device has no end.
+A FIFO without a writer blocks the process that opens it, forever; a device has no end.
 """
 
 import os

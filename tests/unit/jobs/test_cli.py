@@ -4,6 +4,8 @@ import argparse
 import errno
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -78,3 +80,18 @@ def test_prefetch_asks_for_the_configuration_alone(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         parser().parse_intermixed_args([])
     assert capsys.readouterr().err.endswith("the following arguments are required: config\n")
+
+
+def test_a_reader_that_has_left_ends_a_verb_without_a_traceback():
+    """As in `python -m jobs.run | head -1`."""
+    code = (
+        "from jobs.command.exit import exit_with\n"
+        "exit_with(lambda: [print('line', flush=True) for _ in range(10**6)] and None)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as verb:
+        assert verb.stdout.readline() == "line\n"
+        verb.stdout.close()
+        assert verb.stderr.read() == ""
+    assert verb.returncode == 1
