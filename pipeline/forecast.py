@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -100,7 +101,7 @@ def forecast_extraction(
     )
 
 
-def _evenly(records: list[ImageRecord], count: int) -> list[ImageRecord]:
+def _evenly(records: Sequence[ImageRecord], count: int) -> list[ImageRecord]:
     """Return at most `count` records, evenly spread over the list."""
     rows = np.linspace(0, len(records) - 1, min(count, len(records))).astype(int)
     return [records[row] for row in np.unique(rows)]

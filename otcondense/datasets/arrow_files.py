@@ -25,7 +25,8 @@ from otcondense.datasets.columns import (
 )
 from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.labels import LabelledRow, build_listing
-from otcondense.datasets.records import Listing, SourceConfig, is_remote
+from otcondense.datasets.listing import Listing
+from otcondense.datasets.records import SourceConfig, is_remote
 from otcondense.errors import InputError
 from otcondense.reading import LIST_BYTES, parse_json
 

@@ -19,9 +19,10 @@ from otcondense.datasets.columns import check_column, huggingface_names, row_id
 from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.labels import LabelledRow, build_listing
+from otcondense.datasets.listing import Listing
 from otcondense.datasets.parquet_files import row_ids
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, is_remote
+from otcondense.datasets.records import ImageRecord, SourceConfig, is_remote
 from otcondense.errors import InputError
 
 FEATURES_FILE = "features.npy"

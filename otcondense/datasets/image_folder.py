@@ -8,9 +8,11 @@ below the root.
 from collections.abc import Iterable
 
 from otcondense.datasets.files import SourceFile, list_tree
+from otcondense.datasets.from_records import listing_of
 from otcondense.datasets.labels import read_class_names, shorten, used_classes
+from otcondense.datasets.listing import Listing
 from otcondense.datasets.names import check_class_name, check_relative_path, order_classes
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig
+from otcondense.datasets.records import ImageRecord, SourceConfig
 from otcondense.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
@@ -57,7 +59,7 @@ def scan_image_folder(source: SourceConfig) -> Listing:
     records = [_record(file, index) for file in images]
     records.sort(key=lambda record: (record.class_index, record.image_id))
     ignored = sorted(file.name for file in files if not _is_image(file))
-    return Listing(classes, records, ignored)
+    return listing_of(classes, records, ignored)
 
 
 def _is_image(file: SourceFile) -> bool:

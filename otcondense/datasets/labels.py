@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from otcondense.datasets.from_records import listing_of
+from otcondense.datasets.listing import Listing
 from otcondense.datasets.names import check_class_name, check_image_ids, order_classes
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig
+from otcondense.datasets.records import ImageRecord, SourceConfig
 from otcondense.errors import InputError
 from otcondense.reading import read_text
 
@@ -99,7 +101,7 @@ def build_listing(
                 ImageRecord(row.image_id, name, index[name], place, row.size_bytes, row.mtime_ns)
             )
     records.sort(key=lambda record: (record.class_index, record.image_id))
-    return Listing(classes, records, ignored)
+    return listing_of(classes, records, ignored)
 
 
 def _refuse_duplicates(source: SourceConfig, rows: list[LabelledRow]) -> None:

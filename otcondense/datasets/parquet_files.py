@@ -13,9 +13,10 @@ import pyarrow as pa
 from otcondense.datasets.columns import check_column, huggingface_names, is_bytes, row_id
 from otcondense.datasets.files import SourceFile, container_files
 from otcondense.datasets.labels import LabelledRow, build_listing
+from otcondense.datasets.listing import Listing
 from otcondense.datasets.parquet_cells import cell
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
-from otcondense.datasets.records import Listing, SourceConfig, image_path, is_remote
+from otcondense.datasets.records import SourceConfig, image_path, is_remote
 from otcondense.errors import InputError
 
 

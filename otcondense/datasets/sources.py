@@ -6,7 +6,8 @@ from pkgutil import resolve_name
 
 from otcondense.datasets.files import source_state
 from otcondense.datasets.kinds import SOURCES
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path
+from otcondense.datasets.listing import Listing, Records
+from otcondense.datasets.records import SourceConfig, image_path
 from otcondense.errors import InputError
 
 LISTINGS_KEPT = 2
@@ -37,7 +38,7 @@ def _scan(source: SourceConfig) -> Listing:
     return scanner(source)
 
 
-def list_images(source: SourceConfig) -> list[ImageRecord]:
+def list_images(source: SourceConfig) -> Records:
     """Return the images of a source, sorted by class and `image_id`.
 
     Raises: InputError as `scan_images` does.

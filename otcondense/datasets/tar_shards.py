@@ -18,8 +18,9 @@ from otcondense.datasets.byte_ranges import byte_range
 from otcondense.datasets.files import SourceFile, container_files
 from otcondense.datasets.image_folder import IMAGE_SUFFIXES
 from otcondense.datasets.labels import LabelledRow, build_listing
+from otcondense.datasets.listing import Listing
 from otcondense.datasets.names import is_below
-from otcondense.datasets.records import Listing, SourceConfig
+from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError
 from otcondense.reading import RefusedFileError, check_size, parse_json
 

@@ -1,6 +1,7 @@
 """Images to read: of a subset manifest or of a listing, each checked against its hash."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -36,7 +37,7 @@ def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImag
     return [WantedImage(*row) for row in rows]
 
 
-def record_images(records: list[ImageRecord]) -> list[WantedImage]:
+def record_images(records: Sequence[ImageRecord]) -> list[WantedImage]:
     """Return the images of a listing in its order."""
     return [
         WantedImage(record.image_id, record.class_index, record.path, None) for record in records
