@@ -84,7 +84,9 @@ HASH = "{hash}"
 CLASS_PART = f"-{HASH}/class_name=*/part-0.parquet"
 """End of the names of results with one file for each class."""
 STEP = "{step}"
-"""Stands for the number of a step."""
+"""Stands for the number of a step or a shard."""
+SHARD_PART = f"-{HASH}/_shards/{STEP}.parquet"
+"""End of the names of the files of shards, which lie there until all classes are written."""
 PARTS = {r"\*": "[^/]+", r"\{hash\}": "[0-9a-f]{8}", r"\{step\}": "[0-9]{6,}"}
 """Regular expressions of what stands for a part of a name; `*` is anything within one folder."""
 
@@ -100,6 +102,7 @@ STAGES: tuple[Stage, ...] = (
             f"features/*{CLASS_PART}",
             f"features/*-{HASH}/class_name=*/_quarantine.json",
             f"features/*-{HASH}/_quarantine.parquet",
+            f"features/*{SHARD_PART}",
             f"scores/probe{CLASS_PART}",
         ),
         is_part_of=_always,

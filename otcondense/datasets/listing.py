@@ -4,6 +4,7 @@ A `Listing` is sorted by class and `image_id`. Records are made when they are as
 locations then too.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Int64
 
 from otcondense.datasets.records import ImageRecord
@@ -39,6 +41,24 @@ COLUMNS = pa.schema(
 offset in bytes, the row, or row group and row (see `cell_position`). `path` is the location of an
 image that is a file of its own, null if that is the `image_id` below the root.
 """
+
+
+def identity_of(table: pa.Table) -> str:
+    """Return the SHA-256 of the ids, classes, sizes and times of images.
+
+    It changes when an image is added, removed, relabelled or changed.
+    """
+    digest = hashlib.sha256()
+    for name in ("class_index", "size_bytes", "mtime_ns"):
+        digest.update(table.column(name).to_numpy().astype("<i8").tobytes())
+    ids = table.column("image_id").cast(pa.large_binary())
+    lengths = pc.binary_length(ids)
+    digest.update(lengths.to_numpy().astype("<i8").tobytes())
+    for chunk in ids.chunks:
+        bounds = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset :][: len(chunk) + 1]
+        if len(chunk):
+            digest.update(chunk.buffers()[2][bounds[0] : bounds[-1]])
+    return digest.hexdigest()
 
 
 def cell_position(row_group: int, row: int) -> int:
@@ -132,6 +152,16 @@ class Listing:
     def of_class(self, name: str) -> "Records":
         """Return the images of one class."""
         return Records(self, self._bounds[name])
+
+    def ids_of(self, name: str) -> list[str]:
+        """Return the ids of the images of one class, sorted."""
+        rows = self._bounds[name]
+        ids: list[str] = self.table.column("image_id").slice(rows.start, len(rows)).to_pylist()
+        return ids
+
+    def index_of(self, name: str) -> int:
+        """Return the index of a class that has images."""
+        return int(self.class_index[self._bounds[name].start])
 
     def rows_of(self, name: str) -> range:
         """Return the rows of one class."""
