@@ -1,5 +1,7 @@
 """Settings of feature extraction."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from otcondense.config import Config
@@ -20,6 +22,23 @@ class ExtractionConfig(Config):
     stall_timeout_s: int = Field(default=3600, ge=10)
     """The run fails after this many seconds in which no worker finished a shard of images."""
 
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"cpus_per_reader"})
+
     def identity(self) -> dict[str, object]:
         """Return the settings that decide the features: none."""
         return {}
+
+
+class RepresentationResources(ExtractionConfig):
+    """Resources of the extraction of latents and tokens."""
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset(
+        {
+            "num_actors",
+            "num_cpus",
+            "num_gpus",
+            "max_attempts",
+            "deadline_seconds",
+            "grace_seconds",
+        }
+    )

@@ -51,6 +51,11 @@ class FeatureWork:
         return self.encoder.device != "cpu"
 
     @property
+    def needs_every_image(self) -> bool:
+        """Images that cannot be used are listed and left out."""
+        return False
+
+    @property
     def key(self) -> str:
         """Fingerprint of all settings and weights."""
         return fingerprint([self.weights_sha256, self.encoder.identity(), self.max_pixels])

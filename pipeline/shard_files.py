@@ -29,6 +29,8 @@ from pipeline.shards import FOLDER, Shard
 from pipeline.work import Arrays, Extraction
 
 SCHEMA_VERSION = 1
+IMAGE_COLUMNS = ("image_id", "class_index", "sha256", "width", "height")
+"""Columns that are no results."""
 ROW_GROUP_ROWS = 64
 """Rows of a row group: a class of a shard in random order has a few."""
 

@@ -12,6 +12,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from otcondense.datasets import ImageRecord
+from otcondense.datasets.wanted import changed_message, unusable_message
 from otcondense.errors import InputError
 from pipeline.images import BATCHES_AHEAD, Decoded, decoded_images, stacked
 from pipeline.quarantine import Lost
@@ -66,9 +67,10 @@ class ShardWorker:
         places = _in_wanted_batches(is_wanted, self._extraction.work.batch_size)
         records = listing.take(rows[places])
         encoded = list(self._batches(records))
-        kept = _Kept(
-            records, is_wanted[places], [image for part in encoded for image in part.images]
-        )
+        images = [image for part in encoded for image in part.images]
+        kept = _Kept(records, is_wanted[places], images)
+        if self._extraction.work.needs_every_image:
+            _refuse_unusable(records, images, listing.hashes(rows[places]))
         arrays = _joined([part.arrays for part in encoded], kept.usable)
         for name, values in arrays.items():
             check_finite(name, values, kept.image_ids)
@@ -184,6 +186,21 @@ def _in_wanted_batches(is_wanted: NDArray[np.bool_], batch_size: int) -> Places:
 def _joined(parts: Sequence[Arrays], rows: NDArray[np.int64]) -> Arrays:
     """Return some rows of the results of all batches."""
     return {name: np.concatenate([part[name] for part in parts])[rows] for name in parts[0]}
+
+
+def _refuse_unusable(
+    records: Sequence[ImageRecord], images: Sequence[Decoded], hashes: Sequence[str] | None
+) -> None:
+    """Refuse chosen images that cannot be used or have changed since they were chosen.
+
+    Raises: InputError naming the first one.
+    """
+    expected = hashes or [image.sha256 for image in images]
+    for record, image, sha256 in zip(records, images, expected, strict=True):
+        if image.reason is not None:
+            raise InputError(unusable_message(record.path, f"cannot be used ({image.reason})"))
+        if image.sha256 != sha256:
+            raise InputError(changed_message(record.path))
 
 
 def check_finite(name: str, values: NDArray[Any], image_ids: Sequence[str]) -> None:

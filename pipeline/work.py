@@ -22,7 +22,7 @@ class Network(Protocol):
     """A network in a worker."""
 
     def __call__(
-        self, pixels: UInt8[Tensor, "b c h w"], class_index: Int64[np.ndarray, " b"]
+        self, pixels: UInt8[Tensor, "b c h w"], class_index: Int64[np.ndarray, " b"], /
     ) -> Arrays:
         """Return the results for a batch of the full size."""
         ...
@@ -67,6 +67,10 @@ class Work(Protocol):
     @property
     def uses_gpu(self) -> bool:
         """Whether the network works on a GPU if there is one."""
+
+    @property
+    def needs_every_image(self) -> bool:
+        """Whether an image that cannot be used ends the extraction."""
 
     @property
     def key(self) -> str:

@@ -1,17 +1,13 @@
-"""The extraction of latents and tokens: one unit of work for each class, in a pool of actors."""
+"""The extraction of latents and tokens of the images that a run needs."""
 
-import ray
-
-from actors.extractor import EncodeUnit, Extractor
-from actors.pool import Pool, PoolOutcome, refuse_failures
-from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.representations.chosen import chosen_images
 from jobs.run_directory.bars import LATENTS_BAR, TOKENS_BAR
 from jobs.run_directory.run import Run
-from jobs.work_units.representations import image_units
 from otcondense.representations import RepresentationConfig
-from otcondense.store import UnitProgress
+from pipeline.represent import chosen_listing, extract_representations, representation_work
+from pipeline.work import Target
 
 BARS = {"latents": LATENTS_BAR, "tokens": TOKENS_BAR}
 
@@ -19,32 +15,20 @@ BARS = {"latents": LATENTS_BAR, "tokens": TOKENS_BAR}
 def extract_images(run: Run, kind: str, config: RepresentationConfig) -> None:
     """Extract the latents or tokens of every image that the configuration asks for.
 
-    Raises: InputError if features or subsets are missing, or with the reason of every failed class.
+    Raises: InputError if features or subsets are missing, or an image cannot be used.
     """
-    units = image_units(run, kind, config)
-    outcome = _run_pool(run, kind, config, units)
-    refuse_failures(outcome, len(units), f"classes of {kind}")
-
-    images = sum(len(unit.images) for unit in units)
-    place = run.representation_directory(kind, config)
-    finished = sum(result.get("state") == "skipped" for result in outcome.results.values())
+    source = run.config.source
+    listing = chosen_listing(source, chosen_images(run, config))
+    work = representation_work(kind, config, source.max_pixels)
+    target = Target(run.store, run.representation_directory(kind, config), listing, work)
+    resources = run.config.representations
+    if resources.num_encoders != 0:
+        start_ray()
+    with Progress(run.store, *BARS[kind]) as progress:
+        result = extract_representations(target, resources, progress.show)
+    classes = result.classes_done + result.classes_skipped
     note(
         kind,
-        f"{images} images of {len(units)} classes in {place}, {finished} of them already finished",
+        f"{result.num_images} images of {classes} classes in {target.directory}, "
+        f"{result.classes_skipped} of them already finished",
     )
-
-
-def _run_pool(
-    run: Run, kind: str, config: RepresentationConfig, units: list[EncodeUnit]
-) -> PoolOutcome:
-    start_ray()
-    with Progress(run.store, *BARS[kind]) as progress:
-        progress.follow(
-            [
-                UnitProgress(name=unit.name, class_name=unit.class_name, size=len(unit.images))
-                for unit in units
-            ]
-        )
-        pool = run.config.representations
-        backend = RayBackend.of(ray.remote(Extractor), pool, run.store.root, kind, config)
-        return Pool(backend, pool).run(units, progress.change)

@@ -6,7 +6,7 @@ locations then too.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, overload
 from urllib.parse import quote
@@ -22,6 +22,8 @@ PART = 4096
 """Records that are made together while a listing is walked through."""
 ROW_BITS = 32
 """Low bits of a position in Parquet that hold the row; the high bits hold its row group."""
+HASHES = "sha256"
+"""Column of the expected hashes of the files of chosen images."""
 NO_FILE = -1
 """Number of the container of an image that is a file of its own."""
 COLUMNS = pa.schema(
@@ -181,6 +183,31 @@ class Listing:
         """Return the records of some rows, in the order given."""
         wanted = np.fromiter(rows, np.int64)
         return list(self._records(self.table.take(pa.array(wanted))))
+
+    def subset(self, image_ids: pa.Array, hashes: pa.Array) -> "Listing":
+        """Return the listing of some images, each with the expected SHA-256 of its file.
+
+        Args:
+            image_ids: of the images, in any order.
+            hashes: of their files.
+
+        Raises: KeyError with an id that is not listed.
+        """
+        known = self.table.column("image_id").combine_chunks()
+        rows = pc.index_in(image_ids.cast(known.type), value_set=known)
+        if rows.null_count:
+            missing = image_ids.filter(rows.is_null())
+            raise KeyError(missing[0].as_py())
+        order = pc.sort_indices(rows)
+        table = self.table.take(rows.take(order)).append_column(HASHES, hashes.take(order))
+        return replace(self, table=table, ignored=[], unusable=[])
+
+    def hashes(self, rows: Sequence[int] | np.ndarray) -> list[str] | None:
+        """Return the expected SHA-256 of the files of some rows; None if they are unknown."""
+        if HASHES not in self.table.column_names:
+            return None
+        found: list[str] = self.table.column(HASHES).take(pa.array(rows, pa.int64())).to_pylist()
+        return found
 
     def _records(self, part: pa.Table) -> Iterator[ImageRecord]:
         columns = [part.column(name).to_pylist() for name in COLUMNS.names]
