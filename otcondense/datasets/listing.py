@@ -6,7 +6,7 @@ locations then too.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, overload
 from urllib.parse import quote
@@ -110,9 +110,9 @@ class Listing:
     """Folder or URI below which images without a `path` lie."""
     files: tuple[ListedFile, ...] = ()
     """Files that hold images, in the order of their names."""
-    ignored: list[str] = field(default_factory=list)
+    ignored: Sequence[str] = ()
     """Files without an image suffix, outside class folders or hidden, relative to the root."""
-    unusable: list[Unusable] = field(default_factory=list)
+    unusable: Sequence[Unusable] = ()
     """What cannot be an image; the extraction lists it with the unreadable images."""
 
     def __len__(self) -> int:

@@ -26,9 +26,7 @@ def scan_images(source: SourceConfig) -> Listing:
 
 
 @lru_cache(maxsize=LISTINGS_KEPT)
-def _scan_unless_unchanged(
-    source: SourceConfig, _state: tuple[tuple[str, int, int], ...]
-) -> Listing:
+def _scan_unless_unchanged(source: SourceConfig, _state: str) -> Listing:
     """Scan a source once as long as it does not change: the headers of large tars take minutes."""
     return _scan(source)
 
