@@ -48,8 +48,8 @@ def decode_image(data: bytes, *, channels: int, max_pixels: int) -> Image.Image:
     Raises: UnreadableImageError with the reason, also for images of more than `max_pixels`.
     """
     assert channels in (1, 3)
-    with _opened(data, max_pixels) as image:
-        return _converted(image, "L" if channels == 1 else "RGB")
+    with opened(data, max_pixels) as image:
+        return converted(image, "L" if channels == 1 else "RGB")
 
 
 def decode_reduced(data: bytes, *, side: int, max_pixels: int) -> Image.Image:
@@ -60,15 +60,15 @@ def decode_reduced(data: bytes, *, side: int, max_pixels: int) -> Image.Image:
     Raises: UnreadableImageError as `decode_image` does, and if decoding would take too much memory
         for a thumbnail.
     """
-    with _opened(data, max_pixels) as image:
+    with opened(data, max_pixels) as image:
         if not image.info.get("progressive"):  # a progressive file is decoded whole in any case
             image.draft(None, (side, side))
         _refuse_huge(image.size, min(max_pixels, REDUCED_PIXELS))
-        return _converted(image, "RGB")
+        return converted(image, "RGB")
 
 
 @contextmanager
-def _opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """Give an image whose pixels are not decoded yet; turn every error into its reason."""
     if not data:
         raise UnreadableImageError("the file is empty")
@@ -114,7 +114,8 @@ def _refuse_huge_tiles(image: Image.Image, max_pixels: int) -> None:
         _refuse_huge((int(width), int(length)), max_pixels)
 
 
-def _converted(image: Image.Image, mode: str) -> Image.Image:
+def converted(image: Image.Image, mode: str) -> Image.Image:
+    """Return the pixels of an opened image, upright, in mode `L` or `RGB`."""
     image = ImageOps.exif_transpose(image)
     image.load()
     if image.mode == "F":
