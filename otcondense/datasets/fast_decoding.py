@@ -9,10 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, ImageFile
+from PIL import Image, ImageFile
 from torch import Tensor
 
-from otcondense.datasets.decoding import converted, opened
+from otcondense.datasets.colours import converted, orientation
+from otcondense.datasets.decoding import JPEG, opened
 
 FAST_MODES: dict[int, tuple[str, ...]] = {1: ("L",), 3: ("L", "RGB")}
 """Modes of JPEG files that torchvision decodes, by the wanted channels. Pillow converts the others:
@@ -38,7 +39,7 @@ def decode_pixels(data: bytes, *, channels: int, max_pixels: int) -> UInt8[Tenso
     """
     assert channels in (1, 3)
     with opened(data, max_pixels) as image:
-        if image.format in ("JPEG", "MPO") and image.mode in FAST_MODES[channels]:
+        if image.format in JPEG and image.mode in FAST_MODES[channels]:
             pixels = _decode_jpeg(data, image)
             if pixels is not None:
                 return pixels.expand(channels, -1, -1)
@@ -75,5 +76,5 @@ def _decode_jpeg(data: bytes, image: ImageFile.ImageFile) -> UInt8[Tensor, "k h 
         return None
     if pixels.shape[1:] != (image.height, image.width):
         return None
-    turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    turn = UPRIGHT.get(orientation(image))
     return pixels if turn is None else turn(pixels)

@@ -11,6 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from otcondense.datasets.fast_decoding import decode_pixels, image_pixels, with_channels
+from otcondense.datasets.gpu_decoding import decode_batch
+from otcondense.datasets.unreadable import UnreadableImageError
 from otcondense.encoders.googlenet import GOOGLENET, GOOGLENET_CONFIG
 from otcondense.encoders.presets import PRESETS
 from otcondense.encoders.resizing import (
@@ -33,7 +35,7 @@ class DecodedInput:
     """One image as a model's input."""
 
     pixels: UInt8[Tensor, "c h w"]
-    """Of the model's size, on the CPU."""
+    """Of the model's size."""
     width: int
     """Of the upright image in pixels, before the resize."""
     height: int
@@ -95,7 +97,31 @@ class InputSpec:
 
         Raises: UnreadableImageError with the reason, also for images of more than `max_pixels`.
         """
-        pixels = decode_pixels(data, channels=self.channels, max_pixels=max_pixels)
+        return self._input(decode_pixels(data, channels=self.channels, max_pixels=max_pixels))
+
+    def read_batch(
+        self, files: list[bytes], *, max_pixels: int, device: torch.device
+    ) -> list[DecodedInput | UnreadableImageError]:
+        """Return the model's inputs from image files, on `device`.
+
+        On a GPU, JPEG files are decoded by nvJPEG and all images are resized there: the pixels
+        differ slightly from those of `read`. A file that `read` refuses gives its error.
+        """
+        if device.type == "cpu":
+            return [self._read_or_error(data, max_pixels) for data in files]
+        decoded = decode_batch(files, channels=self.channels, max_pixels=max_pixels, device=device)
+        return [
+            pixels if isinstance(pixels, UnreadableImageError) else self._input(pixels.to(device))
+            for pixels in decoded
+        ]
+
+    def _read_or_error(self, data: bytes, max_pixels: int) -> DecodedInput | UnreadableImageError:
+        try:
+            return self.read(data, max_pixels=max_pixels)
+        except UnreadableImageError as error:
+            return error
+
+    def _input(self, pixels: UInt8[Tensor, "c h w"]) -> DecodedInput:
         return DecodedInput(self.fit(pixels), width=pixels.shape[2], height=pixels.shape[1])
 
     def pixels(self, image: Image.Image) -> UInt8[Tensor, "c h w"]:
