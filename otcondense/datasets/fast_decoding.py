@@ -5,6 +5,7 @@ straight into the tensor, without Python's lock.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from otcondense.datasets.decoding import JPEG, opened
 FAST_MODES: dict[int, tuple[str, ...]] = {1: ("L",), 3: ("L", "RGB")}
 """Modes of JPEG files that torchvision decodes, by the wanted channels. Pillow converts the others:
 CMYK, and colours to grey."""
+GREY, COLOURS, AS_STORED = 1, 3, 0
+"""Modes of torchvision's operators, the values of its `ImageReadMode`."""
 UPRIGHT: dict[int, Callable[[Tensor], Tensor]] = {
     2: lambda pixels: pixels.flip(2),
     3: lambda pixels: pixels.flip(1, 2),
@@ -62,19 +65,35 @@ def with_channels(pixels: UInt8[Tensor, "k h w"], channels: int) -> UInt8[Tensor
     return image_pixels(Image.fromarray(colours).convert("L"))
 
 
+def jpeg_operator(name: str) -> Callable[..., Any] | None:
+    """Return an operator of torchvision's JPEG decoders, None if this torchvision has none.
+
+    The operator is called itself, since torchvision's function around it warns at every call that
+    it will go; the pixels without it are the same.
+    """
+    import torchvision.io  # noqa: F401  (registers the operators)
+
+    return getattr(torch.ops.image, name, None)
+
+
 def _decode_jpeg(data: bytes, image: ImageFile.ImageFile) -> UInt8[Tensor, "k h w"] | None:
-    """Return the upright pixels of a JPEG file, None if torchvision finds it damaged.
+    """Return the upright pixels of a JPEG file, None if torchvision cannot decode it.
 
     Pillow then says what is wrong, or decodes it.
     """
-    from torchvision.io import ImageReadMode, decode_jpeg
-
-    mode = ImageReadMode.GRAY if image.mode == "L" else ImageReadMode.RGB
+    decode = jpeg_operator("decode_jpeg")
+    if decode is None:
+        return None
     try:
-        pixels: Tensor = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode)
+        pixels: Tensor = decode(as_tensor(data), GREY if image.mode == "L" else COLOURS)
     except RuntimeError:
         return None
     if pixels.shape[1:] != (image.height, image.width):
         return None
     turn = UPRIGHT.get(orientation(image))
     return pixels if turn is None else turn(pixels)
+
+
+def as_tensor(data: bytes) -> UInt8[Tensor, " n"]:
+    """Return bytes as torchvision's decoders take them."""
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)

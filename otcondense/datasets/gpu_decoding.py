@@ -12,7 +12,14 @@ from torch import Tensor
 
 from otcondense.datasets.colours import orientation
 from otcondense.datasets.decoding import JPEG, opened
-from otcondense.datasets.fast_decoding import FAST_MODES, UPRIGHT, decode_pixels
+from otcondense.datasets.fast_decoding import (
+    AS_STORED,
+    FAST_MODES,
+    UPRIGHT,
+    as_tensor,
+    decode_pixels,
+    jpeg_operator,
+)
 from otcondense.datasets.metadata import is_whole_jpeg
 from otcondense.datasets.unreadable import UnreadableImageError
 
@@ -73,13 +80,11 @@ def _nvjpeg(files: list[bytes], device: torch.device) -> list[UInt8[Tensor, "k h
 
     One such file fails the whole call, so each is then tried alone.
     """
-    from torchvision.io import ImageReadMode, decode_jpeg
-
-    if not files:
-        return []
-    tensors = [torch.frombuffer(bytearray(data), dtype=torch.uint8) for data in files]
+    decode = jpeg_operator("decode_jpegs_cuda")
+    if decode is None or not files:
+        return [None] * len(files)
     try:
-        found: list[Tensor | None] = decode_jpeg(tensors, ImageReadMode.UNCHANGED, device=device)
+        found: list[Tensor | None] = decode([as_tensor(data) for data in files], AS_STORED, device)
     except RuntimeError:
         if len(files) == 1:
             return [None]
