@@ -9,8 +9,22 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from otcondense.datasets.colours import converted
+from otcondense.datasets.metadata import SCAN, count_scans, without_texts
+from otcondense.datasets.unreadable import UnreadableImageError
+
+__all__ = [
+    "FORMATS",
+    "JPEG",
+    "UnreadableImageError",
+    "center_crop",
+    "converted",
+    "decode_image",
+    "decode_reduced",
+    "opened",
+]
 
 FORMATS: tuple[str, ...] = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that are decoded: photographs and drawings of data sets.
@@ -20,14 +34,13 @@ Pillow do not: EPS starts Ghostscript, and ICO and ICNS decode an image inside t
 """
 if find_spec("PIL.AvifImagePlugin"):
     FORMATS = ("AVIF", *FORMATS)
-SCAN = b"\xff\xda"
+JPEG = ("JPEG", "MPO")
+"""Pillow's names of JPEG files, with one picture and with several; the first is taken."""
 MOST_SCANS = 200
 """Scans of a JPEG file. A progressive one has about ten; each goes over the whole image, and a
 hundred bytes are enough for one."""
 PREFIX_BYTES = 16
 """First bytes of a file, by which Pillow recognises a format."""
-SIXTEEN_TO_EIGHT_BITS = 257
-"""65535 / 255: scales 16-bit grey levels to 8 bits."""
 TILE_WIDTH = 322
 TILE_LENGTH = 323
 """Tags of a TIFF file whose tiles can be larger than its image."""
@@ -35,21 +48,17 @@ REDUCED_PIXELS = 2**24
 """Largest image that is decoded for a thumbnail: 64 MiB as Pillow stores it."""
 
 
-class UnreadableImageError(ValueError):
-    """An image that cannot be decoded; the message is the reason, without the file's name."""
-
-
 def decode_image(data: bytes, *, channels: int, max_pixels: int) -> Image.Image:
     """Decode an image of a format in `FORMATS`, upright, with 8 bits a channel: grey or RGB.
 
-    CMYK, palette and 16-bit images are converted, transparency is dropped, EXIF orientation is
-    applied. `channels` is 1 for grey, 3 for RGB.
+    CMYK, palette and 16-bit images are converted, transparent pixels lie on white, EXIF orientation
+    is applied; of an animation, the first frame is taken. `channels` is 1 for grey, 3 for RGB.
 
     Raises: UnreadableImageError with the reason, also for images of more than `max_pixels`.
     """
     assert channels in (1, 3)
-    with _opened(data, max_pixels) as image:
-        return _converted(image, "L" if channels == 1 else "RGB")
+    with opened(data, max_pixels) as image:
+        return converted(image, "L" if channels == 1 else "RGB")
 
 
 def decode_reduced(data: bytes, *, side: int, max_pixels: int) -> Image.Image:
@@ -60,24 +69,27 @@ def decode_reduced(data: bytes, *, side: int, max_pixels: int) -> Image.Image:
     Raises: UnreadableImageError as `decode_image` does, and if decoding would take too much memory
         for a thumbnail.
     """
-    with _opened(data, max_pixels) as image:
+    with opened(data, max_pixels) as image:
         if not image.info.get("progressive"):  # a progressive file is decoded whole in any case
             image.draft(None, (side, side))
         _refuse_huge(image.size, min(max_pixels, REDUCED_PIXELS))
-        return _converted(image, "RGB")
+        return converted(image, "RGB")
 
 
 @contextmanager
-def _opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Give an image whose pixels are not decoded yet; turn every error into its reason."""
+def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """Check an image file and give its header; its pixels are not decoded yet.
+
+    Every error, also of decoding, becomes an UnreadableImageError with its reason.
+    """
     if not data:
         raise UnreadableImageError("the file is empty")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(without_texts(data)), formats=FORMATS) as image:
             _refuse_huge(image.size, max_pixels)
             _refuse_huge_tiles(image, max_pixels)
-            if image.format in ("JPEG", "MPO") and data.count(SCAN) > MOST_SCANS:
-                raise UnreadableImageError(f"{data.count(SCAN)} scans, more than {MOST_SCANS}")
+            if image.format in JPEG:
+                _refuse_many_scans(data)
             yield image
     except UnreadableImageError:
         raise
@@ -105,6 +117,13 @@ def _refuse_huge(size: tuple[int, int], max_pixels: int) -> None:
         raise UnreadableImageError(f"{width}x{height} pixels, more than {max_pixels}")
 
 
+def _refuse_many_scans(data: bytes) -> None:
+    if data.count(SCAN) > MOST_SCANS:  # at least as many as there are, and faster
+        scans = count_scans(data)
+        if scans > MOST_SCANS:
+            raise UnreadableImageError(f"{scans} scans, more than {MOST_SCANS}")
+
+
 def _refuse_huge_tiles(image: Image.Image, max_pixels: int) -> None:
     """Refuse a TIFF file whose tiles are huge: a decoder takes memory for a whole one."""
     tags: Any = getattr(image, "tag_v2", {})
@@ -112,19 +131,6 @@ def _refuse_huge_tiles(image: Image.Image, max_pixels: int) -> None:
     length = tags.get(TILE_LENGTH)
     if width is not None and length is not None:
         _refuse_huge((int(width), int(length)), max_pixels)
-
-
-def _converted(image: Image.Image, mode: str) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
-    image.load()
-    if image.mode == "F":
-        raise UnreadableImageError("floating-point pixels have no fixed range")
-    if image.mode.startswith("I"):
-        grey = np.clip(np.asarray(image) // SIXTEEN_TO_EIGHT_BITS, 0, 255)
-        image = Image.fromarray(grey.astype(np.uint8))
-    elif image.mode == "P":
-        image = image.convert("RGBA")
-    return image.convert(mode)
 
 
 def center_crop(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -6,6 +6,7 @@ from .encoder import Encoder as Encoder
 from .encoder import EncoderOutput as EncoderOutput
 from .encoder import load_encoder as load_encoder
 from .encoder import weights_sha256 as weights_sha256
+from .encoder_config import TRANSFORM_VERSION as TRANSFORM_VERSION
 from .encoder_config import EncoderConfig as EncoderConfig
 from .encoder_config import TrainEncoderConfig as TrainEncoderConfig
 from .margins import area_under_margin as area_under_margin
@@ -15,10 +16,13 @@ from .probe import cross_fitted_logits as cross_fitted_logits
 from .probe_config import ProbeConfig as ProbeConfig
 from .training import EncoderTraining as EncoderTraining
 from .training import train_encoder as train_encoder
+from .transforms import DecodedInput as DecodedInput
 from .transforms import InputSpec as InputSpec
 
 __all__ = [
+    "TRANSFORM_VERSION",
     "ConfidenceConfig",
+    "DecodedInput",
     "Encoder",
     "EncoderConfig",
     "EncoderOutput",

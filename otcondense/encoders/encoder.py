@@ -4,10 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor, nn
 
 from otcondense.encoders.encoder_config import EncoderConfig
@@ -58,10 +56,10 @@ class Encoder:
     def encode_pixels(self, images: UInt8[Tensor, "n k h w"]) -> EncoderOutput:
         """Return features and logits of 8-bit images of any size, grey or RGB, on the CPU.
 
-        The images are processed like files (PIL resize, padded batches of a fixed size), so that a
-        sample and a file with the same pixels get the same features.
+        The images are processed like files (the same resize, padded batches of a fixed size), so
+        that a sample and a file with the same pixels get the same features.
         """
-        inputs = torch.stack([self.spec.pixels(self._as_image(image)) for image in images])
+        inputs = torch.stack([self.spec.fit(image.cpu()) for image in images])
         outputs = [self._padded(part) for part in torch.split(inputs, self.config.batch_size)]
         features = torch.cat([output.features for output in outputs])
         logits = [output.logits for output in outputs if output.logits is not None]
@@ -74,13 +72,6 @@ class Encoder:
         features, logits = self.encode_inputs(batch)
         kept = None if logits is None else logits[:count].cpu()
         return EncoderOutput(features[:count].cpu(), kept)
-
-    def _as_image(self, image: UInt8[Tensor, "k h w"]) -> Image.Image:
-        array = image.permute(1, 2, 0).cpu().numpy()
-        if array.shape[2] == 1:
-            array = array.squeeze(2)
-        picture = Image.fromarray(np.ascontiguousarray(array))
-        return picture.convert("L" if self.config.in_chans == 1 else "RGB")
 
 
 def pick_device(device: str) -> torch.device:

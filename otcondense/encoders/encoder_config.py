@@ -11,6 +11,13 @@ from otcondense.encoders.presets import resolve_preset
 if TYPE_CHECKING:
     import otcondense.encoders.transforms
 
+TRANSFORM_VERSION = 2
+"""Counts changes of the pixels that a network gets of an image, and so of its features.
+
+1 was timm's own transform, with PIL, and transparency was dropped. 2 resizes by torch
+(`otcondense.encoders.resizing`) and puts transparent images on white.
+"""
+
 
 class TrainEncoderConfig(Config):
     """How a small classifier is trained during the run."""
@@ -53,6 +60,9 @@ class EncoderConfig(Config):
     on the batch size."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device of the model; auto takes a GPU if there is one."""
+    decode_on: Literal["cpu", "gpu"] = "cpu"
+    """Where JPEG files are decoded and resized; gpu: by nvJPEG on the encoder's GPU, other files on
+    the CPU. Pixels differ slightly, so features of the two are not mixed."""
     train: TrainEncoderConfig | None = None
     """If set, the classifier is trained on the source's own images and saved to `weights` before
     its first use."""
@@ -69,7 +79,13 @@ class EncoderConfig(Config):
         the digest of its content (`weights_sha256`).
         """
         file = None if self.weights is None else Path(self.weights).name
-        return {**self.model_dump(mode="json", exclude={"weights", "device"}), "weights": file}
+        settings = self.model_dump(mode="json", exclude={"weights", "device"})
+        return {**settings, "weights": file, "transform": self.transform}
+
+    @property
+    def transform(self) -> str:
+        """Name of the way from an image file to the network's input, for metadata."""
+        return f"{TRANSFORM_VERSION}-{self.decode_on}"
 
     def input_spec(self) -> "otcondense.encoders.transforms.InputSpec":
         """Return the size and transform of the model's input.

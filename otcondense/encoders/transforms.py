@@ -3,22 +3,42 @@
 import dataclasses
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from otcondense.datasets.fast_decoding import decode_pixels, image_pixels, with_channels
+from otcondense.datasets.gpu_decoding import decode_batch
+from otcondense.datasets.unreadable import UnreadableImageError
 from otcondense.encoders.googlenet import GOOGLENET, GOOGLENET_CONFIG
 from otcondense.encoders.presets import PRESETS
+from otcondense.encoders.resizing import (
+    BITS8,
+    CropMode,
+    Interpolation,
+    center_crop,
+    resize,
+    scaled_size,
+    without_ends,
+)
 from otcondense.errors import InputError
 
-BITS8 = 255
-"""Largest value of 8 bits."""
 EXAMPLES = ["resnet50", "vit_base_patch14_dinov2"]
 """Models to suggest if no name is near."""
+
+
+@dataclass(frozen=True)
+class DecodedInput:
+    """One image as a model's input."""
+
+    pixels: UInt8[Tensor, "c h w"]
+    """Of the model's size."""
+    width: int
+    """Of the upright image in pixels, before the resize."""
+    height: int
 
 
 @dataclass(frozen=True)
@@ -30,9 +50,9 @@ class InputSpec:
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    interpolation: str
+    interpolation: Interpolation
     crop_pct: float
-    crop_mode: str
+    crop_mode: CropMode
 
     @classmethod
     def of_model(
@@ -40,7 +60,7 @@ class InputSpec:
     ) -> "InputSpec":
         """Return the input of timm's model `name`, with the overrides that are not None.
 
-        Raises: InputError if timm has no such model.
+        Raises: InputError if timm has no such model, or its images are resized in another way.
         """
         from timm.data.config import resolve_data_config
 
@@ -59,9 +79,9 @@ class InputSpec:
             channels=channels,
             mean=known["mean"],
             std=known["std"],
-            interpolation=found["interpolation"],
+            interpolation=_known(name, "interpolation", found, Interpolation),
             crop_pct=found["crop_pct"],
-            crop_mode=found["crop_mode"],
+            crop_mode=_known(name, "crop_mode", found, CropMode),
         )
 
     @property
@@ -69,28 +89,75 @@ class InputSpec:
         """Channels, height and width of one input."""
         return (self.channels, self.height, self.width)
 
-    @cached_property
-    def _resize(self) -> Any:
-        from timm.data.transforms_factory import create_transform
+    def read(self, data: bytes, *, max_pixels: int) -> DecodedInput:
+        """Return the model's input from the bytes of an image file of any kind.
 
-        return create_transform(
-            self.shape,
-            interpolation=self.interpolation,
-            crop_pct=self.crop_pct,
-            crop_mode=self.crop_mode,
-            normalize=False,
-        )
+        Any number of threads may call it at once; most of the work is done without Python's lock.
+        Its bits do not depend on the CPU or the number of threads.
+
+        Raises: UnreadableImageError with the reason, also for images of more than `max_pixels`.
+        """
+        return self._input(decode_pixels(data, channels=self.channels, max_pixels=max_pixels))
+
+    def read_batch(
+        self, files: list[bytes], *, max_pixels: int, device: torch.device
+    ) -> list[DecodedInput | UnreadableImageError]:
+        """Return the model's inputs from image files, on `device`.
+
+        On a GPU, JPEG files are decoded by nvJPEG and all images are resized there: the pixels
+        differ slightly from those of `read`. A file that `read` refuses gives its error.
+        """
+        if device.type == "cpu":
+            return [self._read_or_error(data, max_pixels) for data in files]
+        decoded = decode_batch(files, channels=self.channels, max_pixels=max_pixels, device=device)
+        return [
+            pixels if isinstance(pixels, UnreadableImageError) else self._input(pixels.to(device))
+            for pixels in decoded
+        ]
+
+    def _read_or_error(self, data: bytes, max_pixels: int) -> DecodedInput | UnreadableImageError:
+        try:
+            return self.read(data, max_pixels=max_pixels)
+        except UnreadableImageError as error:
+            return error
+
+    def _input(self, pixels: UInt8[Tensor, "c h w"]) -> DecodedInput:
+        return DecodedInput(self.fit(pixels), width=pixels.shape[2], height=pixels.shape[1])
 
     def pixels(self, image: Image.Image) -> UInt8[Tensor, "c h w"]:
-        """Resize and crop an image of the right mode (`L` or `RGB`); it keeps 8 bits a channel."""
-        resized: Tensor = self._resize(image)
-        return resized
+        """Return the model's input from an image of mode `L` or `RGB`, as `read` does."""
+        return self.fit(image_pixels(image))
+
+    def fit(self, pixels: UInt8[Tensor, "k h w"]) -> UInt8[Tensor, "c h2 w2"]:
+        """Return the model's input from grey or RGB pixels of any size: resized and cropped."""
+        pixels = with_channels(pixels, self.channels)
+        if self.crop_mode == "center":
+            pixels = without_ends(pixels)
+        wanted = (self.height, self.width)
+        size = scaled_size(
+            (pixels.shape[1], pixels.shape[2]), wanted, self.crop_pct, self.crop_mode
+        )
+        return center_crop(resize(pixels, size, self.interpolation), wanted, self.mean)
 
     def normalize(self, pixels: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Normalise 8-bit pixels as in the training of the model, on their device."""
         mean = torch.tensor(self.mean, device=pixels.device).view(1, -1, 1, 1)
         std = torch.tensor(self.std, device=pixels.device).view(1, -1, 1, 1)
         return (pixels.float() / BITS8 - mean) / std
+
+
+def _known(name: str, setting: str, found: dict[str, Any], kind: Any) -> Any:
+    """Return a setting of timm's transform.
+
+    Raises: InputError if the transform here has no such value.
+    """
+    value = found[setting]
+    if value not in get_args(kind):
+        raise InputError(
+            f"the images of {name} must be prepared with {setting} "
+            f"{' or '.join(get_args(kind))}, found {value!r}; choose another encoder"
+        )
+    return value
 
 
 def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

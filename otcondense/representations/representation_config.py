@@ -8,6 +8,8 @@ from pydantic import Field
 from otcondense.config import Config
 
 REPRESENTATIONS_SCHEMA_VERSION = 2
+DECODING_VERSION = 2
+"""Counts changes of the decoded pixels. 2 puts transparent images on white; 1 dropped transparency."""
 
 
 class RepresentationConfig(Config):
@@ -38,6 +40,7 @@ class RepresentationConfig(Config):
         """
         file = self.weights()
         kept = self.model_dump(mode="json", exclude={"images", "device"})
+        kept["decoding"] = DECODING_VERSION
         if file is None:
             return kept
         name = Path(file).name

@@ -18,6 +18,8 @@ from otcondense.store.tables import (
 )
 
 FEATURES_SCHEMA_VERSION = 1
+TRANSFORM_KEY = "transform"
+"""Entry of the metadata that says how images became inputs of the network."""
 INPUTS_KEY = "inputs"
 """Key in the metadata of the fingerprint of all inputs besides the images."""
 OPTIONAL_COLUMNS = ("cross_entropy", "entropy", "max_prob")
@@ -68,6 +70,7 @@ def write_class_features(
     *,
     fingerprint: str,
     inputs: str | None = None,
+    transform: str | None = None,
 ) -> None:
     """Write the feature file of one class, whole or not at all.
 
@@ -78,8 +81,12 @@ def write_class_features(
         fingerprint: of all inputs.
         inputs: fingerprint of the inputs besides the images, whose content is in the table; None
             for features that were computed elsewhere.
+        transform: name and version of the way from image files to the network's input
+            (`EncoderConfig.transform`); None for features that were computed elsewhere.
     """
     facts = {} if inputs is None else {INPUTS_KEY: inputs}
+    if transform is not None:
+        facts[TRANSFORM_KEY] = transform
     fields = [pa.field("image_id", pa.string()), array_field("features", features.features)]
     columns = [pa.array(features.image_ids, pa.string()), array_column(features.features)]
     if features.logits is not None:

@@ -61,15 +61,17 @@ def test_without_a_classifier_there_are_no_logits(tmp_path):
 @pytest.mark.parametrize(
     "name", [*NAMES, "resnet50", "vit_base_patch14_dinov2", "inception_v3", "test_nfnet"]
 )
-def test_transform_is_timms_own(name, picture):
+def test_transform_is_timms_own_up_to_two_levels(name, picture):
     spec = EncoderConfig(name=name).input_spec()
     reference = create_transform(
         **timm.data.resolve_data_config({}, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict()),
         is_training=False,
     )
-    torch.testing.assert_close(
-        spec.normalize(spec.pixels(picture)[None])[0], reference(picture), rtol=1e-5, atol=1e-5
-    )
+    ours = spec.normalize(spec.pixels(picture)[None])[0]
+    deviation = torch.tensor(spec.std).view(-1, 1, 1)
+    levels = 255 * (ours - reference(picture)) * deviation
+    assert levels.abs().max() < 2.5
+    assert levels.abs().mean() < 0.02
 
 
 def test_size_and_crop_can_be_set(picture):
