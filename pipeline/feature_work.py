@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from otcondense.datasets import decode_image
 from otcondense.encoders import (
+    DecodedInput,
     EncoderConfig,
     InputSpec,
     cross_entropy,
@@ -19,7 +19,7 @@ from otcondense.encoders import (
 )
 from otcondense.errors import InputError
 from otcondense.store import ClassFeatures, Store, fingerprint, read_array, write_class_features
-from pipeline.images import Input, Transform
+from pipeline.images import Transform
 from pipeline.work import Arrays, ClassRows
 
 CONFIDENCES = ("cross_entropy", "entropy", "max_prob")
@@ -104,9 +104,8 @@ def feature_transform(encoder: EncoderConfig, max_pixels: int) -> Transform:
 def spec_transform(spec: InputSpec, max_pixels: int) -> Transform:
     """Return what turns the bytes of an image into the input of a model."""
 
-    def read(data: bytes) -> Input:
-        image = decode_image(data, channels=spec.channels, max_pixels=max_pixels)
-        return Input(spec.pixels(image), image.width, image.height)
+    def read(data: bytes) -> DecodedInput:
+        return spec.read(data, max_pixels=max_pixels)
 
     return read
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from otcondense.datasets import UnreadableImageError
 from otcondense.datasets.kinds import reader_of
 from otcondense.datasets.locations import read_image_bytes
+from otcondense.encoders.transforms import DecodedInput
 from otcondense.store.hashing import sha256_bytes
 
 BATCHES_AHEAD = 2
@@ -38,16 +39,7 @@ class Decoded:
         return replace(self, pixels=None)
 
 
-@dataclass(frozen=True)
-class Input:
-    """Pixels of one image as a network takes them, and the size of the image."""
-
-    pixels: UInt8[Tensor, "c h w"]
-    width: int
-    height: int
-
-
-Transform = Callable[[bytes], Input]
+Transform = Callable[[bytes], DecodedInput]
 """Turns the bytes of an image into pixels; raises UnreadableImageError."""
 Reading = Callable[[], bytes]
 """Returns the bytes of one image; raises OSError if they cannot be read."""

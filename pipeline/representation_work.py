@@ -8,13 +8,14 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from otcondense.datasets import decode_image
+from otcondense.encoders.transforms import DecodedInput
 from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
 from otcondense.representations.crop import adm_center_crop
 from otcondense.representations.image_model import ImageModel
 from otcondense.representations.tables import KINDS, ClassTable, write_class_table
 from otcondense.store import Store, fingerprint, read_array
-from pipeline.images import Input, Transform
+from pipeline.images import Transform
 from pipeline.shard_files import IMAGE_COLUMNS
 from pipeline.work import Arrays, ClassRows
 
@@ -61,9 +62,10 @@ class RepresentationWork:
     def transform(self) -> Transform:
         """Return what turns the bytes of an image into its crop."""
 
-        def read(data: bytes) -> Input:
+        def read(data: bytes) -> DecodedInput:
             image = decode_image(data, channels=3, max_pixels=self.max_pixels)
-            return Input(adm_center_crop(image, self.config.image_size), image.width, image.height)
+            crop = adm_center_crop(image, self.config.image_size)
+            return DecodedInput(crop, image.width, image.height)
 
         return read
 
