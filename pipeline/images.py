@@ -1,9 +1,8 @@
 """The images of a shard, read in storage order and decoded by threads while a network computes."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import UInt8
@@ -12,6 +11,7 @@ from torch import Tensor
 from otcondense.datasets import UnreadableImageError
 from otcondense.datasets.kinds import reader_of
 from otcondense.datasets.locations import read_image_bytes
+from otcondense.datasets.ordered import in_threads
 from otcondense.encoders.transforms import DecodedInput
 from otcondense.store.hashing import sha256_bytes
 
@@ -68,14 +68,8 @@ def decoded_images(
         threads: that decode.
         ahead: images that wait in memory at most.
     """
-    waiting: deque[Future[Decoded]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for reading in readings(locations):
-            waiting.append(pool.submit(decode, reading, transform))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    one = partial(decode, transform=transform)
+    return in_threads(one, readings(locations), threads=threads, ahead=ahead)
 
 
 def readings(locations: Iterable[str]) -> Iterator[Reading]:

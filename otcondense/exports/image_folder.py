@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.locations import is_local_file
-from otcondense.datasets.wanted import read_wanted
+from otcondense.datasets.ordered import read_all
 from otcondense.errors import InputError
 from otcondense.exports.export import Export
 from otcondense.exports.pictures import SUFFIXES, Picture, counted, encode, read_picture
@@ -87,8 +87,9 @@ def write_image_folder(export: Export, target: Path) -> list[str]:
     keeps_names = SOURCES[export.source.kind].images_are_files
     taken = {image.image_id for image in export.images} if keeps_names else set()
     changes = _Changes()
-    for image, row in zip(export.images, rows, strict=True):
-        picture = read_picture(image, read_wanted(image))
+    contents = read_all(export.images)
+    for image, data, row in zip(export.images, contents, rows, strict=True):
+        picture = read_picture(image, data)
         name = image.image_id if keeps_names else f"{row['class_name']}/{row['rank']:06d}"
         file = _file(picture, name, taken)
         _place(export, picture, file, target)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from otcondense.datasets.wanted import read_wanted
+from otcondense.datasets.ordered import read_all
 from otcondense.exports.export import Export
 from otcondense.exports.hub_metadata import described
 
@@ -46,8 +46,8 @@ def _image_columns(export: Export) -> Iterator[pa.Array]:
     """Yield the images in columns of bounded size."""
     values: list[dict[str, bytes | str]] = []
     size = 0
-    for end, image in enumerate(export.images, 1):
-        data = read_wanted(image)
+    contents = read_all(export.images)
+    for end, (image, data) in enumerate(zip(export.images, contents, strict=True), 1):
         values.append({"bytes": data, "path": image.image_id})
         size += len(data)
         if size >= BATCH_BYTES or len(values) == BATCH_ROWS or end == len(export.images):

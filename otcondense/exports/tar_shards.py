@@ -3,12 +3,14 @@
 import hashlib
 import io
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from otcondense.datasets.wanted import WantedImage, read_wanted
+from otcondense.datasets.ordered import read_all
+from otcondense.datasets.wanted import WantedImage
 from otcondense.exports.export import CLASSES_FILE, Export, classes_text
 from otcondense.exports.pictures import Picture, counted, encode, read_picture
 from otcondense.store.files import canonical_json
@@ -60,10 +62,11 @@ def write_webdataset(export: Export, target: Path) -> list[str]:
     target.mkdir(parents=True)
     shards = []
     changes: list[str] = []
+    contents = read_all(export.images)
     for start in range(0, len(export.images), IMAGES_PER_SHARD):
         path = target / f"{start // IMAGES_PER_SHARD:06d}.tar"
         rows = range(start, min(start + IMAGES_PER_SHARD, len(export.images)))
-        changes += _write_shard(path, export, rows)
+        changes += _write_shard(path, export, rows, contents)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         shards.append({"file": path.name, "samples": len(rows), "sha256": digest})
@@ -73,14 +76,14 @@ def write_webdataset(export: Export, target: Path) -> list[str]:
     return [f"{len(changes)} images: {counted(changes)}"] if changes else []
 
 
-def _write_shard(path: Path, export: Export, rows: range) -> list[str]:
+def _write_shard(path: Path, export: Export, rows: range, contents: Iterator[bytes]) -> list[str]:
     """Write one tar of some rows of the manifest; return what was done to their images."""
     changes = []
     part: pa.Table = export.manifest.slice(rows.start, len(rows))
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as shard:
         for key, row in zip(rows, part.to_pylist(), strict=True):
             image = export.images[key]
-            stored = _stored(image, export)
+            stored = _stored(image, next(contents), export)
             if stored.change:
                 changes.append(stored.change)
             _add(shard, f"{key:09d}.{image_key(export)}", stored.data)
@@ -89,15 +92,15 @@ def _write_shard(path: Path, export: Export, rows: range) -> list[str]:
     return changes
 
 
-def _stored(image: WantedImage, export: Export) -> _Stored:
-    picture = read_picture(image, read_wanted(image))
+def _stored(image: WantedImage, data: bytes, export: Export) -> _Stored:
+    picture = read_picture(image, data)
     form = _new_format(picture, export.encode)
     if form is None:
         is_jpeg = picture.form in JPEG_FORMATS
         is_usual = is_jpeg or export.encode != "keep"
         return _Stored(picture.data, "" if is_usual else f"{picture.form} kept under the key jpg")
-    data = encode(picture, form, export.source.max_pixels)
-    return _Stored(data, f"{picture.what} became {form.upper()}")
+    encoded = encode(picture, form, export.source.max_pixels)
+    return _Stored(encoded, f"{picture.what} became {form.upper()}")
 
 
 def _new_format(picture: Picture, wanted: str) -> str | None:
