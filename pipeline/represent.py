@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyarrow as pa
 
 from otcondense.datasets import Listing, SourceConfig, scan_images
 from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
-from otcondense.representations.tables import class_fingerprint
 from otcondense.store import class_file, read_fingerprint
 from pipeline.checked import Checked
 from pipeline.extract import OnProgress
@@ -17,7 +17,7 @@ from pipeline.extraction_config import ExtractionConfig
 from pipeline.quarantine import Lost
 from pipeline.representation_work import RepresentationWork, load_model
 from pipeline.run_shards import encode_classes
-from pipeline.work import ClassPlan, Target
+from pipeline.work import ClassPlan, Target, Work
 
 
 @dataclass(frozen=True)
@@ -58,39 +58,43 @@ def chosen_listing(source: SourceConfig, chosen: pa.Table) -> Listing:
         ) from error
 
 
-def plan_class(listing: Listing, name: str, config: RepresentationConfig, sha256: str) -> ClassPlan:
+class ChosenWork(Work, Protocol):
+    """A kind of extraction of chosen images."""
+
+    def fingerprint_of(self, name: str, images: list[tuple[str, str]]) -> str:
+        """Return the fingerprint of the file of one class: ids and hashes of its images."""
+
+
+def plan_class(listing: Listing, name: str, work: ChosenWork) -> ClassPlan:
     """Return the plan of one class.
 
     Args:
         listing: of the chosen images.
         name: of the class.
-        config: settings of the model.
-        sha256: of its weights.
+        work: what is made of them.
     """
     rows = listing.rows_of(name)
-    image_ids = listing.ids_of(name)
     hashes = listing.hashes(rows)
     assert hashes is not None, "chosen images have hashes"
-    images = list(zip(image_ids, hashes, strict=True))
-    mark = class_fingerprint(config, sha256, name, images)
+    mark = work.fingerprint_of(name, list(zip(listing.ids_of(name), hashes, strict=True)))
     return ClassPlan(name, listing.index_of(name), len(rows), mark, mark)
 
 
-def extract_representations(
-    target: Target, config: ExtractionConfig, on_progress: OnProgress
+def extract_chosen(
+    target: Target, work: ChosenWork, config: ExtractionConfig, on_progress: OnProgress
 ) -> RepresentationResult:
     """Write one file for each class of chosen images.
 
     Args:
-        target: the chosen images, the work and the directory.
+        target: the chosen images and the directory.
+        work: the work of the target.
         config: resources; they do not change the result.
         on_progress: called after every shard.
 
     Raises: InputError naming an image that is unreadable or has changed since it was chosen.
     """
-    work, listing = target.work, target.listing
-    assert isinstance(work, RepresentationWork)
-    plans = [plan_class(listing, name, work.config, work.weights_sha256) for name in listing.names]
+    listing = target.listing
+    plans = [plan_class(listing, name, work) for name in listing.names]
     checked = Checked.load(target.store, target.directory)
     still_open = [plan for plan in plans if not _is_finished(target, plan, checked)]
     done = len(listing) - sum(plan.size for plan in still_open)

@@ -13,7 +13,12 @@ from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
 from otcondense.representations.crop import adm_center_crop
 from otcondense.representations.image_model import ImageModel
-from otcondense.representations.tables import KINDS, ClassTable, write_class_table
+from otcondense.representations.tables import (
+    KINDS,
+    ClassTable,
+    class_fingerprint,
+    write_class_table,
+)
 from otcondense.store import Store, fingerprint, read_array
 from pipeline.images import Transform
 from pipeline.shard_files import IMAGE_COLUMNS
@@ -82,6 +87,10 @@ class RepresentationWork:
             )
         return RepresentationNetwork(model, mirror=self.config.mirror)
 
+    def fingerprint_of(self, name: str, images: list[tuple[str, str]]) -> str:
+        """Return the fingerprint of the file of one class: ids and hashes of its images."""
+        return class_fingerprint(self.config, self.weights_sha256, name, images)
+
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
         """Write the table of one class: a row for each orientation of each image."""
         assert not rows.lost, "every chosen image is needed"
@@ -97,8 +106,12 @@ class RepresentationWork:
             sha256=rows.table.column("sha256").to_pylist(),
             arrays=arrays,
         )
-        facts = {"weights_sha256": self.weights_sha256, **json.loads(self.facts)}
-        write_class_table(store, directory, table, self.config, facts, rows.plan.fingerprint)
+        facts = {
+            "image_size": self.config.image_size,
+            "weights_sha256": self.weights_sha256,
+            **json.loads(self.facts),
+        }
+        write_class_table(store, directory, table, facts, rows.plan.fingerprint)
 
 
 def load_model(kind: str, config: RepresentationConfig) -> ImageModel:

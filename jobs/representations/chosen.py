@@ -4,18 +4,21 @@ import pyarrow as pa
 
 from jobs.run_directory.run import Run
 from otcondense.errors import MissingInputError
-from otcondense.representations import RepresentationConfig
 from otcondense.store import read_columns, read_manifest, stored_metadata
 
 COLUMNS = ("image_id", "sha256")
 
 
-def chosen_images(run: Run, config: RepresentationConfig) -> pa.Table:
-    """Return `image_id` and `sha256` of the images that a configuration asks for, each once.
+def chosen_images(run: Run, images: str) -> pa.Table:
+    """Return `image_id` and `sha256` of images, each once.
+
+    Args:
+        run: the run.
+        images: `subsets`, those of all subsets, or `source`, all that have features.
 
     Raises: InputError if subsets or features are missing.
     """
-    tables = _of_subsets(run) if config.images == "subsets" else _with_features(run)
+    tables = _of_subsets(run) if images == "subsets" else _with_features(run)
     plain = [table.replace_schema_metadata(None) for table in tables]
     return pa.concat_tables(plain).group_by(list(COLUMNS)).aggregate([])
 

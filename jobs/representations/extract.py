@@ -3,10 +3,11 @@
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.representations.chosen import chosen_images
-from jobs.run_directory.bars import LATENTS_BAR, TOKENS_BAR
+from jobs.run_directory.bars import LATENTS_BAR, PIXELS_BAR, TOKENS_BAR, Bar
 from jobs.run_directory.run import Run
 from otcondense.representations import RepresentationConfig
-from pipeline.represent import chosen_listing, extract_representations, representation_work
+from pipeline.pixel_work import PixelWork
+from pipeline.represent import ChosenWork, chosen_listing, extract_chosen, representation_work
 from pipeline.work import Target
 
 BARS = {"latents": LATENTS_BAR, "tokens": TOKENS_BAR}
@@ -17,18 +18,31 @@ def extract_images(run: Run, kind: str, config: RepresentationConfig) -> None:
 
     Raises: InputError if features or subsets are missing, or an image cannot be used.
     """
-    source = run.config.source
-    listing = chosen_listing(source, chosen_images(run, config))
-    work = representation_work(kind, config, source.max_pixels)
-    target = Target(run.store, run.representation_directory(kind, config), listing, work)
+    work = representation_work(kind, config, run.config.source.max_pixels)
+    directory = run.representation_directory(kind, config)
+    _extract(run, BARS[kind], config.images, directory, work)
+
+
+def extract_pixels(run: Run) -> None:
+    """Write the pixels of all images that have features, in the size of the run.
+
+    Raises: InputError if features are missing, or an image cannot be used.
+    """
+    work = PixelWork(run.config.pixels.shape, run.config.source.max_pixels)
+    _extract(run, PIXELS_BAR, "source", run.pixels_directory(), work)
+
+
+def _extract(run: Run, bar: Bar, images: str, directory: str, work: ChosenWork) -> None:
+    listing = chosen_listing(run.config.source, chosen_images(run, images))
+    target = Target(run.store, directory, listing, work)
     resources = run.config.representations
     if resources.num_encoders != 0:
         start_ray()
-    with Progress(run.store, *BARS[kind]) as progress:
-        result = extract_representations(target, resources, progress.show)
+    with Progress(run.store, *bar) as progress:
+        result = extract_chosen(target, work, resources, progress.show)
     classes = result.classes_done + result.classes_skipped
     note(
-        kind,
-        f"{result.num_images} images of {classes} classes in {target.directory}, "
+        bar.title,
+        f"{result.num_images} images of {classes} classes in {directory}, "
         f"{result.classes_skipped} of them already finished",
     )

@@ -38,6 +38,7 @@ SCORE_BAR = Bar("score", "score", "class")
 SELECTION_BAR = Bar("select_subset", "select", "class")
 LATENTS_BAR = Bar("extract_latents", "latents", "image")
 TOKENS_BAR = Bar("extract_tokens", "tokens", "image")
+PIXELS_BAR = Bar("score-pixels", "pixels", "image")
 SAMPLE_BAR = Bar("sample", "sample", "batch")
 EVALUATION_BAR = Bar("evaluate", "evaluate", "set")
 

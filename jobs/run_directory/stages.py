@@ -114,7 +114,12 @@ STAGES: tuple[Stage, ...] = (
         name="score",
         summary="Score how hard each image is, for the methods that need it",
         entry="jobs.score.stage:score_difficulty",
-        outputs=(f"scores/denoising{CLASS_PART}", f"scores/aum{CLASS_PART}"),
+        outputs=(
+            f"scores/denoising{CLASS_PART}",
+            f"scores/aum{CLASS_PART}",
+            f"pixels/*{CLASS_PART}",
+            f"pixels/*{SHARD_PART}",
+        ),
         is_part_of=lambda config: bool(config.selection.score_kinds()),
         bars=lambda config: [SCORE_BAR] if _scores_denoising(config) else [],
         bar_keys=("score",),

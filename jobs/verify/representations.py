@@ -30,10 +30,12 @@ def _check_images(evidence: Evidence, kind: str, config: RepresentationConfig) -
         return
     from jobs.representations.chosen import chosen_images
     from pipeline.represent import chosen_listing, plan_class
+    from pipeline.representation_work import RepresentationWork
 
     source = evidence.run.config.source
     listing = known(
-        f"images of {kind}", lambda: chosen_listing(source, chosen_images(evidence.run, config))
+        f"images of {kind}",
+        lambda: chosen_listing(source, chosen_images(evidence.run, config.images)),
     )
     if listing is None:
         return
@@ -42,7 +44,8 @@ def _check_images(evidence: Evidence, kind: str, config: RepresentationConfig) -
         facts = evidence.facts.get(name)
         expected = None
         if facts is not None:
-            expected = plan_class(listing, class_name, config, facts.weights_sha256).fingerprint
+            work = RepresentationWork(kind, config, facts.weights_sha256, "", source.max_pixels)
+            expected = plan_class(listing, class_name, work).fingerprint
         yield from evidence.check(name, expected)
 
 

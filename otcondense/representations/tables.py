@@ -72,21 +72,19 @@ def write_class_table(
     store: Store,
     directory: str,
     rows: ClassTable,
-    config: RepresentationConfig,
     facts: dict[str, Any],
     mark: str,
 ) -> None:
-    """Write the file of one class: a row for each image, or two if it is mirrored.
+    """Write the file of one class: a row for each orientation of each image.
 
     Args:
         store: the run.
         directory: of the result.
         rows: the arrays.
-        config: settings of the model.
         facts: what a reader of the arrays needs to know.
         mark: fingerprint of the file.
     """
-    orientations = 2 if config.mirror else 1
+    (orientations,) = {each.shape[1] for each in rows.arrays.values()}
     count = len(rows.image_ids) * orientations
     columns: dict[pa.Field, list[Any]] = {
         pa.field("image_id", pa.string()): np.repeat(rows.image_ids, orientations).tolist(),
@@ -102,7 +100,6 @@ def write_class_table(
         schema_version=REPRESENTATIONS_SCHEMA_VERSION,
         class_name=rows.class_name,
         class_index=rows.class_index,
-        image_size=config.image_size,
         **facts,
     )
 

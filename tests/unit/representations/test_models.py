@@ -23,7 +23,7 @@ from otcondense.representations import (
 from otcondense.representations.tables import write_text
 from otcondense.store import Store, class_file, read_array, read_table, sha256_bytes, table_metadata
 from pipeline.extraction_config import ExtractionConfig
-from pipeline.represent import chosen_listing, extract_representations, representation_work
+from pipeline.represent import chosen_listing, extract_chosen, representation_work
 from pipeline.work import Target
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
 
@@ -71,7 +71,7 @@ def target_of(root, folder, chosen, kind, config):
 def write(target):
     """Return the number of classes that were encoded."""
     here = ExtractionConfig(num_encoders=0)
-    return extract_representations(target, here, lambda _done, _total: None).classes_done
+    return extract_chosen(target, target.work, here, lambda _done, _total: None).classes_done
 
 
 def pixels_of(folder):
