@@ -122,7 +122,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         is_part_of=lambda config: bool(config.selection.score_kinds()),
         bars=lambda config: [SCORE_BAR] if _scores_denoising(config) else [],
-        bar_keys=("score",),
+        bar_keys=("score", "score-pixels"),
         uses=("extract_features",),
     ),
     Stage(

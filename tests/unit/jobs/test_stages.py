@@ -21,6 +21,7 @@ from jobs.run_directory.stages import (
     verb_of,
 )
 from otcondense.store import class_file, selection_file
+from pipeline.shard_files import shard_file
 
 EVERYTHING = [
     "source.path=images",
@@ -50,13 +51,18 @@ def files(run: Run) -> dict[str, list[str]]:
         "extract_features": [
             class_file(features, "a"),
             f"{features}/_quarantine.parquet",
+            shard_file(features, 0),
             class_file(features, "a").replace("part-0.parquet", "_quarantine.json"),
             class_file("scores/probe-0a1b2c3d", "a"),
         ],
-        "score": [class_file(run.scores_directory(kind), "a") for kind in ("denoising", "aum")],
+        "score": [
+            *(class_file(run.scores_directory(kind), "a") for kind in ("denoising", "aum")),
+            class_file(run.pixels_directory(), "a"),
+            shard_file(run.pixels_directory(), 12),
+        ],
         "select_subset": [selection_file(selection, "a"), run.manifest(method)],
-        "extract_latents": [class_file(latents, "a")],
-        "extract_tokens": [class_file(tokens, "a")],
+        "extract_latents": [class_file(latents, "a"), shard_file(latents, 1)],
+        "extract_tokens": [class_file(tokens, "a"), shard_file(tokens, 1)],
         "extract_text": [run.text_file()],
         "train": [
             run.images_file(method),
