@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.harness import finish
 from jobs.cluster.start import start_ray
-from otcondense.datasets import SourceConfig, decode_image, list_images, read_image_bytes
+from otcondense.datasets import SourceConfig, list_images, read_image_bytes
 from otcondense.encoders import EncoderConfig, load_encoder
 from otcondense.store import ClassFeatures, Store, read_class_features, write_class_features
 from pipeline.extract import extract_features
@@ -66,7 +66,7 @@ class Files(Dataset[torch.Tensor]):
 
     def __getitem__(self, index: int) -> torch.Tensor:
         data = read_image_bytes(self.records[index].path)
-        return self.spec.pixels(decode_image(data, channels=3, max_pixels=10**8))
+        return self.spec.read(data, max_pixels=10**8).pixels
 
 
 def write_source(root: Path, side: int, count: int) -> SourceConfig:

@@ -9,7 +9,8 @@ from otcondense.config import Config
 
 REPRESENTATIONS_SCHEMA_VERSION = 2
 DECODING_VERSION = 2
-"""Counts changes of the decoded pixels. 2 puts transparent images on white; 1 dropped transparency."""
+"""Counts changes of the decoded pixels. 2 puts transparent images on white, 1 dropped
+transparency."""
 
 
 class RepresentationConfig(Config):
