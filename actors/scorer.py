@@ -6,14 +6,22 @@ from typing import Any
 import torch
 
 from actors.units import UnitChanges
-from otcondense.datasets.images import WantedImage, load_images
-from otcondense.datasets.records import SourceConfig
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.difficulty import DenoisingConfig, denoising_errors, score_times
 from otcondense.errors import InputError
-from otcondense.store import ClassDifficulties, Representation, Store, write_class_difficulties
+from otcondense.store import (
+    ClassDifficulties,
+    Representation,
+    Store,
+    class_file,
+    read_columns,
+    write_class_difficulties,
+)
 from otcondense.store.images import to_unit_range
 from otcondense.store.score_kinds import HARD_END
+
+LATENT_COLUMN = "mean"
+PIXEL_COLUMN = "image"
 
 
 @dataclass(frozen=True)
@@ -22,14 +30,14 @@ class ScoreUnit:
 
     name: str
     class_name: str
-    class_index: int
-    images: tuple[WantedImage, ...]
-    source: SourceConfig
-    """The source of the images."""
-    shape: tuple[int, int, int]
-    """Channels, height and width of the pixels of the run."""
-    latents: str | None
-    """Directory of the latents, relative to the run; None to score pixels."""
+    size: int
+    """Number of its images."""
+    features: str
+    """Directory of the features, relative to the run: it lists the images."""
+    inputs: str
+    """Directory of the latents or the pixels, relative to the run."""
+    of_latents: bool
+    """Whether the model takes latents."""
     directory: str
     """Directory of the result, relative to the run."""
     fingerprint: str
@@ -74,21 +82,26 @@ class Scorer:
 
         Raises: InputError if the scoring model expects inputs of another shape.
         """
-        x = self._pixels(unit) if unit.latents is None else self._latents(unit, unit.latents)
+        images = scored_images(self._store, unit.features, unit.class_name)
+        source = Representation(self._store, unit.inputs)
+        facts = source.metadata(unit.class_name)
+        column = LATENT_COLUMN if unit.of_latents else PIXEL_COLUMN
+        arrays = source.read(unit.class_name, images, (column,), mirrored=False)
+        x = _inputs(torch.from_numpy(arrays[column][:, 0]), facts, of_latents=unit.of_latents)
         if tuple(x.shape[1:]) != self._model.image_shape:
             raise InputError(
                 f"the scoring model must take inputs of the run's shape {tuple(x.shape[1:])}, "
                 f"found {self._model.image_shape}"
             )
 
-        labels = torch.full((len(x),), unit.class_index)
+        labels = torch.full((len(x),), int(facts["class_index"]))
         objective = self._checkpoint.state.objective
         errors = denoising_errors(self._model, objective, x, labels, self._config)
 
         scores = ClassDifficulties(
             class_name=unit.class_name,
-            class_index=unit.class_index,
-            image_ids=[image.image_id for image in unit.images],
+            class_index=int(facts["class_index"]),
+            image_ids=[image_id for image_id, _ in images],
             difficulty=errors.numpy(),
             facts=self._facts(),
         )
@@ -105,17 +118,18 @@ class Scorer:
             "weights_sha256": self._checkpoint.state.files[self._config.weights].sha256,
         }
 
-    def _latents(self, unit: ScoreUnit, directory: str) -> torch.Tensor:
-        source = Representation(self._store, directory)
-        images = []
-        for image in unit.images:
-            assert image.sha256 is not None, "features record the SHA-256 of each image"
-            images.append((image.image_id, image.sha256))
-        arrays = source.read(unit.class_name, images, ("mean",), mirrored=False)
-        mean = torch.from_numpy(arrays["mean"][:, 0]).float()
-        facts = source.metadata(unit.class_name)
-        return (mean - float(facts["shift_factor"])) * float(facts["scaling_factor"])
 
-    def _pixels(self, unit: ScoreUnit) -> torch.Tensor:
-        loaded = load_images(list(unit.images), unit.source, unit.shape)
-        return to_unit_range(torch.from_numpy(loaded.images))
+def scored_images(store: Store, features: str, class_name: str) -> list[tuple[str, str]]:
+    """Return id and SHA-256 of the images of a class that have features.
+
+    Raises: InputError if there are none.
+    """
+    table = read_columns(store, class_file(features, class_name), ("image_id", "sha256"))
+    return list(zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True))
+
+
+def _inputs(stored: torch.Tensor, facts: dict[str, Any], *, of_latents: bool) -> torch.Tensor:
+    """Return the inputs of the model: scaled latents, or pixels from -1 to 1."""
+    if not of_latents:
+        return to_unit_range(stored)
+    return (stored.float() - float(facts["shift_factor"])) * float(facts["scaling_factor"])

@@ -1,7 +1,7 @@
 """The base of every configuration model."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -17,6 +17,17 @@ class Config(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
     )
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset()
+    """Settings of earlier versions that no longer exist: runs that name them can still be opened.
+    They never changed a result."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_retired(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or not cls.RETIRED & values.keys():
+            return values
+        return {name: value for name, value in values.items() if name not in cls.RETIRED}
 
     @model_validator(mode="after")
     def _refuse_credentials(self) -> "Config":

@@ -60,6 +60,13 @@ def read_header(file: Any) -> Header:
     return Header(shape, dtype, is_fortran=is_fortran)
 
 
+def write_header(file: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Write the header of an array in C order, whose data follow in parts."""
+    descr = np.lib.format.dtype_to_descr(dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
 def read_array(file: Any, header: Header) -> np.ndarray:
     """Return the array whose header was read.
 

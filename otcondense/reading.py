@@ -82,8 +82,12 @@ def read_regular(path: str | Path, allowed: int) -> bytes:
     Raises: RefusedFileError if it is larger or no regular file, OSError if it cannot be read.
     """
     with open_regular(path) as file:
-        check_size(path, os.fstat(file.fileno()).st_size, allowed)
-        data = file.read(allowed + 1)
+        size = os.fstat(file.fileno()).st_size
+        check_size(path, size, allowed)
+        # A read takes memory for all bytes that it is asked for, however few there are.
+        data = file.read(size + 1)
+        if len(data) > size:
+            data += file.read(allowed + 1 - len(data))
     check_size(path, len(data), allowed)
     return data
 

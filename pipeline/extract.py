@@ -1,18 +1,21 @@
-"""Features of every image: decode tasks feed encoder actors, and each complete class is written."""
+"""Features of every image: shards are read in storage order, and regrouped into class files."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from otcondense.datasets import Listing, SourceConfig, by_class, scan_images
+from otcondense.datasets import Listing, SourceConfig, scan_images
 from otcondense.encoders import EncoderConfig, weights_sha256
 from otcondense.errors import InputError
-from otcondense.store import Store
-from pipeline.chunks import DecodeConfig
-from pipeline.class_task import ClassTask, finished_class, plan_class, write_class
+from otcondense.store import Store, class_file, fingerprint
+from pipeline.checked import Checked
+from pipeline.class_plan import FinishedClasses, plan_classes
 from pipeline.extraction_config import ExtractionConfig
+from pipeline.feature_work import FeatureWork
 from pipeline.quarantine import Lost, check_lost_share, quarantine_file, write_quarantine
-from pipeline.same_content import recognise_class
-from pipeline.stream import ChunkEncoding, stream_encoded
+from pipeline.run_shards import encode_classes
+from pipeline.same_content import SameContent
+from pipeline.work import ClassPlan, Target
 
 OnProgress = Callable[[int, int], None]
 """Gets the number of images that are done, and their total."""
@@ -36,14 +39,6 @@ class ExtractionResult:
     """Those of the skipped classes whose images have other times and the same content."""
 
 
-@dataclass(frozen=True)
-class _ChunkResult:
-    """One encoded chunk."""
-
-    num_images: int
-    lost: list[Lost]
-
-
 def extract_features(
     store_root: str,
     directory: str,
@@ -56,7 +51,7 @@ def extract_features(
     """Write one feature file per class of `source`, and `_quarantine.parquet`.
 
     A class that is already finished with the same inputs is skipped. A killed run loses only the
-    classes that were in progress.
+    shards that were in progress.
 
     Args:
         store_root: root of the run.
@@ -65,88 +60,51 @@ def extract_features(
         encoder: the network.
         config: resources; they do not change the result.
         stage_fingerprint: of all settings of the stage.
-        on_progress: called after every chunk.
+        on_progress: called after every shard.
 
     Raises: InputError if source, encoder and cluster do not fit together, or too many images cannot
         be used.
     """
-    store = Store(store_root)
     listing = scan_images(source)
     _check_classes(encoder, listing, source)
-    sha256 = weights_sha256(encoder)
-    encoding = class_encoding(encoder, source, sha256)
-    plan = _plan(store, directory, listing, encoding, stage_fingerprint)
-
-    total = len(listing.records)
-    done = total - sum(len(task.records) for task in plan.tasks)
-    lost = plan.lost.copy()
-    on_progress(done, total)
-
-    where = store.path(quarantine_file(directory))
+    target = feature_target(Store(store_root), directory, listing, encoder, source.max_pixels)
+    checked = Checked.load(target.store, directory)
+    plan = _plan(target, plan_features(target, stage_fingerprint), checked)
+    count = _Count(target, source.max_lost_share, on_progress, plan)
     try:
-        for chunk in _encode(store, directory, plan.tasks, encoding, config):
-            done += chunk.num_images
-            lost += chunk.lost
-            check_lost_share(lost, total, source.max_lost_share, where)
-            on_progress(done, total)
+        if plan.open:
+            encode_classes(target, plan.open, config, count.add)
     finally:
-        write_quarantine(store, directory, lost)
-
-    check_lost_share(lost, total, source.max_lost_share, where)
-    assert done == total, f"{total} images went in, {done} came out or were quarantined"
+        write_quarantine(target.store, directory, count.lost)
+    count.check()
+    assert count.done == count.total, f"{count.total} images went in, {count.done} came out"
+    _keep_checked(plan, count.lost, directory, checked)
     return ExtractionResult(
-        num_images=total - len(lost),
-        num_quarantined=len(lost),
+        num_images=count.total - len(count.lost),
+        num_quarantined=len(count.lost),
         num_ignored=len(listing.ignored),
-        classes_done=len(plan.tasks),
-        classes_skipped=plan.skipped,
+        classes_done=len(plan.open),
+        classes_skipped=len(listing.names) - len(plan.open),
         classes_recognised=plan.recognised,
     )
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The work of one extraction."""
-
-    tasks: list[ClassTask]
-    """The classes to encode."""
-    skipped: int
-    """Classes that an earlier run finished."""
-    recognised: int
-    """Those of the skipped classes whose images have other times and the same content."""
-    lost: list[Lost]
-    """The images that earlier runs could not use, of the skipped classes."""
+def feature_target(
+    store: Store, directory: str, listing: Listing, encoder: EncoderConfig, max_pixels: int
+) -> Target:
+    """Return what the extraction of the features of a source reads and writes."""
+    work = FeatureWork(encoder, weights_sha256(encoder), max_pixels)
+    return Target(store, directory, listing, work)
 
 
-def _plan(
-    store: Store,
-    directory: str,
-    listing: Listing,
-    encoding: ChunkEncoding,
-    stage_fingerprint: str,
-) -> _Plan:
-    classes = by_class(listing.records)
-    tasks: list[ClassTask] = []
-    lost: list[Lost] = []
-    recognised = 0
-    for records in classes.values():
-        batch_size = encoding.encoder.batch_size
-        task = plan_class(records, stage_fingerprint, encoding.weights_sha256, batch_size)
-        lost_before = finished_class(store, directory, task, encoding.decode)
-        if lost_before is None:
-            lost_before = recognise_class(store, directory, task, encoding.decode)
-            recognised += lost_before is not None
-        if lost_before is None:
-            tasks.append(task)
-        else:
-            lost += lost_before
-    return _Plan(tasks, len(classes) - len(tasks), recognised, lost)
+def plan_features(target: Target, stage_fingerprint: str) -> list[ClassPlan]:
+    """Return the plan of each class.
 
-
-def class_encoding(encoder: EncoderConfig, source: SourceConfig, sha256: str) -> ChunkEncoding:
-    """Return how the images of a source are decoded and encoded by weights of this SHA-256."""
-    decode = DecodeConfig(encoder.input_spec(), encoder.batch_size, source.max_pixels)
-    return ChunkEncoding(decode, encoder, sha256)
+    Args:
+        target: of features.
+        stage_fingerprint: of all settings of the stage.
+    """
+    return plan_classes(target.listing, fingerprint([stage_fingerprint, target.work.key]))
 
 
 def _check_classes(encoder: EncoderConfig, listing: Listing, source: SourceConfig) -> None:
@@ -160,22 +118,86 @@ def _check_classes(encoder: EncoderConfig, listing: Listing, source: SourceConfi
         )
 
 
-def _encode(
-    store: Store,
-    directory: str,
-    tasks: list[ClassTask],
-    encoding: ChunkEncoding,
-    config: ExtractionConfig,
-) -> Iterator[_ChunkResult]:
-    """Encode classes, and write each when its last chunk comes back."""
-    open_tasks = {task.class_index: task for task in tasks}
-    chunks = [chunk for task in tasks for chunk in task.chunks]
-    for chunk in stream_encoded(chunks, encoding, config):
-        task = open_tasks[chunk.class_index]
-        task.add(chunk)
-        if task.is_complete:
-            write_class(store, directory, task)
-            task.encoded.clear()
-            del open_tasks[chunk.class_index]
-        yield _ChunkResult(len(chunk.statuses), task.lost(chunk))
-    assert not open_tasks, f"{len(open_tasks)} classes did not come back"
+@dataclass(frozen=True)
+class _Plan:
+    """The work of one extraction."""
+
+    open: list[ClassPlan]
+    """The classes to encode, in the order of their indices."""
+    lost: list[Lost]
+    """The images that earlier runs could not use, of the other classes."""
+    recognised: int
+    """Those of the other classes whose images have other times and the same content."""
+
+
+def _plan(target: Target, plans: Sequence[ClassPlan], checked: Checked) -> _Plan:
+    """Look for finished classes, and for classes whose images have the same content."""
+    transform = target.work.transform()
+    known = FinishedClasses(target, checked, transform)
+    lost: list[Lost] = []
+    changed = []
+    for plan in plans:
+        found = known.lost(plan)
+        if found is None:
+            changed.append(plan)
+        else:
+            lost += found
+
+    search = SameContent(target, transform)
+    same = search.find(changed)
+    for plan in changed:
+        if plan.name in same:
+            search.keep(plan, same[plan.name])
+            lost += same[plan.name]
+    return _Plan([plan for plan in changed if plan.name not in same], lost, len(same))
+
+
+def _keep_checked(plan: _Plan, lost: list[Lost], directory: str, checked: Checked) -> None:
+    """Keep the facts of the files that were written just now: they need not be read again."""
+    unusable = Counter(each.class_name for each in lost)
+    for each in plan.open:
+        name = class_file(directory, each.name)
+        checked.add(name, each.fingerprint, each.size - unusable[each.name])
+    checked.save()
+
+
+@dataclass
+class _Count:
+    """The images that are done, and those that cannot be used."""
+
+    target: Target
+    max_lost_share: float
+    on_progress: OnProgress
+    plan: _Plan
+    done: int = 0
+    lost: list[Lost] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        unusable = self.target.listing.unusable
+        self.lost = [Lost(each.image_id, each.class_name, each.reason) for each in unusable]
+        self.lost += self.plan.lost
+        self.done = self.total - sum(plan.size for plan in self.plan.open)
+        self.on_progress(self.done, self.total)
+
+    @property
+    def total(self) -> int:
+        """Images of the source, also those that cannot be used."""
+        return len(self.target.listing) + len(self.target.listing.unusable)
+
+    def add(self, images: int, lost: Sequence[Lost]) -> None:
+        """Count the images of a shard.
+
+        Raises: InputError if too many images cannot be used.
+        """
+        self.done += images
+        self.lost += lost
+        self.check()
+        self.on_progress(self.done, self.total)
+
+    def check(self) -> None:
+        """Check that not too many images are unusable.
+
+        Raises: InputError listing the first few.
+        """
+        where = self.target.store.path(quarantine_file(self.target.directory))
+        check_lost_share(self.lost, self.total, self.max_lost_share, where)

@@ -1,5 +1,7 @@
 """Settings of feature extraction."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from otcondense.config import Config
@@ -8,19 +10,35 @@ from otcondense.config import Config
 class ExtractionConfig(Config):
     """Resources of extraction; nothing here changes a result."""
 
-    num_encoders: int = Field(default=1, ge=0)
-    """Encoder actors that work at the same time; 0 decodes and encodes in this process, without a
-    cluster."""
-    cpus_per_encoder: float = Field(default=1.0, gt=0)
-    """CPUs that each encoder actor takes; the other CPUs of the cluster read and decode images."""
+    num_encoders: int | None = Field(default=None, ge=0)
+    """Workers that read, decode and encode at the same time; by default one for each GPU of the
+    cluster, or each CPU if there are no GPUs. 0 works in this process, without a cluster."""
+    cpus_per_encoder: float | None = Field(default=None, gt=0)
+    """CPUs of each worker; so many of its threads read and decode images. By default the workers
+    share all CPUs."""
     gpus_per_encoder: float | None = Field(default=None, ge=0)
-    """GPUs that each encoder actor takes; by default 1 if the cluster has GPUs and the encoder's
-    device is not cpu, else 0."""
-    cpus_per_reader: float = Field(default=1.0, gt=0)
-    """CPUs that each decoding task takes."""
-    stall_timeout_s: int = Field(default=600, ge=10)
-    """The run fails after this many seconds without progress."""
+    """GPUs of each worker; by default 1 if the cluster has GPUs and the encoder's device is not
+    cpu, else 0."""
+    stall_timeout_s: int = Field(default=3600, ge=10)
+    """The run fails after this many seconds in which no worker finished a shard of images."""
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"cpus_per_reader"})
 
     def identity(self) -> dict[str, object]:
         """Return the settings that decide the features: none."""
         return {}
+
+
+class RepresentationResources(ExtractionConfig):
+    """Resources of the extraction of latents and tokens."""
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset(
+        {
+            "num_actors",
+            "num_cpus",
+            "num_gpus",
+            "max_attempts",
+            "deadline_seconds",
+            "grace_seconds",
+        }
+    )

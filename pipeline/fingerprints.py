@@ -11,46 +11,28 @@ from otcondense.store import (
 )
 
 
-def class_fingerprint(
-    records: list[ImageRecord], stage_fingerprint: str, weights_sha256: str
-) -> str:
+def class_fingerprint(images: str, inputs: str) -> str:
     """Return the fingerprint of the extracted features of one class.
 
     Args:
-        records: the images of the class, sorted.
-        stage_fingerprint: of all settings of the stage.
-        weights_sha256: of the encoder.
+        images: digest of the ids, sizes and times of its images.
+        inputs: as `class_inputs` returns it.
     """
-    first = records[0]
-    return fingerprint(
-        [
-            stage_fingerprint,
-            weights_sha256,
-            FEATURES_SCHEMA_VERSION,
-            first.class_index,
-            first.class_name,
-            records_identity(records),
-        ]
-    )
+    return fingerprint([images, inputs])
 
 
-def class_inputs(records: list[ImageRecord], stage_fingerprint: str, weights_sha256: str) -> str:
-    """Return the fingerprint of the inputs of a class besides its images, as `class_fingerprint`.
+def class_inputs(name: str, index: int, key: str) -> str:
+    """Return the fingerprint of the inputs of a class besides its images.
 
     The content of the images is in the feature file. So images whose times have changed, by `touch`
     or a copy, are recognised.
+
+    Args:
+        name: of the class.
+        index: of the class.
+        key: fingerprint of all settings of the stage and of the weights.
     """
-    first = records[0]
-    return fingerprint(
-        [
-            "inputs",
-            stage_fingerprint,
-            weights_sha256,
-            FEATURES_SCHEMA_VERSION,
-            first.class_index,
-            first.class_name,
-        ]
-    )
+    return fingerprint(["inputs", key, FEATURES_SCHEMA_VERSION, index, name])
 
 
 def rows_fingerprint(records: list[ImageRecord], stage_fingerprint: str) -> str:

@@ -2,18 +2,21 @@
 
 import os
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from otcondense.datasets import ImageRecord, SourceConfig, list_images
+from otcondense.datasets import ImageRecord, SourceConfig, scan_images
 from otcondense.encoders import Encoder, EncoderConfig, load_encoder
 from otcondense.encoders.encoder import build_model
 from otcondense.threads import one_thread
-from pipeline.chunks import DecodeConfig, decode_chunk, make_chunks, read_statuses
 from pipeline.extraction_config import ExtractionConfig
-from pipeline.stream import CHUNKS_PER_TASK
+from pipeline.feature_work import feature_transform
+from pipeline.images import BATCHES_AHEAD, decode, readings, stacked
+from pipeline.resources import plan_resources
+from pipeline.shards import plan_shards
 
 SAMPLE = 32
 """Images that are decoded and encoded for the forecast."""
@@ -21,6 +24,8 @@ FLOAT32_BYTES = 4
 FLOAT16_BYTES = 2
 OTHER_COLUMNS_BYTES = 100
 """Approximate bytes of the id, the hash and the sizes of one image in a feature file."""
+IMAGE_BYTES = 2**26
+"""Memory for one decoded image of usual size while it is scaled."""
 INPUT_BYTES = 5
 """Bytes of one value of an encoder's input: one as an 8-bit number and four as a float."""
 
@@ -33,8 +38,8 @@ class ExtractionForecast:
     num_classes: int
     source_bytes: int
     num_batches: int
-    reader_bytes: int
-    """Approximate memory of a decoding task."""
+    decoded_bytes: int
+    """Approximate memory of the decoded images of a worker."""
     encoder_bytes: int
     """Memory of an encoder's weights and inputs, without the network's activations."""
     stored_bytes: int
@@ -67,40 +72,39 @@ def forecast_extraction(
 
     Raises: InputError as the extraction does, for a source or an encoder that cannot be used.
     """
-    records = list_images(source)
-    _, sizes = np.unique([record.class_index for record in records], return_counts=True)
-    num_batches = int(np.ceil(sizes / encoder.batch_size).sum())
+    listing = scan_images(source)
+    shards = plan_shards(listing, encoder.batch_size)
+    num_batches = sum(-(-(each.stop - each.start) // encoder.batch_size) for each in shards)
 
-    sample = _evenly(records, SAMPLE)
-    decode = DecodeConfig(encoder.input_spec(), encoder.batch_size, source.max_pixels)
-    for_sample = replace(decode, batch_size=max(encoder.batch_size, len(sample)))
-    (chunk,) = make_chunks(sample, len(sample))
+    sample = _evenly(listing.records, SAMPLE)
+    transform = feature_transform(encoder, source.max_pixels)
     started = time.perf_counter()
-    decoded = decode_chunk(chunk.row(), for_sample)
+    decoded = [decode(read, transform) for read in readings(each.path for each in sample)]
     decode_seconds = (time.perf_counter() - started) / len(sample)
 
     model = _load(encoder)
-    batch = _time_batch(model, torch.from_numpy(decoded["images"][: encoder.batch_size]))
+    shape = encoder.input_spec().shape
+    size = encoder.batch_size
+    batch = _time_batch(model, stacked(decoded[:size], size, shape))
 
-    input_values = encoder.batch_size * int(np.prod(decode.spec.shape))
-    statuses = read_statuses(decoded["statuses"])
+    input_values = size * int(np.prod(shape))
     return ExtractionForecast(
-        num_images=len(records),
-        num_classes=len(sizes),
-        source_bytes=sum(record.size_bytes for record in records),
+        num_images=len(listing),
+        num_classes=len(listing.names),
+        source_bytes=int(listing.numbers("size_bytes").sum()),
         num_batches=num_batches,
-        reader_bytes=decode.task_bytes(CHUNKS_PER_TASK),
+        decoded_bytes=(BATCHES_AHEAD + 2) * input_values + IMAGE_BYTES,
         encoder_bytes=_weights_bytes(model) + INPUT_BYTES * input_values,
-        stored_bytes=len(records) * batch.stored_bytes_per_image,
-        unreadable=sum(status.reason is not None for status in statuses),
+        stored_bytes=len(listing) * batch.stored_bytes_per_image,
+        unreadable=sum(image.reason is not None for image in decoded),
         sampled=len(sample),
         decode_seconds=decode_seconds,
         encode_seconds=batch.seconds,
-        seconds=_total(decode_seconds * len(records), batch.seconds * num_batches, config),
+        seconds=_total(decode_seconds * len(listing), batch.seconds * num_batches, config),
     )
 
 
-def _evenly(records: list[ImageRecord], count: int) -> list[ImageRecord]:
+def _evenly(records: Sequence[ImageRecord], count: int) -> list[ImageRecord]:
     """Return at most `count` records, evenly spread over the list."""
     rows = np.linspace(0, len(records) - 1, min(count, len(records))).astype(int)
     return [records[row] for row in np.unique(rows)]
@@ -133,10 +137,13 @@ def _time_batch(model: Encoder, images: torch.Tensor) -> _BatchTiming:
 
 
 def _total(decoding: float, encoding: float, config: ExtractionConfig) -> float:
-    """Return the time of the slower kind of workers; in one process, the sum of both times."""
-    if not config.num_encoders:
+    """Return the seconds of the whole work on this machine.
+
+    Each worker decodes and encodes at the same time, so all its CPUs share the work.
+    """
+    if config.num_encoders == 0:
         return decoding + encoding
     cpus = max(2, os.cpu_count() or 2)
-    free = cpus - config.num_encoders * config.cpus_per_encoder
-    readers = max(1.0, free // config.cpus_per_reader)
-    return max(decoding / readers, encoding / config.num_encoders)
+    workers = plan_resources(config, {"CPU": cpus}, uses_gpu=False)
+    together = (decoding + encoding) / (workers.encoders * workers.cpus)
+    return max(together, encoding / workers.encoders)

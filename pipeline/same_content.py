@@ -3,103 +3,124 @@
 Their features stay. Reading the images once is far cheaper than encoding them.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from otcondense.datasets import ImageRecord, read_image_bytes
+import numpy as np
+
+from otcondense.datasets import ImageRecord
 from otcondense.errors import InputError
 from otcondense.store import (
-    ClassFeatures,
-    Store,
     class_file,
     read_class_features,
+    read_columns,
     read_unchanged,
     sha256_bytes,
     table_metadata,
     write_class_features,
 )
 from otcondense.store.features import INPUTS_KEY
-from pipeline.chunks import DecodeConfig, decode_status
-from pipeline.class_task import ClassTask
+from pipeline.images import Reading, Transform, decode, readings
 from pipeline.quarantine import Lost, read_class_quarantine, write_class_quarantine
+from pipeline.shards import plan_shards
+from pipeline.work import ClassPlan, Target
 
 READERS = 8
 """Threads that read images; a disk or a store answers several requests at once."""
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """The result of an earlier extraction of a class."""
+class SameContent:
+    """Looks for classes whose images have the content that was encoded."""
 
-    features: ClassFeatures
-    lost: list[Lost]
+    target: Target
+    transform: Transform
+    """Of the images."""
 
+    def find(self, plans: Sequence[ClassPlan]) -> dict[str, list[Lost]]:
+        """Return the lost images of each class that is recognised, by its name.
 
-def recognise_class(
-    store: Store, directory: str, task: ClassTask, decode: DecodeConfig
-) -> list[Lost] | None:
-    """Keep the features of a class whose images have the content that was encoded.
+        The images of all classes are read together, in storage order.
+        """
+        expected: dict[str, _Expected] = {}
+        for plan in plans:
+            found = self._stored(plan)
+            if found is not None:
+                expected[plan.name] = found
+        if expected:
+            self._refute(expected)
+        return {name: found.lost for name, found in expected.items() if found.is_same}
 
-    Its files get the fingerprint of the task, so that the images are not read again.
+    def keep(self, plan: ClassPlan, lost: list[Lost]) -> None:
+        """Give the files of a recognised class the fingerprint of its plan."""
+        store, directory = self.target.store, self.target.directory
+        features = read_class_features(store, directory, plan.name)
+        write_class_quarantine(store, directory, plan.name, plan.fingerprint, lost)
+        write_class_features(
+            store, directory, features, fingerprint=plan.fingerprint, inputs=plan.inputs
+        )
 
-    Returns: the lost images of the class; None if it must be encoded.
-    """
-    stored = _same(store, directory, task, decode)
-    if stored is None:
-        return None
-    write_class_quarantine(store, directory, task.class_name, task.fingerprint, stored.lost)
-    write_class_features(
-        store, directory, stored.features, fingerprint=task.fingerprint, inputs=task.inputs
-    )
-    return stored.lost
-
-
-def has_same_content(store: Store, directory: str, task: ClassTask, decode: DecodeConfig) -> bool:
-    """Tell whether the images of a class have the content that was encoded; nothing is written."""
-    return _same(store, directory, task, decode) is not None
-
-
-def _same(store: Store, directory: str, task: ClassTask, decode: DecodeConfig) -> _Stored | None:
-    stored = _stored(store, directory, task)
-    if stored is None or not _is_same_content(stored, task.records, decode):
-        return None
-    return stored
-
-
-def _stored(store: Store, directory: str, task: ClassTask) -> _Stored | None:
-    """Return the features of a class if only its images can have changed since."""
-    name = class_file(directory, task.class_name)
-    try:
-        metadata = table_metadata(read_unchanged(store, name))
-        if metadata.get(INPUTS_KEY) != task.inputs:
-            return None
-        features = read_class_features(store, directory, task.class_name)
-    except InputError:
-        return None
-    mark = str(metadata["fingerprint"])
-    return _Stored(features, read_class_quarantine(store, directory, task.class_name, mark))
-
-
-def _is_same_content(stored: _Stored, records: list[ImageRecord], decode: DecodeConfig) -> bool:
-    """Tell whether every image has its hash, and every lost one is lost for the same reason."""
-    hashes = dict(zip(stored.features.image_ids, stored.features.sha256, strict=True))
-    reasons = {lost.image_id: lost.reason for lost in stored.lost}
-    image_ids = [record.image_id for record in records]
-    if sorted([*hashes, *reasons]) != sorted(image_ids):
-        return False
-
-    def is_same(record: ImageRecord) -> bool:
-        if record.image_id in reasons:
-            return decode_status(record.path, decode).reason == reasons[record.image_id]
+    def _stored(self, plan: ClassPlan) -> "_Expected | None":
+        """Return what an earlier extraction found if only the images can have changed since."""
+        store, directory = self.target.store, self.target.directory
+        name = class_file(directory, plan.name)
         try:
-            data = read_image_bytes(record.path)
+            metadata = table_metadata(read_unchanged(store, name))
+            if metadata.get(INPUTS_KEY) != plan.inputs:
+                return None
+            table = read_columns(store, name, ("image_id", "sha256"))
+        except InputError:
+            return None
+        lost = read_class_quarantine(store, directory, plan.name, str(metadata["fingerprint"]))
+        hashes = dict(zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True))
+        reasons = {each.image_id: each.reason for each in lost}
+        if sorted([*hashes, *reasons]) != self.target.listing.ids_of(plan.name):
+            return None
+        return _Expected(hashes, reasons, lost)
+
+    def _refute(self, expected: dict[str, "_Expected"]) -> None:
+        """Mark the classes that have an image of another content."""
+        listing = self.target.listing
+        is_looked_at = np.zeros(len(listing.classes), dtype=bool)
+        is_looked_at[[listing.index_of(name) for name in expected]] = True
+        with ThreadPoolExecutor(READERS) as pool:
+            for shard in plan_shards(listing, self.target.work.batch_size):
+                rows = shard.rows(listing)
+                records = listing.take(rows[is_looked_at[listing.class_index[rows]]])
+                self._refute_some(records, expected, pool)
+
+    def _refute_some(
+        self,
+        records: list[ImageRecord],
+        expected: dict[str, "_Expected"],
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        # The first other image of a class ends the reading of its later shards.
+        still_open = [each for each in records if expected[each.class_name].is_same]
+        reads = readings(record.path for record in still_open)
+        of_class = [expected[record.class_name] for record in still_open]
+        answers = pool.map(self._is_same, still_open, reads, of_class)
+        for each, is_same in zip(of_class, answers, strict=True):
+            each.is_same &= is_same
+
+    def _is_same(self, record: ImageRecord, read: Reading, of_class: "_Expected") -> bool:
+        if record.image_id in of_class.reasons:
+            return decode(read, self.transform).reason == of_class.reasons[record.image_id]
+        try:
+            return sha256_bytes(read()) == of_class.hashes[record.image_id]
         except OSError:
             return False
-        return sha256_bytes(data) == hashes[record.image_id]
 
-    with ThreadPoolExecutor(READERS) as pool:
-        for start in range(0, len(records), READERS):
-            # Some at a time, so that the first other image ends the reading.
-            if not all(pool.map(is_same, records[start : start + READERS])):
-                return False
-    return True
+
+@dataclass
+class _Expected:
+    """The result of an earlier extraction of a class."""
+
+    hashes: dict[str, str]
+    """SHA-256 of each image that has features, by id."""
+    reasons: dict[str, str]
+    """Why each of the other images cannot be used, by id."""
+    lost: list[Lost]
+    is_same: bool = True
+    """Whether all images that were read so far have this content."""

@@ -42,7 +42,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
         Verb("status", "Print how far a run is"),
         Verb("dashboard", "Serve a page that shows a run", runs_on_cluster=False),
         Verb("verify", "Check every file of a run", Access.READS),
-        Verb("export", "Export a subset for other tools", Access.READS),
+        Verb("export", "Export a subset or features for other tools", Access.READS),
         Verb("export_samples", "Export samples as npz, PNG files or Parquet", Access.READS),
         Verb("convert", "Convert checkpoints from and to public formats"),
     ),

@@ -4,35 +4,47 @@ import argparse
 from collections.abc import Sequence
 
 from jobs.command.cli import run_on_directory, run_parser
+from jobs.export.options import WHAT, every_format
 from jobs.run_directory.run import Run
-from otcondense.exports.subsets import EXPORTS, ExportConfig
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
+    """Return the command line. Options that are not given are None, see `jobs.export.options`."""
     made = run_parser("export")
     made.add_argument(
-        "--method",
-        default="geometry_aware",
-        help="selection method whose subset is exported [geometry_aware]",
+        "--what",
+        choices=tuple(WHAT),
+        default="subset",
+        help="the images that a method chose, or the features of all images [subset]",
     )
-    fields = ExportConfig.model_fields
     made.add_argument(
-        "--format",
-        choices=sorted(EXPORTS),
-        default="json",
-        help=f"{fields['format'].description} [json]",
+        "--method", help="subset: selection method whose subset is exported [geometry_aware]"
     )
+    defaults = ", ".join(f"{what}: {known.default}" for what, known in WHAT.items())
+    formats = " ".join(f"{what}: {known.meanings}." for what, known in WHAT.items())
+    made.add_argument("--format", choices=every_format(), help=f"{formats} [{defaults}]")
     made.add_argument(
         "--output", required=True, help="file or folder to write; it must not exist yet"
     )
     made.add_argument(
         "--files",
         choices=("link", "copy"),
-        default="link",
         help="image_folder: link to the images or copy them [link]",
     )
-    made.add_argument("--images", action="store_true", help=fields["images"].description)
+    made.add_argument(
+        "--images",
+        action=argparse.BooleanOptionalAction,
+        help="hf: with the images, or only a list of them, which may be shared freely [--images]",
+    )
+    made.add_argument(
+        "--encode",
+        choices=("keep", "jpg", "png"),
+        help="webdataset: keep the bytes of the images, all under the key jpg, or make all of them "
+        "JPEG files (which loses some quality) or PNG files [keep]",
+    )
+    made.add_argument(
+        "--logits", action="store_true", default=None, help="features: with the logits [without]"
+    )
     return made
 
 

@@ -1,30 +1,66 @@
-"""Export a subset in a format of other tools."""
+"""Export a subset or features in a format of other tools."""
 
 import argparse
 from pathlib import Path
 
 from jobs.command.progress import note
+from jobs.export.options import PLACES, check_options, chosen_format
 from jobs.run_directory.run import Run
+from otcondense.datasets import scan_images
 from otcondense.errors import InputError
+from otcondense.exports.features import FeatureExport, export_features
 from otcondense.exports.subsets import ExportConfig, export_subset
 from otcondense.store import read_manifest
 
+DEFAULT_METHOD = "geometry_aware"
+
 
 def export(run: Run, options: argparse.Namespace) -> None:
-    """Write the subset of one method in another format."""
-    methods = run.config.selection.methods
-    if options.method not in methods:
-        raise InputError(
-            f"--method must be one of selection.methods ({', '.join(methods)}), "
-            f"found {options.method}"
-        )
+    """Write the subset of one method, or the features of all images, in another format.
+
+    Raises: InputError if an option does not belong to what is exported, or the output cannot be
+        written there.
+    """
+    form = chosen_format(options.what, options.format)
+    given = {option: getattr(options, option.removeprefix("--")) for option in PLACES}
+    check_options(options.what, form, given)
     _refuse_source(options.output, run)
-    config = ExportConfig(
-        output=options.output, format=options.format, files=options.files, images=options.images
+    if options.what == "subset":
+        _export_subset(run, options, form)
+    else:
+        _export_features(run, options, form)
+
+
+def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
+    methods = run.config.selection.methods
+    method = options.method or DEFAULT_METHOD
+    if method not in methods:
+        raise InputError(
+            f"--method must be one of selection.methods ({', '.join(methods)}), found {method}"
+        )
+    names = ("files", "images", "encode")
+    chosen = {name: getattr(options, name) for name in names}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    config = ExportConfig(output=options.output, format=form, **given)
+    manifest = read_manifest(run.store, run.manifest(method))
+    count = export_subset(
+        manifest, run.config.source, config, lambda sentence: note("export", sentence)
     )
-    manifest = read_manifest(run.store, run.manifest(options.method))
-    count = export_subset(manifest, run.config.source, config)
-    note("export", f"{count} images as {options.format}: {options.output}")
+    note("export", f"{count} images as {form}: {options.output}")
+
+
+def _export_features(run: Run, options: argparse.Namespace, form: str) -> None:
+    """Write the features of every class that the source has."""
+    listing = scan_images(run.config.source)
+    made = FeatureExport(
+        store=run.store,
+        directory=run.features_directory(run.config.encoder),
+        classes=list(dict.fromkeys(record.class_name for record in listing.records)),
+        class_names=list(listing.classes),
+        with_logits=bool(options.logits),
+    )
+    count = export_features(made, form, options.output)
+    note("export", f"features of {count} images as {form}: {options.output}")
 
 
 def _refuse_source(output: str, run: Run) -> None:

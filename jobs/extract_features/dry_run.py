@@ -39,8 +39,8 @@ def _print(title: str, found: ExtractionForecast) -> None:
     )
     note(
         "",
-        f"memory: {byte_size(found.reader_bytes)} a reader, "
-        f"{byte_size(found.encoder_bytes)} an encoder (weights and inputs)",
+        f"memory of a worker: {byte_size(found.encoder_bytes)} for the encoder (weights and "
+        f"inputs), {byte_size(found.decoded_bytes)} for decoded images",
     )
     note("", f"storage: {byte_size(found.stored_bytes)} of features")
     note(

@@ -1,7 +1,7 @@
 """The image sets of a run that are measured: held-out images, chosen images, and samples."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,7 +36,7 @@ class HeldOutImages:
         return source
 
     @cached_property
-    def records(self) -> list[ImageRecord]:
+    def records(self) -> Sequence[ImageRecord]:
         """Their list."""
         return list_images(self.source)
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from otcondense.datasets import UnreadableImageError, decode_image
 from otcondense.datasets.access import IMAGE_BYTES
-from otcondense.datasets.image_folder import IMAGE_SUFFIXES
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
+from otcondense.datasets.suffixes import IMAGE_SUFFIXES
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images
 from otcondense.reading import RefusedFileError, open_regular, read_regular

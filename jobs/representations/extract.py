@@ -1,17 +1,14 @@
-"""The extraction of latents and tokens: one unit of work for each class, in a pool of actors."""
+"""The extraction of latents and tokens of the images that a run needs."""
 
-import ray
-
-from actors.extractor import EncodeUnit, Extractor
-from actors.pool import Pool, PoolOutcome, refuse_failures
-from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
-from jobs.run_directory.bars import LATENTS_BAR, TOKENS_BAR
+from jobs.representations.chosen import chosen_images
+from jobs.run_directory.bars import LATENTS_BAR, PIXELS_BAR, TOKENS_BAR, Bar
 from jobs.run_directory.run import Run
-from jobs.work_units.representations import image_units
 from otcondense.representations import RepresentationConfig
-from otcondense.store import UnitProgress
+from pipeline.pixel_work import PixelWork
+from pipeline.represent import ChosenWork, chosen_listing, extract_chosen, representation_work
+from pipeline.work import Target
 
 BARS = {"latents": LATENTS_BAR, "tokens": TOKENS_BAR}
 
@@ -19,32 +16,33 @@ BARS = {"latents": LATENTS_BAR, "tokens": TOKENS_BAR}
 def extract_images(run: Run, kind: str, config: RepresentationConfig) -> None:
     """Extract the latents or tokens of every image that the configuration asks for.
 
-    Raises: InputError if features or subsets are missing, or with the reason of every failed class.
+    Raises: InputError if features or subsets are missing, or an image cannot be used.
     """
-    units = image_units(run, kind, config)
-    outcome = _run_pool(run, kind, config, units)
-    refuse_failures(outcome, len(units), f"classes of {kind}")
+    work = representation_work(kind, config, run.config.source.max_pixels)
+    directory = run.representation_directory(kind, config)
+    _extract(run, BARS[kind], config.images, directory, work)
 
-    images = sum(len(unit.images) for unit in units)
-    place = run.representation_directory(kind, config)
-    finished = sum(result.get("state") == "skipped" for result in outcome.results.values())
+
+def extract_pixels(run: Run) -> None:
+    """Write the pixels of all images that have features, in the size of the run.
+
+    Raises: InputError if features are missing, or an image cannot be used.
+    """
+    work = PixelWork(run.config.pixels.shape, run.config.source.max_pixels)
+    _extract(run, PIXELS_BAR, "source", run.pixels_directory(), work)
+
+
+def _extract(run: Run, bar: Bar, images: str, directory: str, work: ChosenWork) -> None:
+    listing = chosen_listing(run.config.source, chosen_images(run, images))
+    target = Target(run.store, directory, listing, work)
+    resources = run.config.representations
+    if resources.num_encoders != 0:
+        start_ray()
+    with Progress(run.store, *bar) as progress:
+        result = extract_chosen(target, work, resources, progress.show)
+    classes = result.classes_done + result.classes_skipped
     note(
-        kind,
-        f"{images} images of {len(units)} classes in {place}, {finished} of them already finished",
+        bar.title,
+        f"{result.num_images} images of {classes} classes in {directory}, "
+        f"{result.classes_skipped} of them already finished",
     )
-
-
-def _run_pool(
-    run: Run, kind: str, config: RepresentationConfig, units: list[EncodeUnit]
-) -> PoolOutcome:
-    start_ray()
-    with Progress(run.store, *BARS[kind]) as progress:
-        progress.follow(
-            [
-                UnitProgress(name=unit.name, class_name=unit.class_name, size=len(unit.images))
-                for unit in units
-            ]
-        )
-        pool = run.config.representations
-        backend = RayBackend.of(ray.remote(Extractor), pool, run.store.root, kind, config)
-        return Pool(backend, pool).run(units, progress.change)

@@ -36,8 +36,9 @@ def training_bar(model: str, method: str) -> Bar:
 IMPORT_BAR = Bar("extract_features-given", "import features", "row")
 SCORE_BAR = Bar("score", "score", "class")
 SELECTION_BAR = Bar("select_subset", "select", "class")
-LATENTS_BAR = Bar("extract_latents", "latents", "class")
-TOKENS_BAR = Bar("extract_tokens", "tokens", "class")
+LATENTS_BAR = Bar("extract_latents", "latents", "image")
+TOKENS_BAR = Bar("extract_tokens", "tokens", "image")
+PIXELS_BAR = Bar("score-pixels", "pixels", "image")
 SAMPLE_BAR = Bar("sample", "sample", "batch")
 EVALUATION_BAR = Bar("evaluate", "evaluate", "set")
 

@@ -14,7 +14,7 @@ from otcondense.encoders import ConfidenceConfig, EncoderConfig
 from otcondense.encoders.margins_config import MarginConfig
 from otcondense.evaluation import EvaluationConfig
 from otcondense.representations import LatentConfig, TextConfig, TokenConfig
-from pipeline.extraction_config import ExtractionConfig
+from pipeline.extraction_config import ExtractionConfig, RepresentationResources
 
 
 class ScoresConfig(Config):
@@ -100,7 +100,7 @@ class RunConfig(Config):
     """Patch tokens of images, for training (`python -m jobs.extract_tokens`)."""
     text: TextConfig = TextConfig()
     """Text embeddings of class names, for training (`python -m jobs.extract_text`)."""
-    representations: PoolConfig = PoolConfig(num_actors=1)
+    representations: RepresentationResources = RepresentationResources()
     """The actors that extract latents and tokens in parallel; they do not change the result."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Metrics of the samples against the held-out images."""

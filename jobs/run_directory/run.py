@@ -157,6 +157,12 @@ class Run:
         """Return the latent settings for scoring: all images with features, not only subsets."""
         return self.config.latents.model_copy(update={"images": "source"})
 
+    def pixels_directory(self) -> str:
+        """Return the directory of the pixels of all images with features, for scoring."""
+        shape = self.config.pixels.shape
+        key = [identity(self.config.source), list(shape)]
+        return f"pixels/{shape[1]}-{hash8(key)}"
+
     def text_file(self) -> str:
         """Return the name of the text embeddings of the class names."""
         source = identity(self.config.source)

@@ -84,7 +84,9 @@ HASH = "{hash}"
 CLASS_PART = f"-{HASH}/class_name=*/part-0.parquet"
 """End of the names of results with one file for each class."""
 STEP = "{step}"
-"""Stands for the number of a step."""
+"""Stands for the number of a step or a shard."""
+SHARD_PART = f"-{HASH}/_shards/{STEP}.parquet"
+"""End of the names of the files of shards, which lie there until all classes are written."""
 PARTS = {r"\*": "[^/]+", r"\{hash\}": "[0-9a-f]{8}", r"\{step\}": "[0-9]{6,}"}
 """Regular expressions of what stands for a part of a name; `*` is anything within one folder."""
 
@@ -100,6 +102,7 @@ STAGES: tuple[Stage, ...] = (
             f"features/*{CLASS_PART}",
             f"features/*-{HASH}/class_name=*/_quarantine.json",
             f"features/*-{HASH}/_quarantine.parquet",
+            f"features/*{SHARD_PART}",
             f"scores/probe{CLASS_PART}",
         ),
         is_part_of=_always,
@@ -111,7 +114,12 @@ STAGES: tuple[Stage, ...] = (
         name="score",
         summary="Score how hard each image is, for the methods that need it",
         entry="jobs.score.stage:score_difficulty",
-        outputs=(f"scores/denoising{CLASS_PART}", f"scores/aum{CLASS_PART}"),
+        outputs=(
+            f"scores/denoising{CLASS_PART}",
+            f"scores/aum{CLASS_PART}",
+            f"pixels/*{CLASS_PART}",
+            f"pixels/*{SHARD_PART}",
+        ),
         is_part_of=lambda config: bool(config.selection.score_kinds()),
         bars=lambda config: [SCORE_BAR] if _scores_denoising(config) else [],
         bar_keys=("score",),
@@ -134,7 +142,7 @@ STAGES: tuple[Stage, ...] = (
         name="extract_latents",
         summary="Encode images to VAE latents for training",
         entry="jobs.extract_latents.stage:extract",
-        outputs=(f"latents/*{CLASS_PART}",),
+        outputs=(f"latents/*{CLASS_PART}", f"latents/*{SHARD_PART}"),
         is_part_of=lambda config: "latents" in config.training_inputs,
         bars=lambda _: [LATENTS_BAR],
         bar_keys=("extract_latents",),
@@ -144,7 +152,7 @@ STAGES: tuple[Stage, ...] = (
         name="extract_tokens",
         summary="Extract DINOv2 patch tokens for training",
         entry="jobs.extract_tokens.stage:extract",
-        outputs=(f"tokens/*{CLASS_PART}",),
+        outputs=(f"tokens/*{CLASS_PART}", f"tokens/*{SHARD_PART}"),
         is_part_of=lambda config: "tokens" in config.training_inputs,
         bars=lambda _: [TOKENS_BAR],
         bar_keys=("extract_tokens",),

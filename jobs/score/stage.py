@@ -10,7 +10,7 @@ from actors.scorer import Scorer, ScoreUnit
 from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
-from jobs.representations.extract import extract_images
+from jobs.representations.extract import extract_images, extract_pixels
 from jobs.run_directory.bars import SCORE_BAR
 from jobs.run_directory.run import Run
 from jobs.work_units.scores import denoising_units, margins_fingerprint, scoring_checkpoint
@@ -97,8 +97,10 @@ def _score_denoising(run: Run, classes: dict[str, list[ImageRecord]]) -> int:
     open_units = [unit for unit in units if not _is_done(run, unit)]
     with Progress(run.store, *SCORE_BAR) as progress:
         if open_units:
-            if open_units[0].latents is not None:
+            if open_units[0].of_latents:
                 extract_images(run, "latents", run.latents_of_all())
+            else:
+                extract_pixels(run)
             _run_pool(run, open_units, progress)
         else:
             progress.show(len(units), len(units))
@@ -119,10 +121,7 @@ def _run_pool(run: Run, units: list[ScoreUnit], progress: Progress) -> None:
         ray.remote(Scorer), pool, run.store.root, checkpoint, run.config.scores.denoising, device
     )
     progress.follow(
-        [
-            UnitProgress(name=unit.name, class_name=unit.class_name, size=len(unit.images))
-            for unit in units
-        ]
+        [UnitProgress(name=unit.name, class_name=unit.class_name, size=unit.size) for unit in units]
     )
     outcome = Pool(backend, pool).run(units, progress.change)
     refuse_failures(outcome, len(units), "classes of scores")

@@ -47,8 +47,6 @@ def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
     driver = _without_zeros({"CPU": config.driver_cpus, "GPU": config.driver_gpus})
     if config.kind == "full":
         pools.append(sweep.base.samplers)
-        if sweep.run.config.training_inputs:
-            pools.append(sweep.base.representations)
         settings = sweep.base.models[config.trained_model(sweep.base)].training
         worker = _training_worker(settings, cluster)
         training = [worker] * settings.num_workers

@@ -7,7 +7,7 @@ from typing import TypeVar
 from jobs.command.progress import note
 from jobs.run_directory.run import Run
 from jobs.verify.files import MISSING, Facts, Problem, check_class_file, read_facts
-from otcondense.datasets import ImageRecord, by_class, scan_images
+from otcondense.datasets import ImageRecord, Listing, by_class, scan_images
 from otcondense.errors import InputError
 
 Value = TypeVar("Value")
@@ -25,6 +25,8 @@ class Evidence:
     """Names of the source's classes by index, also without images; empty if it is unreadable."""
     images: dict[str, list[ImageRecord]]
     """Images of the source by class; empty if it is unreadable."""
+    listing: Listing | None = None
+    """The images of the source; None if it is unreadable."""
     damaged: list[Problem] = field(default_factory=list)
     """Files that are damaged, whatever the configuration."""
 
@@ -56,8 +58,8 @@ def gather(run: Run) -> Evidence:
         damaged += check_class_file(name, each)
     listing = known("images of the source", lambda: scan_images(run.config.source))
     if listing is None:
-        return Evidence(run, facts, (), {}, damaged)
-    return Evidence(run, facts, listing.classes, by_class(listing.records), damaged)
+        return Evidence(run, facts, (), {}, None, damaged)
+    return Evidence(run, facts, listing.classes, by_class(listing.records), listing, damaged)
 
 
 def known(what: str, compute: Callable[[], Value]) -> Value | None:

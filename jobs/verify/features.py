@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import MISSING, Problem
-from otcondense.datasets import ImageRecord, order_classes
+from otcondense.datasets import Listing, order_classes
 from otcondense.encoders import EncoderConfig
 from otcondense.store import class_file, fingerprint
 from pipeline.fingerprints import probe_fingerprint, rows_fingerprint
@@ -84,31 +84,32 @@ def _fingerprints(evidence: Evidence, encoder: EncoderConfig) -> dict[str, str]:
     from otcondense.encoders import weights_sha256
 
     sha256 = known(f"fingerprints of {encoder.name}", lambda: weights_sha256(encoder))
-    if sha256 is None:
+    if sha256 is None or evidence.listing is None:
         return {}
-    return {
-        name: _fingerprint(evidence, encoder, records, key, sha256)
-        for name, records in evidence.images.items()
-    }
+    return _of_images(evidence, evidence.listing, encoder, key)
 
 
-def _fingerprint(
-    evidence: Evidence, encoder: EncoderConfig, records: list[ImageRecord], key: str, sha256: str
-) -> str:
-    """Return the fingerprint of the features of one class.
+def _of_images(
+    evidence: Evidence, listing: Listing, encoder: EncoderConfig, key: str
+) -> dict[str, str]:
+    """Return the fingerprints of the features of images.
 
     Features of images with other times and the same content keep theirs.
     """
-    from pipeline.class_task import plan_class
-    from pipeline.extract import class_encoding
-    from pipeline.same_content import has_same_content
+    from pipeline.extract import feature_target, plan_features
+    from pipeline.same_content import SameContent
 
     run = evidence.run
     directory = run.features_directory(encoder)
-    task = plan_class(records, key, sha256, encoder.batch_size)
-    facts = evidence.facts.get(class_file(directory, task.class_name))
-    if facts is None or facts.fingerprint == task.fingerprint:
-        return task.fingerprint
-    decode = class_encoding(encoder, run.config.source, sha256).decode
-    is_same = has_same_content(run.store, directory, task, decode)
-    return facts.fingerprint if is_same else task.fingerprint
+    max_pixels = run.config.source.max_pixels
+    target = feature_target(run.store, directory, listing, encoder, max_pixels)
+    found = {}
+    changed = []
+    for plan in plan_features(target, key):
+        found[plan.name] = plan.fingerprint
+        facts = evidence.facts.get(class_file(directory, plan.name))
+        if facts is not None and facts.fingerprint != plan.fingerprint:
+            changed.append(plan)
+    for name in SameContent(target, target.work.transform()).find(changed):
+        found[name] = evidence.facts[class_file(directory, name)].fingerprint
+    return found

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import Problem
 from otcondense.representations import RepresentationConfig
 from otcondense.store import class_file
-
-if TYPE_CHECKING:
-    from actors.extractor import EncodeUnit
 
 
 def check_representations(evidence: Evidence) -> Iterator[Problem]:
@@ -32,24 +28,25 @@ def _check_images(evidence: Evidence, kind: str, config: RepresentationConfig) -
     directory = evidence.run.representation_directory(kind, config)
     if not evidence.has_any(directory):
         return
-    from jobs.work_units.representations import image_units
+    from jobs.representations.chosen import chosen_images
+    from pipeline.represent import chosen_listing, plan_class
+    from pipeline.representation_work import RepresentationWork
 
-    units = known(f"images of {kind}", lambda: image_units(evidence.run, kind, config)) or []
-    for unit in units:
-        name = class_file(directory, unit.class_name)
-        yield from evidence.check(name, _class_fingerprint(evidence, name, config, unit))
-
-
-def _class_fingerprint(
-    evidence: Evidence, name: str, config: RepresentationConfig, unit: EncodeUnit
-) -> str | None:
-    from otcondense.representations.tables import class_fingerprint
-
-    if name not in evidence.facts:
-        return None
-    images = sorted(unit.images, key=lambda image: image.image_id)
-    sha256 = evidence.facts[name].weights_sha256
-    return class_fingerprint(config, sha256, unit.class_name, images)
+    source = evidence.run.config.source
+    listing = known(
+        f"images of {kind}",
+        lambda: chosen_listing(source, chosen_images(evidence.run, config.images)),
+    )
+    if listing is None:
+        return
+    for class_name in listing.names:
+        name = class_file(directory, class_name)
+        facts = evidence.facts.get(name)
+        expected = None
+        if facts is not None:
+            work = RepresentationWork(kind, config, facts.weights_sha256, "", source.max_pixels)
+            expected = plan_class(listing, class_name, work).fingerprint
+        yield from evidence.check(name, expected)
 
 
 def _check_text(evidence: Evidence) -> Iterator[Problem]:

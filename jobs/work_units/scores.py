@@ -1,18 +1,16 @@
 """Units of the scoring: the images of one class, and the fingerprints of their scores."""
 
-from actors.scorer import CheckpointPlace, ScoreUnit
+from typing import Any
+
+from actors.scorer import CheckpointPlace, ScoreUnit, scored_images
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
-from otcondense.datasets import image_locations
-from otcondense.datasets.images import WantedImage
 from otcondense.diffusion.checkpoint_state import open_checkpoint
 from otcondense.errors import InputError, MissingInputError
 from otcondense.store import (
-    ClassFeatures,
     Store,
     class_file,
     fingerprint,
-    read_class_features,
     stored_metadata,
 )
 from otcondense.store.score_kinds import ScoreKind
@@ -70,37 +68,28 @@ def denoising_units(run: Run, names: list[str]) -> list[ScoreUnit]:
     checkpoint = open_checkpoint(Store(place.root), place.directory).state
     file = checkpoint.files.get(run.config.scores.denoising.weights)
     weights = None if file is None else file.sha256
-    latents = None
-    if checkpoint.image_shape != run.config.pixels.shape:
-        latents = run.representation_directory("latents", run.latents_of_all())
+    of_latents = checkpoint.image_shape != run.config.pixels.shape
+    inputs: Any = identity(run.config.pixels)
+    directory = run.pixels_directory()
+    if of_latents:
+        inputs = directory = run.representation_directory("latents", run.latents_of_all())
 
     units = []
+    features = run.features_directory(run.config.encoder)
     for name in names:
-        features = read_class_features(run.store, run.features_directory(run.config.encoder), name)
-        images = _images(run, features)
-        contents = [[image.image_id, image.sha256] for image in images]
-        inputs = latents or identity(run.config.pixels)
+        images = scored_images(run.store, features, name)
+        contents = [list(image) for image in images]
         key = [run.scores_key("denoising"), weights, contents, inputs]
         units.append(
             ScoreUnit(
                 name=f"scores of class {name}",
                 class_name=name,
-                class_index=features.class_index,
-                images=images,
-                source=run.config.source,
-                shape=run.config.pixels.shape,
-                latents=latents,
+                size=len(images),
+                features=features,
+                inputs=directory,
+                of_latents=of_latents,
                 directory=run.scores_directory("denoising"),
                 fingerprint=fingerprint(key),
             )
         )
     return units
-
-
-def _images(run: Run, features: ClassFeatures) -> tuple[WantedImage, ...]:
-    locations = image_locations(run.config.source, features.image_ids)
-    rows = zip(features.image_ids, locations, features.sha256, strict=True)
-    return tuple(
-        WantedImage(image_id, features.class_index, location, sha256)
-        for image_id, location, sha256 in rows
-    )

@@ -18,7 +18,9 @@ from otcondense.store import (
 )
 
 
-def selection_units(run: Run, method: str, records: list[ImageRecord]) -> Iterator[SelectionUnit]:
+def selection_units(
+    run: Run, method: str, records: Sequence[ImageRecord]
+) -> Iterator[SelectionUnit]:
     """Yield one unit for each class of the records.
 
     The largest classes come first, so that the last units to end are short.
@@ -84,7 +86,7 @@ def selection_fingerprint(
     return fingerprint([SELECTION_SCHEMA_VERSION, method, settings, *contents])
 
 
-def _by_class(image_ids: tuple[str, ...], records: list[ImageRecord]) -> dict[str, list[str]]:
+def _by_class(image_ids: tuple[str, ...], records: Sequence[ImageRecord]) -> dict[str, list[str]]:
     """Return the listed images of each class."""
     listed: dict[str, list[str]] = {}
     if not image_ids:

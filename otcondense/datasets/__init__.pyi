@@ -8,11 +8,13 @@ from .glyphs import write_glyphs as write_glyphs
 from .kinds import SOURCES as SOURCES
 from .kinds import Reader as Reader
 from .kinds import Source as Source
+from .listing import ListedFile as ListedFile
+from .listing import Listing as Listing
+from .listing import Records as Records
 from .locations import is_local_file as is_local_file
 from .locations import read_image_bytes as read_image_bytes
 from .names import order_classes as order_classes
 from .records import ImageRecord as ImageRecord
-from .records import Listing as Listing
 from .records import SourceConfig as SourceConfig
 from .records import by_class as by_class
 from .records import image_path as image_path
@@ -25,8 +27,10 @@ __all__ = [
     "SOURCES",
     "GlyphConfig",
     "ImageRecord",
+    "ListedFile",
     "Listing",
     "Reader",
+    "Records",
     "Source",
     "SourceConfig",
     "UnreadableImageError",

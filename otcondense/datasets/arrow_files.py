@@ -5,27 +5,29 @@ file on the disk as in the mapped file in memory.
 """
 
 import struct
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int64
 
 from otcondense.datasets.access import open_file, read_file
 from otcondense.datasets.arrow_messages import compressed_messages
-from otcondense.datasets.byte_ranges import byte_range
+from otcondense.datasets.building import build_listing
 from otcondense.datasets.columns import (
     check_column,
     check_rows,
-    column_values,
+    encoded_labels,
     is_bytes,
     label_names,
-    row_id,
+    row_ids,
+    text_ids,
 )
 from otcondense.datasets.files import SourceFile, container_files, list_tree
-from otcondense.datasets.labels import LabelledRow, build_listing
-from otcondense.datasets.records import Listing, SourceConfig, is_remote
+from otcondense.datasets.listing import ListedFile, Listing
+from otcondense.datasets.parts import Part, spread
+from otcondense.datasets.records import SourceConfig, is_remote
+from otcondense.datasets.trees import Tree
 from otcondense.errors import InputError
 from otcondense.reading import LIST_BYTES, parse_json
 
@@ -45,20 +47,18 @@ def scan_arrow(source: SourceConfig) -> Listing:
     """
     names = _class_names(source)
     files, others = container_files(source, ".arrow")
-    rows: list[LabelledRow] = []
-    for file in files:
-        rows += _rows(source, file)
+    parts = [part for file in files for part in _parts(source, file)]
     ignored = [name for name in others if not name.endswith(".json")]
-    return build_listing(source, rows, names, ignored)
+    return build_listing(source, parts, names, ignored)
 
 
 def _class_names(source: SourceConfig) -> tuple[str, ...] | None:
-    _, files = list_tree(source)
-    described = {file.name: file for file in files}
+    tree = list_tree(source)
+    described = tree.top_files([INFO])
     if INFO not in described:
         raise InputError(
             f"{source.path} must be a data set that save_to_disk wrote, with a {INFO}; "
-            f"{_found_splits(list(described))}"
+            f"{_found_splits(tree)}"
         )
     path = described[INFO].path
     info = parse_json(read_file(path, LIST_BYTES), path)
@@ -67,24 +67,32 @@ def _class_names(source: SourceConfig) -> tuple[str, ...] | None:
     return label_names(info, source.label_column, path)
 
 
-def _found_splits(names: list[str]) -> str:
+def _found_splits(tree: Tree) -> str:
     """Return the splits below a folder that is no data set itself, for a message."""
-    infos = [name for name in names if name.endswith(f"/{INFO}") and name.count("/") == 1]
-    if not infos:
+    splits = [
+        folder.name
+        for folder in tree.folders
+        if folder.name and "/" not in folder.name and INFO in folder.names.to_pylist()
+    ]
+    if not splits:
         return "found none there"
-    splits = sorted(name.split("/")[0] for name in infos)
     return f"found the splits {', '.join(splits)}: add one of them to source.path"
 
 
-def _rows(source: SourceConfig, file: SourceFile) -> Iterator[LabelledRow]:
-    """Yield the rows of one file."""
+def _parts(source: SourceConfig, file: SourceFile) -> list[Part]:
+    """Return the rows of one file, a part for each batch."""
     buffer = _whole_file(file.path)
     batches = _batches(file.path, buffer)
-    check_rows(file.path, sum(len(batch) for batch in batches), buffer.size)
+    total = sum(len(batch) for batch in batches)
+    check_rows(file.path, total, buffer.size)
+    ids = None if source.id_column is not None else row_ids(file, total)
+    parts = []
     first = 0
     for batch in batches:
-        yield from _batch_rows(source, file, batch, buffer, first)
+        of_batch = _stored_ids(source, file, batch) if ids is None else ids[first:][: len(batch)]
+        parts.append(_part(source, file, batch, buffer, of_batch))
         first += len(batch)
+    return parts
 
 
 def _batches(path: str, buffer: pa.Buffer) -> list[pa.RecordBatch]:
@@ -106,22 +114,23 @@ def _batches(path: str, buffer: pa.Buffer) -> list[pa.RecordBatch]:
         ) from error
 
 
-def _batch_rows(
-    source: SourceConfig, file: SourceFile, batch: pa.RecordBatch, buffer: pa.Buffer, first: int
-) -> Iterator[LabelledRow]:
-    """Yield the rows of one batch; `first` is the number of its first row in the file."""
+def _part(
+    source: SourceConfig,
+    file: SourceFile,
+    batch: pa.RecordBatch,
+    buffer: pa.Buffer,
+    ids: pa.LargeStringArray,
+) -> Part:
+    """Return the rows of one batch."""
     check_column(source, file.path, batch.schema, "label_column")
-    labels = _plain(file, batch, source.label_column)
-    values = _image_bytes(source, file, batch)
-    ids = _ids(source, file, batch, first)
-    ranges = _ranges(values, buffer)
-    for image_id, label, (offset, size) in zip(ids, labels, ranges, strict=True):
-        location = byte_range(file.path, offset, size)
-        yield LabelledRow(image_id, label, location, size, file.mtime_ns)
+    labels = encoded_labels(file.path, source.label_column, _column(batch, source.label_column))
+    starts, sizes = _ranges(_image_bytes(source, file, batch), buffer)
+    changed = spread(file.mtime_ns, len(batch))
+    return Part(ids, labels, sizes, changed, ListedFile(file.path, "bytes"), starts)
 
 
-def _plain(file: SourceFile, batch: pa.RecordBatch, name: str) -> list[Any]:
-    return column_values(file.path, name, pa.chunked_array([batch.column(name)]))
+def _column(batch: pa.RecordBatch, name: str) -> pa.ChunkedArray:
+    return pa.chunked_array([batch.column(name)])
 
 
 def _whole_file(path: str) -> pa.Buffer:
@@ -157,22 +166,25 @@ def _image_bytes(source: SourceConfig, file: SourceFile, batch: pa.RecordBatch) 
     return column
 
 
-def _ids(source: SourceConfig, file: SourceFile, batch: pa.RecordBatch, first: int) -> list[str]:
-    if source.id_column is None:
-        return [row_id(file, first + row) for row in range(len(batch))]
+def _stored_ids(
+    source: SourceConfig, file: SourceFile, batch: pa.RecordBatch
+) -> pa.LargeStringArray:
+    assert source.id_column is not None
     check_column(source, file.path, batch.schema, "id_column")
-    return [str(value) for value in _plain(file, batch, source.id_column)]
+    return text_ids(file.path, source.id_column, _column(batch, source.id_column))
 
 
-def _ranges(values: Any, buffer: pa.Buffer) -> list[tuple[int, int]]:
-    """Return offset and size in the file of each value of a binary column."""
+def _ranges(
+    values: pa.Array, buffer: pa.Buffer
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    """Return offsets and sizes in the file of the values of a binary column."""
     if not len(values):
-        return []
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     _, offsets, data = values.buffers()
     width = np.dtype(np.int64 if pa.types.is_large_binary(values.type) else np.int32)
     all_bounds = np.frombuffer(offsets, width, count=values.offset + len(values) + 1)
-    bounds = all_bounds[values.offset : values.offset + len(values) + 1].astype(np.int64)
+    bounds = all_bounds[values.offset :].astype(np.int64)
 
     start = 0 if data is None else data.address - buffer.address
     assert 0 <= start <= buffer.size, "the values of a mapped file are in it"
-    return [(int(start + low), int(high - low)) for low, high in pairwise(bounds)]
+    return start + bounds[:-1], np.diff(bounds)

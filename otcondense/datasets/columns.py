@@ -1,4 +1,4 @@
-"""Columns of labels and ids in Arrow memory as plain values, and the names of classes beside them.
+"""Columns of labels and ids in Arrow memory, and the names of classes beside them.
 
 A few bytes of Arrow or Parquet can stand for billions of values. So the number of rows, the types
 and the lengths are checked before values are made of them.
@@ -7,11 +7,13 @@ and the lengths are checked before values are made of them.
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from otcondense.datasets.files import SourceFile
 from otcondense.datasets.names import LONGEST_ID
+from otcondense.datasets.parts import NO_LABEL, TEXT, Labels, texts
 from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError
 from otcondense.reading import parse_json
@@ -33,6 +35,8 @@ TEXT_KINDS = (
     pa.types.is_large_binary,
 )
 """Types whose values have a length."""
+ROW_DIGITS = 8
+"""Digits of the number of a row in its id, with zeros in front; more if there are more rows."""
 
 
 def check_rows(path: str, rows: int, size_bytes: int) -> None:
@@ -63,8 +67,8 @@ def check_column(source: SourceConfig, where: str, schema: pa.Schema, setting: s
     return schema.field(name).type
 
 
-def column_values(where: str, name: str, column: pa.ChunkedArray) -> list[Any]:
-    """Return labels or ids as Python values; equal texts are one object.
+def encoded_labels(where: str, name: str, column: pa.ChunkedArray) -> Labels:
+    """Return a column of labels as numbers of the different ones.
 
     Args:
         where: the file, for messages.
@@ -73,41 +77,91 @@ def column_values(where: str, name: str, column: pa.ChunkedArray) -> list[Any]:
 
     Raises: InputError for values of another type, texts that are far too long, or invalid UTF-8.
     """
+    column = _checked(where, name, column)
+    kind = plain_type(column.type)
+    if not (is_text(kind) or pa.types.is_integer(kind)):
+        return _of_another_type(column)
+    encoded = column.dictionary_encode().unify_dictionaries()
+    chunks = encoded.chunks
+    codes = [chunk.indices.fill_null(NO_LABEL).to_numpy() for chunk in chunks]
+    joined = np.concatenate([np.empty(0, np.int32), *codes])
+    # A dictionary can have values that no row has.
+    used = np.unique(joined[joined != NO_LABEL])
+    values = chunks[0].dictionary.take(pa.array(used)).to_pylist() if len(used) else []
+    compact = np.searchsorted(used, joined).astype(np.int32)
+    return Labels(np.where(joined == NO_LABEL, np.int32(NO_LABEL), compact), values)
+
+
+def _of_another_type(column: pa.ChunkedArray) -> Labels:
+    """Return labels that are neither text nor whole numbers: the first one stands for all."""
+    is_valid = column.is_valid().to_numpy()
+    if not is_valid.any():
+        return Labels(np.full(len(column), NO_LABEL, np.int32), [])
+    first = column[int(is_valid.argmax())].as_py()
+    return Labels(np.where(is_valid, 0, NO_LABEL).astype(np.int32), [first])
+
+
+def text_ids(where: str, name: str, column: pa.ChunkedArray) -> pa.LargeStringArray:
+    """Return a column of ids as text.
+
+    Raises: InputError as `encoded_labels` does, and for a row without an id.
+    """
+    column = _checked(where, name, column)
+    if column.null_count:
+        row = column.is_null().to_numpy().argmax()
+        raise InputError(
+            f"column {name!r} of {where} must have an id in each row, found none in row {row}; "
+            "set source.id_column"
+        )
+    kind = plain_type(column.type)
+    if is_text(kind) or pa.types.is_integer(kind):
+        return one_array(column.cast(kind).cast(TEXT))
+    return texts(str(value) for value in column.to_pylist())
+
+
+def _checked(where: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of plain values, after checks before memory is taken for them."""
     try:
         column.validate(full=True)
     except (pa.ArrowException, ValueError) as error:
         raise InputError(
             f"column {name!r} of {where} is damaged ({error}); restore the file"
         ) from error
-    values: list[Any] = []
-    for chunk in column.chunks:
-        values += _values(where, name, chunk)
-    return values
-
-
-def _values(where: str, name: str, chunk: pa.Array) -> list[Any]:
-    if any(test(chunk.type) for test in PLAIN_KINDS):
-        return list(chunk.to_pylist())
-    is_dictionary = pa.types.is_dictionary(chunk.type)
-    texts = chunk.dictionary if is_dictionary else chunk
-    if not any(test(texts.type) for test in TEXT_KINDS):
+    kind = plain_type(column.type)
+    if not any(test(kind) for test in (*PLAIN_KINDS, *TEXT_KINDS)):
         raise InputError(
-            f"column {name!r} of {where} must hold whole numbers or text, found {chunk.type}; "
+            f"column {name!r} of {where} must hold whole numbers or text, found {kind}; "
             "set source.label_column and source.id_column"
         )
-    _check_lengths(where, name, texts)
-    encoded = chunk if is_dictionary else chunk.dictionary_encode()
-    different = encoded.dictionary.to_pylist()
-    return [None if number is None else different[number] for number in encoded.indices.to_pylist()]
+    if any(test(kind) for test in TEXT_KINDS):
+        is_dictionary = pa.types.is_dictionary(column.type)
+        for chunk in column.chunks:
+            _check_lengths(where, name, chunk.dictionary if is_dictionary else chunk)
+    return column
 
 
-def _check_lengths(where: str, name: str, texts: pa.Array) -> None:
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+def _check_lengths(where: str, name: str, values: pa.Array) -> None:
+    longest = pc.max(pc.binary_length(values)).as_py() or 0
     if longest > LONGEST_ID:
         raise InputError(
             f"values of column {name!r} of {where} must have at most {LONGEST_ID} bytes, found "
             f"{longest}; set source.label_column and source.id_column"
         )
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the values of a column that may be a dictionary."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether values of a type are text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array."""
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def huggingface_names(
@@ -147,9 +201,11 @@ def label_names(info: Any, label_column: str, where: str) -> tuple[str, ...] | N
     return tuple(value)
 
 
-def row_id(file: SourceFile, row: int) -> str:
-    """Return the id of a row of a file that has no column of ids."""
-    return f"{file.name}/{row:08d}"
+def row_ids(file: SourceFile, count: int) -> pa.LargeStringArray:
+    """Return the ids of the rows of a file that has no column of ids: FILE/ROW."""
+    numbers = pc.cast(pa.array(np.arange(count)), TEXT)
+    padded = pc.utf8_lpad(numbers, ROW_DIGITS, "0")
+    return pc.binary_join_element_wise(pa.scalar(file.name, TEXT), padded, pa.scalar("/", TEXT))
 
 
 def is_bytes(kind: pa.DataType) -> bool:

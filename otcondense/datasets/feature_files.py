@@ -5,7 +5,6 @@ They may describe images or anything else; there are no images to look at.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,41 +14,37 @@ from jaxtyping import Float32
 
 from otcondense import npy
 from otcondense.datasets.access import open_file
-from otcondense.datasets.columns import check_column, huggingface_names, row_id
+from otcondense.datasets.building import build_listing
+from otcondense.datasets.columns import (
+    check_column,
+    encoded_labels,
+    huggingface_names,
+    row_ids,
+    text_ids,
+)
 from otcondense.datasets.files import SourceFile, container_files, list_tree
-from otcondense.datasets.kinds import SOURCES
-from otcondense.datasets.labels import LabelledRow, build_listing
-from otcondense.datasets.parquet_files import row_ids
+from otcondense.datasets.listing import ListedFile, Listing
+from otcondense.datasets.parquet_files import parquet_ids
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, is_remote
+from otcondense.datasets.parts import TEXT, Labels, Part, spread
+from otcondense.datasets.records import ImageRecord, SourceConfig, is_remote
 from otcondense.errors import InputError
 
 FEATURES_FILE = "features.npy"
 LABELS_FILE = "labels.npy"
 IDS_FILE = "ids.npy"
+NUMBER_KINDS = frozenset("biuf")
+"""Kinds of dtypes that are numbers; other arrays hold texts or bytes."""
+PART = 2**16
+"""Texts that become Python values together."""
 LENGTHS_SHOWN = 5
 """Lengths that an error message lists."""
 
 
-@dataclass(frozen=True)
-class _Place:
-    """The place of one row of features."""
-
-    path: str
-    row: int
-
-
-def _location(path: str, row: int) -> str:
-    """Return the location of a row that has features and no image."""
-    reader = SOURCES["features"].reader
-    assert reader is not None
-    return f"{reader.prefix}:{row}@{path}"
-
-
-def _place(location: str) -> _Place:
-    """Return the place that a text from `_location` names."""
+def _place(location: str) -> tuple[str, int]:
+    """Return file and row that a location names."""
     row, path = location.partition(":")[2].split("@", 1)
-    return _Place(path, int(row))
+    return path, int(row)
 
 
 def refuse_to_read(_row: str, path: str) -> bytes:
@@ -72,17 +67,17 @@ def scan_features(source: SourceConfig) -> Listing:
     """
     arrays = _npy_files(source)
     if arrays:
-        return build_listing(source, list(_npy_rows(source, arrays)), None, [])
+        return build_listing(source, [_npy_part(source, arrays)], None, [])
 
     files, ignored = container_files(source, ".parquet")
-    rows: list[LabelledRow] = []
+    parts: list[Part] = []
     names: tuple[str, ...] | None = None
     for file in files:
         with open_parquet(file.path) as opened:
             metadata = opened.schema.metadata
             names = names or huggingface_names(metadata, source.label_column, file.path)
-            rows += _parquet_rows(source, file, opened)
-    return build_listing(source, rows, names, ignored)
+            parts.append(_parquet_part(source, file, opened))
+    return build_listing(source, parts, names, ignored)
 
 
 def read_features(source: SourceConfig, records: list[ImageRecord]) -> Float32[np.ndarray, "n d"]:
@@ -93,12 +88,12 @@ def read_features(source: SourceConfig, records: list[ImageRecord]) -> Float32[n
     assert records, "a class has rows"
     places = [_place(record.path) for record in records]
     positions: dict[str, list[int]] = {}
-    for position, place in enumerate(places):
-        positions.setdefault(place.path, []).append(position)
+    for position, (path, _) in enumerate(places):
+        positions.setdefault(path, []).append(position)
 
     features: np.ndarray | None = None
     for path, wanted in positions.items():
-        part = _read_rows(source, path, np.array([places[position].row for position in wanted]))
+        part = _read_rows(source, path, np.array([places[position][1] for position in wanted]))
         if features is None:
             features = np.empty((len(records), part.shape[1]), dtype=np.float32)
         if part.shape[1] != features.shape[1]:
@@ -114,9 +109,7 @@ def read_features(source: SourceConfig, records: list[ImageRecord]) -> Float32[n
 def _npy_files(source: SourceConfig) -> dict[str, SourceFile]:
     if source.path.endswith(".parquet"):
         return {}
-    _, files = list_tree(source)
-    wanted = (FEATURES_FILE, LABELS_FILE, IDS_FILE)
-    found = {file.name: file for file in files if file.name in wanted}
+    found = list_tree(source).top_files((FEATURES_FILE, LABELS_FILE, IDS_FILE))
     if found and not {FEATURES_FILE, LABELS_FILE} <= set(found):
         raise InputError(
             f"{source.path} must hold {FEATURES_FILE} and {LABELS_FILE}, "
@@ -125,7 +118,7 @@ def _npy_files(source: SourceConfig) -> dict[str, SourceFile]:
     return found
 
 
-def _npy_rows(source: SourceConfig, files: dict[str, SourceFile]) -> Iterator[LabelledRow]:
+def _npy_part(source: SourceConfig, files: dict[str, SourceFile]) -> Part:
     file = files[FEATURES_FILE]
     with _loaded(file.path) as features, _loaded(files[LABELS_FILE].path) as labels:
         _check_arrays(source, features, labels)
@@ -135,9 +128,29 @@ def _npy_rows(source: SourceConfig, files: dict[str, SourceFile]) -> Iterator[La
                 f"{source.path} must hold one id for each label, found {len(ids)} for {len(labels)}"
             )
         size = features.dtype.itemsize * features.shape[1]
-        changed = max(each.mtime_ns for each in files.values())
-        for row, (image_id, label) in enumerate(zip(ids, npy.plain_values(labels), strict=True)):
-            yield LabelledRow(image_id, label, _location(file.path, row), size, changed)
+        column = _column(labels)
+        encoded = encoded_labels(files[LABELS_FILE].path, "labels", column)
+    changed = max(each.mtime_ns for each in files.values())
+    return _rows(file, ids, encoded, size, changed)
+
+
+def _rows(
+    file: SourceFile, ids: pa.LargeStringArray, labels: Labels, size: int, changed: int
+) -> Part:
+    """Return rows of features, which have no images."""
+    count = len(labels)
+    place = ListedFile(file.path, "features")
+    return Part(ids, labels, spread(size, count), spread(changed, count), place, np.arange(count))
+
+
+def _column(array: np.ndarray) -> pa.ChunkedArray:
+    """Return numbers or texts of an array [n] as a column."""
+    if array.dtype.kind in NUMBER_KINDS:
+        return pa.chunked_array([pa.array(array.astype(array.dtype.newbyteorder("=")))])
+    starts = range(0, max(1, len(array)), PART)
+    kind = TEXT if array.dtype.kind == "U" else pa.large_binary()
+    parts = [npy.plain_values(array[start : start + PART]) for start in starts]
+    return pa.chunked_array([pa.array(part, kind) for part in parts])
 
 
 def _check_arrays(source: SourceConfig, features: np.ndarray, labels: np.ndarray) -> None:
@@ -148,23 +161,20 @@ def _check_arrays(source: SourceConfig, features: np.ndarray, labels: np.ndarray
         )
 
 
-def _npy_ids(files: dict[str, SourceFile], count: int) -> list[str]:
+def _npy_ids(files: dict[str, SourceFile], count: int) -> pa.LargeStringArray:
     if IDS_FILE not in files:
-        return [row_id(files[FEATURES_FILE], row) for row in range(count)]
-    with _loaded(files[IDS_FILE].path) as stored:
-        return [str(each) for each in npy.plain_values(stored)]
+        return row_ids(files[FEATURES_FILE], count)
+    path = files[IDS_FILE].path
+    with _loaded(path) as stored:
+        return text_ids(path, "ids", _column(stored))
 
 
-def _parquet_rows(
-    source: SourceConfig, file: SourceFile, opened: ParquetSource
-) -> Iterator[LabelledRow]:
+def _parquet_part(source: SourceConfig, file: SourceFile, opened: ParquetSource) -> Part:
     check_column(source, file.path, opened.schema, "features_column")
     check_column(source, file.path, opened.schema, "label_column")
-    labels = opened.plain_column(source.label_column)
-    ids = row_ids(source, file, opened, len(labels))
-    size = file.size_bytes // max(1, len(labels))
-    for row, (image_id, label) in enumerate(zip(ids, labels, strict=True)):
-        yield LabelledRow(image_id, label, _location(file.path, row), size, file.mtime_ns)
+    labels = encoded_labels(file.path, source.label_column, opened.column(source.label_column))
+    ids = parquet_ids(source, file, opened, len(labels))
+    return _rows(file, ids, labels, file.size_bytes // max(1, len(labels)), file.mtime_ns)
 
 
 @contextmanager

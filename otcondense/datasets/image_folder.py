@@ -5,75 +5,119 @@ named .JPEG is read. Other files and hidden ones are ignored and counted. Symbol
 below the root.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from otcondense.datasets.files import SourceFile, list_tree
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool
+
+from otcondense.datasets.building import build_listing
+from otcondense.datasets.files import list_tree
 from otcondense.datasets.labels import read_class_names, shorten, used_classes
-from otcondense.datasets.names import check_class_name, check_relative_path, order_classes
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig
+from otcondense.datasets.listing import Listing
+from otcondense.datasets.names import check_class_name, check_relative_paths, order_classes
+from otcondense.datasets.parts import TEXT, Faulty, Labels, Part, sorted_texts
+from otcondense.datasets.records import SourceConfig
+from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_suffix
+from otcondense.datasets.trees import Folder, Link, Tree
 from otcondense.errors import InputError
-
-IMAGE_SUFFIXES = frozenset(
-    {
-        ".avif",
-        ".bmp",
-        ".gif",
-        ".jfif",
-        ".jpeg",
-        ".jpg",
-        ".pgm",
-        ".png",
-        ".ppm",
-        ".tif",
-        ".tiff",
-        ".webp",
-    }
-)
-"""Suffixes of the formats in `otcondense.datasets.decoding.FORMATS`."""
 
 
 def scan_image_folder(source: SourceConfig) -> Listing:
     """Return the classes, images and ignored files below `source.path`.
 
     Raises: InputError for a missing root, no class folders, a class without images, unknown class
-        names, a link that leaves the root or leads to itself, or a name that a later stage could
-        not use.
+        names, a link that leaves the root, or a name that a later stage could not use.
     """
-    folders, files = list_tree(source)
-    if not folders:
+    tree = list_tree(source)
+    tops = _class_folders(tree)
+    if not tops:
         raise InputError(
             f"{source.path} must hold one folder of images per class, "
-            f"found no folder and {len(files)} file(s)"
+            f"found no folder and {len(tree)} file(s)"
         )
-    used = used_classes(source, folders)
-    classes = _all_classes(source, folders)
-    index = {name: position for position, name in enumerate(classes)}
-    images = [file for file in files if _is_image(file) and _folder(file) in used]
-    _refuse_empty(source, used, images)
+    used = used_classes(source, tops)
+    classes = _all_classes(source, tops)
     for name in sorted(used):
         check_class_name(name, source.path)
-    for file in images:
-        check_relative_path(file.name, source.path)
-    records = [_record(file, index) for file in images]
-    records.sort(key=lambda record: (record.class_index, record.image_id))
-    ignored = sorted(file.name for file in files if not _is_image(file))
-    return Listing(classes, records, ignored)
+    parts: list[Part] = []
+    ignored: list[pa.Array] = []
+    filled: set[str] = set()
+    for folder in tree.folders:
+        is_image = _are_images(folder)
+        ignored += [folder.paths(~is_image), _other_links(folder)]
+        if folder.top in used:
+            part = _part(folder, is_image)
+            check_relative_paths(part.ids, source.path)
+            parts.append(part)
+            filled |= {folder.top} if len(part) else set()
+    _refuse_empty(source, used, filled)
+    return build_listing(source, parts, classes, sorted_texts(ignored), tree.root)
 
 
-def _is_image(file: SourceFile) -> bool:
-    return "/" in file.name and not file.is_hidden and file.suffix in IMAGE_SUFFIXES
+def _class_folders(tree: Tree) -> list[str]:
+    """Return the folders of classes, also those that are links to nothing."""
+    lost = [link.name for link in tree.folders[0].links if _is_folder_name(link)]
+    return sorted({*tree.tops, *lost})
 
 
-def _folder(file: SourceFile) -> str:
-    return file.name.split("/", 1)[0]
+def _is_folder_name(link: Link) -> bool:
+    """Tell whether a link that leads nowhere has the name of a visible folder."""
+    name = link.name.rpartition("/")[2]
+    return "." not in name
 
 
-def _record(file: SourceFile, index: dict[str, int]) -> ImageRecord:
-    name = _folder(file)
-    return ImageRecord(file.name, name, index[name], file.path, file.size_bytes, file.mtime_ns)
+def _are_images(folder: Folder) -> Bool[np.ndarray, " n"]:
+    """Tell which files of a folder are images, those of unread suffixes included."""
+    if not folder.name:
+        return np.zeros(len(folder.names), np.bool_)
+    return folder.are(IMAGE_SUFFIXES | UNREAD_SUFFIXES)
 
 
-def _all_classes(source: SourceConfig, folders: list[str]) -> tuple[str, ...]:
+def _other_links(folder: Folder) -> pa.LargeStringArray:
+    """Return the links that lead nowhere and cannot stand for images."""
+    names = [link.name for link in folder.links if not _may_be_image(folder, link)]
+    return pa.array(names, TEXT)
+
+
+def _part(folder: Folder, is_image: Bool[np.ndarray, " n"]) -> Part:
+    """Return the images of a folder, with the links that may have been images."""
+    links = [link for link in folder.links if _may_be_image(folder, link)]
+    names = pa.array([link.name for link in links], TEXT)
+    none = np.zeros(len(links), np.int64)
+    ids = pa.concat_arrays([folder.paths(is_image), names])
+    return Part(
+        ids=ids,
+        labels=Labels.same(folder.top, len(ids)),
+        size_bytes=np.concatenate([folder.size_bytes[is_image], none]),
+        mtime_ns=np.concatenate([folder.mtime_ns[is_image], none]),
+        faulty=_faulty(folder, is_image, links),
+    )
+
+
+def _faulty(folder: Folder, is_image: Bool[np.ndarray, " n"], links: Sequence[Link]) -> Faulty:
+    faulty = Faulty()
+    count = int(is_image.sum())
+    places = np.flatnonzero(is_image)
+    for row in np.flatnonzero(folder.are(UNREAD_SUFFIXES)[is_image]).tolist():
+        name = folder.names[int(places[row])].as_py()
+        faulty.add(row, unread_suffix(f".{name.rpartition('.')[2].lower()}"))
+    for row, link in enumerate(links):
+        faulty.add(count + row, f"is {link.reason}")
+    return faulty
+
+
+def _may_be_image(folder: Folder, link: Link) -> bool:
+    """Tell whether a link stands for an image or a folder of them."""
+    name = link.name.rpartition("/")[2]
+    suffix = f".{name.rpartition('.')[2].lower()}"
+    if folder.is_hidden or name.startswith("."):
+        return False
+    is_image = bool(folder.name) and suffix in IMAGE_SUFFIXES | UNREAD_SUFFIXES
+    return is_image or _is_folder_name(link)
+
+
+def _all_classes(source: SourceConfig, folders: Collection[str]) -> tuple[str, ...]:
     """Return the classes in the order of their indices."""
     names = read_class_names(source)
     if names is None:
@@ -87,8 +131,8 @@ def _all_classes(source: SourceConfig, folders: list[str]) -> tuple[str, ...]:
     return names
 
 
-def _refuse_empty(source: SourceConfig, used: frozenset[str], images: Iterable[SourceFile]) -> None:
-    empty = sorted(used - {_folder(file) for file in images})
+def _refuse_empty(source: SourceConfig, used: frozenset[str], folders: Iterable[str]) -> None:
+    empty = sorted(used - set(folders))
     if empty:
         raise InputError(
             f"every class folder of {source.path} must hold at least one image "

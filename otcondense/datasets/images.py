@@ -1,13 +1,14 @@
 """Pixels of the images of a subset or of a listing, all at once or some at a time."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from otcondense.datasets.decoding import UnreadableImageError, center_crop, decode_image
+from otcondense.datasets.ordered import Read, in_threads, reads
 from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.wanted import WantedImage, manifest_images, read_wanted, record_images
 from otcondense.errors import InputError
@@ -16,7 +17,6 @@ __all__ = [
     "ListedImages",
     "TrainingImages",
     "WantedImage",
-    "load_image",
     "load_images",
     "manifest_images",
     "read_wanted",
@@ -25,6 +25,8 @@ __all__ = [
 
 READERS = 4
 """Threads that read and decode images."""
+AHEAD = 64
+"""Images that are read and decoded before they are needed."""
 PART = 512
 """Images that are in memory at a time."""
 
@@ -52,26 +54,33 @@ def load_images(
     if not wanted:
         raise InputError("there must be at least one image to load, found an empty list")
     images = np.empty((len(wanted), *shape), dtype=np.uint8)
-    with ThreadPoolExecutor(READERS) as pool:
-        loaded = pool.map(lambda image: load_image(image, source, shape), wanted)
-        for row, pixels in enumerate(loaded):
-            images[row] = pixels
+    for row, pixels in enumerate(_pixels(wanted, source, shape)):
+        images[row] = pixels
     labels = np.array([image.class_index for image in wanted], dtype=np.int64)
     return TrainingImages(images, labels, [image.image_id for image in wanted])
 
 
-def load_image(
-    wanted: WantedImage, source: SourceConfig, shape: tuple[int, int, int]
-) -> UInt8[np.ndarray, "c h w"]:
-    """Read one image as uint8 pixels of the wanted shape.
-
-    Raises: InputError as `load_images` does.
-    """
-    channels, height, width = shape
-    if channels not in (1, 3):
+def _pixels(
+    wanted: Sequence[WantedImage], source: SourceConfig, shape: tuple[int, int, int]
+) -> Iterator[UInt8[np.ndarray, "c h w"]]:
+    """Yield the pixels of images in order."""
+    if shape[0] not in (1, 3):
         raise InputError(f"images must have 1 (grey) or 3 (RGB) channels, found shape {shape}")
+
+    def decoded(pair: tuple[WantedImage, Read]) -> UInt8[np.ndarray, "c h w"]:
+        image, read = pair
+        return _decoded(image, read(), source, shape)
+
+    pairs = zip(wanted, reads(wanted), strict=True)
+    return in_threads(decoded, pairs, threads=READERS, ahead=AHEAD)
+
+
+def _decoded(
+    wanted: WantedImage, data: bytes, source: SourceConfig, shape: tuple[int, int, int]
+) -> UInt8[np.ndarray, "c h w"]:
+    channels, height, width = shape
     try:
-        image = decode_image(read_wanted(wanted), channels=channels, max_pixels=source.max_pixels)
+        image = decode_image(data, channels=channels, max_pixels=source.max_pixels)
     except UnreadableImageError as error:
         raise InputError(
             f"image {wanted.path} cannot be decoded ({error}); repair it or leave it out"
@@ -98,5 +107,6 @@ class ListedImages:
 
     def parts(self) -> Iterator[UInt8[np.ndarray, "n c h w"]]:
         """Yield all images in order, some at a time."""
-        rows = range(len(self.wanted))
-        return (self.load(rows[start : start + PART]) for start in range(0, len(rows), PART))
+        pixels = _pixels(self.wanted, self.source, self.shape)
+        while part := list(islice(pixels, PART)):
+            yield np.stack(part)

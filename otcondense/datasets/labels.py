@@ -1,13 +1,17 @@
-"""From labelled rows to a listing: class names, class indices, and a message for every mistake."""
+"""From labels as they are stored to classes and their indices, with a message for every mistake.
 
-from collections import Counter
+All checks are made on the different labels: there are a thousand of them, not millions.
+"""
+
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
-from otcondense.datasets.names import check_class_name, check_image_ids, order_classes
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig
+import numpy as np
+from jaxtyping import Bool, Int32
+
+from otcondense.datasets.names import check_class_name, order_classes
+from otcondense.datasets.parts import NO_LABEL, Joined
+from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError
 from otcondense.reading import read_text
 
@@ -17,17 +21,6 @@ NEAR = 3
 """Similar names that an error message lists."""
 MOST_CLASSES = 1_000_000
 """Class indices are below this; larger labels are ids or times, in a column of another meaning."""
-
-
-@dataclass(frozen=True)
-class LabelledRow:
-    """One image in a container, with its label as stored."""
-
-    image_id: str
-    label: Any
-    location: str
-    size_bytes: int
-    mtime_ns: int
 
 
 def read_class_names(source: SourceConfig) -> tuple[str, ...] | None:
@@ -53,13 +46,14 @@ def used_classes(source: SourceConfig, classes: Iterable[str]) -> frozenset[str]
     Raises: InputError for a name that is not among them, with the nearest.
     """
     known = sorted(classes)
+    different = frozenset(known)
     for name in source.classes or ():
-        if name not in known:
+        if name not in different:
             near = get_close_matches(name, known, n=NEAR) or known[:SHOWN]
             raise InputError(
                 f"class {name!r} is not in {source.path}; nearest names: {', '.join(near)}"
             )
-    return frozenset(known if source.classes is None else source.classes)
+    return different if source.classes is None else frozenset(source.classes)
 
 
 def shorten(names: Iterable[str]) -> str:
@@ -69,102 +63,102 @@ def shorten(names: Iterable[str]) -> str:
     return ", ".join(listed[:SHOWN]) + end
 
 
-def build_listing(
-    source: SourceConfig, rows: list[LabelledRow], names: tuple[str, ...] | None, ignored: list[str]
-) -> Listing:
-    """Return the listing of a container's rows.
+def find_classes(
+    source: SourceConfig, joined: Joined, names: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], Int32[np.ndarray, " labels"]]:
+    """Return the class names by index, and the class index of each different label.
 
     An integer label is the class index and, without `names`, its decimal digits are the class name.
-    A text label is the class name; its index is its place in `source.class_names`, else its rank
-    among all labels.
+    A text label is the class name; its index is its place in `names`, else its rank among all.
 
-    Raises: InputError for a label that is neither, an unknown class, a class without images or an
-        id that occurs twice.
+    Args:
+        source: the configuration.
+        joined: the images.
+        names: of the classes by index, from the files; `source.class_names` takes their place.
+
+    Raises: InputError for a label that is neither number nor text, or an unknown class.
     """
-    if not rows:
-        raise InputError(f"{source.path} must hold labelled images, found none")
-    check_image_ids((row.image_id for row in rows), source.path)
-    _refuse_duplicates(source, rows)
-
-    classes = _classes(source, rows, read_class_names(source) or names)
-    index = {name: position for position, name in enumerate(classes)}
-    class_names = [_class_name(source, row, classes) for row in rows]
-    used = used_classes(source, set(class_names))
-
-    records = []
-    for row, name in zip(rows, class_names, strict=True):
-        if name in used:
-            place = row.location
-            records.append(
-                ImageRecord(row.image_id, name, index[name], place, row.size_bytes, row.mtime_ns)
-            )
-    records.sort(key=lambda record: (record.class_index, record.image_id))
-    return Listing(classes, records, ignored)
-
-
-def _refuse_duplicates(source: SourceConfig, rows: list[LabelledRow]) -> None:
-    counts = Counter(row.image_id for row in rows)
-    doubled = sorted(image_id for image_id, count in counts.items() if count > 1)
-    if doubled:
-        raise InputError(
-            f"every image of {source.path} must have an id of its own, "
-            f"found {len(doubled)} more than once: {shorten(doubled)}"
-        )
-
-
-def _classes(
-    source: SourceConfig, rows: list[LabelledRow], names: tuple[str, ...] | None
-) -> tuple[str, ...]:
-    kinds = {type(row.label) for row in rows}
-    if not kinds <= {int, str} or len(kinds) > 1:
-        bad = _first_bad(rows)
-        raise InputError(
-            f"labels of {source.path} must all be whole numbers or all be text, "
-            f"found {bad.label!r} for {bad.image_id}; "
-            "set source.label_column to the column of the labels"
-        )
-    if names:
+    is_text = _are_texts(source, joined)
+    values = joined.labels.values
+    names = read_class_names(source) or names
+    if names is not None:
         classes = names
-    elif kinds == {str}:
-        classes = tuple(order_classes(row.label for row in rows))
+    elif is_text:
+        classes = tuple(order_classes(values))
     else:
-        classes = _numbered(source, rows)
+        classes = _numbered(source, joined)
     for name in classes:
         check_class_name(name, source.path)
-    return classes
+    if is_text:
+        return classes, _indices_of_names(source, joined, classes)
+    return classes, _indices_of_numbers(source, joined, classes)
 
 
-def _first_bad(rows: list[LabelledRow]) -> LabelledRow:
-    """Return the first row whose label is no number or text, or of another type than the first."""
-    expected = type(rows[0].label)
-    return next(
-        row for row in rows if type(row.label) not in (int, str) or type(row.label) is not expected
-    )
-
-
-def _numbered(source: SourceConfig, rows: list[LabelledRow]) -> tuple[str, ...]:
-    highest = max(rows, key=lambda row: row.label)
-    if highest.label >= MOST_CLASSES:
+def _are_texts(source: SourceConfig, joined: Joined) -> bool:
+    """Tell whether the labels are texts, not numbers."""
+    codes, values = joined.labels.codes, joined.labels.values
+    kinds = [*(type(value) for value in values), type(None)]
+    expected = kinds[codes[0]]
+    is_bad = np.array([kind not in (int, str) or kind is not expected for kind in kinds])
+    bad = _first(joined, is_bad)
+    if bad is not None:
+        label = None if codes[bad] == NO_LABEL else values[codes[bad]]
         raise InputError(
-            f"labels of {source.path} must be class indices below {MOST_CLASSES}, "
-            f"found {highest.label} for {highest.image_id}; "
+            f"labels of {source.path} must all be whole numbers or all be text, "
+            f"found {label!r} for {joined.id_of(bad)}; "
             "set source.label_column to the column of the labels"
         )
-    return tuple(str(number) for number in range(highest.label + 1))
+    return expected is str
 
 
-def _class_name(source: SourceConfig, row: LabelledRow, classes: tuple[str, ...]) -> str:
-    if isinstance(row.label, str):
-        if source.class_names is not None and row.label not in classes:
-            near = get_close_matches(row.label, classes, n=NEAR) or list(classes[:SHOWN])
-            raise InputError(
-                f"label {row.label!r} of {row.image_id} is not in {source.class_names}; "
-                f"nearest names: {', '.join(near)}"
-            )
-        return str(row.label)
-    if not 0 <= row.label < len(classes):
+def _first(joined: Joined, is_bad: Bool[np.ndarray, " labels"]) -> int | None:
+    """Return the first image with one of these labels, None if there is none."""
+    if not is_bad.any():
+        return None
+    rows = is_bad[joined.labels.codes]
+    return int(rows.argmax()) if rows.any() else None
+
+
+def _numbered(source: SourceConfig, joined: Joined) -> tuple[str, ...]:
+    values = joined.labels.values
+    highest = max(values)
+    if highest >= MOST_CLASSES:
+        row = _first(joined, np.array([value == highest for value in values]))
+        assert row is not None, "every label has an image"
         raise InputError(
-            f"the label of {row.image_id} in {source.path} must lie between 0 and "
-            f"{len(classes) - 1}, found {row.label}; leave out rows without a label"
+            f"labels of {source.path} must be class indices below {MOST_CLASSES}, "
+            f"found {highest} for {joined.id_of(row)}; "
+            "set source.label_column to the column of the labels"
         )
-    return classes[int(row.label)]
+    return tuple(str(number) for number in range(highest + 1))
+
+
+def _indices_of_names(
+    source: SourceConfig, joined: Joined, classes: tuple[str, ...]
+) -> Int32[np.ndarray, " labels"]:
+    values = joined.labels.values
+    index = {name: position for position, name in enumerate(classes)}
+    unknown = _first(joined, np.array([value not in index for value in values]))
+    if unknown is not None:
+        label = values[joined.labels.codes[unknown]]
+        near = get_close_matches(label, classes, n=NEAR) or list(classes[:SHOWN])
+        where = source.class_names or f"the class names that the files of {source.path} state"
+        raise InputError(
+            f"label {label!r} of {joined.id_of(unknown)} is not in {where}; "
+            f"nearest names: {', '.join(near)}"
+        )
+    return np.array([index[value] for value in values], np.int32)
+
+
+def _indices_of_numbers(
+    source: SourceConfig, joined: Joined, classes: tuple[str, ...]
+) -> Int32[np.ndarray, " labels"]:
+    values = joined.labels.values
+    outside = _first(joined, np.array([not 0 <= value < len(classes) for value in values]))
+    if outside is not None:
+        raise InputError(
+            f"the label of {joined.id_of(outside)} in {source.path} must lie between 0 and "
+            f"{len(classes) - 1}, found {values[joined.labels.codes[outside]]}; "
+            "leave out rows without a label"
+        )
+    return np.array(values, np.int32)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from otcondense.byte_sizes import byte_size
 from otcondense.datasets.access import open_file
-from otcondense.datasets.columns import check_rows, column_values
+from otcondense.datasets.columns import check_rows
 from otcondense.datasets.parquet_footer import Leaf, RowGroup, page_bytes, read_row_groups
 from otcondense.datasets.records import is_remote
 from otcondense.errors import InputError
@@ -62,13 +62,13 @@ class ParquetSource:
                         "found larger pages; restore the file or leave it out"
                     )
 
-    def plain_column(self, name: str) -> list[Any]:
-        """Return the labels or ids of the file.
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return a column that was checked.
 
-        Raises: InputError as `check` and `column_values` do.
+        Raises: InputError as `check` does.
         """
         self.check(name)
-        return column_values(self.path, name, self.file.read(columns=[name]).column(0))
+        return self.file.read(columns=[name]).column(0)
 
 
 @contextmanager

@@ -84,18 +84,6 @@ class ImageRecord:
     """Time of the last change in ns since 1970, 0 if the store does not know it."""
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The images of a source."""
-
-    classes: tuple[str, ...]
-    """All class names of the source by index, also those that are not used."""
-    records: list[ImageRecord]
-    """The images of the used classes, sorted by class and `image_id`."""
-    ignored: list[str]
-    """Files without an image suffix, outside class folders or hidden, relative to the root."""
-
-
 def by_class(records: Iterable[ImageRecord]) -> dict[str, list[ImageRecord]]:
     """Return the records of each class, classes and records in the order given."""
     classes: dict[str, list[ImageRecord]] = {}

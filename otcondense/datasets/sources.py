@@ -6,7 +6,8 @@ from pkgutil import resolve_name
 
 from otcondense.datasets.files import source_state
 from otcondense.datasets.kinds import SOURCES
-from otcondense.datasets.records import ImageRecord, Listing, SourceConfig, image_path
+from otcondense.datasets.listing import Listing, Records
+from otcondense.datasets.records import SourceConfig, image_path
 from otcondense.errors import InputError
 
 LISTINGS_KEPT = 2
@@ -25,9 +26,7 @@ def scan_images(source: SourceConfig) -> Listing:
 
 
 @lru_cache(maxsize=LISTINGS_KEPT)
-def _scan_unless_unchanged(
-    source: SourceConfig, _state: tuple[tuple[str, int, int], ...]
-) -> Listing:
+def _scan_unless_unchanged(source: SourceConfig, _state: str) -> Listing:
     """Scan a source once as long as it does not change: the headers of large tars take minutes."""
     return _scan(source)
 
@@ -37,7 +36,7 @@ def _scan(source: SourceConfig) -> Listing:
     return scanner(source)
 
 
-def list_images(source: SourceConfig) -> list[ImageRecord]:
+def list_images(source: SourceConfig) -> Records:
     """Return the images of a source, sorted by class and `image_id`.
 
     Raises: InputError as `scan_images` does.

@@ -1,6 +1,7 @@
 """Images to read: of a subset manifest or of a listing, each checked against its hash."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -36,7 +37,7 @@ def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImag
     return [WantedImage(*row) for row in rows]
 
 
-def record_images(records: list[ImageRecord]) -> list[WantedImage]:
+def record_images(records: Sequence[ImageRecord]) -> list[WantedImage]:
     """Return the images of a listing in its order."""
     return [
         WantedImage(record.image_id, record.class_index, record.path, None) for record in records
@@ -51,17 +52,23 @@ def read_wanted(wanted: WantedImage) -> bytes:
     try:
         data = read_image_bytes(wanted.path)
     except OSError as error:
-        raise InputError(
-            f"image {wanted.path} of the subset cannot be read ({error.strerror or error}); "
-            "restore it, or take it out of the source and run the same command again from "
-            "`python -m jobs.extract_features` on"
-        ) from error
+        reason = f"cannot be read ({error.strerror or error})"
+        raise InputError(unusable_message(wanted.path, reason)) from error
     if wanted.sha256 is not None and sha256_bytes(data) != wanted.sha256:
-        raise InputError(_changed(wanted.path))
+        raise InputError(changed_message(wanted.path))
     return data
 
 
-def _changed(location: str) -> str:
+def unusable_message(location: str, reason: str) -> str:
+    """Return the message about a chosen image that cannot be used."""
+    return (
+        f"image {location} of the subset {reason}; "
+        "restore it, or take it out of the source and run the same command again from "
+        "`python -m jobs.extract_features` on"
+    )
+
+
+def changed_message(location: str) -> str:
     """Return the message about an image of another content.
 
     Its file can have the size and the time that it had, so that no stage would look at it again.

@@ -1,7 +1,7 @@
 """Trains a small classifier during the run, for data sets without a public encoder."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,7 +45,7 @@ class _Data:
 
 
 def train_encoder(
-    records: list[ImageRecord],
+    records: Sequence[ImageRecord],
     config: EncoderConfig,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> EncoderTraining:
@@ -91,7 +91,9 @@ def train_encoder(
     return EncoderTraining(str(weights), accuracy, skipped=False)
 
 
-def _checked(records: list[ImageRecord], config: EncoderConfig) -> tuple[Path, TrainEncoderConfig]:
+def _checked(
+    records: Sequence[ImageRecord], config: EncoderConfig
+) -> tuple[Path, TrainEncoderConfig]:
     if (
         config.train is None
         or config.weights is None
@@ -119,7 +121,7 @@ def _checked(records: list[ImageRecord], config: EncoderConfig) -> tuple[Path, T
 class _Marks:
     """What a training is recognised by."""
 
-    records: list[ImageRecord]
+    records: Sequence[ImageRecord]
     config: EncoderConfig
     settings: TrainEncoderConfig
 
@@ -168,7 +170,7 @@ def _finished(store: Store, name: str, marks: _Marks) -> float | None:
     return float(found["accuracy"])
 
 
-def _load(records: list[ImageRecord], spec: InputSpec) -> _Data:
+def _load(records: Sequence[ImageRecord], spec: InputSpec) -> _Data:
     """Read all images that can be decoded; the extraction reports the others."""
     pixels = []
     labels = []

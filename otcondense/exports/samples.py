@@ -4,14 +4,15 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Int, UInt8
 
+from otcondense.exports.hub_metadata import described
 from otcondense.exports.outputs import new_output
+from otcondense.exports.parquet_tables import IMAGE, parquet_writer
+from otcondense.npy import write_header
 from otcondense.store.local_files import write_whole
 
 Parts = Iterator[tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]]]
@@ -30,19 +31,14 @@ def write_npz(parts: Parts, target: Path, count: int) -> None:
     labels = [first_labels]
     with zipfile.ZipFile(target, "w") as archive:
         with archive.open(zipfile.ZipInfo("arr_0.npy"), "w", force_zip64=True) as file:
-            _write_header(file, np.dtype(np.uint8), (count, *first.shape[2:], RGB))
+            write_header(file, np.dtype(np.uint8), (count, *first.shape[2:], RGB))
             file.write(_rgb_bytes(first))
             for images, more in parts:
                 file.write(_rgb_bytes(images))
                 labels.append(more)
         with archive.open(zipfile.ZipInfo("arr_1.npy"), "w", force_zip64=True) as file:
-            _write_header(file, np.dtype(np.int64), (count,))
+            write_header(file, np.dtype(np.int64), (count,))
             file.write(np.concatenate(labels).astype(np.int64).tobytes())
-
-
-def _write_header(file: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _rgb_bytes(images: UInt8[np.ndarray, "n c h w"]) -> bytes:
@@ -76,18 +72,17 @@ def _png(image: UInt8[np.ndarray, "c h w"]) -> bytes:
 def write_parquet(parts: Parts, target: Path, count: int) -> None:
     """One file that `datasets` reads as images.
 
-    Its columns are `image` (struct of PNG bytes and path) and `label`.
+    Its columns are `image` (struct of PNG bytes and path) and `label`, the class index.
     """
-    image_type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    schema = pa.schema([("image", image_type), ("label", pa.int64())])
+    schema = described(pa.schema([("image", IMAGE), ("label", pa.int64())]), names=None)
     index = 0
-    with pq.ParquetWriter(target, schema) as writer:
+    with parquet_writer(target, schema) as writer:
         for images, labels in parts:
             rows = []
             for image in images:
                 rows.append({"bytes": _png(image), "path": f"{index:06d}.png"})
                 index += 1
-            columns = [pa.array(rows, image_type), pa.array(labels, pa.int64())]
+            columns = [pa.array(rows, IMAGE), pa.array(labels, pa.int64())]
             writer.write_table(pa.table(columns, schema=schema))
     assert index == count
 

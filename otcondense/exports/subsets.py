@@ -1,5 +1,6 @@
 """A subset in the formats of other tools; a new one is a function and an entry in `EXPORTS`."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import pyarrow as pa
@@ -8,24 +9,29 @@ from pydantic import Field, field_validator
 from otcondense.config import Config
 from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.wanted import manifest_images
-from otcondense.exports.formats import (
-    Export,
-    Format,
-    write_image_folder,
-    write_json_list,
-    write_parquet,
-    write_webdataset,
-)
+from otcondense.errors import InputError
+from otcondense.exports.export import Encoding, Export, Format
+from otcondense.exports.formats import write_json_list, write_parquet
 from otcondense.exports.hugging_face import write_hugging_face
+from otcondense.exports.image_folder import plan_image_folder, write_image_folder
 from otcondense.exports.outputs import new_output
+from otcondense.exports.tar_shards import plan_webdataset, write_webdataset
 from otcondense.store.local_files import write_whole
 
 EXPORTS = {
-    "json": Format(write_json_list, "relative paths of the images in order of choice"),
-    "image_folder": Format(write_image_folder, "OUTPUT/CLASS/IMAGE"),
-    "parquet": Format(write_parquet, "the manifest with image bytes"),
-    "webdataset": Format(write_webdataset, "tar shards with an index"),
-    "hf": Format(write_hugging_face, "Hugging Face data set with a card"),
+    "json": Format(
+        write_json_list,
+        "relative paths of the images in order of choice",
+        needs_images=lambda _: False,
+    ),
+    "image_folder": Format(write_image_folder, "OUTPUT/CLASS/IMAGE", plan_image_folder),
+    "parquet": Format(write_parquet, "one file of the manifest with the images"),
+    "webdataset": Format(write_webdataset, "tar shards with an index", plan_webdataset),
+    "hf": Format(
+        write_hugging_face,
+        "Hugging Face data set with a card",
+        needs_images=lambda export: export.with_images,
+    ),
 }
 """Every format by its name."""
 
@@ -43,9 +49,12 @@ class ExportConfig(Config):
     format: str = Field(default="json", description=_describe_formats())
     files: Literal["link", "copy"] = "link"
     """For image_folder: symbolic links to the source's images, or copies of them."""
-    images: bool = False
-    """For hf: put the images themselves in the data set; by default it holds only the list of them,
-    which may be shared freely."""
+    images: bool = True
+    """For hf: whether the images themselves are in the data set; a list of them alone may be shared
+    freely."""
+    encode: Encoding = "keep"
+    """For webdataset: keep the bytes of the images, all under the key jpg, or make all of them JPEG
+    or PNG files."""
 
     @field_validator("format")
     @classmethod
@@ -55,15 +64,36 @@ class ExportConfig(Config):
         return name
 
 
-def export_subset(manifest: pa.Table, source: SourceConfig, config: ExportConfig) -> int:
+def export_subset(
+    manifest: pa.Table,
+    source: SourceConfig,
+    config: ExportConfig,
+    say: Callable[[str], None] = lambda _: None,
+) -> int:
     """Write a subset in another format, whole or not at all, and return its number of images.
+
+    Args:
+        manifest: of the subset.
+        source: of its images.
+        config: format and place.
+        say: gets a sentence on every kind of change to the images, before and after.
 
     Raises: InputError if the output exists, an entry leads out of the source's root, or an image is
         missing or changed.
     """
     output = new_output(config.output)
     images = manifest_images(manifest, source)
-    export = Export(manifest, images, source, config.files, config.images)
+    export = Export(manifest, images, source, config.files, config.images, config.encode)
+    form = EXPORTS[config.format]
+    if form.needs_images(export) and not source.has_images:
+        raise InputError(
+            f"{source.path} holds features and no images, so that a subset can be written as json, "
+            f"or as hf without images (--no-images), found {config.format}"
+        )
+    for sentence in form.plan(export):
+        say(sentence)
     with write_whole(output) as temporary:
-        EXPORTS[config.format].write(export, temporary)
+        changes = form.write(export, temporary)
+    for sentence in changes:
+        say(sentence)
     return len(images)

@@ -1,21 +1,14 @@
 """Latents and tokens of the images of a run, one file per class; text embeddings in one file."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 
-from otcondense.datasets import SourceConfig, UnreadableImageError, decode_image
-from otcondense.datasets.images import WantedImage, read_wanted
 from otcondense.errors import InputError
 from otcondense.reading import parse_json, read_text
-from otcondense.representations.crop import adm_center_crop
-from otcondense.representations.image_model import ImageModel
 from otcondense.representations.latents import LatentConfig, LatentModel
 from otcondense.representations.representation_config import (
     REPRESENTATIONS_SCHEMA_VERSION,
@@ -33,8 +26,6 @@ from otcondense.store import (
     write_table,
 )
 
-READERS = 4
-"""Threads that read and crop images while the model computes."""
 KINDS: dict[str, tuple[type[RepresentationConfig], Any]] = {
     "latents": (LatentConfig, LatentModel),
     "tokens": (TokenConfig, TokenModel),
@@ -43,106 +34,74 @@ KINDS: dict[str, tuple[type[RepresentationConfig], Any]] = {
 directory."""
 
 
-@runtime_checkable
-class ClassImages(Protocol):
-    """The images of one class."""
-
-    @property
-    def class_name(self) -> str:
-        """Name of the class."""
-
-    @property
-    def images(self) -> Sequence[WantedImage]:
-        """Its images, in any order."""
-
-    @property
-    def source(self) -> SourceConfig:
-        """The source of the images."""
-
-
 @dataclass(frozen=True)
-class _Row:
-    """One row of the table of a class."""
+class ClassTable:
+    """The arrays of the images of one class."""
 
-    image: WantedImage
-    flipped: bool
+    class_name: str
+    class_index: int
+    image_ids: Sequence[str]
+    """Sorted."""
+    sha256: Sequence[str]
+    """Of the file of each image."""
+    arrays: dict[str, np.ndarray]
+    """Arrays [n, orientations, ...]: of the image and, with `mirror`, of its mirror image."""
 
 
 def class_fingerprint(
-    config: RepresentationConfig, sha256: str, class_name: str, images: list[WantedImage]
+    config: RepresentationConfig,
+    sha256: str,
+    class_name: str,
+    images: Sequence[tuple[str, str]],
 ) -> str:
-    """Return the fingerprint of one class: of the images, the weights and the settings."""
-    contents = [[image.image_id, image.sha256] for image in images]
+    """Return the fingerprint of one class: of the images, the weights and the settings.
+
+    Args:
+        config: settings of the model.
+        sha256: of its weights.
+        class_name: the class.
+        images: id and SHA-256 of each image, sorted.
+    """
+    contents = [list(image) for image in images]
     return fingerprint(
         [REPRESENTATIONS_SCHEMA_VERSION, config.identity(), sha256, class_name, contents]
     )
 
 
-def write_class(
+def write_class_table(
     store: Store,
     directory: str,
-    wanted: ClassImages,
-    config: RepresentationConfig,
-    model: ImageModel,
-) -> bool:
-    """Encode the images of one class and write its file.
+    rows: ClassTable,
+    facts: dict[str, Any],
+    mark: str,
+) -> None:
+    """Write the file of one class: a row for each orientation of each image.
 
     Args:
         store: the run.
-        directory: directory of the result.
-        wanted: the images of the class.
-        config: the settings of the model.
-        model: turns images into arrays.
-
-    Returns: False if the file is already there, made from the same images by the same model.
-
-    Raises: InputError naming an image that is missing, unreadable, or has changed since its
-        features were extracted.
+        directory: of the result.
+        rows: the arrays.
+        facts: what a reader of the arrays needs to know.
+        mark: fingerprint of the file.
     """
-    images = sorted(wanted.images, key=lambda image: image.image_id)
-    name = class_file(directory, wanted.class_name)
-    mark = class_fingerprint(config, model.sha256, wanted.class_name, images)
-    if read_fingerprint(store, name) == mark:
-        return False
-
-    parts = list(_encoded(images, wanted.source, config, model))
-    arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    rows = _rows(images, mirror=config.mirror)
-    _refuse_infinite(arrays, rows)
-    metadata = {
-        "class_name": wanted.class_name,
-        "class_index": images[0].class_index,
-        "image_size": config.image_size,
-        "weights_sha256": model.sha256,
-        **model.facts,
+    (orientations,) = {each.shape[1] for each in rows.arrays.values()}
+    count = len(rows.image_ids) * orientations
+    columns: dict[pa.Field, list[Any]] = {
+        pa.field("image_id", pa.string()): np.repeat(rows.image_ids, orientations).tolist(),
+        pa.field("flipped", pa.bool_()): [place % orientations == 1 for place in range(count)],
+        pa.field("sha256", pa.string()): np.repeat(rows.sha256, orientations).tolist(),
     }
+    arrays = {name: each.reshape(count, *each.shape[2:]) for name, each in rows.arrays.items()}
     write_table(
         store,
-        name,
-        _class_table(rows, arrays),
+        class_file(directory, rows.class_name),
+        _table(columns, arrays),
         fingerprint=mark,
         schema_version=REPRESENTATIONS_SCHEMA_VERSION,
-        **metadata,
+        class_name=rows.class_name,
+        class_index=rows.class_index,
+        **facts,
     )
-    return True
-
-
-def _rows(images: list[WantedImage], *, mirror: bool) -> list[_Row]:
-    rows = []
-    for image in images:
-        rows.append(_Row(image, flipped=False))
-        if mirror:
-            rows.append(_Row(image, flipped=True))
-    return rows
-
-
-def _class_table(rows: list[_Row], arrays: dict[str, np.ndarray]) -> pa.Table:
-    columns: dict[pa.Field, list[Any]] = {
-        pa.field("image_id", pa.string()): [row.image.image_id for row in rows],
-        pa.field("flipped", pa.bool_()): [row.flipped for row in rows],
-        pa.field("sha256", pa.string()): [row.image.sha256 for row in rows],
-    }
-    return _table(columns, arrays)
 
 
 def _table(columns: dict[pa.Field, list[Any]], arrays: dict[str, np.ndarray]) -> pa.Table:
@@ -153,60 +112,6 @@ def _table(columns: dict[pa.Field, list[Any]], arrays: dict[str, np.ndarray]) ->
         fields.append(array_field(name, array))
         values.append(array_column(array))
     return pa.Table.from_arrays(values, schema=pa.schema(fields))
-
-
-def _encoded(
-    images: list[WantedImage], source: SourceConfig, config: RepresentationConfig, model: ImageModel
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the arrays of each batch; the model always gets batches of the same size."""
-    size = config.image_size
-    batch = torch.zeros(config.batch_size, 3, size, size, dtype=torch.uint8)
-    filled = 0
-    for pixels in _crops(images, source, config):
-        batch[filled] = pixels
-        filled += 1
-        if filled == config.batch_size:
-            yield model(batch)
-            filled = 0
-    if filled:
-        batch[filled:] = 0
-        yield {key: values[:filled] for key, values in model(batch).items()}
-
-
-def _crops(
-    images: list[WantedImage], source: SourceConfig, config: RepresentationConfig
-) -> Iterator[torch.Tensor]:
-    """Yield the crop of each image, followed by its mirror image if that is configured."""
-    read = partial(_crop, source=source, size=config.image_size)
-    ahead = READERS * config.batch_size  # at most so many crops wait in memory
-    with ThreadPoolExecutor(READERS) as pool:
-        for start in range(0, len(images), ahead):
-            for crop in pool.map(read, images[start : start + ahead]):
-                yield crop
-                if config.mirror:
-                    yield crop.flip(2)
-
-
-def _crop(image: WantedImage, source: SourceConfig, size: int) -> torch.Tensor:
-    try:
-        decoded = decode_image(read_wanted(image), channels=3, max_pixels=source.max_pixels)
-        return adm_center_crop(decoded, size)
-    except UnreadableImageError as error:
-        raise InputError(
-            f"image {image.path} cannot be decoded ({error}); "
-            "extract the features again to leave it out"
-        ) from error
-
-
-def _refuse_infinite(arrays: dict[str, np.ndarray], rows: list[_Row]) -> None:
-    for name, values in arrays.items():
-        finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-        bad = np.flatnonzero(~finite)
-        if len(bad):
-            raise InputError(
-                f"{name} must be finite in float16, found NaN or infinite values for "
-                f"{rows[bad[0]].image.image_id}"
-            )
 
 
 def write_text(

@@ -31,6 +31,8 @@ from otcondense.store.local_files import (
 
 LOG = logging.getLogger(__name__)
 Line = TypeVar("Line")
+CHANGE_MARKS = ("ETag", "etag", "LastModified", "mtime", "created", "updated")
+"""Facts of a remote file that change with its content, as stores call them."""
 DIGEST = "content"
 """Key of the digest in every JSON file."""
 
@@ -246,6 +248,22 @@ class Store:
         if self.is_local:
             for path in temporaries_below(Path(self.path())):
                 remove_path(path)
+
+    def state(self, name: str) -> str | None:
+        """Return a text that changes with the size and the time of change of a file.
+
+        Returns: None if there is no such file.
+        """
+        if self.is_local:
+            with suppress(OSError):
+                status = Path(self.path(name)).stat()
+                return f"{status.st_size} {status.st_mtime_ns}"
+            return None
+        with suppress(FileNotFoundError, NotADirectoryError):
+            info = self._target[0].info(self.path(name))
+            marks = [str(info.get(key, "")) for key in CHANGE_MARKS]
+            return " ".join([str(info["size"]), *marks])
+        return None
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,10 @@ from otcondense.store.files import Store, canonical_json
 
 METADATA_KEY = b"otcondense"
 """Key of our metadata in the schema."""
+CHECKED_FOLDER = "logs/checked"
+"""Folder of the lists of files that are known to be undamaged."""
+ROW_GROUP_ROWS = "row_group_rows"
+"""Key in the metadata of the rows of a row group."""
 WRITER = re.compile(r"parquet-cpp-arrow version \d+\.\d+\.\d+")
 
 
@@ -52,7 +56,10 @@ def read_array(table: pa.Table, name: str) -> NDArray[Any]:
 def write_table(
     store: Store, name: str, table: pa.Table, *, fingerprint: str, **metadata: Any
 ) -> None:
-    """Write `table`, whole or not at all, with `fingerprint` and `metadata` in its schema."""
+    """Write `table`, whole or not at all, with `fingerprint` and `metadata` in its schema.
+
+    If `metadata` has `row_group_rows`, each row group has so many rows; else all rows are in one.
+    """
     described = {"fingerprint": fingerprint, "content": table_digest(table), **metadata}
     plain = json.loads(canonical_json(described))
     plain["description"] = _description_digest(table.schema, plain)
@@ -71,7 +78,12 @@ def _parquet(table: pa.Table) -> pa.Buffer:
     others = [name for name in table.column_names if name not in plain]
     sink = pa.BufferOutputStream()
     pq.write_table(
-        table, sink, compression=compression, use_dictionary=others or False, store_schema=True
+        table,
+        sink,
+        compression=compression,
+        use_dictionary=others or False,
+        store_schema=True,
+        row_group_size=table_metadata(table).get(ROW_GROUP_ROWS),
     )
     return sink.getvalue()
 
@@ -150,6 +162,7 @@ def _read(store: Store, name: str) -> tuple[bytes, pa.Table]:
         table = pq.read_table(pa.BufferReader(data))
         kept = _checked_metadata(table.schema)
     if table_digest(table) != kept["content"]:
+        _forget_checks(store)
         raise InputError(
             f"{store.path(name)} does not have the content it was written with; "
             "run the stage again to redo it"
@@ -163,6 +176,7 @@ def _readable(store: Store, name: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, ValueError) as error:
+        _forget_checks(store)
         raise InputError(
             f"{store.path(name)} is not a readable Parquet file of ours ({error}); "
             "run the stage again to redo it"
@@ -170,9 +184,19 @@ def _readable(store: Store, name: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise MissingInputError(f"{store.path(name)} is missing", name) from error
     except OSError as error:
+        _forget_checks(store)
         raise InputError(
             f"{store.path(name)} is damaged ({error}); run the stage again to redo it"
         ) from error
+
+
+def _forget_checks(store: Store) -> None:
+    """Delete the lists of undamaged files: a file that one may name is damaged.
+
+    The next start of its stage then reads all files, and finds this one.
+    """
+    with suppress(OSError):  # a run that can only be read stays as it is
+        store.remove(CHECKED_FOLDER)
 
 
 def read_unchanged(store: Store, name: str) -> pa.Table:

@@ -5,20 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from otcondense.datasets import SourceConfig, write_digits
+from otcondense.datasets import SourceConfig, read_image_bytes, write_digits
 from otcondense.encoders import EncoderConfig, cross_entropy, load_encoder
 from otcondense.errors import InputError
 from otcondense.store import Store, class_file, read_class_features, read_table
-from pipeline import stream
-from pipeline.encoding import EncoderActor
+from pipeline import images, stream
 from pipeline.extract import ExtractionConfig, extract_features
+from pipeline.feature_work import FeatureWork
 from pipeline.quarantine import Lost, check_lost_share
-from pipeline.stream import plan_resources
+from pipeline.resources import Resources, plan_resources
+from pipeline.shard_worker import ShardActor
 
 BAD = {"0/empty.png": b"", "0/text.png": b"not a picture", "2/cut.png": None}
 REASONS = {
@@ -27,7 +29,7 @@ REASONS = {
     "2/cut.png": "damaged",
 }
 HERE = ExtractionConfig(num_encoders=0)
-ONE = ExtractionConfig()
+ONE = ExtractionConfig(num_encoders=1)
 TWO = ExtractionConfig(num_encoders=2, cpus_per_encoder=0.5)
 
 
@@ -88,7 +90,8 @@ def extracted(source, encoder, tmp_path_factory):
 
 
 def contents(store):
-    return {name: store.read_bytes(name) for name in store.list()}
+    names = [name for name in store.list() if not name.startswith("logs/")]
+    return {name: store.read_bytes(name) for name in names}
 
 
 def test_every_image_comes_out_or_is_quarantined(extracted):
@@ -143,19 +146,23 @@ def test_a_second_run_redoes_only_what_changed(extracted, source, encoder, tmp_p
 
 @pytest.mark.slow
 def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(
-    ray_cluster, extracted, source, encoder, tmp_path
+    ray_cluster, extracted, source, encoder, tmp_path, monkeypatch
 ):
     store = Store(str(tmp_path / "run"))
 
     def interrupt(done, total):
-        if any("part-0" in name for name in store.list("features")):
+        if done > total / 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         extract_features(store.root, "features", source, encoder, ONE, "stage", interrupt)
-    result = extract_features(store.root, "features", source, encoder, HERE, "stage")
-    assert result.classes_skipped >= 1
-    assert result.classes_done + result.classes_skipped == 3
+    assert store.list("features/_shards")
+    read = []
+    monkeypatch.setattr(
+        images, "read_image_bytes", lambda path: read.append(path) or read_image_bytes(path)
+    )
+    extract_features(store.root, "features", source, encoder, HERE, "stage")
+    assert 0 < len(read) <= 66 * 2 / 3, "a finished shard is not read again"
     assert contents(store) == contents(extracted[0])
 
 
@@ -166,14 +173,17 @@ def test_one_of_two_encoders_is_killed_and_replaced(
     """Ray Data starts another process; no image is lost or doubled, and the bytes are the same."""
     marker = tmp_path / "killed"
 
-    class Mortal(EncoderActor):
-        def __call__(self, batch):
-            if int(batch["class_index"][0]) == 1 and not marker.exists():
+    class Mortal(ShardActor):
+        def __init__(self, extraction):
+            super().__init__(ray.get(extraction[0]))
+
+        def __call__(self, row):
+            if row["number"] == 1 and not marker.exists():
                 marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            return super().__call__(batch)
+            return super().__call__(row)
 
-    monkeypatch.setattr(stream, "EncoderActor", Mortal)
+    monkeypatch.setattr(stream, "RemoteShardActor", Mortal)
     store = Store(str(tmp_path / "run"))
     extract_features(store.root, "features", source, encoder, TWO, "stage")
     assert marker.exists()
@@ -243,11 +253,11 @@ def test_another_number_of_classes_is_refused_before_any_work(source, encoder, t
     ("config", "cluster", "message"),
     [
         (
-            ExtractionConfig(num_encoders=2),
+            ExtractionConfig(num_encoders=3),
             {"CPU": 2.0},
-            r"needs 3 CPUs for 2 encoder\(s\) and one reader, the cluster has 2",
+            r"needs 3 CPUs for 3 encoder\(s\), the cluster has 2",
         ),
-        (ExtractionConfig(), {"CPU": 1.0}, "the cluster has 1"),
+        (ExtractionConfig(cpus_per_encoder=4), {"CPU": 2.0}, "the cluster has 2"),
         (
             ExtractionConfig(num_encoders=3),
             {"CPU": 16.0, "GPU": 2.0},
@@ -258,15 +268,21 @@ def test_another_number_of_classes_is_refused_before_any_work(source, encoder, t
 )
 def test_a_cluster_that_is_too_small_is_refused_instead_of_waiting(config, cluster, message):
     with pytest.raises(InputError, match=message):
-        plan_resources(config, EncoderConfig(), cluster)
+        plan_resources(config, cluster, uses_gpu=True)
 
 
-@pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cuda", 1), ("cpu", 0)])
-def test_encoders_take_gpus_where_there_are_some(device, gpus):
-    found = plan_resources(
-        ExtractionConfig(), EncoderConfig(device=device), {"CPU": 4.0, "GPU": 2.0}
-    )
-    assert found.gpus_per_encoder == gpus
+@pytest.mark.parametrize(
+    ("device", "cluster", "expected"),
+    [
+        ("auto", {"CPU": 24.0, "GPU": 2.0}, Resources(2, 12, 1, 12)),
+        ("cuda", {"CPU": 4.0, "GPU": 2.0}, Resources(2, 2, 1, 2)),
+        ("cpu", {"CPU": 4.0, "GPU": 2.0}, Resources(4, 1, 0, 1)),
+        ("auto", {"CPU": 4.0}, Resources(4, 1, 0, 1)),
+    ],
+)
+def test_workers_take_all_gpus_or_else_all_cpus(device, cluster, expected):
+    work = FeatureWork(EncoderConfig(device=device), "", 1)
+    assert plan_resources(ExtractionConfig(), cluster, uses_gpu=work.uses_gpu) == expected
 
 
 def test_the_lost_share_lists_the_first_few():

@@ -12,7 +12,8 @@ from otcondense.datasets import SourceConfig, UnreadableImageError, decode_image
 from otcondense.datasets.decoding import FORMATS, decode_reduced
 from otcondense.datasets.image_folder import IMAGE_SUFFIXES
 from otcondense.encoders import InputSpec
-from pipeline.chunks import DecodeConfig, decode_status
+from pipeline.feature_work import spec_transform
+from pipeline.images import decode, readings
 
 Image.init()
 PICTURE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
@@ -74,7 +75,8 @@ def test_only_allowed_formats_reach_their_decoder(
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "cat.png").write_bytes(data)
     (record,) = list_images(SourceConfig(path=str(tmp_path)))
-    reason = decode_status(record.path, DecodeConfig(SPEC, 1, 1000)).reason
+    (read,) = readings([record.path])
+    reason = decode(read, spec_transform(SPEC, 1000)).reason
     assert (reason is None) == (name in FORMATS)
     assert not started
     if name not in FORMATS:

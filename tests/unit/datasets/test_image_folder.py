@@ -55,7 +55,7 @@ def test_other_files_are_counted_not_lost(root):
     ):
         (root / name).write_bytes(b"x")
     listing = scan_images(SourceConfig(path=str(root)))
-    assert listing.ignored == [
+    assert list(listing.ignored) == [
         "alpha/.hidden.png",
         "alpha/notes.md",
         "beta/Thumbs.db",
@@ -101,6 +101,21 @@ def folder_link_out(root):
     (root / "gamma").symlink_to(root.parent, target_is_directory=True)
 
 
+def many_links_out(root):
+    (root.parent / "secret.png").write_bytes(b"x")
+    for name in ("alpha/a.png", "alpha/deep/b.png", "beta/c.png"):
+        (root / name).symlink_to(root.parent / "secret.png")
+
+
+def only_broken(root):
+    (root / "lost").mkdir()
+    (root / "lost" / "1.png").symlink_to(root / "never.png")
+
+
+def lost_folder(root):
+    (root / "gamma").symlink_to(root.parent / "disk that is not mounted")
+
+
 def link_loop(root):
     (root / "alpha/loop.png").symlink_to(root / "alpha/loop.png")
 
@@ -113,21 +128,52 @@ def dangling(root):
     (root / "alpha/gone.png").symlink_to(root / "alpha/never.png")
 
 
+def unread_suffix(root):
+    (root / "alpha/z.HEIC").write_bytes(b"x")
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (empty_class, "empty; fill the folder"),
         (link_out, "link.png is a symbolic link out of"),
         (folder_link_out, "gamma is a symbolic link out of"),
-        (link_loop, "loop.png is a symbolic link that leads nowhere or to itself"),
-        (folder_loop, "again is a symbolic link to a folder that contains it"),
-        (dangling, "gone.png is a symbolic link that leads nowhere"),
+        (many_links_out, "a.png is a symbolic link out of .*, and 2 more links lead out"),
+        (only_broken, "an image that can be used, found 1 without: lost .*leads nowhere"),
+        (lost_folder, "found 1 without: gamma; fill"),
     ],
 )
 def test_a_bad_tree_is_refused_by_name(root, damage, message):
     damage(root)
     with pytest.raises(InputError, match=message):
         list_images(SourceConfig(path=str(root)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "name", "reason"),
+    [
+        (link_loop, "alpha/loop.png", "is a symbolic link that leads nowhere or to itself"),
+        (folder_loop, "alpha/again", "is a symbolic link to a folder that contains it"),
+        (dangling, "alpha/gone.png", "is a symbolic link that leads nowhere or to itself"),
+        (unread_suffix, "alpha/z.HEIC", "images with the suffix .heic are not read"),
+    ],
+)
+def test_what_cannot_be_an_image_is_counted_and_named(root, damage, name, reason):
+    damage(root)
+    listing = scan_images(SourceConfig(path=str(root)))
+    assert len(listing) == 5
+    (found,) = listing.unusable
+    assert (found.image_id, found.class_name) == (name, "alpha")
+    assert reason in found.reason
+    assert not listing.ignored
+
+
+def test_links_that_are_no_images_are_no_loss(root):
+    for name in ("alpha/notes.txt", "alpha/.hidden.png", "loose.png"):
+        (root / name).symlink_to(root / "never")
+    listing = scan_images(SourceConfig(path=str(root)))
+    assert (len(listing), list(listing.unusable)) == (5, [])
+    assert list(listing.ignored) == ["alpha/.hidden.png", "alpha/notes.txt", "loose.png"]
 
 
 def test_links_below_the_root_are_followed(root):

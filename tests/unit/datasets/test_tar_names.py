@@ -76,7 +76,7 @@ def test_a_further_picture_of_a_sample_is_ignored_and_counted(tmp_path: Path) ->
         members[f"{number}.cls"] = b"0"
     found = listing(tmp_path, members)
     assert [record.image_id for record in found.records] == [f"0.tar/{n}.jpg" for n in range(3)]
-    assert found.ignored == [f"0.tar/{n}.seg.png" for n in range(3)]
+    assert list(found.ignored) == [f"0.tar/{n}.seg.png" for n in range(3)]
 
 
 def test_a_label_of_two_images_is_refused(tmp_path: Path) -> None:

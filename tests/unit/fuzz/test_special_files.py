@@ -19,7 +19,8 @@ from otcondense.datasets import SourceConfig, list_images, read_image_bytes
 from otcondense.encoders import InputSpec
 from otcondense.errors import InputError
 from otcondense.reading import RefusedFileError, open_regular
-from pipeline.chunks import DecodeConfig, decode_status
+from pipeline.feature_work import spec_transform
+from pipeline.images import decode, readings
 from tests.unit.fuzz.kinds import KINDS
 
 SECONDS = 5
@@ -99,9 +100,10 @@ def test_a_special_file_among_images_is_quarantined_by_name(tmp_path: Path, spec
     (record,) = list_images(source)
     with not_blocked(), pytest.raises(RefusedFileError, match=f"found a {special} there"):
         read_image_bytes(record.path)
-    config = DecodeConfig(InputSpec(8, 8, 1, (0.5,), (0.5,), "bicubic", 1.0, "center"), 1, 100)
+    transform = spec_transform(InputSpec(8, 8, 1, (0.5,), (0.5,), "bicubic", 1.0, "center"), 100)
     with not_blocked():
-        status = decode_status(record.path, config)
+        (read,) = readings([record.path])
+        status = decode(read, transform)
     assert status.reason is not None
     assert f"found a {special} there" in status.reason
 

@@ -1,12 +1,12 @@
 """An export goes to a new place on this machine, or is refused in a sentence."""
 
-import argparse
 from pathlib import Path
 
 import pytest
 import yaml
 
 from jobs.convert.__main__ import main as convert
+from jobs.export.__main__ import parser
 from jobs.export.command import export
 from otcondense.errors import InputError
 from otcondense.exports.outputs import new_output
@@ -54,9 +54,7 @@ def test_an_export_does_not_become_part_of_the_source(tmp_path: Path, name: str)
     values = {"source": {"path": str(tmp_path / "images")}, "selection": {"methods": ["random"]}}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(values))
     run = start_run(tmp_path / "c.yaml", tmp_path / "run")
-    options = argparse.Namespace(
-        method="random", output=str(tmp_path / name), format="json", files="link", images=False
-    )
+    options = parser().parse_args(["--method", "random", "--output", str(tmp_path / name)])
     with pytest.raises(InputError, match="must not be in the source"):
         export(run, options)
 

@@ -60,7 +60,8 @@ def extract(tmp_path: Path, source: SourceConfig, encoder: EncoderConfig) -> Ext
 
 def contents(root: Path) -> dict[str, bytes]:
     store = Store(str(root))
-    return {name: store.read_bytes(name) for name in store.list()}
+    names = [name for name in store.list() if not name.startswith("logs/")]
+    return {name: store.read_bytes(name) for name in names}
 
 
 def touch(root: Path) -> None:

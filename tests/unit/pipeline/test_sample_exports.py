@@ -65,6 +65,17 @@ def test_parquet(sampled, tmp_path):
     assert np.array_equal(first.reshape(4, 6, -1), sampled[1][0].transpose(1, 2, 0))
 
 
+def test_parquet_is_read_as_images(sampled, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    export(sampled, "parquet", tmp_path / "samples.parquet")
+    found = datasets.Dataset.from_parquet(
+        str(tmp_path / "samples.parquet"), cache_dir=str(tmp_path / "cache")
+    )
+    for row, image in zip(found, sampled[1], strict=True):
+        pixels = np.asarray(row["image"]).reshape(4, 6, -1)
+        np.testing.assert_array_equal(pixels, image.transpose(1, 2, 0))
+
+
 @pytest.mark.parametrize(
     ("form", "name"), [("npz", "a.npz"), ("png", "a"), ("parquet", "a.parquet")]
 )

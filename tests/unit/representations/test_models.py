@@ -1,16 +1,16 @@
 """Latents, tokens and text from tiny models with random weights, against the libraries' results."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import timm
 import torch
 from PIL import Image
 
 from otcondense.datasets import SourceConfig
-from otcondense.datasets.images import WantedImage
 from otcondense.errors import InputError
 from otcondense.representations import (
     LatentConfig,
@@ -18,11 +18,13 @@ from otcondense.representations import (
     TextConfig,
     TextModel,
     TokenConfig,
-    TokenModel,
     adm_center_crop,
 )
-from otcondense.representations.tables import write_class, write_text
+from otcondense.representations.tables import write_text
 from otcondense.store import Store, class_file, read_array, read_table, sha256_bytes, table_metadata
+from pipeline.extraction_config import ExtractionConfig
+from pipeline.represent import chosen_listing, extract_chosen, representation_work
+from pipeline.work import Target
 from tests.generators.weights import write_autoencoder, write_t5, write_timm
 
 SIZE = 32
@@ -43,29 +45,37 @@ def t5(tmp_path_factory):
     return write_t5(tmp_path_factory.mktemp("t5"), ("great", "white", "shark"))
 
 
-@dataclass(frozen=True)
-class ImagesOfClass:
-    class_name: str
-    images: tuple[WantedImage, ...]
-    source: SourceConfig
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("images")
+    (root / "a").mkdir()
+    for number in range(3):
+        pixels = rng.integers(0, 256, (40, 50 + number, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / "a" / f"{number}.png")
+    return root
 
 
 @pytest.fixture(scope="module")
-def wanted(tmp_path_factory):
-    rng = np.random.default_rng(0)
-    root = tmp_path_factory.mktemp("images")
-    images = []
-    for number in range(3):
-        path = root / f"{number}.png"
-        pixels = rng.integers(0, 256, (40, 50 + number, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(path)
-        digest = sha256_bytes(path.read_bytes())
-        images.append(WantedImage(f"a/{number}.png", 5, str(path), digest))
-    return ImagesOfClass("a", tuple(images), SourceConfig(path=str(root)))
+def chosen(folder):
+    paths = sorted(folder.glob("a/*.png"))
+    hashes = [sha256_bytes(path.read_bytes()) for path in paths]
+    return pa.table({"image_id": [f"a/{path.name}" for path in paths], "sha256": hashes})
 
 
-def pixels_of(wanted):
-    crops = [adm_center_crop(Image.open(image.path), SIZE) for image in wanted.images]
+def target_of(root, folder, chosen, kind, config):
+    listing = chosen_listing(SourceConfig(path=str(folder)), chosen)
+    return Target(Store(str(root)), "x", listing, representation_work(kind, config, 10**6))
+
+
+def write(target):
+    """Return the number of classes that were encoded."""
+    here = ExtractionConfig(num_encoders=0)
+    return extract_chosen(target, target.work, here, lambda _done, _total: None).classes_done
+
+
+def pixels_of(folder):
+    crops = [adm_center_crop(Image.open(path), SIZE) for path in sorted(folder.glob("a/*.png"))]
     return torch.stack(crops)
 
 
@@ -89,20 +99,21 @@ def test_an_image_of_the_right_size_keeps_its_pixels():
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize("mirror", [False, True])
-def test_latents_are_the_posterior_of_the_autoencoder(vae, wanted, tmp_path, batch_size, mirror):
+def test_latents_are_the_posterior_of_the_autoencoder(
+    vae, folder, chosen, tmp_path, batch_size, mirror
+):
     from diffusers import AutoencoderKL
 
     config = LatentConfig(
         model=vae, image_size=SIZE, batch_size=batch_size, mirror=mirror, device="cpu"
     )
-    store = Store(str(tmp_path))
-    assert write_class(store, "x", wanted, config, LatentModel(config))
-    table = read_table(store, class_file("x", "a"))
+    assert write(target_of(tmp_path, folder, chosen, "latents", config)) == 1
+    table = read_table(Store(str(tmp_path)), class_file("x", "a"))
     reference = AutoencoderKL.from_pretrained(vae)
     with torch.no_grad():
         expected = [
             reference.encode(each.float() / 127.5 - 1).latent_dist
-            for each in (pixels_of(wanted), pixels_of(wanted).flip(3))
+            for each in (pixels_of(folder), pixels_of(folder).flip(3))
         ]
     for name in ("mean", "std"):
         rows = read_array(table, name)
@@ -115,38 +126,48 @@ def test_latents_are_the_posterior_of_the_autoencoder(vae, wanted, tmp_path, bat
     assert table.column("flipped").to_pylist() == ([False, True] * 3 if mirror else [False] * 3)
     assert (table_metadata(table)["scaling_factor"], table_metadata(table)["class_index"]) == (
         reference.config.scaling_factor,
-        5,
+        0,
     )
 
 
 def test_a_finished_class_is_skipped_and_a_damaged_one_redone_with_the_same_bytes(
-    vae, wanted, tmp_path
+    vae, folder, chosen, tmp_path
 ):
     config = LatentConfig(model=vae, image_size=SIZE, batch_size=4, device="cpu")
-    store = Store(str(tmp_path))
-    model = LatentModel(config)
-    name = class_file("x", "a")
-    assert write_class(store, "x", wanted, config, model)
+    target = target_of(tmp_path, folder, chosen, "latents", config)
+    store, name = target.store, class_file("x", "a")
+    assert write(target) == 1
     before = store.read_bytes(name)
-    assert not write_class(store, "x", replace(wanted, images=wanted.images[::-1]), config, model)
+    assert write(target) == 0
+    assert write(target_of(tmp_path, folder, chosen.take([2, 0, 1]), "latents", config)) == 0
     store.write_bytes(name, before[:-50])
-    assert write_class(store, "x", wanted, config, model)
+    assert write(target) == 1
     assert store.read_bytes(name) == before
-    other = LatentModel(config)
-    other.sha256 = "of other weights"
-    assert write_class(store, "x", wanted, config, other)
+    other = replace(target.work, weights_sha256="of other weights")
+    with pytest.raises(InputError, match="the weights of the model for latents changed"):
+        write(replace(target, work=other))
 
 
-def test_an_image_that_changed_is_refused(vae, wanted, tmp_path):
+def test_an_image_that_changed_is_refused(vae, folder, chosen, tmp_path):
     config = LatentConfig(model=vae, image_size=SIZE, device="cpu")
-    changed = replace(wanted, images=(replace(wanted.images[0], sha256="0" * 64),))
+    hashes = ["0" * 64, *chosen.column("sha256").to_pylist()[1:]]
+    changed = chosen.set_column(1, "sha256", [hashes])
     with pytest.raises(InputError, match="has changed since its features were extracted"):
-        write_class(Store(str(tmp_path)), "x", changed, config, LatentModel(config))
-    assert not Store(str(tmp_path)).list()
+        write(target_of(tmp_path, folder, changed, "latents", config))
+    assert not Store(str(tmp_path)).list("x")
+
+
+def test_an_image_that_is_gone_is_refused(vae, folder, chosen, tmp_path):
+    config = LatentConfig(model=vae, image_size=SIZE, device="cpu")
+    other = chosen.set_column(0, "image_id", [["a/0.png", "a/1.png", "a/9.png"]])
+    with pytest.raises(InputError, match=r"has no image 'a/9\.png'"):
+        target_of(tmp_path, folder, other, "latents", config)
 
 
 @pytest.mark.parametrize(("image_size", "input_size"), [(SIZE, SIZE), (48, SIZE)])
-def test_tokens_are_the_patches_of_the_transformer(vit, wanted, tmp_path, image_size, input_size):
+def test_tokens_are_the_patches_of_the_transformer(
+    vit, folder, chosen, tmp_path, image_size, input_size
+):
     config = TokenConfig(
         name="test_vit",
         file=vit,
@@ -156,9 +177,8 @@ def test_tokens_are_the_patches_of_the_transformer(vit, wanted, tmp_path, image_
         device="cpu",
         batch_size=2,
     )
-    store = Store(str(tmp_path))
-    write_class(store, "x", wanted, config, TokenModel(config))
-    tokens = read_array(read_table(store, class_file("x", "a")), "tokens")
+    write(target_of(tmp_path, folder, chosen, "tokens", config))
+    tokens = read_array(read_table(Store(str(tmp_path)), class_file("x", "a")), "tokens")
     reference = timm.create_model("test_vit", img_size=SIZE, num_classes=0).eval()
     assert (tokens.dtype, tokens.shape) == (
         np.float16,
@@ -173,7 +193,7 @@ def test_tokens_are_the_patches_of_the_transformer(vit, wanted, tmp_path, image_
             for name in ("mean", "std")
         )
         with torch.no_grad():
-            expected = reference.forward_features((pixels_of(wanted) / 255 - mean) / std)[
+            expected = reference.forward_features((pixels_of(folder) / 255 - mean) / std)[
                 :, reference.num_prefix_tokens :
             ]
         np.testing.assert_allclose(tokens, expected, atol=5e-3)

@@ -1,0 +1,138 @@
+"""A subset as CLASS/IMAGE, in which torchvision's ImageFolder finds every image."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from otcondense.datasets.kinds import SOURCES
+from otcondense.datasets.locations import is_local_file
+from otcondense.datasets.ordered import read_all
+from otcondense.errors import InputError
+from otcondense.exports.export import Export
+from otcondense.exports.pictures import SUFFIXES, Picture, counted, encode, read_picture
+
+LOADER_SUFFIXES = frozenset(
+    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""Suffixes that torchvision's ImageFolder takes for images; others it leaves out in silence."""
+ENCODED_SUFFIX = ".png"
+
+
+@dataclass(frozen=True)
+class _File:
+    """One image of the folder."""
+
+    name: str
+    """Relative to the folder."""
+    is_encoded: bool
+    """Whether it becomes a PNG file."""
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """Images that are not what they are in the source, each as its kind."""
+
+    encoded: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+
+    def sentences(self) -> list[str]:
+        found = []
+        if self.encoded:
+            found.append(f"{len(self.encoded)} images became PNG files ({counted(self.encoded)})")
+        if self.renamed:
+            found.append(f"{len(self.renamed)} images got another suffix ({counted(self.renamed)})")
+        return found
+
+
+def plan_image_folder(export: Export) -> list[str]:
+    """Return what becomes of images that ImageFolder would not find or would read wrongly."""
+    sentences = [
+        "images that torchvision's ImageFolder would not find or would cut off (GIF, AVIF, 16-bit "
+        "grey) become PNG files of 8 bits, and the others stay as they are"
+    ]
+    named = export.named_classes()
+    if [named.get(index) for index in range(len(named))] != sorted(named.values()):
+        sentences.append(
+            "ImageFolder counts the classes that are there in the order of their characters: its "
+            "labels are not the class_index of the manifest"
+        )
+    if SOURCES[export.source.kind].images_are_files:
+        suffixes = [_suffix(image.image_id) for image in export.images]
+        unknown = [suffix for suffix in suffixes if suffix not in LOADER_SUFFIXES]
+        if unknown:
+            sentences.append(
+                f"{len(unknown)} of {len(suffixes)} images have a suffix that ImageFolder leaves "
+                f"out ({counted(unknown)}); they get one that fits their content"
+            )
+    return sentences
+
+
+def write_image_folder(export: Export, target: Path) -> list[str]:
+    """Write CLASS/IMAGE, as links or copies, each image checked first.
+
+    Images that are files keep their names; only a suffix that ImageFolder does not know is replaced
+    by one that fits the content. The ids of other images need not be names of files, so the name of
+    such an image is its rank. GIF, AVIF and 16-bit grey images become PNG files.
+
+    Returns: sentences on the images that were changed.
+
+    Raises: InputError if a link is wanted to an image that is no local file, or an image is
+        missing, has changed or cannot be read.
+    """
+    if export.files == "link" and not all(is_local_file(image.path) for image in export.images):
+        raise InputError(
+            "images of a remote source, or inside other files, cannot be linked; set files=copy"
+        )
+    rows = export.manifest.select(["class_name", "rank"]).to_pylist()
+    keeps_names = SOURCES[export.source.kind].images_are_files
+    taken = {image.image_id for image in export.images} if keeps_names else set()
+    changes = _Changes()
+    contents = read_all(export.images)
+    for image, data, row in zip(export.images, contents, rows, strict=True):
+        picture = read_picture(image, data)
+        name = image.image_id if keeps_names else f"{row['class_name']}/{row['rank']:06d}"
+        file = _file(picture, name, taken)
+        _place(export, picture, file, target)
+        if file.is_encoded:
+            changes.encoded.append(picture.what)
+        elif keeps_names and file.name != name:
+            changes.renamed.append(f"{_suffix(name)} as {_suffix(file.name)}")
+    return changes.sentences()
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _file(picture: Picture, name: str, taken: set[str]) -> _File:
+    """Return how an image is written; the new name is added to the `taken` ones."""
+    is_known = _suffix(name) in LOADER_SUFFIXES
+    fitting = _suffix(name) if is_known else SUFFIXES.get(picture.form)
+    if picture.is_cut_off:
+        fitting = None
+    suffix = fitting or ENCODED_SUFFIX
+    if suffix != _suffix(name):
+        name = _free_name(PurePosixPath(name).with_suffix(suffix), taken)
+        taken.add(name)
+    return _File(name, is_encoded=fitting is None)
+
+
+def _free_name(path: PurePosixPath, taken: set[str]) -> str:
+    """Return a path, with a number behind the stem if another image has it."""
+    free = path
+    number = 0
+    while str(free) in taken:
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return str(free)
+
+
+def _place(export: Export, picture: Picture, file: _File, target: Path) -> None:
+    path = target / file.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_encoded:
+        path.write_bytes(encode(picture, "png", export.source.max_pixels))
+    elif export.files == "copy":
+        path.write_bytes(picture.data)
+    else:
+        path.symlink_to(os.path.realpath(picture.image.path))

@@ -1,0 +1,132 @@
+"""Features as a kind of extraction: a timm model, its logits and its confidences."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from otcondense.encoders import (
+    DecodedInput,
+    EncoderConfig,
+    InputSpec,
+    cross_entropy,
+    entropy,
+    load_encoder,
+    max_prob,
+    weights_sha256,
+)
+from otcondense.errors import InputError
+from otcondense.store import ClassFeatures, Store, fingerprint, read_array, write_class_features
+from pipeline.images import Transform
+from pipeline.work import Arrays, ClassRows
+
+CONFIDENCES = ("cross_entropy", "entropy", "max_prob")
+RESULTS = ("features", "logits", *CONFIDENCES)
+
+
+@dataclass(frozen=True)
+class FeatureWork:
+    """The extraction of features."""
+
+    encoder: EncoderConfig
+    weights_sha256: str
+    """Of the encoder; the run fails if the weights of a worker differ."""
+    max_pixels: int
+
+    @property
+    def batch_size(self) -> int:
+        """Images that the network gets at once."""
+        return self.encoder.batch_size
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an input."""
+        return self.encoder.input_spec().shape
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the encoder works on a GPU if there is one."""
+        return self.encoder.device != "cpu"
+
+    @property
+    def needs_every_image(self) -> bool:
+        """Images that cannot be used are listed and left out."""
+        return False
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of all settings and weights."""
+        return fingerprint([self.weights_sha256, self.encoder.identity(), self.max_pixels])
+
+    def transform(self) -> Transform:
+        """Return what turns the bytes of an image into pixels."""
+        return feature_transform(self.encoder, self.max_pixels)
+
+    def load(self) -> "FeatureNetwork":
+        """Load the encoder.
+
+        Raises: InputError if its weights have changed since the extraction was planned.
+        """
+        if weights_sha256(self.encoder) != self.weights_sha256:
+            raise InputError(
+                f"the weights {self.encoder.weights} of {self.encoder.name} changed during the "
+                "run; run the stage again"
+            )
+        return FeatureNetwork(self.encoder)
+
+    def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
+        """Write the feature file of one class."""
+        table = rows.table
+        known = {name: read_array(table, name) for name in RESULTS if name in table.column_names}
+        features = ClassFeatures(
+            class_name=rows.plan.name,
+            class_index=rows.plan.index,
+            image_ids=table.column("image_id").to_pylist(),
+            features=known["features"],
+            logits=known.get("logits"),
+            width=table.column("width").to_numpy(),
+            height=table.column("height").to_numpy(),
+            sha256=table.column("sha256").to_pylist(),
+            **{name: known.get(name) for name in CONFIDENCES},
+        )
+        write_class_features(
+            store, directory, features, fingerprint=rows.plan.fingerprint, inputs=rows.plan.inputs
+        )
+
+
+def feature_transform(encoder: EncoderConfig, max_pixels: int) -> Transform:
+    """Return what turns the bytes of an image into the input of an encoder."""
+    return spec_transform(encoder.input_spec(), max_pixels)
+
+
+def spec_transform(spec: InputSpec, max_pixels: int) -> Transform:
+    """Return what turns the bytes of an image into the input of a model."""
+
+    def read(data: bytes) -> DecodedInput:
+        return spec.read(data, max_pixels=max_pixels)
+
+    return read
+
+
+class FeatureNetwork:
+    """An encoder with the confidences of its classifier."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        self._encoder = load_encoder(config)
+
+    def __call__(
+        self, pixels: UInt8[Tensor, "b c h w"], class_index: Int64[np.ndarray, " b"]
+    ) -> Arrays:
+        """Return `features` [b, d] and, with a classifier, its logits and confidences."""
+        features, logits = self._encoder.encode_inputs(pixels)
+        results = {"features": features.cpu().numpy()}
+        if logits is None:
+            return results
+        labels = torch.from_numpy(class_index).to(logits.device)
+        results["logits"] = logits.cpu().numpy()
+        results["cross_entropy"] = cross_entropy(logits, labels).cpu().numpy()
+        results["entropy"] = entropy(logits).cpu().numpy()
+        results["max_prob"] = max_prob(logits).cpu().numpy()
+        return results

@@ -1,0 +1,114 @@
+"""The images of a shard, read in storage order and decoded by threads while a network computes."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from otcondense.datasets import UnreadableImageError
+from otcondense.datasets.kinds import reader_of
+from otcondense.datasets.locations import read_image_bytes
+from otcondense.datasets.ordered import in_threads
+from otcondense.encoders.transforms import DecodedInput
+from otcondense.store.hashing import sha256_bytes
+
+BATCHES_AHEAD = 2
+"""Batches that are decoded while the network works on the one before them."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One image as input of a network, or the reason why there is none."""
+
+    pixels: UInt8[Tensor, "c h w"] | None
+    """None if the image cannot be used."""
+    reason: str | None = None
+    """Why the image cannot be used."""
+    width: int = 0
+    """Width of the stored image in pixels, upright."""
+    height: int = 0
+    """Height of the stored image in pixels, upright."""
+    sha256: str = ""
+    """SHA-256 of the stored bytes."""
+
+    def without_pixels(self) -> "Decoded":
+        """Return all but the pixels, which take far more memory."""
+        return replace(self, pixels=None)
+
+
+Transform = Callable[[bytes], DecodedInput]
+"""Turns the bytes of an image into pixels; raises UnreadableImageError."""
+Reading = Callable[[], bytes]
+"""Returns the bytes of one image; raises OSError if they cannot be read."""
+
+
+def decode(read: Reading, transform: Transform) -> Decoded:
+    """Read and decode one image; every failure becomes its reason."""
+    try:
+        data = read()
+        image = transform(data)
+    except UnreadableImageError as error:
+        return Decoded(None, str(error))
+    except OSError as error:
+        return Decoded(None, f"cannot be read: {error.strerror or error or type(error).__name__}")
+    return Decoded(image.pixels, None, image.width, image.height, sha256_bytes(data))
+
+
+def decoded_images(
+    locations: Iterable[str], transform: Transform, *, threads: int, ahead: int
+) -> Iterator[Decoded]:
+    """Yield images in order, decoded ahead by threads.
+
+    Args:
+        locations: of the images, in storage order: others read row groups of Parquet again.
+        transform: pixels of one image.
+        threads: that decode.
+        ahead: images that wait in memory at most.
+    """
+    one = partial(decode, transform=transform)
+    return in_threads(one, readings(locations), threads=threads, ahead=ahead)
+
+
+def readings(locations: Iterable[str]) -> Iterator[Reading]:
+    """Yield what reads each image.
+
+    Values of Parquet are read here, one after another: their files are read from front to back.
+    Other images are read by the threads.
+    """
+    for location in locations:
+        reader = reader_of(location)
+        is_cell = reader is not None and reader.prefix == "cell"
+        yield _read_now(location) if is_cell else _later(location)
+
+
+def _later(location: str) -> Reading:
+    return lambda: read_image_bytes(location)
+
+
+def _read_now(location: str) -> Reading:
+    try:
+        data = read_image_bytes(location)
+    except OSError as error:
+        return _failing(error)
+    return lambda: data
+
+
+def _failing(error: OSError) -> Reading:
+    def fail() -> bytes:
+        raise error
+
+    return fail
+
+
+def stacked(
+    images: Sequence[Decoded], size: int, shape: tuple[int, int, int]
+) -> UInt8[Tensor, "b c h w"]:
+    """Return the pixels of images, filled up with zeros to `size`; unusable images are zeros."""
+    pixels = torch.zeros(size, *shape, dtype=torch.uint8)
+    for row, image in enumerate(images):
+        if image.pixels is not None:
+            pixels[row] = image.pixels
+    return pixels

@@ -1,0 +1,138 @@
+"""Latents, tokens and small pixels as a kind of extraction: arrays of chosen images."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from otcondense.datasets import decode_image
+from otcondense.encoders.transforms import DecodedInput
+from otcondense.errors import InputError
+from otcondense.representations import RepresentationConfig
+from otcondense.representations.crop import adm_center_crop
+from otcondense.representations.image_model import ImageModel
+from otcondense.representations.tables import (
+    KINDS,
+    ClassTable,
+    class_fingerprint,
+    write_class_table,
+)
+from otcondense.store import Store, fingerprint, read_array
+from pipeline.images import Transform
+from pipeline.shard_files import IMAGE_COLUMNS
+from pipeline.work import Arrays, ClassRows
+
+
+@dataclass(frozen=True)
+class RepresentationWork:
+    """The extraction of latents or tokens."""
+
+    kind: str
+    """Key of `KINDS`."""
+    config: RepresentationConfig
+    weights_sha256: str
+    """Of the model."""
+    facts: str
+    """What a reader of the arrays needs to know, as JSON."""
+    max_pixels: int
+
+    @property
+    def batch_size(self) -> int:
+        """Images that the model gets at once."""
+        return self.config.batch_size
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of a crop."""
+        return (3, self.config.image_size, self.config.image_size)
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the model works on a GPU if there is one."""
+        return self.config.device != "cpu"
+
+    @property
+    def needs_every_image(self) -> bool:
+        """The images were chosen, so none may be missing."""
+        return True
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of all settings and weights."""
+        identity = self.config.identity()
+        return fingerprint([self.kind, identity, self.weights_sha256, self.max_pixels])
+
+    def transform(self) -> Transform:
+        """Return what turns the bytes of an image into its crop."""
+
+        def read(data: bytes) -> DecodedInput:
+            image = decode_image(data, channels=3, max_pixels=self.max_pixels)
+            crop = adm_center_crop(image, self.config.image_size)
+            return DecodedInput(crop, image.width, image.height)
+
+        return read
+
+    def load(self) -> "RepresentationNetwork":
+        """Load the model.
+
+        Raises: InputError if its weights have changed since the extraction was planned.
+        """
+        model = load_model(self.kind, self.config)
+        if model.sha256 != self.weights_sha256:
+            raise InputError(
+                f"the weights of the model for {self.kind} changed during the run; "
+                "run the stage again"
+            )
+        return RepresentationNetwork(model, mirror=self.config.mirror)
+
+    def fingerprint_of(self, name: str, images: list[tuple[str, str]]) -> str:
+        """Return the fingerprint of the file of one class: ids and hashes of its images."""
+        return class_fingerprint(self.config, self.weights_sha256, name, images)
+
+    def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
+        """Write the table of one class: a row for each orientation of each image."""
+        assert not rows.lost, "every chosen image is needed"
+        arrays = {
+            name: read_array(rows.table, name)
+            for name in rows.table.column_names
+            if name not in IMAGE_COLUMNS
+        }
+        table = ClassTable(
+            class_name=rows.plan.name,
+            class_index=rows.plan.index,
+            image_ids=rows.table.column("image_id").to_pylist(),
+            sha256=rows.table.column("sha256").to_pylist(),
+            arrays=arrays,
+        )
+        facts = {
+            "image_size": self.config.image_size,
+            "weights_sha256": self.weights_sha256,
+            **json.loads(self.facts),
+        }
+        write_class_table(store, directory, table, facts, rows.plan.fingerprint)
+
+
+def load_model(kind: str, config: RepresentationConfig) -> ImageModel:
+    """Return the model of a kind."""
+    _, model = KINDS[kind]
+    loaded: ImageModel = model(config)
+    return loaded
+
+
+class RepresentationNetwork:
+    """A model that also sees the mirror images."""
+
+    def __init__(self, model: ImageModel, *, mirror: bool) -> None:
+        self._model = model
+        self._mirror = mirror
+
+    def __call__(
+        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[np.ndarray, " b"]
+    ) -> Arrays:
+        """Return the arrays of each image as [b, orientations, ...]."""
+        found = [self._model(pixels)]
+        if self._mirror:
+            found.append(self._model(pixels.flip(3)))
+        return {name: np.stack([each[name] for each in found], axis=1) for name in found[0]}

@@ -1,0 +1,75 @@
+"""The two passes of every extraction: encode the shards, then write the files of the classes."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from otcondense.errors import InputError
+from pipeline.class_files import group_classes
+from pipeline.extraction_config import ExtractionConfig
+from pipeline.quarantine import Lost
+from pipeline.shard_files import bytes_per_image, finished_shard, shard_folder, wanted_images
+from pipeline.shards import Shard, plan_shards
+from pipeline.stream import Here, OnCluster
+from pipeline.work import ClassPlan, Extraction, Target
+
+OnShard = Callable[[int, Sequence[Lost]], None]
+"""Gets the images of wanted classes in a finished shard, and those of them that are lost."""
+
+
+def encode_classes(
+    target: Target, plans: Sequence[ClassPlan], config: ExtractionConfig, on_shard: OnShard
+) -> None:
+    """Write the files of some classes.
+
+    A shard that an earlier start finished is not read again. The files of shards are deleted when
+    all classes are written.
+
+    Args:
+        target: the images and the directory.
+        plans: the classes, in the order of their indices.
+        config: resources; they do not change the result.
+        on_shard: called after every shard.
+
+    Raises: InputError if results are not finite, a class has no usable image, or the cluster is too
+        small.
+    """
+    shards = plan_shards(target.listing, target.work.batch_size)
+    extraction = _extraction(target, plans, shards)
+    still_open = []
+    for shard in shards:
+        images = wanted_images(extraction, shard)
+        lost = finished_shard(extraction, shard) if images else []
+        if lost is None:
+            still_open.append(shard)
+        elif images:
+            on_shard(images, lost)
+
+    place = OnCluster(extraction, config) if config.num_encoders != 0 else Here(extraction)
+    if still_open:
+        for result in place.encode(still_open):
+            _refuse(result.error)
+            on_shard(result.images, result.lost)
+    _regroup(extraction, plans, place)
+    target.store.remove(shard_folder(target.directory))
+
+
+def _extraction(target: Target, plans: Sequence[ClassPlan], shards: Sequence[Shard]) -> Extraction:
+    is_wanted = np.zeros(len(target.listing.classes), dtype=bool)
+    is_wanted[[plan.index for plan in plans]] = True
+    starts = np.array([shard.start for shard in shards], dtype=np.int64)
+    return Extraction(
+        target.store.root, target.directory, target.work, target.listing, starts, is_wanted
+    )
+
+
+def _regroup(extraction: Extraction, plans: Sequence[ClassPlan], place: Here | OnCluster) -> None:
+    groups = list(group_classes(plans, bytes_per_image(extraction)))
+    for result in place.regroup(groups):
+        _refuse(result.error)
+
+
+def _refuse(error: str | None) -> None:
+    """Raise the mistake that a worker found."""
+    if error is not None:
+        raise InputError(error)

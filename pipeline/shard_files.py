@@ -1,0 +1,177 @@
+"""The file of one shard: the results for its images, sorted by class.
+
+It lies between the reading of a source and the files of its classes. All rows of a class follow
+each other, in row groups that are small: the rows of a class are read without the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from otcondense.datasets.listing import identity_of
+from otcondense.errors import InputError
+from otcondense.store import (
+    Store,
+    array_column,
+    array_field,
+    fingerprint,
+    read_table,
+    table_metadata,
+    write_table,
+)
+from otcondense.store.tables import METADATA_KEY, stored_metadata
+from pipeline.quarantine import Lost
+from pipeline.shards import FOLDER, Shard
+from pipeline.work import Arrays, Extraction
+
+SCHEMA_VERSION = 1
+IMAGE_COLUMNS = ("image_id", "class_index", "sha256", "width", "height")
+"""Columns that are no results."""
+ROW_GROUP_ROWS = 64
+"""Rows of a row group: a class of a shard in random order has a few."""
+
+
+@dataclass(frozen=True)
+class ShardRows:
+    """The results for the images of one shard, in any order."""
+
+    image_ids: Sequence[str]
+    class_index: np.ndarray
+    sha256: Sequence[str]
+    width: Sequence[int]
+    height: Sequence[int]
+    arrays: Arrays
+    lost: Sequence[Lost]
+    """Images of the shard that cannot be used."""
+
+
+def shard_file(directory: str, number: int) -> str:
+    """Return the name of the file of a shard."""
+    return f"{directory}/{FOLDER}/{number:06d}.parquet"
+
+
+def shard_fingerprint(extraction: Extraction, shard: Shard) -> str:
+    """Return the fingerprint of a shard: of its images, and the settings and weights."""
+    listing = extraction.listing
+    part = listing.table.take(pa.array(shard.rows(listing)))
+    indices = pc.unique(part.column("class_index")).to_pylist()
+    names = {str(index): listing.classes[index] for index in sorted(indices)}
+    return fingerprint([SCHEMA_VERSION, extraction.work.key, names, identity_of(part)])
+
+
+def shard_folder(directory: str) -> str:
+    """Return the folder of the files of shards."""
+    return f"{directory}/{FOLDER}"
+
+
+def bytes_per_image(extraction: Extraction) -> int:
+    """Return the approximate size of the results of one image, from one finished shard."""
+    for number in range(len(extraction.starts)):
+        name = shard_file(extraction.directory, number)
+        if extraction.store.exists(name):
+            with extraction.store.open(name) as opened:
+                count = int(pq.read_metadata(opened).num_rows)
+            if count:
+                return -(-extraction.store.size(name) // count)
+    return 0
+
+
+def wanted_images(extraction: Extraction, shard: Shard) -> int:
+    """Return the number of images of a shard whose results are needed."""
+    classes = extraction.listing.class_index[shard.rows(extraction.listing)]
+    return int(extraction.is_wanted[classes].sum())
+
+
+def wanted_classes(extraction: Extraction, shard: Shard) -> list[int]:
+    """Return the indices of the classes of a shard whose results are needed."""
+    classes = np.unique(extraction.listing.class_index[shard.rows(extraction.listing)])
+    wanted: list[int] = classes[extraction.is_wanted[classes]].tolist()
+    return wanted
+
+
+def write_shard(extraction: Extraction, shard: Shard, rows: ShardRows) -> None:
+    """Write the file of a shard."""
+    fields = [
+        pa.field("image_id", pa.string()),
+        pa.field("class_index", pa.int32()),
+        pa.field("sha256", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+    ]
+    values = (rows.image_ids, rows.class_index, rows.sha256, rows.width, rows.height)
+    columns = [pa.array(each, field.type) for each, field in zip(values, fields, strict=True)]
+    for name, array in rows.arrays.items():
+        fields.append(array_field(name, array))
+        columns.append(array_column(array))
+    table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
+    write_table(
+        extraction.store,
+        shard_file(extraction.directory, shard.number),
+        table.sort_by([("class_index", "ascending"), ("image_id", "ascending")]),
+        fingerprint=shard_fingerprint(extraction, shard),
+        row_group_rows=ROW_GROUP_ROWS,
+        classes=wanted_classes(extraction, shard),
+        lost=[asdict(each) for each in rows.lost],
+    )
+
+
+def finished_shard(extraction: Extraction, shard: Shard) -> list[Lost] | None:
+    """Return the lost images of a shard that an earlier start finished.
+
+    Returns: None if its file is missing, damaged, has another fingerprint or lacks a class.
+    """
+    store = extraction.store
+    name = shard_file(extraction.directory, shard.number)
+    metadata = stored_metadata(store, name)
+    if metadata is None or metadata["fingerprint"] != shard_fingerprint(extraction, shard):
+        return None
+    if not set(wanted_classes(extraction, shard)) <= set(metadata["classes"]):
+        return None
+    try:
+        read_table(store, name)
+    except InputError:
+        return None
+    return _lost(metadata["lost"], extraction)
+
+
+def _lost(stored: list[dict[str, str]], extraction: Extraction) -> list[Lost]:
+    listing = extraction.listing
+    lost = [Lost(**each) for each in stored]
+    return [each for each in lost if extraction.is_wanted[listing.index_of(each.class_name)]]
+
+
+def read_classes(
+    store: Store, directory: str, number: int, first: int, last: int
+) -> tuple[pa.Table, list[Lost]]:
+    """Return the rows of the classes `first` to `last` of a shard, and the lost images of all.
+
+    Raises: InputError if the file was not written by `write_shard`.
+    """
+    name = shard_file(directory, number)
+    with store.open(name) as opened:
+        file = pq.ParquetFile(opened)
+        groups = _groups_with(file, first, last)
+        table = file.read_row_groups(groups)
+    metadata = table_metadata(table)
+    index = table.column("class_index")
+    kept = table.filter(pc.and_(pc.greater_equal(index, first), pc.less_equal(index, last)))
+    return kept, [Lost(**each) for each in metadata["lost"]]
+
+
+def _groups_with(file: pq.ParquetFile, first: int, last: int) -> list[int]:
+    """Return the row groups that can hold rows of some classes."""
+    assert METADATA_KEY in file.schema_arrow.metadata, "write_shard wrote this file"
+    column = file.schema_arrow.get_field_index("class_index")
+    found = []
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        if group.num_rows == 0:
+            continue  # no image of the shard can be used
+        facts = group.column(column).statistics
+        if facts.min <= last and facts.max >= first:
+            found.append(number)
+    return found

@@ -1,0 +1,126 @@
+"""What an extraction makes of images: the parts that differ between features and latents."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Int64, UInt8
+from torch import Tensor
+
+from otcondense.datasets import Listing
+from otcondense.store import Store
+from pipeline.images import Transform
+from pipeline.quarantine import Lost
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+"""Results of a network by name; row i belongs to image i."""
+
+
+class Network(Protocol):
+    """A network in a worker."""
+
+    def __call__(
+        self, pixels: UInt8[Tensor, "b c h w"], class_index: Int64[np.ndarray, " b"], /
+    ) -> Arrays:
+        """Return the results for a batch of the full size."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClassPlan:
+    """One class on its way from images to a file."""
+
+    name: str
+    index: int
+    size: int
+    """Images of the class in the source."""
+    fingerprint: str
+    """Of the file of the class."""
+    inputs: str
+    """Fingerprint of the inputs of the file besides the images."""
+
+
+@dataclass(frozen=True)
+class ClassRows:
+    """The results for the images of one class."""
+
+    plan: ClassPlan
+    table: pa.Table
+    """A row for each usable image, sorted by `image_id`: id, class, hash, size and results."""
+    lost: Sequence[Lost]
+    """Images that cannot be used."""
+
+
+class Work(Protocol):
+    """A kind of extraction; workers get a copy."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images that the network gets at once."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the pixels of one image."""
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the network works on a GPU if there is one."""
+
+    @property
+    def needs_every_image(self) -> bool:
+        """Whether an image that cannot be used ends the extraction."""
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of all settings and weights."""
+
+    def transform(self) -> Transform:
+        """Return what turns the bytes of an image into pixels."""
+
+    def load(self) -> Network:
+        """Load the network.
+
+        Raises: InputError if its weights are not those of the plan.
+        """
+
+    def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
+        """Write the file of one class.
+
+        Raises: InputError if results are not finite.
+        """
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an extraction reads and where it writes."""
+
+    store: Store
+    directory: str
+    """Of the files of classes, below the root of the run."""
+    listing: Listing
+    work: Work
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """All that a worker needs to know, the same for all workers."""
+
+    root: str
+    """Root of the run."""
+    directory: str
+    """Directory of the results, below the root."""
+    work: Work
+    listing: Listing
+    starts: Int64[np.ndarray, " shards"]
+    """First place of each shard in the storage order of the listing."""
+    is_wanted: Bool[np.ndarray, " classes"]
+    """Whether the results of a class are needed, by its index."""
+    threads: int = 1
+    """Threads of a worker that read and decode images."""
+
+    @property
+    def store(self) -> Store:
+        """The run."""
+        return Store(self.root)
