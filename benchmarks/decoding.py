@@ -43,7 +43,7 @@ CROPS = 24
 """Parts of the sample photographs, whose features are compared."""
 BOUNDS = {
     "cpu_ratio_500x375": {"at_least": 1.5},
-    "cpu_ratio_1280x960": {"at_least": 1.8},
+    "cpu_ratio_1280x960": {"at_least": 1.6},
     "bare_ratio_500x375": {"at_least": 0.7},
     "bare_ratio_1280x960": {"at_least": 0.8},
     "pixel_difference_max": {"at_most": 2},

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from otcondense.datasets.fast_decoding import with_channels
 from otcondense.encoders.encoder_config import EncoderConfig
 from otcondense.encoders.googlenet import GOOGLENET, GoogLeNet
 from otcondense.encoders.transforms import InputSpec, pretrained_config
@@ -59,11 +60,16 @@ class Encoder:
         The images are processed like files (the same resize, padded batches of a fixed size), so
         that a sample and a file with the same pixels get the same features.
         """
-        inputs = torch.stack([self.spec.fit(image.cpu()) for image in images])
+        inputs = torch.stack([self._input(image) for image in images])
         outputs = [self._padded(part) for part in torch.split(inputs, self.config.batch_size)]
         features = torch.cat([output.features for output in outputs])
         logits = [output.logits for output in outputs if output.logits is not None]
         return EncoderOutput(features, torch.cat(logits) if logits else None)
+
+    def _input(self, image: UInt8[Tensor, "k h w"]) -> UInt8[Tensor, "c h2 w2"]:
+        pixels = with_channels(image.cpu(), self.spec.channels)
+        place = self.device if self.config.decode_on == "gpu" else torch.device("cpu")
+        return self.spec.fit(pixels.to(place))
 
     def _padded(self, pixels: UInt8[Tensor, "b c h w"]) -> EncoderOutput:
         count = len(pixels)

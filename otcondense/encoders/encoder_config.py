@@ -72,6 +72,15 @@ class EncoderConfig(Config):
     def _preset(cls, values: Any) -> Any:
         return resolve_preset(values)
 
+    @model_validator(mode="after")
+    def _check(self) -> "EncoderConfig":
+        if self.decode_on == "gpu" and self.device == "cpu":
+            raise ValueError(
+                "images cannot be decoded on a GPU with device=cpu; "
+                "set decode_on=cpu or device=auto"
+            )
+        return self
+
     def identity(self) -> dict[str, object]:
         """Return the settings that change the features, for the names of directories.
 

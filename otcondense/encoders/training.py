@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 
-from otcondense.datasets import ImageRecord, UnreadableImageError, decode_image, read_image_bytes
+from otcondense.datasets import ImageRecord, UnreadableImageError, read_image_bytes
 from otcondense.datasets.records import PIXEL_LIMIT, records_identity
 from otcondense.encoders.encoder import build_model, load_encoder, pick_device
 from otcondense.encoders.encoder_config import EncoderConfig, TrainEncoderConfig
@@ -176,12 +176,10 @@ def _load(records: Sequence[ImageRecord], spec: InputSpec) -> _Data:
     labels = []
     for record in records:
         try:
-            image = decode_image(
-                read_image_bytes(record.path), channels=spec.channels, max_pixels=PIXEL_LIMIT
-            )
+            found = spec.read(read_image_bytes(record.path), max_pixels=PIXEL_LIMIT)
         except (OSError, UnreadableImageError):
             continue
-        pixels.append(spec.pixels(image))
+        pixels.append(found.pixels)
         labels.append(record.class_index)
     if not pixels:
         raise InputError(

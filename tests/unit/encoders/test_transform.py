@@ -139,3 +139,8 @@ def test_features_know_their_transform():
     on_gpu = config.model_copy(update={"decode_on": "gpu"})
     assert config.identity()["transform"] == config.transform == f"{TRANSFORM_VERSION}-cpu"
     assert on_gpu.identity() != config.identity()
+
+
+def test_images_are_not_decoded_on_a_gpu_for_a_network_on_the_cpu():
+    with pytest.raises(ValueError, match="set decode_on=cpu or device=auto"):
+        EncoderConfig(name="test_resnet", decode_on="gpu", device="cpu")

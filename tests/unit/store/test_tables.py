@@ -88,6 +88,14 @@ def test_class_features_come_back(tmp_path: Path) -> None:
     assert read_fingerprint(store, class_file("features/e", "n<1>")) == "f1"
 
 
+def test_features_say_how_images_became_inputs(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    write_class_features(store, "e", features(), fingerprint="f", transform="2-cpu")
+    metadata = stored_metadata(store, class_file("e", "n<1>"))
+    assert metadata is not None
+    assert metadata["transform"] == "2-cpu"
+
+
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     for name in ("a", "b"):
