@@ -1,6 +1,7 @@
 """Features as a kind of extraction: a timm model, its logits and its confidences."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from otcondense.encoders import (
 )
 from otcondense.errors import InputError
 from otcondense.store import ClassFeatures, Store, fingerprint, read_array, write_class_features
-from pipeline.images import Transform
+from pipeline.images import BatchTransform, Transform
 from pipeline.work import Arrays, ClassRows
 
 CONFIDENCES = ("cross_entropy", "entropy", "max_prob")
@@ -74,7 +75,7 @@ class FeatureWork:
                 f"the weights {self.encoder.weights} of {self.encoder.name} changed during the "
                 "run; run the stage again"
             )
-        return FeatureNetwork(self.encoder)
+        return FeatureNetwork(self.encoder, self.max_pixels)
 
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
         """Write the feature file of one class."""
@@ -92,7 +93,12 @@ class FeatureWork:
             **{name: known.get(name) for name in CONFIDENCES},
         )
         write_class_features(
-            store, directory, features, fingerprint=rows.plan.fingerprint, inputs=rows.plan.inputs
+            store,
+            directory,
+            features,
+            fingerprint=rows.plan.fingerprint,
+            inputs=rows.plan.inputs,
+            transform=self.encoder.transform,
         )
 
 
@@ -113,8 +119,17 @@ def spec_transform(spec: InputSpec, max_pixels: int) -> Transform:
 class FeatureNetwork:
     """An encoder with the confidences of its classifier."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, max_pixels: int) -> None:
         self._encoder = load_encoder(config)
+        self._max_pixels = max_pixels
+
+    @property
+    def batch_transform(self) -> BatchTransform | None:
+        """What decodes the images of a batch on the GPU; None if threads do it."""
+        if self._encoder.config.decode_on == "cpu":
+            return None
+        device = self._encoder.device
+        return partial(self._encoder.spec.read_batch, max_pixels=self._max_pixels, device=device)
 
     def __call__(
         self, pixels: UInt8[Tensor, "b c h w"], class_index: Int64[np.ndarray, " b"]

@@ -33,22 +33,37 @@ class Decoded:
     """Height of the stored image in pixels, upright."""
     sha256: str = ""
     """SHA-256 of the stored bytes."""
+    data: bytes = b""
+    """The stored bytes, if the network decodes them."""
 
     def without_pixels(self) -> "Decoded":
-        """Return all but the pixels, which take far more memory."""
-        return replace(self, pixels=None)
+        """Return all but the pixels and bytes, which take far more memory."""
+        return replace(self, pixels=None, data=b"")
+
+    def with_input(self, found: DecodedInput | UnreadableImageError) -> "Decoded":
+        """Return the image with what its bytes were decoded to."""
+        if isinstance(found, UnreadableImageError):
+            return Decoded(None, str(found))
+        return Decoded(found.pixels, None, found.width, found.height, self.sha256)
 
 
 Transform = Callable[[bytes], DecodedInput]
 """Turns the bytes of an image into pixels; raises UnreadableImageError."""
+BatchTransform = Callable[[list[bytes]], Sequence[DecodedInput | UnreadableImageError]]
+"""Turns the bytes of many images into pixels on the device of a network."""
 Reading = Callable[[], bytes]
 """Returns the bytes of one image; raises OSError if they cannot be read."""
 
 
-def decode(read: Reading, transform: Transform) -> Decoded:
-    """Read and decode one image; every failure becomes its reason."""
+def decode(read: Reading, transform: Transform | None) -> Decoded:
+    """Read and decode one image; every failure becomes its reason.
+
+    Without a transform the bytes are kept, for `decode_together`.
+    """
     try:
         data = read()
+        if transform is None:
+            return Decoded(None, sha256=sha256_bytes(data), data=data)
         image = transform(data)
     except UnreadableImageError as error:
         return Decoded(None, str(error))
@@ -57,14 +72,23 @@ def decode(read: Reading, transform: Transform) -> Decoded:
     return Decoded(image.pixels, None, image.width, image.height, sha256_bytes(data))
 
 
+def decode_together(images: Sequence[Decoded], transform: BatchTransform) -> list[Decoded]:
+    """Return images that were read without a transform, decoded on the device of a network."""
+    rows = [row for row, image in enumerate(images) if image.reason is None]
+    decoded = list(images)
+    for row, found in zip(rows, transform([images[row].data for row in rows]), strict=True):
+        decoded[row] = images[row].with_input(found)
+    return decoded
+
+
 def decoded_images(
-    locations: Iterable[str], transform: Transform, *, threads: int, ahead: int
+    locations: Iterable[str], transform: Transform | None, *, threads: int, ahead: int
 ) -> Iterator[Decoded]:
     """Yield images in order, decoded ahead by threads.
 
     Args:
         locations: of the images, in storage order: others read row groups of Parquet again.
-        transform: pixels of one image.
+        transform: pixels of one image; None if the network decodes its batches.
         threads: that decode.
         ahead: images that wait in memory at most.
     """
@@ -107,7 +131,9 @@ def stacked(
     images: Sequence[Decoded], size: int, shape: tuple[int, int, int]
 ) -> UInt8[Tensor, "b c h w"]:
     """Return the pixels of images, filled up with zeros to `size`; unusable images are zeros."""
-    pixels = torch.zeros(size, *shape, dtype=torch.uint8)
+    usable = [image.pixels for image in images if image.pixels is not None]
+    device = usable[0].device if usable else torch.device("cpu")
+    pixels = torch.zeros(size, *shape, dtype=torch.uint8, device=device)
     for row, image in enumerate(images):
         if image.pixels is not None:
             pixels[row] = image.pixels

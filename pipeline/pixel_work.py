@@ -77,6 +77,8 @@ class PixelWork:
 class SamePixels:
     """A network that returns its input."""
 
+    batch_transform = None
+
     def __call__(
         self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[np.ndarray, " b"]
     ) -> Arrays:

@@ -124,6 +124,8 @@ def load_model(kind: str, config: RepresentationConfig) -> ImageModel:
 class RepresentationNetwork:
     """A model that also sees the mirror images."""
 
+    batch_transform = None
+
     def __init__(self, model: ImageModel, *, mirror: bool) -> None:
         self._model = model
         self._mirror = mirror

@@ -17,10 +17,11 @@ from otcondense.store import (
     read_columns,
     read_unchanged,
     sha256_bytes,
+    stored_metadata,
     table_metadata,
     write_class_features,
 )
-from otcondense.store.features import INPUTS_KEY
+from otcondense.store.features import INPUTS_KEY, TRANSFORM_KEY
 from pipeline.images import Reading, Transform, decode, readings
 from pipeline.quarantine import Lost, read_class_quarantine, write_class_quarantine
 from pipeline.shards import plan_shards
@@ -56,9 +57,15 @@ class SameContent:
         """Give the files of a recognised class the fingerprint of its plan."""
         store, directory = self.target.store, self.target.directory
         features = read_class_features(store, directory, plan.name)
+        metadata = stored_metadata(store, class_file(directory, plan.name)) or {}
         write_class_quarantine(store, directory, plan.name, plan.fingerprint, lost)
         write_class_features(
-            store, directory, features, fingerprint=plan.fingerprint, inputs=plan.inputs
+            store,
+            directory,
+            features,
+            fingerprint=plan.fingerprint,
+            inputs=plan.inputs,
+            transform=metadata.get(TRANSFORM_KEY),
         )
 
     def _stored(self, plan: ClassPlan) -> "_Expected | None":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from otcondense.datasets import ImageRecord
 from otcondense.datasets.wanted import changed_message, unusable_message
 from otcondense.errors import InputError
-from pipeline.images import BATCHES_AHEAD, Decoded, decoded_images, stacked
+from pipeline.images import BATCHES_AHEAD, Decoded, decode_together, decoded_images, stacked
 from pipeline.quarantine import Lost
 from pipeline.shard_files import ShardRows, write_shard
 from pipeline.shards import Shard
@@ -53,8 +53,9 @@ class ShardWorker:
         torch.set_num_threads(1)
         torch.backends.cudnn.deterministic = True
         self._extraction = extraction
-        self._transform = extraction.work.transform()
         self._network = extraction.work.load()
+        self._together = self._network.batch_transform
+        self._transform = extraction.work.transform() if self._together is None else None
 
     def encode(self, shard: Shard) -> ShardResult:
         """Write the file of one shard.
@@ -87,6 +88,8 @@ class ShardWorker:
         )
         for start in range(0, len(records), work.batch_size):
             part = list(islice(images, work.batch_size))
+            if self._together is not None:
+                part = decode_together(part, self._together)
             labels = np.zeros(work.batch_size, np.int64)
             indices = [record.class_index for record in records[start : start + len(part)]]
             labels[: len(part)] = indices

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from otcondense.datasets import Listing
 from otcondense.store import Store
-from pipeline.images import Transform
+from pipeline.images import BatchTransform, Transform
 from pipeline.quarantine import Lost
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -26,6 +26,10 @@ class Network(Protocol):
     ) -> Arrays:
         """Return the results for a batch of the full size."""
         ...
+
+    @property
+    def batch_transform(self) -> BatchTransform | None:
+        """What decodes the images of a batch on the network's device; None if threads do it."""
 
 
 @dataclass(frozen=True)
