@@ -38,7 +38,7 @@ def build_listing(
     if not len(joined.ids):
         raise InputError(f"{source.path} must hold labelled images, found none")
     check_image_ids(joined.ids, source.path)
-    _refuse_duplicates(source, joined.ids)
+    is_sorted = _check_different(source, joined.ids)
 
     classes, index_of_label = find_classes(source, joined, names)
     class_index = index_of_label[joined.labels.codes]
@@ -48,7 +48,8 @@ def build_listing(
     is_used = np.array([name in used for name in classes])
     _refuse_unusable_classes(source, joined, classes, class_index, is_used)
 
-    order = _order(joined, class_index, is_used[class_index] & joined.usable)
+    is_kept = is_used[class_index] & joined.usable
+    order = _order(joined, class_index, is_kept, is_sorted=is_sorted)
     files, file = _files(parts)
     table = _table(joined, class_index, file, order)
     unusable = [
@@ -59,11 +60,15 @@ def build_listing(
     return Listing(classes, table, root, files, ignored, unusable)
 
 
-def _refuse_duplicates(source: SourceConfig, ids: pa.ChunkedArray) -> None:
+def _check_different(source: SourceConfig, ids: pa.ChunkedArray) -> bool:
+    """Refuse ids that occur twice.
+
+    Returns: whether the ids are sorted, as those of files in order are.
+    """
     if pc.all(pc.less(ids[:-1], ids[1:])).as_py() is not False:
-        return  # they rise, as those of files in order do
+        return True
     if pc.count_distinct(ids).as_py() == len(ids):
-        return
+        return False
     counts = ids.value_counts()
     doubled = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).sort()
     raise InputError(
@@ -97,9 +102,16 @@ def _refuse_unusable_classes(
 
 
 def _order(
-    joined: Joined, class_index: Int32[np.ndarray, " n"], is_kept: Bool[np.ndarray, " n"]
+    joined: Joined,
+    class_index: Int32[np.ndarray, " n"],
+    is_kept: Bool[np.ndarray, " n"],
+    *,
+    is_sorted: bool,
 ) -> Int64[np.ndarray, " kept"]:
-    """Return the rows that are kept, sorted by class and id."""
+    """Return the rows that are kept, sorted by class and id; the ids may be sorted already."""
+    if is_sorted:
+        rows = np.flatnonzero(is_kept)
+        return rows[np.argsort(class_index[rows], kind="stable")]
     keys = pa.table({"class": class_index, "id": joined.ids})
     by = [("class", "ascending"), ("id", "ascending")]
     order: np.ndarray = pc.sort_indices(keys, sort_keys=by).to_numpy().astype(np.int64)

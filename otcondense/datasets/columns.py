@@ -203,9 +203,24 @@ def label_names(info: Any, label_column: str, where: str) -> tuple[str, ...] | N
 
 def row_ids(file: SourceFile, count: int) -> pa.LargeStringArray:
     """Return the ids of the rows of a file that has no column of ids: FILE/ROW."""
-    numbers = pc.cast(pa.array(np.arange(count)), TEXT)
-    padded = pc.utf8_lpad(numbers, ROW_DIGITS, "0")
-    return pc.binary_join_element_wise(pa.scalar(file.name, TEXT), padded, pa.scalar("/", TEXT))
+    if count > 10**ROW_DIGITS:
+        plain = pc.cast(pa.array(np.arange(count)), TEXT)
+        numbers = pc.utf8_lpad(plain, ROW_DIGITS, "0")
+        return pc.binary_join_element_wise(
+            pa.scalar(file.name, TEXT), numbers, pa.scalar("/", TEXT)
+        )
+    start = np.frombuffer(f"{file.name}/".encode(), np.uint8)
+    width = len(start) + ROW_DIGITS
+    characters = np.empty((count, width), np.uint8)
+    characters[:, : len(start)] = start
+    rest = np.arange(count, dtype=np.int32)
+    for place in range(width - 1, len(start) - 1, -1):
+        rest, digit = np.divmod(rest, 10)
+        characters[:, place] = digit + ord("0")
+    bounds = np.arange(count + 1, dtype=np.int64) * width
+    return pa.LargeStringArray.from_buffers(
+        count, pa.py_buffer(bounds), pa.py_buffer(characters.ravel())
+    )
 
 
 def is_bytes(kind: pa.DataType) -> bool:

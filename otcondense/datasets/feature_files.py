@@ -3,7 +3,7 @@
 They may describe images or anything else; there are no images to look at.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -80,7 +80,9 @@ def scan_features(source: SourceConfig) -> Listing:
     return build_listing(source, parts, names, ignored)
 
 
-def read_features(source: SourceConfig, records: list[ImageRecord]) -> Float32[np.ndarray, "n d"]:
+def read_features(
+    source: SourceConfig, records: Sequence[ImageRecord]
+) -> Float32[np.ndarray, "n d"]:
     """Return the features of these rows in their order.
 
     Raises: InputError if they are not numbers in rows of one length.

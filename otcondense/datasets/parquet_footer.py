@@ -34,6 +34,8 @@ META_DATA = 3
 PATH, VALUES, PLAIN, STORED, DATA_START, DICTIONARY_START = 3, 5, 6, 7, 9, 11
 """Fields of its metadata: path in the schema, number of values, bytes without and with compression,
 places of the first page of data and of the dictionary."""
+STATISTICS, NULL_COUNT = 12, 3
+"""Field of its metadata, and the field in it with the number of rows without a value."""
 PAGE_PLAIN, PAGE_STORED = 2, 3
 """Fields of the header of a page: its bytes without and with compression."""
 HEADER_BYTES = 2**12
@@ -55,6 +57,8 @@ class Leaf:
     """Bytes in the file."""
     start: int
     """Place of its first page in the file."""
+    nulls: int | None = None
+    """Rows without a value, None if the file does not say."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ def _row_group(reader: ThriftReader) -> RowGroup:
 
 def _leaf(reader: ThriftReader) -> Leaf:
     path = ""
+    nulls: int | None = None
     numbers = dict.fromkeys((VALUES, PLAIN, STORED, DATA_START, DICTIONARY_START), 0)
     for outer, kind in reader.fields():
         if outer != META_DATA or kind != STRUCT:
@@ -119,11 +124,23 @@ def _leaf(reader: ThriftReader) -> Leaf:
                 path = ".".join(reader.text() for _ in reader.entries(BINARY))
             elif field in numbers and inner == I64:
                 numbers[field] = reader.count()
+            elif field == STATISTICS and inner == STRUCT:
+                nulls = _null_count(reader)
             else:
                 reader.skip(inner)
     # Some writers state no place for a dictionary that is there, some state 0 for none.
     start = min(filter(None, (numbers[DICTIONARY_START], numbers[DATA_START])), default=0)
-    return Leaf(path, numbers[VALUES], numbers[PLAIN], numbers[STORED], start)
+    return Leaf(path, numbers[VALUES], numbers[PLAIN], numbers[STORED], start, nulls)
+
+
+def _null_count(reader: ThriftReader) -> int | None:
+    nulls: int | None = None
+    for field, kind in reader.fields():
+        if field == NULL_COUNT and kind == I64:
+            nulls = reader.count()
+        else:
+            reader.skip(kind)
+    return nulls
 
 
 def page_bytes(file: Any, leaf: Leaf) -> int:

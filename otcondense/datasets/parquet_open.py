@@ -65,10 +65,14 @@ class ParquetSource:
     def column(self, name: str) -> pa.ChunkedArray:
         """Return a column that was checked.
 
-        Raises: InputError as `check` does.
+        Raises: InputError as `check` does; ValueError for another length than in the footer.
         """
         self.check(name)
-        return self.file.read(columns=[name]).column(0)
+        column = self.file.read(columns=[name]).column(0)
+        rows = sum(group.rows for group in self.groups)
+        if len(column) != rows:
+            raise ValueError(f"column {name} has {len(column)} rows, its footer says {rows}")
+        return column
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from pkgutil import resolve_name
 
+import pyarrow as pa
+
 from otcondense.datasets.files import source_state
 from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.listing import Listing, Records
@@ -33,7 +35,11 @@ def _scan_unless_unchanged(source: SourceConfig, _state: str) -> Listing:
 
 def _scan(source: SourceConfig) -> Listing:
     scanner: Callable[[SourceConfig], Listing] = resolve_name(SOURCES[source.kind].scanner)
-    return scanner(source)
+    listing = scanner(source)
+    # Intermediate columns take twice the memory of a listing, and their allocators would keep it.
+    for pool in (pa.default_memory_pool(), pa.system_memory_pool()):
+        pool.release_unused()
+    return listing
 
 
 def list_images(source: SourceConfig) -> Records:

@@ -28,7 +28,7 @@ WAYS = {
 def test_sizes_are_those_of_pyarrow(tmp_path: Path, way: str) -> None:
     rng = np.random.default_rng(0)
     columns = {
-        "image": [{"bytes": rng.bytes(300), "path": None} for _ in range(ROWS)],
+        "image": [{"bytes": rng.bytes(300) if n % 9 else None, "path": None} for n in range(ROWS)],
         "label": ["cat", "dog", "emu"] * (ROWS // 3),
         "features": [list(rng.normal(size=8)) for _ in range(ROWS)],
         "row": list(range(ROWS)),
@@ -49,6 +49,7 @@ def test_sizes_are_those_of_pyarrow(tmp_path: Path, way: str) -> None:
                 assert (leaf.path, leaf.values) == (column.path_in_schema, column.num_values)
                 assert leaf.plain_bytes == column.total_uncompressed_size
                 assert leaf.stored_bytes == column.total_compressed_size
+                assert leaf.nulls == (column.statistics.null_count if column.statistics else None)
                 assert 0 < page_bytes(opened, leaf) <= leaf.plain_bytes
     assert [leaf.path for leaf in groups[0].below("image")] == ["image.bytes", "image.path"]
 

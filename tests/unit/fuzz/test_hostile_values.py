@@ -203,7 +203,7 @@ def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise NoCredentialsError("Unable to locate credentials")
 
-    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.find", refuse)
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.ls", refuse)
     with pytest.raises(
         InputError, match=r"memory://x cannot be reached \(NoCredentialsError: Unable to locate"
     ):
