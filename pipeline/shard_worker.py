@@ -81,7 +81,7 @@ class ShardWorker:
     def _batches(self, records: Sequence[ImageRecord]) -> Iterator["_Encoded"]:
         work = self._extraction.work
         images = decoded_images(
-            (record.path for record in records),
+            [record.path for record in records],
             self._transform,
             threads=self._extraction.threads,
             ahead=BATCHES_AHEAD * work.batch_size,

@@ -7,8 +7,9 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from otcondense.datasets.ahead import in_threads
 from otcondense.datasets.decoding import UnreadableImageError, center_crop, decode_image
-from otcondense.datasets.ordered import Read, in_threads, reads
+from otcondense.datasets.ordered import Read, reads
 from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.wanted import WantedImage, manifest_images, read_wanted, record_images
 from otcondense.errors import InputError

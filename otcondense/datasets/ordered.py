@@ -5,19 +5,14 @@ for each of them. They are read in storage order, and wait in a temporary file f
 """
 
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import TypeVar
 
 from otcondense.datasets.kinds import reader_of
 from otcondense.datasets.locations import file_of
 from otcondense.datasets.wanted import WantedImage, read_wanted
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Read = Callable[[], bytes]
 """Returns the bytes of one image; raises InputError as `read_wanted` does."""
 Place = tuple[str, int, int]
@@ -70,24 +65,3 @@ def _place(location: str) -> Place:
         return NOT_IN_PARQUET
     row_group, row, _ = location.partition(":")[2].split("/", 2)
     return (file_of(location), int(row_group), int(row))
-
-
-def in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
-) -> Iterator[Result]:
-    """Yield `function` of each item, in order, computed ahead by threads.
-
-    Args:
-        function: of one item.
-        items: taken one after another, in the thread of the caller.
-        threads: that compute.
-        ahead: items that are taken before their results are needed, at most.
-    """
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -1,6 +1,9 @@
 """Images in any order, although every row group of Parquet is read once."""
 
 import io
+import itertools
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,9 @@ import pytest
 from PIL import Image
 
 from otcondense.datasets import SourceConfig, list_images, parquet_cells
+from otcondense.datasets.ahead import in_threads, taken_ahead
 from otcondense.datasets.images import ListedImages, load_images, record_images
-from otcondense.datasets.ordered import in_threads, read_all
+from otcondense.datasets.ordered import read_all
 from otcondense.datasets.wanted import WantedImage
 from otcondense.errors import InputError
 
@@ -97,3 +101,33 @@ def test_threads_keep_the_order_and_take_few_items_ahead() -> None:
     assert next(results) == 0
     assert len(taken) == 5
     assert [0, *results] == list(range(0, 40, 2))
+
+
+def test_items_taken_ahead_keep_their_order_and_their_error() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise KeyError("the sixth")
+
+    found: list[int] = []
+    with pytest.raises(KeyError, match="the sixth"):
+        found.extend(taken_ahead(items(), 2))
+    assert found == list(range(5))
+
+
+def test_a_user_who_stops_ends_the_thread_that_takes_items() -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield from itertools.count()
+        finally:
+            closed.set()
+
+    endless = items()
+    numbers = taken_ahead(endless, 2)
+    assert next(numbers) == 0
+    before = threading.active_count()
+    numbers.close()
+    assert threading.active_count() == before - 1
+    endless.close()
+    assert closed.is_set()
