@@ -16,7 +16,7 @@ from otcondense.diffusion.attach import AUTHORS, Attachments, attach
 from otcondense.diffusion.data import Moments, TrainingSet, rows
 from otcondense.diffusion.model import Transformer, build_model
 from otcondense.diffusion.objectives import Objective, load_objective
-from otcondense.diffusion.random_streams import DrawConfig, Draws, batch_indices, draw
+from otcondense.diffusion.random_streams import DrawConfig, Draws, batch_indices, draw, moved
 from otcondense.diffusion.registry import resolve_objective
 from otcondense.diffusion.training_config import TrainingConfig
 
@@ -104,7 +104,7 @@ def make_batch(
 
     first = step * config.global_batch_size
     positions = range(first + chosen.start, first + chosen.stop)
-    indices = batch_indices(config.seed, data.num_images, positions).to(device)
+    indices = moved(batch_indices(config.seed, data.num_images, positions), device)
 
     settings = DrawConfig(
         config.seed,
