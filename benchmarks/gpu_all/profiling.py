@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity
 
-from benchmarks.gpu_all.cases import Figures, Setting, finish_work, once
+from benchmarks.gpu_all.cases import WARM_UP, Figures, Setting, finish_work, once
 
 STEPS = 2
 """Profiled steps."""
@@ -33,7 +33,7 @@ def kind_of(kernel: str) -> str:
 
 def profiled(setting: Setting, step: Callable[[], object]) -> Figures:
     """Return shares of a step's time by kind of kernel, and the waits and kernels of a step."""
-    for _ in range(STEPS):
+    for _ in range(WARM_UP):
         once(setting, step)
     seconds = once(setting, lambda: [step() for _ in range(STEPS)])
     activities = [ProfilerActivity.CPU]
@@ -53,7 +53,7 @@ def summary(rows: Iterable[Any], seconds: float) -> Figures:
     for row in rows:
         if row.key in WAITS:
             waits += row.count
-        elif str(row.device_type).endswith("CUDA"):
+        elif str(row.device_type).endswith("CUDA") and not row.is_user_annotation:
             kernels.append((row.key, row.self_device_time_total / 1e6, row.count))
     by_kind: dict[str, float] = defaultdict(float)
     for name, taken, _ in kernels:
