@@ -17,6 +17,7 @@ from benchmarks.harness import finish
 from benchmarks.reference_loop import pngs_to_npz, save_pngs
 from otcondense.diffusion import ModelConfig, SamplerConfig, Transformer, build_model, sample_batch
 from otcondense.diffusion.forecast import forward_flops
+from otcondense.diffusion.model import compile_blocks
 from otcondense.diffusion.registry import default_objective
 from otcondense.diffusion.samples import iterate_samples, sampling_units, write_part
 from otcondense.exports.samples import export_samples
@@ -128,8 +129,7 @@ def gpu(*, quick: bool) -> dict[str, float]:
     for case, (side, batch) in list(GPU_CASES.items())[: 1 if quick else None]:
         name = case.split("_")[0]
         model = random_model(ModelConfig(name=name), (4, side, side), 1000, "cuda")
-        for block in model.blocks:
-            block.compile()
+        compile_blocks(model)
         config = SamplerConfig(
             method=GPU_METHODS[model.size.family],
             num_steps=GPU_STEPS,

@@ -22,6 +22,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=420, help="time for all parts")
     parser.add_argument("--rehearse", action="store_true", help="everything tiny, on the CPU")
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these parts alone")
+    parser.add_argument("--match", default="", help="regular expression in part/case to measure")
     parser.add_argument(
         "--output", type=Path, default=Path("gpu_all.jsonl"), help="file of the lines"
     )
@@ -33,7 +34,7 @@ def main() -> None:
     options = arguments()
     options.output.unlink(missing_ok=True)
     parts = tuple(part for part in PLAN if part.name in options.only)
-    run_parts(parts, options.seconds, Run(options.output, options.rehearse))
+    run_parts(parts, options.seconds, Run(options.output, options.rehearse, options.match))
     figures = flat_figures(options.output)
     goals = {} if options.rehearse else GOALS
     bounds = {name: goal for name, goal in goals.items() if name in figures}

@@ -125,7 +125,7 @@ def cases() -> list[Case]:
     """Return the cases; the arithmetic of most worth first."""
     held = Held()
     return [
-        Case(f"{model}_{name}", 15, partial(measured, held=held, model=model, arithmetic=name))
+        Case(f"{model}_{name}", 12, partial(measured, held=held, model=model, arithmetic=name))
         for name in ARITHMETIC
         for model in MODELS
     ]

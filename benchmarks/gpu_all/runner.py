@@ -1,6 +1,7 @@
 """Runs the parts, each in a process of its own, so that none can stop or slow down the others."""
 
 import multiprocessing
+import re
 import time
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +25,8 @@ class Run:
     output: Path
     """File of the lines."""
     rehearse: bool
+    match: str = ""
+    """Regular expression that is found in `part/case` of the cases to measure."""
 
     @property
     def device(self) -> str:
@@ -37,10 +40,12 @@ def part_cases(part: Part) -> list[Case]:
     return cases
 
 
-def measure_part(part: Part, setting: Setting, output: Path) -> None:
+def measure_part(part: Part, setting: Setting, run: Run) -> None:
     """Measure the cases of one part in turn; a case that fails does not stop the others."""
-    recorder = Recorder(output, part.name)
+    recorder = Recorder(run.output, part.name)
     for case in part_cases(part):
+        if not re.search(run.match, f"{part.name}/{case.name}"):
+            continue
         if setting.left < case.seconds and not setting.rehearse:
             needed = f"{setting.left:.0f} s were left of the {case.seconds:.0f} s that it may take"
             recorder.write(case.name, skipped=needed)
@@ -93,7 +98,7 @@ def run_parts(parts: tuple[Part, ...], seconds: float, run: Run) -> None:
         now = time.monotonic()
         deadline = now + allotted(part, parts, max(0.0, end - now))
         setting = Setting(run.device, run.rehearse, deadline, measured_peak(run.output))
-        process = context.Process(target=measure_part, args=(part, setting, run.output))
+        process = context.Process(target=measure_part, args=(part, setting, run))
         process.start()
         process.join(max(0.0, deadline + setting.size(GRACE, 60.0) - time.monotonic()))
         recorder = Recorder(run.output, part.name)

@@ -11,6 +11,7 @@ from benchmarks.gpu_all.training import TINY_BATCH, TINY_SIDE, blocks_run, tiny_
 from benchmarks.sampling import GPU_METHODS, PAPER_STEPS, random_model
 from otcondense.diffusion import ModelConfig, SamplerConfig, Transformer, sample_batch
 from otcondense.diffusion.forecast import forward_flops
+from otcondense.diffusion.model import compile_blocks
 from otcondense.diffusion.registry import default_objective
 
 STEPS = 10
@@ -45,8 +46,7 @@ def compiled_model(setting: Setting, sampling: Sampling) -> Transformer:
     settings = setting.size({"name": sampling.model}, tiny_model(sampling.model))
     config = ModelConfig.model_validate(settings)
     model = random_model(config, (4, side, side), CLASSES, setting.device)
-    for block in model.blocks:
-        block.compile()
+    compile_blocks(model)
     return model
 
 
@@ -98,7 +98,7 @@ def cases() -> list[Case]:
         timed(STOCHASTIC, 25),
         Case(
             f"{STOCHASTIC.name}_profile",
-            10,
+            25,
             partial(measured, held=held, sampling=STOCHASTIC, profile=True),
         ),
         timed(Sampling("DiT-XL/2", 32, 96), 30),

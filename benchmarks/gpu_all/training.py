@@ -3,6 +3,7 @@
 The share of the peak counts the arithmetic of the model alone, three forward passes an image.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks.gpu_all.cases import Case, Figures, Held, Setting, paced
 from benchmarks.gpu_all.profiling import profiled
@@ -87,7 +89,7 @@ def blocks_run(setting: Setting, *, compiled: bool) -> AbstractContextManager[ob
     return stance
 
 
-def prepared(setting: Setting, held: Held, training: Training) -> Callable[[], object]:
+def prepared(setting: Setting, held: Held, training: Training) -> Callable[[], dict[str, Tensor]]:
     """Return one training step; the state is that of the cases before, if they have one."""
     key = (training.model, training.side)
     state, data = held.get(key, lambda: state_and_data(setting, training))
@@ -107,9 +109,11 @@ def rate(setting: Setting, held: Held, training: Training) -> Figures:
         torch.cuda.reset_peak_memory_stats()
     with blocks_run(setting, compiled=training.compiled):
         seconds = paced(setting, step, setting.size(SECONDS, 0.01))
+        loss = float(step()["loss"])
+    assert math.isfinite(loss), f"the loss became {loss}"
     state, _ = held.get((training.model, training.side), lambda: state_and_data(setting, training))
     images = state.config.global_batch_size / seconds
-    figures = {"images_per_s": images, "ms_per_step": 1e3 * seconds}
+    figures = {"images_per_s": images, "ms_per_step": 1e3 * seconds, "loss": loss}
     if setting.device == "cuda":
         figures["peak_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
     return figures | setting.share(images * TRAINING_PASSES * forward_flops(state.model))
@@ -144,11 +148,11 @@ def cases() -> list[Case]:
         looked_into(LARGE, 12),
         timed(Training("DiT-L/2", 32, 128, compiled=False), 10),
         timed(XLARGE, 35),
-        timed(FLOW, 20),
+        timed(FLOW, 40),
         timed(FINE, 35),
         timed(Training("DiT-L/2", 32, 192), 25),
         timed(Training("DiT-L/2", 32, 32), 25),
-        looked_into(Training("DiT-L/2", 32, 32), 8),
+        looked_into(Training("DiT-L/2", 32, 32), 25),
         timed(Training("DiT-XL/2", 32, 128), 25),
         timed(Training("DiT-L/2", 32, 64, compiled=False, precision="float32"), 15),
     ]

@@ -40,7 +40,7 @@ class Encoder:
         self.dtype = torch.float32
         if config.precision == "bfloat16":
             self.dtype = torch.bfloat16
-            model = model.to(dtype=self.dtype, memory_format=torch.channels_last)
+            model = model.to(self.dtype).to(memory_format=torch.channels_last)
         self.model = model
         self.num_classes = config.classes()
 

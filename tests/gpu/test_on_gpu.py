@@ -26,6 +26,7 @@ from otcondense.selection import GeometryAwareSelector
 
 pytestmark = [
     pytest.mark.gpu,
+    pytest.mark.slow,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
 SHAPE = (1, 8, 8)
@@ -88,6 +89,16 @@ def test_float32_training_follows_the_cpu(family: str) -> None:
 def test_bfloat16_training_stays_close() -> None:
     found = losses(config("SiT", precision="bfloat16"), "cuda")
     np.testing.assert_allclose(found, losses(config("SiT"), "cpu"), rtol=0.05)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # the compiler's own
+@pytest.mark.parametrize("family", ["DiT", "SiT"])
+def test_compiled_blocks_train_as_written(family: str) -> None:
+    np.testing.assert_allclose(
+        losses(config(family, compile_blocks=True), "cuda"),
+        losses(config(family), "cpu"),
+        rtol=1e-3,
+    )
 
 
 def latents() -> TrainingSet:
