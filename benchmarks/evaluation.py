@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from benchmarks.harness import finish
+from benchmarks.synthetic import pooled_features
 from otcondense.evaluation.frechet import feature_statistics, frechet_distance_of_statistics
 from otcondense.evaluation.manifold import density_coverage, precision_recall
 
@@ -23,26 +23,8 @@ IMAGES = 50_000
 YARDSTICK_IMAGES = 20_000
 """Images of the comparison with torch-fidelity."""
 WIDTH = 2048
-RANK = 256
-"""Directions that hold most of the variance."""
 QUICK = 10
 """Divides both numbers of images."""
-
-
-def features(count: int, seed: int) -> Float[Tensor, "n d"]:
-    """Return features like those of pool_3; sets of different seeds differ slightly.
-
-    They are non-negative, with most of the variance in a few hundred directions.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(RANK, WIDTH, generator=torch.Generator().manual_seed(0)) / RANK**0.5
-    weights = torch.arange(1, RANK + 1) ** -0.5
-    parts = [
-        (torch.randn(min(10_000, count - start), RANK, generator=generator) * weights) @ directions
-        for start in range(0, count, 10_000)
-    ]
-    noise = 0.05 * torch.randn(1, WIDTH, generator=generator)
-    return torch.cat(parts).add_(noise).clamp_(min=-0.1).add_(0.1)
 
 
 def seconds(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -103,8 +85,8 @@ def main() -> None:
     torch.set_num_threads(2)
     count = IMAGES // shrink
     few = YARDSTICK_IMAGES // shrink
-    samples = features(count, 1)
-    held_out = features(count, 2)
+    samples = pooled_features(count, WIDTH, 1)
+    held_out = pooled_features(count, WIDTH, 2)
     figures, _ = ours(samples, held_out, "50k")
     figures["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     samples = samples[:few].clone()

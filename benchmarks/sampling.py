@@ -17,6 +17,7 @@ from benchmarks.harness import finish
 from benchmarks.reference_loop import pngs_to_npz, save_pngs
 from otcondense.diffusion import ModelConfig, SamplerConfig, Transformer, build_model, sample_batch
 from otcondense.diffusion.forecast import forward_flops
+from otcondense.diffusion.model import compile_blocks
 from otcondense.diffusion.registry import default_objective
 from otcondense.diffusion.samples import iterate_samples, sampling_units, write_part
 from otcondense.exports.samples import export_samples
@@ -45,15 +46,14 @@ GPU_CASES = {
 """Side of the latents and images in a batch."""
 
 
-def random_model(name: str, shape: tuple[int, int, int], classes: int) -> Transformer:
+def random_model(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, device: str = "cpu"
+) -> Transformer:
     """Return a model whose output is not 0."""
-    model = (
-        build_model(ModelConfig(name=name), classes, shape)
-        .requires_grad_(requires_grad=False)
-        .eval()
-    )
+    model = build_model(config, classes, shape).requires_grad_(requires_grad=False).eval()
+    model.to(device)
     for parameter in model.parameters():
-        parameter.add_(WEIGHT_STD * torch.randn(parameter.shape))
+        parameter.add_(WEIGHT_STD * torch.randn_like(parameter))
     return model
 
 
@@ -95,7 +95,7 @@ def cpu(root: Path, *, quick: bool) -> dict[str, float]:
     Guidance is on everywhere, or on a part of the way.
     """
     torch.set_num_threads(1)
-    model = random_model("SiT-demo/2", (1, 8, 8), 10)
+    model = random_model(ModelConfig(name="SiT-demo/2"), (1, 8, 8), 10)
     count = SAMPLES if quick else 5 * SAMPLES
     everywhere = SamplerConfig(
         method="euler", num_steps=STEPS, cfg_scale=SCALE, num_samples=count, batch_size=BATCH
@@ -128,9 +128,8 @@ def gpu(*, quick: bool) -> dict[str, float]:
     figures: dict[str, float] = {}
     for case, (side, batch) in list(GPU_CASES.items())[: 1 if quick else None]:
         name = case.split("_")[0]
-        model = random_model(name, (4, side, side), 1000).cuda()
-        for block in model.blocks:
-            block.compile()
+        model = random_model(ModelConfig(name=name), (4, side, side), 1000, "cuda")
+        compile_blocks(model)
         config = SamplerConfig(
             method=GPU_METHODS[model.size.family],
             num_steps=GPU_STEPS,

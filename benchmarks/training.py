@@ -173,10 +173,10 @@ def gpu(*, quick: bool) -> dict[str, float]:
     return {"peak_TFLOP_per_s": peak / 1e12, **figures}
 
 
-def random_latents(side: int, images: int = 2048) -> TrainingSet:
-    """Return random moments on the GPU."""
-    mean = torch.randn(images, 2, 4, side, side, device="cuda").half()
-    labels = torch.randint(0, IMAGENET_CLASSES, (images,), device="cuda")
+def random_latents(side: int, images: int = 2048, device: str = "cuda") -> TrainingSet:
+    """Return random moments on the device."""
+    mean = torch.randn(images, 2, 4, side, side, device=device).half()
+    labels = torch.randint(0, IMAGENET_CLASSES, (images,), device=device)
     labels[0] = IMAGENET_CLASSES - 1  # the number of classes is read from the largest label
     return TrainingSet(Moments(mean, mean.abs() / 10, LATENT_SCALE, 0.0), labels)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from otcondense.diffusion.denoising_config import DenoisingConfig
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.objectives import load_objective
-from otcondense.diffusion.random_streams import SCORE, generator
+from otcondense.diffusion.random_streams import SCORE, generator, moved
 from otcondense.errors import InputError
 
 __all__ = ["DenoisingConfig", "denoising_errors", "score_times"]
@@ -72,7 +72,7 @@ def _batch_errors(
     total = torch.zeros(len(x), device=x.device)
     for number, time in enumerate(score_times(config)):
         one = torch.randn(model.image_shape, generator=generator(config.seed, SCORE, number))
-        noise = one.to(x.device).expand_as(x)
+        noise = moved(one, x.device).expand_as(x)
         uniform = torch.full((len(x),), time, device=x.device)
         total += trained_with.denoising_errors(model, x, noise, uniform, labels)
     return total / config.num_timesteps

@@ -5,7 +5,7 @@ Dhariwal, "Improved Denoising Diffusion Probabilistic Models" (2021), equations 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -21,7 +21,6 @@ __all__ = [
     "discretized_log_likelihood",
     "linear_schedule",
     "normal_kl",
-    "per_sample",
     "respaced_schedule",
     "variational_bound",
 ]
@@ -35,11 +34,6 @@ SMALLEST_PROBABILITY = 1e-12
 """Keeps the logarithm finite, as in the reference implementation of Nichol & Dhariwal."""
 
 
-def per_sample(table: Float[Tensor, " steps"], t: Int[Tensor, " n"]) -> Float[Tensor, "n 1 1 1"]:
-    """Return the value of `table` at each sample's step, shaped to broadcast over images."""
-    return table.to(t.device)[t].view(-1, 1, 1, 1)
-
-
 @dataclass(frozen=True)
 class GaussianSchedule:
     """A variance schedule over some steps of the full schedule; training uses all of them."""
@@ -48,6 +42,10 @@ class GaussianSchedule:
     """Variance added at each step, float64."""
     timesteps: Int[Tensor, " steps"]
     """Input of the network at each step: the index in the full schedule."""
+    _copies: dict[tuple[str, torch.device], Tensor] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Tables by name and device: a copy at each step would make the GPU wait."""
 
     @cached_property
     def alphas_cumprod(self) -> Float[Tensor, " steps"]:
@@ -71,27 +69,54 @@ class GaussianSchedule:
             return self.betas.log()
         return torch.cat([self.posterior_variance[1:2], self.posterior_variance[1:]]).log()
 
+    @cached_property
+    def max_log_variance(self) -> Float[Tensor, " steps"]:
+        """Logarithm of the variance added at each step."""
+        return self.betas.log()
+
+    @cached_property
+    def data_weight(self) -> Float[Tensor, " steps"]:
+        """Weight of x_0 in the mean of the posterior, equation 7 of Ho et al."""
+        return self.betas * self.previous.sqrt() / (1 - self.alphas_cumprod)
+
+    @cached_property
+    def noisy_weight(self) -> Float[Tensor, " steps"]:
+        """Weight of x_t in the mean of the posterior, equation 7 of Ho et al."""
+        return (1 - self.previous) * (1 - self.betas).sqrt() / (1 - self.alphas_cumprod)
+
+    def per_sample(self, table: str, t: Int[Tensor, " n"]) -> Float[Tensor, "n 1 1 1"]:
+        """Return the value of a table at each sample's step, shaped to broadcast over images.
+
+        Args:
+            table: name of the attribute.
+            t: step of each sample.
+        """
+        key = (table, t.device)
+        if key not in self._copies:
+            self._copies[key] = getattr(self, table).to(t.device)
+        return self._copies[key][t].view(-1, 1, 1, 1)
+
     def noised(
         self, x: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"], t: Int[Tensor, " n"]
     ) -> Float[Tensor, "n c h w"]:
         """Return a sample of q(x_t | x_0), equation 4 of Ho et al."""
-        kept = per_sample(self.alphas_cumprod, t)
+        kept = self.per_sample("alphas_cumprod", t)
         return kept.sqrt().to(x.dtype) * x + (1 - kept).sqrt().to(x.dtype) * noise
 
     def data_from_noise(
         self, x_t: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"], t: Int[Tensor, " n"]
     ) -> Float[Tensor, "n c h w"]:
         """Return the x_0 that `noise` implies; the inverse of `noised`."""
-        kept = per_sample(self.alphas_cumprod, t)
+        kept = self.per_sample("alphas_cumprod", t)
         return kept.rsqrt().to(x_t.dtype) * x_t - (1 / kept - 1).sqrt().to(x_t.dtype) * noise
 
     def posterior_mean(
         self, x: Float[Tensor, "n c h w"], x_t: Float[Tensor, "n c h w"], t: Int[Tensor, " n"]
     ) -> Float[Tensor, "n c h w"]:
         """Return the mean of q(x_{t-1} | x_t, x_0), equation 7 of Ho et al."""
-        of_data = self.betas * self.previous.sqrt() / (1 - self.alphas_cumprod)
-        of_noisy = (1 - self.previous) * (1 - self.betas).sqrt() / (1 - self.alphas_cumprod)
-        return per_sample(of_data, t).to(x.dtype) * x + per_sample(of_noisy, t).to(x.dtype) * x_t
+        of_data = self.per_sample("data_weight", t).to(x.dtype)
+        of_noisy = self.per_sample("noisy_weight", t).to(x.dtype)
+        return of_data * x + of_noisy * x_t
 
     def learned_log_variance(
         self, values: Float[Tensor, "n c h w"], t: Int[Tensor, " n"]
@@ -100,8 +125,8 @@ class GaussianSchedule:
 
         `values` are in [-1, 1]; equation 15 of Nichol & Dhariwal.
         """
-        low = per_sample(self.min_log_variance, t).to(values.dtype)
-        high = per_sample(self.betas.log(), t).to(values.dtype)
+        low = self.per_sample("min_log_variance", t).to(values.dtype)
+        high = self.per_sample("max_log_variance", t).to(values.dtype)
         share = (values + 1) / 2
         return share * high + (1 - share) * low
 
@@ -174,7 +199,7 @@ def variational_bound(
     """
     x, x_t = data
     mean, log_variance = predicted
-    truth = per_sample(schedule.min_log_variance, t).to(x.dtype).expand_as(x)
+    truth = schedule.per_sample("min_log_variance", t).to(x.dtype).expand_as(x)
     divergence = normal_kl(schedule.posterior_mean(x, x_t, t), truth, mean, log_variance)
     likelihood = -discretized_log_likelihood(x, mean, log_variance)
     first = (t == 0).view(-1, 1, 1, 1)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from otcondense.diffusion.sizes import MODELS, ModelConfig, ModelSize
 from otcondense.errors import InputError
 
-__all__ = ["MODELS", "ModelConfig", "ModelSize", "Transformer", "build_model"]
+__all__ = ["MODELS", "ModelConfig", "ModelSize", "Transformer", "build_model", "compile_blocks"]
 
 FREQUENCY_CHANNELS = 256
 """Sinusoids of a timestep."""
@@ -263,6 +263,15 @@ def initialize(model: Transformer, generator: torch.Generator) -> None:
             nn.init.normal_(parameter, std=EMBEDDING_STD, generator=generator)
         elif "adaLN_modulation" in name or name.startswith("final_layer.linear"):
             nn.init.zeros_(parameter)
+
+
+def compile_blocks(model: Transformer) -> None:
+    """Compile the blocks when they are first called; one compilation serves all of them.
+
+    It is done in place: the names of the weights stay.
+    """
+    for block in model.blocks:
+        block.compile()
 
 
 def build_model(

@@ -1,6 +1,6 @@
 """Every random number of training as a function of (seed, step, position in the global batch).
 
-The number of workers does not change them.
+Neither the number of workers nor the device changes them: they are drawn on the CPU.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -24,9 +24,22 @@ def stream(*key: int) -> int:
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def generator(*key: int, device: str = "cpu") -> torch.Generator:
-    """Return a generator at the beginning of the random stream that belongs to `key`."""
-    return torch.Generator(device=device).manual_seed(stream(*key))
+def generator(*key: int) -> torch.Generator:
+    """Return a generator at the beginning of the random stream that belongs to `key`.
+
+    It is of the CPU: the generators of other devices draw other numbers.
+    """
+    return torch.Generator().manual_seed(stream(*key))
+
+
+def moved(values: Tensor, device: str | torch.device) -> Tensor:
+    """Return values of the CPU, of any shape, on `device`.
+
+    A copy to a GPU does not wait for the work that the GPU still has to do.
+    """
+    if torch.device(device).type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 @lru_cache(maxsize=4)
@@ -84,22 +97,22 @@ class DrawConfig:
 
 
 def draw(config: DrawConfig, step: int, rows: slice, device: str = "cpu") -> Draws:
-    """Return the draws for `rows` of the global batch of one step.
+    """Return the draws for `rows` of the global batch of one step, on `device`.
 
     The whole batch is drawn and cut, so that the rows do not depend on how it is divided.
     """
-    source = generator(config.seed, BATCH, step, device=device)
+    source = generator(config.seed, BATCH, step)
     size = config.global_batch_size
-    noise = torch.randn(size, *config.image_shape, generator=source, device=device)
-    uniform, dropped, flipped = torch.rand(3, size, generator=source, device=device)
+    noise = torch.randn(size, *config.image_shape, generator=source)
+    uniform, dropped, flipped = torch.rand(3, size, generator=source)
     drawn = Draws(noise, uniform, dropped < config.label_drop, (flipped < HALF) & config.flip)
     if config.posterior:
-        source = generator(config.seed, POSTERIOR, step, device=device)
-        posterior = torch.randn(size, *config.image_shape, generator=source, device=device)
+        source = generator(config.seed, POSTERIOR, step)
+        posterior = torch.randn(size, *config.image_shape, generator=source)
         drawn = replace(drawn, posterior=posterior)
     if config.independent:
-        source = generator(config.seed, INDEPENDENT, step, device=device)
-        text, tokens = torch.rand(2, size, generator=source, device=device)
+        source = generator(config.seed, INDEPENDENT, step)
+        text, tokens = torch.rand(2, size, generator=source)
         drawn = replace(
             drawn, text_drop=text < config.label_drop, token_flip=(tokens < HALF) & config.flip
         )
@@ -107,5 +120,5 @@ def draw(config: DrawConfig, step: int, rows: slice, device: str = "cpu") -> Dra
     cut: dict[str, Any] = {}
     for field in fields(drawn):
         value = getattr(drawn, field.name)
-        cut[field.name] = None if value is None else value[rows]
+        cut[field.name] = None if value is None else moved(value[rows], device)
     return Draws(**cut)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.objectives import load_objective
-from otcondense.diffusion.random_streams import SAMPLE, generator, stream
+from otcondense.diffusion.random_streams import SAMPLE, generator, moved, stream
 from otcondense.diffusion.sampler_config import SamplerConfig, of_trained, resolve_method
 from otcondense.diffusion.solvers import SolverSettings
 from otcondense.errors import InputError
@@ -120,7 +120,7 @@ class ImageNoise:
     def draw(self) -> Float[Tensor, "b c h w"]:
         """Return the next draw of every image."""
         drawn = [torch.randn(self._shape, generator=source) for source in self._generators]
-        return torch.stack(drawn).to(self._device)
+        return moved(torch.stack(drawn), self._device)
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -14,9 +15,9 @@ from torch.nn.parallel import DistributedDataParallel
 from otcondense.diffusion.alignment import alignment_losses
 from otcondense.diffusion.attach import AUTHORS, Attachments, attach
 from otcondense.diffusion.data import Moments, TrainingSet, rows
-from otcondense.diffusion.model import Transformer, build_model
+from otcondense.diffusion.model import Transformer, build_model, compile_blocks
 from otcondense.diffusion.objectives import Objective, load_objective
-from otcondense.diffusion.random_streams import DrawConfig, Draws, batch_indices, draw
+from otcondense.diffusion.random_streams import DrawConfig, Draws, batch_indices, draw, moved
 from otcondense.diffusion.registry import resolve_objective
 from otcondense.diffusion.training_config import TrainingConfig
 
@@ -59,6 +60,16 @@ class TrainState:
     step: int = 0
     """Number of finished steps."""
 
+    @cached_property
+    def weights(self) -> list[Tensor]:
+        """The trained weights; walking through all modules for them takes milliseconds."""
+        return list(self.model.parameters())
+
+    @cached_property
+    def averages(self) -> list[Tensor]:
+        """The averaged weights, in the order of `weights`."""
+        return list(self.ema.parameters())
+
     @property
     def objective(self) -> Objective:
         """The configured loss."""
@@ -80,9 +91,7 @@ def create_state(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     if config.compile_blocks:
-        # In place: the names of the weights stay, and one compilation serves all blocks.
-        for block in model.blocks:
-            block.compile()
+        compile_blocks(model)
     return TrainState(config, model, ema, optimizer, model)
 
 
@@ -104,7 +113,7 @@ def make_batch(
 
     first = step * config.global_batch_size
     positions = range(first + chosen.start, first + chosen.stop)
-    indices = batch_indices(config.seed, data.num_images, positions).to(device)
+    indices = moved(batch_indices(config.seed, data.num_images, positions), device)
 
     settings = DrawConfig(
         config.seed,
@@ -199,7 +208,7 @@ def train_step(state: TrainState, *parts: Batch) -> dict[str, Float[Tensor, ""]]
         for name, value in losses.items():
             metrics[name] = metrics.get(name, 0) + value.detach() / len(parts)
     limit = float("inf") if state.config.grad_clip is None else state.config.grad_clip
-    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), limit, foreach=True)
+    norm = torch.nn.utils.clip_grad_norm_(state.weights, limit, foreach=True)
     state.optimizer.step()
     update_ema(state)
     state.step += 1
@@ -219,6 +228,4 @@ def _gradients_kept(state: TrainState, *, apart: bool) -> Iterator[None]:
 @torch.no_grad()
 def update_ema(state: TrainState) -> None:
     """Move the averaged weights towards the current weights, all in one call."""
-    averaged: list[Tensor] = list(state.ema.parameters())
-    current: list[Tensor] = list(state.model.parameters())
-    torch._foreach_lerp_(averaged, current, 1 - state.config.ema_decay)
+    torch._foreach_lerp_(state.averages, state.weights, 1 - state.config.ema_decay)

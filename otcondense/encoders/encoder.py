@@ -35,7 +35,12 @@ class Encoder:
         self.config = config
         self.spec = spec
         self.device = pick_device(config.device)
-        self.model = model.eval().requires_grad_(requires_grad=False).to(self.device)
+        model = model.eval().requires_grad_(requires_grad=False).to(self.device)
+        self.dtype = torch.float32
+        if config.precision == "bfloat16":
+            self.dtype = torch.bfloat16
+            model = model.to(self.dtype).to(memory_format=torch.channels_last)
+        self.model = model
         self.num_classes = config.classes()
 
     @torch.inference_mode()
@@ -45,7 +50,8 @@ class Encoder:
         They are in float32 on the encoder's device.
         """
         model: nn.Module = self.model
-        maps = model.forward_features(images.to(self.device))  # type: ignore[operator]
+        inputs = images.to(self.device, self.dtype)
+        maps = model.forward_features(inputs)  # type: ignore[operator]
         features = model.forward_head(maps, pre_logits=True)  # type: ignore[operator]
         logits = model.get_classifier()(features) if self.num_classes else None  # type: ignore[operator]
         return EncoderOutput(features.float(), None if logits is None else logits.float())

@@ -1,29 +1,50 @@
 """Results on a GPU are those on the CPU, up to rounding; skipped without CUDA."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
 
 from otcondense.diffusion import (
     ModelConfig,
+    Moments,
     Pixels,
     SamplerConfig,
     TrainingConfig,
     TrainingSet,
+    Transformer,
     create_state,
     make_batch,
     sample_batch,
     train_step,
 )
+from otcondense.diffusion.random_streams import DrawConfig, draw
 from otcondense.selection import GeometryAwareSelector
 
 pytestmark = [
     pytest.mark.gpu,
+    pytest.mark.slow,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
 SHAPE = (1, 8, 8)
 CLASSES = 10
 STEPS = 10
+WARM_UP = 2
+"""Steps that may wait: tables and the optimizer's state come into being."""
+
+
+@contextmanager
+def waiting_forbidden() -> Iterator[None]:
+    """Make each operation fail in which the CPU waits for the GPU."""
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def config(family: str, **settings: object) -> TrainingConfig:
@@ -49,6 +70,15 @@ def losses(training: TrainingConfig, device: str) -> list[float]:
     ]
 
 
+def test_draws_are_those_of_the_cpu() -> None:
+    settings = DrawConfig(3, 12, 0.1, flip=True, image_shape=SHAPE, posterior=True)
+    found, expected = (draw(settings, 7, slice(3, 9), device) for device in ("cuda", "cpu"))
+    for field in fields(expected):
+        value = getattr(expected, field.name)
+        if value is not None:
+            assert torch.equal(getattr(found, field.name).cpu(), value), field.name
+
+
 @pytest.mark.parametrize("family", ["DiT", "SiT"])
 def test_float32_training_follows_the_cpu(family: str) -> None:
     np.testing.assert_allclose(
@@ -61,12 +91,64 @@ def test_bfloat16_training_stays_close() -> None:
     np.testing.assert_allclose(found, losses(config("SiT"), "cpu"), rtol=0.05)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # the compiler's own
+@pytest.mark.parametrize("family", ["DiT", "SiT"])
+def test_compiled_blocks_train_as_written(family: str) -> None:
+    np.testing.assert_allclose(
+        losses(config(family, compile_blocks=True), "cuda"),
+        losses(config(family), "cpu"),
+        rtol=1e-3,
+    )
+
+
+def latents() -> TrainingSet:
+    mean = torch.randn(40, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0)).half()
+    source = Moments(mean.cuda(), mean.abs().cuda(), scale=0.2, shift=0.0)
+    return TrainingSet(source, (torch.arange(40) % CLASSES).cuda())
+
+
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", ["DiT", "SiT"])
+def test_a_training_step_does_not_wait_for_the_gpu(family: str, precision: str) -> None:
+    data = latents()
+    training = config(family, precision=precision, data="latents", flip=True)
+    state = create_state(training, CLASSES, data.source.image_shape, "cuda")
+    for step in range(WARM_UP):
+        train_step(state, make_batch(training, step, data))
+    with waiting_forbidden():
+        for step in range(WARM_UP, WARM_UP + 3):
+            train_step(state, make_batch(training, step, data))
+
+
+def model_with_output(family: str, device: str) -> Transformer:
+    """Return a model whose output is not 0, as that of a new model is."""
+    model = create_state(config(family), CLASSES, SHAPE).ema
+    source = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        parameter.add_(0.02 * torch.randn(parameter.shape, generator=source))
+    return model.to(device)
+
+
+@pytest.mark.parametrize(("family", "method"), [("SiT", "sde"), ("DiT", "ddpm"), ("DiT", "ddim")])
+def test_samples_are_close_to_those_of_the_cpu(family: str, method: str) -> None:
+    sampler = SamplerConfig(num_steps=4, batch_size=8, method=method)
+    objective = {"SiT": "sit-linear", "DiT": "dit"}[family]
+    found, expected = (
+        sample_batch(model_with_output(family, device), objective, torch.arange(8), sampler)[
+            0
+        ].int()
+        for device in ("cuda", "cpu")
+    )
+    assert (found - expected).abs().max() <= 1
+
+
 def test_samples_do_not_depend_on_the_split_into_batches() -> None:
-    state = create_state(config("SiT"), CLASSES, SHAPE, "cuda")
+    model = model_with_output("SiT", "cuda")
     sampler = SamplerConfig(num_steps=4, batch_size=8)
-    whole, _ = sample_batch(state.ema, "sit-linear", torch.arange(8), sampler)
+    whole, _ = sample_batch(model, "sit-linear", torch.arange(8), sampler)
     halves = [
-        sample_batch(state.ema, "sit-linear", torch.arange(start, start + 4), sampler)[0]
+        sample_batch(model, "sit-linear", torch.arange(start, start + 4), sampler)[0]
         for start in (0, 4)
     ]
     assert torch.equal(whole, torch.cat(halves))

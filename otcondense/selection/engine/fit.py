@@ -76,10 +76,12 @@ class GeometryAwareFit:
     def run(self) -> None:
         """Run all stages.
 
-        Torch is kept to one thread; the threads of `config` work on fixed blocks of rows.
+        Torch is kept to one thread; the threads of `config` work on fixed blocks of rows. On a GPU
+        there is one: others would only wait for it.
         """
         with one_thread() as threads:
-            self.workers = self.config.threads or threads
+            on_cpu = self.config.device == "cpu"
+            self.workers = (self.config.threads or threads) if on_cpu else 1
             self._timed("cost_matrix_s", self._build_problem)
             self._timed("start_s", self._choose_start)
             self._timed("swaps_s", self._swap)

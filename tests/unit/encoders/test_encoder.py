@@ -58,6 +58,18 @@ def test_without_a_classifier_there_are_no_logits(tmp_path):
     assert output.features.shape == (2, 96)
 
 
+def test_bfloat16_gives_close_features_in_float32(tmp_path):
+    config, _ = saved(tmp_path)
+    rounded = config.model_copy(update={"precision": "bfloat16"})
+    shape = load_encoder(config).spec.shape
+    inputs = torch.randint(0, 256, (4, *shape), dtype=torch.uint8)
+    exact, found = (load_encoder(each).encode_inputs(inputs) for each in (config, rounded))
+    assert found.features.dtype == found.logits.dtype == torch.float32
+    assert not torch.equal(found.features, exact.features)
+    assert (found.features - exact.features).norm() < 0.05 * exact.features.norm()
+    assert rounded.identity() != config.identity()
+
+
 @pytest.mark.parametrize(
     "name", [*NAMES, "resnet50", "vit_base_patch14_dinov2", "inception_v3", "test_nfnet"]
 )

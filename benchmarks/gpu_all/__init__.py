@@ -1,0 +1,1 @@
+"""Every figure of one GPU from one command, within a given time."""
