@@ -144,6 +144,6 @@ def _total(decoding: float, encoding: float, config: ExtractionConfig) -> float:
     if config.num_encoders == 0:
         return decoding + encoding
     cpus = max(2, os.cpu_count() or 2)
-    workers = plan_resources(config, {"CPU": cpus}, uses_gpu=False)
+    workers = plan_resources(config, [{"CPU": cpus}], uses_gpu=False)
     together = (decoding + encoding) / (workers.encoders * workers.cpus)
     return max(together, encoding / workers.encoders)

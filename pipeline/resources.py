@@ -1,9 +1,13 @@
 """Workers of an extraction and the resources that each asks Ray for."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from otcondense.errors import InputError
 from pipeline.extraction_config import ExtractionConfig
+
+Node = Mapping[str, float]
+"""Resources of one node as Ray names them."""
 
 
 @dataclass(frozen=True)
@@ -20,41 +24,54 @@ class Resources:
     """Threads of each worker that read and decode images."""
 
 
-def plan_resources(
-    config: ExtractionConfig, cluster: dict[str, float], *, uses_gpu: bool
-) -> Resources:
-    """Return the workers on a cluster with these total resources.
+def plan_resources(config: ExtractionConfig, nodes: Sequence[Node], *, uses_gpu: bool) -> Resources:
+    """Return the workers on a cluster of these nodes.
 
     Args:
         config: settings; None there means all that helps.
-        cluster: total resources as Ray names them.
+        nodes: total resources of each node: a worker needs all of its resources on one.
         uses_gpu: whether the network may use a GPU.
 
     Raises: InputError if the cluster is too small; Ray Data would wait for ever.
     """
-    cpus = cluster.get("CPU", 0.0)
-    gpus = cluster.get("GPU", 0.0) if uses_gpu else 0.0
-    encoders = config.num_encoders or _most_encoders(config, cpus, gpus)
-    per_encoder = config.cpus_per_encoder or max(1.0, cpus // encoders)
-    if encoders * per_encoder > cpus:
+    has_gpus = uses_gpu and any(node.get("GPU") for node in nodes)
+    gpus = config.gpus_per_encoder
+    if gpus is None:
+        gpus = 1.0 if has_gpus else 0.0
+    least = config.cpus_per_encoder or 1.0
+    fitting = _fitting(nodes, least, gpus)
+    encoders = config.num_encoders or max(1, fitting)
+    if encoders > fitting:
         raise InputError(
-            f"extraction needs {encoders * per_encoder:g} CPUs for {encoders} encoder(s), the "
-            f"cluster has {cpus:g}; lower extraction.num_encoders or cpus_per_encoder"
-        )
-    gpus_each = config.gpus_per_encoder
-    if gpus_each is None:
-        gpus_each = 1.0 if gpus else 0.0
-    if encoders * gpus_each > cluster.get("GPU", 0.0):
-        raise InputError(
-            f"extraction needs {encoders * gpus_each:g} GPUs for {encoders} encoder(s), the "
-            f"cluster has {cluster.get('GPU', 0.0):g}; lower extraction.num_encoders or "
+            f"extraction needs {encoders} times {least:g} CPUs and {gpus:g} GPUs, each on one "
+            f"node, for {encoders} encoder(s); the cluster has room for {fitting} "
+            f"({_described(nodes)}); lower extraction.num_encoders, cpus_per_encoder or "
             "gpus_per_encoder"
         )
-    return Resources(encoders, per_encoder, gpus_each, max(1, int(per_encoder)))
+    cpus = config.cpus_per_encoder or _most_cpus(nodes, encoders, gpus)
+    return Resources(encoders, cpus, gpus, max(1, int(cpus)))
 
 
-def _most_encoders(config: ExtractionConfig, cpus: float, gpus: float) -> int:
-    """Return as many encoders as there are GPUs, or as CPUs if there are none."""
-    if gpus:
-        return max(1, int(gpus / (config.gpus_per_encoder or 1.0)))
-    return max(1, int(cpus / (config.cpus_per_encoder or 1.0)))
+def _fitting(nodes: Sequence[Node], cpus: float, gpus: float) -> int:
+    """Return how many workers fit on the nodes."""
+    return sum(_fitting_on(node, cpus, gpus) for node in nodes)
+
+
+def _fitting_on(node: Node, cpus: float, gpus: float) -> int:
+    by_cpu = int(node.get("CPU", 0.0) / cpus)
+    return min(by_cpu, int(node.get("GPU", 0.0) / gpus)) if gpus else by_cpu
+
+
+def _most_cpus(nodes: Sequence[Node], encoders: int, gpus: float) -> float:
+    """Return the whole number of CPUs that each of so many workers can have."""
+    cpus = int(max(node.get("CPU", 0.0) for node in nodes))
+    while cpus > 1 and _fitting(nodes, cpus, gpus) < encoders:
+        cpus -= 1
+    return float(cpus)
+
+
+def _described(nodes: Sequence[Node]) -> str:
+    """Return the resources of the largest nodes, for a message."""
+    different = sorted({(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes})
+    texts = [f"{cpus:g} CPUs and {gpus:g} GPUs" for cpus, gpus in reversed(different)]
+    return f"{len(nodes)} node(s) of up to {texts[0]}" if texts else "no node"

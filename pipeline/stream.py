@@ -48,8 +48,8 @@ class OnCluster:
     """Works with Ray Data on the cluster of this process."""
 
     def __init__(self, extraction: Extraction, config: ExtractionConfig) -> None:
-        cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        self._resources = plan_resources(config, cluster, uses_gpu=extraction.work.uses_gpu)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        self._resources = plan_resources(config, nodes, uses_gpu=extraction.work.uses_gpu)
         self._config = config
         threads = self._resources.threads
         # The listing is stored once on each node; workers see the same memory.

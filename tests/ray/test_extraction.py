@@ -250,39 +250,40 @@ def test_another_number_of_classes_is_refused_before_any_work(source, encoder, t
 
 
 @pytest.mark.parametrize(
-    ("config", "cluster", "message"),
+    ("config", "nodes", "room"),
     [
-        (
-            ExtractionConfig(num_encoders=3),
-            {"CPU": 2.0},
-            r"needs 3 CPUs for 3 encoder\(s\), the cluster has 2",
-        ),
-        (ExtractionConfig(cpus_per_encoder=4), {"CPU": 2.0}, "the cluster has 2"),
-        (
-            ExtractionConfig(num_encoders=3),
-            {"CPU": 16.0, "GPU": 2.0},
-            r"needs 3 GPUs for 3 encoder\(s\), the cluster has 2",
-        ),
-        (ExtractionConfig(gpus_per_encoder=1), {"CPU": 16.0}, "the cluster has 0"),
+        (ExtractionConfig(num_encoders=3), [{"CPU": 2.0}], 2),
+        (ExtractionConfig(cpus_per_encoder=4), [{"CPU": 2.0}], 0),
+        (ExtractionConfig(cpus_per_encoder=2), [{"CPU": 1.0}, {"CPU": 1.0}], 0),
+        (ExtractionConfig(num_encoders=3), [{"CPU": 16.0, "GPU": 2.0}], 2),
+        (ExtractionConfig(gpus_per_encoder=1), [{"CPU": 16.0}], 0),
+        (ExtractionConfig(gpus_per_encoder=1), [{"CPU": 16.0}, {"GPU": 1.0}], 0),
+        (ExtractionConfig(), [], 0),
     ],
 )
-def test_a_cluster_that_is_too_small_is_refused_instead_of_waiting(config, cluster, message):
-    with pytest.raises(InputError, match=message):
-        plan_resources(config, cluster, uses_gpu=True)
+def test_a_cluster_that_is_too_small_is_refused_instead_of_waiting(config, nodes, room):
+    with pytest.raises(InputError, match=f"the cluster has room for {room} "):
+        plan_resources(config, nodes, uses_gpu=True)
 
 
 @pytest.mark.parametrize(
-    ("device", "cluster", "expected"),
+    ("device", "config", "nodes", "expected"),
     [
-        ("auto", {"CPU": 24.0, "GPU": 2.0}, Resources(2, 12, 1, 12)),
-        ("cuda", {"CPU": 4.0, "GPU": 2.0}, Resources(2, 2, 1, 2)),
-        ("cpu", {"CPU": 4.0, "GPU": 2.0}, Resources(4, 1, 0, 1)),
-        ("auto", {"CPU": 4.0}, Resources(4, 1, 0, 1)),
+        ("auto", {}, [{"CPU": 24.0, "GPU": 2.0}], Resources(2, 12, 1, 12)),
+        ("auto", {}, 2 * [{"CPU": 96.0, "GPU": 8.0}] + [{"CPU": 64.0}], Resources(16, 12, 1, 12)),
+        ("cuda", {}, [{"CPU": 4.0, "GPU": 2.0}], Resources(2, 2, 1, 2)),
+        ("cpu", {}, [{"CPU": 4.0, "GPU": 2.0}], Resources(4, 1, 0, 1)),
+        ("auto", {}, [{"CPU": 4.0}], Resources(4, 1, 0, 1)),
+        ("auto", {"num_encoders": 1}, 2 * [{"CPU": 1.0}], Resources(1, 1, 0, 1)),
+        ("auto", {"num_encoders": 3}, [{"CPU": 8.0}, {"CPU": 4.0}], Resources(3, 4, 0, 4)),
+        ("auto", {"cpus_per_encoder": 0.5}, [{"CPU": 2.0}], Resources(4, 0.5, 0, 1)),
+        ("auto", {"gpus_per_encoder": 0.5}, [{"CPU": 8.0, "GPU": 2.0}], Resources(4, 2, 0.5, 2)),
     ],
 )
-def test_workers_take_all_gpus_or_else_all_cpus(device, cluster, expected):
+def test_workers_take_all_gpus_or_else_all_cpus(device, config, nodes, expected):
     work = FeatureWork(EncoderConfig(device=device), "", 1)
-    assert plan_resources(ExtractionConfig(), cluster, uses_gpu=work.uses_gpu) == expected
+    found = plan_resources(ExtractionConfig(**config), nodes, uses_gpu=work.uses_gpu)
+    assert found == expected
 
 
 def test_the_lost_share_lists_the_first_few():
