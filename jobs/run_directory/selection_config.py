@@ -7,10 +7,10 @@ from pydantic import ConfigDict, Field, create_model, model_validator
 from actors.pool_config import PoolConfig
 from otcondense.config import Config
 from otcondense.selection import SELECTORS
-from otcondense.selection.base import SelectorConfig
+from otcondense.selection.selector_config import SelectorConfig
 from otcondense.store.score_kinds import HARD_END, ScoreKind
 
-SHARED_FIELDS = frozenset({*SelectorConfig.model_fields, "include", "exclude"})
+SHARED_FIELDS = frozenset(SelectorConfig.model_fields)
 """Settings that all methods of a run share, so that no method has them as its own."""
 
 
@@ -65,7 +65,7 @@ class SelectionConfig(Config):
     small_class: Literal["error", "take_all"] = "error"
     """What to do with a class of fewer images than the budget: refuse it, or take all images."""
     include: tuple[str, ...] = ()
-    """Ids (class/file) of images to choose in any case; not every method supports this."""
+    """Ids (class/file) of images to choose in any case, by every method."""
     exclude: tuple[str, ...] = ()
     """Ids of images that must not be chosen, such as those without a licence; they still count as
     part of their class."""
@@ -85,7 +85,6 @@ class SelectionConfig(Config):
                 f"methods must be among {', '.join(SELECTORS)}, found {', '.join(unknown)}"
             )
         self._check_difficulties()
-        self._check_forced_images()
         self._check_budgets()
         return self
 
@@ -100,17 +99,6 @@ class SelectionConfig(Config):
                     f"settings.{name}.hard must be {HARD_END[kind]} for scores of kind {kind}, "
                     f"found {hard}"
                 )
-
-    def _check_forced_images(self) -> None:
-        if not (self.include or self.exclude):
-            return
-        able = [name for name in SELECTORS if SELECTORS[name].forces_images]
-        unable = [name for name in self.methods if name not in able]
-        if unable:
-            raise ValueError(
-                f"include and exclude are supported by {', '.join(able)} only, "
-                f"found methods {', '.join(unable)}"
-            )
 
     def _check_budgets(self) -> None:
         budgets = list(self.budget.values()) if isinstance(self.budget, dict) else [self.budget]

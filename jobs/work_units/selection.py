@@ -31,10 +31,8 @@ def selection_units(run: Run, method: str, records: list[ImageRecord]) -> Iterat
     difficulty = run.difficulty_directory(method)
     for class_name, size in Counter(record.class_name for record in records).most_common():
         settings = selection.selector_settings(method, selection.budget_of(class_name))
-        if "include" in settings:
-            settings["include"] = included.get(class_name, [])
-            settings["exclude"] = excluded.get(class_name, [])
-
+        settings["include"] = included.get(class_name, [])
+        settings["exclude"] = excluded.get(class_name, [])
         inputs = [
             class_file(directory, class_name) for directory in _input_directories(run, method)
         ]
