@@ -12,10 +12,10 @@ from otcondense.store import read_manifest
 
 def export(run: Run, options: argparse.Namespace) -> None:
     """Write the subset of one method in another format."""
-    methods = run.config.selection.methods
-    if options.method not in methods:
+    subsets = run.config.selection.subsets
+    if options.method not in subsets:
         raise InputError(
-            f"--method must be one of selection.methods ({', '.join(methods)}), "
+            f"--method must be one of the run's subsets ({', '.join(subsets)}), "
             f"found {options.method}"
         )
     _refuse_source(options.output, run)

@@ -88,7 +88,7 @@ def collect(run: Run) -> ReportData:
 def _selections(run: Run) -> Selections:
     """Return the finished selections of each method, by class."""
     found: dict[str, list[ClassSelection]] = {}
-    for method in run.config.selection.methods:
+    for method in run.config.selection.subsets:
         if run.store.exists(run.manifest(method)):
             manifest = read_manifest(run.store, run.manifest(method))
             names = dict.fromkeys(manifest.column("class_name").to_pylist())

@@ -51,7 +51,7 @@ def image_units(run: Run, kind: str, config: RepresentationConfig) -> list[Encod
 def _selected(run: Run) -> dict[str, _Row]:
     """Return the images of all subsets by image_id."""
     rows = {}
-    for method in run.config.selection.methods:
+    for method in run.config.selection.subsets:
         manifest = read_manifest(run.store, run.manifest(method))
         columns = manifest.select(["image_id", "class_name", "class_index", "sha256"])
         for values in columns.to_pylist():

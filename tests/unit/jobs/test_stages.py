@@ -24,6 +24,7 @@ from otcondense.store import class_file, selection_file
 
 EVERYTHING = [
     "source.path=images",
+    "held_out.path=others",
     "selection.methods=[geometry_aware, ccs, d2c]",
     "scores.denoising.checkpoint=scorer",
     "models.l2.training.subsets=[geometry_aware]",
@@ -54,7 +55,11 @@ def files(run: Run) -> dict[str, list[str]]:
             class_file("scores/probe-0a1b2c3d", "a"),
         ],
         "score": [class_file(run.scores_directory(kind), "a") for kind in ("denoising", "aum")],
-        "select_subset": [selection_file(selection, "a"), run.manifest(method)],
+        "select_subset": [
+            selection_file(selection, "a"),
+            run.manifest(method),
+            str(run.held_out_hashes()),
+        ],
         "extract_latents": [class_file(latents, "a")],
         "extract_tokens": [class_file(tokens, "a")],
         "extract_text": [run.text_file()],
