@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from jobs.command.wording import range_and_sum
 from jobs.run_directory.budget_rules import describe, is_exact, resolve
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SelectionConfig, Subset
@@ -123,10 +124,7 @@ def _about_budget(
 
 def in_numbers(budgets: Mapping[str, int], sizes: Mapping[str, int]) -> str:
     """Return what budgets come to, such as "3 to 12 images a class, 520 in all"."""
-    counts = [min(budgets[name], size) for name, size in sizes.items()]
-    few, many = min(counts, default=0), max(counts, default=0)
-    each = f"{few}" if few == many else f"{few} to {many}"
-    return f"{each} images a class, {sum(counts)} in all"
+    return range_and_sum([min(budgets[name], size) for name, size in sizes.items()])
 
 
 def balanced_classes(

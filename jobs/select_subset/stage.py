@@ -10,6 +10,7 @@ from actors.units import UnitChanges, progress_of
 from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.report.copies import copy_facts
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
@@ -17,6 +18,7 @@ from jobs.select_subset.held_out import write_held_out_hashes
 from jobs.work_units.selection import Listed, selection_units
 from otcondense.datasets import order_classes
 from otcondense.store import (
+    ClassSelection,
     SelectionSummary,
     UnitProgress,
     manifest_table,
@@ -44,8 +46,11 @@ def select_subset(run: Run) -> None:
     note("select", f"{len(units)} selections of a class, {finished} of them already finished")
 
     class_names = order_classes(listed.sizes)
+    facts: dict[str, str] = {}
     for subset in run.config.selection.subsets:
-        _write_manifest(run, subset, class_names)
+        facts |= copy_facts(_write_manifest(run, subset, class_names))
+    for name, text in facts.items():
+        note("select", f"{name}: {text}")
 
 
 def _is_done(run: Run, unit: SelectionUnit) -> bool:
@@ -98,7 +103,11 @@ def run_pool(
 
 def _progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitProgress:
     queued = UnitProgress(
-        name=unit.name, class_name=unit.class_name, method=unit.subset, size=unit.size
+        name=unit.name,
+        class_name=unit.class_name,
+        method=unit.subset,
+        size=unit.size,
+        budget=min(unit.settings["budget"], unit.size),
     )
     if is_open:
         return queued
@@ -106,7 +115,8 @@ def _progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitPr
     return queued.model_copy(update={"state": "skipped", **progress_of(summary)})
 
 
-def _write_manifest(run: Run, method: str, class_names: list[str]) -> None:
+def _write_manifest(run: Run, method: str, class_names: list[str]) -> list[ClassSelection]:
+    """Write the manifest of one subset and return its selections."""
     directory = run.selection_directory(method)
     selections = [read_class_selection(run.store, directory, name) for name in class_names]
     write_table(
@@ -116,3 +126,4 @@ def _write_manifest(run: Run, method: str, class_names: list[str]) -> None:
         fingerprint=directory,
         method=method,
     )
+    return selections

@@ -14,16 +14,22 @@ from PIL import Image
 
 from actors.selection_unit import select_unit
 from jobs.command.settings import load_config
+from jobs.report.data import collect
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
 from jobs.select_subset.held_out import write_held_out_hashes
-from jobs.select_subset.stage import _write_manifest
+from jobs.select_subset.stage import _progress_of_unit, _write_manifest
+from jobs.status.command import print_status
+from jobs.trials.config import SweepConfig
+from jobs.trials.trial import Sweep
 from jobs.work_units.selection import Listed, selection_units
 from otcondense.datasets import list_images
 from otcondense.errors import InputError
+from otcondense.report import render_report
 from otcondense.selection import SELECTORS
 from otcondense.store import (
     ClassFeatures,
+    StageProgress,
     read_class_difficulties,
     read_class_features,
     read_class_selection,
@@ -313,3 +319,47 @@ def test_a_longer_list_of_budgets_starts_from_the_subsets_of_the_shorter_one(
     long = run_of(tmp_path, methods=["random"], budgets=[2, 5, 9])
     for subset in short.config.selection.subsets:
         assert short.manifest(subset) == long.manifest(subset)
+
+
+def test_the_report_shows_copies_and_budgets(tmp_path: Path) -> None:
+    run = run_of(tmp_path, methods=["random", "herding"], budgets=["5%", "20%"])
+    data = (tmp_path / "images" / "a" / "04.png").read_bytes()
+    for name in ("a/copy.png", "b/copy.png"):
+        (tmp_path / "images" / name).write_bytes(data)
+    (tmp_path / "others" / "b" / "x.png").write_bytes(
+        (tmp_path / "images" / "b" / "02.png").read_bytes()
+    )
+    select(run)
+    shown = collect(run)
+    assert shown.facts["budget"] == "5% of each class; 20% of each class"
+    assert shown.facts["copies"] == "1 exact, 0 near; merged into one candidate each"
+    assert shown.facts["also held out"] == "1, left out"
+    assert [(row.class_name, row.exact, row.held_out) for row in shown.copies] == [
+        ("a", 1, 0),
+        ("b", 0, 1),
+    ]
+    assert "a/04.png and 1 more, such as a/copy.png" in render_report(shown)
+
+
+def test_the_status_shows_what_budgets_come_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_of(tmp_path, methods=["random"], budgets=["5%", "20%"])
+    fill(run)
+    write_held_out_hashes(run)
+    listed = Listed.of(run)
+    units = []
+    for subset in run.config.selection.subsets:
+        for unit in selection_units(run, subset, listed):
+            units.append(_progress_of_unit(run, unit, is_open=True))
+    print_status([StageProgress(stage="select_subset", title="", unit="", units=tuple(units))], 0)
+    shown = capsys.readouterr().out
+    assert "budget: random-5pct: 1 to 2 images a class, 3 in all\n" in shown
+    assert "budget: random-20pct: 4 to 6 images a class, 10 in all\n" in shown
+
+
+def test_trials_have_one_budget_each(tmp_path: Path) -> None:
+    run = run_of(tmp_path, budgets=[2, 5])
+    sweep = SweepConfig(space={"kappa": [1.0, 1.1]})
+    with pytest.raises(InputError, match=r"found selection\.budgets \[2, 5\]"):
+        Sweep(sweep, run.config)
