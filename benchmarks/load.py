@@ -27,7 +27,7 @@ import psutil
 import yaml
 from PIL import Image
 
-from actors.selector import run_selector
+from actors.class_selection import run_selector
 from benchmarks.harness import finish
 from benchmarks.page import METHOD, draw_in_browser, make_run, make_selection, serving
 from jobs.report.data import SHEET_CLASSES

@@ -26,7 +26,8 @@ import ray
 import actors.selector
 from actors.pool import Pool, PoolConfig
 from actors.reporter import Reporter
-from actors.selector import ClassSelector, SelectionUnit
+from actors.selection_unit import SelectionUnit
+from actors.selector import ClassSelector
 from actors.units import UnitChanges
 from actors.workers import RayBackend
 from benchmarks.harness import finish
@@ -143,6 +144,7 @@ def make_units(run: Run, classes: int) -> list[SelectionUnit]:
         units.append(
             SelectionUnit(
                 name=f"{METHOD}, class {features.class_name}",
+                subset=METHOD,
                 method=METHOD,
                 class_name=features.class_name,
                 size=size,

@@ -130,7 +130,7 @@ def _add_class(app: FastAPI, run: Run, pages: Environment) -> None:
         if compare and compare != method:
             shown.append(compare)
         views = [class_view(run, one, name, number) for number, one in enumerate(shown)]
-        others = [other for other in run.config.selection.methods if other != method]
+        others = [other for other in run.config.selection.subsets if other != method]
         return _render(
             pages,
             "class.html.j2",

@@ -101,7 +101,7 @@ def class_view(run: Run, method: str, class_name: str, number: int = 0) -> Class
         chosen=tuple(_chosen(selection)),
         left_out=tuple(_image(selection, int(row)) for row in left_out[:LEFT_OUT_SHOWN]),
         num_left_out=len(left_out),
-        history=_history(selection, method, number, run.config.selection.methods),
+        history=_history(selection, method, number, run.config.selection.subsets),
         map=_map(run, selection, method, number),
     )
 
@@ -115,7 +115,7 @@ def read_selection(run: Run, method: str, class_name: str) -> ClassSelection:
 
     Raises: InputError if there is none, or its file is damaged.
     """
-    methods = run.config.selection.methods
+    methods = run.config.selection.subsets
     if method not in methods:
         raise InputError(
             f"method must be one of the run's ({', '.join(methods)}), found {method!r}"
@@ -188,4 +188,4 @@ def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot 
         return None
     features = read_class_features(run.store, directory, selection.class_name).features
     data = class_map(features, {method: selection}, with_assignment=True)
-    return map_plot(data, number, run.config.selection.methods)
+    return map_plot(data, number, run.config.selection.subsets)

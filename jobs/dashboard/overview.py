@@ -103,7 +103,7 @@ def overview(run: Run) -> Overview:
         is_live=any(view.is_live for view in views),
         updated=max((stage.updated for stage in stages), default=0.0),
         stages=views,
-        methods=run.config.selection.methods,
+        methods=run.config.selection.subsets,
         counts=dict(Counter(state.state for state in classes)),
         classes=classes,
         failures=tuple(_failures(stages)),
@@ -203,7 +203,7 @@ def _measures(unit: UnitProgress, seconds: float | None) -> dict[str, float]:
 def selections_on_disk(run: Run) -> tuple[UnitProgress, ...]:
     """Return the finished selections of a run as units of progress, read from their files."""
     places: list[tuple[str, str]] = []
-    for method in run.config.selection.methods:
+    for method in run.config.selection.subsets:
         places += [(method, name) for name in _class_names(run, method)]
     with ThreadPoolExecutor(READERS) as pool:
         return tuple(pool.map(lambda place: _unit_on_disk(run, *place), places))

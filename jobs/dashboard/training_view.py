@@ -29,7 +29,7 @@ class TrainingView:
 
 def training_view(run: Run) -> TrainingView:
     """Read the loss curves, including live ones, and find the samples."""
-    losses = loss_plots(list(_curves(run)), run.config.selection.methods)
+    losses = loss_plots(list(_curves(run)), run.config.selection.subsets)
     return TrainingView(losses, tuple(_sheets(run)))
 
 

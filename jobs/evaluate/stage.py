@@ -81,7 +81,7 @@ def note_copies(evaluation: Evaluation) -> None:
 def _measurements(evaluation: Evaluation) -> Iterator[_Measurement]:
     run = evaluation.run
     trained = {method for _, method in run.trainings()}
-    for method in run.config.selection.methods:
+    for method in run.config.selection.subsets:
         if method in trained:
             yield _subset_measurement(evaluation, method)
     for model, method, step in run.checkpoints():

@@ -32,11 +32,11 @@ def export(run: Run, options: argparse.Namespace) -> None:
 
 
 def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
-    methods = run.config.selection.methods
+    subsets = run.config.selection.subsets
     method = options.method or DEFAULT_METHOD
-    if method not in methods:
+    if method not in subsets:
         raise InputError(
-            f"--method must be one of selection.methods ({', '.join(methods)}), found {method}"
+            f"--method must be one of the run's subsets ({', '.join(subsets)}), found {method}"
         )
     names = ("files", "images", "encode")
     chosen = {name: getattr(options, name) for name in names}

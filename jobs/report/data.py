@@ -8,6 +8,7 @@ import yaml
 
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import chosen_images
+from jobs.report.copies import budget_facts, copy_facts, copy_rows
 from jobs.run_directory.marker import describe
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
 from jobs.run_directory.run import CURVE_FILE, Run
@@ -73,6 +74,7 @@ def collect(run: Run) -> ReportData:
         subsets=tuple(_subset_rows(run)),
         class_sheets=tuple(_class_sheets(run, selections)),
         class_cards=tuple(_class_cards(records, selections)),
+        copies=tuple(copy_rows(selections)),
         published=tuple(_published(run, selections)),
         protocol_differences=tuple(_protocol_differences(run)),
         sample_sheets=tuple(_sample_sheets(run, records)),
@@ -88,7 +90,7 @@ def collect(run: Run) -> ReportData:
 def _selections(run: Run) -> Selections:
     """Return the finished selections of each method, by class."""
     found: dict[str, list[ClassSelection]] = {}
-    for method in run.config.selection.methods:
+    for method in run.config.selection.subsets:
         if run.store.exists(run.manifest(method)):
             manifest = read_manifest(run.store, run.manifest(method))
             names = dict.fromkeys(manifest.column("class_name").to_pylist())
@@ -109,10 +111,13 @@ def _facts(run: Run, selections: Selections) -> dict[str, str]:
     facts = {"source": source.path}
     if not source.has_images:
         facts["source"] = f"{source.path} (features without images, so the report shows none)"
+    if selections:
+        facts |= budget_facts(run.config.selection)
     for method, classes in selections.items():
         facts["classes"] = f"{len(classes):,}"
         facts["images"] = f"{sum(len(each.image_ids) for each in classes):,}"
         facts["chosen"] = f"{sum(len(each.indices) for each in classes):,}"
+        facts |= copy_facts(classes)
         proven = sum(bool(each.summary.swap_optimal) for each in classes)
         if proven:
             facts[f"{method}: proven swap-optimal"] = f"{proven:,} of {len(classes):,} classes"

@@ -25,7 +25,7 @@ def chosen_images(run: Run, images: str) -> pa.Table:
 
 def _of_subsets(run: Run) -> list[pa.Table]:
     """Return the images of every subset."""
-    manifests = [run.manifest(method) for method in run.config.selection.methods]
+    manifests = [run.manifest(method) for method in run.config.selection.subsets]
     return [read_manifest(run.store, name).select(COLUMNS) for name in manifests]
 
 

@@ -3,14 +3,13 @@
 The extraction is forecast from a timed sample, training from the shapes of the model.
 """
 
-from collections import Counter
-
 import torch
 
 from jobs.command.progress import note
 from jobs.extract_features.dry_run import forecast_features
+from jobs.run_directory.budget_rules import resolve
+from jobs.run_directory.budgets import class_sizes, in_numbers
 from jobs.run_directory.run import Run
-from otcondense.datasets import list_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.attach import Attachments
 from otcondense.diffusion.forecast import TrainingForecast, forecast_training
@@ -36,7 +35,7 @@ PETA = 1e15
 def forecast_run(run: Run) -> None:
     """Print the work of a whole run; nothing is written."""
     forecast_features(run)
-    sizes = Counter(record.class_name for record in list_images(run.config.source))
+    sizes = class_sizes(run)
     _print_selection(run, sizes)
     for model, method in run.trainings():
         _print_training(run, model, method, len(sizes))
@@ -48,18 +47,19 @@ def forecast_run(run: Run) -> None:
 
 
 def _print_selection(run: Run, sizes: dict[str, int]) -> None:
-    """Print the number of images to select.
+    """Print the number of images to select for each budget.
 
     Args:
         run: the run.
         sizes: number of images of each class.
     """
     selection = run.config.selection
-    chosen = sum(min(selection.budget_of(name), size) for name, size in sizes.items())
-    note(
-        "select",
-        f"{len(selection.methods)} method(s), {len(sizes)} classes, {chosen} images each",
-    )
+    for subset in selection.subsets_of(selection.methods[0]) if selection.methods else ():
+        note(
+            "select",
+            f"{len(selection.methods)} method(s), {len(sizes)} classes, "
+            f"{in_numbers(resolve(subset.budgets[-1], sizes), sizes)}",
+        )
 
 
 def training_forecast(run: Run, training: TrainingConfig, num_classes: int) -> TrainingForecast:

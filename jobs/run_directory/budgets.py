@@ -1,10 +1,13 @@
 """Checks of the selection's images and budgets against the source."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from jobs.command.wording import range_and_sum
+from jobs.run_directory.budget_rules import describe, is_exact, resolve
 from jobs.run_directory.run import Run
-from jobs.run_directory.selection_config import SelectionConfig
+from jobs.run_directory.selection_config import SelectionConfig, Subset
 from otcondense.datasets import list_images
 from otcondense.errors import InputError
 from otcondense.selection.objective_config import BALANCED_KAPPA, admissible_kappa
@@ -13,76 +16,148 @@ SHOWN = 5
 """Class names that an error lists."""
 
 
+def class_sizes(run: Run) -> dict[str, int]:
+    """Return the number of images of each class of the source, in the order of its listing."""
+    return dict(Counter(record.class_name for record in list_images(run.config.source)))
+
+
+@dataclass(frozen=True)
+class ForcedImages:
+    """The ids of the images of one class that must, and that must not be chosen."""
+
+    include: list[str] = field(default_factory=list)
+    """In the order of the configuration."""
+    exclude: list[str] = field(default_factory=list)
+
+
+def forced_images(run: Run) -> dict[str, ForcedImages]:
+    """Return the images that must or must not be chosen, for each class that has some.
+
+    Raises: InputError for an image that the source does not have, or that is in both lists.
+    """
+    selection = run.config.selection
+    included, excluded = selection.included(), selection.excluded()
+    both = sorted(set(included) & set(excluded))
+    if both:
+        raise InputError(
+            "selection.include and selection.start must have no image in common with "
+            f"selection.exclude, found {both[0]}"
+        )
+    if not included and not excluded:
+        return {}
+    class_of = _classes(run, {*included, *excluded})
+    forced: dict[str, ForcedImages] = {}
+    for image_id in included:
+        forced.setdefault(class_of[image_id], ForcedImages()).include.append(image_id)
+    for image_id in excluded:
+        forced.setdefault(class_of[image_id], ForcedImages()).exclude.append(image_id)
+    return forced
+
+
+def _classes(run: Run, wanted: set[str]) -> dict[str, str]:
+    found = {}
+    for record in list_images(run.config.source):
+        if record.image_id in wanted:
+            found[record.image_id] = record.class_name
+    unknown = wanted - found.keys()
+    if unknown:
+        raise InputError(
+            "selection.include, selection.exclude and selection.start must name images of "
+            f"{run.config.source.path}, found {min(unknown)}"
+        )
+    return found
+
+
 def check_budgets(run: Run) -> list[str]:
     """Refuse budgets that do not fit the classes, before anything is computed.
 
-    Returns: sentences about the classes that are chosen with a lower kappa.
+    Returns: sentences about the budgets of shares, totals and several subsets, and about the
+        classes that are chosen with a lower kappa.
 
     Raises: InputError naming class, budget and number of images.
     """
-    records = list_images(run.config.source)
-    _check_named_images(run, {record.image_id for record in records})
-    sizes = Counter(record.class_name for record in records)
-    _check_sizes(run, sizes)
-    return _about_balanced_classes(run.config.selection, sizes)
-
-
-def _check_named_images(run: Run, known: set[str]) -> None:
     selection = run.config.selection
-    unknown = {*selection.include, *selection.exclude} - known
-    if unknown:
-        raise InputError(
-            "selection.include and selection.exclude must name images of "
-            f"{run.config.source.path}, found {min(unknown)}"
-        )
+    forced = forced_images(run)
+    sizes = class_sizes(run)
+    sentences = []
+    for subset in selection.subsets_of(selection.methods[0]) if selection.methods else ():
+        budgets = resolve(subset.budgets[-1], sizes)
+        _check_sizes(selection, subset, budgets, sizes)
+        _check_forced(forced, budgets)
+        sentences += _about_budget(subset, budgets, sizes)
+        sentences += _about_balanced_classes(selection, sizes, budgets)
+    return sentences
 
 
-def _check_sizes(run: Run, sizes: Counter[str]) -> None:
-    selection = run.config.selection
-    if isinstance(selection.budget, dict):
-        missing = sorted(set(sizes) - set(selection.budget))
-        surplus = sorted(set(selection.budget) - set(sizes))
-        if missing or surplus:
-            raise InputError(
-                "selection.budget must name every class once; "
-                f"missing: {missing[:SHOWN]}, not in the source: {surplus[:SHOWN]}"
-            )
+def _check_sizes(
+    selection: SelectionConfig, subset: Subset, budgets: Mapping[str, int], sizes: Mapping[str, int]
+) -> None:
     if selection.small_class == "take_all":
         return
     for class_name, size in sizes.items():
-        budget = selection.budget_of(class_name)
-        if budget > size:
+        budget = budgets[class_name]
+        if budget > size and is_exact(subset.budgets[-1], class_name):
             raise InputError(
                 f"selection.budget is {budget}, but class {class_name} has {size} images; "
                 "lower it, or set selection.small_class=take_all"
             )
 
 
-def balanced_classes(selection: SelectionConfig, sizes: Mapping[str, int]) -> list[str]:
+def _check_forced(forced: Mapping[str, ForcedImages], budgets: Mapping[str, int]) -> None:
+    for class_name, images in forced.items():
+        if len(images.include) > budgets[class_name]:
+            raise InputError(
+                f"class {class_name} must have at most its budget of {budgets[class_name]} images "
+                "in selection.include and selection.start together, found "
+                f"{len(images.include)}; raise the budget"
+            )
+
+
+def _about_budget(
+    subset: Subset, budgets: Mapping[str, int], sizes: Mapping[str, int]
+) -> list[str]:
+    budget = subset.budgets[-1]
+    if isinstance(budget, int) and len(subset.budgets) == 1:
+        return []
+    return [f"budget of {describe(budget)}: {in_numbers(budgets, sizes)}"]
+
+
+def in_numbers(budgets: Mapping[str, int], sizes: Mapping[str, int]) -> str:
+    """Return what budgets come to, such as "3 to 12 images a class, 520 in all"."""
+    return range_and_sum([min(budgets[name], size) for name, size in sizes.items()])
+
+
+def balanced_classes(
+    selection: SelectionConfig, sizes: Mapping[str, int], budgets: Mapping[str, int]
+) -> list[str]:
     """Return the classes that are chosen with balanced transport, in sorted order.
 
     They have more images than the budget, but too few for the kappa of the configuration.
     """
     if "geometry_aware" not in selection.methods:
         return []
+    kappa = selection.selector_settings("geometry_aware", 1)["kappa"]
     found = []
     for class_name, size in sorted(sizes.items()):
-        budget = selection.budget_of(class_name)
-        settings = selection.selector_settings("geometry_aware", budget)
-        kappa = settings["kappa"]
+        budget = budgets[class_name]
         if size > budget and admissible_kappa(kappa, size, budget) != kappa:
             found.append(class_name)
     return found
 
 
-def _about_balanced_classes(selection: SelectionConfig, sizes: Mapping[str, int]) -> list[str]:
-    found = balanced_classes(selection, sizes)
+def _about_balanced_classes(
+    selection: SelectionConfig, sizes: Mapping[str, int], budgets: Mapping[str, int]
+) -> list[str]:
+    found = balanced_classes(selection, sizes, budgets)
     if not found:
         return []
-    names = ", ".join(found[:SHOWN])
-    if len(found) > SHOWN:
-        names += f" and {len(found) - SHOWN} more"
     return [
         f"kappa is lowered to {BALANCED_KAPPA:g} for {len(found)} class(es) of at most "
-        f"kappa * budget images: {names}"
+        f"kappa * budget images: {_shortened(found)}"
     ]
+
+
+def _shortened(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

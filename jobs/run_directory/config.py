@@ -115,12 +115,13 @@ class RunConfig(Config):
 
     def _check_subsets(self) -> None:
         for name, model in self.models.items():
-            methods = self.selection.methods
-            missing = [subset for subset in model.training.subsets if subset not in methods]
+            subsets = self.selection.subsets
+            named = self.selection.named(model.training.subsets)
+            missing = [subset for subset in named if subset not in subsets]
             if missing:
                 raise ValueError(
-                    f"models.{name}.training.subsets must be among selection.methods, "
-                    f"found {', '.join(missing)}"
+                    f"models.{name}.training.subsets must be among selection.methods "
+                    f"or their subsets {', '.join(subsets)}, found {', '.join(missing)}"
                 )
 
     def _check_source(self) -> None:
@@ -156,9 +157,11 @@ class RunConfig(Config):
 
     @property
     def trainings(self) -> list[tuple[str, str]]:
-        """Every pair of model and selection method that is trained."""
-        models = self.models.items()
-        return [(name, method) for name, model in models for method in model.training.subsets]
+        """Every pair of model and subset that is trained."""
+        pairs = []
+        for name, model in self.models.items():
+            pairs += [(name, subset) for subset in self.selection.named(model.training.subsets)]
+        return pairs
 
     @property
     def training_inputs(self) -> set[str]:

@@ -81,7 +81,7 @@ def read_metrics(run: Run) -> list[CheckpointMetrics]:
 def read_subset_quality(run: Run) -> dict[str, SubsetRecord]:
     """Return the stored metrics of all subsets by method."""
     found = {}
-    for method in run.config.selection.methods:
+    for method in run.config.selection.subsets:
         stored = _read(run, subset_quality_file(run, method))
         if stored is not None:
             found[method] = SubsetRecord(**stored)

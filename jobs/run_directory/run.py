@@ -36,6 +36,9 @@ CURVE_FILE = "metrics.jsonl"
 class Run:
     """A run directory: its configuration, its store and the names of its files.
 
+    A `method` of a subset and of what is made from it is the name of the subset: with nested
+    budgets METHOD-BUDGET (see `SelectionConfig.subsets`).
+
     Methods called `..._key` return the settings and inputs that a result is made from, in the
     order that its hash expects.
     """
@@ -92,22 +95,45 @@ class Run:
         kind = dict[str, str](self.config.selection.difficulty).get(method)
         return None if kind is None else self.scores_directory(kind)
 
-    def selection_key(self, method: str) -> list[Any]:
-        """Return the inputs of the selection by `method`."""
+    def held_out_hashes(self) -> str | None:
+        """Return the name of the hashes of the held-out images; None if nothing compares them."""
+        held_out = self.config.held_out
+        if held_out is None or self.config.selection.held_out_copies == "keep":
+            return None
+        if not (held_out.has_images and self.config.source.has_images):
+            return None
+        return f"held_out/sha256-{hash8([identity(held_out)])}.parquet"
+
+    def selection_key(self, subset: str) -> list[Any]:
+        """Return the inputs of the selection of one subset, by its name."""
         selection = self.config.selection
+        chosen = selection.subset(subset)
+        method = chosen.method
         key = [
             SELECTION_SCHEMA_VERSION,
             self.features_key(self.config.encoder),
             method,
-            identity(selection.budget),
-            list(selection.include),
-            list(selection.exclude),
+            [identity(budget) for budget in chosen.budgets],
+            list(selection.included()),
+            sorted(selection.excluded()),
             identity(selection.selector_settings(method, 1)),
             *identity(self.config.confidence),
+            *self._copies_key(method),
         ]
         difficulty = self.difficulty_directory(method)
         if difficulty is not None:
             key.append(difficulty)
+        return key
+
+    def _copies_key(self, method: str) -> list[Any]:
+        """Return what decides about copies."""
+        selection = self.config.selection
+        duplicates = selection.duplicates_of(method)
+        key: list[Any] = [duplicates]
+        if duplicates != "keep":
+            key.append(selection.near_copies)
+        if self.held_out_hashes() is not None:
+            key += [self.held_out_hashes(), selection.held_out_copies]
         return key
 
     def selection_directory(self, method: str) -> str:
@@ -150,7 +176,7 @@ class Run:
         """
         key = [REPRESENTATIONS_SCHEMA_VERSION, identity(self.config.source), config.identity()]
         if config.images == "subsets":
-            key += [self.selection_key(method) for method in self.config.selection.methods]
+            key += [self.selection_key(method) for method in self.config.selection.subsets]
         return f"{kind}/{config.image_size}-{hash8(key)}"
 
     def latents_of_all(self) -> LatentConfig:

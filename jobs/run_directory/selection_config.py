@@ -1,16 +1,20 @@
 """The configuration of the selection: methods, budgets and the settings of each method."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, create_model, model_validator
 
 from actors.pool_config import PoolConfig
+from jobs.run_directory.budget_rules import Budget, check_budget, is_increasing, label
+from jobs.run_directory.id_lists import read_ids
 from otcondense.config import Config
 from otcondense.selection import SELECTORS
-from otcondense.selection.base import SelectorConfig
+from otcondense.selection.selector_config import SelectorConfig
 from otcondense.store.score_kinds import HARD_END, ScoreKind
 
-SHARED_FIELDS = frozenset({*SelectorConfig.model_fields, "include", "exclude"})
+SHARED_FIELDS = frozenset(SelectorConfig.model_fields)
 """Settings that all methods of a run share, so that no method has them as its own."""
 
 
@@ -53,22 +57,52 @@ def _default_difficulties() -> dict[str, ScoreKind]:
     return kinds
 
 
+@dataclass(frozen=True)
+class Subset:
+    """One subset that a run chooses."""
+
+    name: str
+    method: str
+    """Name in `SELECTORS`."""
+    budgets: tuple[Budget, ...]
+    """Its budget, after those of the smaller subsets that it holds."""
+
+
 class SelectionConfig(Config):
     """Which images to choose, and how."""
 
     methods: tuple[str, ...] = ("geometry_aware", "random")
     """Selection methods to run, by name."""
-    budget: int | dict[str, int] = 10
-    """Images to choose from each class: one number, or one for each class name."""
+    budget: int | str | dict[str, int | str] = 10
+    """Images to choose: a number from each class, a share of each class such as "1%", {total:
+    10000, allocation: uniform | proportional | sqrt} for all classes together, or a number or share
+    for each class name."""
+    budgets: tuple[int | str, ...] = ()
+    """Increasing numbers or shares such as [10, 50, 100], in place of budget: each method gives one
+    subset for each, called METHOD-BUDGET, and each holds the one before it."""
     seed: int = Field(default=0, ge=0)
     """Seed of the methods that draw at random; each class derives its own from it."""
     small_class: Literal["error", "take_all"] = "error"
     """What to do with a class of fewer images than the budget: refuse it, or take all images."""
-    include: tuple[str, ...] = ()
-    """Ids (class/file) of images to choose in any case; not every method supports this."""
-    exclude: tuple[str, ...] = ()
-    """Ids of images that must not be chosen, such as those without a licence; they still count as
-    part of their class."""
+    include: tuple[str, ...] | str = ()
+    """Ids (class/file) of images to choose in any case, by every method; or a file of them: one per
+    line, a JSON array, or the manifest of a subset (.parquet)."""
+    exclude: tuple[str, ...] | str = ()
+    """Ids of images that must not be chosen, such as those without a licence, or a file of them;
+    they still count as part of their class."""
+    start: str | None = None
+    """File of the ids chosen so far, such as the manifest of a subset: they are kept, come first,
+    and the choice goes on from them."""
+    duplicates: Literal["merge", "keep", "drop"] = "merge"
+    """Exact copies (equal bytes) and near copies in a class: merge makes one candidate of a group
+    and keeps its weight in the class, drop removes the copies from the class, keep treats them as
+    images like all others. reference=authors knows no candidates: there merge is keep."""
+    near_copies: float = Field(default=0.2, ge=0, lt=1)
+    """Images are near copies if their features are closer than this share of the usual distance in
+    the class, the median distance to the fifth nearest image; 0 finds exact copies only."""
+    held_out_copies: Literal["leave_out", "refuse", "keep"] = "leave_out"
+    """Images with the same bytes as a held-out image: leave_out of the class and count them, refuse
+    to select, or keep them."""
     settings: SelectorSettings = SelectorSettings()
     """Settings of each method."""
     difficulty: dict[str, ScoreKind] = Field(default_factory=_default_difficulties)
@@ -85,7 +119,6 @@ class SelectionConfig(Config):
                 f"methods must be among {', '.join(SELECTORS)}, found {', '.join(unknown)}"
             )
         self._check_difficulties()
-        self._check_forced_images()
         self._check_budgets()
         return self
 
@@ -101,23 +134,47 @@ class SelectionConfig(Config):
                     f"found {hard}"
                 )
 
-    def _check_forced_images(self) -> None:
-        if not (self.include or self.exclude):
-            return
-        able = [name for name in SELECTORS if SELECTORS[name].forces_images]
-        unable = [name for name in self.methods if name not in able]
-        if unable:
-            raise ValueError(
-                f"include and exclude are supported by {', '.join(able)} only, "
-                f"found methods {', '.join(unable)}"
-            )
-
     def _check_budgets(self) -> None:
-        budgets = list(self.budget.values()) if isinstance(self.budget, dict) else [self.budget]
-        if any(budget < 1 for budget in budgets):
-            raise ValueError(f"budget must be at least 1, found {min(budgets)}")
+        check_budget(self.budget, "budget")
+        for budget in self.budgets:
+            check_budget(budget, "budgets")
+        if not is_increasing(self.budgets):
+            raise ValueError(
+                f"budgets must be increasing, all numbers or all shares, found {list(self.budgets)}"
+            )
         for method in self.methods:
-            self.selector_settings(method, max(budgets))
+            self.selector_settings(method, 1)
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Names of the subsets: the methods, or with nested budgets METHOD-BUDGET."""
+        return tuple(subset.name for method in self.methods for subset in self.subsets_of(method))
+
+    def subsets_of(self, method: str) -> tuple[Subset, ...]:
+        """Return the subsets that one method chooses, the smallest first."""
+        if not self.budgets:
+            return (Subset(method, method, (self.budget,)),)
+        found = []
+        for count, budget in enumerate(self.budgets, start=1):
+            name = f"{method}-{label(budget)}"
+            found.append(Subset(name, method, self.budgets[:count]))
+        return tuple(found)
+
+    def subset(self, name: str) -> Subset:
+        """Return the subset called `name`; one that is not in the configuration is a method's."""
+        for method in self.methods:
+            for subset in self.subsets_of(method):
+                if subset.name == name:
+                    return subset
+        return Subset(name, name, (self.budget,))
+
+    def named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return subsets by name; the name of a method stands for all of its subsets."""
+        found: dict[str, None] = {}
+        for name in names:
+            subsets = self.subsets_of(name) if name in self.methods else ()
+            found |= dict.fromkeys([each.name for each in subsets] or [name])
+        return tuple(found)
 
     def selector_settings(self, method: str, budget: int) -> dict[str, Any]:
         """Return the keyword arguments of a selector, defaults filled in.
@@ -132,12 +189,34 @@ class SelectionConfig(Config):
         )
         return config.model_dump(mode="json")
 
+    def duplicates_of(self, method: str) -> Literal["merge", "keep", "drop"]:
+        """Return what is done about copies by one method."""
+        settings = getattr(self.settings, method)
+        if self.duplicates == "merge" and getattr(settings, "reference", None) is not None:
+            return "keep"
+        return self.duplicates
+
+    def included(self) -> tuple[str, ...]:
+        """Return the ids of the images to choose in any case, those of `start` first.
+
+        Raises: InputError if a file of them cannot be used.
+        """
+        start = () if self.start is None else read_ids(self.start, "selection.start")
+        return tuple(dict.fromkeys([*start, *_ids(self.include, "selection.include")]))
+
+    def excluded(self) -> tuple[str, ...]:
+        """Return the ids of the images that must not be chosen.
+
+        Raises: InputError if a file of them cannot be used.
+        """
+        return _ids(self.exclude, "selection.exclude")
+
     def score_kinds(self) -> tuple[ScoreKind, ...]:
         """Return the kinds of difficulty scores that the methods use."""
         return tuple(
             sorted({kind for name, kind in self.difficulty.items() if name in self.methods})
         )
 
-    def budget_of(self, class_name: str) -> int:
-        """Return how many images to choose from one class."""
-        return self.budget[class_name] if isinstance(self.budget, dict) else self.budget
+
+def _ids(value: tuple[str, ...] | str, setting: str) -> tuple[str, ...]:
+    return read_ids(value, setting) if isinstance(value, str) else value

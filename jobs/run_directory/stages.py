@@ -132,6 +132,7 @@ STAGES: tuple[Stage, ...] = (
         outputs=(
             f"selection/*-{HASH}/class_name=*/selection.parquet",
             f"subset-*-{HASH}.parquet",
+            f"held_out/sha256-{HASH}.parquet",
         ),
         is_part_of=_always,
         bars=lambda _: [SELECTION_BAR],

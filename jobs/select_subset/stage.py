@@ -4,17 +4,21 @@ from typing import Any
 
 from actors.board import BoardLink, open_board
 from actors.pool import Pool, PoolOutcome, refuse_failures
-from actors.selector import SelectionUnit, SelectorActor
+from actors.selection_unit import SelectionUnit
+from actors.selector import SelectorActor
 from actors.units import UnitChanges, progress_of
 from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.report.copies import copy_facts
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
-from jobs.work_units.selection import selection_units
-from otcondense.datasets import list_images, order_classes
+from jobs.select_subset.held_out import write_held_out_hashes
+from jobs.work_units.selection import Listed, selection_units
+from otcondense.datasets import order_classes
 from otcondense.store import (
+    ClassSelection,
     SelectionSummary,
     UnitProgress,
     manifest_table,
@@ -27,22 +31,26 @@ from otcondense.store import (
 
 
 def select_subset(run: Run) -> None:
-    """Run every method on every class, then write the manifest of each method."""
+    """Choose every subset from every class, then write the manifest of each subset."""
     for sentence in check_budgets(run):
         note("select", sentence)
-    records = list_images(run.config.source)
+    write_held_out_hashes(run)
+    listed = Listed.of(run)
     units: list[SelectionUnit] = []
-    for method in run.config.selection.methods:
-        units += selection_units(run, method, records)
+    for subset in run.config.selection.subsets:
+        units += selection_units(run, subset, listed)
     open_units = [unit for unit in units if not _is_done(run, unit)]
 
     _select(run, units, open_units)
     finished = len(units) - len(open_units)
     note("select", f"{len(units)} selections of a class, {finished} of them already finished")
 
-    class_names = order_classes(record.class_name for record in records)
-    for method in run.config.selection.methods:
-        _write_manifest(run, method, class_names)
+    class_names = order_classes(listed.sizes)
+    facts: dict[str, str] = {}
+    for subset in run.config.selection.subsets:
+        facts |= copy_facts(_write_manifest(run, subset, class_names))
+    for name, text in facts.items():
+        note("select", f"{name}: {text}")
 
 
 def _is_done(run: Run, unit: SelectionUnit) -> bool:
@@ -95,7 +103,11 @@ def run_pool(
 
 def _progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitProgress:
     queued = UnitProgress(
-        name=unit.name, class_name=unit.class_name, method=unit.method, size=unit.size
+        name=unit.name,
+        class_name=unit.class_name,
+        method=unit.subset,
+        size=unit.size,
+        budget=min(unit.settings["budget"], unit.size),
     )
     if is_open:
         return queued
@@ -103,7 +115,8 @@ def _progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitPr
     return queued.model_copy(update={"state": "skipped", **progress_of(summary)})
 
 
-def _write_manifest(run: Run, method: str, class_names: list[str]) -> None:
+def _write_manifest(run: Run, method: str, class_names: list[str]) -> list[ClassSelection]:
+    """Write the manifest of one subset and return its selections."""
     directory = run.selection_directory(method)
     selections = [read_class_selection(run.store, directory, name) for name in class_names]
     write_table(
@@ -113,3 +126,4 @@ def _write_manifest(run: Run, method: str, class_names: list[str]) -> None:
         fingerprint=directory,
         method=method,
     )
+    return selections

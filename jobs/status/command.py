@@ -2,11 +2,12 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jobs.command.exit import DONE, PROBLEMS
-from jobs.command.wording import stage_state
+from jobs.command.wording import range_and_sum, stage_state
+from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.marker import read_marker, store_of
 from jobs.run_directory.stages import place_of_bar
 from otcondense.durations import duration
@@ -38,6 +39,8 @@ def print_status(stages: Sequence[StageProgress], now: float) -> None:
     print(f"{'stage':<36}{'done':>16}{'time':>14}{'left':>14}  state")
     for stage in stages:
         print(_stage_line(stage, now))
+    for line in _budget_lines(stages):
+        print(line)
     unfinished = [stage for stage in stages if not stage.finished]
     for unit in _units(unfinished, "running"):
         print(f"running: {unit_line(unit, now)}")
@@ -52,6 +55,18 @@ def _stage_line(stage: StageProgress, now: float) -> str:
     if stage.eta_seconds is not None:
         left = duration(stage.eta_seconds)
     return f"{stage.title:<36}{count:>16}{taken:>14}{left:>14}  {stage_state(stage, now)}"
+
+
+def _budget_lines(stages: Sequence[StageProgress]) -> Iterator[str]:
+    """Yield what the budget of each subset comes to, from the units of the selection."""
+    budgets: dict[str, list[int]] = {}
+    for stage in stages:
+        if stage.stage == SELECTION_BAR.key:
+            for unit in stage.units:
+                budgets.setdefault(unit.method, []).append(unit.budget)
+    for subset, counts in budgets.items():
+        if all(counts):
+            yield f"budget: {subset}: {range_and_sum(counts)}"
 
 
 def _units(stages: Sequence[StageProgress], state: str) -> list[UnitProgress]:

@@ -53,6 +53,11 @@ class Sweep:
             raise InputError(
                 f"method must be among selection.methods {', '.join(methods)}, found {method}"
             )
+        if self.base.selection.budgets:
+            raise InputError(
+                "trials have one budget each, found selection.budgets "
+                f"{list(self.base.selection.budgets)}; leave it out and vary selection.budget"
+            )
         if self.config.kind == "full":
             self._check_full()
 

@@ -15,7 +15,7 @@ def check_features(evidence: Evidence) -> Iterator[Problem]:
     """Check the features of every encoder, then the confidences of a probe."""
     run = evidence.run
     is_selected = any(
-        run.store.exists(run.manifest(method)) for method in run.config.selection.methods
+        run.store.exists(run.manifest(method)) for method in run.config.selection.subsets
     )
     # Imported features have no encoder; their directory is that of the configured one.
     for encoder in run.config.encoders or [run.config.encoder]:

@@ -7,7 +7,6 @@ import pyarrow as pa
 from jobs.run_directory.run import Run
 from jobs.verify.evidence import Evidence
 from jobs.verify.files import DUPLICATE, MISSING, Problem, read_hashes
-from otcondense.datasets import ImageRecord
 from otcondense.errors import InputError
 from otcondense.store import (
     class_file,
@@ -24,29 +23,38 @@ def check_selections(evidence: Evidence) -> Iterator[Problem]:
     It must be computed from the current features and the current configuration.
     """
     run = evidence.run
-    for method in run.config.selection.methods:
-        directory = run.selection_directory(method)
-        if not run.store.exists(run.manifest(method)) and not evidence.has_any(directory):
-            continue
-        from jobs.work_units.selection import selection_units
+    started = []
+    for subset in run.config.selection.subsets:
+        is_written = run.store.exists(run.manifest(subset))
+        if is_written or evidence.has_any(run.selection_directory(subset)):
+            started.append(subset)
+    if not started:
+        return
+    from jobs.work_units.selection import Listed, selection_units
 
-        for unit in selection_units(run, method, _selectable(evidence, method)):
+    listed = Listed.of(run)
+    for subset in started:
+        for unit in selection_units(run, subset, listed, _selectable(evidence, subset)):
             name = selection_file(unit.directory, unit.class_name)
             yield from evidence.check(name, unit.fingerprint)
 
 
-def _selectable(evidence: Evidence, method: str) -> list[ImageRecord]:
-    """Return the images of the classes that have all inputs of a method."""
+def _selectable(evidence: Evidence, subset: str) -> set[str]:
+    """Return the classes that have all inputs of the selection of a subset."""
     run = evidence.run
+    hashes = run.held_out_hashes()
+    if hashes is not None and hashes not in evidence.facts:
+        return set()
+    method = run.config.selection.subset(subset).method
     optional = [run.confidence_directory(), run.difficulty_directory(method)]
     directories = [run.features_directory(run.config.encoder)]
     directories += [directory for directory in optional if directory is not None]
 
-    records: list[ImageRecord] = []
-    for class_name, images in evidence.images.items():
+    found = set()
+    for class_name in evidence.images:
         if all(class_file(directory, class_name) in evidence.facts for directory in directories):
-            records += images
-    return records
+            found.add(class_name)
+    return found
 
 
 def check_manifests(evidence: Evidence, broken: set[str]) -> Iterator[Problem]:
@@ -57,7 +65,7 @@ def check_manifests(evidence: Evidence, broken: set[str]) -> Iterator[Problem]:
         broken: files that other checks have found.
     """
     run = evidence.run
-    for method in run.config.selection.methods:
+    for method in run.config.selection.subsets:
         name = run.manifest(method)
         if not run.store.exists(name):
             if _is_trained(run, method):

@@ -1,13 +1,15 @@
-"""Units of the selection: one class by one method."""
+"""Units of the selection: one class of one subset."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from actors.selector import SelectionUnit
+from actors.selection_unit import SelectionUnit, SmallerSubset
+from jobs.run_directory.budget_rules import is_exact, resolve
+from jobs.run_directory.budgets import ForcedImages, class_sizes, forced_images
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
-from otcondense.datasets import ImageRecord
+from jobs.run_directory.selection_config import Subset
 from otcondense.errors import MissingInputError
 from otcondense.store import (
     SELECTION_SCHEMA_VERSION,
@@ -17,39 +19,105 @@ from otcondense.store import (
     stored_metadata,
 )
 
+NOT_FORCED = ForcedImages()
+"""The lists of a class without images that must or must not be chosen."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What the selection needs of the listing of the source, read once for all subsets."""
+
+    sizes: dict[str, int]
+    """Images of each class."""
+    forced: dict[str, ForcedImages]
+    """Images that must or must not be chosen, by class."""
+
+    @classmethod
+    def of(cls, run: Run) -> "Listed":
+        """Read the listing."""
+        return cls(class_sizes(run), forced_images(run))
+
 
 def selection_units(
-    run: Run, method: str, records: Sequence[ImageRecord]
+    run: Run, name: str, listed: Listed, classes: Collection[str] | None = None
 ) -> Iterator[SelectionUnit]:
-    """Yield one unit for each class of the records.
+    """Yield one unit for each class of a subset.
 
     The largest classes come first, so that the last units to end are short.
 
-    Raises: MissingInputError if features, confidences or scores are missing.
-    """
-    selection = run.config.selection
-    included = _by_class(selection.include, records)
-    excluded = _by_class(selection.exclude, records)
-    difficulty = run.difficulty_directory(method)
-    for class_name, size in Counter(record.class_name for record in records).most_common():
-        settings = selection.selector_settings(method, selection.budget_of(class_name))
-        if "include" in settings:
-            settings["include"] = included.get(class_name, [])
-            settings["exclude"] = excluded.get(class_name, [])
+    Args:
+        run: the run.
+        name: of the subset.
+        listed: of the source.
+        classes: names of the classes to yield; None yields all.
 
-        inputs = [
-            class_file(directory, class_name) for directory in _input_directories(run, method)
-        ]
-        yield SelectionUnit(
-            name=f"{method}, class {class_name}",
-            method=method,
-            class_name=class_name,
-            size=size,
-            settings=settings,
-            difficulty_directory=difficulty,
-            directory=run.selection_directory(method),
-            fingerprint=selection_fingerprint(run.store, inputs, method, identity(settings)),
+    Raises: MissingInputError if features, confidences, scores or hashes of held-out images are
+        missing; InputError if a budget or a list of images does not fit the source.
+    """
+    subset = run.config.selection.subset(name)
+    sizes = listed.sizes
+    budgets = [resolve(budget, sizes) for budget in subset.budgets]
+    for class_name in sorted(sizes, key=lambda each: -sizes[each]):
+        if classes is not None and class_name not in classes:
+            continue
+        lists = listed.forced.get(class_name, NOT_FORCED)
+        numbers = [resolved[class_name] for resolved in budgets]
+        yield _unit(run, subset, class_name, sizes[class_name], numbers, lists)
+
+
+def _unit(
+    run: Run, subset: Subset, class_name: str, size: int, numbers: list[int], lists: ForcedImages
+) -> SelectionUnit:
+    selection = run.config.selection
+    method = subset.method
+    settings = selection.selector_settings(method, 1)
+    settings |= {"budget": numbers[-1], "include": lists.include, "exclude": lists.exclude}
+    if not is_exact(subset.budgets[-1], class_name):
+        # The class may have fewer images than the listing: unreadable ones, copies, held-out ones.
+        settings["small_class"] = "take_all"
+
+    path = []
+    for count, smaller in enumerate(selection.subsets_of(method)[: len(numbers) - 1], start=1):
+        path.append(
+            SmallerSubset(
+                budget=numbers[count - 1],
+                directory=run.selection_directory(smaller.name),
+                fingerprint=_fingerprint(run, method, class_name, settings, numbers[:count]),
+            )
         )
+    return SelectionUnit(
+        name=f"{subset.name}, class {class_name}",
+        subset=subset.name,
+        method=method,
+        class_name=class_name,
+        size=size,
+        settings=settings,
+        difficulty_directory=run.difficulty_directory(method),
+        directory=run.selection_directory(subset.name),
+        fingerprint=_fingerprint(run, method, class_name, settings, numbers),
+        smaller=tuple(path),
+        duplicates=selection.duplicates_of(method),
+        near_copies=selection.near_copies,
+        held_out_hashes=run.held_out_hashes(),
+        refuses_held_out=selection.held_out_copies == "refuse",
+    )
+
+
+def _fingerprint(
+    run: Run, method: str, class_name: str, settings: dict[str, Any], numbers: list[int]
+) -> str:
+    """Return the fingerprint of the last of nested selections of a class."""
+    selection = run.config.selection
+    inputs = [class_file(directory, class_name) for directory in _input_directories(run, method)]
+    rules: list[Any] = [selection.duplicates_of(method)]
+    if rules != ["keep"]:
+        rules.append(selection.near_copies)
+    hashes = run.held_out_hashes()
+    if hashes is not None:
+        inputs.append(hashes)
+        rules.append(selection.held_out_copies)
+    used = {**identity(settings), "budget": numbers, "copies": rules}
+    return selection_fingerprint(run.store, inputs, method, used)
 
 
 def _input_directories(run: Run, method: str) -> list[str]:
@@ -70,10 +138,10 @@ def selection_fingerprint(
 
     Args:
         store: the run.
-        inputs: names of the input files of the class: its features, and its confidences and scores
-            if they are in files of their own.
+        inputs: names of the input files of the class: its features, its confidences and scores if
+            they are in files of their own, and the hashes of the held-out images.
         method: name in `SELECTORS`.
-        settings: keyword arguments of the selector that can change the result.
+        settings: what can change the result: keyword arguments of the selector, rules for copies.
 
     Raises: MissingInputError if an input is missing.
     """
@@ -84,15 +152,3 @@ def selection_fingerprint(
             raise MissingInputError(f"{store.path(name)} is missing or damaged", file=name)
         contents.append(metadata["content"])
     return fingerprint([SELECTION_SCHEMA_VERSION, method, settings, *contents])
-
-
-def _by_class(image_ids: tuple[str, ...], records: Sequence[ImageRecord]) -> dict[str, list[str]]:
-    """Return the listed images of each class."""
-    listed: dict[str, list[str]] = {}
-    if not image_ids:
-        return listed
-    wanted = set(image_ids)
-    for record in records:
-        if record.image_id in wanted:
-            listed.setdefault(record.class_name, []).append(record.image_id)
-    return listed

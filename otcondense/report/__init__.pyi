@@ -4,6 +4,7 @@ from .builders import class_map as class_map
 from .builders import loss_curve as loss_curve
 from .data import ClassCard as ClassCard
 from .data import ClassSheet as ClassSheet
+from .data import CopyRow as CopyRow
 from .data import FeatureMap as FeatureMap
 from .data import LossCurve as LossCurve
 from .data import MetricRow as MetricRow
@@ -21,6 +22,7 @@ from .sheets import image_sheet as image_sheet
 __all__ = [
     "ClassCard",
     "ClassSheet",
+    "CopyRow",
     "FeatureMap",
     "LossCurve",
     "LossPoint",

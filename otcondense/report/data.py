@@ -63,6 +63,27 @@ class ClassCard:
 
 
 @dataclass(frozen=True)
+class CopyRow:
+    """The copies in one class."""
+
+    class_name: str
+    num_images: int
+    """In the class."""
+    exact: int
+    """Images of equal bytes as another one."""
+    near: int
+    """Further images at most `threshold` from another one."""
+    groups: int
+    threshold: float
+    neighbour_distance: float
+    """Median distance to the fifth nearest image, from which the threshold is."""
+    held_out: int
+    """Images left out because they are also held out."""
+    examples: tuple[str, ...] = ()
+    """The largest groups in words."""
+
+
+@dataclass(frozen=True)
 class SampleSheet:
     """Samples of one model, each with the nearest real images in feature space."""
 
@@ -142,6 +163,8 @@ class ReportData:
     subsets: tuple[SubsetRow, ...] = ()
     class_sheets: tuple[ClassSheet, ...] = ()
     class_cards: tuple[ClassCard, ...] = ()
+    copies: tuple[CopyRow, ...] = ()
+    """Classes with copies."""
     sample_sheets: tuple[SampleSheet, ...] = ()
     feature_maps: tuple[FeatureMap, ...] = ()
     histories: tuple[ObjectiveHistory, ...] = ()

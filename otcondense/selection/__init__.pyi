@@ -1,5 +1,4 @@
 from .base import Selector as Selector
-from .base import SelectorConfig as SelectorConfig
 from .baselines.ccs import CcsSelector as CcsSelector
 from .baselines.d2c import D2cSelector as D2cSelector
 from .baselines.dq import DqSelector as DqSelector
@@ -14,6 +13,7 @@ from .diagnostics import Diagnostics as Diagnostics
 from .diagnostics import as_json as as_json
 from .geometry_aware import GeometryAwareSelector as GeometryAwareSelector
 from .registry import SELECTORS as SELECTORS
+from .selector_config import SelectorConfig as SelectorConfig
 from .watch import Moment as Moment
 from .watch import Watcher as Watcher
 

@@ -1,37 +1,27 @@
 """The interface of all selectors."""
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from otcondense.config import Config
 from otcondense.errors import InputError
 from otcondense.history import Step
 from otcondense.selection.candidates import Candidates, validate_candidates
 from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.nearest import first_minimum
 from otcondense.selection.parameters import Parameters
+from otcondense.selection.selector_config import SelectorConfig, check_indices, check_size
 from otcondense.selection.units import in_class_units
 from otcondense.selection.watch import Moment, Watcher, nobody
 
 AnySelector = TypeVar("AnySelector", bound="Selector")
-
-
-class SelectorConfig(Config):
-    """Parameters of every selector, as validated values."""
-
-    budget: int = Field(default=10, ge=1)
-    """Number of images to choose from the class."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of every random draw of the selector; deterministic selectors ignore it."""
-    small_class: Literal["error", "take_all"] = "error"
-    """Class with fewer images than the budget: error refuses it, take_all takes all of it."""
 
 
 class Selector(Parameters, ABC):
@@ -66,8 +56,6 @@ class Selector(Parameters, ABC):
     """
     difficulty_kind: ClassVar[Literal["aum", "denoising"] | None] = None
     """Difficulty score of the paper; None for a selector that uses no difficulty."""
-    forces_images: ClassVar[bool] = False
-    """Whether the parameters `include` and `exclude` force images in and out of the subset."""
 
     indices_: Int[np.ndarray, " budget"]
     objective_: float
@@ -86,12 +74,16 @@ class Selector(Parameters, ABC):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
     ) -> None:
         """Store the common parameters; subclasses store theirs and then call `_check`."""
         self._watcher: Watcher = nobody
         self.budget = budget
         self.seed = seed
         self.small_class = small_class
+        self.include = include
+        self.exclude = exclude
 
     def _check(self, params: dict[str, object] | None = None) -> None:
         """Validate parameters into `config`; None validates the current ones.
@@ -157,6 +149,31 @@ class Selector(Parameters, ABC):
         assert len(set(self.indices_.tolist())) == len(self.indices_) == budget
         return self
 
+    def fit_path(
+        self: AnySelector,
+        features: ArrayLike | None,
+        budgets: Sequence[int] = (10, 50, 100),
+        **data: ArrayLike | None,
+    ) -> dict[int, AnySelector]:
+        """Choose nested subsets: each holds the one before it, in the same order.
+
+        Args:
+            features: as for `fit`.
+            budgets: increasing numbers of images.
+            data: the other arguments of `fit`.
+
+        Returns: one fitted selector for each budget.
+        """
+        if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] < 1:
+            raise InputError(f"budgets must be increasing numbers >= 1, found {tuple(budgets)}")
+        path: dict[int, AnySelector] = {}
+        include = tuple(self.include)
+        for budget in budgets:
+            nested = copy.copy(self).set_params(budget=budget, include=include)
+            path[budget] = nested.fit(features, **data)
+            include = tuple(nested.indices_.tolist())
+        return path
+
     def _choose(self, candidates: Candidates, choose: Callable[[Candidates], None]) -> None:
         """Choose in units of the class, then return to the units of the caller.
 
@@ -194,6 +211,7 @@ class Selector(Parameters, ABC):
         Raises: InputError for a class with too few images.
         """
         budget = self.config.budget
+        check_indices(self.config, candidates.size)
         if self.config.small_class == "take_all":
             return min(budget, self._eligible(candidates))
         if budget > candidates.size:
@@ -201,6 +219,7 @@ class Selector(Parameters, ABC):
                 f"budget must be at most the number of images, found budget {budget} for "
                 f"{candidates.size} images; lower it or set small_class=take_all"
             )
+        check_size(self.config, candidates.size, budget)
         return budget
 
     def _clear_results(self) -> None:
@@ -229,7 +248,7 @@ class Selector(Parameters, ABC):
 
     def _eligible(self, candidates: Candidates) -> int:
         """Return the number of images that may be chosen."""
-        return candidates.size
+        return candidates.size - len(self.config.exclude)
 
     @abstractmethod
     def _fit(self, candidates: Candidates, budget: int) -> None:

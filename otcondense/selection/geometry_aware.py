@@ -4,7 +4,6 @@ Its objective is one-sided partial transport, statistics and confidence. Importi
 cheap: the solver is imported by `fit`.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal, final
@@ -14,13 +13,14 @@ from jaxtyping import Int
 from numpy.typing import ArrayLike
 
 from otcondense.errors import InputError
-from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates, validate_candidates
 from otcondense.selection.diagnostics import GeometryAwareDiagnostics
 from otcondense.selection.engine.lower_bound_config import LowerBoundConfig
 from otcondense.selection.forecast import check_memory
 from otcondense.selection.geometry_aware_config import GeometryAwareConfig
-from otcondense.selection.objective_config import admissible_kappa, check_indices, check_size
+from otcondense.selection.objective_config import admissible_kappa
+from otcondense.selection.selector_config import SelectorConfig, check_size
 
 DEFAULT_LOWER_BOUND = LowerBoundConfig()
 
@@ -37,6 +37,9 @@ class GeometryAwareSelector(Selector):
         seed: seed of the rebuilds, >= 0. Default 0.
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
+        include: indices of images that must be chosen; they come first. Default ().
+        exclude: indices of images that must not be chosen; they still count as part of the class.
+            Default ().
         kappa: capacity of each class image, >= 1, as a multiple of its share of the class. At 1 the
             whole class must be covered; above 1 a share 1 - 1/kappa is left out. A class of at most
             kappa * budget images is chosen with 1 (see `kappa_`). Default 1.05.
@@ -60,9 +63,6 @@ class GeometryAwareSelector(Selector):
             need an exhaustive search. Default "newton".
         preset: the paper's scale, epsilon, kappa, alpha and beta for an encoder: "inception",
             "googlenet", "resnet34" or "resnet50". Given parameters take precedence. Default None.
-        include: indices of images that must be chosen. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
         start: start of the swaps: "greedy" is the exact greedy choice under the same objective,
             "k_medoids" trimmed k-medoids. Default "greedy".
         reference: "authors" runs the algorithm of the paper's published code, in its absolute
@@ -99,7 +99,6 @@ class GeometryAwareSelector(Selector):
     """
 
     Config: ClassVar[type[SelectorConfig]] = GeometryAwareConfig
-    forces_images = True
     config: GeometryAwareConfig
     diagnostics_: GeometryAwareDiagnostics
 
@@ -114,6 +113,8 @@ class GeometryAwareSelector(Selector):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
         kappa: float = 1.05,
         alpha: float | None = None,
         beta: float | None = None,
@@ -124,8 +125,6 @@ class GeometryAwareSelector(Selector):
         statistics: Literal["diagonal", "full"] = "diagonal",
         solver: Literal["newton", "sinkhorn", "pot"] = "newton",
         preset: Literal["inception", "googlenet", "resnet34", "resnet50"] | None = None,
-        include: Sequence[int] = (),
-        exclude: Sequence[int] = (),
         start: Literal["greedy", "k_medoids"] = "greedy",
         reference: Literal["authors"] | None = None,
         rebuilds: int | None = None,
@@ -137,7 +136,9 @@ class GeometryAwareSelector(Selector):
         threads: int | None = None,
         device: str = "cpu",
     ) -> None:
-        super().__init__(budget, seed=seed, small_class=small_class)
+        super().__init__(
+            budget, seed=seed, small_class=small_class, include=include, exclude=exclude
+        )
         self.kappa = kappa
         self.alpha = alpha
         self.beta = beta
@@ -148,8 +149,6 @@ class GeometryAwareSelector(Selector):
         self.statistics = statistics
         self.solver = solver
         self.preset = preset
-        self.include = include
-        self.exclude = exclude
         self.start = start
         self.reference = reference
         self.rebuilds = rebuilds
@@ -161,10 +160,6 @@ class GeometryAwareSelector(Selector):
         self.threads = threads
         self.device = device
         self._check()
-
-    def _eligible(self, candidates: Candidates) -> int:
-        check_indices(self.config, candidates.size)
-        return candidates.size - len(self.config.exclude)
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
         self._select(candidates, budget, warm_start=())
@@ -229,7 +224,9 @@ class GeometryAwareSelector(Selector):
 
     def _take_all(self, size: int) -> None:
         """Take every image that may be chosen: nothing is left to optimise."""
-        self.indices_ = np.setdiff1d(np.arange(size), self.config.exclude)
+        forced = [*self.config.include, *self.config.exclude]
+        rest = np.setdiff1d(np.arange(size), np.array(forced, dtype=np.int64))
+        self.indices_ = np.array([*self.config.include, *rest.tolist()], dtype=np.int64)
         self.greedy_indices_ = self.indices_
         self.swap_optimal_ = True
         self.diagnostics_ = GeometryAwareDiagnostics(take_all=True)
@@ -244,33 +241,6 @@ class GeometryAwareSelector(Selector):
         self.history_ = result.history
         self.swap_optimal_ = False
         self.diagnostics_ = GeometryAwareDiagnostics()
-
-    def fit_path(
-        self,
-        features: ArrayLike | None,
-        budgets: Sequence[int] = (10, 50, 100),
-        **data: ArrayLike | None,
-    ) -> dict[int, "GeometryAwareSelector"]:
-        """Choose nested subsets.
-
-        Each subset holds the one before it, and is swap-optimal in the images that it adds.
-
-        Args:
-            features: as for `fit`.
-            budgets: increasing numbers of images.
-            data: the other arguments of `fit`.
-
-        Returns: one fitted selector for each budget.
-        """
-        if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] < 1:
-            raise InputError(f"budgets must be increasing numbers >= 1, found {tuple(budgets)}")
-        path: dict[int, GeometryAwareSelector] = {}
-        include = tuple(self.include)
-        for budget in budgets:
-            nested = copy.copy(self).set_params(budget=budget, include=include)
-            path[budget] = nested.fit(features, **data)
-            include = tuple(nested.indices_.tolist())
-        return path
 
     def partial_fit(
         self, features: ArrayLike | None, **data: ArrayLike | None

@@ -5,9 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from otcondense.errors import InputError
-from otcondense.selection.base import SelectorConfig
 from otcondense.selection.presets import PRESETS
+from otcondense.selection.selector_config import SelectorConfig
 
 
 class ObjectiveConfig(SelectorConfig):
@@ -40,10 +39,6 @@ class ObjectiveConfig(SelectorConfig):
     preset: Literal["inception", "googlenet", "resnet34", "resnet50"] | None = None
     """Use the paper's scale, epsilon, kappa, alpha and beta for this encoder, unless they are
     given."""
-    include: tuple[int, ...] = ()
-    """Indices of images that must be chosen."""
-    exclude: tuple[int, ...] = ()
-    """Indices of images that must not be chosen; they still count as part of the class."""
 
     @model_validator(mode="before")
     @classmethod
@@ -60,49 +55,7 @@ class ObjectiveConfig(SelectorConfig):
     def _check(self) -> "ObjectiveConfig":
         if self.scale == "absolute" and self.epsilon is None:
             raise ValueError("epsilon must be given with scale=absolute, found None")
-        for name in ("include", "exclude"):
-            indices = getattr(self, name)
-            if len(set(indices)) != len(indices) or any(index < 0 for index in indices):
-                raise ValueError(f"{name} must hold distinct indices >= 0, found {indices}")
-        both = sorted(set(self.include) & set(self.exclude))
-        if both:
-            raise ValueError(f"include and exclude must not overlap, found {both} in both")
-        if len(self.include) > self.budget:
-            raise ValueError(
-                f"include must hold at most budget ({self.budget}) indices, found "
-                f"{len(self.include)}"
-            )
         return self
-
-
-def check_indices(config: ObjectiveConfig, size: int) -> None:
-    """Check `include` and `exclude` against a class of `size` images.
-
-    Raises: InputError for an index outside the class, or if no image is left.
-    """
-    for name in ("include", "exclude"):
-        outside = [index for index in getattr(config, name) if index >= size]
-        if outside:
-            raise InputError(
-                f"{name} must hold indices below the number of images ({size}), found {outside}"
-            )
-    if len(config.exclude) == size:
-        raise InputError(
-            f"exclude must leave at least one of {size} images, found all of them excluded"
-        )
-
-
-def check_size(config: ObjectiveConfig, size: int, budget: int) -> None:
-    """Check that `budget` images can be chosen from a class of `size` images.
-
-    Raises: InputError for an index outside the class, or too few images.
-    """
-    check_indices(config, size)
-    if size - len(config.exclude) < budget:
-        raise InputError(
-            f"exclude must leave at least budget ({budget}) of {size} images, found "
-            f"{len(config.exclude)} excluded"
-        )
 
 
 BALANCED_KAPPA = 1.0

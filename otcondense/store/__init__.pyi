@@ -4,6 +4,8 @@ from .confidences import CONFIDENCES_SCHEMA_VERSION as CONFIDENCES_SCHEMA_VERSIO
 from .confidences import ClassConfidences as ClassConfidences
 from .confidences import with_confidences as with_confidences
 from .confidences import write_class_confidences as write_class_confidences
+from .copy_summary import CopyExample as CopyExample
+from .copy_summary import CopySummary as CopySummary
 from .difficulties import DIFFICULTIES_SCHEMA_VERSION as DIFFICULTIES_SCHEMA_VERSION
 from .difficulties import ClassDifficulties as ClassDifficulties
 from .difficulties import read_class_difficulties as read_class_difficulties
@@ -61,6 +63,8 @@ __all__ = [
     "ClassDifficulties",
     "ClassFeatures",
     "ClassSelection",
+    "CopyExample",
+    "CopySummary",
     "DriverLock",
     "Representation",
     "SelectionSummary",

@@ -27,6 +27,8 @@ class UnitProgress(Config):
     method: str = ""
     size: int = 0
     """Number of images: in the class, or in the batch."""
+    budget: int = 0
+    """Images to choose from the class."""
     step: str = ""
     """Step of a running unit: read, cost matrix, greedy, swaps, rebuilds, lower bound, write."""
     chosen: int = 0

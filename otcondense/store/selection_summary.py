@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from otcondense.history import Step
+from otcondense.store.copy_summary import CopySummary
 
 DIAGNOSTIC_MEASURES = ("gap", "swaps")
 """Diagnostics that can be compared between classes."""
@@ -30,6 +31,8 @@ class SelectionSummary:
     """Facts about the computation by name; JSON values only."""
     left_out_share: float = 0.0
     """Share of the images of the class that no chosen image represents, 0 to 1."""
+    copies: CopySummary = field(default_factory=CopySummary)
+    """Copies in the class, and what was done about them."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "SelectionSummary":
@@ -43,11 +46,12 @@ class SelectionSummary:
             history=tuple(_step(step) for step in steps),
             diagnostics=value.get("diagnostics", {}),
             left_out_share=value.get("left_out_share", 0.0),
+            copies=CopySummary.from_json(value.get("copies", {})),
         )
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON object that selection files hold."""
-        return {
+        value: dict[str, object] = {
             "objective": self.objective,
             "lower_bound": self.lower_bound,
             "swap_optimal": self.swap_optimal,
@@ -56,6 +60,10 @@ class SelectionSummary:
             "diagnostics": dict(self.diagnostics),
             "left_out_share": self.left_out_share,
         }
+        # Files from before copies were looked for have no such entry.
+        if self.copies != CopySummary():
+            value["copies"] = self.copies.to_json()
+        return value
 
 
 def _step(value: Mapping[str, Any]) -> Step:

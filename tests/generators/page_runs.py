@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from actors.selector import run_selector
+from actors.class_selection import run_selector
 from actors.units import progress_of
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.marker import write_marker

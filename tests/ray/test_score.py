@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from actors.selector import run_selector
+from actors.class_selection import run_selector
 from jobs.command.settings import load_config
 from jobs.run_directory.config import SelectionConfig
 from jobs.run_directory.run import Run

@@ -1,5 +1,6 @@
 """Coverage-centric coreset selection: all strata of difficulty, without the hardest images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -7,9 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.diagnostics import Diagnostics
+from otcondense.selection.selector_config import SelectorConfig, free_images, included_first
 
 
 class CcsConfig(SelectorConfig):
@@ -45,6 +47,9 @@ class CcsSelector(Selector):
         seed: seed of the draws, >= 0. Default 0.
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
+        include: indices of images that must be chosen; they come first. Default ().
+        exclude: indices of images that must not be chosen; they still count as part of the class.
+            Default ().
         hard: hard end of the score: "low" for AUM and other margins, "high" for losses and errors.
             Default "low".
         dropped_share: share of the hardest images to drop, 0 <= share < 1; fewer are dropped if the
@@ -67,11 +72,15 @@ class CcsSelector(Selector):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
         hard: Literal["low", "high"] = "low",
         dropped_share: float = 0.3,
         strata: int = 50,
     ) -> None:
-        super().__init__(budget, seed=seed, small_class=small_class)
+        super().__init__(
+            budget, seed=seed, small_class=small_class, include=include, exclude=exclude
+        )
         self.hard = hard
         self.dropped_share = dropped_share
         self.strata = strata
@@ -81,16 +90,18 @@ class CcsSelector(Selector):
         config = self.config
         score = candidates.require("difficulty", "ccs")
         hardness = -score if config.hard == "low" else score
-        hardest_first = np.argsort(-hardness, kind="stable")
-        dropped = min(int(config.dropped_share * candidates.size), candidates.size - budget)
+        free = free_images(self.config, candidates.size)
+        wanted = budget - len(config.include)
+        hardest_first = free[np.argsort(-hardness[free], kind="stable")]
+        dropped = min(int(config.dropped_share * len(free)), len(free) - wanted)
         kept = np.sort(hardest_first[dropped:])
 
         stratum = _strata(score[kept], config.strata)
-        shares = allocate(budget, np.bincount(stratum, minlength=config.strata))
+        shares = allocate(wanted, np.bincount(stratum, minlength=config.strata))
 
         rng = np.random.default_rng(config.seed)
         drawn = [rng.permutation(kept[stratum == s])[:share] for s, share in enumerate(shares)]
-        self.indices_ = np.concatenate(drawn)
+        self.indices_ = included_first(self.config, np.concatenate(drawn), budget)
         self.diagnostics_ = CcsDiagnostics(dropped, tuple(shares.tolist()))
         for index in self.indices_.tolist():
             self._record(index)
@@ -98,6 +109,8 @@ class CcsSelector(Selector):
 
 def _strata(score: Float[np.ndarray, " n"], count: int) -> Int[np.ndarray, " n"]:
     """Return the stratum of each image, from the lowest score up."""
+    if not len(score):
+        return np.zeros(0, dtype=np.int64)
     width = (score.max() - score.min()) / count
     if width == 0:
         return np.zeros(len(score), dtype=np.int64)

@@ -1,5 +1,6 @@
 """Interval sampling along difficulty, the Select stage of D2C."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -8,9 +9,10 @@ from jaxtyping import Int
 from pydantic import Field
 
 from otcondense.errors import InputError
-from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.diagnostics import Diagnostics
+from otcondense.selection.selector_config import SelectorConfig, free_images, included_first
 
 PAPER_INTERVALS = {10: 96, 50: 16, 100: 10}
 """Interval by budget. Source: the experiments of arXiv:2507.05914."""
@@ -53,6 +55,9 @@ class D2cSelector(Selector):
         seed: ignored: the choice is deterministic. Default 0.
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
+        include: indices of images that must be chosen; they come first. Default ().
+        exclude: indices of images that must not be chosen; they still count as part of the class.
+            Default ().
         interval: step between ranks, >= 1; only for variant "interval". None takes the paper's for
             budgets of 10, 50 and 100 (96, 16 and 10), and the widest that fits for other budgets.
             Default None.
@@ -77,11 +82,15 @@ class D2cSelector(Selector):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
         interval: int | None = None,
         variant: Literal["interval", "min", "max", "medium"] = "interval",
         hard: Literal["low", "high"] = "high",
     ) -> None:
-        super().__init__(budget, seed=seed, small_class=small_class)
+        super().__init__(
+            budget, seed=seed, small_class=small_class, include=include, exclude=exclude
+        )
         self.interval = interval
         self.variant = variant
         self.hard = hard
@@ -90,9 +99,11 @@ class D2cSelector(Selector):
     def _fit(self, candidates: Candidates, budget: int) -> None:
         score = candidates.require("difficulty", "d2c")
         hardness = score if self.config.hard == "high" else -score
-        easiest_first = np.argsort(hardness, kind="stable")
+        free = free_images(self.config, candidates.size)
+        easiest_first = free[np.argsort(hardness[free], kind="stable")]
         self.diagnostics_ = D2cDiagnostics()
-        self.indices_ = easiest_first[self._ranks(candidates.size, budget)]
+        ranks = self._ranks(len(free), budget - len(self.config.include))
+        self.indices_ = included_first(self.config, easiest_first[ranks], budget)
         for index in self.indices_.tolist():
             self._record(index)
 

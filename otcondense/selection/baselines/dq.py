@@ -1,5 +1,6 @@
 """Dataset quantization: bins of decreasing representativeness, and a draw from each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -7,10 +8,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.nearest import first_minimum
+from otcondense.selection.selector_config import SelectorConfig, free_images, included_first
 
 
 class DqConfig(SelectorConfig):
@@ -51,6 +53,9 @@ class DqSelector(Selector):
         seed: seed of the draws, >= 0. Default 0.
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
+        include: indices of images that must be chosen; they come first. Default ().
+        exclude: indices of images that must not be chosen; they still count as part of the class.
+            Default ().
         bins: number of bins, >= 1, each an equal share of the class. Default 10.
         trade_off: weight, > 0, of representing the remaining images against differing from the bin
             (lambda in the GraphCut gain). Default 1.
@@ -70,10 +75,14 @@ class DqSelector(Selector):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
         bins: int = 10,
         trade_off: float = 1.0,
     ) -> None:
-        super().__init__(budget, seed=seed, small_class=small_class)
+        super().__init__(
+            budget, seed=seed, small_class=small_class, include=include, exclude=exclude
+        )
         self.bins = bins
         self.trade_off = trade_off
         self._check()
@@ -81,37 +90,44 @@ class DqSelector(Selector):
     def _fit(self, candidates: Candidates, budget: int) -> None:
         config = self.config
         similarity = (1 + _cosine(candidates)) / 2
-        bins = _fill_bins(similarity, min(config.bins, candidates.size), config.trade_off)
+        free = free_images(self.config, candidates.size)
+        count = max(1, min(config.bins, len(free)))
+        bins = _fill_bins(similarity, free, count, config.trade_off)
         sizes = [len(members) for members in bins]
-        quotas = _quotas(budget, sizes)
+        quotas = _quotas(budget - len(config.include), sizes)
 
         rng = np.random.default_rng(config.seed)
         drawn = [rng.permutation(bins[b])[:quota] for b, quota in enumerate(quotas)]
-        self.indices_ = np.concatenate(drawn)
+        self.indices_ = included_first(self.config, np.concatenate(drawn), budget)
         self.diagnostics_ = DqDiagnostics(tuple(sizes), tuple(quotas))
         for index in self.indices_.tolist():
             self._record(index)
 
 
 def _fill_bins(
-    similarity: Float[np.ndarray, "n n"], count: int, trade_off: float
+    similarity: Float[np.ndarray, "n n"],
+    free: Int[np.ndarray, " f"],
+    count: int,
+    trade_off: float,
 ) -> list[Int[np.ndarray, " m"]]:
-    """Split a class into bins, each in order of choice.
+    """Split the images that may be chosen into bins, each in order of choice.
 
     The gain of an image is λ times its similarity to the remaining images, minus twice its
-    similarity to the bin so far.
+    similarity to the bin so far. Images that are no candidates always remain.
     """
     remaining = np.ones(len(similarity), dtype=bool)
+    waiting = np.zeros(len(similarity), dtype=bool)
+    waiting[free] = True
     bins = []
-    for part in np.array_split(np.arange(len(similarity)), count):
+    for part in np.array_split(free, count):
         gain = trade_off * similarity @ remaining
         members = []
         for _ in range(len(part)):
-            index = int(first_minimum(np.where(remaining, -gain, np.inf)))
-            remaining[index] = False
+            index = int(first_minimum(np.where(waiting, -gain, np.inf)))
+            remaining[index] = waiting[index] = False
             gain -= 2 * similarity[index]
             members.append(index)
-        bins.append(np.array(members))
+        bins.append(np.array(members, dtype=np.int64))
     return bins
 
 

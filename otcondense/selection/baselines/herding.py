@@ -1,12 +1,14 @@
 """Herding: a sequence of images whose running mean follows the class mean."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.nearest import Distances, first_minimum
+from otcondense.selection.selector_config import SelectorConfig, barred_images
 
 
 class HerdingConfig(SelectorConfig):
@@ -30,6 +32,9 @@ class HerdingSelector(Selector):
         seed: ignored: the choice is deterministic. Default 0.
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
+        include: indices of images that must be chosen; they come first. Default ().
+        exclude: indices of images that must not be chosen; they still count as part of the class.
+            Default ().
         variant: "welling" is the published method; "deepcore" takes the farthest image in place of
             the nearest, as that library computes it. Default "welling".
 
@@ -47,9 +52,13 @@ class HerdingSelector(Selector):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
         variant: Literal["welling", "deepcore"] = "welling",
     ) -> None:
-        super().__init__(budget, seed=seed, small_class=small_class)
+        super().__init__(
+            budget, seed=seed, small_class=small_class, include=include, exclude=exclude
+        )
         self.variant = variant
         self._check()
 
@@ -59,13 +68,16 @@ class HerdingSelector(Selector):
         sign = 1 if self.config.variant == "welling" else -1
 
         total = np.zeros(distances.rows.shape[1])
-        chosen = np.zeros(candidates.size, dtype=bool)
+        barred = barred_images(self.config, candidates.size)
         order: list[int] = []
         for step in range(1, budget + 1):
-            score = sign * distances.to_points((step * mean - total)[None])[:, 0]
-            index = int(first_minimum(np.where(chosen, np.inf, score)))
+            if step <= len(self.config.include):
+                index = self.config.include[step - 1]
+            else:
+                score = sign * distances.to_points((step * mean - total)[None])[:, 0]
+                index = int(first_minimum(np.where(barred, np.inf, score)))
             order.append(index)
-            chosen[index] = True
+            barred[index] = True
             total += distances.rows[index]
             self.objective_ = float(np.square(total / step - mean).sum())
             self._record(index, self.objective_)

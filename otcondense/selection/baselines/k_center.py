@@ -1,12 +1,14 @@
 """Greedy k-center: no image far from the subset."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.nearest import first_minimum
+from otcondense.selection.selector_config import SelectorConfig, barred_images
 
 
 class KCenterConfig(SelectorConfig):
@@ -29,6 +31,9 @@ class KCenterSelector(Selector):
         seed: seed of a random first image, >= 0. Default 0.
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
+        include: indices of images that must be chosen; they come first. Default ().
+        exclude: indices of images that must not be chosen; they still count as part of the class.
+            Default ().
         start: first image: "random", or "medoid" for the one with the smallest mean cost to the
             class. Default "random".
 
@@ -45,33 +50,46 @@ class KCenterSelector(Selector):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
         start: Literal["random", "medoid"] = "random",
     ) -> None:
-        super().__init__(budget, seed=seed, small_class=small_class)
+        super().__init__(
+            budget, seed=seed, small_class=small_class, include=include, exclude=exclude
+        )
         self.start = start
         self._check()
 
     def _first(self, candidates: Candidates) -> int:
         if self.config.start == "random":
-            return int(np.random.default_rng(self.config.seed).integers(candidates.size))
+            free = np.flatnonzero(~barred_images(self.config, candidates.size))
+            return int(free[np.random.default_rng(self.config.seed).integers(len(free))])
         distances = candidates.distances()
         if distances.cost is not None:
-            return int(first_minimum(distances.cost @ candidates.mass))
-        mean = candidates.mass @ distances.rows
-        return int(first_minimum(distances.to_points(mean[None])[:, 0]))
+            to_class = distances.cost @ candidates.mass
+        else:
+            mean = candidates.mass @ distances.rows
+            to_class = distances.to_points(mean[None])[:, 0]
+        return int(
+            first_minimum(np.where(barred_images(self.config, candidates.size), np.inf, to_class))
+        )
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
         distances = candidates.distances()
         nearest = np.full(candidates.size, np.inf)
-        chosen = np.zeros(candidates.size, dtype=bool)
+        barred = barred_images(self.config, candidates.size)
 
         order: list[int] = []
-        index = self._first(candidates)
-        for _ in range(budget):
+        for step in range(budget):
+            if step < len(self.config.include):
+                index = self.config.include[step]
+            elif step == 0:
+                index = self._first(candidates)
+            else:
+                index = int(first_minimum(np.where(barred, np.inf, -nearest)))
             order.append(index)
-            chosen[index] = True
+            barred[index] = True
             nearest = np.minimum(nearest, distances.to(np.array([index]))[:, 0])
             self.objective_ = float(nearest.max())
             self._record(index, self.objective_)
-            index = int(first_minimum(np.where(chosen, np.inf, -nearest)))
         self.indices_ = np.array(order)

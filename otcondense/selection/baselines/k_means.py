@@ -1,5 +1,6 @@
 """k-means, then the image nearest to each centre."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -7,9 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.nearest import Distances, first_minimum
+from otcondense.selection.selector_config import SelectorConfig, barred_images
 
 
 class KMeansConfig(SelectorConfig):
@@ -41,6 +43,9 @@ class KMeansSelector(Selector):
         seed: seed of the seedings, >= 0. Default 0.
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
+        include: indices of images that must be chosen; they come first. Default ().
+        exclude: indices of images that must not be chosen; they still count as part of the class.
+            Default ().
         restarts: number of runs from different seedings, >= 1; the one with the smallest inertia is
             kept. Default 3.
         max_iterations: upper limit on the Lloyd iterations of a run, >= 1. Default 100.
@@ -58,10 +63,14 @@ class KMeansSelector(Selector):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
         restarts: int = 3,
         max_iterations: int = 100,
     ) -> None:
-        super().__init__(budget, seed=seed, small_class=small_class)
+        super().__init__(
+            budget, seed=seed, small_class=small_class, include=include, exclude=exclude
+        )
         self.restarts = restarts
         self.max_iterations = max_iterations
         self._check()
@@ -73,12 +82,14 @@ class KMeansSelector(Selector):
 
         away = distances.to_points(best.centres)
         mass = np.bincount(first_minimum(away), weights=candidates.mass, minlength=budget)
-        chosen = np.zeros(candidates.size, dtype=bool)
-        order: list[int] = []
-        for centre in np.argsort(-mass, kind="stable").tolist():
-            index = int(first_minimum(np.where(chosen, np.inf, away[:, centre])))
+        fixed = len(self.config.include)
+        barred = barred_images(self.config, candidates.size)
+        order = list(self.config.include)
+        for centre in (fixed + np.argsort(-mass[fixed:], kind="stable")).tolist():
+            index = int(first_minimum(np.where(barred, np.inf, away[:, centre])))
             order.append(index)
-            chosen[index] = True
+            barred[index] = True
+        for index in order:
             self._record(index)
         self.indices_ = np.array(order)
 
@@ -88,7 +99,7 @@ class KMeansSelector(Selector):
         rng = np.random.default_rng(self.config.seed)
         runs = []
         for _ in range(self.config.restarts):
-            centres = _seed_centres(distances, mass, count, rng)
+            centres = _seed_centres(distances, mass, count, rng, self.config.include)
             runs.append(self._lloyd(distances, mass, centres))
         return min(runs, key=lambda run: run.inertia)
 
@@ -97,8 +108,9 @@ class KMeansSelector(Selector):
     ) -> _Clustering:
         """Move the centres to the means of their images until no image changes its centre.
 
-        A centre without mass stays where it is.
+        Included images are centres that stay, and so does a centre without mass.
         """
+        fixed = np.arange(len(centres))[:, None] < len(self.config.include)
         away = distances.to_points(centres)
         for _ in range(self.config.max_iterations):
             nearest = first_minimum(away)
@@ -106,8 +118,8 @@ class KMeansSelector(Selector):
             member[np.arange(len(away)), nearest] = mass
 
             weight = member.sum(axis=0)[:, None]
-            occupied = weight > 0
-            means = (member.T @ distances.rows) / np.where(occupied, weight, 1)
+            occupied = (weight > 0) & ~fixed
+            means = (member.T @ distances.rows) / np.where(weight > 0, weight, 1)
             centres = np.where(occupied, means, centres)
 
             away = distances.to_points(centres)
@@ -117,18 +129,22 @@ class KMeansSelector(Selector):
 
 
 def _seed_centres(
-    distances: Distances, mass: Float[np.ndarray, " n"], count: int, rng: np.random.Generator
+    distances: Distances,
+    mass: Float[np.ndarray, " n"],
+    count: int,
+    rng: np.random.Generator,
+    included: tuple[int, ...],
 ) -> Float[np.ndarray, "k d"]:
-    """Draw images as centres.
+    """Take the included images and draw others as centres.
 
     The probability is proportional to the mass times the squared distance to the nearest centre.
     """
-    drawn = [int(rng.choice(len(mass), p=mass))]
-    nearest = np.full(len(mass), np.inf)
-    for _ in range(count - 1):
-        nearest = np.minimum(nearest, distances.to(np.array(drawn[-1:]))[:, 0])
+    drawn = list(included) or [int(rng.choice(len(mass), p=mass))]
+    nearest = distances.to(np.array(drawn)).min(axis=1)
+    while len(drawn) < count:
         chance = mass * nearest
         probability = chance / chance.sum() if chance.sum() > 0 else mass
         drawn.append(int(rng.choice(len(mass), p=probability)))
+        nearest = np.minimum(nearest, distances.to(np.array(drawn[-1:]))[:, 0])
     centres: Float[np.ndarray, "k d"] = distances.rows[drawn]
     return centres

@@ -1,12 +1,14 @@
 """The images nearest to the class mean: typical, but without coverage of the class."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.nearest import TIE, Distances
+from otcondense.selection.selector_config import SelectorConfig, included_first
 
 
 class NearestMeanConfig(SelectorConfig):
@@ -25,6 +27,9 @@ class NearestMeanSelector(Selector):
         seed: ignored: the choice is deterministic. Default 0.
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
+        include: indices of images that must be chosen; they come first. Default ().
+        exclude: indices of images that must not be chosen; they still count as part of the class.
+            Default ().
     """
 
     Config: ClassVar[type[SelectorConfig]] = NearestMeanConfig
@@ -36,8 +41,12 @@ class NearestMeanSelector(Selector):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
     ) -> None:
-        super().__init__(budget, seed=seed, small_class=small_class)
+        super().__init__(
+            budget, seed=seed, small_class=small_class, include=include, exclude=exclude
+        )
         self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
@@ -47,7 +56,8 @@ class NearestMeanSelector(Selector):
 
         # Distances are rounded to a grid, so that ties go to the lower index.
         grid = max(TIE * to_mean.max(), np.finfo(float).tiny)
-        self.indices_ = np.argsort(np.rint(to_mean / grid), kind="stable")[:budget]
+        order = np.argsort(np.rint(to_mean / grid), kind="stable")
+        self.indices_ = included_first(self.config, order, budget)
 
         for count, index in enumerate(self.indices_.tolist(), start=1):
             self.objective_ = float(to_mean[self.indices_[:count]].mean())

@@ -1,11 +1,13 @@
 """Random choice, the baseline that every other selector has to beat."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from otcondense.selection.base import Selector, SelectorConfig
+from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates
+from otcondense.selection.selector_config import SelectorConfig, included_first
 
 
 class RandomConfig(SelectorConfig):
@@ -23,6 +25,9 @@ class RandomSelector(Selector):
         seed: seed of the draws, >= 0. Default 0.
         small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
             of it. Default "error".
+        include: indices of images that must be chosen; they come first. Default ().
+        exclude: indices of images that must not be chosen; they still count as part of the class.
+            Default ().
 
     Source: Efraimidis and Spirakis, "Weighted random sampling with a reservoir", Information
     Processing Letters 97, 2006.
@@ -36,14 +41,18 @@ class RandomSelector(Selector):
         *,
         seed: int = 0,
         small_class: Literal["error", "take_all"] = "error",
+        include: Sequence[int] = (),
+        exclude: Sequence[int] = (),
     ) -> None:
-        super().__init__(budget, seed=seed, small_class=small_class)
+        super().__init__(
+            budget, seed=seed, small_class=small_class, include=include, exclude=exclude
+        )
         self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
         waiting = np.random.default_rng(self.config.seed).exponential(size=candidates.size)
         with np.errstate(divide="ignore"):
             order = np.argsort(waiting / candidates.mass, kind="stable")
-        self.indices_ = order[:budget]
+        self.indices_ = included_first(self.config, order, budget)
         for index in self.indices_.tolist():
             self._record(index)

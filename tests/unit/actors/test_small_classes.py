@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors.selector import run_selector
+from actors.class_selection import run_selector
 from otcondense.selection import SELECTORS
 from otcondense.store import (
     ClassFeatures,

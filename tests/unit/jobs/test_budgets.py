@@ -73,11 +73,11 @@ def test_a_dry_run_names_them_before_it_measures_anything(
 def test_the_rule_at_its_edges(budget: int, size: int, kappa: float, *, balanced: bool) -> None:
     settings = {"geometry_aware": {"kappa": kappa}}
     selection = SelectionConfig(budget=budget, settings=settings)
-    assert balanced_classes(selection, {"c": size}) == ["c"] * balanced
+    assert balanced_classes(selection, {"c": size}, {"c": budget}) == ["c"] * balanced
 
 
 def test_other_methods_have_no_kappa() -> None:
-    assert balanced_classes(SelectionConfig(budget=50, methods=("random",)), {"c": 51}) == []
+    assert balanced_classes(SelectionConfig(methods=("random",)), {"c": 51}, {"c": 50}) == []
 
 
 def test_a_class_below_the_budget_is_still_refused(tmp_path: Path) -> None:

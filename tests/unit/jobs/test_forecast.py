@@ -44,7 +44,7 @@ def test_a_dry_run_counts_and_writes_nothing(arguments, tmp_path, capsys):
     assert re.search(
         r"time: [\d.e-]+ s \(\d+ images/s decoded, .*; 17 images sampled, 1 unreadable\)", output
     )
-    assert "1 method(s), 2 classes, 15 images each" in output
+    assert "1 method(s), 2 classes, 5 to 10 images a class, 15 in all" in output
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -25,6 +25,7 @@ from pipeline.shard_files import shard_file
 
 EVERYTHING = [
     "source.path=images",
+    "held_out.path=others",
     "selection.methods=[geometry_aware, ccs, d2c]",
     "scores.denoising.checkpoint=scorer",
     "models.l2.training.subsets=[geometry_aware]",
@@ -60,7 +61,11 @@ def files(run: Run) -> dict[str, list[str]]:
             class_file(run.pixels_directory(), "a"),
             shard_file(run.pixels_directory(), 12),
         ],
-        "select_subset": [selection_file(selection, "a"), run.manifest(method)],
+        "select_subset": [
+            selection_file(selection, "a"),
+            run.manifest(method),
+            str(run.held_out_hashes()),
+        ],
         "extract_latents": [class_file(latents, "a"), shard_file(latents, 1)],
         "extract_tokens": [class_file(tokens, "a"), shard_file(tokens, 1)],
         "extract_text": [run.text_file()],

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
-from actors.selector import run_selector
+from actors.class_selection import run_selector
 from jobs.command.settings import load_config
 from jobs.extract_features.stage import extract
 from jobs.run_directory.marker import write_marker
@@ -25,8 +25,7 @@ from jobs.verify.__main__ import main
 from jobs.verify.command import verify
 from jobs.verify.evidence import STALE
 from jobs.verify.files import Problem, read_facts
-from jobs.work_units.selection import selection_units
-from otcondense.datasets import list_images
+from jobs.work_units.selection import Listed, selection_units
 from otcondense.diffusion.checkpoint import checkpoint_directory, save_checkpoint
 from otcondense.diffusion.training import create_state
 from otcondense.store import (
@@ -86,7 +85,7 @@ def make_run(root: Path) -> Run:
         },
         "confidence": {"kind": "probe"},
         "extraction": {"num_encoders": 0},
-        "selection": {"budget": 2, "methods": list(METHODS)},
+        "selection": {"budget": 2, "methods": list(METHODS), "held_out_copies": "keep"},
         "models": {"m": {"training": training, "sampling": {}}},
     }
     (root / "c.yaml").write_text(yaml.safe_dump(values))
@@ -103,7 +102,7 @@ def fill(run: Run) -> None:
     directory, confidences = run.features_directory(run.config.encoder), run.confidence_directory()
     for method in METHODS:
         chosen = []
-        for unit in selection_units(run, method, list_images(run.config.source)):
+        for unit in selection_units(run, method, Listed.of(run)):
             features = read_class_features(run.store, directory, unit.class_name)
             features = with_confidences(run.store, features, confidences)
             chosen.append(run_selector(method, unit.settings, features))

@@ -14,6 +14,7 @@ import pytest
 from otcondense.report import (
     ClassCard,
     ClassSheet,
+    CopyRow,
     FeatureMap,
     LossCurve,
     MetricRow,
@@ -99,6 +100,7 @@ def example(name="geometry_aware", class_name="3"):
             ),
         ),
         class_cards=(ClassCard(class_name, name, 140, 10, 0.05, 2.0, 1.5, {"SiT": 3.25}),),
+        copies=(CopyRow(class_name, 140, 7, 31, 4, 1.25, 6.5, 2, ("a.png and 31 more",)),),
         published=published_for("DiT-L/2", 256, 10_000),
         protocol_differences=("measured by 50 samples",),
         histories=(
@@ -124,6 +126,8 @@ def page(report):
 def test_all_that_was_asked_for_is_on_the_page(page):
     for expected in [
         "Digits by geometry_aware",
+        "1 classes with copies",
+        "a.png and 31 more",
         "12.31",
         "18.06",
         "600 training steps",

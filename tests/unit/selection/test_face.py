@@ -151,14 +151,75 @@ def test_a_missing_input_is_named(name: str, settings: dict[str, Any]) -> None:
             fit(name, settings, 3, data | {needed: None})
 
 
+@every_row
+@pytest.mark.parametrize("count", [0, 1, 3, 6])
+def test_included_images_come_first_and_excluded_ones_are_never_chosen(
+    name: str, settings: dict[str, Any], count: int
+) -> None:
+    include = [17, 2, 29, 8, 5, 11][:count]
+    exclude = [0, 1, 3, 4, 28]
+    selector = fit(name, settings, 6, arrays(), include=include, exclude=exclude)
+    assert selector.indices_.tolist()[:count] == include
+    assert len(set(selector.indices_.tolist()) - set(exclude)) == 6
+    assert selector.assignment_.shape == (30,)
+    assert selector.represented_mass_.sum() == pytest.approx(1)
+
+
+@every_row
+def test_every_image_that_is_not_excluded_can_be_chosen(
+    name: str, settings: dict[str, Any]
+) -> None:
+    exclude = list(range(0, 30, 3))
+    selector = fit(name, settings, 20, arrays(), exclude=exclude)
+    assert sorted(selector.indices_.tolist()) == sorted(set(range(30)) - set(exclude))
+    with pytest.raises(InputError, match=r"at least budget \(21\) of 30 images, found 10"):
+        fit(name, settings, 21, arrays(), exclude=exclude)
+    whole = fit(name, settings, 21, arrays(), exclude=exclude, small_class="take_all")
+    assert sorted(whole.indices_.tolist()) == sorted(set(range(30)) - set(exclude))
+
+
+@pytest.mark.parametrize("name", ["geometry_aware", "herding", "k_medoids", "k_means"])
+def test_excluded_images_stay_part_of_the_class(name: str) -> None:
+    data = {"features": np.concatenate([np.zeros((10, 2)), np.ones((5, 2)), [[9.0, 9.0]] * 15])}
+    chosen = fit(name, {}, 2, data, exclude=list(range(16, 30))).indices_.tolist()
+    assert 15 in chosen
+
+
+@every_row
+def test_a_path_gives_nested_subsets(name: str, settings: dict[str, Any]) -> None:
+    path = SELECTORS[name](exclude=[3], **settings).fit_path(budgets=[2, 5, 11], **arrays())
+    assert {budget: len(each.indices_) for budget, each in path.items()} == {2: 2, 5: 5, 11: 11}
+    for smaller, larger in ((2, 5), (5, 11)):
+        assert path[larger].indices_[:smaller].tolist() == path[smaller].indices_.tolist()
+        assert 3 not in path[larger].indices_
+
+
 @every_selector
-def test_the_class_states_what_it_needs_and_forces(name: str) -> None:
+@pytest.mark.parametrize(
+    ("forced", "message"),
+    [
+        ({"include": [1, 1]}, "include must hold distinct indices"),
+        ({"exclude": [-1]}, "exclude must hold distinct indices >= 0"),
+        ({"include": [1], "exclude": [1]}, "must not overlap"),
+        ({"include": [1, 2, 3]}, r"include must hold at most budget \(2\)"),
+        ({"include": [30]}, r"include must hold indices below the number of images \(30\)"),
+        ({"exclude": list(range(30))}, "found all of them excluded"),
+    ],
+)
+def test_forced_images_that_cannot_be_are_refused(
+    name: str, forced: dict[str, list[int]], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        fit(name, {}, 2, arrays(), **forced)
+
+
+@every_selector
+def test_the_class_states_what_it_needs(name: str) -> None:
     selector = SELECTORS[name]
     parameters = inspect.signature(selector).parameters
     needs_difficulty = "difficulty" in selector.needs
     assert needs_difficulty == (selector.difficulty_kind is not None)
     assert needs_difficulty == ("hard" in parameters)
-    assert selector.forces_images == ("include" in parameters)
 
 
 @every_selector

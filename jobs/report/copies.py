@@ -1,0 +1,64 @@
+"""Copies and budgets, as the report shows them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from jobs.run_directory.budget_rules import describe
+from jobs.run_directory.selection_config import SelectionConfig
+from otcondense.report import CopyRow
+from otcondense.store import ClassSelection, CopyExample, CopySummary
+
+DONE = {"merge": "merged into one candidate each", "drop": "dropped", "keep": "not looked for"}
+"""What was done about copies, by policy."""
+
+
+def copy_facts(classes: Iterable[ClassSelection]) -> dict[str, str]:
+    """Return the copies of all classes as facts; nothing if there was nothing to find."""
+    found = [each.summary.copies for each in classes]
+    facts = {}
+    policies = [each.policy for each in found if each.policy != "keep"]
+    if policies:
+        exact, near = sum(each.exact for each in found), sum(each.near for each in found)
+        facts["copies"] = f"{exact:,} exact, {near:,} near; {DONE[policies[0]]}"
+    held_out = sum(each.held_out for each in found)
+    if held_out:
+        facts["also held out"] = f"{held_out:,}, left out"
+    return facts
+
+
+def budget_facts(selection: SelectionConfig) -> dict[str, str]:
+    """Return the budgets of a configuration in words."""
+    budgets = selection.budgets or (selection.budget,)
+    return {"budget": "; ".join(describe(budget) for budget in budgets)}
+
+
+def copy_rows(selections: Mapping[str, list[ClassSelection]]) -> Iterator[CopyRow]:
+    """Yield the classes with copies or held-out images, each once: methods see the same ones."""
+    shown: set[str] = set()
+    for classes in selections.values():
+        for each in classes:
+            copies = each.summary.copies
+            if each.class_name not in shown and (copies.groups or copies.held_out):
+                shown.add(each.class_name)
+                yield _row(each, copies)
+
+
+def _row(selection: ClassSelection, copies: CopySummary) -> CopyRow:
+    return CopyRow(
+        class_name=selection.class_name,
+        num_images=len(selection.image_ids),
+        exact=copies.exact,
+        near=copies.near,
+        groups=copies.groups,
+        threshold=copies.threshold,
+        neighbour_distance=copies.neighbour_distance,
+        held_out=copies.held_out,
+        examples=tuple(map(_example, copies.examples)),
+    )
+
+
+def _example(example: CopyExample) -> str:
+    others = ", ".join(example.copies)
+    return (
+        f"{example.leader} and {example.size - 1:,} more, such as {others} "
+        f"(at most {example.distance:.3g} away)"
+    )
