@@ -60,7 +60,7 @@ class OnCluster:
         rows = self._rows([shard.row() for shard in shards])
         workers = min(self._resources.encoders, len(shards))
         results = rows.map(
-            RemoteShardActor,  # type: ignore[arg-type]
+            ShardEncoder,  # type: ignore[arg-type]
             fn_constructor_args=([self._extraction],),
             compute=ActorPoolStrategy(size=workers),
             num_cpus=self._resources.cpus,
@@ -73,7 +73,7 @@ class OnCluster:
         """Write the files of classes in any order; yields the result of each group."""
         rows = self._rows([group.row() for group in groups])
         results = rows.map(
-            _regroup,  # type: ignore[arg-type]
+            regroup_classes,  # type: ignore[arg-type]
             fn_args=([self._extraction],),
             num_cpus=1,
         )
@@ -90,7 +90,7 @@ class OnCluster:
             return ray.data.from_items(rows, override_num_blocks=len(rows))
 
 
-class RemoteShardActor(ShardActor):
+class ShardEncoder(ShardActor):
     """The worker, which takes the extraction from the memory of its node."""
 
     def __init__(self, extraction: list[ray.ObjectRef[Extraction]]) -> None:
@@ -103,6 +103,7 @@ def _known(extraction: "ray.ObjectRef[Extraction]") -> Extraction:
     return found
 
 
-def _regroup(row: dict[str, Any], extraction: list[Any]) -> dict[str, Any]:
+def regroup_classes(row: dict[str, Any], extraction: list[Any]) -> dict[str, Any]:
+    """Write the files of the classes of a row, in a task."""
     result = write_classes(_known(extraction[0]), ClassGroup.of_row(row))
     return {"classes": result.classes, "error": result.error or ""}

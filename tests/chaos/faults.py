@@ -7,7 +7,7 @@ from typing import Any
 
 STAGES = ("extract", "select", "train", "sample", "evaluate")
 WORKERS = {
-    "extract": ("reader", "encoder"),
+    "extract": ("encoder", "regrouper"),
     "select": ("selector", "board"),
     "train": ("rank", "controller"),
     "sample": ("sampler",),

@@ -21,8 +21,8 @@ from tests.chaos.subject import Subject
 from tests.commands import INJECTED, Command, Ended
 
 TITLES = {
-    "reader": "decode_chunk",
-    "encoder": "EncoderActor",
+    "encoder": "ShardEncoder",
+    "regrouper": "regroup_classes",
     "selector": "ray::geometry_aware, class",
     "board": "ray::Board",
     "rank": "ray::RayTrainWorker",

@@ -183,7 +183,7 @@ def test_one_of_two_encoders_is_killed_and_replaced(
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().__call__(row)
 
-    monkeypatch.setattr(stream, "RemoteShardActor", Mortal)
+    monkeypatch.setattr(stream, "ShardEncoder", Mortal)
     store = Store(str(tmp_path / "run"))
     extract_features(store.root, "features", source, encoder, TWO, "stage")
     assert marker.exists()

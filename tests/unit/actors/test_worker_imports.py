@@ -22,7 +22,6 @@ NEEDED = {
     "actors.pool_config": frozenset(),
     "actors.units": frozenset(),
     "actors.scorer": frozenset({"torch"}),
-    "actors.extractor": frozenset({"torch"}),
     "actors.sampler": frozenset({"torch", "ray"}),
     "actors.selector": frozenset({"torch", "ray", "ot"}),
 }
