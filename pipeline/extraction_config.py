@@ -24,6 +24,11 @@ class ExtractionConfig(Config):
 
     RETIRED: ClassVar[frozenset[str]] = frozenset({"cpus_per_reader"})
 
+    @property
+    def uses_cluster(self) -> bool:
+        """Whether workers of a cluster do the work, not this process."""
+        return self.num_encoders != 0
+
     def identity(self) -> dict[str, object]:
         """Return the settings that decide the features: none."""
         return {}

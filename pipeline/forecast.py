@@ -141,7 +141,7 @@ def _total(decoding: float, encoding: float, config: ExtractionConfig) -> float:
 
     Each worker decodes and encodes at the same time, so all its CPUs share the work.
     """
-    if config.num_encoders == 0:
+    if not config.uses_cluster:
         return decoding + encoding
     cpus = max(2, os.cpu_count() or 2)
     workers = plan_resources(config, [{"CPU": cpus}], uses_gpu=False)

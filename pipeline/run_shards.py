@@ -45,7 +45,7 @@ def encode_classes(
         elif images:
             on_shard(images, lost)
 
-    place = OnCluster(extraction, config) if config.num_encoders != 0 else Here(extraction)
+    place = OnCluster(extraction, config) if config.uses_cluster else Here(extraction)
     if still_open:
         for result in place.encode(still_open):
             _refuse(result.error)

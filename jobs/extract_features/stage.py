@@ -21,7 +21,7 @@ def extract(run: Run) -> None:
     prepare(run)
     for sentence in check_budgets(run):
         note("select", sentence)
-    if run.config.extraction.num_encoders and run.config.encoders:
+    if run.config.extraction.uses_cluster and run.config.encoders:
         start_ray()
     for encoder in run.config.encoders:
         _extract(run, encoder)

@@ -36,7 +36,7 @@ def _extract(run: Run, bar: Bar, images: str, directory: str, work: ChosenWork) 
     listing = chosen_listing(run.config.source, chosen_images(run, images))
     target = Target(run.store, directory, listing, work)
     resources = run.config.representations
-    if resources.num_encoders != 0:
+    if resources.uses_cluster:
         start_ray()
     with Progress(run.store, *bar) as progress:
         result = extract_chosen(target, work, resources, progress.show)

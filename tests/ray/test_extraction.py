@@ -286,6 +286,11 @@ def test_workers_take_all_gpus_or_else_all_cpus(device, config, nodes, expected)
     assert found == expected
 
 
+@pytest.mark.parametrize(("encoders", "uses"), [(None, True), (1, True), (0, False)])
+def test_only_zero_encoders_need_no_cluster(encoders, uses):
+    assert ExtractionConfig(num_encoders=encoders).uses_cluster == uses
+
+
 def test_the_lost_share_lists_the_first_few():
     lost = [Lost(f"a/{number}.png", "a", "the file is empty") for number in range(7)]
     check_lost_share(lost, 700, 0.01, "somewhere")
