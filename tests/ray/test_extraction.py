@@ -4,6 +4,8 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import ray
 import timm
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from otcondense.datasets import SourceConfig, read_image_bytes, write_digits
+from otcondense.datasets import SourceConfig, list_images, read_image_bytes, write_digits
 from otcondense.encoders import EncoderConfig, cross_entropy, load_encoder
 from otcondense.errors import InputError
 from otcondense.store import Store, class_file, read_class_features, read_table
@@ -188,6 +190,32 @@ def test_one_of_two_encoders_is_killed_and_replaced(
     extract_features(store.root, "features", source, encoder, TWO, "stage")
     assert marker.exists()
     assert contents(store) == contents(extracted[0])
+
+
+@pytest.mark.slow
+def test_workers_write_the_bytes_of_one_process_for_parquet_in_random_order(
+    ray_cluster, source, encoder, tmp_path
+):
+    records = list_images(source)
+    order = np.random.default_rng(0).permutation(len(records))
+    rows = [records[number] for number in order.tolist()]
+    table = pa.table(
+        {
+            "image": [read_image_bytes(record.path) for record in rows],
+            "label": [record.class_name for record in rows],
+        }
+    )
+    pq.write_table(table, tmp_path / "train.parquet", row_group_size=9)
+    shuffled = SourceConfig(
+        path=str(tmp_path / "train.parquet"), kind="parquet", max_lost_share=0.05
+    )
+    found = []
+    for name, config in {"here": HERE, "two": TWO}.items():
+        store = Store(str(tmp_path / name))
+        result = extract_features(store.root, "features", shuffled, encoder, config, "stage")
+        assert (result.num_images, result.num_quarantined) == (63, 3)
+        found.append(contents(store))
+    assert found[0] == found[1]
 
 
 @pytest.fixture
