@@ -3,14 +3,12 @@
 The extraction is forecast from a timed sample, training from the shapes of the model.
 """
 
-from collections import Counter
-
 import torch
 
 from jobs.command.progress import note
 from jobs.extract_features.dry_run import forecast_features
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
-from otcondense.datasets import list_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.attach import Attachments
 from otcondense.diffusion.forecast import TrainingForecast, forecast_training
@@ -36,7 +34,7 @@ PETA = 1e15
 def forecast_run(run: Run) -> None:
     """Print the work of a whole run; nothing is written."""
     forecast_features(run)
-    sizes = Counter(record.class_name for record in list_images(run.config.source))
+    sizes = run_listing(run).sizes
     _print_selection(run, sizes)
     for model, method in run.trainings():
         _print_training(run, model, method, len(sizes))

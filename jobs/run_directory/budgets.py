@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SelectionConfig
-from otcondense.datasets import list_images
+from otcondense.datasets import Listing
 from otcondense.errors import InputError
 from otcondense.selection.objective_config import BALANCED_KAPPA, admissible_kappa
 
@@ -20,16 +21,17 @@ def check_budgets(run: Run) -> list[str]:
 
     Raises: InputError naming class, budget and number of images.
     """
-    records = list_images(run.config.source)
-    _check_named_images(run, {record.image_id for record in records})
-    sizes = Counter(record.class_name for record in records)
+    listing = run_listing(run)
+    _check_named_images(run, listing)
+    sizes = Counter(listing.sizes)
     _check_sizes(run, sizes)
     return _about_balanced_classes(run.config.selection, sizes)
 
 
-def _check_named_images(run: Run, known: set[str]) -> None:
+def _check_named_images(run: Run, listing: Listing) -> None:
     selection = run.config.selection
-    unknown = {*selection.include, *selection.exclude} - known
+    named = {*selection.include, *selection.exclude}
+    unknown = named - set(listing.find(named))
     if unknown:
         raise InputError(
             "selection.include and selection.exclude must name images of "

@@ -11,9 +11,10 @@ from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budgets import check_budgets
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.work_units.selection import selection_units
-from otcondense.datasets import list_images, order_classes
+from otcondense.datasets import order_classes
 from otcondense.store import (
     SelectionSummary,
     UnitProgress,
@@ -30,17 +31,17 @@ def select_subset(run: Run) -> None:
     """Run every method on every class, then write the manifest of each method."""
     for sentence in check_budgets(run):
         note("select", sentence)
-    records = list_images(run.config.source)
+    listing = run_listing(run)
     units: list[SelectionUnit] = []
     for method in run.config.selection.methods:
-        units += selection_units(run, method, records)
+        units += selection_units(run, method, listing, listing.names)
     open_units = [unit for unit in units if not _is_done(run, unit)]
 
     _select(run, units, open_units)
     finished = len(units) - len(open_units)
     note("select", f"{len(units)} selections of a class, {finished} of them already finished")
 
-    class_names = order_classes(record.class_name for record in records)
+    class_names = order_classes(listing.names)
     for method in run.config.selection.methods:
         _write_manifest(run, method, class_names)
 

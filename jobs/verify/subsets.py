@@ -7,7 +7,6 @@ import pyarrow as pa
 from jobs.run_directory.run import Run
 from jobs.verify.evidence import Evidence
 from jobs.verify.files import DUPLICATE, MISSING, Problem, read_hashes
-from otcondense.datasets import ImageRecord
 from otcondense.errors import InputError
 from otcondense.store import (
     class_file,
@@ -28,25 +27,28 @@ def check_selections(evidence: Evidence) -> Iterator[Problem]:
         directory = run.selection_directory(method)
         if not run.store.exists(run.manifest(method)) and not evidence.has_any(directory):
             continue
+        if evidence.listing is None:
+            continue
         from jobs.work_units.selection import selection_units
 
-        for unit in selection_units(run, method, _selectable(evidence, method)):
+        names = _selectable(evidence, method)
+        for unit in selection_units(run, method, evidence.listing, names):
             name = selection_file(unit.directory, unit.class_name)
             yield from evidence.check(name, unit.fingerprint)
 
 
-def _selectable(evidence: Evidence, method: str) -> list[ImageRecord]:
-    """Return the images of the classes that have all inputs of a method."""
+def _selectable(evidence: Evidence, method: str) -> list[str]:
+    """Return the classes that have all inputs of a method."""
     run = evidence.run
     optional = [run.confidence_directory(), run.difficulty_directory(method)]
     directories = [run.features_directory(run.config.encoder)]
     directories += [directory for directory in optional if directory is not None]
 
-    records: list[ImageRecord] = []
-    for class_name, images in evidence.images.items():
-        if all(class_file(directory, class_name) in evidence.facts for directory in directories):
-            records += images
-    return records
+    return [
+        class_name
+        for class_name in evidence.images
+        if all(class_file(directory, class_name) in evidence.facts for directory in directories)
+    ]
 
 
 def check_manifests(evidence: Evidence, broken: set[str]) -> Iterator[Problem]:

@@ -1,13 +1,13 @@
 """Units of the selection: one class by one method."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from actors.selector import SelectionUnit
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
-from otcondense.datasets import ImageRecord
+from otcondense.datasets import Listing
 from otcondense.errors import MissingInputError
 from otcondense.store import (
     SELECTION_SCHEMA_VERSION,
@@ -19,19 +19,20 @@ from otcondense.store import (
 
 
 def selection_units(
-    run: Run, method: str, records: Sequence[ImageRecord]
+    run: Run, method: str, listing: Listing, names: Iterable[str]
 ) -> Iterator[SelectionUnit]:
-    """Yield one unit for each class of the records.
+    """Yield one unit for each of some classes of a listing.
 
     The largest classes come first, so that the last units to end are short.
 
     Raises: MissingInputError if features, confidences or scores are missing.
     """
     selection = run.config.selection
-    included = _by_class(selection.include, records)
-    excluded = _by_class(selection.exclude, records)
+    included = _by_class(selection.include, listing)
+    excluded = _by_class(selection.exclude, listing)
     difficulty = run.difficulty_directory(method)
-    for class_name, size in Counter(record.class_name for record in records).most_common():
+    sizes = Counter({name: listing.sizes[name] for name in names})
+    for class_name, size in sizes.most_common():
         settings = selection.selector_settings(method, selection.budget_of(class_name))
         if "include" in settings:
             settings["include"] = included.get(class_name, [])
@@ -86,13 +87,10 @@ def selection_fingerprint(
     return fingerprint([SELECTION_SCHEMA_VERSION, method, settings, *contents])
 
 
-def _by_class(image_ids: tuple[str, ...], records: Sequence[ImageRecord]) -> dict[str, list[str]]:
-    """Return the listed images of each class."""
+def _by_class(image_ids: tuple[str, ...], listing: Listing) -> dict[str, list[str]]:
+    """Return the listed images of each class, in the order of the listing."""
     listed: dict[str, list[str]] = {}
-    if not image_ids:
-        return listed
-    wanted = set(image_ids)
-    for record in records:
-        if record.image_id in wanted:
-            listed.setdefault(record.class_name, []).append(record.image_id)
+    rows = sorted(listing.find(image_ids).values())
+    for record in listing.take(rows):
+        listed.setdefault(record.class_name, []).append(record.image_id)
     return listed

@@ -12,8 +12,15 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 
-from otcondense.datasets import ImageRecord, UnreadableImageError, decode_image, read_image_bytes
-from otcondense.datasets.records import PIXEL_LIMIT, records_identity
+from otcondense.datasets import (
+    ImageRecord,
+    Listing,
+    UnreadableImageError,
+    decode_image,
+    read_image_bytes,
+)
+from otcondense.datasets.listing import identity_of
+from otcondense.datasets.records import PIXEL_LIMIT
 from otcondense.encoders.encoder import build_model, load_encoder, pick_device
 from otcondense.encoders.encoder_config import EncoderConfig, TrainEncoderConfig
 from otcondense.encoders.transforms import InputSpec
@@ -45,11 +52,11 @@ class _Data:
 
 
 def train_encoder(
-    records: Sequence[ImageRecord],
+    listing: Listing,
     config: EncoderConfig,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> EncoderTraining:
-    """Train the classifier `config.name` from scratch on `records` and save it to `config.weights`.
+    """Train the classifier `config.name` from scratch on a listing and save it to `config.weights`.
 
     On the CPU the same images and settings give the same bytes. A .json file next to the weights
     holds settings, fingerprint and training accuracy. If it matches this call and the weights, the
@@ -58,10 +65,10 @@ def train_encoder(
     Raises: InputError if `train`, `weights` or `num_classes` is not set, or does not fit the
         images.
     """
-    weights, settings = _checked(records, config)
+    weights, settings = _checked(listing, config)
     store = Store(str(weights.parent))
     name = weights.name
-    marks = _Marks(records, config, settings)
+    marks = _Marks(listing, config, settings)
     if (done := _finished(store, name, marks)) is not None:
         return EncoderTraining(str(weights), done, skipped=True)
     if store.exists(name) and not store.exists(f"{name}.json"):
@@ -71,7 +78,7 @@ def train_encoder(
         )
     content = marks.content  # before the training: an image that changes meanwhile is noticed
     spec = config.input_spec()
-    data = _load(records, spec)
+    data = _load(listing.records, spec)
     with one_thread(), torch.random.fork_rng():
         model = _fit(data, spec, config, settings, on_progress)
         _save(model, weights)
@@ -91,9 +98,7 @@ def train_encoder(
     return EncoderTraining(str(weights), accuracy, skipped=False)
 
 
-def _checked(
-    records: Sequence[ImageRecord], config: EncoderConfig
-) -> tuple[Path, TrainEncoderConfig]:
+def _checked(listing: Listing, config: EncoderConfig) -> tuple[Path, TrainEncoderConfig]:
     if (
         config.train is None
         or config.weights is None
@@ -103,16 +108,16 @@ def _checked(
             f"to train {config.name}, `train` and a .safetensors file in `weights` must be set, "
             f"found weights={config.weights}"
         )
-    largest = max((record.class_index for record in records), default=-1)
+    largest = int(listing.class_index.max(initial=-1))
     if config.num_classes is None or largest >= config.num_classes:
         raise InputError(
             f"num_classes of the encoder to train must be at least {largest + 1}, the number of "
             f"classes of the source, found {config.num_classes}"
         )
-    if len(records) < config.train.batch_size:
+    if len(listing) < config.train.batch_size:
         raise InputError(
             f"training {config.name} needs at least batch_size={config.train.batch_size} images, "
-            f"found {len(records)}"
+            f"found {len(listing)}"
         )
     return Path(config.weights), config.train
 
@@ -121,23 +126,23 @@ def _checked(
 class _Marks:
     """What a training is recognised by."""
 
-    records: Sequence[ImageRecord]
+    listing: Listing
     config: EncoderConfig
     settings: TrainEncoderConfig
 
     @cached_property
     def fingerprint(self) -> str:
         """Of settings and images, by the sizes and times of their files."""
-        return self._of(records_identity(self.records))
+        return self._of(identity_of(self.listing.table))
 
     @cached_property
     def content(self) -> str:
         """Of settings and images, by their content: every image is read."""
         with ThreadPoolExecutor(READERS) as pool:
-            return self._of(list(pool.map(_content, self.records)))
+            return self._of(list(pool.map(_content, self.listing.records)))
 
-    def _of(self, images: list[Any]) -> str:
-        classes = [record.class_index for record in self.records]
+    def _of(self, images: Any) -> str:
+        classes = self.listing.class_index.tolist()
         return fingerprint([self.config.identity(), self.settings, images, classes])
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from actors.selector import run_selector
 from jobs.command.settings import load_config
 from jobs.extract_features.stage import extract
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import STAGES
@@ -26,7 +27,6 @@ from jobs.verify.command import verify
 from jobs.verify.evidence import STALE
 from jobs.verify.files import Problem, read_facts
 from jobs.work_units.selection import selection_units
-from otcondense.datasets import list_images
 from otcondense.diffusion.checkpoint import checkpoint_directory, save_checkpoint
 from otcondense.diffusion.training import create_state
 from otcondense.store import (
@@ -101,9 +101,10 @@ def make_run(root: Path) -> Run:
 def fill(run: Run) -> None:
     extract(run)
     directory, confidences = run.features_directory(run.config.encoder), run.confidence_directory()
+    listing = run_listing(run)
     for method in METHODS:
         chosen = []
-        for unit in selection_units(run, method, list_images(run.config.source)):
+        for unit in selection_units(run, method, listing, listing.names):
             features = read_class_features(run.store, directory, unit.class_name)
             features = with_confidences(run.store, features, confidences)
             chosen.append(run_selector(method, unit.settings, features))
