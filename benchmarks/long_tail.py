@@ -23,6 +23,7 @@ from otcondense.datasets import (
     decode_image,
     list_images,
     read_image_bytes,
+    scan_images,
 )
 from otcondense.datasets.glyphs import GlyphConfig, write_glyphs
 from otcondense.encoders import (
@@ -97,7 +98,7 @@ def network(root: Path, name: str, seed: int, classes: int) -> EncoderConfig:
         device="cpu",
         batch_size=64,
     )
-    train_encoder(list_images(SourceConfig(path=str(root / "glyphs/train"))), config)
+    train_encoder(scan_images(SourceConfig(path=str(root / "glyphs/train"))), config)
     return config
 
 

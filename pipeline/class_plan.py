@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from otcondense.datasets import Listing
 from otcondense.datasets.listing import identity_of
+from otcondense.datasets.readings import readings
 from otcondense.errors import InputError
 from otcondense.store import class_file, read_unchanged, table_metadata
 from pipeline.checked import Checked, CheckedFile
 from pipeline.fingerprints import class_fingerprint, class_inputs
-from pipeline.images import Transform, decode, readings
+from pipeline.images import Transform, decode
 from pipeline.quarantine import Lost, read_class_quarantine
 from pipeline.work import ClassPlan, Target
 

@@ -66,34 +66,65 @@ def extract_features(
         be used.
     """
     listing = scan_images(source)
-    _check_classes(encoder, listing, source)
-    target = feature_target(Store(store_root), directory, listing, encoder, source.max_pixels)
-    checked = Checked.load(target.store, directory)
+    target = feature_target(Store(store_root), directory, listing, encoder, source)
+    return extract_listed(target, stage_fingerprint, config, source.max_lost_share, on_progress)
+
+
+def extract_listed(
+    target: Target,
+    stage_fingerprint: str,
+    config: ExtractionConfig,
+    max_lost_share: float,
+    on_progress: OnProgress,
+) -> ExtractionResult:
+    """Write the features of the images of a target, as `extract_features` does.
+
+    Args:
+        target: of features.
+        stage_fingerprint: of all settings of the stage.
+        config: resources; they do not change the result.
+        max_lost_share: largest share of images that may be unreadable.
+        on_progress: called after every shard.
+
+    Raises: InputError as `extract_features` does.
+    """
+    checked = Checked.load(target.store, target.directory)
     plan = _plan(target, plan_features(target, stage_fingerprint), checked)
-    count = _Count(target, source.max_lost_share, on_progress, plan)
+    count = _Count(target, max_lost_share, on_progress, plan)
     try:
         if plan.open:
             encode_classes(target, plan.open, config, count.add)
     finally:
-        write_quarantine(target.store, directory, count.lost)
+        write_quarantine(target.store, target.directory, count.lost)
     count.check()
     assert count.done == count.total, f"{count.total} images went in, {count.done} came out"
-    _keep_checked(plan, count.lost, directory, checked)
+    _keep_checked(target.directory, plan, count.lost, checked)
     return ExtractionResult(
         num_images=count.total - len(count.lost),
         num_quarantined=len(count.lost),
-        num_ignored=len(listing.ignored),
+        num_ignored=len(target.listing.ignored),
         classes_done=len(plan.open),
-        classes_skipped=len(listing.names) - len(plan.open),
+        classes_skipped=len(target.listing.names) - len(plan.open),
         classes_recognised=plan.recognised,
     )
 
 
 def feature_target(
-    store: Store, directory: str, listing: Listing, encoder: EncoderConfig, max_pixels: int
+    store: Store, directory: str, listing: Listing, encoder: EncoderConfig, source: SourceConfig
 ) -> Target:
-    """Return what the extraction of the features of a source reads and writes."""
-    work = FeatureWork(encoder, weights_sha256(encoder), max_pixels)
+    """Return what the extraction of the features of a source reads and writes.
+
+    Args:
+        store: the run.
+        directory: of the feature files, below its root.
+        listing: of the source.
+        encoder: the network.
+        source: the images.
+
+    Raises: InputError if the classifier has other classes than the source.
+    """
+    _check_classes(encoder, listing, source)
+    work = FeatureWork(encoder, weights_sha256(encoder), source.max_pixels)
     return Target(store, directory, listing, work)
 
 
@@ -152,7 +183,7 @@ def _plan(target: Target, plans: Sequence[ClassPlan], checked: Checked) -> _Plan
     return _Plan([plan for plan in changed if plan.name not in same], lost, len(same))
 
 
-def _keep_checked(plan: _Plan, lost: list[Lost], directory: str, checked: Checked) -> None:
+def _keep_checked(directory: str, plan: _Plan, lost: list[Lost], checked: Checked) -> None:
     """Keep the facts of the files that were written just now: they need not be read again."""
     unusable = Counter(each.class_name for each in lost)
     for each in plan.open:

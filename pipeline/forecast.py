@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from otcondense.datasets import ImageRecord, SourceConfig, scan_images
+from otcondense.datasets.readings import readings
 from otcondense.encoders import Encoder, EncoderConfig, load_encoder
 from otcondense.encoders.encoder import build_model
 from otcondense.threads import one_thread
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.feature_work import feature_transform
-from pipeline.images import BATCHES_AHEAD, decode, readings, stacked
+from pipeline.images import BATCHES_AHEAD, decode, stacked
 from pipeline.resources import plan_resources
 from pipeline.shards import plan_shards
 

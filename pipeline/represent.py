@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from otcondense.datasets import Listing, SourceConfig, scan_images
+from otcondense.datasets import Listing
 from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
 from otcondense.store import class_file, read_fingerprint
@@ -39,22 +39,22 @@ def representation_work(
     return RepresentationWork(kind, config, model.sha256, json.dumps(model.facts), max_pixels)
 
 
-def chosen_listing(source: SourceConfig, chosen: pa.Table) -> Listing:
+def chosen_listing(listing: Listing, chosen: pa.Table) -> Listing:
     """Return the listing of chosen images, each with the hash it was chosen with.
 
     Args:
-        source: of the images.
+        listing: of the source.
         chosen: the images, with the columns `image_id` and `sha256`.
 
     Raises: InputError for an image that the source does not have.
     """
     try:
-        return scan_images(source).subset(
+        return listing.subset(
             chosen.column("image_id").combine_chunks(), chosen.column("sha256").combine_chunks()
         )
     except KeyError as error:
         raise InputError(
-            f"{source.path} has no image {error.args[0]!r}; the manifest is not one of this source"
+            f"the source has no image {error.args[0]!r}; the manifest is not one of this source"
         ) from error
 
 

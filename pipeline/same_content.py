@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from otcondense.datasets import ImageRecord
+from otcondense.datasets.readings import Reading, readings
 from otcondense.errors import InputError
 from otcondense.store import (
     class_file,
@@ -22,7 +23,7 @@ from otcondense.store import (
     write_class_features,
 )
 from otcondense.store.features import INPUTS_KEY, TRANSFORM_KEY
-from pipeline.images import Reading, Transform, decode, readings
+from pipeline.images import Transform, decode
 from pipeline.quarantine import Lost, read_class_quarantine, write_class_quarantine
 from pipeline.shards import plan_shards
 from pipeline.work import ClassPlan, Target

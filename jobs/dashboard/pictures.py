@@ -1,9 +1,11 @@
 """Thumbnails of the source's images and sheets of samples."""
 
 import io
+from functools import partial
 
 from PIL import Image
 
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets import image_locations, read_image_bytes
 from otcondense.datasets.decoding import UnreadableImageError, decode_reduced
@@ -36,7 +38,7 @@ def thumbnail(run: Run, image_id: str, side: int) -> bytes:
     Raises: InputError if it cannot be read from here.
     """
     try:
-        (location,) = image_locations(run.config.source, [image_id])
+        (location,) = image_locations(run.config.source, [image_id], partial(run_listing, run))
         image = decode_reduced(
             read_image_bytes(location), side=side, max_pixels=run.config.source.max_pixels
         )

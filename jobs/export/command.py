@@ -1,12 +1,13 @@
 """Export a subset or features in a format of other tools."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from jobs.command.progress import note
 from jobs.export.options import PLACES, check_options, chosen_format
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
-from otcondense.datasets import scan_images
 from otcondense.errors import InputError
 from otcondense.exports.features import FeatureExport, export_features
 from otcondense.exports.subsets import ExportConfig, export_subset
@@ -44,18 +45,22 @@ def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
     config = ExportConfig(output=options.output, format=form, **given)
     manifest = read_manifest(run.store, run.manifest(method))
     count = export_subset(
-        manifest, run.config.source, config, lambda sentence: note("export", sentence)
+        manifest,
+        run.config.source,
+        config,
+        lambda sentence: note("export", sentence),
+        partial(run_listing, run),
     )
     note("export", f"{count} images as {form}: {options.output}")
 
 
 def _export_features(run: Run, options: argparse.Namespace, form: str) -> None:
     """Write the features of every class that the source has."""
-    listing = scan_images(run.config.source)
+    listing = run_listing(run)
     made = FeatureExport(
         store=run.store,
         directory=run.features_directory(run.config.encoder),
-        classes=list(dict.fromkeys(record.class_name for record in listing.records)),
+        classes=listing.names,
         class_names=list(listing.classes),
         with_logits=bool(options.logits),
     )

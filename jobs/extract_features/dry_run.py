@@ -4,9 +4,9 @@ from pathlib import Path
 
 from jobs.command.progress import note
 from jobs.run_directory.budgets import check_budgets
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.byte_sizes import byte_size
-from otcondense.datasets import list_images
 from otcondense.durations import duration
 from otcondense.errors import InputError
 from pipeline.forecast import ExtractionForecast, forecast_extraction
@@ -24,7 +24,7 @@ def forecast_features(run: Run) -> None:
     for sentence in check_budgets(run):
         note("select", sentence)
     if not run.config.encoders:
-        rows = len(list_images(source))
+        rows = len(run_listing(run))
         note("import features", f"{rows} rows of {source.path}; no images, no encoder")
     for encoder in run.config.encoders:
         found = forecast_extraction(source, encoder, run.config.extraction)

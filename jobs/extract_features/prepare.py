@@ -2,9 +2,9 @@
 
 from jobs.command.progress import Progress, note
 from jobs.run_directory.bars import encoder_bar
+from jobs.run_directory.listing import write_source_listing
 from jobs.run_directory.run import Run
 from jobs.run_directory.source import write_source
-from otcondense.datasets import list_images
 from otcondense.encoders import train_encoder
 
 
@@ -16,11 +16,11 @@ def prepare(run: Run) -> None:
         note("images", f"{config.digits} (scikit-learn's handwritten digits)")
     if config.glyphs is not None:
         note("images", f"{config.glyphs} (letters in matplotlib's fonts)")
-    records = list_images(config.source)
+    listing = write_source_listing(run)
     for encoder in config.networks:
         if encoder.train is not None:
             with Progress(run.store, *encoder_bar(encoder)) as progress:
-                trained = train_encoder(records, encoder, progress.show)
+                trained = train_encoder(listing, encoder, progress.show)
                 progress.show(encoder.train.epochs, encoder.train.epochs)
             result = f"accuracy on its training images {trained.accuracy:.3f}"
             if trained.skipped:

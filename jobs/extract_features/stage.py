@@ -5,13 +5,13 @@ from jobs.command.progress import Progress, note
 from jobs.extract_features.prepare import prepare
 from jobs.run_directory.bars import IMPORT_BAR, extraction_bar
 from jobs.run_directory.budgets import check_budgets
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
-from otcondense.datasets import list_images, order_classes
 from otcondense.datasets.labels import shorten
 from otcondense.encoders import EncoderConfig
 from otcondense.store import fingerprint
 from pipeline.classifier_check import worse_than_chance
-from pipeline.extract import ExtractionResult, extract_features
+from pipeline.extract import ExtractionResult, extract_listed, feature_target
 from pipeline.given_features import import_features
 from pipeline.probe_scores import score_by_probe
 
@@ -40,14 +40,13 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
             "`encoder.weights` names a local file",
         )
     directory = run.features_directory(encoder)
+    source = run.config.source
     with Progress(run.store, *extraction_bar(encoder)) as progress:
-        result = extract_features(
-            run.store.root,
-            directory,
-            run.config.source,
-            encoder,
-            run.config.extraction,
+        result = extract_listed(
+            feature_target(run.store, directory, run_listing(run), encoder, source),
             fingerprint(run.features_key(encoder)),
+            run.config.extraction,
+            source.max_lost_share,
             progress.show,
         )
     note(title, f"{result.num_images} images of {_classes(result)}")
@@ -73,7 +72,7 @@ def _warn_of_order(run: Run, encoder: EncoderConfig, title: str) -> None:
     classes = encoder.classes()
     if not classes:
         return
-    names = order_classes(record.class_name for record in list_images(run.config.source))
+    names = run_listing(run).names
     found = worse_than_chance(run.store, run.features_directory(encoder), names, classes)
     if found is None:
         return
@@ -107,8 +106,7 @@ def _import(run: Run) -> None:
 def _probe(run: Run) -> None:
     directory = run.confidence_directory()
     assert directory is not None
-    records = list_images(run.config.source)
-    names = order_classes(record.class_name for record in records)
+    names = run_listing(run).names
     is_skipped = score_by_probe(
         run.store,
         run.features_directory(run.config.encoder),

@@ -8,7 +8,7 @@ from jobs.judging.networks import load_main_network, load_network
 from jobs.judging.run_images import HeldOutImages, chosen_images, image_set
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
-from otcondense.datasets import records_identity
+from otcondense.datasets.listing import identity_of
 from otcondense.encoders import weights_sha256
 from otcondense.evaluation import (
     METRICS_VERSION,
@@ -74,7 +74,7 @@ class Evaluation:
         ]
         return [
             METRICS_VERSION,
-            [identity(self.held_out.source), records_identity(self.held_out.records)],
+            [identity(self.held_out.source), identity_of(self.held_out.listing.table)],
             self._main_weights,
             identity(config.judge_or_encoder),
             identity(self.settings),

@@ -1,17 +1,18 @@
 """The image sets of a run that are measured: held-out images, chosen images, and samples."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
-from otcondense.datasets import ImageRecord, list_images
+from otcondense.datasets import Listing, scan_images
 from otcondense.datasets.images import ListedImages, manifest_images, record_images
 from otcondense.datasets.records import SourceConfig
 from otcondense.diffusion.samples import iterate_samples
@@ -36,14 +37,15 @@ class HeldOutImages:
         return source
 
     @cached_property
-    def records(self) -> Sequence[ImageRecord]:
-        """Their list."""
-        return list_images(self.source)
+    def listing(self) -> Listing:
+        """Their list, made once by each command."""
+        return scan_images(self.source)
 
     @cached_property
     def pixels(self) -> ListedImages:
         """The images in the size of the samples."""
-        return ListedImages(record_images(self.records), self.source, self.run.config.pixels.shape)
+        images = record_images(self.listing.records)
+        return ListedImages(images, self.source, self.run.config.pixels.shape)
 
     @cached_property
     def images(self) -> ImageSet:
@@ -54,13 +56,14 @@ class HeldOutImages:
     def classes(self) -> Int[np.ndarray, " n"]:
         """Class of each image by the source's numbers, -1 for a class the source does not have."""
         numbers = {name: number for number, name in self.class_names.items()}
-        return np.array([numbers.get(each.class_name, UNKNOWN_CLASS) for each in self.records])
+        known = np.array([numbers.get(name, UNKNOWN_CLASS) for name in self.listing.classes])
+        return np.asarray(known[self.listing.class_index])
 
     @cached_property
     def class_names(self) -> dict[int, str]:
         """Names of the source's classes by number; the numbers can have gaps."""
-        records = list_images(self.run.config.source)
-        return {record.class_index: record.class_name for record in records}
+        listing = run_listing(self.run)
+        return {listing.index_of(name): name for name in listing.names}
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def chosen_images(run: Run, method: str) -> ListedImages:
     """
     source = run.config.source
     manifest = read_manifest(run.store, run.manifest(method))
-    return ListedImages(manifest_images(manifest, source), source, run.config.pixels.shape)
+    images = manifest_images(manifest, source, partial(run_listing, run))
+    return ListedImages(images, source, run.config.pixels.shape)
 
 
 def image_set(images: ListedImages) -> ImageSet:

@@ -4,6 +4,7 @@ from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.representations.chosen import chosen_images
 from jobs.run_directory.bars import LATENTS_BAR, PIXELS_BAR, TOKENS_BAR, Bar
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.representations import RepresentationConfig
 from pipeline.pixel_work import PixelWork
@@ -33,7 +34,7 @@ def extract_pixels(run: Run) -> None:
 
 
 def _extract(run: Run, bar: Bar, images: str, directory: str, work: ChosenWork) -> None:
-    listing = chosen_listing(run.config.source, chosen_images(run, images))
+    listing = chosen_listing(run_listing(run), chosen_images(run, images))
     target = Target(run.store, directory, listing, work)
     resources = run.config.representations
     if resources.uses_cluster:

@@ -1,14 +1,13 @@
 """Checks of the selection's images and budgets against the source."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from jobs.command.wording import range_and_sum
 from jobs.run_directory.budget_rules import describe, is_exact, resolve
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SelectionConfig, Subset
-from otcondense.datasets import list_images
 from otcondense.errors import InputError
 from otcondense.selection.objective_config import BALANCED_KAPPA, admissible_kappa
 
@@ -18,7 +17,7 @@ SHOWN = 5
 
 def class_sizes(run: Run) -> dict[str, int]:
     """Return the number of images of each class of the source, in the order of its listing."""
-    return dict(Counter(record.class_name for record in list_images(run.config.source)))
+    return run_listing(run).sizes
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,9 @@ def forced_images(run: Run) -> dict[str, ForcedImages]:
 
 
 def _classes(run: Run, wanted: set[str]) -> dict[str, str]:
-    found = {}
-    for record in list_images(run.config.source):
-        if record.image_id in wanted:
-            found[record.image_id] = record.class_name
+    listing = run_listing(run)
+    records = listing.take(listing.find(wanted).values())
+    found = {record.image_id: record.class_name for record in records}
     unknown = wanted - found.keys()
     if unknown:
         raise InputError(

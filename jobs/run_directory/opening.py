@@ -86,7 +86,7 @@ def working_run(
     run = Run(config) if marker is None else _run_of(config, marker)
     is_changed = marker is None or not marker.is_of(run)
     if is_changed or check:
-        check_source(run)
+        check_source(run, is_start=may_start)
     try:
         with DriverLock(run.store):
             put_back(run.store)

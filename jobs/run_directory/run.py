@@ -4,7 +4,7 @@ The directory of each stage ends in eight digits of a hash: of its settings and 
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.identity import identity
@@ -27,6 +27,9 @@ from otcondense.store import (
     sha256_bytes,
 )
 
+if TYPE_CHECKING:
+    from otcondense.datasets import Listing
+
 REPORT = "report.html"
 CURVE_FILE = "metrics.jsonl"
 """Name of the loss curve in the directory of a training."""
@@ -45,6 +48,8 @@ class Run:
 
     config: RunConfig
     store: Store = field(init=False)
+    scanned: "list[Listing]" = field(default_factory=list, init=False, repr=False, compare=False)
+    """The listing of the source that this command made and has not stored yet."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "store", store_of(self.config.run))

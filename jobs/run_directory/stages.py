@@ -104,6 +104,8 @@ STAGES: tuple[Stage, ...] = (
             f"features/*-{HASH}/_quarantine.parquet",
             f"features/*{SHARD_PART}",
             f"scores/probe{CLASS_PART}",
+            f"listing/source-{HASH}.parquet",
+            f"listing/others-{HASH}.parquet",
         ),
         is_part_of=_always,
         bars=extraction_bars,

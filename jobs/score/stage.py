@@ -12,9 +12,10 @@ from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.representations.extract import extract_images, extract_pixels
 from jobs.run_directory.bars import SCORE_BAR
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.work_units.scores import denoising_units, margins_fingerprint, scoring_checkpoint
-from otcondense.datasets import ImageRecord, by_class, order_classes, scan_images
+from otcondense.datasets import order_classes
 from otcondense.encoders.margins import area_under_margin
 from otcondense.errors import InputError
 from otcondense.store import (
@@ -44,13 +45,11 @@ def score(run: Run, kind: ScoreKind) -> None:
 
     Raises: InputError if features or the scoring checkpoint are missing.
     """
-    classes = by_class(scan_images(run.config.source).records)
-    if kind == "denoising":
-        finished = _score_denoising(run, classes)
-    else:
-        finished = _score_margins(run, order_classes(classes))
+    names = order_classes(run_listing(run).names)
+    scored = _score_denoising if kind == "denoising" else _score_margins
+    finished = scored(run, names)
     place = run.scores_directory(kind)
-    note(f"score {kind}", f"{len(classes)} classes in {place}, {finished} of them already finished")
+    note(f"score {kind}", f"{len(names)} classes in {place}, {finished} of them already finished")
 
 
 def _score_margins(run: Run, names: list[str]) -> int:
@@ -88,12 +87,12 @@ def _margins(run: Run, classes: list[ClassFeatures]) -> list[Float[np.ndarray, "
     return np.split(values, np.cumsum(sizes)[:-1])
 
 
-def _score_denoising(run: Run, classes: dict[str, list[ImageRecord]]) -> int:
+def _score_denoising(run: Run, names: list[str]) -> int:
     """Score with a pool of actors.
 
     Returns: the number of classes that were already finished.
     """
-    units = denoising_units(run, order_classes(classes))
+    units = denoising_units(run, names)
     open_units = [unit for unit in units if not _is_done(run, unit)]
     with Progress(run.store, *SCORE_BAR) as progress:
         if open_units:

@@ -10,8 +10,8 @@ from jobs.run_directory.run import Run
 from otcondense.datasets import Listing, scan_images
 from otcondense.datasets.ahead import in_threads
 from otcondense.datasets.listing import identity_of
+from otcondense.datasets.readings import Reading, readings
 from otcondense.store import fingerprint, read_fingerprint, sha256_bytes, write_table
-from pipeline.images import Reading, readings
 
 PART = 4096
 """Images whose records are in memory at a time."""

@@ -1,13 +1,15 @@
 """Train every configured model on its subsets with Ray Train: `python -m jobs.train`."""
 
+from functools import partial
+
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.run_directory.bars import training_bar
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.train.job import TrainJob
 from jobs.train.launch import restore_summaries
 from jobs.train.launch import train as run_training
-from otcondense.datasets import scan_images
 from otcondense.datasets.images import load_images, manifest_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.inputs import Inputs, inputs_identity, latent_shape
@@ -17,7 +19,7 @@ from otcondense.store.images import write_images
 
 def train(run: Run) -> None:
     """Train each model on each of its subsets, one run after another."""
-    num_classes = len(scan_images(run.config.source).classes)
+    num_classes = len(run_listing(run).classes)
     for name, method in run.trainings():
         if run.config.models[name].training.data == "pixels":
             write_training_images(run, method)
@@ -30,7 +32,8 @@ def write_training_images(run: Run, method: str) -> None:
     shape = run.config.pixels.shape
     expected = fingerprint([run.manifest_fingerprint(method), shape])
     if read_fingerprint(run.store, name) != expected:
-        wanted = manifest_images(read_manifest(run.store, run.manifest(method)), run.config.source)
+        manifest = read_manifest(run.store, run.manifest(method))
+        wanted = manifest_images(manifest, run.config.source, partial(run_listing, run))
         loaded = load_images(wanted, run.config.source, shape)
         write_images(run.store, name, loaded.images, loaded.labels, fingerprint=expected)
 

@@ -8,9 +8,10 @@ from jaxtyping import Float32
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.trials.trial import Sweep
-from otcondense.datasets import list_images, order_classes
+from otcondense.datasets import order_classes
 from otcondense.evaluation import subset_quality
 from otcondense.store import (
     SelectionSummary,
@@ -32,7 +33,7 @@ from pipeline.extract import extract_features
 
 def class_names(run: Run) -> list[str]:
     """Return the names of the source's classes in order."""
-    return order_classes(record.class_name for record in list_images(run.config.source))
+    return order_classes(run_listing(run).names)
 
 
 def contents(run: Run, directory: str) -> list[str]:

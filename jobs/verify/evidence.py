@@ -1,13 +1,13 @@
 """The input of all checks: the run, its tables and the images of its source, each read once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from jobs.command.progress import note
 from jobs.run_directory.run import Run
 from jobs.verify.files import MISSING, Facts, Problem, check_class_file, read_facts
-from otcondense.datasets import ImageRecord, Listing, by_class, scan_images
+from otcondense.datasets import ImageRecord, Listing, scan_images
 from otcondense.errors import InputError
 
 Value = TypeVar("Value")
@@ -23,7 +23,7 @@ class Evidence:
     """Facts of every undamaged table, by name."""
     classes: tuple[str, ...]
     """Names of the source's classes by index, also without images; empty if it is unreadable."""
-    images: dict[str, list[ImageRecord]]
+    images: Mapping[str, Sequence[ImageRecord]]
     """Images of the source by class; empty if it is unreadable."""
     listing: Listing | None = None
     """The images of the source; None if it is unreadable."""
@@ -59,7 +59,8 @@ def gather(run: Run) -> Evidence:
     listing = known("images of the source", lambda: scan_images(run.config.source))
     if listing is None:
         return Evidence(run, facts, (), {}, None, damaged)
-    return Evidence(run, facts, listing.classes, by_class(listing.records), listing, damaged)
+    images = {name: listing.of_class(name) for name in listing.names}
+    return Evidence(run, facts, listing.classes, images, listing, damaged)
 
 
 def known(what: str, compute: Callable[[], Value]) -> Value | None:

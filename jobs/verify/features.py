@@ -80,7 +80,9 @@ def _fingerprints(evidence: Evidence, encoder: EncoderConfig) -> dict[str, str]:
     run = evidence.run
     key = fingerprint(run.features_key(encoder))
     if not run.config.source.has_images:
-        return {name: rows_fingerprint(records, key) for name, records in evidence.images.items()}
+        return {
+            name: rows_fingerprint(list(records), key) for name, records in evidence.images.items()
+        }
     from otcondense.encoders import weights_sha256
 
     sha256 = known(f"fingerprints of {encoder.name}", lambda: weights_sha256(encoder))
@@ -101,8 +103,7 @@ def _of_images(
 
     run = evidence.run
     directory = run.features_directory(encoder)
-    max_pixels = run.config.source.max_pixels
-    target = feature_target(run.store, directory, listing, encoder, max_pixels)
+    target = feature_target(run.store, directory, listing, encoder, run.config.source)
     found = {}
     changed = []
     for plan in plan_features(target, key):

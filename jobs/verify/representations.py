@@ -32,7 +32,10 @@ def _check_images(evidence: Evidence, kind: str, config: RepresentationConfig) -
     from pipeline.represent import chosen_listing, plan_class
     from pipeline.representation_work import RepresentationWork
 
-    source = evidence.run.config.source
+    source = evidence.listing
+    if source is None:
+        return
+    max_pixels = evidence.run.config.source.max_pixels
     listing = known(
         f"images of {kind}",
         lambda: chosen_listing(source, chosen_images(evidence.run, config.images)),
@@ -44,7 +47,7 @@ def _check_images(evidence: Evidence, kind: str, config: RepresentationConfig) -
         facts = evidence.facts.get(name)
         expected = None
         if facts is not None:
-            work = RepresentationWork(kind, config, facts.weights_sha256, "", source.max_pixels)
+            work = RepresentationWork(kind, config, facts.weights_sha256, "", max_pixels)
             expected = plan_class(listing, class_name, work).fingerprint
         yield from evidence.check(name, expected)
 

@@ -22,6 +22,8 @@ from .records import records_identity as records_identity
 from .sources import image_locations as image_locations
 from .sources import list_images as list_images
 from .sources import scan_images as scan_images
+from .stored import source_listing as source_listing
+from .stored import write_listing as write_listing
 
 __all__ = [
     "SOURCES",
@@ -46,6 +48,8 @@ __all__ = [
     "read_image_bytes",
     "records_identity",
     "scan_images",
+    "source_listing",
     "write_digits",
     "write_glyphs",
+    "write_listing",
 ]

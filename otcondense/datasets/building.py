@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Int32, Int64
 
+from otcondense.datasets.ids import check_image_ids
 from otcondense.datasets.labels import find_classes, shorten, used_classes
 from otcondense.datasets.listing import COLUMNS, NO_FILE, ListedFile, Listing, Unusable
-from otcondense.datasets.names import check_image_ids
 from otcondense.datasets.parts import TEXT, Joined, Part, join
 from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError

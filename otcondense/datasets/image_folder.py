@@ -13,9 +13,10 @@ from jaxtyping import Bool
 
 from otcondense.datasets.building import build_listing
 from otcondense.datasets.files import list_tree
+from otcondense.datasets.ids import check_relative_paths
 from otcondense.datasets.labels import read_class_names, shorten, used_classes
 from otcondense.datasets.listing import Listing
-from otcondense.datasets.names import check_class_name, check_relative_paths, order_classes
+from otcondense.datasets.names import check_class_name, order_classes
 from otcondense.datasets.parts import TEXT, Faulty, Labels, Part, sorted_texts
 from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_suffix

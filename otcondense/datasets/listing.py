@@ -184,6 +184,15 @@ class Listing:
         wanted = np.fromiter(rows, np.int64)
         return list(self._records(self.table.take(pa.array(wanted))))
 
+    def find(self, image_ids: Iterable[str]) -> dict[str, int]:
+        """Return the row of each image of these that is listed."""
+        wanted = pa.array(dict.fromkeys(image_ids), pa.large_string())
+        # Arrow makes a hash table of the few ids, not of the millions that are listed.
+        places = pc.index_in(self.table.column("image_id"), value_set=wanted)
+        rows = pc.indices_nonzero(places.is_valid())
+        names = wanted.take(pc.drop_null(places).combine_chunks()).to_pylist()
+        return dict(zip(names, rows.to_pylist(), strict=True))
+
     def subset(self, image_ids: pa.Array, hashes: pa.Array) -> "Listing":
         """Return the listing of some images, each with the expected SHA-256 of its file.
 

@@ -6,9 +6,6 @@ A class name becomes part of the name of a directory, and both go into tables, l
 import unicodedata
 from collections.abc import Iterable
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from otcondense.errors import InputError
 
 FOLDER_PREFIX = "class_name="
@@ -24,10 +21,6 @@ SEPARATORS = frozenset("/\\")
 FORBIDDEN_KINDS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories that no name may have: control characters, which break lines and terminals,
 lone surrogates, which are no text, and separators of lines and paragraphs."""
-FORBIDDEN = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
-"""The same characters for Arrow, whose texts are valid Unicode."""
-UPWARDS = r"[\\\x00]|(?:^|/)\.{0,2}(?:/|$)"
-"""What a relative path that does not lead upwards does not have; see `is_below`."""
 SHOWN = 80
 """Characters of a name in a message."""
 
@@ -49,48 +42,21 @@ def check_class_name(name: str, where: str) -> None:
     if reason is not None:
         raise InputError(
             f"a class name must be usable as the name of a folder (it {reason}), "
-            f"found {_shown(name)} in {where}; "
+            f"found {shown_name(name)} in {where}; "
             "rename it, or list names for the labels in a file and set source.class_names"
         )
 
 
-def check_image_ids(image_ids: pa.Array | pa.ChunkedArray, where: str) -> None:
-    """Refuse ids of images that a later stage could not store.
-
-    Raises: InputError with the first one and the rule that it breaks.
-    """
-    lengths = pc.binary_length(image_ids)
-    is_long = pc.or_(pc.equal(lengths, 0), pc.greater(lengths, LONGEST_ID))
-    suspicious = pc.or_(is_long, pc.match_substring_regex(image_ids, FORBIDDEN))
-    for row in pc.indices_nonzero(suspicious).to_pylist():
-        check_image_id(image_ids[row].as_py(), where)
-
-
 def check_image_id(image_id: str, where: str) -> None:
-    """Refuse one id.
+    """Refuse the id of an image that a later stage could not store.
 
-    Raises: InputError as `check_image_ids` does.
+    Raises: InputError with the rule that it breaks.
     """
     reason = _text_fault(image_id, LONGEST_ID)
     if reason is not None:
         raise InputError(
             f"the id of an image must be plain text (it {reason}), "
-            f"found {_shown(image_id)} in {where}; rename it"
-        )
-
-
-def check_relative_paths(names: pa.Array | pa.ChunkedArray, where: str) -> None:
-    """Refuse paths of files below a source that training or an export could not use.
-
-    Raises: InputError with the first one and the rule that it breaks.
-    """
-    check_image_ids(names, where)
-    for row in pc.indices_nonzero(pc.match_substring_regex(names, UPWARDS)).to_pylist():
-        name = names[row].as_py()
-        assert not is_below(name), "the pattern and the function are one rule"
-        raise InputError(
-            f"a file of a source must have a plain relative path without backslashes, found "
-            f"{_shown(name)} in {where}; rename it"
+            f"found {shown_name(image_id)} in {where}; rename it"
         )
 
 
@@ -113,7 +79,8 @@ def _text_fault(name: str, longest: int) -> str | None:
     return None
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
+    """Return a name for a message."""
     return ascii(name[:SHOWN]) + ("..." if len(name) > SHOWN else "")
 
 

@@ -136,6 +136,11 @@ class Texts(Sequence[str]):
         return list(found.to_pylist()) if isinstance(key, slice) else str(found.as_py())
 
 
+def column_of(names: Sequence[str]) -> pa.LargeStringArray:
+    """Return names as a column."""
+    return names.column if isinstance(names, Texts) else texts(names)
+
+
 def sorted_texts(columns: Iterable[pa.Array]) -> Texts:
     """Return names of several files or folders, sorted."""
     joined = pa.concat_arrays([pa.array([], TEXT), *columns])

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int64
 
-from otcondense.datasets.names import UPWARDS
+from otcondense.datasets.ids import UPWARDS
 from otcondense.datasets.records import SourceConfig, image_path, is_remote, resolved
 
 THREADS = 8

@@ -50,17 +50,25 @@ def list_images(source: SourceConfig) -> Records:
     return scan_images(source).records
 
 
-def image_locations(source: SourceConfig, image_ids: list[str]) -> list[str]:
+def image_locations(
+    source: SourceConfig, image_ids: list[str], listing: Callable[[], Listing] | None = None
+) -> list[str]:
     """Return the location of each image, for `read_image_bytes`.
+
+    Args:
+        source: of the images.
+        image_ids: of the images.
+        listing: returns the listing of the source if it is needed; by default it is scanned.
 
     Raises: InputError if an id leads out of the source, or the source has no such image.
     """
     if SOURCES[source.kind].images_are_files:
         return [image_path(source, image_id) for image_id in image_ids]
-    known = {record.image_id: record.path for record in list_images(source)}
+    found = scan_images(source) if listing is None else listing()
+    rows = found.find(image_ids)
     for image_id in image_ids:
-        if image_id not in known:
+        if image_id not in rows:
             raise InputError(
                 f"{source.path} has no image {image_id!r}; the manifest is not one of this source"
             )
-    return [known[image_id] for image_id in image_ids]
+    return [record.path for record in found.take(rows[image_id] for image_id in image_ids)]

@@ -1,11 +1,12 @@
 """Images to read: of a subset manifest or of a listing, each checked against its hash."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from otcondense.datasets.listing import Listing
 from otcondense.datasets.locations import file_of, read_image_bytes
 from otcondense.datasets.records import ImageRecord, SourceConfig, is_remote
 from otcondense.datasets.sources import image_locations
@@ -24,14 +25,21 @@ class WantedImage:
     """Expected SHA-256 of the file, None if unknown."""
 
 
-def manifest_images(manifest: pa.Table, source: SourceConfig) -> list[WantedImage]:
+def manifest_images(
+    manifest: pa.Table, source: SourceConfig, listing: Callable[[], Listing] | None = None
+) -> list[WantedImage]:
     """Return the images of a subset manifest in its order.
+
+    Args:
+        manifest: of the subset.
+        source: of its images.
+        listing: returns the listing of the source if it is needed; by default it is scanned.
 
     Raises: InputError if an entry leads out of the source's root or is not in it.
     """
     image_ids = manifest.column("image_id").to_pylist()
     class_indices = manifest.column("class_index").to_pylist()
-    locations = image_locations(source, image_ids)
+    locations = image_locations(source, image_ids, listing)
     hashes = manifest.column("sha256").to_pylist()
     rows = zip(image_ids, class_indices, locations, hashes, strict=True)
     return [WantedImage(*row) for row in rows]

@@ -1,19 +1,21 @@
 """Trains a small classifier during the run, for data sets without a public encoder."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 
-from otcondense.datasets import ImageRecord, UnreadableImageError, read_image_bytes
-from otcondense.datasets.records import PIXEL_LIMIT, records_identity
+from otcondense.datasets import Listing, UnreadableImageError
+from otcondense.datasets.ahead import in_threads
+from otcondense.datasets.listing import identity_of
+from otcondense.datasets.readings import Reading, readings
+from otcondense.datasets.records import PIXEL_LIMIT
 from otcondense.encoders.encoder import build_model, load_encoder, pick_device
 from otcondense.encoders.encoder_config import EncoderConfig, TrainEncoderConfig
 from otcondense.encoders.transforms import InputSpec
@@ -23,7 +25,8 @@ from otcondense.store.local_files import temporary_path
 from otcondense.threads import one_thread
 
 READERS = 8
-"""Threads that read images to compare their content."""
+"""Threads that read images."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,11 @@ class _Data:
 
 
 def train_encoder(
-    records: Sequence[ImageRecord],
+    listing: Listing,
     config: EncoderConfig,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> EncoderTraining:
-    """Train the classifier `config.name` from scratch on `records` and save it to `config.weights`.
+    """Train the classifier `config.name` from scratch on a listing and save it to `config.weights`.
 
     On the CPU the same images and settings give the same bytes. A .json file next to the weights
     holds settings, fingerprint and training accuracy. If it matches this call and the weights, the
@@ -58,10 +61,10 @@ def train_encoder(
     Raises: InputError if `train`, `weights` or `num_classes` is not set, or does not fit the
         images.
     """
-    weights, settings = _checked(records, config)
+    weights, settings = _checked(listing, config)
     store = Store(str(weights.parent))
     name = weights.name
-    marks = _Marks(records, config, settings)
+    marks = _Marks(listing, config, settings)
     if (done := _finished(store, name, marks)) is not None:
         return EncoderTraining(str(weights), done, skipped=True)
     if store.exists(name) and not store.exists(f"{name}.json"):
@@ -71,7 +74,7 @@ def train_encoder(
         )
     content = marks.content  # before the training: an image that changes meanwhile is noticed
     spec = config.input_spec()
-    data = _load(records, spec)
+    data = _load(listing, spec)
     with one_thread(), torch.random.fork_rng():
         model = _fit(data, spec, config, settings, on_progress)
         _save(model, weights)
@@ -91,9 +94,7 @@ def train_encoder(
     return EncoderTraining(str(weights), accuracy, skipped=False)
 
 
-def _checked(
-    records: Sequence[ImageRecord], config: EncoderConfig
-) -> tuple[Path, TrainEncoderConfig]:
+def _checked(listing: Listing, config: EncoderConfig) -> tuple[Path, TrainEncoderConfig]:
     if (
         config.train is None
         or config.weights is None
@@ -103,16 +104,16 @@ def _checked(
             f"to train {config.name}, `train` and a .safetensors file in `weights` must be set, "
             f"found weights={config.weights}"
         )
-    largest = max((record.class_index for record in records), default=-1)
+    largest = int(listing.class_index.max(initial=-1))
     if config.num_classes is None or largest >= config.num_classes:
         raise InputError(
             f"num_classes of the encoder to train must be at least {largest + 1}, the number of "
             f"classes of the source, found {config.num_classes}"
         )
-    if len(records) < config.train.batch_size:
+    if len(listing) < config.train.batch_size:
         raise InputError(
             f"training {config.name} needs at least batch_size={config.train.batch_size} images, "
-            f"found {len(records)}"
+            f"found {len(listing)}"
         )
     return Path(config.weights), config.train
 
@@ -121,31 +122,42 @@ def _checked(
 class _Marks:
     """What a training is recognised by."""
 
-    records: Sequence[ImageRecord]
+    listing: Listing
     config: EncoderConfig
     settings: TrainEncoderConfig
 
     @cached_property
     def fingerprint(self) -> str:
         """Of settings and images, by the sizes and times of their files."""
-        return self._of(records_identity(self.records))
+        return self._of(identity_of(self.listing.table))
 
     @cached_property
     def content(self) -> str:
         """Of settings and images, by their content: every image is read."""
-        with ThreadPoolExecutor(READERS) as pool:
-            return self._of(list(pool.map(_content, self.records)))
+        contents = dict(in_storage_order(self.listing, _hash))
+        ids = self.listing.table.column("image_id").to_pylist()
+        return self._of([[image_id, contents[row]] for row, image_id in enumerate(ids)])
 
-    def _of(self, images: list[Any]) -> str:
-        classes = [record.class_index for record in self.records]
+    def _of(self, images: Any) -> str:
+        classes = self.listing.class_index.tolist()
         return fingerprint([self.config.identity(), self.settings, images, classes])
 
 
-def _content(record: ImageRecord) -> list[str]:
+def _hash(read: Reading) -> str:
     try:
-        return [record.image_id, sha256_bytes(read_image_bytes(record.path))]
+        return sha256_bytes(read())
     except OSError:
-        return [record.image_id, "unreadable"]
+        return "unreadable"
+
+
+def in_storage_order(
+    listing: Listing, function: Callable[[Reading], Result]
+) -> Iterator[tuple[int, Result]]:
+    """Yield the row of each image and what a function makes of it, in storage order."""
+    order = listing.storage_order
+    reads = readings(record.path for record in listing.take(order))
+    results = in_threads(function, reads, threads=READERS, ahead=READERS)
+    yield from zip(order.tolist(), results, strict=True)
 
 
 def _finished(store: Store, name: str, marks: _Marks) -> float | None:
@@ -170,23 +182,24 @@ def _finished(store: Store, name: str, marks: _Marks) -> float | None:
     return float(found["accuracy"])
 
 
-def _load(records: Sequence[ImageRecord], spec: InputSpec) -> _Data:
+def _load(listing: Listing, spec: InputSpec) -> _Data:
     """Read all images that can be decoded; the extraction reports the others."""
-    pixels = []
-    labels = []
-    for record in records:
+
+    def decoded(read: Reading) -> UInt8[Tensor, "c h w"] | None:
         try:
-            found = spec.read(read_image_bytes(record.path), max_pixels=PIXEL_LIMIT)
+            return spec.read(read(), max_pixels=PIXEL_LIMIT).pixels
         except (OSError, UnreadableImageError):
-            continue
-        pixels.append(found.pixels)
-        labels.append(record.class_index)
+            return None
+
+    found = sorted(in_storage_order(listing, decoded), key=lambda pair: pair[0])
+    pixels = {row: each for row, each in found if each is not None}
     if not pixels:
         raise InputError(
-            f"none of the {len(records)} training images can be decoded, "
-            f"the first is {records[0].path}"
+            f"none of the {len(listing)} training images can be decoded, "
+            f"the first is {listing.records[0].path}"
         )
-    return _Data(torch.stack(pixels), torch.tensor(labels))
+    labels = torch.from_numpy(listing.class_index[list(pixels)])
+    return _Data(torch.stack(list(pixels.values())), labels)
 
 
 def _fit(

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pyarrow as pa
 
+from otcondense.datasets.listing import Listing
 from otcondense.datasets.records import SourceConfig
-from otcondense.datasets.sources import scan_images
 from otcondense.datasets.wanted import WantedImage
 from otcondense.errors import InputError
 
@@ -26,6 +26,8 @@ class Export:
     manifest: pa.Table
     images: list[WantedImage]
     source: SourceConfig
+    listing: Callable[[], Listing]
+    """Returns the listing of the source if it is needed."""
     files: Literal["link", "copy"] = "link"
     """For image_folder: links to the images of the source, or copies."""
     with_images: bool = True
@@ -41,7 +43,7 @@ class Export:
 
     def class_names(self) -> list[str]:
         """Return the names of all classes by index, as `names_by_index` does."""
-        return names_by_index(self.named_classes(), self.source)
+        return names_by_index(self.named_classes(), self.source, self.listing)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class Format:
     """Whether it reads the images."""
 
 
-def names_by_index(named: dict[int, str], source: SourceConfig) -> list[str]:
+def names_by_index(
+    named: dict[int, str], source: SourceConfig, listing: Callable[[], Listing]
+) -> list[str]:
     """Return the name of every class by its index, from 0.
 
     If the classes of the subset are not the first ones of the source, the source is listed: a
@@ -67,12 +71,13 @@ def names_by_index(named: dict[int, str], source: SourceConfig) -> list[str]:
     Args:
         named: names of the classes of the subset by index.
         source: of the subset.
+        listing: returns its listing.
 
     Raises: InputError if the source has other classes now.
     """
     if set(named) == set(range(len(named))):
         return [named[index] for index in range(len(named))]
-    classes = list(scan_images(source).classes)
+    classes = list(listing().classes)
     for index, name in named.items():
         if index >= len(classes) or classes[index] != name:
             raise InputError(

@@ -1,13 +1,16 @@
 """A subset in the formats of other tools; a new one is a function and an entry in `EXPORTS`."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import pyarrow as pa
 from pydantic import Field, field_validator
 
 from otcondense.config import Config
+from otcondense.datasets.listing import Listing
 from otcondense.datasets.records import SourceConfig
+from otcondense.datasets.sources import scan_images
 from otcondense.datasets.wanted import manifest_images
 from otcondense.errors import InputError
 from otcondense.exports.export import Encoding, Export, Format
@@ -69,6 +72,7 @@ def export_subset(
     source: SourceConfig,
     config: ExportConfig,
     say: Callable[[str], None] = lambda _: None,
+    listing: Callable[[], Listing] | None = None,
 ) -> int:
     """Write a subset in another format, whole or not at all, and return its number of images.
 
@@ -77,13 +81,15 @@ def export_subset(
         source: of its images.
         config: format and place.
         say: gets a sentence on every kind of change to the images, before and after.
+        listing: returns the listing of the source if it is needed; by default it is scanned.
 
     Raises: InputError if the output exists, an entry leads out of the source's root, or an image is
         missing or changed.
     """
     output = new_output(config.output)
-    images = manifest_images(manifest, source)
-    export = Export(manifest, images, source, config.files, config.images, config.encode)
+    listing = listing or partial(scan_images, source)
+    images = manifest_images(manifest, source, listing)
+    export = Export(manifest, images, source, listing, config.files, config.images, config.encode)
     form = EXPORTS[config.format]
     if form.needs_images(export) and not source.has_images:
         raise InputError(

@@ -1,6 +1,7 @@
 """Parquet tables with a fingerprint: the same content gives the same bytes."""
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -98,13 +99,29 @@ def table_digest(table: pa.Table) -> str:
         column = table.column(name).combine_chunks()
         if column.null_count:
             columns[f"{name}/null"] = column.is_null()
-            column = column.fill_null("" if pa.types.is_string(column.type) else 0)
+            is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+            column = column.fill_null("" if is_text else 0)
         columns[name] = column
     plain = pa.table({name: pa.concat_arrays([column]) for name, column in columns.items()})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, plain.schema) as writer:
+    sink = _Digest()
+    with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), plain.schema) as writer:
         writer.write_table(plain, max_chunksize=max(1, plain.num_rows))
-    return hashlib.sha256(sink.getvalue()).hexdigest()
+    return sink.sha256.hexdigest()
+
+
+class _Digest(io.RawIOBase):
+    """A file that keeps the SHA-256 of what is written to it: a table is not in memory twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sha256 = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.sha256.update(data)
+        return len(data)
 
 
 def _description_digest(schema: pa.Schema, kept: dict[str, Any]) -> str:

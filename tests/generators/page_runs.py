@@ -11,7 +11,7 @@ from actors.units import progress_of
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
-from otcondense.datasets import by_class, list_images
+from otcondense.datasets import scan_images
 from otcondense.store import (
     ClassFeatures,
     StageProgress,
@@ -59,8 +59,9 @@ def write_selections(run: Run) -> None:
     """Select every class by every method on random features; write the files of the stage."""
     units = []
     directory = run.features_directory(run.config.encoder)
-    for number, (name, records) in enumerate(by_class(list_images(run.config.source)).items()):
-        features = class_features(name, number, [record.image_id for record in records])
+    listing = scan_images(run.config.source)
+    for number, name in enumerate(listing.names):
+        features = class_features(name, number, listing.ids_of(name))
         write_class_features(run.store, directory, features, fingerprint="f")
         for method in METHODS:
             settings = run.config.selection.selector_settings(method, BUDGET)
@@ -72,7 +73,7 @@ def write_selections(run: Run) -> None:
                 "name": f"{method}, class {name}",
                 "class_name": name,
                 "method": method,
-                "size": len(records),
+                "size": listing.sizes[name],
             }
             units.append(
                 UnitProgress(

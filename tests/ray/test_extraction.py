@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from otcondense.datasets import SourceConfig, list_images, read_image_bytes, write_digits
+from otcondense.datasets import SourceConfig, list_images, read_image_bytes, readings, write_digits
 from otcondense.encoders import EncoderConfig, cross_entropy, load_encoder
 from otcondense.errors import InputError
 from otcondense.store import Store, class_file, read_class_features, read_table
-from pipeline import images, stream
+from pipeline import stream
 from pipeline.extract import ExtractionConfig, extract_features
 from pipeline.feature_work import FeatureWork
 from pipeline.quarantine import Lost, check_lost_share
@@ -161,7 +161,7 @@ def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(
     assert store.list("features/_shards")
     read = []
     monkeypatch.setattr(
-        images, "read_image_bytes", lambda path: read.append(path) or read_image_bytes(path)
+        readings, "read_image_bytes", lambda path: read.append(path) or read_image_bytes(path)
     )
     extract_features(store.root, "features", source, encoder, HERE, "stage")
     assert 0 < len(read) <= 66 * 2 / 3, "a finished shard is not read again"

@@ -11,9 +11,10 @@ from PIL import Image
 from otcondense.datasets import SourceConfig, UnreadableImageError, decode_image, list_images
 from otcondense.datasets.decoding import FORMATS, decode_reduced
 from otcondense.datasets.image_folder import IMAGE_SUFFIXES
+from otcondense.datasets.readings import readings
 from otcondense.encoders import InputSpec
 from pipeline.feature_work import spec_transform
-from pipeline.images import decode, readings
+from pipeline.images import decode
 
 Image.init()
 PICTURE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)

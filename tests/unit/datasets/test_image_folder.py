@@ -9,7 +9,6 @@ from otcondense.datasets import (
     image_path,
     list_images,
     read_image_bytes,
-    records_identity,
     scan_images,
 )
 from otcondense.errors import InputError
@@ -66,10 +65,12 @@ def test_other_files_are_counted_not_lost(root):
 
 
 def test_a_changed_file_has_another_identity(root):
-    before = records_identity(list_images(SourceConfig(path=str(root))))
+    before = list(list_images(SourceConfig(path=str(root))))
     (root / "alpha/x.jpg").write_bytes(b"other")
-    after = records_identity(list_images(SourceConfig(path=str(root))))
-    assert [old[0] for old, new in zip(before, after, strict=True) if old != new] == ["alpha/x.jpg"]
+    after = list(list_images(SourceConfig(path=str(root))))
+    assert [old.image_id for old, new in zip(before, after, strict=True) if old != new] == [
+        "alpha/x.jpg"
+    ]
 
 
 def test_remote_listing_equals_the_local_one(root):

@@ -1,12 +1,14 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
 
-from otcondense.datasets import ImageRecord, SourceConfig, list_images, write_digits
+from otcondense.datasets import SourceConfig, scan_images, write_digits
 from otcondense.encoders import EncoderConfig, TrainEncoderConfig, load_encoder, train_encoder
 from otcondense.errors import InputError
 
@@ -16,8 +18,13 @@ def digits(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "digits"
     write_digits(root)
     return {
-        split: list_images(SourceConfig(path=str(root / split))) for split in ("train", "held_out")
+        split: scan_images(SourceConfig(path=str(root / split))) for split in ("train", "held_out")
     }
+
+
+def every(listing, step):
+    rows = np.arange(0, len(listing), step)
+    return replace(listing, table=listing.table.take(pa.array(rows)))
 
 
 def settings(folder, **train):
@@ -39,10 +46,10 @@ def test_held_out_digits_are_recognised(digits, tmp_path):
         digits["train"], config, on_progress=lambda done, total: seen.append((done, total))
     )
     pixels = torch.from_numpy(
-        np.stack([np.asarray(Image.open(record.path)) for record in digits["held_out"]])
+        np.stack([np.asarray(Image.open(record.path)) for record in digits["held_out"].records])
     )[:, None]
     output = load_encoder(config).encode_pixels(pixels)
-    labels = torch.tensor([record.class_index for record in digits["held_out"]])
+    labels = torch.tensor([record.class_index for record in digits["held_out"].records])
     assert (output.logits.argmax(1) == labels).double().mean() >= 0.96
     assert training.accuracy >= 0.96
     assert output.features.shape == (397, 256)
@@ -50,7 +57,7 @@ def test_held_out_digits_are_recognised(digits, tmp_path):
 
 
 def test_same_settings_same_bytes_and_a_finished_training_is_kept(digits, tmp_path):
-    few = digits["train"][::7]
+    few = every(digits["train"], 7)
     first, second = (settings(tmp_path / name, epochs=1) for name in "ab")
     before = torch.random.get_rng_state()
     assert not train_encoder(few, first).skipped
@@ -65,7 +72,7 @@ def test_same_settings_same_bytes_and_a_finished_training_is_kept(digits, tmp_pa
 
 
 def test_damaged_weights_are_trained_again(digits, tmp_path):
-    few, config = digits["train"][::14], settings(tmp_path, epochs=1)
+    few, config = every(digits["train"], 14), settings(tmp_path, epochs=1)
     train_encoder(few, config)
     good = Path(config.weights).read_bytes()
     Path(config.weights).write_bytes(good[:-1])
@@ -100,17 +107,21 @@ def test_invalid_trainings_are_refused(digits, tmp_path, change, message):
 def test_unreadable_images_are_left_to_the_extraction(digits, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"x")
-    records = [
-        type(record)(**{**vars(record), "path": str(broken)}) for record in digits["train"][:70]
-    ]
+    table = digits["train"].table.slice(0, 70)
+    paths = pa.array([str(broken)] * 70, pa.large_string())
+    place = table.schema.get_field_index("path")
+    listing = replace(digits["train"], table=table.set_column(place, "path", paths))
     with pytest.raises(InputError, match="none of the 70 training images can be decoded"):
-        train_encoder(records, settings(tmp_path / "weights", epochs=1))
+        train_encoder(listing, settings(tmp_path / "weights", epochs=1))
 
 
 def test_weights_that_were_not_trained_here_are_kept(tmp_path):
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes(b"precious")
-    records = [ImageRecord(f"{i}", "a", i % 2, f"{tmp_path}/{i}", 1, 0) for i in range(4)]
+    for name in ("a/1.png", "a/2.png", "b/3.png", "b/4.png"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / name).write_bytes(b"x")
+    listing = scan_images(SourceConfig(path=str(tmp_path / "images")))
     config = EncoderConfig(
         name="test_resnet",
         weights=str(weights),
@@ -118,5 +129,5 @@ def test_weights_that_were_not_trained_here_are_kept(tmp_path):
         train={"epochs": 1, "batch_size": 2},
     )
     with pytest.raises(InputError, match=r"must be a new file if encoder\.train is set"):
-        train_encoder(records, config)
+        train_encoder(listing, config)
     assert weights.read_bytes() == b"precious"

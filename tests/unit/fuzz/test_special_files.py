@@ -16,11 +16,12 @@ import pytest
 
 from jobs.command.settings import load_config
 from otcondense.datasets import SourceConfig, list_images, read_image_bytes
+from otcondense.datasets.readings import readings
 from otcondense.encoders import InputSpec
 from otcondense.errors import InputError
 from otcondense.reading import RefusedFileError, open_regular
 from pipeline.feature_work import spec_transform
-from pipeline.images import decode, readings
+from pipeline.images import decode
 from tests.unit.fuzz.kinds import KINDS
 
 SECONDS = 5

@@ -20,6 +20,7 @@ from jobs.run_directory.stages import (
     stages_of,
     verb_of,
 )
+from otcondense.datasets.stored import listing_file, others_file
 from otcondense.store import class_file, selection_file
 from pipeline.shard_files import shard_file
 
@@ -55,6 +56,8 @@ def files(run: Run) -> dict[str, list[str]]:
             shard_file(features, 0),
             class_file(features, "a").replace("part-0.parquet", "_quarantine.json"),
             class_file("scores/probe-0a1b2c3d", "a"),
+            listing_file(run.config.source),
+            others_file(run.config.source),
         ],
         "score": [
             *(class_file(run.scores_directory(kind), "a") for kind in ("denoising", "aum")),

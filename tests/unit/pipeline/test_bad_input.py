@@ -11,11 +11,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from otcondense.datasets import SourceConfig, decode_image, list_images
+from otcondense.datasets import SourceConfig, decode_image, list_images, readings
 from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
 from otcondense.store import Store, read_class_features, read_table
-from pipeline import images
 from pipeline.extract import extract_features
 from pipeline.extraction_config import ExtractionConfig
 from tests.generators.containers import LABELS, write_parquet, write_saved, write_shards
@@ -79,7 +78,7 @@ def encoder(tmp_path_factory):
 @pytest.fixture
 def locked(monkeypatch):
     """Refuse to read by name: a test that runs as root may read everything."""
-    read = images.read_image_bytes
+    read = readings.read_image_bytes
 
     def refuse(path):
         if "locked" in path:
@@ -88,7 +87,7 @@ def locked(monkeypatch):
             raise FileNotFoundError(2, "No such file or directory")
         return read(path)
 
-    monkeypatch.setattr(images, "read_image_bytes", refuse)
+    monkeypatch.setattr(readings, "read_image_bytes", refuse)
 
 
 def test_each_odd_file_is_used_or_quarantined_with_its_reason(tmp_path, encoder, locked):
@@ -162,7 +161,7 @@ def test_containers_give_the_features_of_the_folder(tmp_path, encoder, kind):
             for each in list_images(SourceConfig(path=str(shards), kind="webdataset"))
             if f"{number:03d}" in each.image_id
         )
-        (folder / label / f"{number}.png").write_bytes(images.read_image_bytes(record.path))
+        (folder / label / f"{number}.png").write_bytes(readings.read_image_bytes(record.path))
     extract_features(
         str(tmp_path / "other"), "features", SourceConfig(path=str(folder)), encoder, HERE, "stage"
     )

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from otcondense.datasets import SourceConfig, list_images
+from otcondense.datasets import SourceConfig, list_images, scan_images
 from otcondense.datasets.wanted import WantedImage, read_wanted
 from otcondense.encoders import EncoderConfig, TrainEncoderConfig, train_encoder
 from otcondense.errors import InputError
@@ -206,14 +206,14 @@ def test_an_encoder_is_not_trained_again_for_other_times(tmp_path: Path) -> None
         device="cpu",
         train=TrainEncoderConfig(epochs=1, batch_size=4),
     )
-    assert not train_encoder(list_images(source), config).skipped
+    assert not train_encoder(scan_images(source), config).skipped
     touch(Path(source.path))
-    assert train_encoder(list_images(source), config).skipped
+    assert train_encoder(scan_images(source), config).skipped
     record = (tmp_path / "w.safetensors.json").read_bytes()
-    assert train_encoder(list_images(source), config).skipped
+    assert train_encoder(scan_images(source), config).skipped
     assert (tmp_path / "w.safetensors.json").read_bytes() == record
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "images/cat/0.png")
-    assert not train_encoder(list_images(source), config).skipped
+    assert not train_encoder(scan_images(source), config).skipped
 
 
 def test_a_classifier_in_another_order_is_reported(

@@ -10,7 +10,7 @@ import timm
 import torch
 from PIL import Image
 
-from otcondense.datasets import SourceConfig
+from otcondense.datasets import SourceConfig, scan_images
 from otcondense.errors import InputError
 from otcondense.representations import (
     LatentConfig,
@@ -64,7 +64,7 @@ def chosen(folder):
 
 
 def target_of(root, folder, chosen, kind, config):
-    listing = chosen_listing(SourceConfig(path=str(folder)), chosen)
+    listing = chosen_listing(scan_images(SourceConfig(path=str(folder))), chosen)
     return Target(Store(str(root)), "x", listing, representation_work(kind, config, 10**6))
 
 
