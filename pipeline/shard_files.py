@@ -149,13 +149,17 @@ def read_classes(
 ) -> tuple[pa.Table, list[Lost]]:
     """Return the rows of the classes `first` to `last` of a shard, and the lost images of all.
 
-    Raises: InputError if the file was not written by `write_shard`.
+    Raises: InputError if the file is damaged; the next start reads its images again.
     """
     name = shard_file(directory, number)
-    with store.open(name) as opened:
-        file = pq.ParquetFile(opened)
-        groups = _groups_with(file, first, last)
-        table = file.read_row_groups(groups)
+    try:
+        with store.open(name) as opened:
+            file = pq.ParquetFile(opened)
+            table = file.read_row_groups(_groups_with(file, first, last))
+    except (pa.ArrowException, ValueError, FileNotFoundError) as error:
+        raise InputError(
+            f"{store.path(name)} is damaged ({error}); run the stage again: it is read again"
+        ) from error
     metadata = table_metadata(table)
     index = table.column("class_index")
     kept = table.filter(pc.and_(pc.greater_equal(index, first), pc.less_equal(index, last)))

@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from jobs.command.exit import storage_fault
 from otcondense.datasets import SourceConfig, list_images, read_image_bytes, readings, write_digits
 from otcondense.encoders import EncoderConfig, cross_entropy, load_encoder
 from otcondense.errors import InputError
@@ -216,6 +218,25 @@ def test_workers_write_the_bytes_of_one_process_for_parquet_in_random_order(
         assert (result.num_images, result.num_quarantined) == (63, 3)
         found.append(contents(store))
     assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_a_worker_is_an_error_with_its_reason(
+    ray_cluster, source, encoder, tmp_path, monkeypatch
+):
+    class Full(ShardActor):
+        def __init__(self, extraction):
+            super().__init__(ray.get(extraction[0]))
+
+        def __call__(self, row):
+            raise OSError(errno.ENOSPC, "No space left on device", "a file")
+
+    monkeypatch.setattr(stream, "ShardEncoder", Full)
+    with pytest.raises(Exception, match="No space left") as raised:
+        extract_features(str(tmp_path / "run"), "features", source, encoder, ONE, "stage")
+    fault = storage_fault(raised.value)
+    assert fault is not None
+    assert fault.errno == errno.ENOSPC
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +16,14 @@ from PIL import Image
 from otcondense.datasets import SourceConfig, list_images, parquet_cells, scan_images
 from otcondense.datasets.listing import ROW_BITS
 from otcondense.encoders import EncoderConfig
+from otcondense.errors import InputError
 from otcondense.store import Store, read_class_features
-from pipeline import class_files, shards
+from pipeline import class_files, run_shards, shards
 from pipeline.extract import extract_features
 from pipeline.extraction_config import ExtractionConfig
+from pipeline.shard_files import shard_file
 from pipeline.shards import images_per_shard, plan_shards
+from pipeline.work import Extraction
 from tests.generators.containers import write_tar
 from tests.generators.weights import write_timm
 
@@ -160,6 +164,29 @@ def test_the_file_of_a_shard_and_a_group_of_classes_may_be_of_any_size(
     monkeypatch.setattr(shards, "MANY_SHARDS", 1)
     other = extract(tmp_path / "three", source, encoder)
     assert other.keys() == before.keys()
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_file_of_a_shard_is_said_and_made_again(
+    tmp_path: Path, encoder: EncoderConfig, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    source = write_parquet(tmp_path / "data")
+    before = extract(tmp_path / "one", source, encoder)
+    whole = run_shards._regroup
+
+    def damaged(extraction: Extraction, *others: Any) -> None:
+        path = Path(extraction.store.path(shard_file(extraction.directory, 2)))
+        if damage == "cut":
+            path.write_bytes(path.read_bytes()[:-40])
+        else:
+            path.unlink()
+        whole(extraction, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_shards, "_regroup", damaged)
+        with pytest.raises(InputError, match=r"000002\.parquet is damaged .* run the stage again"):
+            extract(tmp_path / "two", source, encoder)
+    assert extract(tmp_path / "two", source, encoder) == before
 
 
 def test_row_groups_in_random_order_are_read_once(
