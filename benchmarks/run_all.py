@@ -17,6 +17,7 @@ README = HERE / "README.md"
 BENCHMARKS = (
     "selection",
     "large_class",
+    "copies",
     "extraction",
     "scheduling",
     "page",

@@ -179,10 +179,6 @@ def foreign_directory(root: Path) -> list[str]:
         (missing_source, "nowhere must be a folder"),
         (foreign_directory, "holds files that no run made, such as thesis.tex"),
         (
-            lambda _: ["selection.exclude=[1/none.png]"],
-            "supported by geometry_aware only, found methods random",
-        ),
-        (
             lambda _: [
                 "selection.exclude=[1/none.png]",
                 "selection.methods=[geometry_aware]",
