@@ -19,6 +19,7 @@ BENCHMARKS = (
     "large_class",
     "decoding",
     "reading",
+    "copies",
     "extraction",
     "scheduling",
     "page",

@@ -1,28 +1,11 @@
 """Copies and budgets, as the report shows them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from jobs.run_directory.budget_rules import describe
 from jobs.run_directory.selection_config import SelectionConfig
 from otcondense.report import CopyRow
 from otcondense.store import ClassSelection, CopyExample, CopySummary
-
-DONE = {"merge": "merged into one candidate each", "drop": "dropped", "keep": "not looked for"}
-"""What was done about copies, by policy."""
-
-
-def copy_facts(classes: Iterable[ClassSelection]) -> dict[str, str]:
-    """Return the copies of all classes as facts; nothing if there was nothing to find."""
-    found = [each.summary.copies for each in classes]
-    facts = {}
-    policies = [each.policy for each in found if each.policy != "keep"]
-    if policies:
-        exact, near = sum(each.exact for each in found), sum(each.near for each in found)
-        facts["copies"] = f"{exact:,} exact, {near:,} near; {DONE[policies[0]]}"
-    held_out = sum(each.held_out for each in found)
-    if held_out:
-        facts["also held out"] = f"{held_out:,}, left out"
-    return facts
 
 
 def budget_facts(selection: SelectionConfig) -> dict[str, str]:

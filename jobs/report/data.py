@@ -8,7 +8,8 @@ import yaml
 
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import chosen_images
-from jobs.report.copies import budget_facts, copy_facts, copy_rows
+from jobs.report.copies import budget_facts, copy_rows
+from jobs.run_directory.copy_facts import copy_facts
 from jobs.run_directory.marker import describe
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
 from jobs.run_directory.run import CURVE_FILE, Run

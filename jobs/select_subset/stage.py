@@ -10,9 +10,9 @@ from actors.units import UnitChanges, progress_of
 from actors.workers import RayBackend
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
-from jobs.report.copies import copy_facts
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budgets import check_budgets
+from jobs.run_directory.copy_facts import copy_facts
 from jobs.run_directory.run import Run
 from jobs.select_subset.held_out import write_held_out_hashes
 from jobs.work_units.selection import Listed, selection_units

@@ -31,8 +31,8 @@ A copy misses it with probability exp(-51): the sum of 64 squares of mean 1 woul
 """
 ROUNDING = 1e-12
 """Candidates may also differ by this share of their squared norms, more than rounding does."""
-BLOCK_VALUES = 1 << 21
-"""Numbers in the intermediate results of a block (16 MB)."""
+BLOCK_VALUES = 1 << 18
+"""Numbers in the intermediate results of a block (2 MB, which a cache holds)."""
 
 
 @dataclass(frozen=True)
@@ -183,12 +183,11 @@ def _squares(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
 
 
 def _neighbour_distance(view: _View) -> float:
-    """Return the median distance to the fifth nearest other image; 0 without another image."""
-    neighbour = min(NEIGHBOUR, len(view.rows) - 1)
-    if neighbour < 1:
+    """Return the median distance to the fifth nearest other image; 0 if there are fewer images."""
+    if len(view.rows) <= NEIGHBOUR:
         return 0.0
     view.squared[view.sample, np.arange(len(view.sample))] = np.inf
-    nearest = np.partition(view.squared, neighbour - 1, axis=0)[neighbour - 1]
+    nearest = np.partition(view.squared, NEIGHBOUR - 1, axis=0)[NEIGHBOUR - 1]
     return float(np.sqrt(np.median(np.maximum(nearest, 0))))
 
 

@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from actors.class_selection import run_selector
+from actors.reduced_class import CopyRules
 from jobs.command.settings import load_config
 from jobs.run_directory.config import SelectionConfig
 from jobs.run_directory.run import Run
@@ -129,8 +130,9 @@ def test_methods_by_difficulty_select_by_their_scores(run):
     for method, kind in (("d2c", "denoising"), ("ccs", "aum")):
         _, features, values = scores(run, kind)
         for each, difficulty in zip(features, values, strict=True):
-            settings = selection.selector_settings(method, selection.budget_of(each.class_name))
-            expected = run_selector(method, settings, each, difficulty=difficulty)
+            settings = selection.selector_settings(method, selection.budget)
+            rules = CopyRules(selection.duplicates, selection.near_copies)
+            expected = run_selector(method, settings, each, difficulty=difficulty, rules=rules)
             stored = read_class_selection(
                 run.store, scored.selection_directory(method), each.class_name
             )

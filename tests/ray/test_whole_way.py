@@ -178,7 +178,6 @@ def foreign_directory(root: Path) -> list[str]:
         (unreadable_image, "1/"),
         (missing_source, "nowhere must be a folder"),
         (foreign_directory, "holds files that no run made, such as thesis.tex"),
-        (lambda _: ["selection.exclude=[1/none.png]"], "must name images of"),
         (
             lambda _: [
                 "selection.exclude=[1/none.png]",

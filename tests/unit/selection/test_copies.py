@@ -146,9 +146,11 @@ def test_images_that_the_features_cannot_tell_apart_are_no_copies() -> None:
     assert (len(groups.copies), groups.threshold) == (0, 0.0)
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_tiny_classes_have_no_near_copies(count: int) -> None:
-    assert not len(found(spread(count, 4)).copies)
+@pytest.mark.parametrize(("count", "near"), [(1, 0), (2, 0), (5, 0), (6, 1), (7, 1)])
+def test_classes_without_a_fifth_neighbour_have_no_near_copies(count: int, near: int) -> None:
+    features = spread(count, 40)
+    features[-1] = features[0]
+    assert found(features).near == near
 
 
 def test_features_that_are_no_numbers_are_refused() -> None:
