@@ -35,15 +35,6 @@ class ClassGroup:
         return cls(tuple(ClassPlan(**each) for each in json.loads(row["group"])))
 
 
-@dataclass(frozen=True)
-class GroupResult:
-    """What a worker tells of the classes it has written."""
-
-    classes: int
-    error: str | None = None
-    """A mistake in the source that ends the extraction."""
-
-
 def group_classes(plans: Sequence[ClassPlan], image_bytes: int) -> Iterator[ClassGroup]:
     """Yield classes in groups of a bounded size, at least one in each.
 
@@ -65,17 +56,16 @@ def group_classes(plans: Sequence[ClassPlan], image_bytes: int) -> Iterator[Clas
         yield ClassGroup(tuple(group))
 
 
-def write_classes(extraction: Extraction, group: ClassGroup) -> GroupResult:
-    """Write the files of some classes from the files of the shards that hold their images."""
+def write_classes(extraction: Extraction, group: ClassGroup) -> None:
+    """Write the files of some classes from the files of the shards that hold their images.
+
+    Raises: InputError if a class has no usable image, or the file of a shard is damaged.
+    """
     rows, lost = _gathered(extraction, group)
-    try:
-        for plan in group.plans:
-            of_class = rows.filter(pc.equal(rows.column("class_index"), plan.index))
-            unusable = [each for each in lost if each.class_name == plan.name]
-            _write_class(extraction, plan, of_class, unusable)
-    except InputError as error:
-        return GroupResult(0, str(error))
-    return GroupResult(len(group.plans))
+    for plan in group.plans:
+        of_class = rows.filter(pc.equal(rows.column("class_index"), plan.index))
+        unusable = [each for each in lost if each.class_name == plan.name]
+        _write_class(extraction, plan, of_class, unusable)
 
 
 def _gathered(extraction: Extraction, group: ClassGroup) -> tuple[pa.Table, list[Lost]]:

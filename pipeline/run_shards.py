@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from otcondense.errors import InputError
 from pipeline.class_files import group_classes
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.quarantine import Lost
@@ -48,7 +47,6 @@ def encode_classes(
     place = OnCluster(extraction, config) if config.uses_cluster else Here(extraction)
     if still_open:
         for result in place.encode(still_open):
-            _refuse(result.error)
             on_shard(result.images, result.lost)
     _regroup(extraction, plans, place)
     target.store.remove(shard_folder(target.directory))
@@ -64,12 +62,4 @@ def _extraction(target: Target, plans: Sequence[ClassPlan], shards: Sequence[Sha
 
 
 def _regroup(extraction: Extraction, plans: Sequence[ClassPlan], place: Here | OnCluster) -> None:
-    groups = list(group_classes(plans, bytes_per_image(extraction)))
-    for result in place.regroup(groups):
-        _refuse(result.error)
-
-
-def _refuse(error: str | None) -> None:
-    """Raise the mistake that a worker found."""
-    if error is not None:
-        raise InputError(error)
+    place.regroup(list(group_classes(plans, bytes_per_image(extraction))))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from otcondense.datasets import ImageRecord
 from otcondense.datasets.wanted import changed_message, unusable_message
 from otcondense.errors import InputError
+from pipeline.failures import packed, raise_packed
 from pipeline.images import BATCHES_AHEAD, Decoded, decode_together, decoded_images, stacked
 from pipeline.quarantine import Lost
 from pipeline.shard_files import ShardRows, write_shard
@@ -31,16 +32,18 @@ class ShardResult:
     images: int
     """Images of wanted classes, also those that cannot be used."""
     lost: list[Lost]
-    error: str | None = None
-    """A mistake in the configuration or the source that ends the extraction."""
 
     def row(self) -> dict[str, Any]:
         """Return the result as a row of a data set."""
-        return {"result": json.dumps(asdict(self))}
+        return {"result": json.dumps(asdict(self)), "error": b""}
 
     @classmethod
     def of_row(cls, row: dict[str, Any]) -> "ShardResult":
-        """Return the result in a row."""
+        """Return the result in a row.
+
+        Raises: the error of the worker, if there was one.
+        """
+        raise_packed(row["error"])
         values = json.loads(row["result"])
         lost = [Lost(**each) for each in values.pop("lost")]
         return cls(**values, lost=lost)
@@ -102,26 +105,22 @@ class ShardActor:
     """The worker as an actor of Ray Data: a row in, a row out."""
 
     def __init__(self, extraction: Extraction) -> None:
-        self._worker: ShardWorker | None = None
-        self._error: str | None = None
+        self._error = b""
         try:
             self._worker = ShardWorker(extraction)
-        except InputError as error:
+        except Exception as error:  # noqa: BLE001 - raised in the driver
             # Ray Data would start an actor that fails again and again.
-            self._error = str(error)
+            self._error = packed(error)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Encode the shard of a row."""
+        """Encode the shard of a row; an error is returned, not raised."""
+        if self._error:
+            return {"result": "", "error": self._error}
         shard = Shard(int(row["number"]), int(row["start"]), int(row["stop"]))
-        return self._result(shard).row()
-
-    def _result(self, shard: Shard) -> ShardResult:
-        if self._worker is None:
-            return ShardResult(shard.number, 0, [], self._error)
         try:
-            return self._worker.encode(shard)
-        except InputError as error:
-            return ShardResult(shard.number, 0, [], str(error))
+            return self._worker.encode(shard).row()
+        except Exception as error:  # noqa: BLE001 - raised in the driver
+            return {"result": "", "error": packed(error)}
 
 
 @dataclass(frozen=True)

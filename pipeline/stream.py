@@ -14,10 +14,11 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from otcondense.threads import one_thread
-from pipeline.class_files import ClassGroup, GroupResult, write_classes
+from pipeline.class_files import ClassGroup, write_classes
 from pipeline.extraction_config import ExtractionConfig
+from pipeline.failures import packed, raise_packed
 from pipeline.resources import plan_resources
-from pipeline.shard_worker import ShardActor, ShardResult
+from pipeline.shard_worker import ShardActor, ShardResult, ShardWorker
 from pipeline.shards import Shard
 from pipeline.work import Extraction
 
@@ -32,16 +33,19 @@ class Here:
         self._extraction = extraction
 
     def encode(self, shards: Sequence[Shard]) -> Iterator[ShardResult]:
-        """Encode shards; yields the result of each."""
-        with one_thread():
-            actor = ShardActor(self._extraction)
-            for shard in shards:
-                yield ShardResult.of_row(actor(shard.row()))
+        """Encode shards; yields the result of each.
 
-    def regroup(self, groups: Sequence[ClassGroup]) -> Iterator[GroupResult]:
-        """Write the files of classes; yields the result of each group."""
+        Raises: what a worker raises.
+        """
+        with one_thread():
+            worker = ShardWorker(self._extraction)
+            for shard in shards:
+                yield worker.encode(shard)
+
+    def regroup(self, groups: Sequence[ClassGroup]) -> None:
+        """Write the files of classes."""
         for group in groups:
-            yield write_classes(self._extraction, group)
+            write_classes(self._extraction, group)
 
 
 class OnCluster:
@@ -56,7 +60,10 @@ class OnCluster:
         self._extraction = ray.put(replace(extraction, threads=threads))
 
     def encode(self, shards: Sequence[Shard]) -> Iterator[ShardResult]:
-        """Encode shards in any order; yields the result of each when it is written."""
+        """Encode shards in any order; yields the result of each when it is written.
+
+        Raises: what a worker raises.
+        """
         rows = self._rows([shard.row() for shard in shards])
         workers = min(self._resources.encoders, len(shards))
         results = rows.map(
@@ -69,8 +76,8 @@ class OnCluster:
         for row in results.iter_rows():
             yield ShardResult.of_row(row)
 
-    def regroup(self, groups: Sequence[ClassGroup]) -> Iterator[GroupResult]:
-        """Write the files of classes in any order; yields the result of each group."""
+    def regroup(self, groups: Sequence[ClassGroup]) -> None:
+        """Write the files of classes in any order."""
         rows = self._rows([group.row() for group in groups])
         results = rows.map(
             regroup_classes,  # type: ignore[arg-type]
@@ -78,7 +85,7 @@ class OnCluster:
             num_cpus=1,
         )
         for row in results.iter_rows():
-            yield GroupResult(int(row["classes"]), row["error"] or None)
+            raise_packed(row["error"])
 
     def _rows(self, rows: list[dict[str, Any]]) -> Dataset:
         """Return a data set with one block for each row, so that each is a task of its own."""
@@ -105,5 +112,8 @@ def _known(extraction: "ray.ObjectRef[Extraction]") -> Extraction:
 
 def regroup_classes(row: dict[str, Any], extraction: list[Any]) -> dict[str, Any]:
     """Write the files of the classes of a row, in a task."""
-    result = write_classes(_known(extraction[0]), ClassGroup.of_row(row))
-    return {"classes": result.classes, "error": result.error or ""}
+    try:
+        write_classes(_known(extraction[0]), ClassGroup.of_row(row))
+    except Exception as error:  # noqa: BLE001 - raised in the driver
+        return {"error": packed(error)}
+    return {"error": b""}

@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from jobs.command.exit import storage_fault
 from otcondense.datasets import SourceConfig, list_images, read_image_bytes, readings, write_digits
 from otcondense.encoders import EncoderConfig, cross_entropy, load_encoder
 from otcondense.errors import InputError
@@ -228,15 +227,15 @@ def test_a_full_disk_of_a_worker_is_an_error_with_its_reason(
         def __init__(self, extraction):
             super().__init__(ray.get(extraction[0]))
 
-        def __call__(self, row):
+            self._worker = self
+
+        def encode(self, _shard):
             raise OSError(errno.ENOSPC, "No space left on device", "a file")
 
     monkeypatch.setattr(stream, "ShardEncoder", Full)
-    with pytest.raises(Exception, match="No space left") as raised:
+    with pytest.raises(OSError, match="No space left on device: 'a file'") as raised:
         extract_features(str(tmp_path / "run"), "features", source, encoder, ONE, "stage")
-    fault = storage_fault(raised.value)
-    assert fault is not None
-    assert fault.errno == errno.ENOSPC
+    assert raised.value.errno == errno.ENOSPC
 
 
 @pytest.fixture
