@@ -7,10 +7,11 @@ import pyarrow as pa
 
 from otcondense.datasets.access import file_system, reachable
 from otcondense.datasets.kinds import SOURCES
+from otcondense.datasets.local_trees import local_tree
 from otcondense.datasets.parts import Texts, sorted_texts
 from otcondense.datasets.records import SourceConfig, is_remote, resolved
 from otcondense.datasets.remote_trees import remote_file, remote_tree
-from otcondense.datasets.trees import SourceFile, Tree, local_tree
+from otcondense.datasets.trees import SourceFile, Tree
 from otcondense.errors import InputError
 
 __all__ = ["SourceFile", "container_files", "list_tree", "source_state"]
