@@ -86,7 +86,7 @@ def _found_splits(tree: Tree) -> str:
     ]
     if not splits:
         return "found none there"
-    return f"found the splits {', '.join(splits)}: add one of them to source.path"
+    return f"found the splits {', '.join(splits)}: set source.split to one of them"
 
 
 def _parts(source: SourceConfig, root: str, file: SourceFile) -> list[Part]:

@@ -24,6 +24,7 @@ from otcondense.datasets.columns import (
 )
 from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.listing import ListedFile, Listing
+from otcondense.datasets.named_files import named_files
 from otcondense.datasets.parquet_files import parquet_ids
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
 from otcondense.datasets.parts import TEXT, Labels, Part, sorted_texts, spread, texts
@@ -114,7 +115,7 @@ def read_features(
 
 
 def _npy_files(source: SourceConfig) -> dict[str, SourceFile]:
-    if source.path.endswith(".parquet"):
+    if source.split is not None or named_files(source) is not None:
         return {}
     found = list_tree(source).top_files((FEATURES_FILE, LABELS_FILE, IDS_FILE))
     if found and not {FEATURES_FILE, LABELS_FILE} <= set(found):

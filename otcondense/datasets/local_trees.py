@@ -31,10 +31,13 @@ def local_tree(source: SourceConfig, root: Path) -> Tree:
     folders: list[Folder] = []
     with ThreadPoolExecutor(THREADS) as pool:
         while visits:
-            # Results come in the order of the folders, whichever is read first.
-            scanned = list(pool.map(walk.scan, visits))
-            folders += [each.folder for each in scanned]
-            visits = [inner for each in scanned for inner in each.inner]
+            inner: list[_Visit] = []
+            # Results come in the order of the folders, whichever is read first. They become columns
+            # in this thread: Arrow keeps some megabytes for each thread that uses it.
+            for scanned in pool.map(walk.scan, visits):
+                folders.append(scanned.folder())
+                inner += scanned.inner
+            visits = inner
     walk.refuse_links_out()
     return Tree(str(start).rstrip("/"), sorted(folders, key=lambda each: each.name))
 
@@ -51,8 +54,18 @@ class _Visit:
 
 @dataclass(frozen=True)
 class _Scanned:
-    folder: Folder
+    """What a folder holds."""
+
+    visit: _Visit
+    files: Columns
+    links: list[Link]
     inner: list[_Visit]
+    """The folders in it, sorted."""
+
+    def folder(self) -> Folder:
+        """Return the folder as columns."""
+        names = (visit.path.rpartition("/")[2] for visit in self.inner)
+        return self.files.folder(self.visit.name, self.visit.path, names, self.links)
 
 
 @dataclass(frozen=True)
@@ -82,8 +95,7 @@ class _Walk:
                 else:
                     status = entry.stat()
                     columns.add(entry.name, status.st_size, status.st_mtime_ns)
-        folder = columns.folder(visit.name, visit.path, inner, links)
-        return _Scanned(folder, [inner[name] for name in folder.folders])
+        return _Scanned(visit, columns, links, [inner[name] for name in sorted(inner)])
 
     def _followed(self, visit: _Visit, entry: os.DirEntry[str], links: list[Link]) -> str | None:
         """Return the real path of a link, None if it is not followed."""

@@ -4,7 +4,6 @@ Only labels and ids are read to list a source; the bytes of an image are read wh
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +24,12 @@ from otcondense.datasets.columns import (
 )
 from otcondense.datasets.files import SourceFile, container_files
 from otcondense.datasets.listing import ROW_BITS, ListedFile, Listing
-from otcondense.datasets.missing_bytes import NEITHER, with_paths
+from otcondense.datasets.missing_bytes import with_paths
+from otcondense.datasets.named_files import folder_of
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
-from otcondense.datasets.parts import TEXT, Faulty, Part, sorted_texts, spread, texts
-from otcondense.datasets.paths_below import sizes_and_times
-from otcondense.datasets.records import SourceConfig, is_remote, resolved
+from otcondense.datasets.parts import Part, sorted_texts, spread, texts
+from otcondense.datasets.path_parts import path_part, without
+from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError
 
 ROWS_TOGETHER = 1024
@@ -57,16 +57,8 @@ def scan_parquet(source: SourceConfig) -> Listing:
             metadata = opened.schema.metadata
             names = names or huggingface_names(metadata, source.label_column, file.path)
             parts += _parts(source, file, opened)
-    ignored = sorted_texts([others.column, texts(empty)])
-    return build_listing(source, parts, names, ignored, _root(source))
-
-
-def _root(source: SourceConfig) -> str:
-    """Return the folder below which the paths in a file lie."""
-    if is_remote(source.path):
-        return source.path.rstrip("/")
-    path = resolved(Path(source.path))
-    return str(path if path.is_dir() else path.parent)
+    ignored = sorted_texts([without(others.column, parts), texts(empty)])
+    return build_listing(source, parts, names, ignored, folder_of(source))
 
 
 def _parts(source: SourceConfig, file: SourceFile, opened: ParquetSource) -> list[Part]:
@@ -78,7 +70,7 @@ def _parts(source: SourceConfig, file: SourceFile, opened: ParquetSource) -> lis
     part = _cells(source, file, opened, leaf)
     is_missing = _without_bytes(opened, leaf, kind)
     paths = _paths_of(source, file, opened, is_missing)
-    return with_paths(source, _root(source), part, is_missing, paths)
+    return with_paths(source, folder_of(source), part, is_missing, paths)
 
 
 def _leaf(source: SourceConfig, file: SourceFile, kind: pa.DataType) -> str:
@@ -192,19 +184,11 @@ def _paths(source: SourceConfig, file: SourceFile, opened: ParquetSource) -> Par
     A path is also the id, unless there is a column of ids.
     """
     labels = encoded_labels(file.path, source.label_column, opened.column(source.label_column))
-    stored = text_column(file.path, source.image_column, opened.column(source.image_column))
-    numbered = row_ids(file, len(labels))
-    names = pc.coalesce(stored, numbered)
-    faulty = Faulty()
-    for row in pc.indices_nonzero(stored.is_null()).to_pylist():
-        faulty.add(row, NEITHER)
-    root = _root(source)
-    sizes, times = sizes_and_times(source, root, names)
-    ids, path = names, None
+    paths = text_column(file.path, source.image_column, opened.column(source.image_column))
+    ids = None
     if source.id_column is not None:
         ids = parquet_ids(source, file, opened, len(labels))
-        path = pc.binary_join_element_wise(pa.scalar(root, TEXT), names, pa.scalar("/", TEXT))
-    return Part(ids, labels, sizes, times, path=path, faulty=faulty)
+    return path_part(source, file, labels, paths, ids)
 
 
 def parquet_ids(
