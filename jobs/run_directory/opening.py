@@ -22,6 +22,7 @@ from jobs.run_directory.marker import (
 from jobs.run_directory.paths import is_elsewhere, with_spelling_of
 from jobs.run_directory.run import Run
 from jobs.run_directory.source import check_source
+from otcondense.datasets.records import OPTIONAL_IDENTITY
 from otcondense.errors import InputError
 from otcondense.store import DriverLock, Store, put_back
 
@@ -148,6 +149,10 @@ def _run_of(config: RunConfig, marker: Marker) -> Run:
     return run
 
 
+_UNSET = dict.fromkeys(OPTIONAL_IDENTITY)
+"""Settings of a source that its identity has only if they are set."""
+
+
 def _refuse_other_source(run: Run, earlier: Mapping[str, Any]) -> None:
     """Refuse to mix two sources in one directory.
 
@@ -156,8 +161,8 @@ def _refuse_other_source(run: Run, earlier: Mapping[str, Any]) -> None:
     """
     source = earlier["source"]
     differences = []
-    for key, value in identity(run.config.source).items():
-        if source.get(key) != value:
+    for key, value in (_UNSET | identity(run.config.source)).items():
+        if (source.get(key) or None) != (value or None):
             differences.append(f"source.{key}: {source.get(key)!r} there, {value!r} here")
     if differences:
         raise InputError(

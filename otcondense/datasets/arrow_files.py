@@ -5,6 +5,7 @@ file on the disk as in the mapped file in memory.
 """
 
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,18 @@ from otcondense.datasets.columns import (
     check_rows,
     encoded_labels,
     is_bytes,
+    is_text,
     label_names,
+    plain_type,
     row_ids,
+    text_column,
     text_ids,
 )
 from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.listing import ListedFile, Listing
+from otcondense.datasets.missing_bytes import with_paths
 from otcondense.datasets.parts import Part, spread
-from otcondense.datasets.records import SourceConfig, is_remote
+from otcondense.datasets.records import SourceConfig, is_remote, resolved
 from otcondense.datasets.trees import Tree
 from otcondense.errors import InputError
 from otcondense.reading import LIST_BYTES, parse_json
@@ -47,9 +52,14 @@ def scan_arrow(source: SourceConfig) -> Listing:
     """
     names = _class_names(source)
     files, others = container_files(source, ".arrow")
-    parts = [part for file in files for part in _parts(source, file)]
+    parts: list[Part] = []
     ignored = [name for name in others if not name.endswith(".json")]
-    return build_listing(source, parts, names, ignored)
+    root = source.path if is_remote(source.path) else str(resolved(Path(source.path)))
+    for file in files:
+        found = _parts(source, root, file)
+        parts += found
+        ignored += [] if found else [file.name]
+    return build_listing(source, parts, names, sorted(ignored), root)
 
 
 def _class_names(source: SourceConfig) -> tuple[str, ...] | None:
@@ -76,11 +86,11 @@ def _found_splits(tree: Tree) -> str:
     ]
     if not splits:
         return "found none there"
-    return f"found the splits {', '.join(splits)}: add one of them to source.path"
+    return f"found the splits {', '.join(splits)}: set source.split to one of them"
 
 
-def _parts(source: SourceConfig, file: SourceFile) -> list[Part]:
-    """Return the rows of one file, a part for each batch."""
+def _parts(source: SourceConfig, root: str, file: SourceFile) -> list[Part]:
+    """Return the rows of one file, a part for each batch that has some."""
     buffer = _whole_file(file.path)
     batches = _batches(file.path, buffer)
     total = sum(len(batch) for batch in batches)
@@ -89,8 +99,13 @@ def _parts(source: SourceConfig, file: SourceFile) -> list[Part]:
     parts = []
     first = 0
     for batch in batches:
+        if not len(batch):
+            continue
         of_batch = _stored_ids(source, file, batch) if ids is None else ids[first:][: len(batch)]
-        parts.append(_part(source, file, batch, buffer, of_batch))
+        part, values = _part(source, file, batch, buffer, of_batch)
+        is_missing = values.is_null().to_numpy(zero_copy_only=False)
+        paths = _paths(source, file, batch, np.flatnonzero(is_missing))
+        parts += with_paths(source, root, part, is_missing, paths)
         first += len(batch)
     return parts
 
@@ -120,13 +135,28 @@ def _part(
     batch: pa.RecordBatch,
     buffer: pa.Buffer,
     ids: pa.LargeStringArray,
-) -> Part:
-    """Return the rows of one batch."""
+) -> tuple[Part, pa.Array]:
+    """Return the rows of one batch, and the column of their bytes."""
     check_column(source, file.path, batch.schema, "label_column")
     labels = encoded_labels(file.path, source.label_column, _column(batch, source.label_column))
-    starts, sizes = _ranges(_image_bytes(source, file, batch), buffer)
+    values = _image_bytes(source, file, batch)
+    starts, sizes = _ranges(values, buffer)
     changed = spread(file.mtime_ns, len(batch))
-    return Part(ids, labels, sizes, changed, ListedFile(file.path, "bytes"), starts)
+    return Part(ids, labels, sizes, changed, ListedFile(file.path, "bytes"), starts), values
+
+
+def _paths(
+    source: SourceConfig, file: SourceFile, batch: pa.RecordBatch, rows: Int64[np.ndarray, " m"]
+) -> list[str | None]:
+    """Return the paths of the rows without bytes."""
+    column = batch.column(source.image_column)
+    is_struct = pa.types.is_struct(column.type)
+    place = column.type.get_field_index("path") if is_struct else -1
+    if not len(rows) or place < 0 or not is_text(plain_type(column.type.field(place).type)):
+        return [None] * len(rows)
+    name = f"{source.image_column}.path"
+    paths = text_column(file.path, name, pa.chunked_array([column.flatten()[place]]))
+    return list(paths.take(pa.array(rows)).to_pylist())
 
 
 def _column(batch: pa.RecordBatch, name: str) -> pa.ChunkedArray:
@@ -156,12 +186,13 @@ def _image_bytes(source: SourceConfig, file: SourceFile, batch: pa.RecordBatch) 
                 f"{file.path} has sliced batches, which save_to_disk does not write; "
                 "write the data set again"
             )
-        column = column.field("bytes")
-    if not is_bytes(column.type) or column.null_count:
+        column = column.flatten()[kind.get_field_index("bytes")]  # a null struct has no bytes
+    if pa.types.is_null(column.type):
+        return column.cast(pa.binary())
+    if not is_bytes(column.type):
         raise InputError(
             f"column {source.image_column!r} of {file.path} must hold the images' bytes, "
-            f"found {kind} with {column.null_count} rows without bytes; "
-            "write the data set again with the images embedded"
+            f"found {kind}; write the data set again with the images embedded"
         )
     return column
 
@@ -178,8 +209,8 @@ def _ranges(
     values: pa.Array, buffer: pa.Buffer
 ) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
     """Return offsets and sizes in the file of the values of a binary column."""
-    if not len(values):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    if values.null_count == len(values):
+        return np.zeros(len(values), np.int64), np.zeros(len(values), np.int64)
     _, offsets, data = values.buffers()
     width = np.dtype(np.int64 if pa.types.is_large_binary(values.type) else np.int32)
     all_bounds = np.frombuffer(offsets, width, count=values.offset + len(values) + 1)

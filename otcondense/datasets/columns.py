@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from otcondense.datasets.files import SourceFile
 from otcondense.datasets.names import LONGEST_ID
-from otcondense.datasets.parts import NO_LABEL, TEXT, Labels, texts
+from otcondense.datasets.parts import NO_LABEL, TEXT, Labels
 from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError
 from otcondense.reading import parse_json
@@ -106,17 +106,27 @@ def text_ids(where: str, name: str, column: pa.ChunkedArray) -> pa.LargeStringAr
 
     Raises: InputError as `encoded_labels` does, and for a row without an id.
     """
-    column = _checked(where, name, column)
-    if column.null_count:
-        row = column.is_null().to_numpy().argmax()
+    ids = text_column(where, name, column)
+    if ids.null_count:
+        row = ids.is_null().to_numpy(zero_copy_only=False).argmax()
         raise InputError(
             f"column {name!r} of {where} must have an id in each row, found none in row {row}; "
             "set source.id_column"
         )
+    return ids
+
+
+def text_column(where: str, name: str, column: pa.ChunkedArray) -> pa.LargeStringArray:
+    """Return a column of plain values as text; a row without a value stays one.
+
+    Raises: InputError as `encoded_labels` does.
+    """
+    column = _checked(where, name, column)
     kind = plain_type(column.type)
-    if is_text(kind) or pa.types.is_integer(kind):
+    if is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind):
         return one_array(column.cast(kind).cast(TEXT))
-    return texts(str(value) for value in column.to_pylist())
+    values = column.to_pylist()
+    return pa.array([None if value is None else str(value) for value in values], TEXT)
 
 
 def _checked(where: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -24,9 +24,10 @@ from otcondense.datasets.columns import (
 )
 from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.listing import ListedFile, Listing
+from otcondense.datasets.named_files import named_files
 from otcondense.datasets.parquet_files import parquet_ids
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
-from otcondense.datasets.parts import TEXT, Labels, Part, spread
+from otcondense.datasets.parts import TEXT, Labels, Part, sorted_texts, spread, texts
 from otcondense.datasets.records import ImageRecord, SourceConfig, is_remote
 from otcondense.errors import InputError
 
@@ -69,14 +70,19 @@ def scan_features(source: SourceConfig) -> Listing:
     if arrays:
         return build_listing(source, [_npy_part(source, arrays)], None, [])
 
-    files, ignored = container_files(source, ".parquet")
+    files, others = container_files(source, ".parquet")
     parts: list[Part] = []
+    empty: list[str] = []
     names: tuple[str, ...] | None = None
     for file in files:
         with open_parquet(file.path) as opened:
+            if not opened.rows:
+                empty.append(file.name)
+                continue
             metadata = opened.schema.metadata
             names = names or huggingface_names(metadata, source.label_column, file.path)
             parts.append(_parquet_part(source, file, opened))
+    ignored = sorted_texts([others.column, texts(empty)])
     return build_listing(source, parts, names, ignored)
 
 
@@ -109,7 +115,7 @@ def read_features(
 
 
 def _npy_files(source: SourceConfig) -> dict[str, SourceFile]:
-    if source.path.endswith(".parquet"):
+    if source.split is not None or named_files(source) is not None:
         return {}
     found = list_tree(source).top_files((FEATURES_FILE, LABELS_FILE, IDS_FILE))
     if found and not {FEATURES_FILE, LABELS_FILE} <= set(found):

@@ -1,16 +1,19 @@
 """The files that hold the images of a source, local or remote."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from otcondense.datasets.access import file_system, reachable
 from otcondense.datasets.kinds import SOURCES
-from otcondense.datasets.parts import Texts, sorted_texts
-from otcondense.datasets.records import SourceConfig, is_remote, resolved
-from otcondense.datasets.remote_trees import remote_file, remote_tree
-from otcondense.datasets.trees import SourceFile, Tree, local_tree
+from otcondense.datasets.local_trees import local_tree
+from otcondense.datasets.named_files import named_files, single_file
+from otcondense.datasets.parts import Texts, sorted_texts, texts
+from otcondense.datasets.records import SourceConfig, is_pattern, is_remote, resolved
+from otcondense.datasets.remote_trees import remote_tree
+from otcondense.datasets.splits import belongs_to, refuse_mixed_splits, refuse_other_splits
+from otcondense.datasets.trees import SourceFile, Tree
 from otcondense.errors import InputError
 
 __all__ = ["SourceFile", "container_files", "list_tree", "source_state"]
@@ -21,6 +24,11 @@ def list_tree(source: SourceConfig) -> Tree:
 
     Raises: InputError if the root is missing, a link leaves it, or a name is not valid text.
     """
+    if source.shards:
+        raise InputError(
+            f"source.path must be a folder {SOURCES[source.kind].folder}, found a list of "
+            f"{len(source.shards)} files"
+        )
     if is_remote(source.path):
         return remote_tree(source)
     root = resolved(Path(source.path))
@@ -33,39 +41,70 @@ def list_tree(source: SourceConfig) -> Tree:
     return local_tree(source, root)
 
 
-def container_files(source: SourceConfig, suffix: str) -> tuple[list[SourceFile], Texts]:
+def container_files(source: SourceConfig, *suffixes: str) -> tuple[list[SourceFile], Texts]:
     """Return the files that hold the images, sorted by name, and the names of all other files.
 
-    `source.path` is one such file or a folder of them.
+    `source.path` is such files, or a folder of them. Only those of `source.split` count.
 
-    Raises: InputError as `list_tree` does, if there is no such file, or one of them is a link that
-        leads nowhere.
+    Raises: InputError as `list_tree` and `named_files` do, if there is no such file, one of them is
+        a link that leads nowhere, or they are of several splits.
     """
-    if source.path.lower().endswith(suffix) and _is_file(source.path):
-        return [_single_file(source.path)], sorted_texts([])
-    tree = list_tree(source)
-    _refuse_links(tree, suffix)
+    named = named_files(source)
+    is_listed = bool(source.shards) or is_pattern(source.path)
+    if named is not None and (is_listed or _has_suffix(source.path, suffixes)):
+        wanted = [file for file in named if _has_suffix(file.name, suffixes)]
+        others = [texts(file.name for file in named if not _has_suffix(file.name, suffixes))]
+        total = len(named)
+    else:
+        tree = list_tree(source)
+        _refuse_links(tree, suffixes)
+        wanted, others = _in_tree(tree, suffixes)
+        total = len(tree)
+    if not wanted:
+        raise InputError(
+            f"{source.path} must be a {' or '.join(suffixes)} file or hold such files "
+            f"(source.kind is {source.kind}), found {total} others"
+        )
+    chosen = _of_split(source, wanted, is_named=named is not None)
+    kept = set(chosen)
+    left_out = texts(file.name for file in wanted if file not in kept)
+    return sorted(chosen, key=lambda file: file.name), sorted_texts([*others, left_out])
+
+
+def _in_tree(tree: Tree, suffixes: Sequence[str]) -> tuple[list[SourceFile], list[pa.Array]]:
+    """Return the files of a folder that hold images, and the names of all others."""
     wanted: list[SourceFile] = []
     others: list[pa.Array] = []
     for folder in tree.folders:
-        is_wanted = folder.are([suffix])
+        is_wanted = folder.are(suffixes)
         wanted += tree.files(folder, is_wanted)
         others.append(folder.paths(~is_wanted))
-    if not wanted:
-        raise InputError(
-            f"{source.path} must be a {suffix} file or hold such files "
-            f"(source.kind is {source.kind}), found {len(tree)} others"
-        )
-    return sorted(wanted, key=lambda file: file.name), sorted_texts(others)
+    return wanted, others
 
 
-def _refuse_links(tree: Tree, suffix: str) -> None:
+def _of_split(source: SourceConfig, files: list[SourceFile], *, is_named: bool) -> list[SourceFile]:
+    """Return the files of the split; files that the source names itself may be of several."""
+    names = [file.name for file in files]
+    if source.split is None:
+        if not is_named:
+            refuse_mixed_splits(source.path, names)
+        return files
+    refuse_other_splits(source.path, source.split, names)
+    return [file for file in files if belongs_to(file.name, source.split)]
+
+
+def _has_suffix(name: str, suffixes: Sequence[str]) -> bool:
+    return name.lower().endswith(tuple(suffixes))
+
+
+def _refuse_links(tree: Tree, suffixes: Sequence[str]) -> None:
     """Refuse shards that are links to nothing: each stands for many images."""
-    lost = [link for link in tree.links if link.name.lower().endswith(suffix)]
+    lost = [link for link in tree.links if _has_suffix(link.name, suffixes)]
     if lost:
         raise InputError(
-            f"every {suffix} file below {tree.root} must be there, found {len(lost)} links to "
-            f"none: {lost[0].name} is {lost[0].reason}; point it elsewhere or remove it"
+            f"every {' or '.join(suffixes)} file below {tree.root} must be there, found "
+            f"{len(lost)} links to none: {lost[0].name} is {lost[0].reason}; "
+            "point it elsewhere or remove it"
         )
 
 
@@ -76,28 +115,9 @@ def source_state(source: SourceConfig) -> str:
 
     Raises: InputError as `list_tree` does.
     """
-    files = []
-    tree = ""
-    if _is_file(source.path):
-        files.append(_single_file(source.path))
-    else:
-        tree = list_tree(source).state()
+    files = named_files(source)
+    tree = list_tree(source).state() if files is None else ""
+    names = []
     if source.class_names is not None and Path(source.class_names).is_file():
-        files.append(_single_file(source.class_names))
-    return hashlib.sha256(repr((tree, files)).encode()).hexdigest()
-
-
-def _is_file(path: str) -> bool:
-    if not is_remote(path):
-        return Path(path).is_file()
-    filesystem, inner = file_system(path)
-    with reachable(path):
-        return bool(filesystem.isfile(inner))
-
-
-def _single_file(path: str) -> SourceFile:
-    if is_remote(path):
-        return remote_file(path)
-    real = resolved(Path(path))
-    status = real.stat()
-    return SourceFile(real.name, str(real), status.st_size, status.st_mtime_ns)
+        names.append(single_file(source.class_names))
+    return hashlib.sha256(repr((tree, files, names)).encode()).hexdigest()

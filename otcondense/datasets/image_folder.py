@@ -19,6 +19,7 @@ from otcondense.datasets.listing import Listing
 from otcondense.datasets.names import check_class_name, order_classes
 from otcondense.datasets.parts import TEXT, Faulty, Labels, Part, sorted_texts
 from otcondense.datasets.records import SourceConfig
+from otcondense.datasets.splits import is_split
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_suffix
 from otcondense.datasets.trees import Folder, Link, Tree
 from otcondense.errors import InputError
@@ -32,6 +33,7 @@ def scan_image_folder(source: SourceConfig) -> Listing:
     """
     tree = list_tree(source)
     tops = _class_folders(tree)
+    _refuse_splits(source, tree)
     if not tops:
         raise InputError(
             f"{source.path} must hold one folder of images per class, "
@@ -60,6 +62,22 @@ def _class_folders(tree: Tree) -> list[str]:
     """Return the folders of classes, also those that are links to nothing."""
     lost = [link.name for link in tree.folders[0].links if _is_folder_name(link)]
     return sorted({*tree.tops, *lost})
+
+
+def _refuse_splits(source: SourceConfig, tree: Tree) -> None:
+    """Refuse a folder of splits: each would become a class, and the test set part of the subset."""
+    tops = tree.tops
+    if source.classes is not None or not tops or not all(is_split(name) for name in tops):
+        return
+    of_tops = [folder for folder in tree.folders if folder.name in tops]
+    if any(_are_images(folder).any() or not folder.folders for folder in of_tops):
+        return
+    split = "train" if "train" in tops else tops[0]
+    raise InputError(
+        f"{source.path} must hold folders of classes, found the splits {', '.join(tops)}, each "
+        f"with folders in it; set source.split={split}, or name them in source.classes if they "
+        "are classes"
+    )
 
 
 def _is_folder_name(link: Link) -> bool:

@@ -42,6 +42,8 @@ class Source:
     """Whether there are images, not only their features."""
     images_are_files: bool = False
     """Whether every image is a file below the root, and its id the path of the file there."""
+    split_is_folder: bool = False
+    """Whether a split is a folder below the root, not a part of the files."""
     identity_columns: tuple[str, ...] = COLUMNS
     """Names of columns that are part of the identity of a source."""
 
@@ -54,17 +56,18 @@ SOURCES: dict[str, Source] = {
         folder="with one folder per class",
         scanner="otcondense.datasets.image_folder:scan_image_folder",
         images_are_files=True,
+        split_is_folder=True,
         identity_columns=(),
     ),
     "parquet": Source(
-        layout="a Parquet file or a folder of them, with a column of images (bytes, or paths "
+        layout="Parquet files with a column of images (bytes, or paths "
         "below PATH) and a column of labels",
         folder="of Parquet files",
         scanner="otcondense.datasets.parquet_files:scan_parquet",
         reader=Reader("cell", "otcondense.datasets.parquet_cells:read_cell"),
     ),
     "webdataset": Source(
-        layout="a tar file or a folder of them",
+        layout="tar files",
         folder="of tar files",
         scanner="otcondense.datasets.tar_shards:scan_tar_shards",
         reader=BYTE_RANGES,
@@ -74,6 +77,13 @@ SOURCES: dict[str, Source] = {
         folder="that save_to_disk wrote",
         scanner="otcondense.datasets.arrow_files:scan_arrow",
         reader=BYTE_RANGES,
+        split_is_folder=True,
+    ),
+    "manifest": Source(
+        layout="a CSV or JSONL file or a folder of them, with a column of paths and a column of "
+        "labels",
+        folder="with CSV or JSONL files",
+        scanner="otcondense.datasets.manifest_files:scan_manifest",
     ),
     "features": Source(
         layout="features without images, as Parquet or npy files",

@@ -43,6 +43,11 @@ class ParquetSource:
     opened: Any
     """The open file."""
 
+    @property
+    def rows(self) -> int:
+        """Rows that the file claims."""
+        return sum(group.rows for group in self.groups)
+
     def check(self, name: str, groups: Iterable[int] | None = None) -> None:
         """Refuse a column that would become far larger in memory than it is in the file.
 
@@ -69,9 +74,8 @@ class ParquetSource:
         """
         self.check(name)
         column = self.file.read(columns=[name]).column(0)
-        rows = sum(group.rows for group in self.groups)
-        if len(column) != rows:
-            raise ValueError(f"column {name} has {len(column)} rows, its footer says {rows}")
+        if len(column) != self.rows:
+            raise ValueError(f"column {name} has {len(column)} rows, its footer says {self.rows}")
         return column
 
 

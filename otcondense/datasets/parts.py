@@ -1,7 +1,7 @@
 """The images of one file as columns, before the classes of the whole source are known."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 import numpy as np
@@ -97,6 +97,10 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def relabelled(self, values: list[Any]) -> "Part":
+        """Return the part with other values of its different labels."""
+        return replace(self, labels=Labels(self.labels.codes, values))
 
 
 def spread(value: int, count: int) -> Int64[np.ndarray, " n"]:

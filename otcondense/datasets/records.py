@@ -1,10 +1,11 @@
 """The configuration of a source, and the records of its images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from otcondense.config import Config
 from otcondense.datasets.kinds import SOURCES, describe_kinds
@@ -17,12 +18,25 @@ IDENTITY = ("path", "kind", "classes", "class_names", "max_pixels")
 """Settings of every source that decide which images there are and how they are decoded."""
 
 
+OPTIONAL_IDENTITY = ("shards", "split")
+"""Those that a source need not have."""
+PATTERN = frozenset("*?[")
+"""Characters that make a path a pattern."""
+
+
 class SourceConfig(Config):
     """Where the labelled images are."""
 
     path: str
-    """Folder of the images, or fsspec URI such as s3://bucket/folder; for other kinds than
-    image_folder also a single file."""
+    """Folder of the images, or fsspec URI such as s3://bucket/folder or hf://datasets/ORG/NAME; for
+    other kinds than image_folder also a file, a pattern such as data/train-*.parquet, or a list of
+    files and patterns."""
+    shards: tuple[str, ...] = ()
+    """The list, if `path` is given as one: `path` is then the folder that all of them lie in."""
+    split: str | None = None
+    """The part of the data set to use, such as train: only files with this word in their names or
+    folders; for image_folder and hf, the folder of this name. A source that mixes splits is
+    refused without it."""
     kind: str = Field(default="image_folder", description=describe_kinds())
     image_column: str = "image"
     """For parquet and hf, the column of the images: bytes, a struct of bytes and path, or (parquet)
@@ -49,6 +63,17 @@ class SourceConfig(Config):
     allow_links: bool = False
     """Whether symbolic links may lead out of the source folder."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_list(cls, values: Any) -> Any:
+        """Turn a list of shards into their folder and the list."""
+        path = values.get("path") if isinstance(values, Mapping) else None
+        if not isinstance(path, list | tuple):
+            return values
+        if not path or not all(isinstance(each, str) and each for each in path):
+            raise ValueError("source.path must be a text, or a list of texts that is not empty")
+        return {**values, "path": common_folder(path), "shards": tuple(path)}
+
     @field_validator("kind")
     @classmethod
     def _check_kind(cls, kind: str) -> str:
@@ -61,9 +86,20 @@ class SourceConfig(Config):
         """Whether the source has images, not only their features."""
         return SOURCES[self.kind].has_images
 
+    @property
+    def root(self) -> str:
+        """Folder or URI below which the files lie: `path`, or the folder of the file or pattern."""
+        if self.shards:
+            return self.path
+        return common_folder([self.path]) if is_pattern(self.path) else self.path
+
     def identity(self) -> dict[str, object]:
-        """Return the settings that decide which images there are, for fingerprints."""
+        """Return the settings that decide which images there are, for fingerprints.
+
+        Those of `OPTIONAL_IDENTITY` are left out if they are not set, as in earlier versions.
+        """
         kept = {*IDENTITY, *SOURCES[self.kind].identity_columns}
+        kept |= {name for name in OPTIONAL_IDENTITY if getattr(self, name)}
         return self.model_dump(mode="json", include=kept)
 
 
@@ -95,6 +131,30 @@ def by_class(records: Iterable[ImageRecord]) -> dict[str, list[ImageRecord]]:
 def records_identity(records: Iterable[ImageRecord]) -> list[list[object]]:
     """Return `[image_id, size_bytes, mtime_ns]` of each record; it changes when a file changes."""
     return [[record.image_id, record.size_bytes, record.mtime_ns] for record in records]
+
+
+def is_pattern(path: str) -> bool:
+    """Tell whether a path is a pattern such as train-*.parquet, and not the name of a file."""
+    if not PATTERN & set(path):
+        return False
+    return is_remote(path) or not Path(path).exists()
+
+
+def common_folder(paths: Sequence[str]) -> str:
+    """Return the lowest folder that holds all of some files and patterns."""
+    folders = [_fixed_parts(path) for path in paths]
+    common = folders[0]
+    for parts in folders[1:]:
+        same = [one == other for one, other in zip(common, parts, strict=False)]
+        common = common[: (*same, False).index(False)]
+    return "/".join(common) or ("/" if paths[0].startswith("/") else ".")
+
+
+def _fixed_parts(path: str) -> list[str]:
+    """Return the folders of a path up to the first that is a pattern."""
+    parts = path.split("/")[:-1]
+    places = [place for place, part in enumerate(parts) if PATTERN & set(part)]
+    return parts[: places[0]] if places else parts
 
 
 def is_remote(path: str) -> bool:

@@ -29,7 +29,10 @@ def remote_tree(source: SourceConfig) -> Tree:
     visits = [root]
     with reachable(source.path), ThreadPoolExecutor(THREADS) as pool:
         while visits:
-            scanned = list(pool.map(lambda path: _scan(filesystem, root, path), visits))
+            listed = pool.map(lambda path: _entries(filesystem, path), visits)
+            scanned = [
+                _folder(root, path, entries) for path, entries in zip(visits, listed, strict=True)
+            ]
             folders += scanned
             visits = [f"{root}/{each.start}{name}" for each in scanned for name in each.folders]
     tree = Tree(filesystem.unstrip_protocol(root), sorted(folders, key=lambda each: each.name))
@@ -38,10 +41,10 @@ def remote_tree(source: SourceConfig) -> Tree:
     return tree
 
 
-def _scan(filesystem: AbstractFileSystem, root: str, path: str) -> Folder:
+def _folder(root: str, path: str, entries: list[dict[str, Any]]) -> Folder:
     columns = Columns()
     folders = []
-    for info in _entries(filesystem, path):
+    for info in entries:
         place = str(info["name"]).rstrip("/")
         name = place.rpartition("/")[2]
         if place == path:

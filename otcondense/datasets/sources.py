@@ -21,10 +21,19 @@ def scan_images(source: SourceConfig) -> Listing:
 
     Raises: InputError naming the folder, file, class or link that is not as it must be.
     """
+    source = of_split(source)
     if SOURCES[source.kind].images_are_files:
         # The state of such a source is the list of its files: there is nothing to save.
         return _scan(source)
     return _scan_unless_unchanged(source, source_state(source))
+
+
+def of_split(source: SourceConfig) -> SourceConfig:
+    """Return the source of one split, for kinds whose splits are folders."""
+    if source.split is None or not SOURCES[source.kind].split_is_folder:
+        return source
+    path = f"{source.path.rstrip('/')}/{source.split}"
+    return source.model_copy(update={"path": path, "split": None})
 
 
 @lru_cache(maxsize=LISTINGS_KEPT)
@@ -62,6 +71,7 @@ def image_locations(
 
     Raises: InputError if an id leads out of the source, or the source has no such image.
     """
+    source = of_split(source)
     if SOURCES[source.kind].images_are_files:
         return [image_path(source, image_id) for image_id in image_ids]
     found = scan_images(source) if listing is None else listing()

@@ -57,6 +57,8 @@ def scan_tar_shards(source: SourceConfig) -> Listing:
         further = _further_parts(members.images)
         images = [image for image in members.images if image not in further]
         names = [*members.others, *(image.name for image in further)]
+        if not (images or names or members.labels):
+            ignored.append(texts([file.name]))
         ignored.append(_names_in(file, names))
         parts.append(_part(source, file, images, members))
     _refuse_damaged(damaged, len(files))

@@ -1,18 +1,11 @@
-"""All files below a folder as columns: local folders with threads, folder by folder.
-
-Symbolic links must stay below the root unless the source allows more. Those that lead nowhere, or
-back to a folder above them, are noted and not followed.
-"""
+"""All files below a folder as columns."""
 
 import hashlib
 import json
-import os
 import re
 from array import array
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -20,15 +13,10 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int64
 
 from otcondense.datasets.parts import TEXT
-from otcondense.datasets.records import SourceConfig, resolved
 from otcondense.errors import InputError
 
 THREADS = 8
-"""Folders that are read at the same time: a network file system answers each after a while."""
-DEEPEST_FOLDER = 100
-"""Folders inside each other at most; links can make more of them than any disk has."""
-NOWHERE = "a symbolic link that leads nowhere or to itself"
-ABOVE = "a symbolic link to a folder that contains it"
+"""Folders that are read at the same time: a network answers each after a while."""
 
 
 @dataclass(frozen=True)
@@ -144,110 +132,6 @@ class Tree:
             digest.update(folder.size_bytes.tobytes() + folder.mtime_ns.tobytes())
             digest.update(repr(folder.links).encode())
         return digest.hexdigest()
-
-
-def local_tree(source: SourceConfig, root: Path) -> Tree:
-    """Return all files below a folder of this machine.
-
-    Raises: InputError for a link that leads out of the root, with the number of such links, for
-        folders too deep, and for a name that is no text.
-    """
-    start = resolved(root)
-    walk = _Walk(source, str(start))
-    visits = [_Visit("", str(start), frozenset({str(start)}))]
-    folders: list[Folder] = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        while visits:
-            # Results come in the order of the folders, whichever is read first.
-            scanned = list(pool.map(walk.scan, visits))
-            folders += [each.folder for each in scanned]
-            visits = [inner for each in scanned for inner in each.inner]
-    walk.refuse_links_out()
-    return Tree(str(start).rstrip("/"), sorted(folders, key=lambda each: each.name))
-
-
-@dataclass(frozen=True)
-class _Visit:
-    """A folder to read."""
-
-    name: str
-    path: str
-    above: frozenset[str]
-    """The real folders on the way down, this one included."""
-
-
-@dataclass(frozen=True)
-class _Scanned:
-    folder: Folder
-    inner: list[_Visit]
-
-
-@dataclass(frozen=True)
-class _Walk:
-    """The walk through a tree."""
-
-    source: SourceConfig
-    root: str
-    outside: list[tuple[str, str]] = field(default_factory=list)
-    """Links that lead out of the root, and where they lead."""
-
-    def scan(self, visit: _Visit) -> _Scanned:
-        """Read one folder."""
-        columns = Columns()
-        links: list[Link] = []
-        inner: dict[str, _Visit] = {}
-        with os.scandir(visit.path) as entries:
-            for entry in entries:
-                if entry.is_symlink():
-                    real = self._followed(visit, entry, links)
-                    if real is None:
-                        continue
-                else:
-                    real = entry.path
-                if entry.is_dir():
-                    inner[entry.name] = self._below(visit, entry, real)
-                else:
-                    status = entry.stat()
-                    columns.add(entry.name, status.st_size, status.st_mtime_ns)
-        folder = columns.folder(visit.name, visit.path, inner, links)
-        return _Scanned(folder, [inner[name] for name in folder.folders])
-
-    def _followed(self, visit: _Visit, entry: os.DirEntry[str], links: list[Link]) -> str | None:
-        """Return the real path of a link, None if it is not followed."""
-        name = f"{visit.name}/{entry.name}".lstrip("/")
-        try:
-            target = Path(entry.path).resolve(strict=True)
-        except (OSError, RuntimeError):
-            links.append(Link(name, NOWHERE))
-            return None
-        if not self.source.allow_links and not target.is_relative_to(self.root):
-            self.outside.append((entry.path, str(target)))
-            return None
-        if str(target) in visit.above:
-            links.append(Link(name, ABOVE))
-            return None
-        return str(target)
-
-    def _below(self, visit: _Visit, entry: os.DirEntry[str], real: str) -> _Visit:
-        if len(visit.above) > DEEPEST_FOLDER:
-            raise InputError(
-                f"folders of a source must be at most {DEEPEST_FOLDER} deep, found "
-                f"{entry.path}; move its images up"
-            )
-        name = f"{visit.name}/{entry.name}".lstrip("/")
-        return _Visit(name, entry.path, visit.above | {real})
-
-    def refuse_links_out(self) -> None:
-        """Refuse all links that lead out of the root at once."""
-        if not self.outside:
-            return
-        link, target = min(self.outside)
-        more = len(self.outside) - 1
-        others = f", and {more} more links lead out" if more else ""
-        raise InputError(
-            f"{link} is a symbolic link out of {self.root} to {target}{others}; "
-            "set allow_links=true if that is wanted"
-        )
 
 
 class Columns:

@@ -67,6 +67,18 @@ def write_path_parquet(root: Path) -> Path:
     return root
 
 
+def write_manifest(root: Path, suffix: str = ".csv") -> Path:
+    write_path_parquet(root)
+    (root / "index.parquet").unlink()
+    rows = [(f"files/ü {number}.png", label) for number, label in enumerate(LABELS)]
+    if suffix == ".csv":
+        lines = ["path,label", *(f'"{path}",{label}' for path, label in rows)]
+    else:
+        lines = [json.dumps({"path": path, "label": label}) for path, label in rows]
+    (root / f"index{suffix}").write_text("\n".join(lines))
+    return root
+
+
 def write_tar(path: Path, members: dict[str, bytes]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w") as tar:

@@ -71,7 +71,7 @@ def test_the_listing_does_not_depend_on_the_number_of_threads(
 ) -> None:
     source = write(tmp_path)
     expected = scan_images(source)
-    monkeypatch.setattr("otcondense.datasets.trees.THREADS", threads)
+    monkeypatch.setattr("otcondense.datasets.local_trees.THREADS", threads)
     other = scan_images(source.model_copy(update={"max_lost_share": 0.5}))
     assert other.table.equals(expected.table)
     assert other.classes == expected.classes
