@@ -108,7 +108,7 @@ def forecast_extraction(
 def _evenly(records: Sequence[ImageRecord], count: int) -> list[ImageRecord]:
     """Return at most `count` records, evenly spread over the list."""
     rows = np.linspace(0, len(records) - 1, min(count, len(records))).astype(int)
-    return [records[row] for row in np.unique(rows)]
+    return [records[row] for row in np.unique(rows).tolist()]
 
 
 def _load(encoder: EncoderConfig) -> Encoder:

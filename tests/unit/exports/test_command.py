@@ -92,7 +92,7 @@ MISTAKES = [
     (("--logits",), "--logits is an option of --what features, found --what subset --format json"),
     (("--what", "features", "--method", "random"), "--method is an option of --what subset, found"),
     (("--what", "features", "--logits"), "has no logits; leave out --logits"),
-    (("--method", "k_center"), "must be one of selection.methods (geometry_aware, random), found"),
+    (("--method", "k_center"), "must be one of the run's subsets (geometry_aware, random), found"),
 ]
 
 

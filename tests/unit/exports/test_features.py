@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from actors.selector import run_selector
+from actors.class_selection import run_selector
 from otcondense.datasets import SourceConfig, scan_images
 from otcondense.errors import InputError, MissingInputError
 from otcondense.exports import features as feature_files

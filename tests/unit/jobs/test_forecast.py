@@ -40,7 +40,9 @@ def test_a_dry_run_counts_and_writes_nothing(arguments, tmp_path, capsys):
     size = sum(path.stat().st_size for path in Path(tmp_path / "images").rglob("*.png"))
     assert size < 10_000
     assert f"17 images of 2 classes, {size / 1000:.3g} kB, {2 + 3} batches" in output
-    assert re.search(r"memory: [\d.]+ MB a reader, [\d.]+ MB an encoder", output)
+    assert re.search(
+        r"memory of a worker: [\d.]+ MB for the encoder .*, [\d.]+ MB for decoded images", output
+    )
     assert re.search(
         r"time: [\d.e-]+ s \(\d+ images/s decoded, .*; 17 images sampled, 1 unreadable\)", output
     )
