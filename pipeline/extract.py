@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from otcondense.datasets import Listing, SourceConfig, scan_images
+from otcondense.datasets import Listing, SourceConfig, source_listing
 from otcondense.encoders import EncoderConfig, weights_sha256
 from otcondense.errors import InputError
 from otcondense.store import Store, class_file, fingerprint
@@ -65,8 +65,9 @@ def extract_features(
     Raises: InputError if source, encoder and cluster do not fit together, or too many images cannot
         be used.
     """
-    listing = scan_images(source)
-    target = feature_target(Store(store_root), directory, listing, encoder, source)
+    store = Store(store_root)
+    listing = source_listing(store, source)
+    target = feature_target(store, directory, listing, encoder, source)
     return extract_listed(target, stage_fingerprint, config, source.max_lost_share, on_progress)
 
 

@@ -1,6 +1,7 @@
 """Fingerprints of the features of one class: equal inputs and settings, equal fingerprint."""
 
-from otcondense.datasets.records import ImageRecord, records_identity
+from otcondense.datasets import Listing
+from otcondense.datasets.listing import identity_of
 from otcondense.errors import MissingInputError
 from otcondense.store import (
     FEATURES_SCHEMA_VERSION,
@@ -35,21 +36,17 @@ def class_inputs(name: str, index: int, key: str) -> str:
     return fingerprint(["inputs", key, FEATURES_SCHEMA_VERSION, index, name])
 
 
-def rows_fingerprint(records: list[ImageRecord], stage_fingerprint: str) -> str:
+def rows_fingerprint(listing: Listing, name: str, stage_fingerprint: str) -> str:
     """Return the fingerprint of the given features of one class.
 
     Args:
-        records: the rows of the class, sorted.
+        listing: of the source.
+        name: of the class.
         stage_fingerprint: of all settings of the stage.
     """
-    return fingerprint(
-        [
-            stage_fingerprint,
-            FEATURES_SCHEMA_VERSION,
-            records[0].class_index,
-            records_identity(records),
-        ]
-    )
+    rows = listing.rows_of(name)
+    images = identity_of(listing.table.slice(rows.start, len(rows)))
+    return fingerprint([stage_fingerprint, FEATURES_SCHEMA_VERSION, images])
 
 
 def probe_fingerprint(

@@ -4,13 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from otcondense.datasets import (
-    ImageRecord,
-    SourceConfig,
-    by_class,
-    read_features,
-    scan_images,
-)
+from otcondense.datasets import Listing, SourceConfig, read_features, source_listing
 from otcondense.errors import InputError
 from otcondense.store import (
     ClassFeatures,
@@ -41,73 +35,79 @@ def import_features(
     Raises: InputError if features are not finite numbers in rows of one length.
     """
     store = Store(store_root)
-    listing = scan_images(source)
-    classes = by_class(listing.records)
-    fingerprints: dict[str, str] = {}
-    todo: list[list[ImageRecord]] = []
-    for name, rows in classes.items():
-        fingerprints[name] = rows_fingerprint(rows, stage_fingerprint)
-        if read_fingerprint(store, class_file(directory, name)) != fingerprints[name]:
-            todo.append(rows)
-
-    total = len(listing.records)
-    done = total - sum(map(len, todo))
+    listing = source_listing(store, source)
+    fingerprints = {
+        name: rows_fingerprint(listing, name, stage_fingerprint) for name in listing.names
+    }
+    todo = [
+        name
+        for name, expected in fingerprints.items()
+        if read_fingerprint(store, class_file(directory, name)) != expected
+    ]
+    total = len(listing)
+    done = total - sum(listing.sizes[name] for name in todo)
     on_progress(done, total)
 
     length: int | None = None
-    for group in _groups(todo):
-        features = read_features(source, [record for rows in group for record in rows])
+    for group in _groups(listing, todo):
+        rows = [np.arange(len(listing))[_slice(listing, name)] for name in group]
+        features = read_features(source, listing, np.concatenate(rows))
         length = length or features.shape[1]
         if features.shape[1] != length:
             raise InputError(
                 f"features of {source.path} must all have one length, "
                 f"found {length} and {features.shape[1]}"
             )
-        ends = np.cumsum([len(rows) for rows in group])
-        for rows, part in zip(group, np.split(features, ends[:-1]), strict=True):
-            fingerprint = fingerprints[rows[0].class_name]
-            write_class_features(
-                store, directory, _class_features(rows, part), fingerprint=fingerprint
-            )
-            done += len(rows)
+        ends = np.cumsum([len(each) for each in rows])
+        for name, part in zip(group, np.split(features, ends[:-1]), strict=True):
+            made = _class_features(listing, name, part)
+            write_class_features(store, directory, made, fingerprint=fingerprints[name])
+            done += len(part)
             on_progress(done, total)
     return ExtractionResult(
         num_images=total,
         num_quarantined=0,
         num_ignored=len(listing.ignored),
         classes_done=len(todo),
-        classes_skipped=len(classes) - len(todo),
+        classes_skipped=len(listing.names) - len(todo),
     )
 
 
-def _groups(classes: list[list[ImageRecord]]) -> Iterator[list[list[ImageRecord]]]:
+def _groups(listing: Listing, names: list[str]) -> Iterator[list[str]]:
     """Yield classes in groups of a bounded size, at least one in each."""
-    group: list[list[ImageRecord]] = []
+    sizes = listing.numbers("size_bytes")
+    group: list[str] = []
     size = 0
-    for rows in classes:
-        more = sum(record.size_bytes for record in rows)
+    for name in names:
+        more = int(sizes[_slice(listing, name)].sum())
         if group and size + more > GROUP_BYTES:
             yield group
             group = []
             size = 0
-        group.append(rows)
+        group.append(name)
         size += more
     if group:
         yield group
 
 
-def _class_features(records: list[ImageRecord], features: np.ndarray) -> ClassFeatures:
+def _slice(listing: Listing, name: str) -> slice:
+    rows = listing.rows_of(name)
+    return slice(rows.start, rows.stop)
+
+
+def _class_features(listing: Listing, name: str, features: np.ndarray) -> ClassFeatures:
+    image_ids = listing.ids_of(name)
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
         raise InputError(
             "features must be finite, found NaN or infinite values for "
-            f"{records[bad[0]].image_id} and {len(bad) - 1} more"
+            f"{image_ids[bad[0]]} and {len(bad) - 1} more"
         )
-    unknown = np.zeros(len(records), dtype=np.int32)
+    unknown = np.zeros(len(image_ids), dtype=np.int32)
     return ClassFeatures(
-        class_name=records[0].class_name,
-        class_index=records[0].class_index,
-        image_ids=[record.image_id for record in records],
+        class_name=name,
+        class_index=listing.index_of(name),
+        image_ids=image_ids,
         features=features,
         logits=None,
         cross_entropy=None,

@@ -79,16 +79,17 @@ def _fingerprints(evidence: Evidence, encoder: EncoderConfig) -> dict[str, str]:
     """
     run = evidence.run
     key = fingerprint(run.features_key(encoder))
+    listing = evidence.listing
+    if listing is None:
+        return {}
     if not run.config.source.has_images:
-        return {
-            name: rows_fingerprint(list(records), key) for name, records in evidence.images.items()
-        }
+        return {name: rows_fingerprint(listing, name, key) for name in listing.names}
     from otcondense.encoders import weights_sha256
 
     sha256 = known(f"fingerprints of {encoder.name}", lambda: weights_sha256(encoder))
-    if sha256 is None or evidence.listing is None:
+    if sha256 is None:
         return {}
-    return _of_images(evidence, evidence.listing, encoder, key)
+    return _of_images(evidence, listing, encoder, key)
 
 
 def _of_images(

@@ -16,9 +16,7 @@ from .locations import read_image_bytes as read_image_bytes
 from .names import order_classes as order_classes
 from .records import ImageRecord as ImageRecord
 from .records import SourceConfig as SourceConfig
-from .records import by_class as by_class
 from .records import image_path as image_path
-from .records import records_identity as records_identity
 from .sources import image_locations as image_locations
 from .sources import list_images as list_images
 from .sources import scan_images as scan_images
@@ -36,7 +34,6 @@ __all__ = [
     "Source",
     "SourceConfig",
     "UnreadableImageError",
-    "by_class",
     "center_crop",
     "decode_image",
     "image_locations",
@@ -46,7 +43,6 @@ __all__ = [
     "order_classes",
     "read_features",
     "read_image_bytes",
-    "records_identity",
     "scan_images",
     "source_listing",
     "write_digits",

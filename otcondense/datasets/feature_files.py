@@ -3,14 +3,14 @@
 They may describe images or anything else; there are no images to look at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from otcondense import npy
 from otcondense.datasets.access import open_file
@@ -28,7 +28,7 @@ from otcondense.datasets.named_files import named_files
 from otcondense.datasets.parquet_files import parquet_ids
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
 from otcondense.datasets.parts import TEXT, Labels, Part, sorted_texts, spread, texts
-from otcondense.datasets.records import ImageRecord, SourceConfig, is_remote
+from otcondense.datasets.records import SourceConfig, is_remote
 from otcondense.errors import InputError
 
 FEATURES_FILE = "features.npy"
@@ -40,12 +40,6 @@ PART = 2**16
 """Texts that become Python values together."""
 LENGTHS_SHOWN = 5
 """Lengths that an error message lists."""
-
-
-def _place(location: str) -> tuple[str, int]:
-    """Return file and row that a location names."""
-    row, path = location.partition(":")[2].split("@", 1)
-    return path, int(row)
 
 
 def refuse_to_read(_row: str, path: str) -> bytes:
@@ -87,23 +81,21 @@ def scan_features(source: SourceConfig) -> Listing:
 
 
 def read_features(
-    source: SourceConfig, records: Sequence[ImageRecord]
+    source: SourceConfig, listing: Listing, rows: Int64[np.ndarray, " n"]
 ) -> Float32[np.ndarray, "n d"]:
-    """Return the features of these rows in their order.
+    """Return the features of some rows of a listing, in the order given.
 
     Raises: InputError if they are not numbers in rows of one length.
     """
-    assert records, "a class has rows"
-    places = [_place(record.path) for record in records]
-    positions: dict[str, list[int]] = {}
-    for position, (path, _) in enumerate(places):
-        positions.setdefault(path, []).append(position)
-
+    assert len(rows), "a class has rows"
+    files, places = listing.numbers("file")[rows], listing.numbers("position")[rows]
     features: np.ndarray | None = None
-    for path, wanted in positions.items():
-        part = _read_rows(source, path, np.array([places[position][1] for position in wanted]))
+    for number in np.unique(files):
+        path = listing.files[number].path
+        wanted = np.flatnonzero(files == number)
+        part = _read_rows(source, path, places[wanted])
         if features is None:
-            features = np.empty((len(records), part.shape[1]), dtype=np.float32)
+            features = np.empty((len(rows), part.shape[1]), dtype=np.float32)
         if part.shape[1] != features.shape[1]:
             raise InputError(
                 f"features of {source.path} must all have one length, "

@@ -1,6 +1,6 @@
 """The configuration of a source, and the records of its images."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,19 +118,6 @@ class ImageRecord:
     """Bytes of the image; in Parquet the mean of its row group."""
     mtime_ns: int
     """Time of the last change in ns since 1970, 0 if the store does not know it."""
-
-
-def by_class(records: Iterable[ImageRecord]) -> dict[str, list[ImageRecord]]:
-    """Return the records of each class, classes and records in the order given."""
-    classes: dict[str, list[ImageRecord]] = {}
-    for record in records:
-        classes.setdefault(record.class_name, []).append(record)
-    return classes
-
-
-def records_identity(records: Iterable[ImageRecord]) -> list[list[object]]:
-    """Return `[image_id, size_bytes, mtime_ns]` of each record; it changes when a file changes."""
-    return [[record.image_id, record.size_bytes, record.mtime_ns] for record in records]
 
 
 def is_pattern(path: str) -> bool:

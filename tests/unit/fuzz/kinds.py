@@ -31,6 +31,7 @@ from otcondense.datasets import (
     list_images,
     read_features,
     read_image_bytes,
+    scan_images,
     write_glyphs,
 )
 from otcondense.diffusion.model import ModelConfig, build_model
@@ -42,6 +43,7 @@ from otcondense.representations import TextConfig
 from otcondense.representations.tables import text_fingerprint
 from tests.generators.containers import (
     png,
+    write_manifest,
     write_parquet,
     write_path_parquet,
     write_saved,
@@ -82,7 +84,8 @@ def images_of(kind: str, depth: int = 1, **settings: Any) -> Callable[[Path], An
 
 def features_of(file: Path) -> Any:
     config = source("features", file.parent)
-    return read_features(config, list_images(config))
+    listing = scan_images(config)
+    return read_features(config, listing, np.arange(len(listing)))
 
 
 def write_npy(root: Path) -> None:
@@ -237,6 +240,10 @@ KINDS: dict[str, Kind] = {
     "parquet with ids": Kind(
         lambda root: write_parquet(root / "d") / "train-0.parquet",
         images_of("parquet", id_column="key"),
+    ),
+    "csv": Kind(lambda root: write_manifest(root / "d") / "index.csv", images_of("manifest")),
+    "jsonl": Kind(
+        lambda root: write_manifest(root / "d", ".jsonl") / "index.jsonl", images_of("manifest")
     ),
     "parquet of paths": Kind(
         lambda root: write_path_parquet(root / "d") / "index.parquet", images_of("parquet")
