@@ -79,11 +79,8 @@ def _class_names(source: SourceConfig) -> tuple[str, ...] | None:
 
 def _found_splits(tree: Tree) -> str:
     """Return the splits below a folder that is no data set itself, for a message."""
-    splits = [
-        folder.name
-        for folder in tree.folders
-        if folder.name and "/" not in folder.name and INFO in folder.names.to_pylist()
-    ]
+    parents = (file.name.rpartition("/")[0] for file in tree.named([INFO]))
+    splits = sorted(parent for parent in parents if parent and "/" not in parent)
     if not splits:
         return "found none there"
     return f"found the splits {', '.join(splits)}: set source.split to one of them"

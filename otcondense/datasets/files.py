@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.local_trees import local_tree
 from otcondense.datasets.named_files import named_files, single_file
@@ -58,7 +56,8 @@ def container_files(source: SourceConfig, *suffixes: str) -> tuple[list[SourceFi
     else:
         tree = list_tree(source)
         _refuse_links(tree, suffixes)
-        wanted, others = _in_tree(tree, suffixes)
+        is_wanted = tree.are(suffixes)
+        wanted, others = tree.files(is_wanted), [tree.paths(~is_wanted)]
         total = len(tree)
     if not wanted:
         raise InputError(
@@ -69,17 +68,6 @@ def container_files(source: SourceConfig, *suffixes: str) -> tuple[list[SourceFi
     kept = set(chosen)
     left_out = texts(file.name for file in wanted if file not in kept)
     return sorted(chosen, key=lambda file: file.name), sorted_texts([*others, left_out])
-
-
-def _in_tree(tree: Tree, suffixes: Sequence[str]) -> tuple[list[SourceFile], list[pa.Array]]:
-    """Return the files of a folder that hold images, and the names of all others."""
-    wanted: list[SourceFile] = []
-    others: list[pa.Array] = []
-    for folder in tree.folders:
-        is_wanted = folder.are(suffixes)
-        wanted += tree.files(folder, is_wanted)
-        others.append(folder.paths(~is_wanted))
-    return wanted, others
 
 
 def _of_split(source: SourceConfig, files: list[SourceFile], *, is_named: bool) -> list[SourceFile]:

@@ -5,7 +5,7 @@ named .JPEG is read. Other files and hidden ones are ignored and counted. Symbol
 below the root.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from otcondense.datasets.ids import check_relative_paths
 from otcondense.datasets.labels import read_class_names, shorten, used_classes
 from otcondense.datasets.listing import Listing
 from otcondense.datasets.names import check_class_name, order_classes
-from otcondense.datasets.parts import TEXT, Faulty, Labels, Part, sorted_texts
+from otcondense.datasets.parts import NO_LABEL, Faulty, Labels, Numbers, Part, sorted_texts, texts
 from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.splits import is_split
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_suffix
@@ -43,19 +43,14 @@ def scan_image_folder(source: SourceConfig) -> Listing:
     classes = _all_classes(source, tops)
     for name in sorted(used):
         check_class_name(name, source.path)
-    parts: list[Part] = []
-    ignored: list[pa.Array] = []
-    filled: set[str] = set()
-    for folder in tree.folders:
-        is_image = _are_images(folder)
-        ignored += [folder.paths(~is_image), _other_links(folder)]
-        if folder.top in used:
-            part = _part(folder, is_image)
-            check_relative_paths(part.ids, source.path)
-            parts.append(part)
-            filled |= {folder.top} if len(part) else set()
+    is_image = _are_images(tree)
+    parts = [_images(tree, is_image, used), _links(tree, used)]
+    for part in parts:
+        check_relative_paths(part.ids, source.path)
+    filled = [name for part in parts for name in part.labels.values]
     _refuse_empty(source, used, filled)
-    return build_listing(source, parts, classes, sorted_texts(ignored), tree.root)
+    ignored = sorted_texts([tree.paths(~is_image), _other_links(tree)])
+    return build_listing(source, parts, classes, ignored, tree.root)
 
 
 def _class_folders(tree: Tree) -> list[str]:
@@ -70,7 +65,9 @@ def _refuse_splits(source: SourceConfig, tree: Tree) -> None:
     if source.classes is not None or not tops or not all(is_split(name) for name in tops):
         return
     of_tops = [folder for folder in tree.folders if folder.name in tops]
-    if any(_are_images(folder).any() or not folder.folders for folder in of_tops):
+    folders = np.array([folder.name in tops for folder in tree.folders])
+    has_images = (_are_images(tree) & folders[tree.folder]).any()
+    if has_images or not all(folder.folders for folder in of_tops):
         return
     split = "train" if "train" in tops else tops[0]
     raise InputError(
@@ -86,44 +83,55 @@ def _is_folder_name(link: Link) -> bool:
     return "." not in name
 
 
-def _are_images(folder: Folder) -> Bool[np.ndarray, " n"]:
-    """Tell which files of a folder are images, those of unread suffixes included."""
-    if not folder.name:
-        return np.zeros(len(folder.names), np.bool_)
-    return folder.are(IMAGE_SUFFIXES | UNREAD_SUFFIXES)
+def _are_images(tree: Tree) -> Bool[np.ndarray, " n"]:
+    """Tell which files are images, those of unread suffixes included."""
+    return np.asarray(tree.are(IMAGE_SUFFIXES | UNREAD_SUFFIXES) & (tree.folder > 0))
 
 
-def _other_links(folder: Folder) -> pa.LargeStringArray:
-    """Return the links that lead nowhere and cannot stand for images."""
-    names = [link.name for link in folder.links if not _may_be_image(folder, link)]
-    return pa.array(names, TEXT)
-
-
-def _part(folder: Folder, is_image: Bool[np.ndarray, " n"]) -> Part:
-    """Return the images of a folder, with the links that may have been images."""
-    links = [link for link in folder.links if _may_be_image(folder, link)]
-    names = pa.array([link.name for link in links], TEXT)
-    none = np.zeros(len(links), np.int64)
-    ids = pa.concat_arrays([folder.paths(is_image), names])
+def _images(tree: Tree, is_image: Bool[np.ndarray, " n"], used: frozenset[str]) -> Part:
+    """Return the images in the folders of the used classes."""
+    numbers = Numbers()
+    of_folder = [numbers.of(each.top if each.top in used else None) for each in tree.folders]
+    codes = np.array(of_folder, np.int32)[tree.folder]
+    is_wanted = is_image & (codes != NO_LABEL)
+    present, codes = np.unique(codes[is_wanted], return_inverse=True)
+    ids = tree.paths(is_wanted)
+    faulty = Faulty()
+    for row in np.flatnonzero(tree.are(UNREAD_SUFFIXES)[is_wanted]).tolist():
+        faulty.add(row, unread_suffix(f".{ids[row].as_py().rpartition('.')[2].lower()}"))
     return Part(
         ids=ids,
-        labels=Labels.same(folder.top, len(ids)),
-        size_bytes=np.concatenate([folder.size_bytes[is_image], none]),
-        mtime_ns=np.concatenate([folder.mtime_ns[is_image], none]),
-        faulty=_faulty(folder, is_image, links),
+        labels=Labels(codes.astype(np.int32), [numbers.values[code] for code in present]),
+        size_bytes=tree.size_bytes[is_wanted],
+        mtime_ns=tree.mtime_ns[is_wanted],
+        faulty=faulty,
     )
 
 
-def _faulty(folder: Folder, is_image: Bool[np.ndarray, " n"], links: Sequence[Link]) -> Faulty:
+def _links(tree: Tree, used: frozenset[str]) -> Part:
+    """Return the links that stand for images and lead nowhere."""
+    links = [
+        link
+        for folder in tree.folders
+        for link in folder.links
+        if folder.top in used and _may_be_image(folder, link)
+    ]
     faulty = Faulty()
-    count = int(is_image.sum())
-    places = np.flatnonzero(is_image)
-    for row in np.flatnonzero(folder.are(UNREAD_SUFFIXES)[is_image]).tolist():
-        name = folder.names[int(places[row])].as_py()
-        faulty.add(row, unread_suffix(f".{name.rpartition('.')[2].lower()}"))
     for row, link in enumerate(links):
-        faulty.add(count + row, f"is {link.reason}")
-    return faulty
+        faulty.add(row, f"is {link.reason}")
+    none = np.zeros(len(links), np.int64)
+    labels = Labels.of(link.name.split("/", 1)[0] for link in links)
+    return Part(texts(link.name for link in links), labels, none, none, faulty=faulty)
+
+
+def _other_links(tree: Tree) -> pa.LargeStringArray:
+    """Return the links that lead nowhere and cannot stand for images."""
+    return texts(
+        link.name
+        for folder in tree.folders
+        for link in folder.links
+        if not _may_be_image(folder, link)
+    )
 
 
 def _may_be_image(folder: Folder, link: Link) -> bool:

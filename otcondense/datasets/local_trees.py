@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from otcondense.datasets.records import SourceConfig, resolved
-from otcondense.datasets.trees import THREADS, Columns, Folder, Link, Tree
+from otcondense.datasets.trees import THREADS, Link, Tree, TreeBuilder
 from otcondense.errors import InputError
 
 DEEPEST_FOLDER = 100
@@ -27,19 +27,19 @@ def local_tree(source: SourceConfig, root: Path) -> Tree:
     """
     start = resolved(root)
     walk = _Walk(source, str(start))
+    builder = TreeBuilder(str(start))
     visits = [_Visit("", str(start), frozenset({str(start)}))]
-    folders: list[Folder] = []
     with ThreadPoolExecutor(THREADS) as pool:
         while visits:
             inner: list[_Visit] = []
             # Results come in the order of the folders, whichever is read first. They become columns
             # in this thread: Arrow keeps some megabytes for each thread that uses it.
-            for scanned in pool.map(walk.scan, visits):
-                folders.append(scanned.folder())
-                inner += scanned.inner
+            for found in pool.map(walk.scan, visits):
+                folder = builder.add(found.name, found.files, found.inner, found.links)
+                inner += [found.inner[name] for name in folder.folders]
             visits = inner
     walk.refuse_links_out()
-    return Tree(str(start).rstrip("/"), sorted(folders, key=lambda each: each.name))
+    return builder.tree(str(start).rstrip("/"))
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,13 @@ class _Visit:
 class _Scanned:
     """What a folder holds."""
 
-    visit: _Visit
-    files: Columns
-    links: list[Link]
-    inner: list[_Visit]
-    """The folders in it, sorted."""
-
-    def folder(self) -> Folder:
-        """Return the folder as columns."""
-        names = (visit.path.rpartition("/")[2] for visit in self.inner)
-        return self.files.folder(self.visit.name, self.visit.path, names, self.links)
+    name: str
+    files: list[tuple[str, int, int]] = field(default_factory=list)
+    """Name, size and time of change of each file."""
+    links: list[Link] = field(default_factory=list)
+    """Links that are not followed."""
+    inner: dict[str, _Visit] = field(default_factory=dict)
+    """The folders in it by name."""
 
 
 @dataclass(frozen=True)
@@ -79,23 +76,20 @@ class _Walk:
 
     def scan(self, visit: _Visit) -> _Scanned:
         """Read one folder."""
-        columns = Columns()
-        links: list[Link] = []
-        inner: dict[str, _Visit] = {}
+        found = _Scanned(visit.name)
         with os.scandir(visit.path) as entries:
             for entry in entries:
+                real: str | None = entry.path
                 if entry.is_symlink():
-                    real = self._followed(visit, entry, links)
-                    if real is None:
-                        continue
-                else:
-                    real = entry.path
+                    real = self._followed(visit, entry, found.links)
+                if real is None:
+                    continue
                 if entry.is_dir():
-                    inner[entry.name] = self._below(visit, entry, real)
+                    found.inner[entry.name] = self._below(visit, entry, real)
                 else:
                     status = entry.stat()
-                    columns.add(entry.name, status.st_size, status.st_mtime_ns)
-        return _Scanned(visit, columns, links, [inner[name] for name in sorted(inner)])
+                    found.files.append((entry.name, status.st_size, status.st_mtime_ns))
+        return found
 
     def _followed(self, visit: _Visit, entry: os.DirEntry[str], links: list[Link]) -> str | None:
         """Return the real path of a link, None if it is not followed."""

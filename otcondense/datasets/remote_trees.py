@@ -9,7 +9,7 @@ from fsspec import AbstractFileSystem
 
 from otcondense.datasets.access import file_system, reachable
 from otcondense.datasets.records import SourceConfig
-from otcondense.datasets.trees import THREADS, Columns, Folder, SourceFile, Tree
+from otcondense.datasets.trees import THREADS, Folder, SourceFile, Tree, TreeBuilder
 from otcondense.errors import InputError
 
 NANOSECONDS = 1e9
@@ -25,35 +25,36 @@ def remote_tree(source: SourceConfig) -> Tree:
     """
     filesystem, root = file_system(source.path)
     root = root.rstrip("/")
-    folders: list[Folder] = []
-    visits = [root]
+    builder = TreeBuilder(root)
+    visits = [""]
     with reachable(source.path), ThreadPoolExecutor(THREADS) as pool:
         while visits:
-            listed = pool.map(lambda path: _entries(filesystem, path), visits)
-            scanned = [
-                _folder(root, path, entries) for path, entries in zip(visits, listed, strict=True)
-            ]
-            folders += scanned
-            visits = [f"{root}/{each.start}{name}" for each in scanned for name in each.folders]
-    tree = Tree(filesystem.unstrip_protocol(root), sorted(folders, key=lambda each: each.name))
+            places = [f"{root}/{name}".rstrip("/") for name in visits]
+            listed = pool.map(lambda place: _entries(filesystem, place), places)
+            inner: list[str] = []
+            for name, place, entries in zip(visits, places, listed, strict=True):
+                folder = _add(builder, name, place, entries)
+                inner += [f"{folder.start}{each}" for each in folder.folders]
+            visits = inner
+    tree = builder.tree(filesystem.unstrip_protocol(root))
     if not len(tree):
         raise InputError(f"the image source {source.path} must hold images, found nothing there")
     return tree
 
 
-def _folder(root: str, path: str, entries: list[dict[str, Any]]) -> Folder:
-    columns = Columns()
+def _add(builder: TreeBuilder, name: str, place: str, entries: list[dict[str, Any]]) -> Folder:
+    """Add a folder to a tree from what the store says of it."""
+    files = []
     folders = []
     for info in entries:
-        place = str(info["name"]).rstrip("/")
-        name = place.rpartition("/")[2]
-        if place == path:
+        path = str(info["name"]).rstrip("/")
+        if path == place:
             continue  # some stores list a folder as an object in itself
         if info["type"] == "directory":
-            folders.append(name)
+            folders.append(path.rpartition("/")[2])
         else:
-            columns.add(name, int(info["size"] or 0), changed_ns(info))
-    return columns.folder(path[len(root) + 1 :], path, folders)
+            files.append((path.rpartition("/")[2], int(info["size"] or 0), changed_ns(info)))
+    return builder.add(name, files, folders)
 
 
 def _entries(filesystem: AbstractFileSystem, path: str) -> list[dict[str, Any]]:

@@ -6,17 +6,20 @@ import re
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int32, Int64
 
 from otcondense.datasets.parts import TEXT
 from otcondense.errors import InputError
 
 THREADS = 8
 """Folders that are read at the same time: a network answers each after a while."""
+PART = 2**16
+"""Names that are in memory as Python texts, before they become a column."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,12 @@ class Link:
     """What it is: "a symbolic link that leads nowhere ..."."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Folder:
-    """The files of one folder."""
+    """A folder, without its files."""
 
     name: str
     """Path relative to the root, with `/`; empty for the root."""
-    names: pa.LargeStringArray
-    """Names of the files in the folder, sorted."""
-    size_bytes: Int64[np.ndarray, " n"]
-    mtime_ns: Int64[np.ndarray, " n"]
     folders: tuple[str, ...] = ()
     """Names of the folders in it, sorted."""
     links: tuple[Link, ...] = ()
@@ -71,19 +70,6 @@ class Folder:
         """What stands in front of the names of its files, relative to the root."""
         return f"{self.name}/" if self.name else ""
 
-    def paths(self, is_wanted: Bool[np.ndarray, " n"]) -> pa.LargeStringArray:
-        """Return the paths of some files relative to the root."""
-        names = self.names.filter(pa.array(is_wanted))
-        return pc.binary_join_element_wise(pa.scalar(self.start, TEXT), names, pa.scalar("", TEXT))
-
-    def are(self, suffixes: Iterable[str]) -> Bool[np.ndarray, " n"]:
-        """Tell which files are not hidden and have one of these suffixes, in any case."""
-        if self.is_hidden:
-            return np.zeros(len(self.names), np.bool_)
-        endings = "|".join(re.escape(suffix) for suffix in sorted(suffixes))
-        found = pc.match_substring_regex(self.names, rf"(?is)^[^.].*(?:{endings})$")
-        return np.asarray(found.to_numpy(zero_copy_only=False))
-
 
 @dataclass(frozen=True, eq=False)
 class Tree:
@@ -92,7 +78,16 @@ class Tree:
     root: str
     """Absolute path or URI, without a slash at its end."""
     folders: Sequence[Folder]
-    """All folders, sorted by name."""
+    """All folders, the root first."""
+    names: pa.ChunkedArray
+    """Names of the files in their folders."""
+    folder: Int32[np.ndarray, " n"]
+    """Number of the folder of each file."""
+    size_bytes: Int64[np.ndarray, " n"]
+    mtime_ns: Int64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.names)
 
     @property
     def tops(self) -> list[str]:
@@ -104,80 +99,110 @@ class Tree:
         """Links that are not followed."""
         return [link for folder in self.folders for link in folder.links]
 
-    def __len__(self) -> int:
-        return sum(len(folder.names) for folder in self.folders)
+    @cached_property
+    def _is_hidden(self) -> Bool[np.ndarray, " n"]:
+        hidden = np.array([folder.is_hidden for folder in self.folders])
+        starts = pc.starts_with(self.names, ".").to_numpy()
+        return np.asarray(hidden[self.folder] | starts.astype(np.bool_))
 
-    def files(self, folder: Folder, is_wanted: Bool[np.ndarray, " n"]) -> list[SourceFile]:
-        """Return some files of a folder; only for the few that hold others."""
-        found = []
-        for row in np.flatnonzero(is_wanted):
-            name = f"{folder.start}{folder.names[row].as_py()}"
-            size, changed = int(folder.size_bytes[row]), int(folder.mtime_ns[row])
-            found.append(SourceFile(name, f"{self.root}/{name}", size, changed))
-        return found
+    def are(self, suffixes: Iterable[str]) -> Bool[np.ndarray, " n"]:
+        """Tell which files are not hidden and have one of these suffixes, in any case."""
+        endings = "|".join(re.escape(suffix) for suffix in sorted(suffixes))
+        found = pc.match_substring_regex(self.names, rf"(?is)^.+(?:{endings})$").to_numpy()
+        return np.asarray(found.astype(np.bool_) & ~self._is_hidden)
+
+    def paths(self, is_wanted: Bool[np.ndarray, " n"]) -> pa.LargeStringArray:
+        """Return the paths of some files relative to the root."""
+        starts = pa.array([folder.start for folder in self.folders], TEXT)
+        names = self.names.filter(pa.array(is_wanted)).combine_chunks()
+        folders = starts.take(pa.array(self.folder[is_wanted]))
+        return pc.binary_join_element_wise(folders, names, pa.scalar("", TEXT))
+
+    def files(self, is_wanted: Bool[np.ndarray, " n"]) -> list[SourceFile]:
+        """Return some files; only for the few that hold others."""
+        rows = np.flatnonzero(is_wanted)
+        names = self.paths(is_wanted).to_pylist()
+        sizes, times = self.size_bytes[rows].tolist(), self.mtime_ns[rows].tolist()
+        return [
+            SourceFile(name, f"{self.root}/{name}", size, changed)
+            for name, size, changed in zip(names, sizes, times, strict=True)
+        ]
+
+    def named(self, names: Iterable[str]) -> list[SourceFile]:
+        """Return the files that have one of these names, in whatever folder."""
+        found = pc.is_in(self.names, value_set=pa.array(list(names), TEXT)).to_numpy()
+        return self.files(found.astype(np.bool_))
 
     def top_files(self, names: Iterable[str]) -> dict[str, SourceFile]:
         """Return those files directly below the root that have one of these names."""
-        top = self.folders[0]
-        is_wanted = pc.is_in(top.names, pa.array(list(names), TEXT))
-        found = self.files(top, is_wanted.to_numpy(zero_copy_only=False))
-        return {file.name: file for file in found}
+        return {file.name: file for file in self.named(names) if "/" not in file.name}
 
     def state(self) -> str:
         """Return the SHA-256 of the names, sizes and times of all files."""
-        digest = hashlib.sha256(self.root.encode())
-        for folder in self.folders:
-            names = folder.names.to_pylist()
-            digest.update(json.dumps([folder.name, names, folder.folders]).encode())
-            digest.update(folder.size_bytes.tobytes() + folder.mtime_ns.tobytes())
-            digest.update(repr(folder.links).encode())
+        folders = [[each.name, each.folders, repr(each.links)] for each in self.folders]
+        digest = hashlib.sha256(json.dumps([self.root, folders]).encode())
+        for numbers in (self.folder, self.size_bytes, self.mtime_ns):
+            digest.update(numbers.tobytes())
+        for chunk in self.names.chunks:
+            digest.update("\0".join(chunk.to_pylist()).encode())
         return digest.hexdigest()
 
 
-class Columns:
-    """The files of a folder while it is read."""
+class TreeBuilder:
+    """A tree while it is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._folders: list[Folder] = []
         self._names: list[str] = []
-        self._sizes = array("q")
-        self._times = array("q")
+        self._chunks: list[pa.Array] = []
+        self._numbers = [array("q"), array("q"), array("q")]
 
-    def add(self, name: str, size_bytes: int, mtime_ns: int) -> None:
-        """Add one file."""
-        self._names.append(name)
-        self._sizes.append(size_bytes)
-        self._times.append(mtime_ns)
-
-    def folder(
-        self, name: str, where: str, folders: Iterable[str], links: Iterable[Link] = ()
+    def add(
+        self,
+        name: str,
+        files: Iterable[tuple[str, int, int]],
+        folders: Iterable[str],
+        links: Iterable[Link] = (),
     ) -> Folder:
-        """Return the folder with its files sorted.
+        """Add a folder.
 
         Args:
             name: path relative to the root.
-            where: path for messages.
+            files: name, size and time of change of each.
             folders: names of the folders in it.
             links: that are not followed.
 
         Raises: InputError if the name of a file or folder is no text.
         """
         inner = sorted(folders)
-        check_names(where, inner)
-        check_names(where, sorted(self._names))
-        names = pa.array(self._names, TEXT)
-        order = pc.array_sort_indices(names)
-        rows = order.to_numpy()
-        return Folder(
-            name,
-            names.take(order),
-            np.array(self._sizes, np.int64)[rows],
-            np.array(self._times, np.int64)[rows],
-            tuple(inner),
-            tuple(sorted(links, key=lambda link: link.name)),
-        )
+        _check_names(self._root, name, inner)
+        by_name = sorted(files)
+        _check_names(self._root, name, (file[0] for file in by_name))
+        number = len(self._folders)
+        for file, size, changed in by_name:
+            self._names.append(file)
+            for column, value in zip(self._numbers, (number, size, changed), strict=True):
+                column.append(value)
+            if len(self._names) == PART:
+                self._flush()
+        shown = tuple(sorted(links, key=lambda link: link.name))
+        self._folders.append(Folder(name, tuple(inner), shown))
+        return self._folders[-1]
+
+    def _flush(self) -> None:
+        self._chunks.append(pa.array(self._names, TEXT))
+        self._names = []
+
+    def tree(self, root: str) -> Tree:
+        """Return the tree below a root."""
+        self._flush()
+        folder, size, changed = (np.array(column, np.int64) for column in self._numbers)
+        names = pa.chunked_array(self._chunks, TEXT)
+        return Tree(root, self._folders, names, folder.astype(np.int32), size, changed)
 
 
-def check_names(where: str, names: Iterable[str]) -> None:
+def _check_names(root: str, folder: str, names: Iterable[str]) -> None:
     """Refuse names that are not text.
 
     Raises: InputError with the first one.
@@ -186,5 +211,5 @@ def check_names(where: str, names: Iterable[str]) -> None:
         try:
             name.encode()
         except UnicodeEncodeError as error:
-            path = f"{where}/{name}"
+            path = "/".join(part for part in (root, folder, name) if part)
             raise InputError(f"the file name {path!r} is not valid UTF-8; rename it") from error
