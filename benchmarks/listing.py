@@ -95,9 +95,7 @@ def cost_of(prepare: Callable[[], Any], work: Callable[[], Any]) -> Cost:
     return Cost(*found)
 
 
-def _measured(
-    connection: Connection, prepare: Callable[[], Any], work: Callable[[], Any]
-) -> None:
+def _measured(connection: Connection, prepare: Callable[[], Any], work: Callable[[], Any]) -> None:
     prepare()
     _release()
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets the peak

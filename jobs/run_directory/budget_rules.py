@@ -189,3 +189,10 @@ def _filled(total: int, sizes: Mapping[str, int], weights: Mapping[str, float]) 
         else:
             high = middle
     return at(low)
+
+
+def range_and_sum(counts: Sequence[int]) -> str:
+    """Return numbers of images in words, such as "3 to 12 images a class, 520 in all"."""
+    few, many = min(counts, default=0), max(counts, default=0)
+    each = f"{few}" if few == many else f"{few} to {many}"
+    return f"{each} images a class, {sum(counts)} in all"

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from jobs.command.wording import range_and_sum
-from jobs.run_directory.budget_rules import describe, is_exact, resolve
+from jobs.run_directory.budget_rules import describe, is_exact, range_and_sum, resolve
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SelectionConfig, Subset

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jobs.command.exit import DONE, PROBLEMS
-from jobs.command.wording import range_and_sum, stage_state
+from jobs.command.wording import stage_state
 from jobs.run_directory.bars import SELECTION_BAR
+from jobs.run_directory.budget_rules import range_and_sum
 from jobs.run_directory.marker import read_marker, store_of
 from jobs.run_directory.stages import place_of_bar
 from otcondense.durations import duration
