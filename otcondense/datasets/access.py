@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import fsspec
@@ -14,15 +15,40 @@ from otcondense.reading import check_size, open_regular, read_regular
 IMAGE_BYTES = 2**30
 """Largest image file: one of PIXEL_LIMIT pixels with 8 bytes each takes 0.7 GB, not compressed."""
 
+STORES = {
+    "s3": ("s3fs", "s3"),
+    "s3a": ("s3fs", "s3"),
+    "gs": ("gcsfs", "gs"),
+    "gcs": ("gcsfs", "gs"),
+    "az": ("adlfs", "az"),
+    "abfs": ("adlfs", "az"),
+    "abfss": ("adlfs", "az"),
+    "hf": ("huggingface_hub", "workflow"),
+}
+"""Package that fsspec needs for a scheme, and the extra of this project that installs it."""
+HUB_DATASETS = "hf://datasets/"
+"""Start of the address of a data set of the Hugging Face hub."""
+
 
 def file_system(path: str) -> tuple[AbstractFileSystem, str]:
     """Return the file system of a URI, and the path in it.
 
     Raises: InputError for an unknown scheme, or one whose package or credentials are missing.
     """
+    _check_package(path)
     with reachable(path):
         filesystem, inner = fsspec.core.url_to_fs(path)
         return filesystem, str(inner)
+
+
+def _check_package(path: str) -> None:
+    """Refuse an address whose package is not installed, with the command that installs it."""
+    package, extra = STORES.get(path.partition("://")[0], ("", ""))
+    if package and find_spec(package) is None:
+        raise InputError(
+            f"{path} needs the package {package}, found none; "
+            f"run `python -m pip install 'otcondense[{extra}]'`"
+        )
 
 
 @contextmanager
@@ -41,8 +67,20 @@ def reachable(path: str) -> Iterator[None]:
         reason = " ".join(str(error).split()) or "no reason given"
         raise InputError(
             f"{path} cannot be reached ({type(error).__name__}: {reason}); check the address, and "
-            "the credentials and packages of this machine"
+            f"the credentials and packages of this machine{_other_way(path)}"
         ) from error
+
+
+def _other_way(path: str) -> str:
+    """Return what else can be done about a data set of the Hugging Face hub."""
+    if not path.startswith(HUB_DATASETS):
+        return ""
+    name = "/".join(path.removeprefix(HUB_DATASETS).split("/")[:2]).partition("@")[0]
+    return (
+        ". Without a network, download it where there is one (`hf download --repo-type dataset "
+        f"{name} --local-dir FOLDER`) and set source.path=FOLDER; a private one needs `hf auth "
+        "login` or HF_TOKEN"
+    )
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.trees import SourceFile
 from otcondense.errors import InputError
 
-PATH_COLUMN = "path"
-"""Column of the paths if `source.image_column` is not set and no column has its default name."""
+PATH_COLUMNS = ("path", "file_name")
+"""Columns of the paths if `source.image_column` is not set and no column has its default name; the
+second one is that of metadata files of the `datasets` library."""
 MOST_COLUMNS = 10_000
 """Columns of a manifest at most."""
 
@@ -41,7 +42,8 @@ def find_columns(source: SourceConfig, file: SourceFile, names: list[str]) -> Co
         )
     path = source.image_column
     if path == SourceConfig.model_fields["image_column"].default and path not in names:
-        path = PATH_COLUMN
+        found = [name for name in PATH_COLUMNS if name in names]
+        path = found[0] if found else PATH_COLUMNS[0]
     _check(file, names, path, "image_column")
     _check(file, names, source.label_column, "label_column")
     if source.id_column is not None:

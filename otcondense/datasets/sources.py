@@ -22,8 +22,8 @@ def scan_images(source: SourceConfig) -> Listing:
     Raises: InputError naming the folder, file, class or link that is not as it must be.
     """
     source = of_split(source)
-    if SOURCES[source.kind].images_are_files:
-        # The state of such a source is the list of its files: there is nothing to save.
+    if SOURCES[source.kind].reader is None:
+        # The state of images that are files is the list of these files: there is nothing to save.
         return _scan(source)
     return _scan_unless_unchanged(source, source_state(source))
 

@@ -33,6 +33,7 @@ FORMS = {
     "other columns": 'id,label,path\n1,x,a/1.png\n2,y,"a/2, x.png"\n3,y,"b/say ""3"".png"\n',
     "semicolons": 'path;label\na/1.png;x\na/2, x.png;y\n"b/say ""3"".png";y\n',
     "Windows": '\ufeffpath,label\r\na/1.png,x\r\n"a/2, x.png",y\r\n"b/say ""3"".png",y\r\n\r\n',
+    "name of Hugging Face": 'file_name,label\na/1.png,x\n"a/2, x.png",y\n"b/say ""3"".png",y\n',
     "default name": 'image,label\n./a/1.png,x\n"a/2, x.png",y\n"b/say ""3"".png",y',
 }
 EXPECTED = {"a/1.png": "x", "a/2, x.png": "y", 'b/say "3".png': "y"}
