@@ -31,6 +31,7 @@ from otcondense.datasets.columns import row_ids
 from otcondense.datasets.listing import ListedFile, identity_of
 from otcondense.datasets.parts import Labels, Part, spread
 from otcondense.datasets.records import ImageRecord
+from otcondense.datasets.sources import give_memory_back
 from otcondense.datasets.stored import source_listing, write_listing
 from otcondense.datasets.trees import SourceFile
 from otcondense.store import Store
@@ -111,8 +112,7 @@ def _measured(connection: Connection, prepare: Callable[[], Any], work: Callable
 
 def _release() -> None:
     gc.collect()
-    for pool in (pa.default_memory_pool(), pa.system_memory_pool()):
-        pool.release_unused()
+    give_memory_back()
 
 
 def write_shards(root: Path, rows: int) -> SourceConfig:

@@ -18,6 +18,7 @@ BENCHMARKS = (
     "selection",
     "large_class",
     "decoding",
+    "listing",
     "reading",
     "copies",
     "extraction",

@@ -1,6 +1,8 @@
 """List a source of any kind, and find its images."""
 
+import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pkgutil import resolve_name
 
@@ -45,10 +47,18 @@ def _scan_unless_unchanged(source: SourceConfig, _state: str) -> Listing:
 def _scan(source: SourceConfig) -> Listing:
     scanner: Callable[[SourceConfig], Listing] = resolve_name(SOURCES[source.kind].scanner)
     listing = scanner(source)
-    # Intermediate columns take twice the memory of a listing, and their allocators would keep it.
-    for pool in (pa.default_memory_pool(), pa.system_memory_pool()):
-        pool.release_unused()
+    give_memory_back()
     return listing
+
+
+def give_memory_back() -> None:
+    """Return the memory of intermediate columns to the system: twice that of the listing itself.
+
+    The allocators of Arrow and of the C library would keep it.
+    """
+    pa.default_memory_pool().release_unused()
+    with suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def list_images(source: SourceConfig) -> Records:

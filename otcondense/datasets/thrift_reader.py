@@ -38,18 +38,11 @@ class ThriftReader:
         return self._data[self.place - 1]
 
     def _unsigned(self) -> int:
-        # Footers are mostly such numbers: one loop without calls makes listing twice as fast.
-        data, place, value = self._data, self.place, 0
-        for shift in range(0, LONGEST_NUMBER, 7):
-            if place >= len(data):
-                raise EndsEarlyError
-            byte = data[place]
-            place += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                self.place = place
-                return value
-        raise ValueError("its footer holds a number without an end")
+        try:
+            value, self.place = _number(self._data, self.place)
+        except IndexError as error:
+            raise EndsEarlyError from error
+        return value
 
     def _signed(self) -> int:
         value = self._unsigned()
@@ -97,37 +90,89 @@ class ThriftReader:
             raise EndsEarlyError
         yield from range(length)
 
-    def skip(self, kind: int, depth: int = 0) -> None:
+    def skip(self, kind: int) -> None:
         """Pass over a value."""
-        if kind in (I16, I32, I64):
-            self._unsigned()
-        elif kind == BINARY:
-            self._jump(self._unsigned())
-        elif depth > DEEPEST:
-            raise ValueError("its footer is nested too deeply")
-        elif kind == STRUCT:
-            for _, inner in self.fields():
-                self.skip(inner, depth + 1)
-        elif kind in (LIST, SET):
-            self._skip_list(depth)
-        elif kind in (BYTE, DOUBLE):
-            self._jump(1 if kind == BYTE else DOUBLE_BYTES)
-        elif kind == MAP:
-            self._skip_map(depth)
-        elif kind not in (TRUE, FALSE):
-            raise ValueError(f"its footer holds a value of the unknown type {kind}")
-
-    def _skip_list(self, depth: int) -> None:
-        kind = self._data[self.place] & 0x0F if self.place < len(self._data) else STOP
-        for _ in self.entries(kind):
-            # An entry of a list that is true or false takes a byte; as a field it takes none.
-            self.skip(BYTE if kind in (TRUE, FALSE) else kind, depth + 1)
-
-    def _skip_map(self, depth: int) -> None:
-        length = self._unsigned()
-        if length > len(self._data) - self.place:
+        try:
+            place = _after(self._data, self.place, kind, 0)
+        except IndexError as error:
+            raise EndsEarlyError from error
+        if place > len(self._data):
             raise EndsEarlyError
-        kinds = self._byte() if length else 0
-        for _ in range(length):
-            for kind in (kinds >> 4, kinds & 0x0F):
-                self.skip(BYTE if kind in (TRUE, FALSE) else kind, depth + 1)
+        self.place = place
+
+
+# Most of a footer is passed over, and listing takes as long as that: so these functions take places
+# and make no calls for the most frequent types.
+
+
+def _after(data: bytes, place: int, kind: int, depth: int) -> int:
+    """Return the place after a value; IndexError or a place behind the end if it ends early."""
+    if depth > DEEPEST:
+        raise ValueError("its footer is nested too deeply")
+    if kind == STRUCT:
+        while (head := data[place]) & 0x0F != STOP:
+            place = _after_number(data, place + 1) if not head >> 4 else place + 1
+            place = _after(data, place, head & 0x0F, depth + 1)
+        return place + 1
+    if kind in (I16, I32, I64):
+        while data[place] >= 0x80:
+            place += 1
+        return place + 1
+    if kind == BINARY:
+        length, place = _number(data, place)
+        return place + length
+    if kind in (LIST, SET):
+        return _after_list(data, place, depth)
+    if kind == MAP:
+        return _after_map(data, place, depth)
+    if kind in (BYTE, DOUBLE):
+        return place + (1 if kind == BYTE else DOUBLE_BYTES)
+    if kind in (TRUE, FALSE):
+        return place
+    raise ValueError(f"its footer holds a value of the unknown type {kind}")
+
+
+def _number(data: bytes, place: int) -> tuple[int, int]:
+    """Return an unsigned number and the place after it."""
+    value = 0
+    for shift in range(0, LONGEST_NUMBER, 7):
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    raise ValueError("its footer holds a number without an end")
+
+
+def _after_number(data: bytes, place: int) -> int:
+    return _number(data, place)[1]
+
+
+def _after_list(data: bytes, place: int, depth: int) -> int:
+    head = data[place]
+    length, kind = head >> 4, head & 0x0F
+    place += 1
+    if length == LONG_LIST:
+        length, place = _number(data, place)
+    return _after_entries(data, place, length, (kind,), depth)
+
+
+def _after_map(data: bytes, place: int, depth: int) -> int:
+    length, place = _number(data, place)
+    if not length:
+        return place
+    kinds = data[place]
+    return _after_entries(data, place + 1, length, (kinds >> 4, kinds & 0x0F), depth)
+
+
+def _after_entries(data: bytes, place: int, length: int, kinds: tuple[int, ...], depth: int) -> int:
+    """Return the place after the entries of a list, or the keys and values of a map."""
+    if length > len(data) - place:
+        raise EndsEarlyError
+    for _ in range(length):
+        for kind in kinds:
+            # An entry that is true or false takes a byte; as a field it takes none.
+            place = _after(data, place, BYTE if kind in (TRUE, FALSE) else kind, depth + 1)
+            if place > len(data):
+                raise EndsEarlyError
+    return place
