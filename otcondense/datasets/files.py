@@ -57,7 +57,8 @@ def container_files(source: SourceConfig, *suffixes: str) -> tuple[list[SourceFi
         tree = list_tree(source)
         _refuse_links(tree, suffixes)
         is_wanted = tree.are(suffixes)
-        wanted, others = tree.files(is_wanted), [tree.paths(~is_wanted)]
+        links = texts(link.name for link in tree.links)
+        wanted, others = tree.files(is_wanted), [tree.paths(~is_wanted), links]
         total = len(tree)
     if not wanted:
         raise InputError(

@@ -15,6 +15,8 @@ NO_LABEL = -1
 """Code of an image without a label."""
 PART = 4096
 """Names that become Python texts together."""
+SHOWN = 5
+"""Names that the text of a column shows."""
 TEXT = pa.large_string()
 """Type of ids and paths: 2 GB of them are too few for 50 million images."""
 
@@ -124,6 +126,10 @@ class Texts(Sequence[str]):
 
     def __len__(self) -> int:
         return len(self.column)
+
+    def __repr__(self) -> str:
+        more = ", ..." if len(self) > SHOWN else ""
+        return f"[{', '.join(map(repr, self[:SHOWN]))}{more}]"
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), PART):

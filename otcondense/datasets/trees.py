@@ -186,8 +186,9 @@ class TreeBuilder:
                 column.append(value)
             if len(self._names) == PART:
                 self._flush()
-        shown = tuple(sorted(links, key=lambda link: link.name))
-        self._folders.append(Folder(name, tuple(inner), shown))
+        not_followed = tuple(sorted(links, key=lambda link: link.name))
+        _check_names(self._root, "", (link.name for link in not_followed))
+        self._folders.append(Folder(name, tuple(inner), not_followed))
         return self._folders[-1]
 
     def _flush(self) -> None:

@@ -167,6 +167,14 @@ def test_a_shard_that_is_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
         tar(tmp_path, {"1.png": png(1), "1.cls": b"0"})
 
 
+def test_other_links_beside_shards_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "again").symlink_to(tmp_path)
+    listing = tar(tmp_path, {"1.png": png(1), "1.cls": b"0"})
+    assert list(listing.ignored) == ["again", "notes.txt"]
+    assert repr(listing.ignored) == "['again', 'notes.txt']"
+
+
 def test_sizes_of_images_named_by_paths_are_those_of_their_files(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(png(1))
     table = pa.table({"image": ["1.png", "gone.png"], "label": [0, 0], "id": ["x", "y"]})
