@@ -17,7 +17,13 @@ from otcondense.errors import InputError
 from otcondense.store import Store, read_class_features, read_table
 from pipeline.extract import extract_features
 from pipeline.extraction_config import ExtractionConfig
-from tests.generators.containers import LABELS, write_parquet, write_saved, write_shards
+from tests.generators.containers import (
+    LABELS,
+    write_manifest,
+    write_parquet,
+    write_saved,
+    write_shards,
+)
 
 HERE = ExtractionConfig(num_encoders=0)
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -142,13 +148,14 @@ def test_wnids_are_indexed_in_sorted_order_whatever_the_disk_says(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("kind", ["parquet", "webdataset", "hf"])
+@pytest.mark.parametrize("kind", ["parquet", "webdataset", "hf", "manifest"])
 def test_containers_give_the_features_of_the_folder(tmp_path, encoder, kind):
     """Class by class the same rows, widths and content digests, whatever holds the images."""
     write = {
         "parquet": write_parquet,
         "webdataset": lambda root: write_shards(root, "cls"),
         "hf": write_saved,
+        "manifest": write_manifest,
     }[kind]
     source = SourceConfig(path=str(write(tmp_path / "data")), kind=kind)
     extract_features(str(tmp_path / "run"), "features", source, encoder, HERE, "stage")
