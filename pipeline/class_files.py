@@ -102,7 +102,8 @@ def _write_class(
     if len(rows) == 0:
         raise InputError(
             f"no image of class {plan.name} can be used, "
-            f"the first is {lost[0].image_id}: {lost[0].reason}"
+            f"the first is {lost[0].image_id}: {lost[0].reason}; "
+            "repair its images, or name the other classes in source.classes"
         )
     assert len(rows) + len(lost) == plan.size, f"class {plan.name} lacks rows"
     table = rows.sort_by("image_id")

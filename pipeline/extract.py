@@ -99,7 +99,7 @@ def extract_listed(
         write_quarantine(target.store, target.directory, count.lost)
     count.check()
     assert count.done == count.total, f"{count.total} images went in, {count.done} came out"
-    _keep_checked(target.directory, plan, count.lost, checked)
+    _keep_checked(target.directory, plan, count.unreadable, checked)
     return ExtractionResult(
         num_images=count.total - len(count.lost),
         num_quarantined=len(count.lost),
@@ -210,6 +210,11 @@ class _Count:
         self.lost += self.plan.lost
         self.done = self.total - sum(plan.size for plan in self.plan.open)
         self.on_progress(self.done, self.total)
+
+    @property
+    def unreadable(self) -> list[Lost]:
+        """The lost images but those that the listing had not found usable."""
+        return self.lost[len(self.target.listing.unusable) :]
 
     @property
     def total(self) -> int:

@@ -83,7 +83,7 @@ def check_lost_share(lost: list[Lost], total: int, allowed: float, where: str) -
         lines.append("\n  ...")
     raise InputError(
         f"at most {allowed:.2%} of the {total} images may be unreadable (source.max_lost_share), "
-        f"found {len(lost)}, all listed in {where}:{''.join(lines)}\n"
+        f"found {len(lost)} so far, listed in {where}:{''.join(lines)}\n"
         "repair these files, or allow a larger share"
     )
 

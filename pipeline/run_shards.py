@@ -1,9 +1,11 @@
 """The two passes of every extraction: encode the shards, then write the files of the classes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
+from otcondense.datasets.ahead import in_threads
 from pipeline.class_files import group_classes
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.quarantine import Lost
@@ -12,6 +14,8 @@ from pipeline.shards import Shard, plan_shards
 from pipeline.stream import Here, OnCluster
 from pipeline.work import ClassPlan, Extraction, Target
 
+LOOKERS = 8
+"""Threads that read the files of shards which an earlier start wrote."""
 OnShard = Callable[[int, Sequence[Lost]], None]
 """Gets the images of wanted classes in a finished shard, and those of them that are lost."""
 
@@ -35,20 +39,19 @@ def encode_classes(
     """
     shards = plan_shards(target.listing, target.work.batch_size)
     extraction = _extraction(target, plans, shards)
+    needed = [shard for shard in shards if wanted_images(extraction, shard)]
     still_open = []
-    for shard in shards:
-        images = wanted_images(extraction, shard)
-        lost = finished_shard(extraction, shard) if images else []
+    for shard, lost in zip(needed, _finished(extraction, needed), strict=True):
         if lost is None:
             still_open.append(shard)
-        elif images:
-            on_shard(images, lost)
+        else:
+            on_shard(wanted_images(extraction, shard), lost)
 
     place = OnCluster(extraction, config) if config.uses_cluster else Here(extraction)
     if still_open:
         for result in place.encode(still_open):
             on_shard(result.images, result.lost)
-    _regroup(extraction, plans, place)
+    _regroup(extraction, plans, needed, place)
     target.store.remove(shard_folder(target.directory))
 
 
@@ -61,5 +64,17 @@ def _extraction(target: Target, plans: Sequence[ClassPlan], shards: Sequence[Sha
     )
 
 
-def _regroup(extraction: Extraction, plans: Sequence[ClassPlan], place: Here | OnCluster) -> None:
-    place.regroup(list(group_classes(plans, bytes_per_image(extraction))))
+def _finished(extraction: Extraction, shards: Sequence[Shard]) -> Iterator[list[Lost] | None]:
+    """Yield the lost images of each shard, None for one that must be encoded."""
+    transform = extraction.work.transform()
+    look = partial(finished_shard, extraction, transform=transform)
+    return in_threads(look, shards, threads=LOOKERS, ahead=LOOKERS)
+
+
+def _regroup(
+    extraction: Extraction,
+    plans: Sequence[ClassPlan],
+    shards: Sequence[Shard],
+    place: Here | OnCluster,
+) -> None:
+    place.regroup(list(group_classes(plans, bytes_per_image(extraction, shards))))

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from otcondense.datasets.listing import identity_of
+from otcondense.datasets.readings import readings
 from otcondense.errors import InputError
 from otcondense.store import (
     Store,
@@ -24,6 +25,7 @@ from otcondense.store import (
     write_table,
 )
 from otcondense.store.tables import METADATA_KEY, stored_metadata
+from pipeline.images import Transform, decode
 from pipeline.quarantine import Lost
 from pipeline.shards import FOLDER, Shard
 from pipeline.work import Arrays, Extraction
@@ -68,10 +70,10 @@ def shard_folder(directory: str) -> str:
     return f"{directory}/{FOLDER}"
 
 
-def bytes_per_image(extraction: Extraction) -> int:
-    """Return the approximate size of the results of one image, from one finished shard."""
-    for number in range(len(extraction.starts)):
-        name = shard_file(extraction.directory, number)
+def bytes_per_image(extraction: Extraction, shards: Sequence[Shard]) -> int:
+    """Return the approximate size of the results of one image, from one of the finished shards."""
+    for shard in shards:
+        name = shard_file(extraction.directory, shard.number)
         if extraction.store.exists(name):
             with extraction.store.open(name) as opened:
                 count = int(pq.read_metadata(opened).num_rows)
@@ -119,10 +121,19 @@ def write_shard(extraction: Extraction, shard: Shard, rows: ShardRows) -> None:
     )
 
 
-def finished_shard(extraction: Extraction, shard: Shard) -> list[Lost] | None:
+def finished_shard(extraction: Extraction, shard: Shard, transform: Transform) -> list[Lost] | None:
     """Return the lost images of a shard that an earlier start finished.
 
-    Returns: None if its file is missing, damaged, has another fingerprint or lacks a class.
+    Lost images are tried again: a store may have been out of reach for a moment, and a repaired
+    file can have the size and the time it had.
+
+    Args:
+        extraction: the plan.
+        shard: the shard.
+        transform: of the images.
+
+    Returns: None if its file is missing, damaged, has another fingerprint or lacks a class, or a
+        lost image is readable now.
     """
     store = extraction.store
     name = shard_file(extraction.directory, shard.number)
@@ -135,7 +146,18 @@ def finished_shard(extraction: Extraction, shard: Shard) -> list[Lost] | None:
         read_table(store, name)
     except InputError:
         return None
-    return _lost(metadata["lost"], extraction)
+    lost = _lost(metadata["lost"], extraction)
+    return None if lost and _is_any_readable(extraction, shard, lost, transform) else lost
+
+
+def _is_any_readable(
+    extraction: Extraction, shard: Shard, lost: Sequence[Lost], transform: Transform
+) -> bool:
+    """Tell whether a lost image of a shard can be used now."""
+    names = {each.image_id for each in lost}
+    records = extraction.listing.take(shard.rows(extraction.listing))
+    paths = [record.path for record in records if record.image_id in names]
+    return any(decode(read, transform).reason is None for read in readings(paths))
 
 
 def _lost(stored: list[dict[str, str]], extraction: Extraction) -> list[Lost]:

@@ -22,9 +22,6 @@ from pipeline.shard_worker import ShardActor, ShardResult, ShardWorker
 from pipeline.shards import Shard
 from pipeline.work import Extraction
 
-REGROUP_BYTES = 2**30
-"""Memory of a task that regroups: the results of its classes, joined and sorted."""
-
 
 class Here:
     """Works in this process, without a cluster."""

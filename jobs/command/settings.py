@@ -101,6 +101,8 @@ def _check_keys(annotation: Any, values: Any, path: str) -> None:
     model = model_of(annotation)
     if isinstance(values, dict) and model is not None:
         for key, value in values.items():
+            if key in getattr(model, "RETIRED", ()):
+                continue
             if key not in model.model_fields:
                 near = difflib.get_close_matches(str(key), model.model_fields, n=1)
                 hint = (

@@ -64,7 +64,11 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
             f"{directory}/_quarantine.parquet",
         )
     if result.num_ignored:
-        note(title, f"{result.num_ignored} files of the source are no images by their name")
+        note(
+            title,
+            f"{result.num_ignored} files of the source were ignored: no images by their name, "
+            "hidden, or outside the class folders",
+        )
 
 
 def _warn_of_order(run: Run, encoder: EncoderConfig, title: str) -> None:

@@ -97,7 +97,7 @@ def _refuse_unusable_classes(
         raise InputError(
             f"every class of {source.path} must have an image that can be used, found "
             f"{len(lost)} without: {shorten(lost)} ({reason}); "
-            "repair them, or name the wanted ones in `classes`"
+            "repair them, or name the wanted ones in source.classes"
         )
 
 

@@ -53,6 +53,11 @@ def container_files(source: SourceConfig, *suffixes: str) -> tuple[list[SourceFi
         wanted = [file for file in named if _has_suffix(file.name, suffixes)]
         others = [texts(file.name for file in named if not _has_suffix(file.name, suffixes))]
         total = len(named)
+    elif named is not None:
+        raise InputError(
+            f"{source.path} must have the suffix {' or '.join(suffixes)} (source.kind is "
+            f"{source.kind}); rename it, or set source.kind"
+        )
     else:
         tree = list_tree(source)
         _refuse_links(tree, suffixes)

@@ -164,5 +164,5 @@ def _refuse_empty(source: SourceConfig, used: frozenset[str], folders: Iterable[
         raise InputError(
             f"every class folder of {source.path} must hold at least one image "
             f"({' '.join(sorted(IMAGE_SUFFIXES))}), found {len(empty)} without: {shorten(empty)}; "
-            "fill the folder, or name the wanted ones in `classes`"
+            "fill the folder, or name the wanted ones in source.classes"
         )

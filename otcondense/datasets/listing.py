@@ -57,8 +57,8 @@ def identity_of(table: pa.Table) -> str:
     lengths = pc.binary_length(ids)
     digest.update(lengths.to_numpy().astype("<i8").tobytes())
     for chunk in ids.chunks:
-        bounds = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset :][: len(chunk) + 1]
         if len(chunk):
+            bounds = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset :][: len(chunk) + 1]
             digest.update(chunk.buffers()[2][bounds[0] : bounds[-1]])
     return digest.hexdigest()
 

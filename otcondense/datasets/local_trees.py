@@ -125,5 +125,5 @@ class _Walk:
         others = f", and {more} more links lead out" if more else ""
         raise InputError(
             f"{link} is a symbolic link out of {self.root} to {target}{others}; "
-            "set allow_links=true if that is wanted"
+            "set source.allow_links=true if that is wanted"
         )

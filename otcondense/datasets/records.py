@@ -166,7 +166,7 @@ def image_path(source: SourceConfig, image_id: str) -> str:
     if not source.allow_links and not resolved(path).is_relative_to(root):
         raise InputError(
             f"{path} leads out of {root} to {path.resolve()}; "
-            "set allow_links=true if that is wanted"
+            "set source.allow_links=true if that is wanted"
         )
     return str(path)
 

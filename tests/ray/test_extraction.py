@@ -344,6 +344,6 @@ def test_the_lost_share_lists_the_first_few():
     check_lost_share(lost, 700, 0.01, "somewhere")
     with pytest.raises(
         InputError,
-        match=r"found 7, all listed in somewhere:\n  a/0.png: .* empty\n(.*\n){4}  \.{3}\n",
+        match=r"found 7 so far, listed in somewhere:\n  a/0.png: .* empty\n(.*\n){4}  \.{3}\n",
     ):
         check_lost_share(lost, 699, 0.01, "somewhere")

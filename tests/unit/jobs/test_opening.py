@@ -13,6 +13,7 @@ from jobs.run_directory.marker import DESCRIPTION, MARKER, is_description_damage
 from jobs.run_directory.opening import read_run, reading_run, working_run
 from otcondense.errors import InputError
 from otcondense.store import Store
+from pipeline.extraction_config import ExtractionConfig, RepresentationResources
 from tests.generators.images import write_images
 
 PREVIOUS = Path(__file__).parents[2] / "golden" / "run_of_version_0.1.0.yaml"
@@ -294,3 +295,23 @@ def test_the_marker_has_a_schema_and_a_digest(config: RunConfig) -> None:
     assert values["schema"] == "otcondense-run"
     assert len(values["content"]) == 64
     assert values["directory"] == str(Path.cwd())
+
+
+RETIRED = [
+    (section, key)
+    for section, model in (
+        ("extraction", ExtractionConfig),
+        ("representations", RepresentationResources),
+    )
+    for key in sorted(model.RETIRED)
+]
+
+
+@pytest.mark.parametrize(("section", "key"), RETIRED)
+def test_a_setting_of_earlier_versions_is_passed_over_by_commands(
+    tmp_path: Path, config: RunConfig, section: str, key: str
+) -> None:
+    """A run that names it can still be opened; it never changed a result."""
+    values = yaml.safe_load((tmp_path / "c.yaml").read_text())
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump({**values, section: {key: 1}}))
+    assert load_config(str(tmp_path / "old.yaml"), []) == config

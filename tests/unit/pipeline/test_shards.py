@@ -1,6 +1,7 @@
 """Shards: every image once, in storage order, whatever the order of the classes."""
 
 import io
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -187,6 +188,61 @@ def test_a_damaged_file_of_a_shard_is_said_and_made_again(
         with pytest.raises(InputError, match=r"000002\.parquet is damaged .* run the stage again"):
             extract(tmp_path / "two", source, encoder)
     assert extract(tmp_path / "two", source, encoder) == before
+
+
+def interrupted(
+    root: Path, source: SourceConfig, encoder: EncoderConfig, patch: pytest.MonkeyPatch
+) -> None:
+    """Extract until all shards are written, and no class."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with patch.context() as inner:
+        inner.setattr(run_shards, "_regroup", killed)
+        with pytest.raises(KeyboardInterrupt):
+            extract(root, source, encoder)
+
+
+@pytest.mark.parametrize("kind", ["folder"])
+def test_an_image_that_is_repaired_between_two_starts_is_used(
+    tmp_path: Path, encoder: EncoderConfig, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its shard was finished, and its file has the size and the time it had."""
+    source = SOURCES[kind](tmp_path / "data").model_copy(update={"max_lost_share": 0.5})
+    whole = extract(tmp_path / "whole", source, encoder)
+    path = next(iter(sorted((tmp_path / "data").rglob("*.png"))))
+    data, status = path.read_bytes(), path.stat()
+    path.write_bytes(bytes(len(data)))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    interrupted(tmp_path / "run", source, encoder, monkeypatch)
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert extract(tmp_path / "run", source, encoder) == whole
+
+
+def test_damaged_files_of_shards_that_are_not_needed_stop_nothing(
+    tmp_path: Path, encoder: EncoderConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_folder(tmp_path / "data")
+    whole = extract(tmp_path / "whole", source, encoder)
+    interrupted(tmp_path / "run", source, encoder, monkeypatch)
+    shutil.copytree(
+        tmp_path / "whole" / "features" / "class_name=0",
+        tmp_path / "run" / "features" / "class_name=0",
+    )
+    (tmp_path / "run" / "features" / "_shards" / "000000.parquet").write_bytes(b"noise")
+    assert extract(tmp_path / "run", source, encoder) == whole
+
+
+def test_a_broken_link_does_not_make_its_class_new_at_each_start(
+    tmp_path: Path, encoder: EncoderConfig
+) -> None:
+    source = write_folder(tmp_path / "data").model_copy(update={"max_lost_share": 0.5})
+    (tmp_path / "data" / "1" / "gone.png").symlink_to(tmp_path / "nowhere")
+    for recognised in (0, 0, 0):
+        result = extract_features(str(tmp_path / "run"), "features", source, encoder, HERE, "stage")
+        assert (result.num_quarantined, result.classes_recognised) == (1, recognised)
 
 
 def test_row_groups_in_random_order_are_read_once(
