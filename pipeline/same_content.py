@@ -4,12 +4,12 @@ Their features stay. Reading the images once is far cheaper than encoding them.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from otcondense.datasets import ImageRecord
+from otcondense.datasets.ahead import in_threads
 from otcondense.datasets.readings import Reading, readings
 from otcondense.errors import InputError
 from otcondense.store import (
@@ -92,27 +92,23 @@ class SameContent:
         listing = self.target.listing
         is_looked_at = np.zeros(len(listing.classes), dtype=bool)
         is_looked_at[[listing.index_of(name) for name in expected]] = True
-        with ThreadPoolExecutor(READERS) as pool:
-            for shard in plan_shards(listing, self.target.work.batch_size):
-                rows = shard.rows(listing)
-                records = listing.take(rows[is_looked_at[listing.class_index[rows]]])
-                self._refute_some(records, expected, pool)
+        for shard in plan_shards(listing, self.target.work.batch_size):
+            rows = shard.rows(listing)
+            records = listing.take(rows[is_looked_at[listing.class_index[rows]]])
+            self._refute_some(records, expected)
 
-    def _refute_some(
-        self,
-        records: list[ImageRecord],
-        expected: dict[str, "_Expected"],
-        pool: ThreadPoolExecutor,
-    ) -> None:
+    def _refute_some(self, records: list[ImageRecord], expected: dict[str, "_Expected"]) -> None:
         # The first other image of a class ends the reading of its later shards.
         still_open = [each for each in records if expected[each.class_name].is_same]
         reads = readings(record.path for record in still_open)
         of_class = [expected[record.class_name] for record in still_open]
-        answers = pool.map(self._is_same, still_open, reads, of_class)
+        triples = zip(still_open, reads, of_class, strict=True)
+        answers = in_threads(self._is_same, triples, threads=READERS, ahead=READERS)
         for each, is_same in zip(of_class, answers, strict=True):
             each.is_same &= is_same
 
-    def _is_same(self, record: ImageRecord, read: Reading, of_class: "_Expected") -> bool:
+    def _is_same(self, image: tuple[ImageRecord, Reading, "_Expected"]) -> bool:
+        record, read, of_class = image
         if record.image_id in of_class.reasons:
             return decode(read, self.transform).reason == of_class.reasons[record.image_id]
         try:
