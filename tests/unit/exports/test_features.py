@@ -127,6 +127,7 @@ def exported_source(store, tmp_path, form):
     return SourceConfig(kind="features", path=path, id_column="image_id")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", sorted(FEATURE_EXPORTS))
 def test_our_own_files_give_the_same_features_and_selection(store, tmp_path, form):
     source = exported_source(store, tmp_path, form)
