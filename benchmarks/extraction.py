@@ -34,7 +34,7 @@ CASES = {"decode_bound": ("test_byobnet", 480, 96), "model_bound": ("resnet18", 
 CLASSES = 8
 MANY_CLASSES = 1000
 SMALL_SIDE = 48
-"""Side in pixels of the images of which there are many."""
+"""Side in pixels of the images in the largest source."""
 PIXEL_LIMIT = 10**8
 SIDES = ("plain", "here")
 

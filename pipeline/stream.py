@@ -49,7 +49,8 @@ class OnCluster:
     """Works with Ray Data on the cluster of this process."""
 
     def __init__(self, extraction: Extraction, config: ExtractionConfig) -> None:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        nodes = [node["Resources"] for node in listed if node["Alive"]]
         self._resources = plan_resources(config, nodes, uses_gpu=extraction.work.uses_gpu)
         self._config = config
         threads = self._resources.threads

@@ -8,7 +8,7 @@ class Part:
     """Cases that are measured by one process."""
 
     name: str
-    """Name of the module beside this one whose `cases` returns them."""
+    """Name of the module in this folder whose `cases` returns them."""
     weight: float
     """Share of the time, relative to the other parts; what a part leaves goes to those after it."""
 

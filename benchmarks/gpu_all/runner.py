@@ -15,7 +15,7 @@ from benchmarks.gpu_all.records import Recorder, read_lines
 GRACE = 15.0
 """Seconds after its deadline at which a part is stopped."""
 PRELOADED = ("timm", "torchvision")
-"""Libraries that are imported once for all parts, beside the modules of the parts."""
+"""Libraries that are imported once for all parts, in addition to the modules of the parts."""
 
 
 @dataclass(frozen=True)
