@@ -15,9 +15,11 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from otcondense.threads import one_thread
 from pipeline.class_files import ClassGroup, write_classes
+from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.failures import packed, raise_packed
-from pipeline.resources import plan_resources
+from pipeline.resources import plan_demand, plan_resources
+from pipeline.room import known_gpus, room_for
 from pipeline.shard_worker import ShardActor, ShardResult, ShardWorker
 from pipeline.shards import Shard
 from pipeline.work import Extraction
@@ -48,10 +50,14 @@ class Here:
 class OnCluster:
     """Works with Ray Data on the cluster of this process."""
 
-    def __init__(self, extraction: Extraction, config: ExtractionConfig) -> None:
-        listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        nodes = [node["Resources"] for node in listed if node["Alive"]]
-        self._resources = plan_resources(config, nodes, uses_gpu=extraction.work.uses_gpu)
+    def __init__(
+        self, extraction: Extraction, config: ExtractionConfig, cluster: ClusterConfig
+    ) -> None:
+        uses_gpu = extraction.work.uses_gpu
+        demand = plan_demand(config, known_gpus(cluster), cluster, uses_gpu=uses_gpu)
+        nodes = room_for(demand, cluster, "extraction", least=0)
+        self._resources = plan_resources(config, nodes, uses_gpu=uses_gpu)
+        self._most = max(demand.count, self._resources.encoders)
         self._config = config
         threads = self._resources.threads
         # The listing is stored once on each node; workers see the same memory.
@@ -64,10 +70,12 @@ class OnCluster:
         """
         rows = self._rows([shard.row() for shard in shards])
         workers = min(self._resources.encoders, len(shards))
+        most = min(self._most, len(shards))
         results = rows.map(
             ShardEncoder,  # type: ignore[arg-type]
             fn_constructor_args=([self._extraction],),
-            compute=ActorPoolStrategy(size=workers),
+            # It goes on with what a lost node leaves, and takes what the autoscaler adds.
+            compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=workers),
             num_cpus=self._resources.cpus,
             num_gpus=self._resources.gpus,
         )
