@@ -108,7 +108,7 @@ def _fit_here(job: TrainJob) -> LoopOutcome:
 
 
 def _fit_by_workers(job: TrainJob, placement: Placement) -> LoopOutcome:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+    from ray.train import FailureConfig, RunConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
     config = job.config.model_copy(update={"num_workers": placement.num_workers})
@@ -117,12 +117,7 @@ def _fit_by_workers(job: TrainJob, placement: Placement) -> LoopOutcome:
     trainer = TorchTrainer(
         worker_main,  # type: ignore[arg-type]  # Ray annotates a function without a result
         train_loop_config=dict(replace(job, store_root=root, config=config).settings()),
-        scaling_config=ScalingConfig(
-            num_workers=placement.num_workers,
-            use_gpu=placement.use_gpu,
-            resources_per_worker=placement.demand.bundle,
-            placement_strategy=placement.strategy,
-        ),
+        scaling_config=placement.scaling_config,
         torch_config=TorchConfig(backend="nccl" if placement.use_gpu else "gloo"),
         run_config=RunConfig(
             # A new name each time: our checkpoints decide where to resume, not Ray's record.

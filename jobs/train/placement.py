@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import ray
 
@@ -11,6 +11,9 @@ from otcondense.errors import InputError
 from pipeline.cluster_config import ClusterConfig
 from pipeline.nodes import Demand, Node, described, fitting, fitting_on
 from pipeline.room import all_nodes, known_gpus, room_for
+
+if TYPE_CHECKING:
+    from ray.train import ScalingConfig
 
 LEAST_IMAGES = 16
 """Images of a step that each worker has at least when the number of workers is automatic.
@@ -32,6 +35,18 @@ class Placement:
     def demand(self) -> Demand:
         """The resources of the workers."""
         return Demand(self.num_workers, 1.0, float(self.use_gpu))
+
+    @property
+    def scaling_config(self) -> "ScalingConfig":
+        """The workers as Ray Train places them."""
+        from ray.train import ScalingConfig
+
+        return ScalingConfig(
+            num_workers=self.num_workers,
+            use_gpu=self.use_gpu,
+            resources_per_worker=self.demand.bundle,
+            placement_strategy=self.strategy,
+        )
 
 
 def uses_gpu(config: TrainingConfig, gpus: int) -> bool:
