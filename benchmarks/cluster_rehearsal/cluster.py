@@ -5,7 +5,6 @@ on real GPUs. The workers then have no GPU.
 """
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ray.cluster_utils import Cluster
 
 MANIFEST = Path(__file__).parents[2] / "cluster" / "kubernetes" / "raycluster.yaml"
 OBJECT_STORE_BYTES = 100_000_000
@@ -40,7 +40,7 @@ class Pod:
 class PodCluster:
     """A head without resources, and pods."""
 
-    def __init__(self, cluster: Any) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._nodes: list[Any] = []
 
@@ -59,10 +59,6 @@ class PodCluster:
 @contextmanager
 def pods(count: int, pod: Pod) -> Iterator[PodCluster]:
     """Start a head and `count` pods; `RAY_ADDRESS` names the cluster as long as it is there."""
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex()
-    from ray.cluster_utils import Cluster
-
     cluster = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 0, "num_gpus": 0, "object_store_memory": OBJECT_STORE_BYTES},

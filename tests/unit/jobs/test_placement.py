@@ -64,7 +64,11 @@ def test_workers_that_do_not_fit_are_refused(
     [
         ({}, [EIGHT], 1),
         ({}, 8 * [EIGHT], 8),
-        ({"num_workers": 3, "global_batch_size": 96}, 2 * [EIGHT], 4),  # two on each node, and two GPUs are left on each
+        (
+            {"num_workers": 3, "global_batch_size": 96},
+            2 * [EIGHT],
+            4,
+        ),  # two on each node, and two GPUs are left on each
         ({"global_batch_size": 256}, 3 * [EIGHT], 1),
         ({"num_workers": 2}, 8 * [ONE], 4),
         ({"num_workers": 2}, [{"CPU": 2.0}], 1),
