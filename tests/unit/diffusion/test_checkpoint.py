@@ -4,16 +4,14 @@ import pytest
 import torch
 
 from otcondense.diffusion import create_state, make_batch, train_step
-from otcondense.diffusion.checkpoint import (
-    checkpoint_directory,
+from otcondense.diffusion.checkpoint import load_model, restore_state, save_checkpoint
+from otcondense.diffusion.checkpoint_files import (
     is_complete,
     latest_checkpoint,
     list_checkpoints,
-    load_model,
-    open_checkpoint,
-    restore_state,
-    save_checkpoint,
+    read_checkpoint,
 )
+from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.errors import InputError
 from otcondense.store import Store
 
@@ -65,7 +63,7 @@ def test_same_run_same_files(store, two_checkpoints, tiny_config, digits, tmp_pa
     state = create_state(tiny_config(), 10, SHAPE)
     advance(state, digits, 6)
     save_checkpoint(other, RUN, state, fingerprint="run")
-    names = other.list("")
+    names = other.list("training")
     assert len(names) == 4
     assert all(other.read_bytes(name) == store.read_bytes(name) for name in names)
 
@@ -101,7 +99,7 @@ def test_damaged_checkpoint_gives_way_to_the_older(file, damage, store, two_chec
     assert not is_complete(store, RUN, 6, "run")
     assert latest_checkpoint(store, RUN).step == 3
     with pytest.raises(InputError, match="step-000006"):
-        open_checkpoint(store, place)
+        read_checkpoint(store, place)
 
 
 def test_other_configuration_is_refused(store, two_checkpoints, tiny_config):

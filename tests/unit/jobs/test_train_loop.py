@@ -13,7 +13,9 @@ from PIL import Image
 from jobs.train import loop as train_loop
 from jobs.train.loop import LoopOutcome, TrainJob, Workers, run_loop
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig, sample_batch
-from otcondense.diffusion.checkpoint import checkpoint_directory, list_checkpoints, load_model
+from otcondense.diffusion.checkpoint import load_model
+from otcondense.diffusion.checkpoint_files import list_checkpoints
+from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.errors import InputError
 from otcondense.store import Store
 from otcondense.store.images import write_images
