@@ -10,7 +10,7 @@ Source: https://github.com/huggingface/safetensors#format
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -37,7 +37,15 @@ LONGEST_HEADER = 10**8
 """Most bytes of a header, as in the library."""
 
 
-def write_tensors(file: IO[bytes], tensors: Mapping[str, Tensor]) -> FileDigest:
+@runtime_checkable
+class Sink(Protocol):
+    """A file to write, local or on an object store."""
+
+    def write(self, data: Any, /) -> Any:
+        """Write the bytes of a buffer."""
+
+
+def write_tensors(file: Sink, tensors: Mapping[str, Tensor]) -> FileDigest:
     """Write contiguous tensors of the CPU to a file; return size and hash of what was written."""
     names = _order(tensors)
     header = _header({name: tensors[name] for name in names})

@@ -14,6 +14,7 @@ from typing import Any
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractBufferedFile
 from pydantic import BaseModel
 
 from otcondense.credentials import WHERE_INSTEAD, has_credentials
@@ -142,8 +143,9 @@ class Store:
         try:
             yield file
         except BaseException:
-            file.discard()
-            file.closed = True  # or the garbage collector would end the upload
+            if isinstance(file, AbstractBufferedFile):
+                file.discard()
+                file.closed = True  # or the garbage collector would end the upload
             raise
         file.close()
 

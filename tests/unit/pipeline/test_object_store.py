@@ -82,3 +82,25 @@ def test_a_file_is_one_put_under_its_final_name(client, monkeypatch):
     ]
     assert writes == [("put_object", "puts/x/data")]
     assert client.get_object(Bucket="bucket", Key="puts/x/data")["ContentLength"] == 100_000
+
+
+def fail_to_write(store: Store, name: str, data: bytes) -> None:
+    with store.writing(name) as file:
+        file.write(data)
+        raise ConnectionError
+
+
+def test_an_upload_that_fails_leaves_the_old_file(client, monkeypatch):
+    """Also a multipart one: the first parts are on the server when it fails."""
+    store = Store("s3://bucket/parts")
+    part = bytes(5 * 2**20)
+    monkeypatch.setattr("otcondense.store.files.REMOTE_PART_BYTES", len(part))
+    with store.writing("a.bin") as file:
+        file.write(part)
+        file.write(b"end")
+    assert store.size("a.bin") == len(part) + 3
+    for data in (b"x", part * 2):
+        with pytest.raises(ConnectionError):
+            fail_to_write(store, "a.bin", data)
+    assert store.size("a.bin") == len(part) + 3
+    assert "Uploads" not in client.list_multipart_uploads(Bucket="bucket")
