@@ -69,6 +69,8 @@ def open_whole(root: Path, final: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         temporary.replace(final)
     except OSError as error:
+        if error.errno is None:  # not of the file system
+            raise
         raise OSError(error.errno, error.strerror, str(final)) from error
     finally:
         temporary.unlink(missing_ok=True)
