@@ -117,10 +117,11 @@ def _after_step(saves: Saves, last: int) -> None:
     at_checkpoint = step in config.kept_steps or step % config.checkpoint_every == 0
     if has_line(config, step):
         saves.curve.flush(step)
-    if config.grid_every and step % config.grid_every == 0 and saves.workers.rank == 0:
-        write_grid(job, state)
     if at_checkpoint:
         saves.start(is_last=step == last)
+    # The other workers wait for the grid in their next step; the checkpoint is written meanwhile.
+    if config.grid_every and step % config.grid_every == 0 and saves.workers.rank == 0:
+        write_grid(job, state)
 
 
 def worker_main(settings: dict[Any, Any]) -> dict[str, Any]:
