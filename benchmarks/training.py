@@ -31,6 +31,7 @@ from otcondense.diffusion import (
 )
 from otcondense.diffusion.forecast import TRAINING_PASSES, forward_flops
 from otcondense.diffusion.registry import AUTO, resolve_objective
+from otcondense.diffusion.training import TrainState
 
 CLASSES = 10
 IMAGES = 400
@@ -96,7 +97,12 @@ def our_steps(
 ) -> Callable[[], object]:
     """Return one step of ours."""
     state = create_state(config, int(data.labels.max()) + 1, data.source.image_shape, device)
-    return lambda: train_step(state, make_batch(config, state.step, data))
+    return our_steps_of(state, data)
+
+
+def our_steps_of(state: TrainState, data: TrainingSet) -> Callable[[], object]:
+    """Return one step of a training."""
+    return lambda: train_step(state, make_batch(state.config, state.step, data))
 
 
 def seconds_per_step(step: Callable[[], object], steps: int) -> float:
