@@ -1,10 +1,12 @@
 """The sampling actor: loads a checkpoint once, then samples one batch after another."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import ray
 import torch
 
+from otcondense.devices import resolve_device
 from otcondense.diffusion.checkpoint import Checkpoint, load_model
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.sampler import Decode, SamplerConfig, sample_batch
@@ -37,13 +39,15 @@ class Sampler:
     Args:
         store_root: root of the run.
         device: where to compute.
+
+    Raises: InputError if the device is a GPU, and there is none that torch can use.
     """
 
-    def __init__(self, store_root: str, device: str = "cpu") -> None:
+    def __init__(self, store_root: str, device: Literal["cpu", "cuda"] = "cpu") -> None:
+        self._device = resolve_device(device)
         if device == "cpu":
             torch.set_num_threads(1)
         self._store = Store(store_root)
-        self._device = device
         self._decode: Decode | None = None
         self._key: tuple[str, str] | None = None
         self._loaded: tuple[Transformer, Checkpoint] | None = None
@@ -73,7 +77,7 @@ class Sampler:
         if self._decode is None:
             from otcondense.representations import LatentDecoder
 
-            self._decode = LatentDecoder(config)
+            self._decode = LatentDecoder(config.model_copy(update={"device": self._device}))
         return self._decode
 
     def _load(self, checkpoint: str, weights: str) -> tuple[Transformer, Checkpoint]:

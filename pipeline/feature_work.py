@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from otcondense.devices import resolve_device
 from otcondense.encoders import (
     DecodedInput,
     EncoderConfig,
@@ -65,17 +66,23 @@ class FeatureWork:
         """Return what turns the bytes of an image into pixels."""
         return feature_transform(self.encoder, self.max_pixels)
 
-    def load(self) -> "FeatureNetwork":
+    def load(self, *, assigned: bool | None = None) -> "FeatureNetwork":
         """Load the encoder.
 
-        Raises: InputError if its weights have changed since the extraction was planned.
+        Args:
+            assigned: whether the cluster gave the worker a GPU; None without a cluster.
+
+        Raises: InputError if its weights have changed since the extraction was planned, or its GPU
+            cannot be used.
         """
+        device = resolve_device(self.encoder.device, assigned=assigned)
         if weights_sha256(self.encoder) != self.weights_sha256:
             raise InputError(
                 f"the weights {self.encoder.weights} of {self.encoder.name} changed during the "
                 "run; run the stage again"
             )
-        return FeatureNetwork(self.encoder, self.max_pixels)
+        encoder = self.encoder.model_copy(update={"device": device})
+        return FeatureNetwork(encoder, self.max_pixels)
 
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
         """Write the feature file of one class."""

@@ -54,8 +54,8 @@ class PixelWork:
 
         return read
 
-    def load(self) -> "SamePixels":
-        """Return a network that changes nothing."""
+    def load(self, *, assigned: bool | None = None) -> "SamePixels":  # noqa: ARG002 - see Work
+        """Return a network that changes nothing; it needs no device."""
         return SamePixels()
 
     def fingerprint_of(self, name: str, images: list[tuple[str, str]]) -> str:

@@ -8,6 +8,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from otcondense.datasets import decode_image
+from otcondense.devices import resolve_device
 from otcondense.encoders.transforms import DecodedInput
 from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
@@ -74,12 +75,17 @@ class RepresentationWork:
 
         return read
 
-    def load(self) -> "RepresentationNetwork":
+    def load(self, *, assigned: bool | None = None) -> "RepresentationNetwork":
         """Load the model.
 
-        Raises: InputError if its weights have changed since the extraction was planned.
+        Args:
+            assigned: whether the cluster gave the worker a GPU; None without a cluster.
+
+        Raises: InputError if its weights have changed since the extraction was planned, or its GPU
+            cannot be used.
         """
-        model = load_model(self.kind, self.config)
+        device = resolve_device(self.config.device, assigned=assigned)
+        model = load_model(self.kind, self.config.model_copy(update={"device": device}))
         if model.sha256 != self.weights_sha256:
             raise InputError(
                 f"the weights of the model for {self.kind} changed during the run; "

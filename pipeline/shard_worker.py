@@ -56,7 +56,7 @@ class ShardWorker:
         torch.set_num_threads(1)
         torch.backends.cudnn.deterministic = True
         self._extraction = extraction
-        self._network = extraction.work.load()
+        self._network = extraction.work.load(assigned=extraction.assigned)
         self._together = self._network.batch_transform
         self._transform = extraction.work.transform() if self._together is None else None
 

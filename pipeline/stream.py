@@ -53,9 +53,10 @@ class OnCluster:
         nodes = [node["Resources"] for node in listed if node["Alive"]]
         self._resources = plan_resources(config, nodes, uses_gpu=extraction.work.uses_gpu)
         self._config = config
-        threads = self._resources.threads
+        assigned = self._resources.gpus > 0
+        given = replace(extraction, threads=self._resources.threads, assigned=assigned)
         # The listing is stored once on each node; workers see the same memory.
-        self._extraction = ray.put(replace(extraction, threads=threads))
+        self._extraction = ray.put(given)
 
     def encode(self, shards: Sequence[Shard]) -> Iterator[ShardResult]:
         """Encode shards in any order; yields the result of each when it is written.

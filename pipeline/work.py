@@ -83,10 +83,13 @@ class Work(Protocol):
     def transform(self) -> Transform:
         """Return what turns the bytes of an image into pixels."""
 
-    def load(self) -> Network:
+    def load(self, *, assigned: bool | None = None) -> Network:
         """Load the network.
 
-        Raises: InputError if its weights are not those of the plan.
+        Args:
+            assigned: whether the cluster gave the worker a GPU; None without a cluster.
+
+        Raises: InputError if its weights are not those of the plan, or its GPU cannot be used.
         """
 
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
@@ -123,6 +126,8 @@ class Extraction:
     """Whether the results of a class are needed, by its index."""
     threads: int = 1
     """Threads of a worker that read and decode images."""
+    assigned: bool | None = None
+    """Whether the cluster gives each worker a GPU; None without a cluster."""
 
     @property
     def store(self) -> Store:

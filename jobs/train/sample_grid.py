@@ -1,6 +1,7 @@
 """A grid of samples of the averaged model, drawn while it trains."""
 
 import io
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,15 +40,16 @@ def write_grid(job: TrainJob, state: TrainState) -> None:
     )
     settings = of_trained(settings, job.classes or range(job.num_classes), job.num_classes)
 
-    decode = _decoder(job) if latents else None
+    decode = _decoder(job, state.ema.pos_embed.device) if latents else None
     images, _ = sample_batch(state.ema, objective, torch.arange(ROWS * COLUMNS), settings, decode)
     job.store.write_bytes(grid_file(job, state.step), _png(images.numpy()))
 
 
-def _decoder(job: TrainJob) -> Decode:
+def _decoder(job: TrainJob, device: torch.device) -> Decode:
     from otcondense.representations import LatentConfig, LatentDecoder
 
-    return LatentDecoder(LatentConfig(model=job.inputs.autoencoder))
+    place: Any = device.type
+    return LatentDecoder(LatentConfig(model=job.inputs.autoencoder, device=place))
 
 
 def _png(images: UInt8[np.ndarray, "n c h w"]) -> bytes:

@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from otcondense.datasets.fast_decoding import with_channels
+from otcondense.devices import resolve_device
 from otcondense.encoders.encoder_config import EncoderConfig
 from otcondense.encoders.googlenet import GOOGLENET, GoogLeNet
 from otcondense.encoders.transforms import InputSpec, pretrained_config
@@ -34,7 +35,7 @@ class Encoder:
     def __init__(self, config: EncoderConfig, model: nn.Module, spec: InputSpec) -> None:
         self.config = config
         self.spec = spec
-        self.device = pick_device(config.device)
+        self.device = torch.device(resolve_device(config.device))
         model = model.eval().requires_grad_(requires_grad=False).to(self.device)
         self.dtype = torch.float32
         if config.precision == "bfloat16":
@@ -84,13 +85,6 @@ class Encoder:
         features, logits = self.encode_inputs(batch)
         kept = None if logits is None else logits[:count].cpu()
         return EncoderOutput(features[:count].cpu(), kept)
-
-
-def pick_device(device: str) -> torch.device:
-    """Return the torch device called `device`; auto is CUDA if available, else the CPU."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
 
 
 def build_model(config: EncoderConfig, *, pretrained: bool = False) -> nn.Module:

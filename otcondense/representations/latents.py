@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from otcondense.encoders.encoder import pick_device
+from otcondense.devices import resolve_device
 from otcondense.errors import InputError
 from otcondense.representations.image_model import tensors_sha256
 from otcondense.representations.latent_config import LatentConfig
@@ -35,7 +35,7 @@ class LatentModel:
             "scaling_factor": float(model.config.scaling_factor),
             "shift_factor": float(model.config.shift_factor or 0.0),
         }
-        self._device = pick_device(config.device)
+        self._device = resolve_device(config.device)
         self._model = model.to(self._device)
 
     @torch.inference_mode()
@@ -54,7 +54,7 @@ class LatentDecoder:
         self.sha256 = tensors_sha256(model)
         self._scale = float(model.config.scaling_factor)
         self._shift = float(model.config.shift_factor or 0.0)
-        self._device = pick_device(config.device)
+        self._device = resolve_device(config.device)
         self._model = model.to(self._device)
 
     @torch.inference_mode()
