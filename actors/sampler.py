@@ -52,7 +52,7 @@ class Sampler:
         if device == "cpu":
             torch.set_num_threads(1)
         self._store = Store(store_root)
-        self._decode: "LatentDecoder | None" = None
+        self._decode: LatentDecoder | None = None
         self._key: tuple[str, str, bool] | None = None
         self._loaded: tuple[Transformer, Checkpoint] | None = None
 

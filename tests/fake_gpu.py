@@ -19,19 +19,17 @@ GPU = "meta"
 aten = torch.ops.aten
 
 
-class Waits(TorchDispatchMode):
+class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operations that stop the CPU until the GPU has caught up, and harmless copies."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[str] = []
         """Operations that wait."""
         self.copies = 0
         """Copies between pinned memory and the GPU, which do not."""
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         named = dict(kwargs or {})
         with self:
             parts = func.decompose(*args, **named)

@@ -88,11 +88,11 @@ class LatentDecoder:
     def _decoded(self, values: Tensor, together: int, *, rounded: bool) -> Tensor:
         """Return the images of the autoencoder's latents, `together` at a time."""
         with torch.autocast(self._device, dtype=torch.bfloat16, enabled=rounded):
-            images = [self._model.decode(part).sample for part in values.split(together)]
+            images = [self._model.decode(part).sample for part in torch.split(values, together)]
         return torch.cat(images).float()
 
     def _images_at_once(self, latents: Float[Tensor, "b c h w"]) -> int:
-        stride = 2 ** (len(self._model.config.block_out_channels) - 1)
+        stride: int = 2 ** (len(self._model.config.block_out_channels) - 1)
         pixels = latents.shape[2] * latents.shape[3] * stride**2
         return max(1, PIXELS_AT_ONCE // pixels)
 

@@ -6,8 +6,6 @@ import pytest
 import torch
 
 from otcondense.diffusion import (
-
-
     ModelConfig,
     Moments,
     Pixels,
@@ -58,7 +56,7 @@ def training_set(data: str, *, tokens: bool) -> TrainingSet:
 def test_a_training_step_does_not_wait(family: str, data: str, attached: bool) -> None:
     config = TrainingConfig(
         model=ModelConfig(name=f"{family}-demo/2", **MODEL),
-        data=data,  # type: ignore[arg-type]
+        data=data,
         flip=True,
         global_batch_size=8,
         num_steps=10,
