@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
@@ -23,7 +23,7 @@ from otcondense.representations.tables import (
 from otcondense.store import Store, fingerprint, read_array
 from pipeline.images import Transform
 from pipeline.shard_files import IMAGE_COLUMNS
-from pipeline.work import Arrays, ClassRows
+from pipeline.work import ClassRows
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,16 @@ class RepresentationNetwork:
         self._model = model
         self._mirror = mirror
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self._model.device
+
     def __call__(
-        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[np.ndarray, " b"]
-    ) -> Arrays:
-        """Return the arrays of each image as [b, orientations, ...]."""
+        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[Tensor, " b"]
+    ) -> dict[str, Tensor]:
+        """Return the results for each image as [b, orientations, ...]."""
         found = [self._model(pixels)]
         if self._mirror:
             found.append(self._model(pixels.flip(3)))
-        return {name: np.stack([each[name] for each in found], axis=1) for name in found[0]}
+        return {name: torch.stack([each[name] for each in found], dim=1) for name in found[0]}

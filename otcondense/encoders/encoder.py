@@ -1,6 +1,8 @@
 """Any timm model, or torchvision's GoogLeNet, as an encoder."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +42,10 @@ class Encoder:
         self.dtype = torch.float32
         if config.precision == "bfloat16":
             self.dtype = torch.bfloat16
-            model = model.to(self.dtype).to(memory_format=torch.channels_last)
+            model = model.to(self.dtype)
+        if config.precision == "bfloat16" or self.device.type == "cuda":
+            # Tensor cores read convolutions in this order.
+            model = model.to(memory_format=torch.channels_last)
         self.model = model
         self.num_classes = config.classes()
 
@@ -52,9 +57,12 @@ class Encoder:
         """
         model: nn.Module = self.model
         inputs = images.to(self.device, self.dtype)
-        maps = model.forward_features(inputs)  # type: ignore[operator]
-        features = model.forward_head(maps, pre_logits=True)  # type: ignore[operator]
-        logits = model.get_classifier()(features) if self.num_classes else None  # type: ignore[operator]
+        logits = None
+        with products_in_tf32(allowed=self.config.precision == "tf32"):
+            maps = model.forward_features(inputs)  # type: ignore[operator]
+            features = model.forward_head(maps, pre_logits=True)  # type: ignore[operator]
+            if self.num_classes:
+                logits = model.get_classifier()(features)  # type: ignore[operator]
         return EncoderOutput(features.float(), None if logits is None else logits.float())
 
     def encode_inputs(self, pixels: UInt8[Tensor, "b c h w"]) -> EncoderOutput:
@@ -85,6 +93,23 @@ class Encoder:
         features, logits = self.encode_inputs(batch)
         kept = None if logits is None else logits[:count].cpu()
         return EncoderOutput(features[:count].cpu(), kept)
+
+
+@contextmanager
+def products_in_tf32(*, allowed: bool) -> Iterator[None]:
+    """Let a GPU round the factors of float32 products and convolutions to TF32, or forbid it.
+
+    Left alone, torch rounds those of convolutions and not of other products.
+    """
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = allowed
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
 
 
 def build_model(config: EncoderConfig, *, pretrained: bool = False) -> nn.Module:

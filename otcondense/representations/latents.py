@@ -2,7 +2,6 @@
 
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -41,15 +40,15 @@ class LatentModel:
             "scaling_factor": float(model.config.scaling_factor),
             "shift_factor": float(model.config.shift_factor or 0.0),
         }
-        self._device = resolve_device(config.device)
-        self._model = model.to(self._device)
+        self.device = torch.device(resolve_device(config.device))
+        self._model = model.to(self.device)
 
     @torch.inference_mode()
-    def __call__(self, pixels: UInt8[Tensor, "b 3 h w"]) -> dict[str, np.ndarray]:
+    def __call__(self, pixels: UInt8[Tensor, "b 3 h w"]) -> dict[str, Tensor]:
         """Return `mean` and `std` of the posterior of each image."""
-        images = pixels.to(self._device).float() / HALF_RANGE - 1
+        images = pixels.to(self.device).float() / HALF_RANGE - 1
         posterior = self._model.encode(images).latent_dist
-        return {name: getattr(posterior, name).half().cpu().numpy() for name in MOMENTS}
+        return {name: getattr(posterior, name).half() for name in MOMENTS}
 
 
 class LatentDecoder:
