@@ -16,7 +16,7 @@ from otcondense.encoders.transforms import DecodedInput
 from otcondense.representations.tables import ClassTable, write_class_table
 from otcondense.store import Store, fingerprint, read_array
 from pipeline.images import Transform
-from pipeline.work import Arrays, ClassRows
+from pipeline.work import ClassRows
 
 COLUMN = "image"
 """Name of the array of pixels."""
@@ -54,8 +54,8 @@ class PixelWork:
 
         return read
 
-    def load(self) -> "SamePixels":
-        """Return a network that changes nothing."""
+    def load(self, *, assigned: bool | None = None) -> "SamePixels":  # noqa: ARG002 - see Work
+        """Return a network that changes nothing; it needs no device."""
         return SamePixels()
 
     def fingerprint_of(self, name: str, images: list[tuple[str, str]]) -> str:
@@ -78,9 +78,10 @@ class SamePixels:
     """A network that returns its input."""
 
     batch_transform = None
+    device = torch.device("cpu")
 
     def __call__(
-        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[np.ndarray, " b"]
-    ) -> Arrays:
+        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[Tensor, " b"]
+    ) -> dict[str, Tensor]:
         """Return the pixels as [b, 1, c, h, w]: they have one orientation."""
-        return {COLUMN: pixels.numpy()[:, None]}
+        return {COLUMN: pixels[:, None]}

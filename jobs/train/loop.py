@@ -95,10 +95,11 @@ def _steps(job: TrainJob, workers: Workers, state: TrainState, last: int) -> Non
     def make(step: int) -> list[Batch]:
         return [make_batch(config, step, data, (part, parts)) for part in own]
 
+    ahead = data.streamed or workers.device != "cpu"
     try:
         with (
             saving(job, workers, state, curve) as saves,
-            batches(make, range(state.step, last), workers.device, ahead=data.streamed) as take,
+            batches(make, range(state.step, last), workers.device, ahead=ahead) as take,
         ):
             while state.step < last:
                 started = time.perf_counter()
