@@ -47,13 +47,21 @@ def squared_distance_blocks(
     Each block is compared with the whole reference. Both sets are shifted to the mean of the
     reference, since the expanded square loses digits far from the origin.
     """
-    centre = reference.mean(dim=0, dtype=torch.float64)
-    reference = (reference - centre).to(dtype)
+    centre = _centre(reference)
+    reference = reference.to(dtype) - centre
     norms = reference.square().sum(dim=1)
     rows = max(1, CHUNK_ELEMENTS // len(reference))
     for start in range(0, len(queries), rows):
-        block = (queries[start : start + rows] - centre).to(dtype)
+        block = queries[start : start + rows].to(dtype) - centre
         yield start, _expanded(block, block.square().sum(dim=1), reference, norms)
+
+
+def _centre(features: Float[Tensor, "_ d"]) -> Float[Tensor, " d"]:
+    """Return the mean in the precision of the features.
+
+    Any shift that all sets share keeps their distances, so its own rounding does not matter.
+    """
+    return features.mean(dim=0, dtype=torch.float64).to(features.dtype)
 
 
 def _expanded(
@@ -96,12 +104,12 @@ def rounding_slack(*sets: Float[Tensor, "_ d"]) -> float:
 
 
 def _largest_squared_norm(*sets: Float[Tensor, "_ d"]) -> float:
-    centre = sets[0].mean(dim=0, dtype=torch.float64)
-    largest = 0.0
+    centre = _centre(sets[0])
+    largest = []
     for features in sets:
-        for block in torch.split(features, _rows_of(features)):
-            largest = max(largest, float((block - centre).square().sum(dim=1).max()))
-    return largest
+        blocks = torch.split(features, _rows_of(features))
+        largest += [(block - centre).square().sum(dim=1).max() for block in blocks]
+    return float(torch.stack(largest).max())
 
 
 def _rows_of(features: Float[Tensor, "_ d"]) -> int:
@@ -117,16 +125,36 @@ def knn_squared_radii(features: Float[Tensor, "n d"], neighbours: int) -> Float[
     """
     kept = min(neighbours + SPARE_CANDIDATES, len(features) - 1)
     approximate, candidates = _smallest_others(features, kept)
-    queries = torch.arange(len(features), device=features.device)[:, None].expand(-1, kept)
-    pairs = torch.stack([queries.reshape(-1), candidates.reshape(-1)], dim=1)
-    exact = pair_squared_distances(features, features, pairs).view(-1, kept)
+    slack = rounding_slack(features)
+    exact = _exact_near(features, approximate, candidates, neighbours, slack)
     radii = exact.kthvalue(neighbours, dim=1).values
 
     if kept < len(features) - 1 and features.dtype != torch.float64:
-        beaten = (radii > 0) & (radii > approximate[:, -1].double() - rounding_slack(features))
+        beaten = (radii > 0) & (radii > approximate[:, -1].double() - slack)
         for row in beaten.nonzero()[:, 0].tolist():
             radii[row] = _exact_radius(features, row, neighbours)
     return radii
+
+
+def _exact_near(
+    features: Float[Tensor, "n d"],
+    approximate: Float[Tensor, "n k"],
+    candidates: Int[Tensor, "n k"],
+    neighbours: int,
+    slack: float,
+) -> Float[Tensor, "n k"]:
+    """Return the distances that can be the k-th smallest in float64, others as -inf or inf.
+
+    Rounding moves each distance by `slack` at most, so those that are farther than twice that from
+    the k-th approximate one are surely on their side of the k-th exact one.
+    """
+    gap = approximate - approximate[:, neighbours - 1 : neighbours]
+    is_open = gap.abs() <= 2 * slack
+    exact = torch.where(gap < 0, -torch.inf, torch.inf).double()
+    places = is_open.nonzero()
+    pairs = torch.stack([places[:, 0], candidates[is_open]], dim=1)
+    exact[is_open] = pair_squared_distances(features, features, pairs)
+    return exact
 
 
 def _exact_radius(features: Float[Tensor, "n d"], row: int, neighbours: int) -> float:
@@ -145,7 +173,7 @@ def _smallest_others(
 
     They are ascending. Each pair of blocks is computed once.
     """
-    rows = (features - features.mean(dim=0, dtype=torch.float64)).to(features.dtype)
+    rows = features - _centre(features)
     norms = rows.square().sum(dim=1)
     size = max(1, int(CHUNK_ELEMENTS**0.5))
     values = torch.full((len(rows), count), torch.inf, dtype=rows.dtype, device=rows.device)

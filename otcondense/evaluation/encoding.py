@@ -55,7 +55,7 @@ class NamedEncoder:
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """Outputs of an encoder for an image set, in its order, on the CPU."""
+    """Outputs of an encoder for an image set, in its order."""
 
     features: Float[Tensor, "n d"]
     logits: Float[Tensor, "n c"] | None
@@ -65,6 +65,14 @@ class EncodedImages:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def to(self, device: torch.device) -> "EncodedImages":
+        """Return the outputs on a device."""
+        moved = {}
+        for part in PARTS:
+            values = getattr(self, part)
+            moved[part] = None if values is None else values.to(device)
+        return EncodedImages(**moved)
 
 
 def encode_images(

@@ -129,11 +129,11 @@ def copying_test(
 
 def _cells(chosen: Float[Tensor, "m d"], count: int, seed: int) -> Int[Tensor, " m"]:
     if count == 1:
-        return torch.zeros(len(chosen), dtype=torch.int64)
+        return torch.zeros(len(chosen), dtype=torch.int64, device=chosen.device)
     from sklearn.cluster import KMeans
 
     fitted = KMeans(count, n_init=1, random_state=seed).fit(chosen.double().cpu().numpy())
-    return torch.from_numpy(fitted.labels_.astype(np.int64))
+    return torch.from_numpy(fitted.labels_.astype(np.int64)).to(chosen.device)
 
 
 def _rank_sum_score(first: Float[Tensor, " n"], second: Float[Tensor, " m"]) -> float:

@@ -15,7 +15,7 @@ from otcondense.evaluation.evaluation_config import EvaluationConfig
 from otcondense.evaluation.figures import FeatureSets
 from otcondense.evaluation.registry import Group, metrics_of
 
-METRICS_VERSION = 3
+METRICS_VERSION = 4
 """Increases if the same features give other values; stored values are then recomputed."""
 
 SIGNIFICANT_DIGITS = 9
