@@ -9,8 +9,6 @@ from .classwise import class_frechet_distances as class_frechet_distances
 from .classwise import frechet_distance_of_few as frechet_distance_of_few
 from .copies import Copying as Copying
 from .copies import copying as copying
-from .distances import Neighbours as Neighbours
-from .distances import nearest_neighbours as nearest_neighbours
 from .encoding import EncodedImages as EncodedImages
 from .encoding import ImageEncoder as ImageEncoder
 from .encoding import NamedEncoder as NamedEncoder
@@ -49,6 +47,8 @@ from .metrics import further_metrics as further_metrics
 from .metrics import rounded_values as rounded_values
 from .metrics import settings_record as settings_record
 from .metrics import subset_quality as subset_quality
+from .neighbours import Neighbours as Neighbours
+from .neighbours import nearest_neighbours as nearest_neighbours
 from .registry import METRICS as METRICS
 from .registry import Metric as Metric
 from .uncertainty import frechet_error as frechet_error

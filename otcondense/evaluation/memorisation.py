@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair, as_features
-from otcondense.evaluation.distances import knn_squared_radii, nearest_neighbours, tie_slack
+from otcondense.evaluation.distances import knn_squared_radii, tie_slack
+from otcondense.evaluation.neighbours import nearest_neighbours
 
 LEAST_CHOSEN = 2
 """Chosen images that near copies and authenticity need: both look at the second nearest one."""
