@@ -1,6 +1,5 @@
 """The evaluation of a run: every image is encoded once, and a restart goes on where it was."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from jobs.run_directory.run import Run
 from jobs.run_directory.stages import is_result, verb_of
 from otcondense.diffusion.sample_parts import SamplePart, part_name
 from otcondense.diffusion.samples import read_samples, write_part
-from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
 from otcondense.evaluation import encode_images, evaluate_encoded, rounded_values
 from otcondense.store import ClassSelection, manifest_table, sha256_bytes, write_table
