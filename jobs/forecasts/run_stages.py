@@ -1,0 +1,36 @@
+"""The forecast of all stages of a run, in their order."""
+
+from jobs.forecasts.image_stages import SourceFacts, feature_stage, input_stages, subset_stage
+from jobs.forecasts.model_stages import evaluation_stages, model_stage, sampling_stages
+from jobs.run_directory.config import RunConfig
+from otcondense.forecast.hardware import Hardware
+from otcondense.forecast.stages import Stage
+
+
+def run_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> list[Stage]:
+    """Return every stage of a run but the report, which takes seconds.
+
+    Raises: InputError if there is no such network, or a budget does not fit the classes.
+    """
+    features = [feature_stage(config, each, facts, hardware) for each in config.encoders]
+    return features + later_stages(config, facts, hardware)
+
+
+def later_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> list[Stage]:
+    """Return the stages after the features.
+
+    Difficulty scores, and classifiers that a run trains, are not forecast.
+
+    Raises: as `run_stages`.
+    """
+    stages = []
+    for method in config.selection.methods:
+        subset = config.selection.subsets_of(method)[-1]
+        stages.append(subset_stage(config, subset, facts, hardware))
+    stages += input_stages(config, facts, hardware)
+    classes = len(facts.sizes)
+    for model, name in config.trainings:
+        stages.append(model_stage(config, model, name, classes, hardware))
+    stages += sampling_stages(config, facts, hardware)
+    stages += evaluation_stages(config, facts, hardware)
+    return stages
