@@ -98,7 +98,8 @@ def of_nodes(resources: Sequence[Mapping[str, float]]) -> Hardware:
         raise InputError("a forecast needs a cluster with CPUs, found none; start its nodes")
     with_gpus = [count for count in gpus if count]
     if not with_gpus:
-        return one_node("the cluster", len(resources), 0, max(1, cores // len(resources)))
+        nodes = sum(node.get("CPU", 0) > 0 for node in resources)
+        return one_node("the cluster", nodes, 0, max(1, cores // nodes))
     usual = Counter(with_gpus).most_common(1)[0][0]
     nodes = max(1, sum(with_gpus) // usual)
     return one_node("the cluster", nodes, usual, max(1, cores // nodes))

@@ -11,6 +11,7 @@ from jobs.run_directory.budgets import in_numbers
 from jobs.run_directory.run import Run
 from otcondense.byte_sizes import byte_size
 from otcondense.diffusion.forecast import TrainingForecast
+from otcondense.forecast.measured import STEP_IMAGES
 from otcondense.selection.forecast import forecast
 
 PETA = 1e15
@@ -61,6 +62,9 @@ def _print_size(run: Run, model: str, known: Known) -> None:
     classes = len(known.facts.sizes)
     found: TrainingForecast = training_size(run.config, training, classes, int(workers.count))
     note("", f"{found.text}; {found.flops / PETA:.3g} PFLOP")
+    each = training.global_batch_size / workers.count
+    if workers.on_gpus and each < STEP_IMAGES:
+        note("", f"the speed was measured with {STEP_IMAGES} images on a GPU, this has {each:g}")
     room = known.hardware.gpu_memory_gb * GIGA
     if workers.on_gpus and found.device_bytes > room:
         note("", f"a GPU has {byte_size(room)}: raise accumulation or num_workers")

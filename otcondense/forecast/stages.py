@@ -69,9 +69,9 @@ def beside(*terms: Term) -> tuple[Term, ...]:
 def workers_of(
     hardware: Hardware,
     *,
-    asked: float | None,
-    gpus_each: float | None,
-    cores_each: float | None = None,
+    asked: int | float | None,
+    gpus_each: int | float | None,
+    cores_each: int | float | None = None,
 ) -> Workers:
     """Return the devices of the workers of a stage.
 

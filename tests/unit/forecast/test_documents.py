@@ -1,0 +1,67 @@
+"""The tables in the documents are what the forecast computes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cluster_forecast import paper_config, paper_stages, table
+from jobs.forecasts.model_stages import training_size
+from otcondense.forecast.hardware import PRESETS, Hardware
+from otcondense.forecast.stages import Stage, Workers
+from otcondense.forecast.training import TrainingWork, training_times
+
+SECTION = "A training, term by term"
+UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+ROW = re.compile(r"^\| (?P<name>[a-z -]+) \| .* \| (?P<value>[\d.]+) (?P<unit>ms|s|min|h) \|$")
+
+
+def documented() -> list[dict[str, tuple[float, float]]]:
+    """Value and half of the last digit, in seconds, of each row of the two tables by hand."""
+    tables: list[dict[str, tuple[float, float]]] = []
+    section = Path("docs/scaling.md").read_text().partition(f"## {SECTION}")[2]
+    for line in section.partition("\n## ")[0].splitlines():
+        if line == "| term | by hand | result |":
+            tables.append({})
+        found = ROW.match(line)
+        if found:
+            digits = len(found["value"].partition(".")[2])
+            unit = UNITS[found["unit"]]
+            tables[-1][found["name"]] = (float(found["value"]) * unit, 0.5 * 10**-digits * unit)
+    return tables
+
+
+def training(hardware: Hardware) -> tuple[TrainingWork, Stage]:
+    stage = next(stage for stage in paper_stages(10, hardware) if stage.name == "train")
+    config = paper_config(10, hardware)
+    settings = config.models["l2"].training
+    size = training_size(config, settings, 1000, workers=8)
+    flops = size.flops / (settings.num_steps * settings.global_batch_size)
+    return TrainingWork("", size.parameters, flops, 100_000, 128, saves=20), stage
+
+
+@pytest.mark.parametrize(("index", "name"), [(0, "8xH100"), (1, "8x1xH100")])
+def test_the_calculation_by_hand(index: int, name: str) -> None:
+    hardware = PRESETS[name]
+    work, stage = training(hardware)
+    times = training_times(work, hardware, Workers(8, on_gpus=True))
+    expected = {
+        "passes": times.compute,
+        "all-reduce": times.all_reduce,
+        "gradients": times.exposed,
+        "update": times.update,
+        "step": times.step,
+        "copy of a checkpoint": times.copy,
+        "write of a checkpoint": times.write,
+        "training": stage.seconds,
+    }
+    found = documented()[index]
+    assert found.keys() >= {"passes", "all-reduce", "update", "step", "training"}
+    for term, (value, rounding) in found.items():
+        assert abs(value - expected[term]) <= 1.01 * rounding, term
+    assert work.parameters / 1e6 == pytest.approx(502.4, abs=0.05)
+    assert work.flops_per_image / 1e9 == pytest.approx(484.2, abs=0.05)
+
+
+def test_the_table_of_time_and_cost() -> None:
+    assert table(Hardware()) in Path("cluster/README.md").read_text()
