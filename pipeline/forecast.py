@@ -22,8 +22,8 @@ DECODE_SECONDS = 2.0
 """Time for decoding them; at least one is decoded."""
 ENCODE_SECONDS = 1.5
 """Time for encoding, after one batch that warms up."""
-TIMED_BATCH = 4
-"""Images of a timed batch: the time of one image hardly depends on their number on a CPU."""
+TIMED_FLOPS = 2e10
+"""Arithmetic of a timed batch: half a second of a slow core. Small networks get whole batches."""
 FLOAT32_BYTES = 4
 FLOAT16_BYTES = 2
 OTHER_COLUMNS_BYTES = 100
@@ -100,10 +100,11 @@ def encode_seconds(encoder: EncoderConfig) -> float:
         load_weights(network, weights_file(encoder.weights), encoder)
     on_cpu = encoder.model_copy(update={"device": "cpu"})
     model = Encoder(on_cpu, network, encoder.input_spec())
-    batch = torch.zeros(min(TIMED_BATCH, encoder.batch_size), *model.spec.shape, dtype=torch.uint8)
+    images = max(1, min(encoder.batch_size, int(TIMED_FLOPS / encoder_size(encoder).flops)))
+    batch = torch.zeros(images, *model.spec.shape, dtype=torch.uint8)
     with one_thread():
         model.encode_inputs(batch)
-        return _repeated(model, batch) / len(batch)
+        return _repeated(model, batch) / images
 
 
 def _repeated(model: Encoder, batch: torch.Tensor) -> float:

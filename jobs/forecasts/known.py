@@ -45,7 +45,7 @@ def known_of(run: Run, on: str | None) -> Known:
         source = config.source
         sample = decode_sample(run_listing(run), config.encoder, source.max_pixels)
         hardware = timed_here(hardware, sample, config)
-    _print(hardware)
+    _print(hardware, config)
     return Known(_facts(run), hardware, sample)
 
 
@@ -72,11 +72,19 @@ def _facts(run: Run) -> SourceFacts:
     )
 
 
-def _print(hardware: Hardware) -> None:
+def _origin(config: RunConfig) -> str:
+    """Return where the speed of a core is from."""
+    if not config.encoders:
+        return "assumed"
+    is_given = config.encoder.weights is not None and config.encoder.train is None
+    return f"timed here with {'the given' if is_given else 'random'} weights"
+
+
+def _print(hardware: Hardware, config: RunConfig) -> None:
     shape = f"{hardware.nodes} node(s), {hardware.gpus} GPUs, {hardware.cores} cores"
     note("forecast for", f"{hardware.name}: {shape} (--on NAME chooses other hardware)")
     if hardware.gpus:
         text = "networks at speeds measured on an H100; links, storage and prices are assumed"
     else:
-        text = f"networks at {hardware.core_tflops * 1e3:.3g} GFLOP/s a core, timed here"
+        text = f"networks at {hardware.core_tflops * 1e3:.3g} GFLOP/s a core, {_origin(config)}"
     note("", text)

@@ -34,10 +34,14 @@ class Images:
     """Whether nvJPEG decodes them."""
 
     def decoding(self, hardware: Hardware, workers: Workers) -> float:
-        """Return the seconds to decode all images on the cores, or on the workers' GPUs."""
+        """Return the seconds to decode all images.
+
+        Workers with GPUs share all cores, or decode on their GPUs; others decode on theirs.
+        """
         if self.on_gpu and workers.on_gpus:
             return self.count / (hardware.decoded_per_gpu * workers.count)
-        return self.count / (hardware.decoded_per_core * hardware.cores)
+        cores = hardware.cores if workers.on_gpus else workers.count
+        return self.count / (hardware.decoded_per_core * cores)
 
     def reading(self, hardware: Hardware) -> float:
         """Return the seconds to read all images from the storage."""

@@ -1,4 +1,5 @@
 import re
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,18 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from jobs.command.settings import load_config
+from jobs.forecasts.hardware_choice import one_node
+from jobs.forecasts.known import THREAD_SHARE, timed_here
+from otcondense.encoders import EncoderConfig
+from otcondense.forecast.hardware import Hardware
+from pipeline.forecast import DecodedSample
 from tests.verbs import call
+
+
+@pytest.fixture(autouse=True)
+def short_timing(monkeypatch):
+    monkeypatch.setattr("pipeline.forecast.ENCODE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -54,3 +66,52 @@ def test_a_mistake_is_found_by_a_dry_run(arguments, capsys):
         call("run", [*arguments, "encoder.weights=absent.safetensors"])
     assert stop.value.code == 2
     assert "absent.safetensors must be a file" in capsys.readouterr().err
+
+
+STAGES = ("extract_latents", "extract_tokens", "extract_text", "train", "sample", "evaluate")
+
+
+def test_a_dry_run_for_gpus_forecasts_every_stage_and_asks_no_hub(
+    arguments, tmp_path, capsys, monkeypatch
+):
+    def refuse(*_, **__):
+        raise AssertionError("a forecast needs no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    images = next(word for word in arguments if word.startswith("source.path"))
+    settings = [images, images.replace("source", "held_out"), "selection.budget=3"]
+    encoder = "encoder={name: test_resnet, image_size: 32}"
+    command = ["--config=jobs/configs/imagenet-10k.yaml", f"--run={tmp_path / 'run'}", "--dry-run"]
+    call("run", [*command, *settings, encoder, "--on", "8xH100"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "8 GPUs, 96 cores" in lines[0]
+    for stage in STAGES:
+        [row] = [row for row, line in enumerate(lines) if line.split(" ")[0] == stage]
+        until = row + 1
+        while "time: " not in lines[until]:
+            until += 1
+        assert until <= row + 3
+        assert re.search(r"time: .* on \d+ (GPU|core)\(s\) \(.*\), cost [\d.]+$", lines[until])
+    assert re.match(r"all stages +: .*, cost [\d.]+$", lines[-2])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_without_weights_is_timed_with_random_ones(arguments, capsys, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    encoder = "encoder={name: test_resnet, image_size: 32}"
+    call("extract_features", [*arguments[:-1], encoder, "--on=here"])
+    output = capsys.readouterr().out
+    assert re.search(r"networks at [\d.]+ GFLOP/s a core, timed here with random weights", output)
+
+
+def test_the_timed_speed_of_a_core_decides_the_forecast():
+    config = EncoderConfig(name="test_resnet", image_size=32, num_classes=0)
+    run_config = load_config("jobs/configs/my-folder.yaml", ["source.path=x"])
+    run_config = run_config.model_copy(update={"encoder": config})
+    cores = one_node("cores", 1, 0, 4)
+    timed = timed_here(cores, DecodedSample(0.01, 32, 0), run_config)
+    assert timed.decoded_per_core == 100
+    assert timed.core_tflops > 0
+    gpus = timed_here(Hardware(), DecodedSample(0.01, 32, 0), run_config)
+    assert gpus.decoded_per_core == pytest.approx(100 * THREAD_SHARE)
+    assert gpus.core_tflops == Hardware().core_tflops
