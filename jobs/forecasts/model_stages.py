@@ -21,7 +21,7 @@ from otcondense.diffusion.registry import resolve_objective
 from otcondense.diffusion.sampler_config import resolve_method
 from otcondense.forecast.encoding import Images, Network
 from otcondense.forecast.evaluation import EvaluationWork, evaluation_stage
-from otcondense.forecast.hardware import Hardware
+from otcondense.forecast.hardware import Hardware, Precision
 from otcondense.forecast.sampling import SamplingWork, sampling_stage
 from otcondense.forecast.stages import Stage, Workers, workers_of
 from otcondense.forecast.training import TrainingWork, training_stage
@@ -89,10 +89,19 @@ def model_stage(
         steps=training.num_steps,
         batch=training.global_batch_size,
         saves=len({*training.kept_steps, *every}),
+        gradient_bytes=_gradient_bytes(training, workers),
         bfloat16=training.precision == "bfloat16",
         compiled=training.compile_blocks,
     )
     return training_stage(work, hardware, workers)
+
+
+def _gradient_bytes(training: TrainingConfig, workers: Workers) -> int:
+    """Return the bytes of a gradient as the workers of a training exchange it."""
+    kind = training.model_dump().get("gradient_compression", "none")
+    if kind == "auto":
+        kind = training.precision if workers.on_gpus and workers.count > 1 else "none"
+    return 2 if kind == "bfloat16" else 4
 
 
 def _pass_flops(config: RunConfig, model: ModelConfigs, classes: int) -> float:
@@ -117,6 +126,7 @@ def sampling_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -
             decoder=_decoder(config, model),
             image_bytes=_sample_bytes(config),
             bfloat16=sampling.precision == "bfloat16",
+            compiled=bool(sampling.model_dump().get("compile_blocks", True)),
         )
         pool = config.samplers
         workers = workers_of(
@@ -167,7 +177,8 @@ def _checkpoints(config: RunConfig, name: str) -> int:
 def _decoder(config: RunConfig, model: ModelConfigs) -> Network | None:
     if model.training.data != "latents":
         return None
-    return autoencoder(config.latents.image_size, VAE_DECODER_FLOPS)
+    precision: Precision = "bfloat16" if model.sampling.precision == "bfloat16" else "tf32"
+    return autoencoder(config.latents.image_size, VAE_DECODER_FLOPS, precision)
 
 
 def _sample_bytes(config: RunConfig) -> int:

@@ -4,7 +4,7 @@ from otcondense.encoders import EncoderConfig
 from otcondense.encoders.arithmetic import encoder_size
 from otcondense.evaluation import EvaluationConfig
 from otcondense.forecast.encoding import Network
-from otcondense.forecast.hardware import INCEPTION_FLOPS
+from otcondense.forecast.hardware import INCEPTION_FLOPS, Precision
 
 VAE_SIDE = 256
 """Height and width of the images that the next three numbers are for."""
@@ -26,13 +26,14 @@ def encoder_network(config: EncoderConfig) -> Network:
     Raises: InputError if there is no such model.
     """
     size = encoder_size(config)
-    return Network(size.flops, size.convolutional, config.precision == "bfloat16")
+    return Network(size.flops, size.convolutional, config.precision)
 
 
-def autoencoder(side: int, convolutions: float) -> Network:
+def autoencoder(side: int, convolutions: float, precision: Precision = "tf32") -> Network:
     """Return a half of the autoencoder for images of `side` pixels."""
     pixels = (side / VAE_SIDE) ** 2
-    return Network(convolutions * pixels + VAE_ATTENTION_FLOPS * pixels**2, convolutional=True)
+    flops = convolutions * pixels + VAE_ATTENTION_FLOPS * pixels**2
+    return Network(flops, convolutional=True, precision=precision)
 
 
 def judges(

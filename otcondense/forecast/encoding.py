@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from otcondense.forecast.hardware import GIGA, TERA, Hardware
+from otcondense.forecast.hardware import GIGA, TERA, Hardware, Precision
 from otcondense.forecast.stages import Stage, Term, Workers, beside
 
 
@@ -13,13 +13,14 @@ class Network:
     flops: float
     """One image."""
     convolutional: bool
-    bfloat16: bool = False
+    precision: Precision = "tf32"
+    """Of its products; torch's default rounds convolutions to TF32."""
 
     def images_per_s(self, hardware: Hardware, workers: Workers) -> float:
         """Return the images that all workers encode a second."""
         if not workers.on_gpus:
             return workers.count * hardware.core_tflops * TERA / self.flops
-        speed = hardware.encoder_tflops(convolutional=self.convolutional, bfloat16=self.bfloat16)
+        speed = hardware.encoder_tflops(self.precision, convolutional=self.convolutional)
         return workers.count * speed * TERA / self.flops
 
 
@@ -94,7 +95,7 @@ def text_stage(
         hardware: where.
         on_gpu: whether the model works on a GPU.
     """
-    speed = hardware.transformer_tflops if on_gpu else hardware.core_tflops
+    speed = hardware.encoder_float32_tflops if on_gpu else hardware.core_tflops
     terms = (
         Term("loading", weights_bytes / (hardware.storage_gb_per_s * GIGA)),
         Term("encoding", flops / (speed * TERA)),

@@ -4,13 +4,15 @@ Defaults are those of one node with eight H100. Speeds of the GPU are measured
 (`otcondense.forecast.measured`); those of links and storage, and the prices, are assumed.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
 from otcondense.config import Config
 from otcondense.forecast import measured
 
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""Arithmetic of a network."""
 GIGA: Final = 1e9
 TERA: Final = 1e12
 BITS_PER_BYTE: Final = 8
@@ -71,22 +73,24 @@ class Hardware(Config):
     """Speed of a GPU in the passes of a training in bfloat16 with compiled blocks, in TFLOP/s."""
     sampling_tflops: float = Field(default=round(_sampling_tflops(), 1), gt=0)
     """Speed of a GPU in sampling in bfloat16, in TFLOP/s."""
-    convolution_tflops: float = Field(
-        default=round(measured.INCEPTION_IMAGES_PER_S * INCEPTION_FLOPS / TERA, 1), gt=0
-    )
-    """Speed of a GPU in a convolutional encoder or autoencoder in float32 (TF32), in TFLOP/s."""
     convolution_bfloat16_tflops: float = Field(
         default=round(measured.INCEPTION_BFLOAT16_IMAGES_PER_S * INCEPTION_FLOPS / TERA, 1), gt=0
     )
-    """The same in bfloat16."""
-    transformer_tflops: float = Field(
-        default=round(TRANSFORMER_TFLOPS * FLOAT32_SHARE, 1),
-        gt=0,
+    """Speed of a GPU in a convolutional encoder or autoencoder in bfloat16, in TFLOP/s."""
+    convolution_tf32_tflops: float = Field(
+        default=round(measured.INCEPTION_IMAGES_PER_S * INCEPTION_FLOPS / TERA, 1), gt=0
     )
-    """Speed of a GPU in a transformer encoder in float32, in TFLOP/s; not measured: the share of
-    the peak that bfloat16 reaches."""
+    """The same in TF32."""
     transformer_bfloat16_tflops: float = Field(default=round(TRANSFORMER_TFLOPS, 1), gt=0)
-    """The same in bfloat16."""
+    """Speed of a GPU in a transformer encoder in bfloat16, in TFLOP/s."""
+    transformer_tf32_tflops: float = Field(
+        default=round(TRANSFORMER_TFLOPS * measured.TF32_TFLOPS / measured.MATRIX_TFLOPS, 1), gt=0
+    )
+    """The same in TF32; not measured: the share of the peak that bfloat16 reaches."""
+    encoder_float32_tflops: float = Field(
+        default=round(TRANSFORMER_TFLOPS * FLOAT32_SHARE, 1), gt=0
+    )
+    """Speed of a GPU in any encoder in float32 without TF32; not measured, as above."""
     core_tflops: float = Field(default=0.05, gt=0)
     """Speed of a CPU core in any network in float32, in TFLOP/s; assumed."""
     decoded_per_core: float = Field(
@@ -132,11 +136,15 @@ class Hardware(Config):
         precision = 1.0 if bfloat16 else FLOAT32_SHARE
         return self.training_tflops * precision * (1.0 if compiled else EAGER_SHARE)
 
-    def encoder_tflops(self, *, convolutional: bool, bfloat16: bool) -> float:
+    def encoder_tflops(self, precision: Precision, *, convolutional: bool) -> float:
         """Return the speed of a GPU in an encoder, in TFLOP/s."""
+        if precision == "float32":
+            return self.encoder_float32_tflops
+        if precision == "tf32":
+            return self.convolution_tf32_tflops if convolutional else self.transformer_tf32_tflops
         if convolutional:
-            return self.convolution_bfloat16_tflops if bfloat16 else self.convolution_tflops
-        return self.transformer_bfloat16_tflops if bfloat16 else self.transformer_tflops
+            return self.convolution_bfloat16_tflops
+        return self.transformer_bfloat16_tflops
 
 
 PRESETS: dict[str, Hardware] = {

@@ -22,6 +22,8 @@ SAMPLED_IMAGES_PER_S = 5.250433814081544
 SAMPLED_STEPS = 250
 MATRIX_TFLOPS = 795.8339620382627
 """Large products of matrices in bfloat16, in TFLOP/s."""
+TF32_TFLOPS = 395.3436552746444
+"""The same in float32 with factors rounded to TF32."""
 FLOAT32_TFLOPS = 51.598928905603444
 """The same in float32 without TF32."""
 MEMORY_GB_PER_S = 3027.5233368225213
@@ -86,6 +88,7 @@ SOURCES: tuple[Source, ...] = (
     ),
     Source(SAMPLED_IMAGES_PER_S, GPU_RESULTS, f"{_SAMPLING}/images_per_s_at_250_steps"),
     Source(MATRIX_TFLOPS, GPU_RESULTS, "ceilings/bfloat16/TFLOP_per_s"),
+    Source(TF32_TFLOPS, GPU_RESULTS, "ceilings/tf32/TFLOP_per_s"),
     Source(FLOAT32_TFLOPS, GPU_RESULTS, "ceilings/float32/TFLOP_per_s"),
     Source(MEMORY_GB_PER_S, GPU_RESULTS, "ceilings/copy_within/GB_per_s"),
     Source(HOST_COPY_GB_PER_S, GPU_RESULTS, "ceilings/copy_from_pinned_host/GB_per_s"),

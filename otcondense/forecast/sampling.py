@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from otcondense.forecast.encoding import Network
-from otcondense.forecast.hardware import FLOAT32_SHARE, GIGA, TERA, Hardware
+from otcondense.forecast.hardware import EAGER_SHARE, FLOAT32_SHARE, GIGA, TERA, Hardware
 from otcondense.forecast.stages import Stage, Term, Workers
 
 
@@ -24,6 +24,8 @@ class SamplingWork:
     """One stored sample."""
     bfloat16: bool = True
     """Whether the network computes in bfloat16."""
+    compiled: bool = True
+    """Whether the blocks are compiled."""
 
 
 def sampling_stage(work: SamplingWork, hardware: Hardware, workers: Workers) -> Stage:
@@ -31,6 +33,7 @@ def sampling_stage(work: SamplingWork, hardware: Hardware, workers: Workers) -> 
     speed = hardware.core_tflops
     if workers.on_gpus:
         speed = hardware.sampling_tflops * (1.0 if work.bfloat16 else FLOAT32_SHARE)
+        speed *= 1.0 if work.compiled else EAGER_SHARE
     network = work.samples * work.passes * work.flops / (workers.count * speed * TERA)
     terms = [Term("network", network)]
     if work.decoder is not None:

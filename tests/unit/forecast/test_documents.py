@@ -1,6 +1,7 @@
 """The tables in the documents are what the forecast computes."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from benchmarks.cluster_forecast import paper_config, paper_stages, table
 from jobs.forecasts.model_stages import training_size
 from otcondense.forecast.hardware import PRESETS, Hardware
-from otcondense.forecast.stages import Stage, Workers
-from otcondense.forecast.training import TrainingWork, training_times
+from otcondense.forecast.stages import Workers
+from otcondense.forecast.training import TrainingWork, training_stage, training_times
 
 SECTION = "A training, term by term"
 UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -31,20 +32,21 @@ def documented() -> list[dict[str, tuple[float, float]]]:
     return tables
 
 
-def training(hardware: Hardware) -> tuple[TrainingWork, Stage]:
-    stage = next(stage for stage in paper_stages(10, hardware) if stage.name == "train")
+def training(hardware: Hardware) -> TrainingWork:
+    """The training of the paper, with gradients in float32."""
     config = paper_config(10, hardware)
     settings = config.models["l2"].training
     size = training_size(config, settings, 1000, workers=8)
     flops = size.flops / (settings.num_steps * settings.global_batch_size)
-    return TrainingWork("", size.parameters, flops, 100_000, 128, saves=20), stage
+    return TrainingWork("", size.parameters, flops, 100_000, 128, saves=20)
 
 
 @pytest.mark.parametrize(("index", "name"), [(0, "8xH100"), (1, "8x1xH100")])
 def test_the_calculation_by_hand(index: int, name: str) -> None:
     hardware = PRESETS[name]
-    work, stage = training(hardware)
-    times = training_times(work, hardware, Workers(8, on_gpus=True))
+    work = training(hardware)
+    workers = Workers(8, on_gpus=True)
+    times = training_times(work, hardware, workers)
     expected = {
         "passes": times.compute,
         "all-reduce": times.all_reduce,
@@ -53,7 +55,7 @@ def test_the_calculation_by_hand(index: int, name: str) -> None:
         "step": times.step,
         "copy of a checkpoint": times.copy,
         "write of a checkpoint": times.write,
-        "training": stage.seconds,
+        "training": training_stage(work, hardware, workers).seconds,
     }
     found = documented()[index]
     assert found.keys() >= {"passes", "all-reduce", "update", "step", "training"}
@@ -63,5 +65,31 @@ def test_the_calculation_by_hand(index: int, name: str) -> None:
     assert work.flops_per_image / 1e9 == pytest.approx(484.2, abs=0.05)
 
 
+def test_the_shipped_configuration_is_that_training() -> None:
+    hardware = Hardware()
+    by_hand = training_stage(training(hardware), hardware, Workers(8, on_gpus=True))
+    [shipped] = [stage for stage in paper_stages(10, hardware) if stage.name == "train"]
+    assert shipped.workers == by_hand.workers
+    assert shipped.seconds == pytest.approx(by_hand.seconds, rel=0.01)
+
+
+def test_gradients_in_bfloat16_between_pods() -> None:
+    node, pods = PRESETS["8xH100"], PRESETS["8x1xH100"]
+    workers = Workers(8, on_gpus=True)
+    half = training_stage(replace(training(pods), gradient_bytes=2), pods, workers).seconds
+    times = half / training_stage(training(node), node, workers).seconds
+    text = f"halve the bytes: {half / 3600:.1f} h, still {times:.0f} times the time on one node"
+    assert text in Path("docs/scaling.md").read_text()
+
+
 def test_the_table_of_time_and_cost() -> None:
     assert table(Hardware()) in Path("cluster/README.md").read_text()
+
+
+def test_minutes_of_the_papers_runs() -> None:
+    stages = {stage.name: stage.seconds / 60 for stage in paper_stages(10, Hardware())}
+    training, sampling = stages["train"], stages["sample"] / 2
+    text = Path("docs/reproduce-the-paper.md").read_text()
+    words = " ".join(text.replace("\N{MULTIPLICATION SIGN}", "x").split())
+    assert f"is {training:.0f} minutes (8 x {training:.0f} GPU minutes) for each" in words
+    assert f"{sampling:.0f} minutes (8 x {sampling:.0f}) for the 50,000 samples" in words

@@ -6,7 +6,7 @@ import pytest
 
 from otcondense.forecast.encoding import EncodingWork, Images, Network, encoding_stage
 from otcondense.forecast.evaluation import EvaluationWork, evaluation_stage
-from otcondense.forecast.hardware import PRESETS, Hardware
+from otcondense.forecast.hardware import PRESETS, Hardware, Precision
 from otcondense.forecast.sampling import SamplingWork, sampling_stage
 from otcondense.forecast.selection import SelectionWork, class_seconds, selection_stage
 from otcondense.forecast.stages import Stage, Term, Workers, beside, workers_of
@@ -82,6 +82,12 @@ def test_a_step_is_no_shorter_than_its_launch() -> None:
 def test_slower_passes(setting: str) -> None:
     slower = training_times(replace(WORK, **{setting: False}), NODE, EIGHT)
     assert slower.compute > 1.5 * training_times(WORK, NODE, EIGHT).compute
+    work = SamplingWork("", 1000, flops=161e9, passes=500.0, decoder=None, image_bytes=1)
+    usual, slow = (
+        seconds(sampling_stage(each, NODE, EIGHT))["network"]
+        for each in (work, replace(work, **{setting: False}))
+    )
+    assert slow / usual == pytest.approx(slower.compute / training_times(WORK, NODE, EIGHT).compute)
 
 
 def test_an_extraction_shares_cores_and_not_gpus() -> None:
@@ -98,6 +104,24 @@ def test_an_extraction_shares_cores_and_not_gpus() -> None:
     shown = [term.name for term in on_cores.terms if not term.hidden]
     assert shown[:2] == ["decoding", "encoding"]
     assert seconds(on_cores)["encoding"] == pytest.approx(1000 * 2 * 10e9 / (96 * 0.05e12))
+
+
+@pytest.mark.parametrize(
+    ("precision", "convolutional", "tflops"),
+    [
+        ("bfloat16", True, 63.6),
+        ("bfloat16", False, 377.3),
+        ("tf32", True, 42.5),
+        ("tf32", False, 187.4),
+        ("float32", True, 24.5),
+        ("float32", False, 24.5),
+    ],
+)
+def test_the_arithmetic_of_an_encoder_decides_its_speed(
+    precision: Precision, tflops: float, *, convolutional: bool
+) -> None:
+    network = Network(1e9, convolutional=convolutional, precision=precision)
+    assert network.images_per_s(NODE, EIGHT) == pytest.approx(8000 * tflops)
 
 
 @pytest.mark.parametrize(
