@@ -46,23 +46,15 @@ def imagenet() -> SourceFacts:
     return SourceFacts(sizes, IMAGE_BYTES, HELD_OUT)
 
 
-def paper_config(per_class: int, hardware: Hardware) -> RunConfig:
-    """Return the shipped configuration, with workers on all GPUs and cores."""
-    settings = {
-        "source.path": "imagenet/train",
-        "held_out.path": "imagenet/val",
-        "selection.pool.num_actors": hardware.cores,
-        "models.l2.training.num_workers": max(1, hardware.gpus),
-        "samplers.num_actors": max(1, hardware.gpus),
-        "samplers.num_gpus": 1,
-    }
-    overrides = [f"{key}={value}" for key, value in settings.items()]
-    return load_config(f"jobs/configs/imagenet-{per_class}k.yaml", overrides)
+def paper_config(per_class: int) -> RunConfig:
+    """Return the shipped configuration."""
+    settings = ["source.path=imagenet/train", "held_out.path=imagenet/val"]
+    return load_config(f"jobs/configs/imagenet-{per_class}k.yaml", settings)
 
 
 def paper_stages(per_class: int, hardware: Hardware) -> list[Stage]:
     """Return the stages of the run of one subset of the paper."""
-    return run_stages(paper_config(per_class, hardware), imagenet(), hardware)
+    return run_stages(paper_config(per_class), imagenet(), hardware)
 
 
 def table(hardware: Hardware) -> str:
@@ -113,7 +105,7 @@ def _hardware() -> tuple[Hardware, bool]:
         parser.add_argument(option, type=type(field.default), help=meaning)
     options = vars(parser.parse_args())
     shows_terms = options.pop("terms")
-    start = chosen_hardware(options.pop("on"), paper_config(BUDGETS[0], Hardware()))
+    start = chosen_hardware(options.pop("on"), paper_config(BUDGETS[0]))
     changed = {name: value for name, value in options.items() if value is not None}
     return Hardware.model_validate({**start.model_dump(), **changed}), shows_terms
 

@@ -9,6 +9,7 @@ from jobs.command.settings import build, read_values
 from jobs.run_directory.config import RunConfig
 from otcondense.errors import InputError
 from otcondense.forecast.hardware import PRESETS, Hardware
+from pipeline.cluster_config import ClusterConfig
 
 HERE = "here"
 CLUSTER = "cluster"
@@ -24,12 +25,15 @@ def chosen_hardware(on: str | None, config: RunConfig) -> Hardware:
 
     Args:
         on: a preset; a YAML file of the fields of `Hardware`; `cluster` (that of RAY_ADDRESS);
-            `here`. None takes the cluster of RAY_ADDRESS if it is set, else this machine, unless
-            the configuration needs a GPU that it does not have: then the preset 8xH100.
+            `here`. None takes the cluster of RAY_ADDRESS if it is set, else what the settings
+            `cluster.gpus` and `cluster.cpus` say, else this machine, unless the configuration
+            needs a GPU that it does not have: then the preset 8xH100.
         config: of the run.
 
     Raises: InputError for another name, or a mistake in the file.
     """
+    if on is None and not os.environ.get(ADDRESS) and config.cluster.gpus is not None:
+        return configured(config.cluster)
     if on is None:
         on = _usual(config)
     if on in PRESETS:
@@ -61,13 +65,22 @@ def _gpus_here() -> int:
 def this_machine() -> Hardware:
     """Return this machine; its GPUs are taken to be as fast as an H100."""
     cores = len(os.sched_getaffinity(0))
-    return one_node("this machine", 1, _gpus_here(), cores)
+    return nodes_of("this machine", 1, _gpus_here(), cores)
 
 
-def one_node(name: str, nodes: int, gpus: int, cores: int) -> Hardware:
+def nodes_of(name: str, nodes: int, gpus: int, cores: int) -> Hardware:
     """Return nodes of these GPUs and cores; without GPUs, memory is that of the host."""
     values: dict[str, Any] = {} if gpus else {"memory_gb_per_s": CPU_MEMORY_GB_PER_S}
     return Hardware(name=name, nodes=nodes, gpus_per_node=gpus, cores_per_node=cores, **values)
+
+
+def configured(cluster: ClusterConfig) -> Hardware:
+    """Return the cluster of a configuration, as nodes of up to eight GPUs."""
+    gpus = cluster.gpus or 0
+    nodes = max(1, -(-gpus // Hardware().gpus_per_node))
+    usual = Hardware().cores_per_node * nodes
+    cores = usual if cluster.cpus is None else cluster.cpus
+    return nodes_of("cluster of the settings", nodes, gpus // nodes, max(1, cores // nodes))
 
 
 def _connected() -> Hardware:
@@ -99,7 +112,7 @@ def of_nodes(resources: Sequence[Mapping[str, float]]) -> Hardware:
     with_gpus = [count for count in gpus if count]
     if not with_gpus:
         nodes = sum(node.get("CPU", 0) > 0 for node in resources)
-        return one_node("the cluster", nodes, 0, max(1, cores // nodes))
+        return nodes_of("the cluster", nodes, 0, max(1, cores // nodes))
     usual = Counter(with_gpus).most_common(1)[0][0]
     nodes = max(1, sum(with_gpus) // usual)
-    return one_node("the cluster", nodes, usual, max(1, cores // nodes))
+    return nodes_of("the cluster", nodes, usual, max(1, cores // nodes))

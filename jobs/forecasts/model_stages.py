@@ -19,6 +19,7 @@ from otcondense.diffusion.forecast import (
 )
 from otcondense.diffusion.registry import resolve_objective
 from otcondense.diffusion.sampler_config import resolve_method
+from otcondense.diffusion.world_size import largest_world_size
 from otcondense.forecast.encoding import Images, Network
 from otcondense.forecast.evaluation import EvaluationWork, evaluation_stage
 from otcondense.forecast.hardware import Hardware, Precision
@@ -32,21 +33,22 @@ TEXT_WIDTH = 2048
 """Width of the embeddings of flan-t5-xl, the default of `text`."""
 
 
-def training_workers(asked: int | None, batch: int, device: str, hardware: Hardware) -> Workers:
-    """Return the workers of a training.
+def training_workers(training: TrainingConfig, hardware: Hardware) -> Workers:
+    """Return the workers of a training: those asked for as far as they fit, else all that help."""
+    on_gpus = training.device != "cpu" and hardware.gpus > 0
+    room = hardware.gpus if on_gpus else hardware.cores
+    if training.num_workers is None:
+        return Workers(largest_world_size(training, room), on_gpus)
+    return Workers(min(training.world_size, room), on_gpus)
 
-    Args:
-        asked: their number; None takes the largest that divides the batch.
-        batch: images of a step over all workers.
-        device: of the configuration.
-        hardware: where.
-    """
-    on_gpus = device != "cpu" and hardware.gpus > 0
-    most = hardware.gpus if on_gpus else hardware.cores
-    if asked is not None:
-        return Workers(min(max(1, asked), most), on_gpus)
-    dividing = [count for count in range(1, most + 1) if batch % count == 0]
-    return Workers(dividing[-1], on_gpus)
+
+def trainings_at_once(config: RunConfig, hardware: Hardware) -> int:
+    """Return how many trainings of a run have room at the same time."""
+    found = [hardware.cores]
+    for model in config.models.values():
+        workers = training_workers(model.training, hardware)
+        found.append(int((hardware.gpus if workers.on_gpus else hardware.cores) / workers.count))
+    return max(1, min(found))
 
 
 def training_size(
@@ -67,18 +69,12 @@ def training_size(
     return forecast_training(sized, num_classes, shape, Attachments(text, TOKEN_WIDTH))
 
 
-def training_workers_of(training: TrainingConfig, hardware: Hardware) -> Workers:
-    """Return the workers of a training of this configuration."""
-    asked: int | None = training.num_workers
-    return training_workers(asked, training.global_batch_size, training.device, hardware)
-
-
 def model_stage(
     config: RunConfig, model: str, subset: str, classes: int, hardware: Hardware
 ) -> Stage:
     """Return the time of the training of one model on one subset."""
     training = config.models[model].training
-    workers = training_workers_of(training, hardware)
+    workers = training_workers(training, hardware)
     found = training_size(config, training, classes, int(workers.count))
     images = training.global_batch_size * training.num_steps
     every = range(training.checkpoint_every, training.num_steps + 1, training.checkpoint_every)

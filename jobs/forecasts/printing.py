@@ -11,6 +11,8 @@ from otcondense.forecast.stages import Stage, Term, total_cost, total_seconds
 def print_time(stage: Stage, hardware: Hardware) -> None:
     """Print the time of a stage, its parts and its cost."""
     time = f"{duration(stage.seconds)} on {stage.workers.text}"
+    if stage.beside:
+        time += " beside the training before it"
     note("", f"time: {time} ({_parts(stage.terms)}){_price(stage, hardware)}")
 
 

@@ -1,7 +1,14 @@
 """The forecast of all stages of a run, in their order."""
 
+from dataclasses import replace
+
 from jobs.forecasts.image_stages import SourceFacts, feature_stage, input_stages, subset_stage
-from jobs.forecasts.model_stages import evaluation_stages, model_stage, sampling_stages
+from jobs.forecasts.model_stages import (
+    evaluation_stages,
+    model_stage,
+    sampling_stages,
+    trainings_at_once,
+)
 from jobs.run_directory.config import RunConfig
 from otcondense.forecast.hardware import Hardware
 from otcondense.forecast.stages import Stage
@@ -29,8 +36,10 @@ def later_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> l
         stages.append(subset_stage(config, subset, facts, hardware))
     stages += input_stages(config, facts, hardware)
     classes = len(facts.sizes)
-    for model, name in config.trainings:
-        stages.append(model_stage(config, model, name, classes, hardware))
+    at_once = trainings_at_once(config, hardware)
+    for number, (model, name) in enumerate(config.trainings):
+        stage = model_stage(config, model, name, classes, hardware)
+        stages.append(replace(stage, beside=number % at_once > 0))
     stages += sampling_stages(config, facts, hardware)
     stages += evaluation_stages(config, facts, hardware)
     return stages

@@ -3,7 +3,7 @@
 from jobs.command.progress import note
 from jobs.extract_features.dry_run import feature_stages, forecast_features
 from jobs.forecasts.known import Known
-from jobs.forecasts.model_stages import training_size, training_workers_of
+from jobs.forecasts.model_stages import training_size, training_workers
 from jobs.forecasts.printing import print_time, print_total
 from jobs.forecasts.run_stages import later_stages
 from jobs.run_directory.budget_rules import resolve
@@ -58,7 +58,7 @@ def _print_selection(run: Run, known: Known) -> None:
 def _print_size(run: Run, model: str, known: Known) -> None:
     """Print parameters and memory of a training, and whether it fits."""
     training = run.config.models[model].training
-    workers = training_workers_of(training, known.hardware)
+    workers = training_workers(training, known.hardware)
     classes = len(known.facts.sizes)
     found: TrainingForecast = training_size(run.config, training, classes, int(workers.count))
     note("", f"{found.text}; {found.flops / PETA:.3g} PFLOP")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from actors.pool import Pool, refuse_failures
 from actors.sampler import SamplerActor, SampleUnit
 from actors.workers import RayBackend
+from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.run_directory.bars import SAMPLE_BAR
@@ -59,8 +60,9 @@ def _units(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
 
 
 def _sample(run: Run, units: list[SampleUnit], progress: Progress) -> None:
-    pool = run.config.samplers
     start_ray()
+    work = PoolWork("sample", len(units), uses_gpu=True)
+    pool = sized_pool(run.config.samplers, run.config.cluster, work)
     device = "cuda" if pool.num_gpus else "cpu"
     backend = RayBackend.of(SamplerActor, pool, run.store.root, device)
     progress.follow([UnitProgress(name=unit.name) for unit in units])

@@ -45,6 +45,8 @@ class Stage:
     terms: tuple[Term, ...]
     workers: Workers
     """What works on it."""
+    beside: bool = False
+    """Whether it takes place beside the stage before it, on devices of its own."""
 
     @property
     def seconds(self) -> float:
@@ -92,10 +94,10 @@ def workers_of(
 
 
 def total_seconds(stages: Iterable[Stage]) -> float:
-    """Return the time of stages that follow each other."""
-    return math.fsum(stage.seconds for stage in stages)
+    """Return the time of stages that follow each other, but for those beside others."""
+    return math.fsum(stage.seconds for stage in stages if not stage.beside)
 
 
 def total_cost(stages: Iterable[Stage], hardware: Hardware) -> float:
-    """Return the price of all stages."""
-    return math.fsum(stage.cost(hardware) for stage in stages)
+    """Return the price of all stages; it is that of all devices, so those beside add nothing."""
+    return math.fsum(stage.cost(hardware) for stage in stages if not stage.beside)

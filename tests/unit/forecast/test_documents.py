@@ -32,9 +32,9 @@ def documented() -> list[dict[str, tuple[float, float]]]:
     return tables
 
 
-def training(hardware: Hardware) -> TrainingWork:
+def training() -> TrainingWork:
     """The training of the paper, with gradients in float32."""
-    config = paper_config(10, hardware)
+    config = paper_config(10)
     settings = config.models["l2"].training
     size = training_size(config, settings, 1000, workers=8)
     flops = size.flops / (settings.num_steps * settings.global_batch_size)
@@ -44,7 +44,7 @@ def training(hardware: Hardware) -> TrainingWork:
 @pytest.mark.parametrize(("index", "name"), [(0, "8xH100"), (1, "8x1xH100")])
 def test_the_calculation_by_hand(index: int, name: str) -> None:
     hardware = PRESETS[name]
-    work = training(hardware)
+    work = training()
     workers = Workers(8, on_gpus=True)
     times = training_times(work, hardware, workers)
     expected = {
@@ -67,7 +67,7 @@ def test_the_calculation_by_hand(index: int, name: str) -> None:
 
 def test_the_shipped_configuration_is_that_training() -> None:
     hardware = Hardware()
-    by_hand = training_stage(training(hardware), hardware, Workers(8, on_gpus=True))
+    by_hand = training_stage(training(), hardware, Workers(8, on_gpus=True))
     [shipped] = [stage for stage in paper_stages(10, hardware) if stage.name == "train"]
     assert shipped.workers == by_hand.workers
     assert shipped.seconds == pytest.approx(by_hand.seconds, rel=0.01)
@@ -76,8 +76,8 @@ def test_the_shipped_configuration_is_that_training() -> None:
 def test_gradients_in_bfloat16_between_pods() -> None:
     node, pods = PRESETS["8xH100"], PRESETS["8x1xH100"]
     workers = Workers(8, on_gpus=True)
-    half = training_stage(replace(training(pods), gradient_bytes=2), pods, workers).seconds
-    times = half / training_stage(training(node), node, workers).seconds
+    half = training_stage(replace(training(), gradient_bytes=2), pods, workers).seconds
+    times = half / training_stage(training(), node, workers).seconds
     text = f"halve the bytes: {half / 3600:.1f} h, still {times:.0f} times the time on one node"
     assert text in Path("docs/scaling.md").read_text()
 

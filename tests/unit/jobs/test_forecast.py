@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from jobs.command.settings import load_config
-from jobs.forecasts.hardware_choice import one_node
+from jobs.forecasts.hardware_choice import nodes_of
 from jobs.forecasts.known import THREAD_SHARE, timed_here
 from otcondense.encoders import EncoderConfig
 from otcondense.forecast.hardware import Hardware
@@ -108,7 +108,7 @@ def test_the_timed_speed_of_a_core_decides_the_forecast():
     config = EncoderConfig(name="test_resnet", image_size=32, num_classes=0)
     run_config = load_config("jobs/configs/my-folder.yaml", ["source.path=x"])
     run_config = run_config.model_copy(update={"encoder": config})
-    cores = one_node("cores", 1, 0, 4)
+    cores = nodes_of("cores", 1, 0, 4)
     timed = timed_here(cores, DecodedSample(0.01, 32, 0), run_config)
     assert timed.decoded_per_core == 100
     assert timed.core_tflops > 0

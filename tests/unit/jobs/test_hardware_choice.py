@@ -33,6 +33,18 @@ def test_a_run_that_needs_gpus_gets_a_node_of_them_by_default(
     assert chosen_hardware(None, config("imagenet-10k")).gpus == 2
 
 
+def test_the_settings_of_the_cluster_come_before_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    path = "jobs/configs/imagenet-10k.yaml"
+    settings = ["source.path=images", "cluster.gpus=16", "cluster.cpus=400"]
+    found = chosen_hardware(None, load_config(path, settings))
+    assert (found.nodes, found.gpus_per_node, found.cores_per_node) == (2, 8, 200)
+    found = chosen_hardware(None, load_config(path, [*settings[:1], "cluster.gpus=4"]))
+    assert (found.nodes, found.gpus_per_node, found.cores_per_node) == (1, 4, 96)
+
+
 def test_a_file_names_what_differs(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("{nodes: 4, gpu_price: 2.5}")
