@@ -98,7 +98,7 @@ def training_times(work: TrainingWork, hardware: Hardware, workers: Workers) -> 
 def training_stage(work: TrainingWork, hardware: Hardware, workers: Workers) -> Stage:
     """Return the time of a training; its checkpoints are written beside the next steps."""
     times = training_times(work, hardware, workers)
-    launch = times.step - times.compute - times.exposed - times.update
+    launch = hardware.step_floor_seconds - (times.compute + times.exposed + times.update)
     terms = (
         Term("passes", work.steps * times.compute),
         Term("gradients", work.steps * times.exposed),

@@ -11,9 +11,12 @@ from safetensors.torch import save_file
 
 from jobs.command.settings import load_config
 from jobs.forecasts.hardware_choice import nodes_of
+from jobs.forecasts.image_stages import SourceFacts
 from jobs.forecasts.known import THREAD_SHARE, timed_here
+from jobs.forecasts.run_stages import later_stages
 from otcondense.encoders import EncoderConfig
-from otcondense.forecast.hardware import Hardware
+from otcondense.forecast.hardware import PRESETS, Hardware
+from otcondense.forecast.stages import total_seconds
 from pipeline.forecast import DecodedSample
 from tests.verbs import call
 
@@ -115,3 +118,16 @@ def test_the_timed_speed_of_a_core_decides_the_forecast():
     gpus = timed_here(Hardware(), DecodedSample(0.01, 32, 0), run_config)
     assert gpus.decoded_per_core == pytest.approx(100 * THREAD_SHARE)
     assert gpus.core_tflops == Hardware().core_tflops
+
+
+def test_trainings_that_have_room_are_forecast_side_by_side():
+    overrides = ["source.path=x", "models.l2.training.subsets=[geometry_aware, random]"]
+    config = load_config("jobs/configs/imagenet-10k.yaml", overrides)
+    facts = SourceFacts({"a": 100, "b": 100}, 1e5)
+    seconds = []
+    for name in ("8xH100", "2x8xH100"):
+        stages = later_stages(config, facts, PRESETS[name])
+        trainings = [stage for stage in stages if stage.name == "train"]
+        assert [stage.workers.count for stage in trainings] == [8, 8]
+        seconds.append(total_seconds(trainings))
+    assert seconds[1] == pytest.approx(seconds[0] / 2)
