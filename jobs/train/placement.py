@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import ray
 
 from otcondense.diffusion.training_config import TrainingConfig
+from otcondense.diffusion.world_size import largest_world_size
 from otcondense.errors import InputError
 from pipeline.cluster_config import ClusterConfig
 from pipeline.nodes import Demand, Node, described, fitting, fitting_on
@@ -14,12 +15,6 @@ from pipeline.room import all_nodes, known_gpus, room_for
 
 if TYPE_CHECKING:
     from ray.train import ScalingConfig
-
-LEAST_IMAGES = 16
-"""Images of a step that each worker has at least when the number of workers is automatic.
-
-With fewer, averaging the gradients of DiT-L/2 takes longer than computing them (docs/scaling.md).
-"""
 
 
 @dataclass(frozen=True)
@@ -52,14 +47,6 @@ class Placement:
 def uses_gpu(config: TrainingConfig, gpus: int) -> bool:
     """Return whether a training uses GPUs on a cluster that has so many."""
     return config.device == "cuda" or (config.device == "auto" and gpus > 0)
-
-
-def largest_world_size(config: TrainingConfig, room: int) -> int:
-    """Return the largest number of workers that divides the batch, at most `room`."""
-    batch = config.global_batch_size
-    most = max(1, min(room, batch // LEAST_IMAGES))
-    sizes = range(most, 0, -1)
-    return next(size for size in sizes if batch % (size * config.accumulation) == 0)
 
 
 def place(config: TrainingConfig, nodes: Sequence[Node], gpus: int) -> Placement:
