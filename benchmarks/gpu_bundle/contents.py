@@ -36,14 +36,12 @@ ROOTS = (
     "pydantic",
     "jaxtyping",
     "lazy-loader",
+    "pot",
     "psutil",
     "tensorboardx",
     "torch-fidelity",
 )
-"""What `benchmarks.gpu_all` and `benchmarks.gpu_ray` import and the machine lacks.
-
-POT is not among them: only `PotSolver` imports it, and its wheel has 33 MB.
-"""
+"""What `benchmarks.gpu_all` and `benchmarks.gpu_ray` import and the machine lacks."""
 WHEELS = (
     *ROOTS,
     "annotated-types",
@@ -65,9 +63,6 @@ WHEELS = (
     "wadler-lindig",
 )
 """The roots and all that they need."""
-UNUSED = {"ray": ("ray/jars/",)}
-"""Beginnings of the names of files that are left out of a wheel: Ray's Java archive has 32 of its
-79 MB."""
 MOST_BYTES = 55 * 2**20
 """Largest size of the bundle."""
 

@@ -1,12 +1,14 @@
 """Fetches the wheels of the bundle in the pinned versions."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.gpu_bundle.contents import UNUSED, pinned_versions
+from benchmarks.gpu_bundle.changes import CHANGES
+from benchmarks.gpu_bundle.contents import pinned_versions
 from benchmarks.gpu_bundle.repack import repack
 
 NEWEST_GLIBC = 28
@@ -31,11 +33,11 @@ def fetch(names: Iterable[str], python: str, folder: Path) -> None:
         subprocess.run([*_command(python), "--dest", fetched, *pins], check=True)
         for wheel in sorted(Path(fetched).iterdir()):
             target = folder / wheel.name
-            unused = UNUSED.get(wheel.name.split("-")[0], ())
-            if unused:
-                repack(wheel, target, unused)
+            change = CHANGES.get(wheel.name.split("-")[0])
+            if change is None:
+                shutil.copyfile(wheel, target)
             else:
-                target.write_bytes(wheel.read_bytes())
+                repack(wheel, target, change)
 
 
 def _command(python: str) -> list[str]:

@@ -13,6 +13,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from benchmarks.gpu_bundle.__main__ import PYTHON, build
+from benchmarks.gpu_bundle.changes import CHANGES, Change
 from benchmarks.gpu_bundle.contents import (
     BROUGHT,
     MACHINE,
@@ -35,6 +36,11 @@ start_ray(num_cpus=2)
 print(ray.__file__)
 print(ray.get(ray.remote(lambda: 6 * 7).remote()))
 ray.shutdown()
+"""
+USE_POT = """
+import ot, numpy
+print(ot.__file__)
+print(ot.emd2([0.5, 0.5], [0.5, 0.5], numpy.array([[1.0, 9.0], [9.0, 2.0]])))
 """
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -78,6 +84,10 @@ def test_every_wheel_has_a_pinned_version_and_every_root_a_range() -> None:
     assert [next(needs([line])) for line in requirements()] == list(ROOTS)
 
 
+def test_every_changed_wheel_is_in_the_bundle() -> None:
+    assert CHANGES.keys() <= set(WHEELS)
+
+
 def test_the_installer_names_what_the_machine_must_have() -> None:
     assert absent(["torch", "no-such-package", "numpy"]) == ["no-such-package"]
 
@@ -86,6 +96,7 @@ def write_wheel(path: Path, files: dict[str, bytes]) -> None:
     listed = "made-1.0.dist-info/RECORD"
     lines = [record_line(name, content) for name, content in files.items()]
     with zipfile.ZipFile(path, "w") as wheel:
+        wheel.mkdir("made")  # wheels may list folders, RECORD does not
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, (2026, 1, 2, 3, 4, 6))
             entry.external_attr = 0o755 << 16
@@ -108,14 +119,16 @@ def wheel(tmp_path: Path) -> Path:
 
 
 def test_a_repacked_wheel_lacks_the_unused_files_and_lists_the_others(wheel: Path) -> None:
+    change = Change(("made/jars/",), {"made/jars/__init__.py": "# nothing\n"})
     copies = [wheel.parent / name / wheel.name for name in ("first", "second")]
     for copy in copies:
         copy.parent.mkdir()
-        repack(wheel, copy, ("made/jars/",))
+        repack(wheel, copy, change)
     assert copies[0].read_bytes() == copies[1].read_bytes()
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(copies[0]) as new:
-        added = {f"made-1.0.dist-info/{NOTICE}"}
-        assert set(new.namelist()) == set(old.namelist()) - {"made/jars/all.jar"} | added
+        added = {f"made-1.0.dist-info/{NOTICE}", "made/jars/__init__.py"}
+        gone = {"made/", "made/jars/all.jar"}
+        assert set(new.namelist()) == set(old.namelist()) - gone | added
         assert wrong_files(old) == wrong_files(new) == []
         program = new.getinfo("made/core/program")
         assert program.external_attr >> 16 == 0o755
@@ -165,18 +178,28 @@ def is_metadata(name: str) -> bool:
 
 
 @pytest.mark.slow
-def test_ray_without_its_java_archive_starts(tmp_path: Path) -> None:
-    fetched(fetch([name], RUNNING, tmp_path) for name in ["ray"])
-    (wheel,) = tmp_path.glob("ray-*.whl")
+@pytest.mark.parametrize(
+    ("name", "missing", "program", "answer"),
+    [
+        ("ray", "ray/jars/ray_dist.jar", USE_RAY, "42"),
+        ("pot", "ot/bsp/bsp_ot.py", USE_POT, "1.5"),
+    ],
+)
+def test_a_repacked_package_works(
+    name: str, missing: str, program: str, answer: str, tmp_path: Path
+) -> None:
+    fetched(fetch([each], RUNNING, tmp_path) for each in [name])
+    (wheel,) = tmp_path.glob("*.whl")
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
     subprocess.run([*install, "--target", str(site), str(wheel)], check=True)
-    assert not (site / "ray" / "jars").exists()
+    assert not (site / missing).exists()
     result = subprocess.run(
-        [sys.executable, "-c", USE_RAY],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         env={"PYTHONPATH": f"{site}:{Path.cwd()}", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == [str(site / "ray" / "__init__.py"), "42"]
+    package = missing.partition("/")[0]
+    assert result.stdout.split() == [str(site / package / "__init__.py"), answer]

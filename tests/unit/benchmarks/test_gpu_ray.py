@@ -24,7 +24,7 @@ from benchmarks.gpu_ray.run_config import REAL, TINY, Size, run_config, write_ne
 from benchmarks.gpu_ray.stages import MEASURED, figures_of
 from otcondense.encoders import load_encoder
 
-LACKING = ("diffusers", "transformers", "ot", "plotly", "fastapi", "uvicorn", "cachetools", "s3fs")
+LACKING = ("diffusers", "transformers", "plotly", "fastapi", "uvicorn", "cachetools", "s3fs")
 """Packages that neither the bundle nor the machine has."""
 LIBRARY = """
 #include <stddef.h>
