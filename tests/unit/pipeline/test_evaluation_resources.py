@@ -44,7 +44,7 @@ def test_without_gpus_metrics_take_all_cpus_of_a_node(
 
 def test_a_cluster_with_gpus_never_evaluates_on_cpus_without_a_word() -> None:
     config = ExtractionConfig(gpus_per_encoder=0)
-    with pytest.raises(InputError, match=r"has 8 GPUs, .* on a CPU.*judge\.device=cpu"):
+    with pytest.raises(InputError, match=r"gpus_per_encoder must be above 0.*device=cpu"):
         plan_evaluation(config, [GPU_NODE], "auto")
     with pytest.raises(InputError, match=r"judge\.device=cuda needs a GPU"):
         plan_evaluation(ExtractionConfig(), [CPU_NODE], "cuda")
@@ -59,12 +59,12 @@ def test_this_process_and_a_worker_are_refused_where_torch_finds_no_gpu(
     with pytest.raises(InputError, match=r"judge\.device=cuda needs a GPU"):
         EvaluationHere(store, "cuda")
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
-    monkeypatch.setattr(evaluation_place, "cluster_nodes", lambda: [GPU_NODE])
+    monkeypatch.setattr(evaluation_place, "all_nodes", lambda: [GPU_NODE])
     with pytest.raises(InputError, match=r"has 8 GPUs"):
         EvaluationHere(store, "auto")
-    judge = JudgeConfig("net", "0", None, None, "auto", 4, needs_gpu=True)
-    with pytest.raises(InputError, match="torch finds no GPU in the worker"):
-        judge.load()
+    judge = JudgeConfig("net", "0", None, None, "auto", 4)
+    with pytest.raises(InputError, match="the cluster gave this worker a GPU"):
+        judge.load(assigned=True)
 
 
 def test_a_task_returns_its_warnings_and_its_error() -> None:

@@ -29,7 +29,10 @@ class MadeUpCluster:
         monkeypatch.setattr(room, "_free", self._free)
         monkeypatch.setattr(room.time, "sleep", self._sleep)
         monkeypatch.setattr(room.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(room, "request_resources", self.requests.append)
+        monkeypatch.setattr(room, "request_resources", self._request)
+
+    def _request(self, bundles: list[dict[str, float]]) -> None:
+        self.requests.append(bundles)
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
