@@ -1,11 +1,12 @@
 """The scoring actor: the denoising error of every image of a class."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from actors.units import UnitChanges
+from otcondense.devices import resolve_device
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.difficulty import DenoisingConfig, denoising_errors, score_times
 from otcondense.errors import InputError
@@ -64,11 +65,18 @@ class Scorer:
         checkpoint: the scoring model.
         config: settings of the scores.
         device: device of the model.
+
+    Raises: InputError if the device is a GPU, and there is none that torch can use.
     """
 
     def __init__(
-        self, root: str, checkpoint: CheckpointPlace, config: DenoisingConfig, device: str
+        self,
+        root: str,
+        checkpoint: CheckpointPlace,
+        config: DenoisingConfig,
+        device: Literal["cpu", "cuda"],
     ) -> None:
+        resolve_device(device)
         if device == "cpu":
             torch.set_num_threads(1)
         self._store = Store(root)

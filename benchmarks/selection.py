@@ -24,8 +24,6 @@ SECONDS = {10: 1.0, 50: 8.0, 100: 20.0}
 """Upper limit on the seconds of a selection, by budget."""
 RATIOS = {10: 1000.0, 50: 2000.0, 100: 2000.0}
 """Lower limit on the ratio of the yardstick's time to ours, by budget."""
-GPU_SECONDS = {10: 30.0, 50: 180.0, 100: 480.0}
-"""Upper limit on the seconds of 1,000 classes on a GPU, by budget."""
 REPEATS = 3
 """Number of timed selections; their median is reported."""
 FIRST_QUALITY_SEED = 1000
@@ -240,38 +238,6 @@ def quality(size: Size) -> dict[str, float]:
     }
 
 
-def matrix_product_peak(device: str) -> float:
-    """Measure float64 operations a second of a large matrix product."""
-    side = 4096
-    rows = torch.rand(side, side, dtype=torch.float64, device=device)
-    for _ in range(2):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        _ = rows @ rows
-        torch.cuda.synchronize()
-        seconds = time.perf_counter() - start
-    return 2 * side**3 / seconds
-
-
-def measure_gpu(size: Size, classes: int) -> dict[str, float]:
-    """Time a few classes on the GPU and extrapolate to 1,000."""
-    figures: dict[str, float] = {}
-    peak = matrix_product_peak("cuda")
-    data = [synthetic_class(size.images, size.width, seed=seed) for seed in range(classes)]
-    for budget in size.budgets:
-        our_selection(data[0], budget, device="cuda", lower_bound=None)
-        start = time.perf_counter()
-        for part in data:
-            our_selection(part, budget, device="cuda", lower_bound=None)
-        each = (time.perf_counter() - start) / classes
-        figures[f"gpu_seconds_1000_classes_k{budget}"] = 1000 * each
-        figures[f"gpu_share_of_product_peak_k{budget}"] = (
-            2 * size.images**2 * size.width / each / peak
-        )
-        print(f"GPU, K={budget}: {each * 1e3:.0f} ms a class x 1000 = {1000 * each:.0f} s")
-    return figures
-
-
 def arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -286,9 +252,6 @@ def arguments() -> argparse.Namespace:
         type=int,
         default=30,
         help="largest number of passes of the authors' swap stage; 30 is theirs, and takes minutes",
-    )
-    parser.add_argument(
-        "--gpu-classes", type=int, default=10, help="number of classes timed on a GPU, if any"
     )
     return parser.parse_args()
 
@@ -308,7 +271,7 @@ def measure_all(size: Size) -> dict[str, Any]:
     return figures | quality(size)
 
 
-def limits(size: Size, *, quick: bool, gpu: bool) -> dict[str, dict[str, float]]:
+def limits(size: Size, *, quick: bool) -> dict[str, dict[str, float]]:
     """Return the bounds on the figures; a quick run has none on time."""
     bounds: dict[str, dict[str, float]] = {
         "quality_not_worse_share": {"at_least": 0.95},
@@ -321,8 +284,6 @@ def limits(size: Size, *, quick: bool, gpu: bool) -> dict[str, dict[str, float]]
             continue
         bounds[f"seconds_k{budget}"] = {"at_most": SECONDS.get(budget, math.inf)}
         bounds[f"times_faster_k{budget}"] = {"at_least": RATIOS.get(budget, 0.0)}
-        if gpu and budget in GPU_SECONDS:
-            bounds[f"gpu_seconds_1000_classes_k{budget}"] = {"at_most": GPU_SECONDS[budget]}
     return bounds
 
 
@@ -334,11 +295,8 @@ def main() -> None:
     if args.quick:
         size = Size(400, 256, (10,), 4, 3)
 
-    gpu = torch.cuda.is_available()
     figures = measure_all(size)
-    if gpu:
-        figures |= measure_gpu(size, args.gpu_classes)
-    if not finish("selection", figures, limits(size, quick=args.quick, gpu=gpu)):
+    if not finish("selection", figures, limits(size, quick=args.quick)):
         raise SystemExit(1)
 
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from otcondense.devices import resolve_device
 from otcondense.encoders import (
     DecodedInput,
+    Encoder,
     EncoderConfig,
     InputSpec,
     cross_entropy,
@@ -21,7 +22,7 @@ from otcondense.encoders import (
 from otcondense.errors import InputError
 from otcondense.store import ClassFeatures, Store, fingerprint, read_array, write_class_features
 from pipeline.images import BatchTransform, Transform
-from pipeline.work import Arrays, ClassRows
+from pipeline.work import ClassRows
 
 CONFIDENCES = ("cross_entropy", "entropy", "max_prob")
 RESULTS = ("features", "logits", *CONFIDENCES)
@@ -65,17 +66,23 @@ class FeatureWork:
         """Return what turns the bytes of an image into pixels."""
         return feature_transform(self.encoder, self.max_pixels)
 
-    def load(self) -> "FeatureNetwork":
+    def load(self, *, assigned: bool | None = None) -> "FeatureNetwork":
         """Load the encoder.
 
-        Raises: InputError if its weights have changed since the extraction was planned.
+        Args:
+            assigned: whether the cluster gave the worker a GPU; None without a cluster.
+
+        Raises: InputError if its weights have changed since the extraction was planned, or its GPU
+            cannot be used.
         """
+        device = resolve_device(self.encoder.device, assigned=assigned)
         if weights_sha256(self.encoder) != self.weights_sha256:
             raise InputError(
                 f"the weights {self.encoder.weights} of {self.encoder.name} changed during the "
                 "run; run the stage again"
             )
-        return FeatureNetwork(self.encoder, self.max_pixels)
+        encoder = load_encoder(self.encoder.model_copy(update={"device": device}))
+        return FeatureNetwork(encoder, self.max_pixels)
 
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
         """Write the feature file of one class."""
@@ -119,8 +126,8 @@ def spec_transform(spec: InputSpec, max_pixels: int) -> Transform:
 class FeatureNetwork:
     """An encoder with the confidences of its classifier."""
 
-    def __init__(self, config: EncoderConfig, max_pixels: int) -> None:
-        self._encoder = load_encoder(config)
+    def __init__(self, encoder: Encoder, max_pixels: int) -> None:
+        self._encoder = encoder
         self._max_pixels = max_pixels
 
     @property
@@ -131,17 +138,22 @@ class FeatureNetwork:
         device = self._encoder.device
         return partial(self._encoder.spec.read_batch, max_pixels=self._max_pixels, device=device)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder computes."""
+        return self._encoder.device
+
     def __call__(
-        self, pixels: UInt8[Tensor, "b c h w"], class_index: Int64[np.ndarray, " b"]
-    ) -> Arrays:
+        self, pixels: UInt8[Tensor, "b c h w"], class_index: Int64[Tensor, " b"]
+    ) -> dict[str, Tensor]:
         """Return `features` [b, d] and, with a classifier, its logits and confidences."""
         features, logits = self._encoder.encode_inputs(pixels)
-        results = {"features": features.cpu().numpy()}
         if logits is None:
-            return results
-        labels = torch.from_numpy(class_index).to(logits.device)
-        results["logits"] = logits.cpu().numpy()
-        results["cross_entropy"] = cross_entropy(logits, labels).cpu().numpy()
-        results["entropy"] = entropy(logits).cpu().numpy()
-        results["max_prob"] = max_prob(logits).cpu().numpy()
-        return results
+            return {"features": features}
+        return {
+            "features": features,
+            "logits": logits,
+            "cross_entropy": cross_entropy(logits, class_index),
+            "entropy": entropy(logits),
+            "max_prob": max_prob(logits),
+        }

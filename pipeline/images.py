@@ -94,12 +94,20 @@ def decoded_images(
 
 
 def stacked(
-    images: Sequence[Decoded], size: int, shape: tuple[int, int, int]
+    images: Sequence[Decoded], size: int, shape: tuple[int, int, int], *, pinned: bool = False
 ) -> UInt8[Tensor, "b c h w"]:
-    """Return the pixels of images, filled up with zeros to `size`; unusable images are zeros."""
+    """Return the pixels of images, filled up with zeros to `size`; unusable images are zeros.
+
+    Args:
+        images: of the batch.
+        size: images in the result.
+        shape: of one image.
+        pinned: whether pixels on the CPU go to a GPU: it then need not wait for their copy.
+    """
     usable = [image.pixels for image in images if image.pixels is not None]
     device = usable[0].device if usable else torch.device("cpu")
-    pixels = torch.zeros(size, *shape, dtype=torch.uint8, device=device)
+    pinned = pinned and device.type == "cpu"
+    pixels = torch.zeros(size, *shape, dtype=torch.uint8, device=device, pin_memory=pinned)
     for row, image in enumerate(images):
         if image.pixels is not None:
             pixels[row] = image.pixels

@@ -16,7 +16,7 @@ from otcondense.encoders.transforms import DecodedInput
 from otcondense.representations.tables import ClassTable, write_class_table
 from otcondense.store import Store, fingerprint, read_array
 from pipeline.images import Transform
-from pipeline.work import Arrays, ClassRows
+from pipeline.work import ClassRows
 
 COLUMN = "image"
 """Name of the array of pixels."""
@@ -49,13 +49,13 @@ class PixelWork:
             image = decode_image(data, channels=channels, max_pixels=self.max_pixels)
             pixels = np.asarray(center_crop(image, (height, width)))
             planes = pixels.reshape(height, width, channels).transpose(2, 0, 1)
-            stored = torch.from_numpy(np.ascontiguousarray(planes))
+            stored = torch.from_numpy(np.array(planes, order="C"))
             return DecodedInput(stored, image.width, image.height)
 
         return read
 
-    def load(self) -> "SamePixels":
-        """Return a network that changes nothing."""
+    def load(self, *, assigned: bool | None = None) -> "SamePixels":  # noqa: ARG002 - see Work
+        """Return a network that changes nothing; it needs no device."""
         return SamePixels()
 
     def fingerprint_of(self, name: str, images: list[tuple[str, str]]) -> str:
@@ -78,9 +78,10 @@ class SamePixels:
     """A network that returns its input."""
 
     batch_transform = None
+    device = torch.device("cpu")
 
     def __call__(
-        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[np.ndarray, " b"]
-    ) -> Arrays:
+        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[Tensor, " b"]
+    ) -> dict[str, Tensor]:
         """Return the pixels as [b, 1, c, h, w]: they have one orientation."""
-        return {COLUMN: pixels.numpy()[:, None]}
+        return {COLUMN: pixels[:, None]}

@@ -3,11 +3,12 @@
 import json
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from otcondense.datasets import decode_image
+from otcondense.devices import resolve_device
 from otcondense.encoders.transforms import DecodedInput
 from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
@@ -22,7 +23,7 @@ from otcondense.representations.tables import (
 from otcondense.store import Store, fingerprint, read_array
 from pipeline.images import Transform
 from pipeline.shard_files import IMAGE_COLUMNS
-from pipeline.work import Arrays, ClassRows
+from pipeline.work import ClassRows
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,17 @@ class RepresentationWork:
 
         return read
 
-    def load(self) -> "RepresentationNetwork":
+    def load(self, *, assigned: bool | None = None) -> "RepresentationNetwork":
         """Load the model.
 
-        Raises: InputError if its weights have changed since the extraction was planned.
+        Args:
+            assigned: whether the cluster gave the worker a GPU; None without a cluster.
+
+        Raises: InputError if its weights have changed since the extraction was planned, or its GPU
+            cannot be used.
         """
-        model = load_model(self.kind, self.config)
+        device = resolve_device(self.config.device, assigned=assigned)
+        model = load_model(self.kind, self.config.model_copy(update={"device": device}))
         if model.sha256 != self.weights_sha256:
             raise InputError(
                 f"the weights of the model for {self.kind} changed during the run; "
@@ -130,11 +136,16 @@ class RepresentationNetwork:
         self._model = model
         self._mirror = mirror
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self._model.device
+
     def __call__(
-        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[np.ndarray, " b"]
-    ) -> Arrays:
-        """Return the arrays of each image as [b, orientations, ...]."""
+        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[Tensor, " b"]
+    ) -> dict[str, Tensor]:
+        """Return the results for each image as [b, orientations, ...]."""
         found = [self._model(pixels)]
         if self._mirror:
             found.append(self._model(pixels.flip(3)))
-        return {name: np.stack([each[name] for each in found], axis=1) for name in found[0]}
+        return {name: torch.stack([each[name] for each in found], dim=1) for name in found[0]}

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from otcondense.datasets.listing import identity_of
 from otcondense.datasets.readings import readings
 from otcondense.errors import InputError
+from otcondense.in_flight import Arrays
 from otcondense.store import (
     Store,
     array_column,
@@ -28,7 +29,7 @@ from otcondense.store.tables import METADATA_KEY, stored_metadata
 from pipeline.images import Transform, decode
 from pipeline.quarantine import Lost
 from pipeline.shards import FOLDER, Shard
-from pipeline.work import Arrays, Extraction
+from pipeline.work import Extraction
 
 SCHEMA_VERSION = 1
 IMAGE_COLUMNS = ("image_id", "class_index", "sha256", "width", "height")

@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 from numpy.typing import NDArray
+from torch import Tensor
 
 from otcondense.datasets import ImageRecord
 from otcondense.datasets.wanted import changed_message, unusable_message
 from otcondense.errors import InputError
+from otcondense.in_flight import Arrays, results_in_order
 from pipeline.failures import packed, raise_packed
 from pipeline.images import BATCHES_AHEAD, Decoded, decode_together, decoded_images, stacked
 from pipeline.quarantine import Lost
 from pipeline.shard_files import ShardRows, write_shard
 from pipeline.shards import Shard
-from pipeline.work import Arrays, Extraction
+from pipeline.work import Extraction
 
 Places = Int64[np.ndarray, " n"]
 
@@ -56,7 +58,7 @@ class ShardWorker:
         torch.set_num_threads(1)
         torch.backends.cudnn.deterministic = True
         self._extraction = extraction
-        self._network = extraction.work.load()
+        self._network = extraction.work.load(assigned=extraction.assigned)
         self._together = self._network.batch_transform
         self._transform = extraction.work.transform() if self._together is None else None
 
@@ -70,19 +72,27 @@ class ShardWorker:
         is_wanted = self._extraction.is_wanted[listing.class_index[rows]]
         places = _in_wanted_batches(is_wanted, self._extraction.work.batch_size)
         records = listing.take(rows[places])
-        encoded = list(self._batches(records))
-        images = [image for part in encoded for image in part.images]
+        images: list[Decoded] = []
+        batches = self._batches(records, images)
+        found = list(results_in_order(self._network, batches, self._network.device))
         kept = _Kept(records, is_wanted[places], images)
         if self._extraction.work.needs_every_image:
             _refuse_unusable(records, images, listing.hashes(rows[places]))
-        arrays = _joined([part.arrays for part in encoded], kept.usable)
+        arrays = _joined(found, kept.usable)
         for name, values in arrays.items():
             check_finite(name, values, kept.image_ids)
         write_shard(self._extraction, shard, kept.rows(arrays))
         return ShardResult(shard.number, int(is_wanted.sum()), kept.lost)
 
-    def _batches(self, records: Sequence[ImageRecord]) -> Iterator["_Encoded"]:
+    def _batches(
+        self, records: Sequence[ImageRecord], facts: list[Decoded]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the pixels and classes of each batch, and add its images to `facts`.
+
+        Only the last batch is filled up: the results of its padding are behind those of all images.
+        """
         work = self._extraction.work
+        pinned = self._network.device.type == "cuda"
         images = decoded_images(
             [record.path for record in records],
             self._transform,
@@ -96,9 +106,9 @@ class ShardWorker:
             labels = np.zeros(work.batch_size, np.int64)
             indices = [record.class_index for record in records[start : start + len(part)]]
             labels[: len(part)] = indices
-            arrays = self._network(stacked(part, work.batch_size, work.shape), labels)
-            facts = [image.without_pixels() for image in part]
-            yield _Encoded(facts, {name: values[: len(part)] for name, values in arrays.items()})
+            facts += [image.without_pixels() for image in part]
+            pixels = stacked(part, work.batch_size, work.shape, pinned=pinned)
+            yield pixels, torch.from_numpy(labels)
 
 
 class ShardActor:
@@ -121,14 +131,6 @@ class ShardActor:
             return self._worker.encode(shard).row()
         except Exception as error:  # noqa: BLE001 - raised in the driver
             return {"result": "", "error": packed(error)}
-
-
-@dataclass(frozen=True)
-class _Encoded:
-    """One batch after the network, without padding."""
-
-    images: list[Decoded]
-    arrays: Arrays
 
 
 @dataclass(frozen=True)

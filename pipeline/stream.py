@@ -51,9 +51,10 @@ class OnCluster:
         self, extraction: Extraction, config: ExtractionConfig, cluster: ClusterConfig
     ) -> None:
         self._crew = Crew.of(config, cluster, uses_gpu=extraction.work.uses_gpu)
-        threads = self._crew.resources.threads
+        resources = self._crew.resources
+        given = replace(extraction, threads=resources.threads, assigned=resources.gpus > 0)
         # The listing is stored once on each node; workers see the same memory.
-        self._extraction = ray.put(replace(extraction, threads=threads))
+        self._extraction = ray.put(given)
 
     def encode(self, shards: Sequence[Shard]) -> Iterator[ShardResult]:
         """Encode shards in any order; yields the result of each when it is written.

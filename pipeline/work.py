@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
@@ -14,18 +15,19 @@ from otcondense.store import Store
 from pipeline.images import BatchTransform, Transform
 from pipeline.quarantine import Lost
 
-Arrays = dict[str, np.ndarray[Any, Any]]
-"""Results of a network by name; row i belongs to image i."""
-
 
 class Network(Protocol):
     """A network in a worker."""
 
     def __call__(
-        self, pixels: UInt8[Tensor, "b c h w"], class_index: Int64[np.ndarray, " b"], /
-    ) -> Arrays:
-        """Return the results for a batch of the full size."""
+        self, pixels: UInt8[Tensor, "b c h w"], class_index: Int64[Tensor, " b"], /
+    ) -> dict[str, Tensor]:
+        """Return the results for a batch of the full size, on the device and without waiting."""
         ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are computed."""
 
     @property
     def batch_transform(self) -> BatchTransform | None:
@@ -83,10 +85,13 @@ class Work(Protocol):
     def transform(self) -> Transform:
         """Return what turns the bytes of an image into pixels."""
 
-    def load(self) -> Network:
+    def load(self, *, assigned: bool | None = None) -> Network:
         """Load the network.
 
-        Raises: InputError if its weights are not those of the plan.
+        Args:
+            assigned: whether the cluster gave the worker a GPU; None without a cluster.
+
+        Raises: InputError if its weights are not those of the plan, or its GPU cannot be used.
         """
 
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
@@ -123,6 +128,8 @@ class Extraction:
     """Whether the results of a class are needed, by its index."""
     threads: int = 1
     """Threads of a worker that read and decode images."""
+    assigned: bool | None = None
+    """Whether the cluster gives each worker a GPU; None without a cluster."""
 
     @property
     def store(self) -> Store:

@@ -1,6 +1,6 @@
 """Rehearse a run on ImageNet on a cluster that has no GPUs but claims them.
 
-`python -m benchmarks.cluster_rehearsal [--nodes 2] [--lose-node]`
+`python -m benchmarks.cluster_rehearsal [--nodes 2] [--lose sampling]`
 
 Ray schedules by claimed resources. So the numbers of workers, their nodes and their GPUs are those
 of a real cluster with the pods of `cluster/kubernetes/raycluster.yaml`; only the work is replaced
@@ -29,14 +29,15 @@ STAGE_SECONDS = 12.0
 """Work of each stage when all workers are busy."""
 CPU_STAGES = ("selection",)
 """Stages that need no GPU."""
-LOST_IN = "sampling"
-"""Stage in which `--lose-node` stops the last node, once a worker has finished a unit."""
+LOSING = ("features", "latents", "sampling")
+"""Stages that go on with the nodes that are left. A training starts again with all its workers,
+which need a new node."""
 POLL_SECONDS = 0.1
 """Time between two looks at the notes of that stage."""
 
 
-def rehearse(nodes: int, *, lose_node: bool) -> list[StageFigures]:
-    """Run every stage and return its figures."""
+def rehearse(nodes: int, lose: str | None) -> list[StageFigures]:
+    """Run every stage and return its figures; lose the last node in the stage `lose`."""
     pod = Pod.of_group("gpu")
     config = load_config(CONFIG, ["source.path=images"], "rehearsal")
     found = []
@@ -45,7 +46,7 @@ def rehearse(nodes: int, *, lose_node: bool) -> list[StageFigures]:
         workers = nodes * pod.gpus
         rehearsal = Rehearsal(config, folder, workers, STAGE_SECONDS)
         for name, stage in stages(rehearsal):
-            lost = _losing(cluster, folder) if lose_node and name == LOST_IN else None
+            lost = _losing(cluster, folder, name) if name == lose else None
             start = time.time()
             stage()
             found.append(
@@ -54,15 +55,16 @@ def rehearse(nodes: int, *, lose_node: bool) -> list[StageFigures]:
             print(found[-1], flush=True)
             if lost is not None:
                 lost.join()
+                break
         ray.shutdown()
     return found
 
 
-def _losing(cluster: PodCluster, folder: str) -> threading.Thread:
-    """Stop the last node in the middle of a stage."""
+def _losing(cluster: PodCluster, folder: str, stage: str) -> threading.Thread:
+    """Stop the last node once every node has finished a unit of a stage."""
 
     def lose() -> None:
-        while not any(notes(folder, LOST_IN)):
+        while len({note.node for note in notes(folder, stage)}) < cluster.size:
             time.sleep(POLL_SECONDS)
         cluster.lose()
 
@@ -79,18 +81,24 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--nodes", type=int, default=1, help="GPU nodes [1]")
-    parser.add_argument("--lose-node", action="store_true", help=f"lose one while {LOST_IN}")
+    parser.add_argument(
+        "--lose", choices=LOSING, help="lose a node in this stage, the last one then"
+    )
     options = parser.parse_args()
-    found = rehearse(options.nodes, lose_node=options.lose_node)
+    found = rehearse(options.nodes, options.lose)
     gpus = options.nodes * Pod.of_group("gpu").gpus
+    # Not every worker of a node has finished a unit when the node is lost.
+    least = gpus if options.lose is None else gpus - Pod.of_group("gpu").gpus + 1
     figures: dict[str, float] = {"gpus": gpus}
     bounds: dict[str, dict[str, float]] = {}
     for each in found:
         figures[f"{each.stage}_units"] = each.units
+        figures[f"{each.stage}_wrong_devices"] = each.wrong_devices
+        bounds[f"{each.stage}_wrong_devices"] = {"at_most": 0}
         if each.stage not in CPU_STAGES:
             figures[f"{each.stage}_gpus"] = each.gpus
             figures[f"{each.stage}_idle_s"] = round(each.overhead_seconds, 2)
-            bounds[f"{each.stage}_gpus"] = {"at_least": gpus}
+            bounds[f"{each.stage}_gpus"] = {"at_least": least}
     sys.exit(not finish("cluster_rehearsal", figures, bounds))
 
 

@@ -51,6 +51,11 @@ class PodCluster:
         )
         self._nodes.append(node)
 
+    @property
+    def size(self) -> int:
+        """Pods that are there."""
+        return len(self._nodes)
+
     def lose(self) -> None:
         """Kill the processes of the last node."""
         self._cluster.remove_node(self._nodes.pop(), allow_graceful=False)

@@ -16,6 +16,8 @@ class StageFigures:
     units: int
     seconds: float
     """From the start of the stage to its end."""
+    wrong_devices: int
+    """Units in which CUDA would have seen other GPUs than those that Ray gave."""
     busy_share: float
     """Share of all GPU time in which a stand-in worked."""
     overhead_seconds: float
@@ -39,6 +41,7 @@ def stage_figures(
         stage=stage,
         gpus=len(used),
         units=len(slept),
+        wrong_devices=sum(not each.sees_its_gpus for each in slept),
         seconds=seconds,
         busy_share=busy / (seconds * gpus),
         overhead_seconds=seconds - busy / gpus,

@@ -24,6 +24,16 @@ class Slept:
     start: float
     end: float
 
+    @property
+    def sees_its_gpus(self) -> bool:
+        """Whether CUDA would find the GPUs that Ray gave, and no others.
+
+        The workers of a training on one node see the GPUs of all of them.
+        """
+        visible = {int(number) for number in self.visible.split(",") if number}
+        own = set(self.gpus)
+        return own <= visible if self.stage == "training" else own == visible
+
 
 @dataclass(frozen=True)
 class Orders:

@@ -4,18 +4,16 @@ The resident loop runs timm's model on one normalised batch that stays on the de
 bfloat16 is what the way from the host is compared with.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_all.cases import Case, Figures, Held, Setting, finish_work, paced
+from benchmarks.gpu_all.cases import Case, Figures, Held, Setting, paced
 from otcondense.encoders import Encoder, EncoderConfig
 from otcondense.encoders.encoder import build_model
+from otcondense.in_flight import results_in_order
 
 MODELS = {"inception-v3": "inception-v3", "dinov2-l14": "dinov2-l14"}
 """Presets of the encoders, by their names in the records."""
@@ -28,36 +26,8 @@ BUFFERS = 4
 """Different batches on the host."""
 
 
-@dataclass(frozen=True)
-class Arithmetic:
-    """How the products of a model are computed."""
-
-    precision: str
-    """Setting of `EncoderConfig`."""
-    matmul: str
-    """torch's precision of float32 products."""
-    tf32_convolutions: bool
-
-
-ARITHMETIC = {
-    "bfloat16": Arithmetic("bfloat16", "highest", tf32_convolutions=True),
-    "default": Arithmetic("float32", "highest", tf32_convolutions=True),
-    "tf32": Arithmetic("float32", "high", tf32_convolutions=True),
-    "float32": Arithmetic("float32", "highest", tf32_convolutions=False),
-}
-"""By name in the records; `default` is what torch does if nothing is set."""
-
-
-@contextmanager
-def products_in(arithmetic: Arithmetic) -> Iterator[None]:
-    """Set torch's global precision within a `with` block."""
-    torch.set_float32_matmul_precision(arithmetic.matmul)
-    torch.backends.cudnn.allow_tf32 = arithmetic.tf32_convolutions
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision("highest")
-        torch.backends.cudnn.allow_tf32 = True
+PRECISIONS = ("bfloat16", "tf32", "float32")
+"""Arithmetic of the encoder; that of most worth first."""
 
 
 def make_encoder(setting: Setting, model: str, precision: str) -> Encoder:
@@ -93,27 +63,25 @@ def resident(setting: Setting, encoder: Encoder) -> float:
 
 
 def from_host(setting: Setting, encoder: Encoder) -> float:
-    """Return images a second of `encode_inputs` from bytes to features on the host."""
+    """Return images a second of the extraction's way from bytes to features on the host."""
     batches = host_batches(encoder)
 
+    def features(pixels: Tensor) -> dict[str, Tensor]:
+        return {"features": encoder.encode_inputs(pixels).features}
+
     def all_batches() -> None:
-        for batch in batches:
-            encoder.encode_inputs(batch).features.cpu()
-        finish_work(setting.device)
+        for _ in results_in_order(features, ((each,) for each in batches), encoder.device):
+            pass
 
     seconds = paced(setting, all_batches, setting.size(SECONDS, 0.01))
     return sum(map(len, batches)) / seconds
 
 
-def measured(setting: Setting, held: Held, model: str, arithmetic: str) -> Figures:
+def measured(setting: Setting, held: Held, model: str, precision: str) -> Figures:
     """Return images a second of both ways, and their ratio."""
-    chosen = ARITHMETIC[arithmetic]
-    encoder = held.get(
-        (model, chosen.precision), lambda: make_encoder(setting, model, chosen.precision)
-    )
-    with products_in(chosen):
-        alone = resident(setting, encoder)
-        whole = from_host(setting, encoder)
+    encoder = held.get((model, precision), lambda: make_encoder(setting, model, precision))
+    alone = resident(setting, encoder)
+    whole = from_host(setting, encoder)
     return {
         "resident_images_per_s": alone,
         "from_host_images_per_s": whole,
@@ -125,7 +93,7 @@ def cases() -> list[Case]:
     """Return the cases; the arithmetic of most worth first."""
     held = Held()
     return [
-        Case(f"{model}_{name}", 12, partial(measured, held=held, model=model, arithmetic=name))
-        for name in ARITHMETIC
+        Case(f"{model}_{name}", 12, partial(measured, held=held, model=model, precision=name))
+        for name in PRECISIONS
         for model in MODELS
     ]

@@ -25,7 +25,6 @@ PLAN = (
     Part("encoders", 15),
     Part("decoding", 6),
     Part("metrics", 10),
-    Part("selection", 6),
 )
 
 GOALS: dict[str, dict[str, float]] = {

@@ -8,12 +8,16 @@ import torch
 from benchmarks.gpu_all.cases import Case, Figures, Held, Setting, paced
 from benchmarks.gpu_all.profiling import profiled
 from benchmarks.gpu_all.training import TINY_BATCH, TINY_SIDE, blocks_run, tiny_model
-from benchmarks.sampling import GPU_METHODS, PAPER_STEPS, random_model
+from benchmarks.sampling import random_model
 from otcondense.diffusion import ModelConfig, SamplerConfig, Transformer, sample_batch
 from otcondense.diffusion.forecast import forward_flops
 from otcondense.diffusion.model import compile_blocks
 from otcondense.diffusion.registry import default_objective
 
+METHODS = {"SiT": "euler", "DiT": "ddpm"}
+"""Sampling method of each model family; both call the network once a step."""
+PAPER_STEPS = 250
+"""Steps to which rates are converted, as in the paper."""
 STEPS = 10
 """Sampling steps of a timed batch."""
 SECONDS = 4.0
@@ -53,7 +57,7 @@ def compiled_model(setting: Setting, sampling: Sampling) -> Transformer:
 def config_of(setting: Setting, sampling: Sampling) -> SamplerConfig:
     """Return the sampler."""
     return SamplerConfig(
-        method=GPU_METHODS[sampling.model.split("-")[0]],
+        method=METHODS[sampling.model.split("-")[0]],
         num_steps=setting.size(STEPS, 2),
         cfg_scale=sampling.scale,
         guidance_channels=3,

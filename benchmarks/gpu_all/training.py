@@ -15,9 +15,9 @@ from torch import Tensor
 
 from benchmarks.gpu_all.cases import Case, Figures, Held, Setting, paced
 from benchmarks.gpu_all.profiling import profiled
-from benchmarks.training import IMAGENET_CLASSES, random_latents
 from otcondense.diffusion import (
     ModelConfig,
+    Moments,
     TrainingConfig,
     TrainingSet,
     TrainState,
@@ -27,6 +27,9 @@ from otcondense.diffusion import (
 )
 from otcondense.diffusion.forecast import TRAINING_PASSES, forward_flops
 
+LATENT_SCALE = 0.18215
+"""Scaling factor of Stable Diffusion's autoencoder."""
+IMAGENET_CLASSES = 1000
 SECONDS = 4.0
 """Time for the timed steps of a case."""
 IMAGES = {32: 2048, 64: 512}
@@ -76,6 +79,13 @@ def state_and_data(setting: Setting, training: Training) -> tuple[TrainState, Tr
     state = create_state(config, IMAGENET_CLASSES, (4, side, side), setting.device)
     images = setting.size(IMAGES.get(side, 512), 16)
     return state, random_latents(side, images, setting.device)
+
+
+def random_latents(side: int, images: int, device: str) -> TrainingSet:
+    """Return random moments of latents on the device."""
+    mean = torch.randn(images, 2, 4, side, side, device=device).half()
+    labels = torch.randint(0, IMAGENET_CLASSES, (images,), device=device)
+    return TrainingSet(Moments(mean, mean.abs() / 10, LATENT_SCALE, 0.0), labels)
 
 
 def blocks_run(setting: Setting, *, compiled: bool) -> AbstractContextManager[object]:

@@ -26,11 +26,14 @@ class _MadeConfig(Config):
 
 def _own_settings(name: str) -> type[Config]:
     """Return the settings of one selector without the shared ones."""
+    known = SELECTORS[name].Config
     own: dict[str, Any] = {}
-    for key, info in SELECTORS[name].Config.model_fields.items():
+    for key, info in known.model_fields.items():
         if key not in SHARED_FIELDS:
             own[key] = (info.annotation, info)
-    return create_model(f"{name}_settings", __base__=_MadeConfig, **own)
+    made = create_model(f"{name}_settings", __base__=_MadeConfig, **own)
+    made.RETIRED = known.RETIRED
+    return made
 
 
 def _all_settings() -> type[Config]:

@@ -10,7 +10,8 @@ from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.run_directory.bars import SAMPLE_BAR
 from jobs.run_directory.run import Run
-from otcondense.diffusion.checkpoint_state import checkpoint_directory, open_checkpoint
+from otcondense.diffusion.checkpoint_files import sound_checkpoint
+from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.sampler_config import of_trained
 from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
 from otcondense.store import UnitProgress
@@ -44,7 +45,7 @@ def _units(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
     """Yield the batches of one checkpoint."""
     model = run.config.models[name]
     checkpoint = checkpoint_directory(run.training_directory(name, method), step)
-    state = open_checkpoint(run.store, checkpoint).state
+    state = sound_checkpoint(run.store, checkpoint).state
     config = of_trained(model.sampling, run.chosen_classes(method), state.num_classes)
     autoencoder = run.config.latents if model.training.data == "latents" else None
     for part in sampling_units(config):

@@ -16,12 +16,13 @@ from jobs.train.job import TrainJob
 from jobs.train.loop import LoopOutcome, run_loop, worker_main
 from jobs.train.loss_curve import stored_curve, write_summaries
 from jobs.train.placement import Placement, plan_trainings
+from jobs.train.step_log import REMOTE_SECONDS, StepLog
 from jobs.train.worker import Workers
 from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.loss_lines import LoggedLine
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError, storage_fault
-from otcondense.store import Store, hash8
+from otcondense.store import hash8
 from otcondense.threads import one_thread_on
 from pipeline.cluster_config import ANY_CLUSTER
 
@@ -169,11 +170,12 @@ def _watching(job: TrainJob, on_line: OnLine | None) -> Iterator[None]:
     if on_line is None:
         yield
         return
-    log = StepLog(job.store, f"logs/{job.directory}/steps.jsonl")
+    log = StepLog(job.store, job.directory)
     done = threading.Event()
+    pause = POLL_SECONDS if job.store.is_local else REMOTE_SECONDS
 
     def watch() -> None:
-        while not done.wait(POLL_SECONDS):
+        while not done.wait(pause):
             for line in log.new_lines():
                 on_line(line)
 
@@ -186,19 +188,3 @@ def _watching(job: TrainJob, on_line: OnLine | None) -> Iterator[None]:
         thread.join()
     for line in log.new_lines():
         on_line(line)
-
-
-class StepLog:
-    """The new lines of a log."""
-
-    def __init__(self, store: Store, name: str) -> None:
-        self._store = store
-        self._name = name
-        self._seen = len(store.read_lines(name, LoggedLine))
-
-    def new_lines(self) -> list[LoggedLine]:
-        """Return the lines that were added since the last call."""
-        lines = self._store.read_lines(self._name, LoggedLine)
-        new = lines[self._seen :]
-        self._seen = len(lines)
-        return new

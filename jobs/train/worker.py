@@ -6,9 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
 from torch.nn.parallel import DistributedDataParallel
 
 from otcondense.diffusion.training import TrainState
+from otcondense.diffusion.training_config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,21 @@ class Workers:
         if self.world_size == 1:
             return
         devices = None if self.device == "cpu" else [torch.device(self.device)]
-        state.network = DistributedDataParallel(
-            state.model, devices, broadcast_buffers=False, gradient_as_bucket_view=True
-        )
+        network = DistributedDataParallel(state.model, devices, gradient_as_bucket_view=True)
+        network.broadcast_buffers = False  # no step changes a buffer
+        if self.rounds_gradients(state.config):
+            network.register_comm_hook(None, bf16_compress_hook)
+        state.network = network
+
+    def rounds_gradients(self, config: TrainingConfig) -> bool:
+        """Return whether the workers exchange gradients in bfloat16.
+
+        Each rounds its own, divided by the number of workers, and the sum is rounded too. Results
+        on CPUs stay as they are unless it is asked for.
+        """
+        if config.gradient_compression == "auto":
+            return config.precision == "bfloat16" and self.device != "cpu"
+        return config.gradient_compression == "bfloat16"
 
     def mean(self, values: Tensor) -> list[float]:
         """Return the averages of `values` [k] over the workers."""

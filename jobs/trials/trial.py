@@ -99,6 +99,7 @@ class Sweep:
         plain["run"] = self.run.store.root
         # A subset has few images: their latents are made in the process of the trial.
         plain["representations"] = {"num_encoders": 0}
+        plain["extraction"] = {"num_encoders": 0}
         kept = [self.config.trained_model(self.base)] if self.config.kind == "full" else []
         plain["models"] = {model: plain["models"][model] for model in kept}
         _select_by(plain, method)

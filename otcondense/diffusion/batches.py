@@ -1,9 +1,9 @@
-"""Batches prepared by a thread, for training data that does not fit on the device."""
+"""Batches and noise prepared by a thread while the device computes."""
 
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
@@ -35,6 +35,8 @@ class Prefetcher(Generic[Item]):
         try:
             with context:
                 for step in self._steps:
+                    if self._stop.is_set():
+                        return
                     item = self._make(step)
                     if self._stream:
                         self._stream.synchronize()
@@ -68,6 +70,9 @@ class Prefetcher(Generic[Item]):
     def close(self) -> None:
         """Stop the thread."""
         self._stop.set()
+        with suppress(queue.Empty):  # it may be waiting for room
+            while True:
+                self._ready.get_nowait()
         self._thread.join()
 
 

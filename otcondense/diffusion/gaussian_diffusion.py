@@ -6,7 +6,7 @@ Dhariwal, "Improved Denoising Diffusion Probabilistic Models" (2021), equations 
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -139,10 +139,12 @@ def linear_schedule() -> GaussianSchedule:
     )
 
 
+@lru_cache(maxsize=4)
 def respaced_schedule(num_steps: int) -> GaussianSchedule:
     """Return `num_steps` evenly spread steps with the full schedule's marginals.
 
-    The first and the last step of the full schedule are included.
+    The first and the last step of the full schedule are included. The schedule is kept with the
+    copies of its tables on devices, for the next batch of samples.
 
     Source: Nichol & Dhariwal (2021), section 4 (equation 19).
     """

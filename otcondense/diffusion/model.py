@@ -268,10 +268,10 @@ def initialize(model: Transformer, generator: torch.Generator) -> None:
 def compile_blocks(model: Transformer) -> None:
     """Compile the blocks when they are first called; one compilation serves all of them.
 
-    It is done in place: the names of the weights stay.
+    It is done in place: the names of the weights stay. Each size of batch is compiled for itself.
     """
     for block in model.blocks:
-        block.compile()
+        block.compile(dynamic=False)
 
 
 def build_model(

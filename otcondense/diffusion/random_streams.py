@@ -37,8 +37,8 @@ def moved(values: Tensor, device: str | torch.device) -> Tensor:
 
     A copy to a GPU does not wait for the work that the GPU still has to do.
     """
-    if torch.device(device).type != "cuda":
-        return values.to(device)
+    if torch.device(device).type == "cpu":
+        return values
     return values.pin_memory().to(device, non_blocking=True)
 
 

@@ -3,18 +3,20 @@
 Each image is a function of (seed, image index) alone, so the division into batches does not matter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from otcondense.diffusion.batches import batches
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.objectives import load_objective
 from otcondense.diffusion.random_streams import SAMPLE, generator, moved, stream
 from otcondense.diffusion.sampler_config import SamplerConfig, of_trained, resolve_method
-from otcondense.diffusion.solvers import SolverSettings
+from otcondense.diffusion.solvers import Noise, SolverSettings
 from otcondense.errors import InputError
 from otcondense.store.images import to_bytes
 
@@ -123,6 +125,25 @@ class ImageNoise:
         return moved(torch.stack(drawn), self._device)
 
 
+@dataclass(frozen=True)
+class DrawnAhead:
+    """The same noise, drawn by a thread while the device computes."""
+
+    draw: Callable[[], Tensor]
+    """Returns the next draw of every image."""
+
+
+@contextmanager
+def noise_ahead(noise: ImageNoise, draws: int, device: torch.device) -> Iterator[Noise]:
+    """Yield `noise`; for another device than the CPU, a thread makes up to `draws` ahead.
+
+    The numbers and their order are the same.
+    """
+    ahead = device.type != "cpu"
+    with batches(lambda _: noise.draw(), range(draws), str(device), ahead=ahead) as take:
+        yield DrawnAhead(take)
+
+
 @torch.inference_mode()
 def sample_batch(
     model: Transformer,
@@ -132,6 +153,9 @@ def sample_batch(
     decode: Decode | None = None,
 ) -> tuple[UInt8[Tensor, "b c h w"], Int[Tensor, " b"]]:
     """Sample the images of at most `batch_size` indices.
+
+    The network always gets a full batch, or two with guidance, in one call: one compiled graph
+    serves all of them.
 
     Args:
         model: trained model, on the device to compute on.
@@ -152,7 +176,9 @@ def sample_batch(
 
     device = model.pos_embed.device
     noise = ImageNoise(config.seed, padded, model.image_shape, device)
-    x = _solve(model, objective, labels.to(device), config, noise)
+    # The first draw is the start, and no method draws more than once a step.
+    with noise_ahead(noise, 1 + config.num_steps, device) as ready:
+        x = _solve(model, objective, moved(labels, device), config, ready)
 
     images = to_bytes(x if decode is None else decode(x))
     return images[: len(indices)].cpu(), labels[: len(indices)]
@@ -163,7 +189,7 @@ def _solve(
     objective: str,
     labels: Int[Tensor, " b"],
     config: SamplerConfig,
-    noise: ImageNoise,
+    noise: Noise,
 ) -> Tensor:
     """Return images or latents, sampled from the first draw of `noise`."""
     settings = SolverSettings(resolve_method(config, objective), config.num_steps, config.clip)

@@ -13,6 +13,9 @@ from otcondense.errors import InputError
 LATER_FIELDS = frozenset({"guidance_interval", "classes"})
 """Fields that are newer than the first samples: left out of the identity at their default."""
 
+SPEED_FIELDS = frozenset({"compile_blocks"})
+"""Fields that change the samples of a GPU by rounding, as another GPU would, and none of a CPU."""
+
 
 class SamplerConfig(Config):
     """How images are sampled from a trained model."""
@@ -45,7 +48,11 @@ class SamplerConfig(Config):
     weights: Literal["ema", "model"] = "ema"
     """Averaged (ema) or last (model) weights."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the network; the state of the sampler is always float32."""
+    """Arithmetic of the network, and of the decoder of latents on a GPU; the state of the sampler
+    is always float32."""
+    compile_blocks: bool = False
+    """Compile the transformer blocks on a GPU: a minute's start of each actor, then fewer and
+    larger kernels. The CPU does not compile."""
     seed: int = Field(default=0, ge=0)
     """Seed of the noise and the random labels."""
 
@@ -70,7 +77,8 @@ class SamplerConfig(Config):
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that decide the content of samples, for names and fingerprints."""
-        return without_defaults(self, LATER_FIELDS)
+        kept = without_defaults(self, LATER_FIELDS)
+        return {name: value for name, value in kept.items() if name not in SPEED_FIELDS}
 
 
 def of_trained(config: SamplerConfig, classes: Sequence[int], num_classes: int) -> SamplerConfig:

@@ -28,7 +28,9 @@ SCHEDULING_FIELDS = frozenset(
     }
 )
 """Fields that do not change the content of the checkpoint of a given step."""
-LATER_FIELDS = frozenset({"data", "decay", "decay_steps", "alignment", "text", "compat"})
+LATER_FIELDS = frozenset(
+    {"data", "decay", "decay_steps", "alignment", "text", "compat", "gradient_compression"}
+)
 """Fields that are newer than the first checkpoints: left out of the identity at their default."""
 
 
@@ -90,6 +92,10 @@ class TrainingConfig(Config):
     """Largest norm of the gradient; empty does not clip."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the network; bfloat16 is autocast, the weights stay float32."""
+    gradient_compression: Literal["auto", "none", "bfloat16"] = "auto"
+    """Number format in which workers exchange gradients: bfloat16 halves the bytes. auto takes it
+    for several workers on GPUs with precision=bfloat16, whose gradients are mostly rounded
+    already."""
     compile_blocks: bool = False
     """Compile the transformer blocks: a minute's start, then fewer and larger GPU kernels."""
     resident_gb: float | None = Field(default=None, ge=0)

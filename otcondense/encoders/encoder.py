@@ -1,6 +1,8 @@
 """Any timm model, or torchvision's GoogLeNet, as an encoder."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from otcondense.datasets.fast_decoding import with_channels
+from otcondense.devices import resolve_device
 from otcondense.encoders.encoder_config import EncoderConfig
 from otcondense.encoders.googlenet import GOOGLENET, GoogLeNet
 from otcondense.encoders.transforms import InputSpec, pretrained_config
@@ -34,12 +37,15 @@ class Encoder:
     def __init__(self, config: EncoderConfig, model: nn.Module, spec: InputSpec) -> None:
         self.config = config
         self.spec = spec
-        self.device = pick_device(config.device)
+        self.device = torch.device(resolve_device(config.device))
         model = model.eval().requires_grad_(requires_grad=False).to(self.device)
         self.dtype = torch.float32
         if config.precision == "bfloat16":
             self.dtype = torch.bfloat16
-            model = model.to(self.dtype).to(memory_format=torch.channels_last)
+            model = model.to(self.dtype)
+        if config.precision == "bfloat16" or self.device.type == "cuda":
+            # Tensor cores read convolutions in this order.
+            model = model.to(memory_format=torch.channels_last)
         self.model = model
         self.num_classes = config.classes()
 
@@ -51,9 +57,12 @@ class Encoder:
         """
         model: nn.Module = self.model
         inputs = images.to(self.device, self.dtype)
-        maps = model.forward_features(inputs)  # type: ignore[operator]
-        features = model.forward_head(maps, pre_logits=True)  # type: ignore[operator]
-        logits = model.get_classifier()(features) if self.num_classes else None  # type: ignore[operator]
+        logits = None
+        with products_in_tf32(allowed=self.config.precision == "tf32"):
+            maps = model.forward_features(inputs)  # type: ignore[operator]
+            features = model.forward_head(maps, pre_logits=True)  # type: ignore[operator]
+            if self.num_classes:
+                logits = model.get_classifier()(features)  # type: ignore[operator]
         return EncoderOutput(features.float(), None if logits is None else logits.float())
 
     def encode_inputs(self, pixels: UInt8[Tensor, "b c h w"]) -> EncoderOutput:
@@ -86,11 +95,21 @@ class Encoder:
         return EncoderOutput(features[:count].cpu(), kept)
 
 
-def pick_device(device: str) -> torch.device:
-    """Return the torch device called `device`; auto is CUDA if available, else the CPU."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+@contextmanager
+def products_in_tf32(*, allowed: bool) -> Iterator[None]:
+    """Let a GPU round the factors of float32 products and convolutions to TF32, or forbid it.
+
+    Left alone, torch rounds those of convolutions and not of other products.
+    """
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = allowed
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
 
 
 def build_model(config: EncoderConfig, *, pretrained: bool = False) -> nn.Module:

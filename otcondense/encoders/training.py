@@ -16,7 +16,8 @@ from otcondense.datasets.ahead import in_threads
 from otcondense.datasets.listing import identity_of
 from otcondense.datasets.readings import Reading, readings
 from otcondense.datasets.records import PIXEL_LIMIT
-from otcondense.encoders.encoder import build_model, load_encoder, pick_device
+from otcondense.devices import resolve_device
+from otcondense.encoders.encoder import build_model, load_encoder
 from otcondense.encoders.encoder_config import EncoderConfig, TrainEncoderConfig
 from otcondense.encoders.transforms import InputSpec
 from otcondense.errors import InputError
@@ -217,7 +218,7 @@ def _fit(
         )
 
     torch.manual_seed(settings.seed)
-    device = pick_device(config.device)
+    device = torch.device(resolve_device(config.device))
     model = build_model(config).to(device).train()
     inputs = spec.normalize(data.pixels).to(device)
     labels = data.labels.to(device)

@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, get_args
 
 import torch
@@ -141,9 +142,15 @@ class InputSpec:
 
     def normalize(self, pixels: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Normalise 8-bit pixels as in the training of the model, on their device."""
-        mean = torch.tensor(self.mean, device=pixels.device).view(1, -1, 1, 1)
-        std = torch.tensor(self.std, device=pixels.device).view(1, -1, 1, 1)
-        return (pixels.float() / BITS8 - mean) / std
+        mean = per_channel(self.mean, pixels.device)
+        return (pixels.float() / BITS8 - mean) / per_channel(self.std, pixels.device)
+
+
+@lru_cache(maxsize=64)
+def per_channel(values: tuple[float, ...], device: torch.device) -> Float[Tensor, "1 c 1 1"]:
+    """Return one value for each channel of a batch; it is kept, since a copy makes a GPU wait."""
+    with torch.inference_mode(mode=False):
+        return torch.tensor(values, device=device).view(1, -1, 1, 1)
 
 
 def _known(name: str, setting: str, found: dict[str, Any], kind: Any) -> Any:

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
+import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
@@ -29,8 +29,11 @@ class ImageModel(Protocol):
     facts: dict[str, Any]
     """Facts that a reader of the arrays needs, such as their scaling factor."""
 
-    def __call__(self, pixels: UInt8[Tensor, "b 3 h w"]) -> dict[str, np.ndarray]:
-        """Return the named arrays of each image, rows in the order of `pixels`."""
+    device: torch.device
+    """Where it computes."""
+
+    def __call__(self, pixels: UInt8[Tensor, "b 3 h w"]) -> dict[str, Tensor]:
+        """Return the named arrays of each image on the device, rows in the order of `pixels`."""
         ...
 
 

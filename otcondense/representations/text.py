@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float16, UInt8
 
-from otcondense.encoders.encoder import pick_device
+from otcondense.devices import resolve_device
 from otcondense.errors import InputError
 from otcondense.representations.image_model import tensors_sha256
 from otcondense.representations.text_config import TextConfig
@@ -46,7 +46,7 @@ class TextModel:
             ) from error
         self.sha256 = tensors_sha256(model)
         self._max_tokens = config.max_tokens
-        self._device = pick_device(config.device)
+        self._device = resolve_device(config.device)
         self._model = model.eval().requires_grad_(requires_grad=False).to(self._device)
 
     @torch.inference_mode()

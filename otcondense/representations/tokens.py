@@ -5,13 +5,13 @@ There is one for each token of a diffusion transformer on latents.
 
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from otcondense.encoders import EncoderConfig, load_encoder, weights_sha256
+from otcondense.encoders.transforms import per_channel
 from otcondense.errors import InputError
 from otcondense.representations.token_config import TokenConfig
 
@@ -41,6 +41,7 @@ class TokenModel:
         self.sha256 = weights_sha256(encoder)
         self._encoder = load_encoder(encoder)
         self._size = config.model_size
+        self.device = self._encoder.device
         if not hasattr(self._encoder.model, "num_prefix_tokens"):
             raise InputError(
                 f"tokens.name must be a vision transformer with patch tokens, found {config.name}"
@@ -50,15 +51,14 @@ class TokenModel:
         self.facts: dict[str, Any] = {"input_size": self._size}
 
     @torch.inference_mode()
-    def __call__(self, pixels: UInt8[Tensor, "b 3 h w"]) -> dict[str, np.ndarray]:
+    def __call__(self, pixels: UInt8[Tensor, "b 3 h w"]) -> dict[str, Tensor]:
         """Return the patch tokens of each image, after the model's last normalisation."""
         images = pixels.to(self._encoder.device).float()
         if images.shape[-1] != self._size:
             size = (self._size, self._size)
             images = functional.interpolate(images, size, mode="bicubic").clamp(0, WHITE)
         spec = self._encoder.spec
-        mean = torch.tensor(spec.mean, device=images.device).view(1, -1, 1, 1)
-        std = torch.tensor(spec.std, device=images.device).view(1, -1, 1, 1)
+        mean, std = (per_channel(each, images.device) for each in (spec.mean, spec.std))
         model: Any = self._encoder.model
         tokens = model.forward_features((images / WHITE - mean) / std)
-        return {"tokens": tokens[:, self._first :].half().cpu().numpy()}
+        return {"tokens": tokens[:, self._first :].half()}

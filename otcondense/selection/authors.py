@@ -163,10 +163,10 @@ def _geometry(
     return torch.cat(parts).float().nan_to_num_(nan=torch.inf)
 
 
-def _others(n: int, chosen: list[int], device: torch.device) -> Int[Tensor, " b"]:
+def _others(n: int, chosen: list[int]) -> Int[Tensor, " b"]:
     free = torch.ones(n, dtype=torch.bool)
     free[chosen] = False
-    return free.nonzero()[:, 0].to(device)
+    return free.nonzero()[:, 0]
 
 
 def _index(data: _Class, images: list[int]) -> Int[Tensor, " k"]:
@@ -178,7 +178,7 @@ def _greedy(data: _Class) -> list[Step]:
     chosen: list[int] = []
     history: list[Step] = []
     for step in range(data.settings.budget):
-        candidates = _others(len(data.kernel), chosen, data.kernel.device)
+        candidates = _others(len(data.kernel), chosen)
         geometry = _geometry(data, _index(data, chosen), candidates)
         costs = geometry + data.settings.beta * data.cross_entropy[candidates].float()
         best = int(costs.argmin())
@@ -195,7 +195,7 @@ def _greedy(data: _Class) -> list[Step]:
 
 def _best_swap(data: _Class, chosen: list[int]) -> _Swap:
     """Return the cheapest swap, the first one on ties."""
-    candidates = _others(len(data.kernel), chosen, data.kernel.device)
+    candidates = _others(len(data.kernel), chosen)
     best = _Swap(float("inf"), -1, -1)
     for position in range(len(chosen)):
         kept = _index(data, chosen[:position] + chosen[position + 1 :])
@@ -274,10 +274,10 @@ def select_as_authors(config: GeometryAwareConfig, candidates: Candidates) -> Au
         alpha=config.alpha or 0.0,
         beta=config.beta or 0.0,
     )
-    features = tensor(candidates.require("features", "reference=authors"), config.device).float()
+    features = tensor(candidates.require("features", "reference=authors")).float()
     entropy = None
     if candidates.cross_entropy is not None:
-        entropy = tensor(candidates.cross_entropy, config.device).float()
+        entropy = tensor(candidates.cross_entropy).float()
     return authors_select(features, entropy, settings)
 
 

@@ -48,28 +48,19 @@ def forecast(size: int, width: int, budget: int, *, full_statistics: bool = Fals
     return Forecast(memory, distances + bounds)
 
 
-def available_memory(device: str) -> int:
-    """Return the memory of the device in bytes: all of a GPU, or of the machine."""
-    if device.startswith("cuda"):
-        import torch
-
-        return int(torch.cuda.get_device_properties(device).total_memory)
+def available_memory() -> int:
+    """Return the memory of the machine in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def peak_memory(device: str) -> int:
-    """Return the largest memory in bytes so far: of the GPU's allocator, or of this process."""
-    if device.startswith("cuda"):
-        import torch
-
-        return int(torch.cuda.max_memory_allocated(device))
+def peak_memory() -> int:
+    """Return the largest memory of this process so far in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def check_memory(
     candidates: Candidates,
     limit_gb: float | None,
-    device: str,
     *,
     budget: int = 1,
     full_statistics: bool = False,
@@ -80,7 +71,7 @@ def check_memory(
     """
     width = 0 if candidates.features is None else candidates.features.shape[1]
     expected = forecast(candidates.size, width, budget, full_statistics=full_statistics)
-    limit = USABLE_SHARE * available_memory(device) if limit_gb is None else limit_gb * 1e9
+    limit = USABLE_SHARE * available_memory() if limit_gb is None else limit_gb * 1e9
     if expected.memory_bytes > limit:
         raise InputError(
             f"a class of {candidates.size} images must fit into memory_limit_gb "

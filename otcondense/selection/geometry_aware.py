@@ -77,12 +77,11 @@ class GeometryAwareSelector(Selector):
         max_seconds: seconds, >= 0, before the search stops without a proof; the result then depends
             on the machine. None is no limit. Default None.
         memory_limit_gb: largest forecast of memory in GB (1e9 bytes), > 0. None is 90 % of the
-            memory of the machine or the GPU. Default None.
+            memory of the machine. Default None.
         lower_bound: limits on the work of the lower bound; None skips it. Default
             `LowerBoundConfig()`.
         threads: number of threads, >= 1; the result does not depend on it. None is torch's setting.
             Default None.
-        device: torch device of the computation. Default "cpu".
 
     Attributes in addition to those of every selector:
         kappa_: the capacity used. It is 1 for a class of at most kappa * budget images: every
@@ -134,7 +133,6 @@ class GeometryAwareSelector(Selector):
         memory_limit_gb: float | None = None,
         lower_bound: LowerBoundConfig | Mapping[str, int | float] | None = DEFAULT_LOWER_BOUND,
         threads: int | None = None,
-        device: str = "cpu",
     ) -> None:
         super().__init__(
             budget, seed=seed, small_class=small_class, include=include, exclude=exclude
@@ -158,7 +156,6 @@ class GeometryAwareSelector(Selector):
         self.memory_limit_gb = memory_limit_gb
         self.lower_bound = lower_bound
         self.threads = threads
-        self.device = device
         self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
@@ -199,7 +196,6 @@ class GeometryAwareSelector(Selector):
         check_memory(
             candidates,
             config.memory_limit_gb,
-            config.device,
             budget=config.budget,
             full_statistics=config.statistics == "full",
         )

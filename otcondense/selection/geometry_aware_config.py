@@ -1,6 +1,6 @@
 """Parameters of the geometry-aware selector."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from otcondense.selection.objective_config import ObjectiveConfig
 
 class GeometryAwareConfig(ObjectiveConfig):
     """Parameters of the geometry-aware selector."""
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"device"})
 
     start: Literal["greedy", "k_medoids"] = "greedy"
     """Start of the swaps: the exact greedy choice under the same objective, or trimmed
@@ -32,10 +34,8 @@ class GeometryAwareConfig(ObjectiveConfig):
     None is no limit."""
     memory_limit_gb: float | None = Field(default=None, gt=0)
     """Refuse a class, before any allocation, if its forecast exceeds this many GB (1e9 bytes). None
-    is 90 % of the memory of the machine or the GPU."""
+    is 90 % of the memory of the machine."""
     lower_bound: LowerBoundConfig | None = LowerBoundConfig()
     """Work on the lower bound over all subsets (`lower_bound_`); None skips it."""
     threads: int | None = Field(default=None, ge=1)
     """Number of threads; None is torch's setting. The result does not depend on it."""
-    device: str = "cpu"
-    """Torch device of the computation."""

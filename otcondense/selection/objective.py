@@ -37,20 +37,19 @@ class Units:
         return self.cost or 1.0
 
 
-def tensor(array: Float[np.ndarray, "*shape"], device: str) -> Float[Tensor, "*shape"]:
-    """Return a float64 tensor on the device."""
-    return torch.as_tensor(array, dtype=torch.float64, device=device)
+def tensor(array: Float[np.ndarray, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return a float64 tensor."""
+    return torch.as_tensor(array, dtype=torch.float64)
 
 
 def build_problem(
-    config: ObjectiveConfig, candidates: Candidates, device: str, workers: int
+    config: ObjectiveConfig, candidates: Candidates, workers: int
 ) -> tuple[SubsetProblem, Units]:
     """Return the subset problem of one class in units of the class.
 
     Args:
         config: the parameters; absolute ones are in the units of the caller.
         candidates: the class, in units of the class.
-        device: torch device.
         workers: threads.
 
     Raises: InputError for a term whose data is missing, or an epsilon far outside the costs.
@@ -58,7 +57,7 @@ def build_problem(
     alpha = _weight(config.alpha, DEFAULT_ALPHA, "alpha", "features", candidates.features)
     beta = _weight(config.beta, DEFAULT_BETA, "beta", "cross_entropy", candidates.cross_entropy)
 
-    cost = _cost_matrix(candidates, device, workers)
+    cost = _cost_matrix(candidates, workers)
     units = Units(median_cost(cost), float(cost.max()))
     epsilon = _epsilon(config, candidates.cost_unit, units)
     beta *= units.cost if config.scale == "relative" else 1 / candidates.cost_unit
@@ -70,10 +69,10 @@ def build_problem(
         epsilon=epsilon,
         alpha=alpha,
         beta=beta,
-        features=_centred_features(candidates, device) if alpha > 0 else None,
+        features=_centred_features(candidates) if alpha > 0 else None,
         statistics=config.statistics,
-        cross_entropy=_cross_entropy(candidates, beta, device),
-        weights=_weights(candidates, device),
+        cross_entropy=_cross_entropy(candidates, beta),
+        weights=_weights(candidates),
         include=config.include,
         exclude=config.exclude,
         objective=config.objective,
@@ -101,30 +100,30 @@ def _epsilon(config: ObjectiveConfig, cost_unit: float, units: Units) -> float:
     return epsilon
 
 
-def _cost_matrix(candidates: Candidates, device: str, workers: int) -> Float[Tensor, "n n"]:
+def _cost_matrix(candidates: Candidates, workers: int) -> Float[Tensor, "n n"]:
     if candidates.cost is None and candidates.features is not None:
-        return SquaredEuclidean(workers)(tensor(candidates.features, device))
-    return tensor(candidates.require("cost", "GeometryAwareSelector"), device)
+        return SquaredEuclidean(workers)(tensor(candidates.features))
+    return tensor(candidates.require("cost", "GeometryAwareSelector"))
 
 
-def _weights(candidates: Candidates, device: str) -> Float[Tensor, " n"] | None:
-    return None if candidates.weights is None else tensor(candidates.weights, device)
+def _weights(candidates: Candidates) -> Float[Tensor, " n"] | None:
+    return None if candidates.weights is None else tensor(candidates.weights)
 
 
-def _centred_features(candidates: Candidates, device: str) -> Float[Tensor, "n d"]:
+def _centred_features(candidates: Candidates) -> Float[Tensor, "n d"]:
     """Return the features minus the (weighted) class mean, exactly 0 if all images are equal."""
-    features = tensor(candidates.require("features", "alpha > 0"), device)
+    features = tensor(candidates.require("features", "alpha > 0"))
     if bool((features == features[0]).all()):
         return torch.zeros_like(features)
-    weights = _weights(candidates, device)
+    weights = _weights(candidates)
     mean = features.mean(dim=0) if weights is None else weights @ features
     return features - mean
 
 
-def _cross_entropy(candidates: Candidates, beta: float, device: str) -> Float[Tensor, " n"] | None:
+def _cross_entropy(candidates: Candidates, beta: float) -> Float[Tensor, " n"] | None:
     if beta == 0:
         return None
-    return tensor(candidates.require("cross_entropy", "beta > 0"), device)
+    return tensor(candidates.require("cross_entropy", "beta > 0"))
 
 
 def _weight(

@@ -25,7 +25,6 @@ from otcondense.diffusion import (
     train_step,
 )
 from otcondense.diffusion.random_streams import DrawConfig, draw
-from otcondense.selection import GeometryAwareSelector
 
 pytestmark = [
     pytest.mark.gpu,
@@ -160,12 +159,3 @@ def test_samples_do_not_depend_on_the_split_into_batches() -> None:
         for start in (0, 4)
     ]
     assert torch.equal(whole, torch.cat(halves))
-
-
-def test_a_selection_is_that_of_the_cpu() -> None:
-    features = np.random.default_rng(0).normal(size=(200, 16))
-    chosen = [
-        GeometryAwareSelector(budget=8, device=device).fit(features).indices_.tolist()
-        for device in ("cpu", "cuda")
-    ]
-    assert chosen[0] == chosen[1]

@@ -135,7 +135,7 @@ class TransportBounds:
         dtype = torch.float32 if largest < FLOAT32_EXPONENT else torch.float64
         # Prices may rise until products overflow, or until the raised smallest entries would count.
         self._room = min(HEADROOM[dtype] - largest, -FLOOR[dtype] / 2)
-        kernel = torch.empty(self.cost_matrix.shape, dtype=dtype, device=self.cost_matrix.device)
+        kernel = torch.empty(self.cost_matrix.shape, dtype=dtype)
 
         def fill(rows: slice) -> None:
             kernel[rows] = self._exponent(rows).to(dtype).clamp_(min=FLOOR[dtype]).exp_()

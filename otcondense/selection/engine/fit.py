@@ -76,19 +76,17 @@ class GeometryAwareFit:
     def run(self) -> None:
         """Run all stages.
 
-        Torch is kept to one thread; the threads of `config` work on fixed blocks of rows. On a GPU
-        there is one: others would only wait for it.
+        Torch is kept to one thread; the threads of `config` work on fixed blocks of rows.
         """
         with one_thread() as threads:
-            on_cpu = self.config.device == "cpu"
-            self.workers = (self.config.threads or threads) if on_cpu else 1
+            self.workers = self.config.threads or threads
             self._timed("cost_matrix_s", self._build_problem)
             self._timed("start_s", self._choose_start)
             self._timed("swaps_s", self._swap)
             self._timed("rebuilds_s", self._rebuild)
             self._timed("outcome_s", self._describe)
             self._timed("lower_bound_s", self._bound)
-        self.profile["peak_memory_bytes"] = peak_memory(self.config.device)
+        self.profile["peak_memory_bytes"] = peak_memory()
 
     def _timed(self, name: str, stage: Callable[[], None]) -> None:
         start = time.perf_counter()
@@ -97,9 +95,7 @@ class GeometryAwareFit:
 
     def _build_problem(self) -> None:
         self.watcher(Moment("cost matrix"))
-        self.problem, self.units = build_problem(
-            self.config, self.candidates, self.config.device, self.workers
-        )
+        self.problem, self.units = build_problem(self.config, self.candidates, self.workers)
 
     def _choose_start(self) -> None:
         config = self.config

@@ -126,7 +126,7 @@ def _enumerate(problem: SubsetProblem) -> float:
         output = SemiDualNewton()(PartialProblem(cost, problem.epsilon, problem.kappa, b=problem.b))
         penalties = [problem.penalty(indices) for indices in part]
         penalty = torch.tensor(penalties, dtype=torch.float64) * (1 - PENALTY_ROUNDING)
-        best = min(best, float((output.value_lower_bound.cpu() + penalty).min()))
+        best = min(best, float((output.value_lower_bound + penalty).min()))
     return best
 
 

@@ -47,10 +47,10 @@ def _representation(
     if not bool(output.converged):
         plan = output.feasible_plan[: output.problem.num_rows]
     mass = plan.sum(dim=0)
-    sender = plan.argmax(dim=0).cpu().numpy()
+    sender = plan.argmax(dim=0).numpy()
     images = np.asarray(subset, dtype=np.int64)[sender]
-    left_out = (mass < output.problem.column_mass - mass).cpu().numpy()
-    return mass.cpu().numpy(), np.where(left_out, -1, images)
+    left_out = (mass < output.problem.column_mass - mass).numpy()
+    return mass.numpy(), np.where(left_out, -1, images)
 
 
 def _diagnostics(

@@ -136,4 +136,4 @@ class SubsetProblem:
         return sum(self.terms(indices, self.transport(indices)).values())
 
     def _index(self, indices: Sequence[int]) -> Tensor:
-        return torch.as_tensor(list(indices), device=self.cost_matrix.device)
+        return torch.as_tensor(list(indices))

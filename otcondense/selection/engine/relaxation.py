@@ -320,7 +320,7 @@ class Relaxation:
         """Return the rows that are neither forced in nor out."""
         free = torch.ones(self.problem.size, dtype=torch.bool)
         free[[*self.problem.include, *self.problem.exclude]] = False
-        return free.nonzero()[:, 0].to(self.problem.b.device)
+        return free.nonzero()[:, 0]
 
 
 def rounded(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

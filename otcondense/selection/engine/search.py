@@ -230,12 +230,11 @@ class Search(ABC):
         return self._index([self.subset[other] for other in keep]), self._f[keep]
 
     def _index(self, images: list[int]) -> Int[Tensor, " m"]:
-        return torch.as_tensor(images, dtype=torch.int64, device=self.problem.cost_matrix.device)
+        return torch.as_tensor(images, dtype=torch.int64)
 
     def _allowed(self) -> Int[Tensor, " m"]:
         """Return the images that may be chosen and are not, in ascending order."""
-        device = self.problem.cost_matrix.device
-        free = torch.ones(self.problem.size, dtype=torch.bool, device=device)
+        free = torch.ones(self.problem.size, dtype=torch.bool)
         free[self._index([*self.subset, *self.problem.exclude])] = False
         return free.nonzero()[:, 0]
 

@@ -123,7 +123,7 @@ class SmoothedDual:
         """Return the scaled variables of a dual point; q becomes w, the logarithm of its room."""
         w = torch.log((1 - point.q - self.share).clamp(min=SMALLEST_ROOM))
         z = torch.cat([point.g / self.scale_g, point.p / self.scale_p, w / self.scale_q])
-        packed: np.ndarray = z.cpu().numpy()
+        packed: np.ndarray = z.numpy()
         return packed
 
     def _unpack(self, z: Float[Tensor, " v"]) -> DualPoint:
@@ -134,7 +134,7 @@ class SmoothedDual:
 
     def _negative(self, z: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = self.value_and_gradient(torch.from_numpy(z).to(self.problem.b))
-        return -value, -gradient.cpu().numpy()
+        return -value, -gradient.numpy()
 
     def value_and_gradient(self, z: Float[Tensor, " v"]) -> tuple[float, Float[Tensor, " v"]]:
         """Return the smoothed bound on the rows and its gradient in the scaled variables."""

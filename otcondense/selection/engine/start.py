@@ -1,7 +1,7 @@
 """A start of the swap search: trimmed k-medoids.
 
 It differs from `KMedoidsSelector`: it leaves out isolated images, keeps `include` and `exclude`,
-and computes every saving in blocks of rows on the device of the costs.
+and computes every saving in blocks of rows.
 """
 
 import torch
@@ -23,7 +23,7 @@ def trimmed_columns(
     If outliers were served, they would be chosen first: each is far from every other image.
     """
     size = len(cost)
-    served = torch.ones(size, dtype=torch.bool, device=cost.device)
+    served = torch.ones(size, dtype=torch.bool)
     left_out = int(size * (1 - 1 / kappa))
     if left_out:
         isolation = cost.kthvalue(min(size, neighbours + 1), dim=0).values
@@ -42,7 +42,7 @@ def k_medoids(problem: SubsetProblem, *, workers: int = 1) -> list[int]:
     neighbours = max(1, problem.size // (2 * problem.budget))
     weight = problem.b * trimmed_columns(cost, problem.kappa, neighbours)
     nearest = torch.full_like(weight, float(cost.max()) + 1)
-    barred = torch.zeros(problem.size, dtype=torch.bool, device=cost.device)
+    barred = torch.zeros(problem.size, dtype=torch.bool)
     barred[torch.as_tensor(problem.exclude, dtype=torch.int64)] = True
 
     chosen: list[int] = []

@@ -1,5 +1,6 @@
 """The deployment files give a training a whole node of eight GPUs, and all nodes the same files."""
 
+import re
 import shlex
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from jobs.command.settings import load_config
 from jobs.submit.request import known_verbs
 from tests.cluster_files import (
+    CLUSTER,
     container,
     documents,
     group,
@@ -114,3 +116,12 @@ def test_machines_of_ray_up_have_eight_gpus() -> None:
     assert sum(each["max_workers"] > 0 for each in gpus.values()) == 1, "one kind at a time"
     assert config["max_workers"] == sum(each["max_workers"] for each in types.values())
     assert not any("--shm-size" in option for option in config["docker"]["run_options"])
+
+
+def test_what_the_instructions_replace_is_in_the_files() -> None:
+    text = (CLUSTER / "README.md").read_text()
+    replacements = re.findall(r"sed -i 's#(\S+?)#\S+?#' cluster/(\S+)", text)
+    assert len(replacements) == 2
+    for pattern, files in replacements:
+        paths = list(CLUSTER.glob(files))
+        assert any(pattern in path.read_text() for path in paths), (pattern, files)

@@ -315,3 +315,8 @@ def test_a_setting_of_earlier_versions_is_passed_over_by_commands(
     values = yaml.safe_load((tmp_path / "c.yaml").read_text())
     (tmp_path / "old.yaml").write_text(yaml.safe_dump({**values, section: {key: 1}}))
     assert load_config(str(tmp_path / "old.yaml"), []) == config
+
+
+def test_the_device_of_selections_is_passed_over(tmp_path: Path, config: RunConfig) -> None:
+    setting = "selection.settings.geometry_aware.device=cuda"
+    assert load_config(str(tmp_path / "c.yaml"), [setting]) == config

@@ -11,7 +11,8 @@ from jobs.train.job import TrainJob
 from jobs.train.loop import LoopOutcome, run_loop
 from jobs.train.worker import Workers
 from otcondense.diffusion import sample_batch
-from otcondense.diffusion.checkpoint import checkpoint_directory, load_model
+from otcondense.diffusion.checkpoint import load_model
+from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.sampler import resolve_method
 from otcondense.store import Store
 from tests.generators.latents import image_rows, write_subset, write_text

@@ -29,9 +29,7 @@ class MadeUpCluster:
         monkeypatch.setattr(room, "_free", self._free)
         monkeypatch.setattr(room.time, "sleep", self._sleep)
         monkeypatch.setattr(room.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(
-            room, "request_resources", self.requests.append
-        )
+        monkeypatch.setattr(room, "request_resources", self.requests.append)
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds

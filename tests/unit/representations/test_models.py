@@ -14,6 +14,7 @@ from otcondense.datasets import SourceConfig, scan_images
 from otcondense.errors import InputError
 from otcondense.representations import (
     LatentConfig,
+    LatentDecoder,
     LatentModel,
     TextConfig,
     TextModel,
@@ -231,3 +232,25 @@ def test_text_is_embedded_per_class(t5, tmp_path):
 def test_a_model_that_is_not_there_is_a_clear_mistake(tmp_path):
     with pytest.raises(InputError, match=r"latents.model must be an AutoencoderKL .* download it"):
         LatentModel(LatentConfig(model=str(tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize(("side", "together"), [(256, 16), (512, 4), (2048, 1)])
+def test_a_gpu_decodes_as_many_images_at_once_as_fit(vae, side, together):
+    """The sizes are those of the real model: latents of an eighth of the side."""
+    decoder = LatentDecoder(LatentConfig(model=str(vae), device="cpu"))
+    stride = 2 ** (len(decoder._model.config.block_out_channels) - 1)
+    latents = torch.empty(1, 4, side // stride, side // stride)
+    assert decoder._images_at_once(latents) == together
+
+
+def test_images_decoded_together_are_those_decoded_one_by_one(vae):
+    decoder = LatentDecoder(LatentConfig(model=str(vae), device="cpu"))
+    latents = torch.randn(5, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    alone = decoder(latents)
+    assert torch.equal(decoder(latents, "bfloat16"), alone), "the CPU decodes in float32"
+
+    values = latents / decoder._scale + decoder._shift
+    with torch.inference_mode():
+        pairs, rounded = (decoder._decoded(values, 2, rounded=each) for each in (False, True))
+    torch.testing.assert_close(pairs, alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(rounded, alone, rtol=0, atol=0.1)
