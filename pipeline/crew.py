@@ -24,7 +24,7 @@ class Crew:
     resources: Resources
     """Of the actors that fit now."""
     most: int
-    """Actors that there can be when the autoscaler has started all nodes."""
+    """Actors that there can be when the autoscaler has started all nodes, if more."""
     stall_timeout_s: int
     """The work fails after so many seconds without a finished row."""
 
@@ -42,7 +42,7 @@ class Crew:
         demand = plan_demand(config, known_gpus(cluster), cluster, uses_gpu=uses_gpu)
         nodes = room_for(demand, cluster, "extraction", least=0)
         resources = plan_resources(config, nodes, uses_gpu=uses_gpu)
-        return cls(resources, max(demand.count, resources.encoders), config.stall_timeout_s)
+        return cls(resources, demand.count, config.stall_timeout_s)
 
     def map(self, rows: Sequence[Row], actor: type, argument: Any) -> Iterator[Row]:
         """Yield what the actors make of rows, in any order.
@@ -53,13 +53,12 @@ class Crew:
             argument: of its constructor; a list with a reference is passed as it is.
         """
         workers = min(self.resources.encoders, len(rows))
+        most = max(workers, min(self.most, len(rows)))
         results = self.blocks(rows).map(
             actor,
             fn_constructor_args=(argument,),
             # They go on with what a lost node leaves, and take what the autoscaler adds.
-            compute=ActorPoolStrategy(
-                min_size=1, max_size=min(self.most, len(rows)), initial_size=workers
-            ),
+            compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=workers),
             num_cpus=self.resources.cpus,
             num_gpus=self.resources.gpus,
         )

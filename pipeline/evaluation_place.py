@@ -4,25 +4,28 @@ Only numbers of parts go to the workers, and only counts and metrics come back. 
 stay with the worker that reads and writes them.
 """
 
-import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import ray
 import torch
-from ray.data import ActorPoolStrategy, DataContext
 
 from otcondense.errors import InputError
 from otcondense.evaluation import ImageEncoder
 from otcondense.store import Store
 from otcondense.threads import one_thread
+from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
+from pipeline.crew import Crew
 from pipeline.evaluation_resources import Device, plan_evaluation, refuse_silent_cpu
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.failures import packed, raise_packed
 from pipeline.judged_parts import Part, encode_part
 from pipeline.judges import JudgeConfig
+from pipeline.nodes import total
+from pipeline.resources import plan_demand
+from pipeline.room import all_nodes, known_gpus, room_for
 
 Result = TypeVar("Result")
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -50,7 +53,7 @@ class EvaluationHere:
 
     def __init__(self, store: Store, device: Device) -> None:
         has_gpu = torch.cuda.is_available()
-        gpus = sum(node.get("GPU", 0.0) for node in cluster_nodes()) if ray.is_initialized() else 0
+        gpus = total(all_nodes(), "GPU") if ray.is_initialized() else 0.0
         refuse_silent_cpu(device, gpus=float(has_gpu), cluster_gpus=gpus)
         self._store = store
         self._device = torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
@@ -78,10 +81,19 @@ class EvaluationHere:
 class EvaluationOnCluster:
     """Works on the cluster of this process: encoding by actors of Ray Data, metrics in tasks."""
 
-    def __init__(self, store: Store, config: ExtractionConfig, device: Device) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: ExtractionConfig,
+        device: Device,
+        cluster: ClusterConfig = ANY_CLUSTER,
+    ) -> None:
         self._store = store
-        self._config = config
-        self.resources = plan_evaluation(config, cluster_nodes(), device)
+        uses_gpu = device != "cpu"
+        demand = plan_demand(config, known_gpus(cluster), cluster, uses_gpu=uses_gpu)
+        nodes = room_for(demand, cluster, "evaluation", least=0)
+        self.resources = plan_evaluation(config, nodes, device)
+        self._crew = Crew(self.resources.encoders, demand.count, config.stall_timeout_s)
 
     def encode(self, judge: JudgeConfig, parts: Sequence[Part]) -> Iterator[Part]:
         """Encode parts in any order; yields each when its results are written.
@@ -89,17 +101,11 @@ class EvaluationOnCluster:
         Raises: InputError as `encode_part` does.
         """
         resources = self.resources.encoders
-        judge = replace(judge, needs_gpu=resources.gpus > 0)
-        job = ray.put(EncodingJob(self._store.root, judge, tuple(parts), resources.threads))
-        rows = _rows(len(parts), self._config.stall_timeout_s)
-        results = rows.map(
-            PartActor,
-            fn_constructor_args=([job],),
-            compute=ActorPoolStrategy(size=min(resources.encoders, len(parts))),
-            num_cpus=resources.cpus,
-            num_gpus=resources.gpus,
+        job = EncodingJob(
+            self._store.root, judge, tuple(parts), resources.threads, assigned=resources.gpus > 0
         )
-        for row in results.iter_rows():
+        rows = [{"number": number} for number in range(len(parts))]
+        for row in self._crew.map(rows, PartActor, [ray.put(job)]):
             raise_packed(row["error"])
             yield parts[row["number"]]
 
@@ -131,23 +137,6 @@ class EvaluationOnCluster:
                 ray.cancel(left, force=True)
 
 
-def cluster_nodes() -> list[dict[str, float]]:
-    """Return the total resources of each living node of the cluster of this process."""
-    listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node["Resources"] for node in listed if node["Alive"]]
-
-
-def _rows(count: int, stall_timeout_s: int) -> Any:
-    """Return a data set with one block for each number, so that each is a task of its own."""
-    context = DataContext.get_current().copy()
-    context.enable_progress_bars = False
-    context.execution_no_progress_timeout_s = stall_timeout_s
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    with DataContext.current(context):
-        numbers = [{"number": number} for number in range(count)]
-        return ray.data.from_items(numbers, override_num_blocks=count)
-
-
 @dataclass(frozen=True)
 class EncodingJob:
     """All that a worker needs to know, the same for all workers."""
@@ -156,6 +145,8 @@ class EncodingJob:
     judge: JudgeConfig
     parts: tuple[Part, ...]
     threads: int
+    assigned: bool
+    """Whether the cluster gives each worker a GPU."""
 
 
 class PartActor:
@@ -168,7 +159,7 @@ class PartActor:
         self._error = b""
         self._network: ImageEncoder | None = None
         try:
-            self._network = self._job.judge.load()
+            self._network = self._job.judge.load(assigned=self._job.assigned)
         except Exception as error:  # noqa: BLE001 - raised in the driver
             # Ray Data would start an actor that fails again and again.
             self._error = packed(error)

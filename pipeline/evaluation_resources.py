@@ -6,7 +6,8 @@ from typing import Literal
 
 from otcondense.errors import InputError
 from pipeline.extraction_config import ExtractionConfig
-from pipeline.resources import Node, Resources, plan_resources
+from pipeline.nodes import Node, total
+from pipeline.resources import Resources, plan_resources
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -38,14 +39,14 @@ def plan_evaluation(
 
     Args:
         config: settings; None there means all that helps.
-        nodes: total resources of each node.
+        nodes: free resources of each node.
         device: of the network.
 
     Raises: InputError if the cluster is too small, or the device is not cpu and the workers would
         have no GPU although there are some.
     """
     encoders = plan_resources(config, nodes, uses_gpu=device != "cpu")
-    refuse_silent_cpu(device, gpus=encoders.gpus, cluster_gpus=_gpus(nodes))
+    refuse_silent_cpu(device, gpus=encoders.gpus, cluster_gpus=total(nodes, "GPU"))
     if encoders.gpus:
         return EvaluationResources(encoders, encoders.cpus, 1.0)
     return EvaluationResources(encoders, max(node.get("CPU", 1.0) for node in nodes), 0.0)
@@ -75,7 +76,3 @@ def refuse_silent_cpu(device: Device, *, gpus: float, cluster_gpus: float) -> No
             "which takes hours; set extraction.gpus_per_encoder=1 and no extraction.num_encoders, "
             "or judge.device=cpu if you want that"
         )
-
-
-def _gpus(nodes: Sequence[Node]) -> float:
-    return sum(node.get("GPU", 0.0) for node in nodes)

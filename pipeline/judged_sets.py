@@ -13,6 +13,7 @@ from otcondense.errors import InputError
 from otcondense.store import Store, class_file, read_array, read_fingerprint, read_table
 from pipeline.checked import Checked
 from pipeline.class_plan import plan_classes
+from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.judged_work import FEATURES, JudgedWork
 from pipeline.quarantine import Lost
@@ -46,12 +47,13 @@ class ListedSet:
         """The files of the features, in the order of the listing."""
         return tuple(class_file(self.directory, name) for name in self.listing.names)
 
-    def encode(self, config: ExtractionConfig, on_images: OnImages) -> None:
+    def encode(self, config: ExtractionConfig, on_images: OnImages, cluster: ClusterConfig) -> None:
         """Write the features of each class that an earlier start has not written.
 
         Args:
             config: resources; they do not change the result.
             on_images: called after every shard.
+            cluster: what the cluster can have, and how long to wait for it.
 
         Raises: InputError naming an image that cannot be used or has changed.
         """
@@ -61,7 +63,8 @@ class ListedSet:
         on_images(len(self.listing) - sum(plan.size for plan in still_open))
         if still_open:
             target = Target(self.store, self.directory, self.listing, self.work)
-            encode_classes(target, still_open, config, _Count(self.listing.root, on_images).add)
+            count = _Count(self.listing.root, on_images)
+            encode_classes(target, still_open, config, count.add, cluster)
         for plan in still_open:
             checked.add(class_file(self.directory, plan.name), plan.fingerprint, plan.size)
         checked.save()

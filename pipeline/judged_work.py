@@ -5,21 +5,21 @@ An image is cropped and scaled to the size of the samples, and then resized as t
 
 from dataclasses import dataclass, replace
 
-import numpy as np
+import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from otcondense.datasets.fast_decoding import with_channels
+from otcondense.devices import resolve_device
 from otcondense.encoders import InputSpec, load_encoder, weights_sha256
 from otcondense.encoders.transforms import DecodedInput
 from otcondense.evaluation import ImageEncoder, NamedEncoder
-from otcondense.evaluation.encoding import encode_padded
 from otcondense.representations.tables import ClassTable, write_class_table
 from otcondense.store import Store, fingerprint, read_array
 from pipeline.images import Transform
 from pipeline.judges import JudgeConfig
 from pipeline.pixel_work import PixelWork
-from pipeline.work import Arrays, ClassRows
+from pipeline.work import ClassRows
 
 FEATURES = "features"
 """Name of the array of features."""
@@ -82,19 +82,23 @@ class JudgedWork:
 
         return resized
 
-    def load(self) -> "JudgeNetwork":
+    def load(self, *, assigned: bool | None = None) -> "JudgeNetwork":
         """Load the network.
 
-        Raises: InputError if its weights have changed since the evaluation was planned.
+        Args:
+            assigned: whether the cluster gave the worker a GPU; None without a cluster.
+
+        Raises: InputError if its weights have changed since the evaluation was planned, or its GPU
+            cannot be used.
         """
         encoder = self.judge.encoder
+        device = resolve_device(self.judge.device, assigned=assigned)
         if encoder is None or self._resized is None:
-            return JudgeNetwork(self.judge.load(), self.batch_size)
-        self.judge.check_device()
+            return JudgeNetwork(self.judge.load(assigned=assigned), torch.device(device))
         self.judge.check_weights(weights_sha256(encoder))
-        of_inputs = load_encoder(encoder).encode_inputs
+        of_inputs = load_encoder(encoder.model_copy(update={"device": device})).encode_inputs
         network = NamedEncoder(self.judge.name, self.judge.weights_sha256, of_inputs)
-        return JudgeNetwork(network, self.batch_size)
+        return JudgeNetwork(network, torch.device(device))
 
     def fingerprint_of(self, name: str, images: list[tuple[str, str]]) -> str:
         """Return the fingerprint of the file of one class: ids and hashes of its images."""
@@ -118,13 +122,17 @@ class JudgeNetwork:
 
     batch_transform = None
 
-    def __init__(self, network: ImageEncoder, batch_size: int) -> None:
+    def __init__(self, network: ImageEncoder, device: torch.device) -> None:
         self._network = network
-        self._batch_size = batch_size
+        self._device = device
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self._device
 
     def __call__(
-        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[np.ndarray, " b"]
-    ) -> Arrays:
+        self, pixels: UInt8[Tensor, "b c h w"], _class_index: Int64[Tensor, " b"]
+    ) -> dict[str, Tensor]:
         """Return the features [b, d]."""
-        found = encode_padded(pixels, self._network, self._batch_size)
-        return {FEATURES: found.features.float().numpy()}
+        return {FEATURES: self._network(pixels).features.float()}

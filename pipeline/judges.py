@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Self
 
-import torch
-
+from otcondense.devices import resolve_device
 from otcondense.encoders import EncoderConfig, load_encoder, weights_sha256
 from otcondense.errors import InputError
 from otcondense.evaluation import EvaluationConfig, ImageEncoder, Inception, NamedEncoder
@@ -26,8 +25,6 @@ class JudgeConfig:
     device: Literal["auto", "cpu", "cuda"]
     batch_size: int
     """Images that are encoded together."""
-    needs_gpu: bool = False
-    """Whether a worker without a GPU is a mistake, although the device is auto."""
 
     @classmethod
     def of(cls, encoder: EncoderConfig, batch_size: int) -> Self:
@@ -60,27 +57,21 @@ class JudgeConfig:
         settings = None if self.encoder is None else self.encoder.identity()
         return fingerprint([VERSION, self.name, self.weights_sha256, settings, self.batch_size])
 
-    def load(self) -> ImageEncoder:
+    def load(self, *, assigned: bool | None = None) -> ImageEncoder:
         """Load the network.
 
-        Raises: InputError if its weights have changed, or it would silently work on a CPU.
+        Args:
+            assigned: whether the cluster gave the worker a GPU; None without a cluster.
+
+        Raises: InputError if its weights have changed, or its GPU cannot be used.
         """
-        self.check_device()
-        network = self._load()
+        device = resolve_device(self.device, assigned=assigned)
+        if self.encoder is None:
+            network: ImageEncoder = Inception(self.inception_weights, device)
+        else:
+            network = load_network(self.encoder.model_copy(update={"device": device}))
         self.check_weights(network.weights_sha256)
         return network
-
-    def check_device(self) -> None:
-        """Check that a worker which should have a GPU finds one.
-
-        Raises: InputError if there is none: the network would silently work on the CPU.
-        """
-        if self.needs_gpu and not torch.cuda.is_available():
-            raise InputError(
-                f"the judge {self.name} has device={self.device} and a GPU of the cluster, but "
-                "torch finds no GPU in the worker; check the driver (`python -m jobs.doctor`), or "
-                "set judge.device=cpu"
-            )
 
     def check_weights(self, sha256: str) -> None:
         """Check the digest of the weights that were loaded.
@@ -91,11 +82,6 @@ class JudgeConfig:
             raise InputError(
                 f"the weights of the judge {self.name} changed during the run; run the stage again"
             )
-
-    def _load(self) -> ImageEncoder:
-        if self.encoder is None:
-            return Inception(self.inception_weights, self.device)
-        return load_network(self.encoder)
 
 
 def load_network(config: EncoderConfig) -> NamedEncoder:

@@ -1,7 +1,7 @@
 """Encoding of all images that an evaluation needs, each once, by workers of the cluster."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from jobs.cluster.start import start_ray
@@ -12,6 +12,7 @@ from jobs.judging.stored_sets import StoredSets
 from jobs.run_directory.run import Run
 from otcondense.store import Store
 from pipeline.checked import Checked
+from pipeline.cluster_config import ClusterConfig
 from pipeline.evaluation_place import EvaluationHere, EvaluationOnCluster
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.judged_parts import Part
@@ -39,8 +40,13 @@ class LazyPlace:
         device = self.run.config.judge_or_encoder.device
         if not config.uses_cluster:
             return EvaluationHere(self.run.store, device)
-        start_ray()
-        return EvaluationOnCluster(self.run.store, config, device)
+        self.start()
+        return EvaluationOnCluster(self.run.store, config, device, self.run.config.cluster)
+
+    def start(self) -> None:
+        """Find or start the cluster, if the evaluation uses one."""
+        if self.run.config.extraction.uses_cluster:
+            start_ray()
 
 
 @dataclass(frozen=True)
@@ -125,11 +131,12 @@ class ImageEncoding:
     on_progress: OnProgress
     done: int = field(default=0, init=False)
 
-    def run(self, config: ExtractionConfig) -> None:
+    def run(self, config: ExtractionConfig, cluster: ClusterConfig) -> None:
         """Encode what earlier starts have not encoded.
 
         Args:
             config: resources; they do not change the result.
+            cluster: what the cluster can have, and how long to wait for it.
 
         Raises: InputError naming an image that cannot be used.
         """
@@ -138,16 +145,9 @@ class ImageEncoding:
                 if listed.is_encoded():
                     self._count(len(listed.listing))
                 else:
-                    self._on_gpu(listed).encode(config, self._count)
+                    self.place.start()
+                    listed.encode(config, self._count, cluster)
             self._encode_parts(network)
-
-    def _on_gpu(self, listed: ListedSet) -> ListedSet:
-        """Return a set whose workers refuse to work without the GPU that they get."""
-        place = self.place.get
-        if isinstance(place, EvaluationHere) or not place.resources.encoders.gpus:
-            return listed
-        judge = replace(listed.work.judge, needs_gpu=True)
-        return replace(listed, work=replace(listed.work, judge=judge))
 
     def _encode_parts(self, network: NetworkImages) -> None:
         parts = network.parts

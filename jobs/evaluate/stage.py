@@ -96,7 +96,7 @@ def _measure(
     place = LazyPlace(run)
     with Progress(run.store, *JUDGE_BAR) as progress:
         ImageEncoding(run.store, place, list(networks.values()), progress.show).run(
-            run.config.extraction
+            run.config.extraction, run.config.cluster
         )
     with Progress(run.store, *EVALUATION_BAR) as progress:
         done = len(measurements) - len(missing)
