@@ -99,8 +99,8 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
         "--on",
         metavar="HARDWARE",
         help=f"hardware of --dry-run: {', '.join(PRESETS)}, cluster (of RAY_ADDRESS), here, or a "
-        ".yaml file of the fields below [cluster if RAY_ADDRESS is set; else here, or 8xH100 for a "
-        "run that needs GPUs which are not here]",
+        ".yaml file of the fields below [cluster if RAY_ADDRESS is set; else cluster.gpus if "
+        "that is set; else here, or 8xH100 for a run that needs GPUs which are not here]",
     )
     describe_file(parser, "--on", Hardware)
 

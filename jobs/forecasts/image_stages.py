@@ -26,7 +26,7 @@ from pipeline.extraction_config import ExtractionConfig
 from pipeline.forecast import stored_bytes
 
 HALF_BYTES = 2
-"""Size of a float16, in which latents and tokens are stored."""
+"""Size of a number of 16 bits: of stored latents and tokens, and of rounded gradients."""
 MOMENTS = 2
 """Arrays of a latent: mean and deviation."""
 

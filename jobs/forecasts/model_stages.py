@@ -4,15 +4,17 @@ from collections.abc import Iterator
 
 import torch
 
-from jobs.forecasts.image_stages import SourceFacts, extraction_workers
+from jobs.forecasts.image_stages import HALF_BYTES, SourceFacts, extraction_workers
 from jobs.forecasts.networks import VAE_DECODER_FLOPS, autoencoder, judges
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import ModelConfigs, RunConfig
 from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.diffusion.attach import Attachments
 from otcondense.diffusion.forecast import (
+    FLOAT_BYTES,
     LATENT_CHANNELS,
     LATENT_STRIDE,
+    TRAINING_PASSES,
     TrainingForecast,
     forecast_training,
     sampling_passes,
@@ -94,17 +96,18 @@ def model_stage(
 
 def _gradient_bytes(training: TrainingConfig, workers: Workers) -> int:
     """Return the bytes of a gradient as the workers of a training exchange it."""
-    kind = training.model_dump().get("gradient_compression", "none")
-    if kind == "auto":
-        kind = training.precision if workers.on_gpus and workers.count > 1 else "none"
-    return 2 if kind == "bfloat16" else 4
+    if training.gradient_compression == "auto":
+        rounds = training.precision == "bfloat16" and workers.on_gpus
+    else:
+        rounds = training.gradient_compression == "bfloat16"
+    return HALF_BYTES if rounds else FLOAT_BYTES
 
 
 def _pass_flops(config: RunConfig, model: ModelConfigs, classes: int) -> float:
     """Return the arithmetic of one forward pass for one image."""
     training = model.training
     return training_size(config, training, classes, 1).flops / (
-        3 * training.global_batch_size * training.num_steps
+        TRAINING_PASSES * training.global_batch_size * training.num_steps
     )
 
 
@@ -122,7 +125,7 @@ def sampling_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -
             decoder=_decoder(config, model),
             image_bytes=_sample_bytes(config),
             bfloat16=sampling.precision == "bfloat16",
-            compiled=bool(sampling.model_dump().get("compile_blocks", True)),
+            compiled=sampling.compile_blocks,
         )
         pool = config.samplers
         workers = workers_of(

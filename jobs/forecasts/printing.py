@@ -34,5 +34,6 @@ def print_total(stages: Sequence[Stage], hardware: Hardware) -> None:
     note(
         "",
         "not counted: start of nodes and processes, compiling, difficulty scores, classifiers "
-        "trained by the run, search of other methods than geometry_aware, the report",
+        "trained by the run, confidences of a probe, search of other methods than geometry_aware, "
+        "the report",
     )

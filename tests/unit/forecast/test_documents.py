@@ -79,7 +79,7 @@ def test_gradients_in_bfloat16_between_pods() -> None:
     half = training_stage(replace(training(), gradient_bytes=2), pods, workers).seconds
     times = half / training_stage(training(), node, workers).seconds
     text = f"halve the bytes: {half / 3600:.1f} h, still {times:.0f} times the time on one node"
-    assert text in Path("docs/scaling.md").read_text()
+    assert text in " ".join(Path("docs/scaling.md").read_text().split())
 
 
 def test_the_table_of_time_and_cost() -> None:

@@ -13,6 +13,7 @@ from jobs.command.settings import load_config
 from jobs.forecasts.hardware_choice import nodes_of
 from jobs.forecasts.image_stages import SourceFacts
 from jobs.forecasts.known import THREAD_SHARE, timed_here
+from jobs.forecasts.model_stages import model_stage
 from jobs.forecasts.run_stages import later_stages
 from otcondense.encoders import EncoderConfig
 from otcondense.forecast.hardware import PRESETS, Hardware
@@ -131,3 +132,14 @@ def test_trainings_that_have_room_are_forecast_side_by_side():
         assert [stage.workers.count for stage in trainings] == [8, 8]
         seconds.append(total_seconds(trainings))
     assert seconds[1] == pytest.approx(seconds[0] / 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "shorter"), [("auto", True), ("bfloat16", True), ("none", False)]
+)
+def test_rounded_gradients_halve_the_network_of_single_pods(setting, *, shorter):
+    overrides = ["source.path=x", f"models.l2.training.gradient_compression={setting}"]
+    config = load_config("jobs/configs/imagenet-10k.yaml", overrides)
+    stage = model_stage(config, "l2", "geometry_aware", 1000, PRESETS["8x1xH100"])
+    [gradients] = [term.seconds for term in stage.terms if term.name == "gradients"]
+    assert gradients / 3600 == pytest.approx(15.3 if shorter else 30.9, abs=0.1)
