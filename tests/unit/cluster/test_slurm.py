@@ -17,6 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jobs.submit.package import files_of
+
 SCRIPT = Path("cluster/slurm.sbatch").resolve()
 TOOLS = Path(sys.executable).parent
 NODES = ("127.0.0.2", "127.0.0.3")
@@ -199,3 +201,14 @@ def test_a_node_that_does_not_start_ends_the_job(nodes: int, message: str, check
     assert job.returncode == 1
     assert message in output
     check_nothing_is_left(checkout)
+
+
+def test_the_folder_of_the_token_is_never_packed_or_committed(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text((SCRIPT.parents[1] / ".gitignore").read_text())
+    for name in (".slurm-12/token", "otcondense-12.log", "kept.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert {str(path.relative_to(tmp_path)) for path in files_of(tmp_path)} == {
+        ".gitignore",
+        "kept.py",
+    }
