@@ -6,7 +6,6 @@ PYTEST = $(BIN)/python -m pytest -q --durations=25
 # In this order, so that the tests that share the cluster, which take longest, begin early.
 TWO = -n 2 --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
-export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-ci test-all chaos check style types imports secrets \

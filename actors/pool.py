@@ -72,6 +72,8 @@ class Pool(Generic[WorkerT, PendingT]):
     def __init__(self, backend: WorkerBackend[WorkerT, PendingT], config: PoolConfig) -> None:
         self._backend = backend
         self._config = config
+        assert config.num_actors is not None, "the cluster decides it first"
+        self._num_actors = config.num_actors
         self._starting: dict[PendingT, WorkerT] = {}
         self._idle: list[WorkerT] = []
         self._calls: dict[PendingT, _Call[WorkerT]] = {}
@@ -118,7 +120,7 @@ class Pool(Generic[WorkerT, PendingT]):
 
     def _start_workers(self) -> None:
         """Start workers up to the limit while there are more queued units than free workers."""
-        wanted = min(len(self._queue), self._config.num_actors - len(self._calls))
+        wanted = min(len(self._queue), self._num_actors - len(self._calls))
         while (
             self._failed_starts < self._config.max_attempts
             and len(self._starting) + len(self._idle) < wanted

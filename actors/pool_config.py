@@ -8,12 +8,14 @@ from otcondense.config import Config
 class PoolConfig(Config):
     """Number of actors, and the resources of each."""
 
-    num_actors: int = Field(default=2, ge=1)
-    """Number of actors that work at the same time."""
+    num_actors: int | None = Field(default=None, ge=1)
+    """Number of actors that work at the same time. By default one for each GPU, or each CPU if the
+    stage uses no GPU, as far as memory and units of work go; two in a trial of a sweep."""
     num_cpus: float = Field(default=1.0, ge=0)
     """CPUs of each actor."""
-    num_gpus: float = Field(default=0.0, ge=0)
-    """GPUs of each actor; with a fraction, several actors share one GPU."""
+    num_gpus: float | None = Field(default=None, ge=0)
+    """GPUs of each actor; with a fraction, several actors share one GPU. By default 1 if the stage
+    can use GPUs and the cluster has some, else 0."""
     max_attempts: int = Field(default=3, ge=1)
     """Maximum attempts for a unit of work if the actor or node that works on it dies."""
     deadline_seconds: float | None = Field(default=None, gt=0)

@@ -1,143 +1,122 @@
-"""Time and cost of a run on ImageNet-1K on a cluster: `python -m benchmarks.cluster_forecast`.
+"""Time and cost of the paper's runs on a cluster: `python -m benchmarks.cluster_forecast`.
 
-The rates of the CPU stages, images decoded and classes selected a second, were measured on two
-cores and are in `results/`. The time of the GPU stages is their arithmetic divided by a speed that
-you give. Every stage consists of independent units of work: its time is work / workers, and at
-least the time of one unit.
+It is the forecast of `--dry-run` for the shipped configurations of ImageNet-1K at 256 pixels, with
+all GPUs and cores at work. `--on` names other hardware, each option changes one of its fields.
 """
 
 import argparse
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from pydantic import Field
+from jobs.command.settings import load_config
+from jobs.forecasts.hardware_choice import chosen_hardware
+from jobs.forecasts.image_stages import SourceFacts
+from jobs.forecasts.run_stages import run_stages
+from jobs.run_directory.config import RunConfig
+from otcondense.forecast.hardware import PRESETS, Hardware
+from otcondense.forecast.stages import Stage, total_cost, total_seconds
 
-from otcondense.config import Config
-
-RESULTS = Path(__file__).parent / "results"
-MACHINE = "intel-r-xeon-r-processor-2-cores"
-"""Machine of the committed results."""
-MEASURED_CORES = 2
 IMAGES = 1_281_167
 """Training images of ImageNet-1K."""
 CLASSES = 1000
-GIGA_PER_TERA = 1e3
-HOUR = 3600
-"""Seconds in an hour."""
-INCEPTION_GFLOP = 11.4
-"""One image through Inception-v3 at 299 pixels (5.7 billion multiply-adds)."""
-TRAIN_GFLOP = 484.0
-"""One image through a training step of DiT-L/2 on 32 x 32 latents: three times its forward pass."""
-SAMPLE_GFLOP = 2 * TRAIN_GFLOP / 3
-"""One image through a sampling step with guidance: two forward passes."""
-STEPS = 100_000
-"""Training steps of the paper."""
-BATCH = 128
-SAMPLES = 50_000
-SAMPLE_STEPS = 250
+HELD_OUT = 50_000
+"""Its validation images."""
+IMAGE_BYTES = 110e3
+"""Mean size of a training image: the whole is 140 GB."""
 BUDGETS = (10, 50, 100)
 """Images of each class in the paper's subsets."""
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "features": ("extract_features",),
+    "selection": ("select_subset",),
+    "latents, tokens, text": ("extract_latents", "extract_tokens", "extract_text"),
+    "training": ("train",),
+    "sampling": ("sample",),
+    "evaluation": ("evaluate",),
+}
+"""Stages of each column of the table."""
+MINUTE = 60
+HOUR = 3600
 SHORT_HOURS = 2
 """Shorter times are shown in minutes."""
 
 
-class ClusterConfig(Config):
-    """Hardware and prices of a cluster."""
-
-    gpus: int = Field(default=8, ge=1)
-    """GPUs."""
-    cpus: int = Field(default=96, ge=1)
-    """CPU cores."""
-    tflops: float = Field(default=300.0, gt=0)
-    """Speed that one GPU sustains in training and sampling in bfloat16, in TFLOP/s: assumed, not
-    measured."""
-    encoder_tflops: float = Field(default=15.0, gt=0)
-    """Speed that one GPU sustains in the encoder in float32, in TFLOP/s: assumed, not measured."""
-    gpu_price: float = Field(default=3.0, ge=0)
-    """Price of a GPU with its share of the node, for an hour."""
-    cpu_price: float = Field(default=0.04, ge=0)
-    """Price of a CPU core for an hour, on nodes without GPUs."""
+def imagenet() -> SourceFacts:
+    """Return ImageNet-1K with classes of equal size, as far as that is possible."""
+    size, larger = divmod(IMAGES, CLASSES)
+    sizes = {f"class {number}": size + (number < larger) for number in range(CLASSES)}
+    return SourceFacts(sizes, IMAGE_BYTES, HELD_OUT)
 
 
-class Stage(NamedTuple):
-    """One stage of a run."""
-
-    name: str
-    hours: float
-    cost: float
+def paper_config(per_class: int) -> RunConfig:
+    """Return the shipped configuration."""
+    settings = ["source.path=imagenet/train", "held_out.path=imagenet/val"]
+    return load_config(f"jobs/configs/imagenet-{per_class}k.yaml", settings)
 
 
-def measured(benchmark: str, figure: str) -> float:
-    """Return a figure of a benchmark on the machine whose results are committed."""
-    record = json.loads((RESULTS / f"{benchmark}-{MACHINE}.json").read_text(encoding="utf-8"))
-    return float(record["figures"][figure])
+def paper_stages(per_class: int, hardware: Hardware) -> list[Stage]:
+    """Return the stages of the run of one subset of the paper."""
+    return run_stages(paper_config(per_class), imagenet(), hardware)
 
 
-def stages(cluster: ClusterConfig, per_class: int) -> Iterator[Stage]:
-    """Yield time and cost of each stage for `per_class` chosen images of each class."""
-    core_rate = measured("extraction", "decode_bound_here_images_per_s") / MEASURED_CORES
-    decoding = IMAGES / (core_rate * cluster.cpus)
-    encoder_gflops = cluster.encoder_tflops * GIGA_PER_TERA * cluster.gpus
-    encoding = IMAGES * INCEPTION_GFLOP / encoder_gflops
-    yield _on_gpus("features", max(decoding, encoding), cluster)
-
-    search = measured("selection", f"seconds_k{per_class}")
-    bound = measured("selection", f"lower_bound_seconds_k{per_class}")
-    # Two cores were busy. One alone takes about twice the time, and a class never uses more.
-    longest = MEASURED_CORES * (search + bound)
-    hours = max(longest, longest * CLASSES / cluster.cpus) / HOUR
-    yield Stage("selection", hours, hours * cluster.cpus * cluster.cpu_price)
-
-    gflops = cluster.tflops * GIGA_PER_TERA * cluster.gpus
-    yield _on_gpus("training", STEPS * BATCH * TRAIN_GFLOP / gflops, cluster)
-    yield _on_gpus("sampling", SAMPLES * SAMPLE_STEPS * SAMPLE_GFLOP / gflops, cluster)
-
-
-def _on_gpus(name: str, seconds: float, cluster: ClusterConfig) -> Stage:
-    hours = seconds / HOUR
-    return Stage(name, hours, hours * cluster.gpus * cluster.gpu_price)
-
-
-def table(cluster: ClusterConfig) -> str:
+def table(hardware: Hardware) -> str:
     """Return the forecast for 10, 50 and 100 images of each class as a Markdown table."""
-    lines = [
-        "| subset | features | selection | training | sampling | all | cost |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    names = ["subset", *COLUMNS, "all", "cost"]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for per_class in BUDGETS:
-        found = list(stages(cluster, per_class))
-        hours = " | ".join(_time(stage.hours) for stage in found)
-        total = sum(stage.hours for stage in found)
-        cost = sum(stage.cost for stage in found)
-        lines.append(f"| {per_class}K | {hours} | {_time(total)} | {cost:.0f} |")
+        stages = paper_stages(per_class, hardware)
+        times = [_column(stages, verbs) for verbs in COLUMNS.values()]
+        cells = [f"{per_class}K", *times, _time(total_seconds(stages))]
+        lines.append(f"| {' | '.join(cells)} | {total_cost(stages, hardware):.0f} |")
     return "\n".join(lines)
 
 
-def _time(hours: float) -> str:
-    return f"{hours:.1f} h" if hours >= SHORT_HOURS else f"{hours * 60:.0f} min"
+def _column(stages: Sequence[Stage], verbs: tuple[str, ...]) -> str:
+    return _time(total_seconds(stage for stage in stages if stage.name in verbs))
 
 
-def main() -> None:
-    """Print the table and its assumptions."""
+def _time(seconds: float) -> str:
+    if seconds >= SHORT_HOURS * HOUR:
+        return f"{seconds / HOUR:.1f} h"
+    return f"{seconds / MINUTE:.0f} min"
+
+
+def terms(hardware: Hardware, per_class: int = BUDGETS[0]) -> str:
+    """Return the terms of every stage of one run as a Markdown table, hidden ones in brackets."""
+    lines = ["| stage | term | seconds |", "|---|---|---|"]
+    for stage in paper_stages(per_class, hardware):
+        for term in stage.terms:
+            seconds = f"{term.seconds:.1f}"
+            shown = f"({seconds})" if term.hidden else seconds
+            lines.append(f"| {stage.name}: {stage.title} | {term.name} | {shown} |")
+    return "\n".join(lines)
+
+
+def _hardware() -> tuple[Hardware, bool]:
+    """Return the hardware of the command line, and whether its terms are asked for."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.cluster_forecast", description=__doc__
     )
-    for name, field in ClusterConfig.model_fields.items():
+    parser.add_argument(
+        "--on", default="8xH100", help=f"{', '.join(PRESETS)} or a .yaml file [8xH100]"
+    )
+    parser.add_argument("--terms", action="store_true", help="the terms of the 10K run instead")
+    for name, field in Hardware.model_fields.items():
         option = f"--{name.replace('_', '-')}"
         meaning = f"{field.description} [{field.default}]".replace("%", "%%")
-        parser.add_argument(option, type=type(field.default), default=field.default, help=meaning)
-    cluster = ClusterConfig(**vars(parser.parse_args()))
-    print(table(cluster))
-    print(
-        f"\n{cluster.gpus} GPUs at {cluster.tflops:g} TFLOP/s "
-        f"({cluster.encoder_tflops:g} in the encoder), {cluster.cpus} CPU cores;\n"
-        f"{cluster.gpu_price:g} a GPU hour, {cluster.cpu_price:g} a core hour, "
-        "each stage on its own nodes; DiT-L/2 at 256 pixels,\n"
-        f"{STEPS:,} steps of {BATCH} images, {SAMPLES:,} samples of {SAMPLE_STEPS} steps; "
-        "images of 640 pixels for decoding"
-    )
+        parser.add_argument(option, type=type(field.default), help=meaning)
+    options = vars(parser.parse_args())
+    shows_terms = options.pop("terms")
+    start = chosen_hardware(options.pop("on"), paper_config(BUDGETS[0]))
+    changed = {name: value for name, value in options.items() if value is not None}
+    return Hardware.model_validate({**start.model_dump(), **changed}), shows_terms
+
+
+def main() -> None:
+    """Print the table, or the terms of one run, and the hardware."""
+    hardware, shows_terms = _hardware()
+    print(terms(hardware) if shows_terms else table(hardware))
+    print()
+    for name, value in hardware.model_dump().items():
+        print(f"{name}: {value}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ BENCHMARKS = (
     "page",
     "load",
     "training",
+    "saving",
     "sampling",
     "evaluation",
     "long_tail",

@@ -28,6 +28,7 @@ from otcondense.diffusion import (
     train_step,
 )
 from otcondense.diffusion.registry import AUTO, resolve_objective
+from otcondense.diffusion.training import TrainState
 
 CLASSES = 10
 IMAGES = 400
@@ -65,8 +66,13 @@ def plain_steps(root: Path, name: str) -> Callable[[], object]:
 
 def our_steps(data: TrainingSet, config: TrainingConfig) -> Callable[[], object]:
     """Return one step of ours."""
-    state = create_state(config, CLASSES, data.source.image_shape)
-    return lambda: train_step(state, make_batch(config, state.step, data))
+    state = create_state(config, int(data.labels.max()) + 1, data.source.image_shape)
+    return our_steps_of(state, data)
+
+
+def our_steps_of(state: TrainState, data: TrainingSet) -> Callable[[], object]:
+    """Return one step of a training."""
+    return lambda: train_step(state, make_batch(state.config, state.step, data))
 
 
 def seconds_per_step(step: Callable[[], object], steps: int) -> float:

@@ -10,6 +10,7 @@ from otcondense.errors import InputError
 from otcondense.store import Store, class_file, fingerprint
 from pipeline.checked import Checked
 from pipeline.class_plan import FinishedClasses, plan_classes
+from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.feature_work import FeatureWork
 from pipeline.quarantine import Lost, check_lost_share, quarantine_file, write_quarantine
@@ -77,6 +78,7 @@ def extract_listed(
     config: ExtractionConfig,
     max_lost_share: float,
     on_progress: OnProgress,
+    cluster: ClusterConfig = ANY_CLUSTER,
 ) -> ExtractionResult:
     """Write the features of the images of a target, as `extract_features` does.
 
@@ -86,6 +88,7 @@ def extract_listed(
         config: resources; they do not change the result.
         max_lost_share: largest share of images that may be unreadable.
         on_progress: called after every shard.
+        cluster: what the cluster can have, and how long to wait for it.
 
     Raises: InputError as `extract_features` does.
     """
@@ -94,7 +97,7 @@ def extract_listed(
     count = _Count(target, max_lost_share, on_progress, plan)
     try:
         if plan.open:
-            encode_classes(target, plan.open, config, count.add)
+            encode_classes(target, plan.open, config, count.add, cluster)
     finally:
         write_quarantine(target.store, target.directory, count.lost)
     count.check()

@@ -1,6 +1,5 @@
-"""Time and memory of an extraction, from the listing of the source and a timed sample of images."""
+"""What `--dry-run` times and counts of an extraction: a few images, and the memory of a worker."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from otcondense.datasets import ImageRecord, SourceConfig, scan_images
+from otcondense.datasets import ImageRecord, Listing
 from otcondense.datasets.readings import readings
-from otcondense.encoders import Encoder, EncoderConfig, load_encoder
-from otcondense.encoders.encoder import build_model
+from otcondense.encoders import Encoder, EncoderConfig
+from otcondense.encoders.arithmetic import EncoderSize, encoder_size
+from otcondense.encoders.encoder import build_model, load_weights, weights_file
 from otcondense.threads import one_thread
-from pipeline.extraction_config import ExtractionConfig
 from pipeline.feature_work import feature_transform
-from pipeline.images import BATCHES_AHEAD, decode, stacked
-from pipeline.resources import plan_resources
-from pipeline.shards import plan_shards
+from pipeline.images import BATCHES_AHEAD, Decoded, decode
 
 SAMPLE = 32
-"""Images that are decoded and encoded for the forecast."""
+"""Images that are decoded, at most."""
+DECODE_SECONDS = 2.0
+"""Time for decoding them; at least one is decoded."""
+ENCODE_SECONDS = 1.5
+"""Time for encoding, after one batch that warms up."""
+TIMED_FLOPS = 2e10
+"""Arithmetic of a timed batch: half a second of a slow core. Small networks get whole batches."""
 FLOAT32_BYTES = 4
 FLOAT16_BYTES = 2
 OTHER_COLUMNS_BYTES = 100
@@ -32,77 +35,42 @@ INPUT_BYTES = 5
 
 
 @dataclass(frozen=True)
-class ExtractionForecast:
-    """Forecast of an extraction with one encoder on this machine."""
+class DecodedSample:
+    """Images of a source, read and decoded in one thread."""
 
-    num_images: int
-    num_classes: int
-    source_bytes: int
-    num_batches: int
-    decoded_bytes: int
-    """Approximate memory of the decoded images of a worker."""
-    encoder_bytes: int
-    """Memory of an encoder's weights and inputs, without the network's activations."""
-    stored_bytes: int
-    """Size of the feature files, before compression."""
+    seconds: float
+    """Mean time of one image."""
+    count: int
     unreadable: int
     """Images of the sample that cannot be used."""
-    sampled: int
-    decode_seconds: float
-    """Seconds to read and decode one image in one process."""
-    encode_seconds: float
-    """Seconds to encode one batch in one process."""
-    seconds: float
-    """Seconds of the whole extraction, without starting Ray and loading the model."""
 
 
 @dataclass(frozen=True)
-class _BatchTiming:
-    """Cost of encoding one batch."""
+class WorkerMemory:
+    """Memory of a worker of an extraction, in bytes."""
 
-    seconds: float
-    stored_bytes_per_image: int
+    encoder: int
+    """Weights and inputs, without the network's activations."""
+    decoded: int
+    """Decoded images that wait, approximately."""
 
 
-def forecast_extraction(
-    source: SourceConfig, encoder: EncoderConfig, config: ExtractionConfig
-) -> ExtractionForecast:
-    """Return the time and memory that extracting the features of a source will take.
+def decode_sample(listing: Listing, encoder: EncoderConfig, max_pixels: int) -> DecodedSample:
+    """Read and decode images that are spread evenly over a source.
 
-    Nothing is written.
-
-    Raises: InputError as the extraction does, for a source or an encoder that cannot be used.
+    Raises: InputError if there is no such network.
     """
-    listing = scan_images(source)
-    shards = plan_shards(listing, encoder.batch_size)
-    num_batches = sum(-(-(each.stop - each.start) // encoder.batch_size) for each in shards)
-
-    sample = _evenly(listing.records, SAMPLE)
-    transform = feature_transform(encoder, source.max_pixels)
+    transform = feature_transform(encoder, max_pixels)
+    images = readings(each.path for each in _evenly(listing.records, SAMPLE))
+    decoded: list[Decoded] = []
     started = time.perf_counter()
-    decoded = [decode(read, transform) for read in readings(each.path for each in sample)]
-    decode_seconds = (time.perf_counter() - started) / len(sample)
-
-    model = _load(encoder)
-    shape = encoder.input_spec().shape
-    size = encoder.batch_size
-    batch = _time_batch(model, stacked(decoded[:size], size, shape))
-
-    input_values = size * int(np.prod(shape))
-    return ExtractionForecast(
-        num_images=len(listing),
-        num_classes=len(listing.names),
-        source_bytes=int(listing.numbers("size_bytes").sum()),
-        num_batches=num_batches,
-        decoded_bytes=(BATCHES_AHEAD + 2) * input_values + IMAGE_BYTES,
-        encoder_bytes=_weights_bytes(model) + INPUT_BYTES * input_values,
-        stored_bytes=len(listing) * batch.stored_bytes_per_image,
-        unreadable=sum(image.reason is not None for image in decoded),
-        sampled=len(sample),
-        decode_seconds=decode_seconds,
-        encode_seconds=batch.seconds,
-        seconds=_total(decode_seconds * len(listing), batch.seconds * num_batches, config),
-    )
+    for read in images:
+        decoded.append(decode(read, transform))
+        if time.perf_counter() - started > DECODE_SECONDS:
+            break
+    seconds = (time.perf_counter() - started) / len(decoded)
+    unreadable = sum(image.reason is not None for image in decoded)
+    return DecodedSample(seconds, len(decoded), unreadable)
 
 
 def _evenly(records: Sequence[ImageRecord], count: int) -> list[ImageRecord]:
@@ -111,40 +79,55 @@ def _evenly(records: Sequence[ImageRecord], count: int) -> list[ImageRecord]:
     return [records[row] for row in np.unique(rows).tolist()]
 
 
-def _load(encoder: EncoderConfig) -> Encoder:
-    """Load the encoder; an untrained one gets random weights, which take the same time."""
-    if encoder.train is not None:
-        return Encoder(encoder, build_model(encoder), encoder.input_spec())
-    return load_encoder(encoder)
+def check_weights(encoder: EncoderConfig) -> None:
+    """Check that a file of weights is there; weights that the run trains come later.
 
-
-def _weights_bytes(model: Encoder) -> int:
-    tensors = model.model.state_dict().values()
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-def _time_batch(model: Encoder, images: torch.Tensor) -> _BatchTiming:
-    """Time one batch, after one that warms up."""
-    with one_thread():
-        model.encode_inputs(images)
-        started = time.perf_counter()
-        output = model.encode_inputs(images)
-        features = output.features.cpu()  # waits for a GPU
-        seconds = time.perf_counter() - started
-    stored = FLOAT32_BYTES * features.shape[1] + OTHER_COLUMNS_BYTES
-    if output.logits is not None:
-        stored += FLOAT16_BYTES * output.logits.shape[1]
-    return _BatchTiming(seconds, stored)
-
-
-def _total(decoding: float, encoding: float, config: ExtractionConfig) -> float:
-    """Return the seconds of the whole work on this machine.
-
-    Each worker decodes and encodes at the same time, so all its CPUs share the work.
+    Raises: InputError if it is not.
     """
-    if not config.uses_cluster:
-        return decoding + encoding
-    cpus = max(2, os.cpu_count() or 2)
-    workers = plan_resources(config, [{"CPU": cpus}], uses_gpu=False)
-    together = (decoding + encoding) / (workers.encoders * workers.cpus)
-    return max(together, encoding / workers.encoders)
+    if encoder.weights is not None and encoder.train is None:
+        weights_file(encoder.weights)
+
+
+def encode_seconds(encoder: EncoderConfig) -> float:
+    """Return the time of one image in one thread of this machine's CPU.
+
+    Weights are loaded from a file only; others are random, which takes the same time.
+
+    Raises: InputError if there is no such network, or the file does not fit it.
+    """
+    network = build_model(encoder)
+    if encoder.weights is not None and encoder.train is None:
+        load_weights(network, weights_file(encoder.weights), encoder)
+    on_cpu = encoder.model_copy(update={"device": "cpu"})
+    model = Encoder(on_cpu, network, encoder.input_spec())
+    images = max(1, min(encoder.batch_size, int(TIMED_FLOPS / encoder_size(encoder).flops)))
+    batch = torch.zeros(images, *model.spec.shape, dtype=torch.uint8)
+    with one_thread():
+        model.encode_inputs(batch)
+        return _repeated(model, batch) / images
+
+
+def _repeated(model: Encoder, batch: torch.Tensor) -> float:
+    """Return the mean time of one batch."""
+    started = time.perf_counter()
+    count = 0
+    while count == 0 or time.perf_counter() - started < ENCODE_SECONDS:
+        model.encode_inputs(batch)
+        count += 1
+    return (time.perf_counter() - started) / count
+
+
+def stored_bytes(size: EncoderSize) -> int:
+    """Return the bytes of one image in the feature files, before compression."""
+    columns = FLOAT32_BYTES * size.width + FLOAT16_BYTES * size.classes
+    return columns + OTHER_COLUMNS_BYTES
+
+
+def worker_memory(encoder: EncoderConfig) -> WorkerMemory:
+    """Return the memory of a worker.
+
+    Raises: InputError if there is no such network.
+    """
+    values = encoder.batch_size * int(np.prod(encoder.input_spec().shape))
+    weights = FLOAT32_BYTES * encoder_size(encoder).parameters
+    return WorkerMemory(weights + INPUT_BYTES * values, (BATCHES_AHEAD + 2) * values + IMAGE_BYTES)

@@ -49,7 +49,7 @@ class PixelWork:
             image = decode_image(data, channels=channels, max_pixels=self.max_pixels)
             pixels = np.asarray(center_crop(image, (height, width)))
             planes = pixels.reshape(height, width, channels).transpose(2, 0, 1)
-            stored = torch.from_numpy(np.ascontiguousarray(planes))
+            stored = torch.from_numpy(np.array(planes, order="C"))
             return DecodedInput(stored, image.width, image.height)
 
         return read

@@ -12,6 +12,7 @@ from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
 from otcondense.store import class_file, read_fingerprint
 from pipeline.checked import Checked
+from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
 from pipeline.extract import OnProgress
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.quarantine import Lost
@@ -81,7 +82,11 @@ def plan_class(listing: Listing, name: str, work: ChosenWork) -> ClassPlan:
 
 
 def extract_chosen(
-    target: Target, work: ChosenWork, config: ExtractionConfig, on_progress: OnProgress
+    target: Target,
+    work: ChosenWork,
+    config: ExtractionConfig,
+    on_progress: OnProgress,
+    cluster: ClusterConfig = ANY_CLUSTER,
 ) -> RepresentationResult:
     """Write one file for each class of chosen images.
 
@@ -90,6 +95,7 @@ def extract_chosen(
         work: the work of the target.
         config: resources; they do not change the result.
         on_progress: called after every shard.
+        cluster: what the cluster can have, and how long to wait for it.
 
     Raises: InputError naming an image that is unreadable or has changed since it was chosen.
     """
@@ -106,7 +112,7 @@ def extract_chosen(
         on_progress(done, len(listing))
 
     if still_open:
-        encode_classes(target, still_open, config, count)
+        encode_classes(target, still_open, config, count, cluster)
     for plan in still_open:
         _add(target, plan, checked)
     checked.save()

@@ -1,13 +1,15 @@
 """Workers of an extraction and the resources that each asks Ray for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from otcondense.errors import InputError
+from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
+from pipeline.nodes import Demand, Node, described, fitting
 
-Node = Mapping[str, float]
-"""Resources of one node as Ray names them."""
+LEAST_CPUS = 1.0
+"""CPUs that a worker needs at least, for the threads that read and decode."""
 
 
 @dataclass(frozen=True)
@@ -29,49 +31,70 @@ def plan_resources(config: ExtractionConfig, nodes: Sequence[Node], *, uses_gpu:
 
     Args:
         config: settings; None there means all that helps.
-        nodes: total resources of each node: a worker needs all of its resources on one.
+        nodes: resources of each node that are free.
         uses_gpu: whether the network may use a GPU.
 
     Raises: InputError if the cluster is too small; Ray Data would wait for ever.
     """
-    has_gpus = uses_gpu and any(node.get("GPU") for node in nodes)
-    gpus = config.gpus_per_encoder
-    if gpus is None:
-        gpus = 1.0 if has_gpus else 0.0
-    least = config.cpus_per_encoder or 1.0
-    fitting = _fitting(nodes, least, gpus)
-    encoders = config.num_encoders or max(1, fitting)
-    if encoders > fitting:
+    gpus = gpus_of_each(config, has_gpus=uses_gpu and any(node.get("GPU") for node in nodes))
+    least = config.cpus_per_encoder or LEAST_CPUS
+    room = fitting(nodes, least, gpus)
+    encoders = config.num_encoders or max(1, room)
+    if encoders > room:
         raise InputError(
             f"extraction needs {encoders} times {least:g} CPUs and {gpus:g} GPUs, each on one "
-            f"node, for {encoders} encoder(s); the cluster has room for {fitting} "
-            f"({_described(nodes)}); lower extraction.num_encoders, cpus_per_encoder or "
+            f"node, for {encoders} encoder(s); the cluster has room for {room} "
+            f"({described(nodes)}); lower extraction.num_encoders, cpus_per_encoder or "
             "gpus_per_encoder"
         )
     cpus = config.cpus_per_encoder or _most_cpus(nodes, encoders, gpus)
     return Resources(encoders, cpus, gpus, max(1, int(cpus)))
 
 
-def _fitting(nodes: Sequence[Node], cpus: float, gpus: float) -> int:
-    """Return how many workers fit on the nodes."""
-    return sum(_fitting_on(node, cpus, gpus) for node in nodes)
+def plan_demand(
+    config: ExtractionConfig, gpus: int, cluster: ClusterConfig, *, uses_gpu: bool
+) -> Demand:
+    """Return the workers to wait for: those asked for, else one for each GPU that will be there.
+
+    Args:
+        config: settings.
+        gpus: GPUs that the cluster has or can have.
+        cluster: what the cluster can have by its configuration.
+        uses_gpu: whether the network may use a GPU.
+
+    Raises: InputError if GPUs would stay idle.
+    """
+    each = gpus_of_each(config, has_gpus=uses_gpu and gpus > 0)
+    cpus = config.cpus_per_encoder or LEAST_CPUS
+    count = config.num_encoders or 1
+    if config.num_encoders is None:
+        expected = (cluster.gpus or 0) / each if each else (cluster.cpus or 0) / cpus
+        count = max(1, int(expected))
+    return Demand(count, cpus, each)
 
 
-def _fitting_on(node: Node, cpus: float, gpus: float) -> int:
-    by_cpu = int(node.get("CPU", 0.0) / cpus)
-    return min(by_cpu, int(node.get("GPU", 0.0) / gpus)) if gpus else by_cpu
+def gpus_of_each(config: ExtractionConfig, *, has_gpus: bool) -> float:
+    """Return the GPUs of each worker.
+
+    Args:
+        config: settings.
+        has_gpus: whether the network may use GPUs and the cluster has some.
+
+    Raises: InputError if they would stay idle.
+    """
+    if config.gpus_per_encoder is None:
+        return 1.0 if has_gpus else 0.0
+    if has_gpus and not config.gpus_per_encoder:
+        raise InputError(
+            "gpus_per_encoder must be above 0 for a network whose device is not cpu on a cluster "
+            "with GPUs, found 0; leave it out, or set the network's device=cpu"
+        )
+    return config.gpus_per_encoder
 
 
 def _most_cpus(nodes: Sequence[Node], encoders: int, gpus: float) -> float:
     """Return the whole number of CPUs that each of so many workers can have."""
     cpus = int(max(node.get("CPU", 0.0) for node in nodes))
-    while cpus > 1 and _fitting(nodes, cpus, gpus) < encoders:
+    while cpus > 1 and fitting(nodes, cpus, gpus) < encoders:
         cpus -= 1
     return float(cpus)
-
-
-def _described(nodes: Sequence[Node]) -> str:
-    """Return the resources of the largest nodes, for a message."""
-    different = sorted({(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes})
-    texts = [f"{cpus:g} CPUs and {gpus:g} GPUs" for cpus, gpus in reversed(different)]
-    return f"{len(nodes)} node(s) of up to {texts[0]}" if texts else "no node"

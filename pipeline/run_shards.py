@@ -7,6 +7,7 @@ import numpy as np
 
 from otcondense.datasets.ahead import in_threads
 from pipeline.class_files import group_classes
+from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.quarantine import Lost
 from pipeline.shard_files import bytes_per_image, finished_shard, shard_folder, wanted_images
@@ -21,7 +22,11 @@ OnShard = Callable[[int, Sequence[Lost]], None]
 
 
 def encode_classes(
-    target: Target, plans: Sequence[ClassPlan], config: ExtractionConfig, on_shard: OnShard
+    target: Target,
+    plans: Sequence[ClassPlan],
+    config: ExtractionConfig,
+    on_shard: OnShard,
+    cluster: ClusterConfig,
 ) -> None:
     """Write the files of some classes.
 
@@ -33,6 +38,7 @@ def encode_classes(
         plans: the classes, in the order of their indices.
         config: resources; they do not change the result.
         on_shard: called after every shard.
+        cluster: what the cluster can have, and how long to wait for it.
 
     Raises: InputError if results are not finite, a class has no usable image, or the cluster is too
         small.
@@ -47,7 +53,7 @@ def encode_classes(
         else:
             on_shard(wanted_images(extraction, shard), lost)
 
-    place = OnCluster(extraction, config) if config.uses_cluster else Here(extraction)
+    place = OnCluster(extraction, config, cluster) if config.uses_cluster else Here(extraction)
     if still_open:
         for result in place.encode(still_open):
             on_shard(result.images, result.lost)

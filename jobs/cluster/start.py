@@ -29,9 +29,9 @@ WORKER_ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     # Ray's backend prints its own retries on the terminal; real problems come as exceptions.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # An actor without a GPU sees none. Otherwise all of them would use the first.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
-LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
-"""Enough for the blocks of one machine; Ray's default, a share of all memory, is far more."""
 STARTS = 3
 """Ray allows its start 30 s and no other number, so an overloaded machine gets several tries."""
 LEAST_CPUS = 2
@@ -49,7 +49,6 @@ def start_ray(num_cpus: int | None = None) -> None:
         return
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     with warnings.catch_warnings(), _quiet_backend(), _own_sigterm():
         warnings.simplefilter("ignore")
@@ -90,7 +89,6 @@ def _start_here(cpus: int) -> None:
                     address="local",  # a new cluster, even if `ray start` runs on this machine
                     num_cpus=cpus,
                     include_dashboard=False,
-                    object_store_memory=LOCAL_OBJECT_STORE_BYTES,
                     _node_ip_address="127.0.0.1",
                     _temp_dir=folder,
                 )

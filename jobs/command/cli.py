@@ -16,6 +16,8 @@ from jobs.run_directory.opening import reading_run, working_run
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import Access
 from otcondense.config import Config
+from otcondense.errors import InputError
+from otcondense.forecast.hardware import PRESETS, Hardware
 
 RunCommand = Callable[[Run, argparse.Namespace], int | None]
 HELP_WIDTH = 100
@@ -87,12 +89,20 @@ def _add_fresh(parser: argparse.ArgumentParser) -> None:
 
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--dry-run`."""
+    """Add the option `--dry-run`, and `--on` for the hardware that it forecasts for."""
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the work with its time, memory and storage; write nothing",
+        help="print the work with its time, cost, memory and storage; write nothing",
     )
+    parser.add_argument(
+        "--on",
+        metavar="HARDWARE",
+        help=f"hardware of --dry-run: {', '.join(PRESETS)}, cluster (of RAY_ADDRESS), here, or a "
+        ".yaml file of the fields below [cluster if RAY_ADDRESS is set; else cluster.gpus if "
+        "that is set; else here, or 8xH100 for a run that needs GPUs which are not here]",
+    )
+    describe_file(parser, "--on", Hardware)
 
 
 def describe_file(parser: argparse.ArgumentParser, option: str, model: type[Config]) -> None:
@@ -119,7 +129,7 @@ def run_on_directory(
     parser: argparse.ArgumentParser,
     command: RunCommand,
     arguments: Sequence[str] | None = None,
-    forecast: Callable[[Run], None] | None = None,
+    forecast: Callable[[Run, str | None], None] | None = None,
 ) -> None:
     """Run a verb on its run directory and leave the process.
 
@@ -127,7 +137,8 @@ def run_on_directory(
         parser: from `run_parser`.
         command: the verb.
         arguments: the command line; None reads the process's own.
-        forecast: prints what the verb would do; it adds the option `--dry-run`.
+        forecast: prints what the verb would do on the hardware of `--on`; it adds the options
+            `--dry-run` and `--on`.
     """
     if forecast is not None:
         add_dry_run(parser)
@@ -137,8 +148,10 @@ def run_on_directory(
         started = time.perf_counter()
         config = chosen_config(options.verb, options.config, options.run, options.words)
         if forecast is not None and options.dry_run:
-            forecast(Run(config))
+            forecast(Run(config), options.on)
             return DONE
+        if forecast is not None and options.on is not None:
+            raise InputError("--on is for --dry-run only, found it without; add --dry-run")
         status = _open_and_run(config, command, options)
         if status == DONE:
             print(f"{parser.prog} done in {time.perf_counter() - started:.1f} s")

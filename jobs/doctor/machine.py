@@ -1,4 +1,4 @@
-"""Check Python, packages, accelerators and threads of this machine."""
+"""Check Python, packages and threads of this machine."""
 
 import os
 import platform
@@ -21,11 +21,10 @@ OPEN_FILES = 4096
 
 
 def check_machine() -> Iterator[Finding]:
-    """Yield findings on Python, the packages, the GPUs and the threads."""
+    """Yield findings on Python, the packages and the threads."""
     yield _python()
     yield from check_packages(installed_versions(), tested_versions(CONSTRAINTS.read_text()))
     yield _requirements_met()
-    yield check_gpus()
     yield check_threads(os.environ.get("OMP_NUM_THREADS"), usable_cpus())
     yield _open_files()
 
@@ -119,28 +118,6 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def check_gpus() -> Finding:
-    """Check which GPUs torch sees, and whether the machine has others."""
-    import torch
-
-    if torch.cuda.is_available():
-        numbers = range(torch.cuda.device_count())
-        devices = [torch.cuda.get_device_properties(number) for number in numbers]
-        names = [f"{device.name} ({device.total_memory / 2**30:.0f} GiB)" for device in devices]
-        versions = f"CUDA {torch.version.cuda}, torch {torch.__version__}"
-        return Finding("GPUs", "ok", f"{len(devices)}: {', '.join(names)}; {versions}")
-    if list(Path("/dev").glob("nvidia[0-9]*")):
-        return Finding(
-            "GPUs",
-            "wrong",
-            f"the machine has some, torch {torch.__version__} (CUDA {torch.version.cuda}) sees "
-            f"none; CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')}",
-            "unset CUDA_VISIBLE_DEVICES if it hides them; otherwise install a driver for this "
-            "CUDA, or a torch built for this driver",
-        )
-    return Finding("GPUs", "ok", f"none; torch {torch.__version__} works on the CPU")
 
 
 def usable_cpus() -> int:

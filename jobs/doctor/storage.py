@@ -17,7 +17,16 @@ LOW_BYTES = 10 * 2**30
 RAY_LIMIT = 0.95
 """Ray starts no more work on a node whose disk is fuller."""
 LOW_SHARED_BYTES = 2**30
-"""Less of /dev/shm, which holds the object store, is worth a note."""
+"""Less of /dev/shm, which holds the object store, is worth a note, and is wrong beside GPUs: NCCL
+keeps its buffers there too, some 10 MB for each pair of GPUs, and containers start with 64 MiB."""
+STORE_SHARE = 0.3
+"""Share of the memory that Ray gives its object store by default."""
+LARGEST_STORE_BYTES = 200 * 10**9
+"""Ray gives the object store no more by default."""
+STORE_OF_SHARED = 0.95
+"""Ray uses at most this share of /dev/shm."""
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Memory limit of a container."""
 SHARED_TYPES = (
     "nfs",
     "lustre",
@@ -28,6 +37,8 @@ SHARED_TYPES = (
     "cifs",
     "9p",
     "fuse",
+    "virtiofs",
+    "wekafs",
 )
 """How the types of file systems that several machines can share begin."""
 
@@ -37,7 +48,7 @@ def check_storage(root: str) -> Iterator[Finding]:
     yield probe(root)
     if "://" not in root:
         yield _shared(Path(root))
-        yield free_space(f"disk of {root}", _existing(Path(root)))
+        yield free_space(f"disk of {root}", existing(Path(root)))
     session = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir()))
     yield free_space("disk of Ray's session", session)
     yield _shared_memory()
@@ -49,7 +60,7 @@ def probe(root: str) -> Finding:
         "give existing storage with --storage, and check that this account may write there "
         "(credentials, mode, mount)"
     )
-    before = _existing(Path(root)) if "://" not in root else None
+    before = existing(Path(root)) if "://" not in root else None
     started = time.perf_counter()
     try:
         is_same = _comes_back(Store(root))
@@ -85,7 +96,7 @@ def _remove_empty(root: Path, before: Path) -> None:
         root = root.parent
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
     """Return the path itself or the nearest directory above it that exists."""
     path = path.absolute()
     while not path.exists():
@@ -94,7 +105,7 @@ def _existing(path: Path) -> Path:
 
 
 def _shared(root: Path) -> Finding:
-    kind = file_system(_existing(root))
+    kind = file_system(existing(root))
     if kind.startswith(SHARED_TYPES):
         return Finding("storage is shared", "ok", f"{root} is on {kind}")
     return Finding(
@@ -132,14 +143,37 @@ def free_space(name: str, path: Path) -> Finding:
     return Finding(name, "ok", seen)
 
 
+def machine_memory() -> int:
+    """Return the bytes of memory of this machine, or of this container if it has a limit."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = CGROUP_LIMIT.read_text().strip() if CGROUP_LIMIT.exists() else "max"
+    return min(memory, int(limit)) if limit.isdigit() else memory
+
+
+def check_shared_memory(total: int, free: int, memory: int, *, has_gpus: bool) -> Finding:
+    """Check whether /dev/shm has room for Ray's object store, and for NCCL beside GPUs.
+
+    Args:
+        total: its size in bytes.
+        free: its free bytes.
+        memory: bytes of memory of the machine.
+        has_gpus: whether the machine has GPUs.
+    """
+    store = min(STORE_SHARE * memory, LARGEST_STORE_BYTES)
+    seen = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB of /dev/shm free"
+    remedy = "give the container more (--shm-size, or an emptyDir of medium Memory on /dev/shm)"
+    if free < LOW_SHARED_BYTES:
+        return Finding("shared memory", "wrong" if has_gpus else "note", seen, remedy)
+    if total * STORE_OF_SHARED < store:
+        smaller = (
+            f"{seen}: Ray's object store gets {total * STORE_OF_SHARED / 2**30:.0f} GiB in place "
+            f"of {store / 2**30:.0f}, so fewer images are decoded at a time"
+        )
+        return Finding("shared memory", "note", smaller, remedy)
+    return Finding("shared memory", "ok", seen)
+
+
 def _shared_memory() -> Finding:
     usage = shutil.disk_usage("/dev/shm")  # noqa: S108 - where Ray keeps its object store
-    seen = f"{usage.free / 2**30:.1f} GiB of /dev/shm free"
-    if usage.free < LOW_SHARED_BYTES:
-        return Finding(
-            "shared memory",
-            "note",
-            seen,
-            "give the container more (--shm-size, or an emptyDir of medium Memory on /dev/shm)",
-        )
-    return Finding("shared memory", "ok", seen)
+    has_gpus = bool(list(Path("/dev").glob("nvidia[0-9]*")))
+    return check_shared_memory(usage.total, usage.free, machine_memory(), has_gpus=has_gpus)

@@ -4,13 +4,15 @@
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.command.progress import Progress, note
+from jobs.evaluate.encoding import ImageEncoding, LazyPlace, NetworkImages
+from jobs.evaluate.tasks import SampleFigures, SampleTask, SubsetTask
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import SampledImages
-from jobs.run_directory.bars import EVALUATION_BAR
+from jobs.run_directory.bars import EVALUATION_BAR, JUDGE_BAR
 from jobs.run_directory.results import (
     MetricRecord,
     SubsetRecord,
@@ -20,17 +22,13 @@ from jobs.run_directory.results import (
     write_record,
 )
 from jobs.run_directory.run import Run
-from otcondense.evaluation import (
-    Comparison,
-    Figures,
-    class_frechet_distances,
-    count_copies,
-    rounded_values,
-    sample_figures,
-    subset_figures,
-)
+from otcondense.evaluation import count_copies, rounded_values
 from otcondense.evaluation.registry import METRICS
 from otcondense.store import fingerprint
+from pipeline.evaluation_place import Task
+
+Found = SampleFigures | dict[str, float]
+"""Metrics of samples, or of a subset by name."""
 
 
 @dataclass(frozen=True)
@@ -38,37 +36,125 @@ class _Measurement:
     """One set of images to measure, and the file of its metrics."""
 
     name: str
-    fingerprint: Callable[[], str]
-    measure: Callable[[str], MetricRecord | SubsetRecord]
-    """Takes the fingerprint of the record."""
+    """Of the file."""
+    method: str
+    samples: SampledImages | None
+    """None measures the subset itself."""
+
+    def fingerprint(self, evaluation: Evaluation) -> str:
+        """Return the fingerprint of everything that the metrics depend on."""
+        manifest = evaluation.run.manifest_fingerprint(self.method)
+        if self.samples is None:
+            return fingerprint([evaluation.inputs, manifest])
+        return fingerprint([evaluation.inputs, self.samples.digest, manifest])
 
 
-def evaluate(run: Run) -> None:
-    """Measure each subset, then the samples of each checkpoint."""
+def evaluate(run: Run, apart: str = "") -> None:
+    """Measure each subset, then the samples of each checkpoint.
+
+    Args:
+        run: the run.
+        apart: part of the names of the features, for processes that share a run directory.
+    """
     if run.config.held_out is None:
         note("evaluate", "held_out is not configured, nothing is measured")
         return
 
-    evaluation = Evaluation(run)
-    measurements = list(_measurements(evaluation))
-    skipped = 0
-    with Progress(run.store, *EVALUATION_BAR) as progress:
-        for done, measurement in enumerate(measurements):
-            progress.show(done, len(measurements))
-            expected = measurement.fingerprint()
-            if is_finished(run, measurement.name, expected):
-                skipped += 1
-            else:
-                write_record(run, measurement.name, measurement.measure(expected))
-        progress.show(len(measurements), len(measurements))
+    evaluation = Evaluation(run, apart)
+    measurements = list(_measurements(run))
+    expected = [each.fingerprint(evaluation) for each in measurements]
+    pairs = zip(measurements, expected, strict=True)
+    missing = [pair for pair in pairs if not is_finished(run, pair[0].name, pair[1])]
+    if measurements:
+        _measure(evaluation, measurements, missing)
+    skipped = len(measurements) - len(missing)
     note("evaluate", f"{len(measurements)} sets of images, {skipped} already finished")
-    if skipped < len(measurements):
+
+
+def _measurements(run: Run) -> Iterator[_Measurement]:
+    trained = {method for _, method in run.trainings()}
+    for method in run.config.selection.subsets:
+        if method in trained:
+            yield _Measurement(subset_quality_file(run, method), method, None)
+    for model, method, step in run.checkpoints():
+        samples = SampledImages.of(run, model, method, step)
+        yield _Measurement(run.metrics_file(model, method, step), method, samples)
+
+
+def _measure(
+    evaluation: Evaluation,
+    measurements: Sequence[_Measurement],
+    missing: Sequence[tuple[_Measurement, str]],
+) -> None:
+    """Encode all images, then write the missing metrics."""
+    run = evaluation.run
+    samples = [each.samples for each in measurements if each.samples is not None]
+    networks = {
+        name: NetworkImages.of(evaluation, judge, samples)
+        for name, judge in {"": evaluation.main, **evaluation.further}.items()
+    }
+    place = LazyPlace(run)
+    with Progress(run.store, *JUDGE_BAR) as progress:
+        ImageEncoding(run.store, place, list(networks.values()), progress.show).run(
+            run.config.extraction, run.config.cluster
+        )
+    with Progress(run.store, *EVALUATION_BAR) as progress:
+        done = len(measurements) - len(missing)
+        progress.show(done, len(measurements))
+        tasks: list[Task[Found]] = [
+            _task(evaluation, networks, measurement) for measurement, _ in missing
+        ]
+        for found in place.get.measure(tasks) if tasks else ():
+            measurement, expected = missing[found.number]
+            write_record(run, measurement.name, _record(evaluation, found.result, expected))
+            done += 1
+            progress.show(done, len(measurements))
+    if missing:
         note_copies(evaluation)
+
+
+def _task(
+    evaluation: Evaluation, networks: Mapping[str, NetworkImages], measurement: _Measurement
+) -> Task[Found]:
+    root = evaluation.run.store.root
+    samples = measurement.samples
+    files = {name: each.files(measurement.method, samples) for name, each in networks.items()}
+    main = files.pop("")
+    if samples is None:
+        return SubsetTask(root, main, files, evaluation.settings.neighbours)
+    return SampleTask(
+        root=root,
+        main=main,
+        further=files,
+        reference=evaluation.settings.reference,
+        settings=evaluation.settings,
+        classes=samples.classes,
+        held_out_classes=evaluation.held_out.classes,
+    )
+
+
+def _record(evaluation: Evaluation, found: Found, expected: str) -> MetricRecord | SubsetRecord:
+    if isinstance(found, dict):
+        return SubsetRecord(expected, found, evaluation.main.name)
+    main = found.main
+    names = evaluation.held_out.class_names
+    by_class = {names[number]: value for number, value in found.by_class.items()}
+    return MetricRecord(
+        fingerprint=expected,
+        values=found.values,
+        num_samples=main.num_samples,
+        num_held_out=main.num_held_out,
+        num_training=main.num_training,
+        encoder=main.encoder,
+        encoder_sha256=main.encoder_sha256,
+        settings=main.settings,
+        class_frechet_distance=rounded_values(by_class),
+    )
 
 
 def note_copies(evaluation: Evaluation) -> None:
     """Name held-out images that are there more than once: they shift every metric."""
-    features = evaluation.judge.encode_once(evaluation.held_out.images).features
+    features = evaluation.held_out_features
     copies = count_copies(features)
     if copies:
         note(
@@ -76,94 +162,6 @@ def note_copies(evaluation: Evaluation) -> None:
             f"{copies} of {len(features)} are copies of another one; with k copies of each, the "
             "balls of precision, density and coverage are empty: leave the copies out",
         )
-
-
-def _measurements(evaluation: Evaluation) -> Iterator[_Measurement]:
-    run = evaluation.run
-    trained = {method for _, method in run.trainings()}
-    for method in run.config.selection.subsets:
-        if method in trained:
-            yield _subset_measurement(evaluation, method)
-    for model, method, step in run.checkpoints():
-        yield _samples_measurement(evaluation, model, method, step)
-
-
-def _subset_measurement(evaluation: Evaluation, method: str) -> _Measurement:
-    run = evaluation.run
-
-    def measure(expected: str) -> SubsetRecord:
-        values = subset_figures(
-            evaluation.training(method),
-            evaluation.held_out.images,
-            evaluation.judge,
-            evaluation.further,
-            evaluation.settings.neighbours,
-        )
-        return SubsetRecord(expected, values, evaluation.judge.network.name)
-
-    return _Measurement(
-        name=subset_quality_file(run, method),
-        fingerprint=lambda: fingerprint([evaluation.inputs, run.manifest_fingerprint(method)]),
-        measure=measure,
-    )
-
-
-def _samples_measurement(
-    evaluation: Evaluation, model: str, method: str, step: int
-) -> _Measurement:
-    run = evaluation.run
-    samples = SampledImages.of(run, model, method, step)
-
-    def key() -> str:
-        manifest = run.manifest_fingerprint(method)
-        return fingerprint([evaluation.inputs, samples.sha256, manifest])
-
-    def measure(expected: str) -> MetricRecord:
-        figures = sample_figures(
-            samples.images,
-            Comparison(
-                held_out=evaluation.held_out.images,
-                training=evaluation.training(method),
-                reference=evaluation.reference,
-            ),
-            evaluation.judge,
-            evaluation.further,
-            evaluation.settings,
-        )
-        return _record(figures, expected, _class_distances(evaluation, figures, samples))
-
-    return _Measurement(run.metrics_file(model, method, step), key, measure)
-
-
-def _record(figures: Figures, expected: str, by_class: dict[str, float]) -> MetricRecord:
-    main = figures.main
-    assert main is not None, "a run is evaluated against held-out images"
-    return MetricRecord(
-        fingerprint=expected,
-        values=rounded_values({**main.values, **figures.adm, **figures.further}),
-        num_samples=main.num_samples,
-        num_held_out=main.num_held_out,
-        num_training=main.num_training,
-        encoder=main.encoder,
-        encoder_sha256=main.encoder_sha256,
-        settings=main.settings,
-        class_frechet_distance=by_class,
-    )
-
-
-def _class_distances(
-    evaluation: Evaluation, figures: Figures, samples: SampledImages
-) -> dict[str, float]:
-    """Return the Fréchet distance of each class by its name."""
-    held_out = evaluation.held_out
-    distances = class_frechet_distances(
-        figures.samples.features,
-        samples.classes,
-        evaluation.judge.encode_once(held_out.images).features,
-        held_out.classes,
-    )
-    names = held_out.class_names
-    return rounded_values({names[number]: value for number, value in distances.items()})
 
 
 def print_table(run: Run) -> None:

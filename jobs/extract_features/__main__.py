@@ -14,11 +14,11 @@ def work(run: Run, _: argparse.Namespace) -> None:
     extract(run)
 
 
-def forecast(run: Run) -> None:
-    """Print what the verb would do."""
+def forecast(run: Run, on: str | None) -> None:
+    """Print what the verb would do on some hardware."""
     from jobs.extract_features.dry_run import forecast_features
 
-    forecast_features(run)
+    forecast_features(run, on)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,51 +1,82 @@
-"""`--dry-run` of the extraction: its work, time and memory, from a timed sample."""
+"""`--dry-run` of the extraction: its work, time, cost and memory."""
 
 from pathlib import Path
 
 from jobs.command.progress import note
+from jobs.forecasts.image_stages import feature_stage
+from jobs.forecasts.known import Known, known_of
+from jobs.forecasts.printing import print_time
 from jobs.run_directory.budgets import check_budgets
-from jobs.run_directory.listing import run_listing
+from jobs.run_directory.listing import run_listing, scan_source
 from jobs.run_directory.run import Run
 from otcondense.byte_sizes import byte_size
-from otcondense.durations import duration
+from otcondense.encoders import EncoderConfig
+from otcondense.encoders.arithmetic import encoder_size
 from otcondense.errors import InputError
-from pipeline.forecast import ExtractionForecast, forecast_extraction
+from otcondense.forecast.stages import Stage
+from pipeline.forecast import stored_bytes, worker_memory
+from pipeline.shards import plan_shards
 
 
-def forecast_features(run: Run) -> None:
-    """Print the cost of the extraction of features for each network; nothing is written."""
-    source = run.config.source
+def forecast_features(run: Run, on: str | None = None) -> Known:
+    """Print the cost of the extraction of features for each network; nothing is written.
+
+    Args:
+        run: the run.
+        on: hardware, as `chosen_hardware` takes it.
+
+    Returns: what the forecast of later stages needs too.
+
+    Raises: InputError as the extraction does, for a source or a network that cannot be used.
+    """
     digits = run.config.digits
-    if digits is not None and not Path(source.path).exists():
+    if digits is not None and not Path(run.config.source.path).exists():
         raise InputError(
             f"the digits are not written to {digits} yet, so there is nothing to sample; "
             "start the demo once without --dry-run"
         )
+    scan_source(run)
     for sentence in check_budgets(run):
         note("select", sentence)
+    known = known_of(run, on)
     if not run.config.encoders:
         rows = len(run_listing(run))
-        note("import features", f"{rows} rows of {source.path}; no images, no encoder")
+        note("import features", f"{rows} rows of {run.config.source.path}; no images, no encoder")
     for encoder in run.config.encoders:
-        found = forecast_extraction(source, encoder, run.config.extraction)
-        _print(f"extract {encoder.name}", found)
+        _print(run, encoder, known)
+    return known
 
 
-def _print(title: str, found: ExtractionForecast) -> None:
+def feature_stages(run: Run, known: Known) -> list[Stage]:
+    """Return the extraction of each network."""
+    return [
+        feature_stage(run.config, encoder, known.facts, known.hardware)
+        for encoder in run.config.encoders
+    ]
+
+
+def _print(run: Run, encoder: EncoderConfig, known: Known) -> None:
+    listing = run_listing(run)
+    shards = plan_shards(listing, encoder.batch_size)
+    batches = sum(-(-(each.stop - each.start) // encoder.batch_size) for each in shards)
+    source = byte_size(int(listing.numbers("size_bytes").sum()))
     note(
-        title,
-        f"{found.num_images} images of {found.num_classes} classes, "
-        f"{byte_size(found.source_bytes)}, {found.num_batches} batches",
+        f"extract {encoder.name}",
+        f"{len(listing)} images of {len(listing.names)} classes, {source}, {batches} batches",
     )
+    memory = worker_memory(encoder)
     note(
         "",
-        f"memory of a worker: {byte_size(found.encoder_bytes)} for the encoder (weights and "
-        f"inputs), {byte_size(found.decoded_bytes)} for decoded images",
+        f"memory of a worker: {byte_size(memory.encoder)} for the encoder (weights and "
+        f"inputs), {byte_size(memory.decoded)} for decoded images",
     )
-    note("", f"storage: {byte_size(found.stored_bytes)} of features")
+    stored = len(listing) * stored_bytes(encoder_size(encoder))
+    note("", f"storage: {byte_size(stored)} of features")
+    sample = known.sample
+    assert sample is not None, "a run with encoders has images"
     note(
         "",
-        f"time: {duration(found.seconds)} ({1 / found.decode_seconds:.0f} images/s decoded, "
-        f"{found.encode_seconds:.3g} s a batch, each in one process; "
-        f"{found.sampled} images sampled, {found.unreadable} unreadable)",
+        f"{1 / sample.seconds:.0f} images/s decoded in one thread here; "
+        f"{sample.count} images sampled, {sample.unreadable} unreadable",
     )
+    print_time(feature_stage(run.config, encoder, known.facts, known.hardware), known.hardware)

@@ -48,6 +48,7 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
             run.config.extraction,
             source.max_lost_share,
             progress.show,
+            run.config.cluster,
         )
     note(title, f"{result.num_images} images of {_classes(result)}")
     if result.classes_recognised:

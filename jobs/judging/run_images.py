@@ -1,23 +1,23 @@
 """The image sets of a run that are measured: held-out images, chosen images, and samples."""
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
+import pyarrow as pa
 import torch
-from jaxtyping import Int, UInt8
-from torch import Tensor
+from jaxtyping import Int
 
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets import Listing, scan_images
 from otcondense.datasets.images import ListedImages, manifest_images, record_images
 from otcondense.datasets.records import SourceConfig
-from otcondense.diffusion.samples import iterate_samples
+from otcondense.diffusion.samples import sample_files, too_few_samples
 from otcondense.evaluation import ImageSet
-from otcondense.store import read_manifest
+from otcondense.store import fingerprint, read_columns, read_manifest, table_metadata
+from pipeline.judged_parts import PixelFile
 
 UNKNOWN_CLASS = -1
 """Class of held-out images whose class the source does not have."""
@@ -80,30 +80,40 @@ class SampledImages:
         count = run.config.models[model].sampling.num_samples
         return cls(run, run.samples_directory(model, method, step), count)
 
+    @cached_property
+    def _stored(self) -> list[tuple[PixelFile, Int[np.ndarray, " b"]]]:
+        """Each file that holds samples, and their classes; the pixels are not read.
+
+        Raises: InputError if there are too few samples.
+        """
+        found = []
+        left = self.count
+        for name in sample_files(self.run.store, self.directory):
+            if left == 0:
+                break
+            table = read_columns(self.run.store, name, ["class_index"])
+            labels = table.column("class_index").to_numpy().astype(np.int64)[:left]
+            content = str(table_metadata(table)["content"])
+            found.append((PixelFile(name, content, len(labels)), labels))
+            left -= len(labels)
+        if left:
+            raise too_few_samples(self.run.store, self.directory, self.count, self.count - left)
+        return found
+
     @property
-    def images(self) -> ImageSet:
-        """The samples as a set to measure."""
-        return ImageSet(self._pixels)
+    def files(self) -> list[PixelFile]:
+        """The files of the samples, in their order."""
+        return [file for file, _ in self._stored]
 
     @property
     def classes(self) -> Int[np.ndarray, " n"]:
         """Class of each sample."""
-        return np.concatenate([labels for _, labels in self._parts()])
+        return np.concatenate([labels for _, labels in self._stored])
 
     @property
-    def sha256(self) -> str:
-        """Digest of all pixels."""
-        digest = hashlib.sha256()
-        for images, _ in self._parts():
-            digest.update(np.ascontiguousarray(images).tobytes())
-        return digest.hexdigest()
-
-    def _parts(self) -> Iterator[tuple[UInt8[np.ndarray, "b c h w"], Int[np.ndarray, " b"]]]:
-        yield from iterate_samples(self.run.store, self.directory, self.count)
-
-    def _pixels(self) -> Iterator[UInt8[Tensor, "b c h w"]]:
-        for images, _ in self._parts():
-            yield torch.from_numpy(images)
+    def digest(self) -> str:
+        """Digest of all samples, made of those that their files were written with."""
+        return fingerprint([[file.content, file.count] for file in self.files])
 
 
 def chosen_images(run: Run, method: str) -> ListedImages:
@@ -115,6 +125,17 @@ def chosen_images(run: Run, method: str) -> ListedImages:
     manifest = read_manifest(run.store, run.manifest(method))
     images = manifest_images(manifest, source, partial(run_listing, run))
     return ListedImages(images, source, run.config.pixels.shape)
+
+
+def chosen_table(run: Run, methods: Sequence[str]) -> pa.Table:
+    """Return `image_id` and `sha256` of the images of some subsets, each image once.
+
+    Raises: InputError if a subset is missing.
+    """
+    columns = ["image_id", "sha256"]
+    manifests = [read_manifest(run.store, run.manifest(method)) for method in methods]
+    plain = [table.select(columns).replace_schema_metadata(None) for table in manifests]
+    return pa.concat_tables(plain).group_by(columns).aggregate([])
 
 
 def image_set(images: ListedImages) -> ImageSet:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from jobs.command.settings import build, read_values
-from jobs.judging.networks import load_main_network, load_network
 from jobs.measure.config import MeasureConfig
 from jobs.measure.image_sets import check_place, iterate_images
 from otcondense.encoders import EncoderConfig
@@ -28,6 +27,7 @@ from otcondense.evaluation import (
     settings_record,
 )
 from otcondense.store import Store
+from pipeline.judges import load_main_network, load_network
 
 STD = "_std"
 """End of the names of standard errors."""

@@ -51,20 +51,37 @@ def describe(need: Need, *, offline: bool = False) -> list[WeightFile]:
     return _here(need)
 
 
-def _here(need: Need) -> list[WeightFile]:
-    """Return the files of a file or folder of the user's."""
+def find(need: Need) -> list[Path]:
+    """Return the files of one need that are on this machine; nothing is fetched or hashed.
+
+    Raises: InputError if they are not on this machine.
+    """
+    if need.is_on_hub:
+        return _found_in_cache(need)[1]
+    if need.has_own_address:
+        return [_fetched(need)]
+    return _own_files(need)
+
+
+def _own_files(need: Need) -> list[Path]:
+    """Return the paths of a file or folder of the user's."""
     root = Path(need.place)
     if not root.exists():
         raise InputError(
             f"{need.used_for} needs {root}, found nothing there; "
             "copy it to this machine or correct the path"
         )
-    paths = [root] if root.is_file() else _files_below(root)
+    return [root] if root.is_file() else _files_below(root)
+
+
+def _here(need: Need) -> list[WeightFile]:
+    """Return the files of a file or folder of the user's."""
+    root = Path(need.place)
     return [
         WeightFile(
             need, _name_below(root, path), path.stat().st_size, sha256_file(path), licence="yours"
         )
-        for path in paths
+        for path in _own_files(need)
     ]
 
 
@@ -107,6 +124,15 @@ def _hub_file(need: Need, sibling: RepoSibling, licence: str, revision: str) -> 
 
 def _cached(need: Need) -> list[WeightFile]:
     """Return the files of one need that have been fetched from the hub."""
+    folder, paths = _found_in_cache(need)
+    return [_cached_file(need, folder, path) for path in paths]
+
+
+def _found_in_cache(need: Need) -> tuple[Path, list[Path]]:
+    """Return the folder of a repository that has been fetched, and the paths of the files in it.
+
+    Raises: InputError if it has not been fetched.
+    """
     from huggingface_hub import snapshot_download
 
     missing = f"{need.used_for} needs {need.place}, which is not on this machine"
@@ -120,7 +146,7 @@ def _cached(need: Need) -> list[WeightFile]:
     chosen = [path for path in _files_below(folder) if _matches(path.name, need.patterns)]
     if not chosen:
         raise InputError(f"{missing}: its folder holds no weights; {advice}")
-    return [_cached_file(need, folder, path) for path in chosen]
+    return folder, chosen
 
 
 def _cached_file(need: Need, folder: Path, path: Path) -> WeightFile:
@@ -155,15 +181,25 @@ def fetch(file: WeightFile, *, offline: bool = False) -> Path:
 
 def _by_address(need: Need, *, fetch: bool) -> Path:
     """Return a file that its library fetches from its own address."""
-    from otcondense.fetched import fetch_weights, fetched_path
+    from otcondense.fetched import fetch_weights
+
+    return fetch_weights(_address(need.place)) if fetch else _fetched(need)
+
+
+def _fetched(need: Need) -> Path:
+    """Return a file that its library has fetched from its own address.
+
+    Raises: InputError if it has not been fetched.
+    """
+    from otcondense.fetched import fetched_path
 
     path = fetched_path(_address(need.place))
-    if not fetch and not path.exists():
+    if not path.exists():
         raise InputError(
             f"{need.used_for} needs {path.name}, which is not on this machine; "
             "run prefetch where there is a network"
         )
-    return fetch_weights(_address(need.place))
+    return path
 
 
 def _address(place: str) -> str:

@@ -258,10 +258,8 @@ def _sample_sheet(
     images, _ = read_samples(run.store, directory, min(SHEET_SAMPLES, row.record.num_samples))
     features = judge.encode(ImageSet(lambda: [torch.from_numpy(images)])).features
 
-    training_features = judge.encode_once(evaluation.training(row.method)).features
-    held_out_features = judge.encode_once(held_out.images).features
-    near_chosen = nearest_neighbours(features, training_features)
-    near_held_out = nearest_neighbours(features, held_out_features)
+    near_chosen = nearest_neighbours(features, evaluation.chosen_features(row.method))
+    near_held_out = nearest_neighbours(features, evaluation.held_out_features)
     return SampleSheet(
         model=row.model,
         method=row.method,

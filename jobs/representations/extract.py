@@ -40,7 +40,7 @@ def _extract(run: Run, bar: Bar, images: str, directory: str, work: ChosenWork) 
     if resources.uses_cluster:
         start_ray()
     with Progress(run.store, *bar) as progress:
-        result = extract_chosen(target, work, resources, progress.show)
+        result = extract_chosen(target, work, resources, progress.show, run.config.cluster)
     classes = result.classes_done + result.classes_skipped
     note(
         bar.title,

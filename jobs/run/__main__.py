@@ -14,11 +14,11 @@ def work(run: Run, _: argparse.Namespace) -> None:
     run_all(run)
 
 
-def forecast(run: Run) -> None:
-    """Print what the verb would do."""
+def forecast(run: Run, on: str | None) -> None:
+    """Print what the verb would do on some hardware."""
     from jobs.run.dry_run import forecast_run
 
-    forecast_run(run)
+    forecast_run(run, on)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

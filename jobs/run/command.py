@@ -6,10 +6,15 @@ from jobs.evaluate.stage import print_table
 from jobs.run_directory.run import Run
 from jobs.run_directory.stage_log import log_stage, print_stages
 from jobs.run_directory.stages import stages_of
+from jobs.train.compiling import check_compiler
 
 
 def run_all(run: Run) -> None:
-    """Run every stage, the report last; finished work is skipped."""
+    """Run every stage, the report last; finished work is skipped.
+
+    Raises: InputError before the first stage if a training could not be compiled on this machine.
+    """
+    check_compiler(run)
     for stage in stages_of(run.config):
         if stage.name == "report":
             print_table(run)

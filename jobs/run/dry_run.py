@@ -1,90 +1,70 @@
-"""`--dry-run` of a whole run: the work of each stage, with time and memory.
-
-The extraction is forecast from a timed sample, training from the shapes of the model.
-"""
-
-import torch
+"""`--dry-run` of a whole run: the work of each stage, with time, cost and memory."""
 
 from jobs.command.progress import note
-from jobs.extract_features.dry_run import forecast_features
+from jobs.extract_features.dry_run import feature_stages, forecast_features
+from jobs.forecasts.known import Known
+from jobs.forecasts.model_stages import training_size, training_workers
+from jobs.forecasts.printing import print_time, print_total
+from jobs.forecasts.run_stages import later_stages
 from jobs.run_directory.budget_rules import resolve
-from jobs.run_directory.budgets import class_sizes, in_numbers
+from jobs.run_directory.budgets import in_numbers
 from jobs.run_directory.run import Run
-from otcondense.diffusion import TrainingConfig
-from otcondense.diffusion.attach import Attachments
-from otcondense.diffusion.forecast import TrainingForecast, forecast_training
-from otcondense.durations import duration
+from otcondense.byte_sizes import byte_size
+from otcondense.diffusion.forecast import TrainingForecast
+from otcondense.forecast.measured import STEP_IMAGES
+from otcondense.selection.forecast import forecast
 
-LATENT_CHANNELS = 4
-"""Channels of the latents of Stable Diffusion's autoencoder, which DiT and SiT use."""
-LATENT_STRIDE = 8
-"""Pixels of the image for each latent, in height and width, of the same autoencoder."""
-TOKEN_WIDTH = 768
-"""Width of the tokens of DINOv2 ViT-B, the default of `tokens`."""
-TEXT_WIDTH = 2048
-"""Width of the embeddings of flan-t5-xl, the default of `text`."""
-DEVICE_TERAFLOPS = 395
-"""Assumed speed of a device: half of the bf16 matrix-product speed measured on one H200.
-
-The real speed depends on the device and on the model.
-"""
-TERA = 1e12
 PETA = 1e15
+GIGA = 1e9
 
 
-def forecast_run(run: Run) -> None:
-    """Print the work of a whole run; nothing is written."""
-    forecast_features(run)
-    sizes = class_sizes(run)
-    _print_selection(run, sizes)
-    for model, method in run.trainings():
-        _print_training(run, model, method, len(sizes))
-
-    checkpoints = run.checkpoints()
-    samples = sum(run.config.models[model].sampling.num_samples for model, _, _ in checkpoints)
-    if samples:
-        note("sample and evaluate", f"{len(checkpoints)} checkpoints, {samples} images")
-
-
-def _print_selection(run: Run, sizes: dict[str, int]) -> None:
-    """Print the number of images to select for each budget.
+def forecast_run(run: Run, on: str | None = None) -> None:
+    """Print the work of a whole run; nothing is written.
 
     Args:
         run: the run.
-        sizes: number of images of each class.
+        on: hardware, as `chosen_hardware` takes it.
+
+    Raises: InputError as the stages do, for what cannot be used.
     """
+    known = forecast_features(run, on)
+    _print_selection(run, known)
+    stages = later_stages(run.config, known.facts, known.hardware)
+    for stage in stages:
+        note(stage.name, stage.title)
+        if stage.name == "train":
+            _print_size(run, stage.title.split(" ")[0], known)
+        print_time(stage, known.hardware)
+    if run.config.models and run.config.held_out is None:
+        note("evaluate", "held_out is not configured, nothing is measured")
+    print_total([*feature_stages(run, known), *stages], known.hardware)
+
+
+def _print_selection(run: Run, known: Known) -> None:
+    """Print the number of images to select for each budget, and the memory of a worker."""
     selection = run.config.selection
+    sizes = known.facts.sizes
     for subset in selection.subsets_of(selection.methods[0]) if selection.methods else ():
+        budgets = resolve(subset.budgets[-1], sizes)
+        largest = max(sizes, key=sizes.__getitem__)
+        memory = forecast(sizes[largest], 0, budgets[largest]).memory_bytes
         note(
             "select",
             f"{len(selection.methods)} method(s), {len(sizes)} classes, "
-            f"{in_numbers(resolve(subset.budgets[-1], sizes), sizes)}",
+            f"{in_numbers(budgets, sizes)}; memory of a worker: {byte_size(memory)} and features",
         )
 
 
-def training_forecast(run: Run, training: TrainingConfig, num_classes: int) -> TrainingForecast:
-    """Return the cost of one training; latents, tokens and text are assumed to be of usual size."""
-    shape = run.config.pixels.shape
-    if training.data == "latents":
-        side = run.config.latents.image_size // LATENT_STRIDE
-        shape = (LATENT_CHANNELS, side, side)
-    max_tokens = run.config.text.max_tokens
-    text = torch.empty(num_classes, max_tokens, TEXT_WIDTH, dtype=torch.float16, device="meta")
-    return forecast_training(training, num_classes, shape, Attachments(text, TOKEN_WIDTH))
-
-
-def _print_training(run: Run, model: str, method: str, num_classes: int) -> None:
+def _print_size(run: Run, model: str, known: Known) -> None:
+    """Print parameters and memory of a training, and whether it fits."""
     training = run.config.models[model].training
-    found = training_forecast(run, training, num_classes)
-    seconds = found.flops / training.world_size / (DEVICE_TERAFLOPS * TERA)
-    note(
-        f"train {model} on {method}",
-        f"{training.num_steps} steps of {training.global_batch_size} images "
-        f"on {training.world_size} device(s)",
-    )
-    note("", found.text)
-    note(
-        "",
-        f"{found.flops / PETA:.3g} PFLOP: {duration(seconds)} at an assumed {DEVICE_TERAFLOPS} "
-        "TFLOP/s per device (half of an H200's peak)",
-    )
+    workers = training_workers(training, known.hardware)
+    classes = len(known.facts.sizes)
+    found: TrainingForecast = training_size(run.config, training, classes, int(workers.count))
+    note("", f"{found.text}; {found.flops / PETA:.3g} PFLOP")
+    each = training.global_batch_size / workers.count
+    if workers.on_gpus and each < STEP_IMAGES:
+        note("", f"the speed was measured with {STEP_IMAGES} images on a GPU, this has {each:g}")
+    room = known.hardware.gpu_memory_gb * GIGA
+    if workers.on_gpus and found.device_bytes > room:
+        note("", f"a GPU has {byte_size(room)}: raise accumulation or num_workers")

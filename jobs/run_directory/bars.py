@@ -40,6 +40,7 @@ LATENTS_BAR = Bar("extract_latents", "latents", "image")
 TOKENS_BAR = Bar("extract_tokens", "tokens", "image")
 PIXELS_BAR = Bar("score-pixels", "pixels", "image")
 SAMPLE_BAR = Bar("sample", "sample", "batch")
+JUDGE_BAR = Bar("evaluate-images", "encode for evaluation", "image")
 EVALUATION_BAR = Bar("evaluate", "evaluate", "set")
 
 

@@ -14,6 +14,7 @@ from otcondense.encoders import ConfidenceConfig, EncoderConfig
 from otcondense.encoders.margins_config import MarginConfig
 from otcondense.evaluation import EvaluationConfig
 from otcondense.representations import LatentConfig, TextConfig, TokenConfig
+from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig, RepresentationResources
 
 
@@ -84,6 +85,8 @@ class RunConfig(Config):
     dinov2.frechet_distance is FD-DINOv2; with clip, clip.cmmd is CMMD."""
     scores: ScoresConfig = ScoresConfig()
     """Difficulty scores, for the difficulty-based selection methods."""
+    cluster: ClusterConfig = ClusterConfig()
+    """What the cluster can have, and how long a stage waits for it."""
     extraction: ExtractionConfig = ExtractionConfig()
     """Feature extraction with Ray Data."""
     selection: SelectionConfig = SelectionConfig()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from jobs.run_directory.bars import (
     EVALUATION_BAR,
+    JUDGE_BAR,
     LATENTS_BAR,
     SAMPLE_BAR,
     SCORE_BAR,
@@ -205,10 +206,13 @@ STAGES: tuple[Stage, ...] = (
         outputs=(
             f"training/*-{HASH}/metrics/{STEP}-{HASH}.json",
             f"selection/*-{HASH}/quality-{HASH}.json",
+            f"evaluation/*{CLASS_PART}",
+            f"evaluation/*{SHARD_PART}",
+            f"evaluation/*-{HASH}/{STEP}.parquet",
         ),
         is_part_of=_trains,
-        bars=lambda _: [EVALUATION_BAR],
-        bar_keys=("evaluate",),
+        bars=lambda _: [JUDGE_BAR, EVALUATION_BAR],
+        bar_keys=("evaluate", "evaluate-images"),
         uses=("select_subset", "sample"),
     ),
     Stage(

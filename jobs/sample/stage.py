@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from actors.pool import Pool, refuse_failures
 from actors.sampler import SamplerActor, SampleUnit
 from actors.workers import RayBackend
+from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.run_directory.bars import SAMPLE_BAR
 from jobs.run_directory.run import Run
-from otcondense.diffusion.checkpoint_state import checkpoint_directory, open_checkpoint
+from otcondense.diffusion.checkpoint_files import sound_checkpoint
+from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.sampler_config import of_trained
 from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
 from otcondense.store import UnitProgress
@@ -43,7 +45,7 @@ def _units(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
     """Yield the batches of one checkpoint."""
     model = run.config.models[name]
     checkpoint = checkpoint_directory(run.training_directory(name, method), step)
-    state = open_checkpoint(run.store, checkpoint).state
+    state = sound_checkpoint(run.store, checkpoint).state
     config = of_trained(model.sampling, run.chosen_classes(method), state.num_classes)
     autoencoder = run.config.latents if model.training.data == "latents" else None
     for part in sampling_units(config):
@@ -59,8 +61,9 @@ def _units(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
 
 
 def _sample(run: Run, units: list[SampleUnit], progress: Progress) -> None:
-    pool = run.config.samplers
     start_ray()
+    work = PoolWork("sample", len(units), uses_gpu=True)
+    pool = sized_pool(run.config.samplers, run.config.cluster, work)
     device = "cuda" if pool.num_gpus else "cpu"
     backend = RayBackend.of(SamplerActor, pool, run.store.root, device)
     progress.follow([UnitProgress(name=unit.name) for unit in units])

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from actors.pool import Pool, refuse_failures
 from actors.scorer import Scorer, ScoreUnit
 from actors.workers import RayBackend
+from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.representations.extract import extract_images, extract_pixels
@@ -112,10 +113,11 @@ def _is_done(run: Run, unit: ScoreUnit) -> bool:
 
 
 def _run_pool(run: Run, units: list[ScoreUnit], progress: Progress) -> None:
-    pool = run.config.samplers
-    device = "cuda" if pool.num_gpus else "cpu"
     checkpoint = scoring_checkpoint(run)
     start_ray()
+    work = PoolWork("score", len(units), uses_gpu=True)
+    pool = sized_pool(run.config.samplers, run.config.cluster, work)
+    device = "cuda" if pool.num_gpus else "cpu"
     backend = RayBackend.of(
         ray.remote(Scorer), pool, run.store.root, checkpoint, run.config.scores.denoising, device
     )

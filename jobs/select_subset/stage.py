@@ -8,6 +8,7 @@ from actors.selection_unit import SelectionUnit
 from actors.selector import SelectorActor
 from actors.units import UnitChanges, progress_of
 from actors.workers import RayBackend
+from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.run_directory.bars import SELECTION_BAR
@@ -93,7 +94,8 @@ def run_pool(
         for name, changes in link.exchange().items():
             progress.update(name, changes)
 
-    pool = run.config.selection.pool
+    work = PoolWork("select", len(open_units), uses_gpu=False)
+    pool = sized_pool(run.config.selection.pool, run.config.cluster, work)
     features = run.features_directory(run.config.encoder)
     backend = RayBackend.of(
         selector, pool, run.store.root, features, run.confidence_directory(), board

@@ -9,11 +9,8 @@ from torch import Tensor
 
 from jobs.run_directory.run import CURVE_FILE
 from otcondense.diffusion.attach import Attachments
-from otcondense.diffusion.checkpoint_state import (
-    is_complete,
-    latest_checkpoint,
-    refuse_foreign,
-)
+from otcondense.diffusion.checkpoint_files import is_complete, latest_checkpoint
+from otcondense.diffusion.checkpoint_state import refuse_foreign
 from otcondense.diffusion.data import Pixels, TrainingSet
 from otcondense.diffusion.inputs import Inputs, check_inputs, load_inputs, load_text, token_width
 from otcondense.diffusion.training_config import TrainingConfig

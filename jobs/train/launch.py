@@ -8,22 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ray
 import torch
 from ray.exceptions import RayActorError
 
 from jobs.cluster.start import in_thread
-from jobs.command.progress import note
 from jobs.train.job import TrainJob
 from jobs.train.loop import LoopOutcome, run_loop, worker_main
 from jobs.train.loss_curve import stored_curve, write_summaries
+from jobs.train.placement import Placement, plan_trainings
+from jobs.train.step_log import REMOTE_SECONDS, StepLog
 from jobs.train.worker import Workers
 from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.loss_lines import LoggedLine
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError, storage_fault
-from otcondense.store import Store, hash8
+from otcondense.store import hash8
 from otcondense.threads import one_thread_on
+from pipeline.cluster_config import ANY_CLUSTER
 
 OnLine = Callable[[LoggedLine], None]
 """Receives each new line of the log of a running training."""
@@ -43,7 +44,9 @@ class TrainingResult:
     seconds: float
 
 
-def train(job: TrainJob, on_line: OnLine | None = None) -> TrainingResult:
+def train(
+    job: TrainJob, on_line: OnLine | None = None, placement: Placement | None = None
+) -> TrainingResult:
     """Train one model on one subset; Ray must be running, unless `num_workers` is 0.
 
     Checkpoints of the same configuration are recomputed if the images have changed since.
@@ -51,6 +54,7 @@ def train(job: TrainJob, on_line: OnLine | None = None) -> TrainingResult:
     Args:
         job: the training run.
         on_line: called with each new line of the log, from another thread.
+        placement: the workers; by default as many as fit now.
 
     Raises: InputError if the images are not of the announced shape, the cluster cannot place the
         workers, the directory has another configuration, or the loss diverges.
@@ -64,9 +68,11 @@ def train(job: TrainJob, on_line: OnLine | None = None) -> TrainingResult:
         return TrainingResult(job.directory, checkpoints, None, time.perf_counter() - started)
 
     job.check_data()  # before any worker starts
-    fit = _fit_by_workers if config.num_workers else _fit_here
     with _watching(job, on_line):
-        outcome = fit(job)
+        if config.num_workers == 0:
+            outcome = _fit_here(job)
+        else:
+            outcome = _fit_by_workers(job, placement or _place(config))
     if outcome.diverged:
         raise InputError(
             f"training in {job.store.path(job.directory)} stopped: {outcome.diverged}; "
@@ -81,28 +87,8 @@ def restore_summaries(job: TrainJob) -> None:
     write_summaries(job, stored_curve(job))
 
 
-def place(config: TrainingConfig, resources: dict[str, float]) -> bool:
-    """Return whether to use GPUs, given what the cluster has.
-
-    Raises: InputError if the workers can never be placed.
-    """
-    gpus = int(resources.get("GPU", 0))
-    cpus = int(resources.get("CPU", 0))
-    use_gpu = config.device == "cuda" or (config.device == "auto" and gpus >= config.num_workers)
-    kind = "GPU" if use_gpu else "CPU"
-    available = gpus if use_gpu else cpus
-    if available < config.num_workers:
-        raise InputError(
-            f"num_workers={config.num_workers} need one {kind} each, the cluster has {available}; "
-            f"set num_workers to at most {max(1, available)} or add nodes"
-        )
-    if gpus and not use_gpu and config.device == "auto":
-        note(
-            "train",
-            f"on CPUs: num_workers={config.num_workers} would need one GPU each, "
-            f"the cluster has {gpus}; fewer workers would use them",
-        )
-    return use_gpu
+def _place(config: TrainingConfig) -> Placement:
+    return plan_trainings([config], ANY_CLUSTER).placements[0]
 
 
 def _fit_here(job: TrainJob) -> LoopOutcome:
@@ -122,23 +108,18 @@ def _fit_here(job: TrainJob) -> LoopOutcome:
         return run_loop(job, Workers(device=device))
 
 
-def _fit_by_workers(job: TrainJob) -> LoopOutcome:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+def _fit_by_workers(job: TrainJob, placement: Placement) -> LoopOutcome:
+    from ray.train import FailureConfig, RunConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    use_gpu = place(job.config, ray.cluster_resources())  # type: ignore[no-untyped-call]
-    resources = None if use_gpu else {"CPU": 1}
+    config = job.config.model_copy(update={"num_workers": placement.num_workers})
     # Ray gives each worker another working directory, so a relative root must be made absolute.
     root = str(Path(job.store.path()).absolute()) if job.store.is_local else job.store_root
     trainer = TorchTrainer(
         worker_main,  # type: ignore[arg-type]  # Ray annotates a function without a result
-        train_loop_config=dict(replace(job, store_root=root).settings()),
-        scaling_config=ScalingConfig(
-            num_workers=job.config.num_workers,
-            use_gpu=use_gpu,
-            resources_per_worker=resources,
-        ),
-        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+        train_loop_config=dict(replace(job, store_root=root, config=config).settings()),
+        scaling_config=placement.scaling_config,
+        torch_config=TorchConfig(backend="nccl" if placement.use_gpu else "gloo"),
         run_config=RunConfig(
             # A new name each time: our checkpoints decide where to resume, not Ray's record.
             name=f"ray-train-{hash8([job.directory, time.time_ns()])}",
@@ -189,11 +170,12 @@ def _watching(job: TrainJob, on_line: OnLine | None) -> Iterator[None]:
     if on_line is None:
         yield
         return
-    log = StepLog(job.store, f"logs/{job.directory}/steps.jsonl")
+    log = StepLog(job.store, job.directory)
     done = threading.Event()
+    pause = POLL_SECONDS if job.store.is_local else REMOTE_SECONDS
 
     def watch() -> None:
-        while not done.wait(POLL_SECONDS):
+        while not done.wait(pause):
             for line in log.new_lines():
                 on_line(line)
 
@@ -206,19 +188,3 @@ def _watching(job: TrainJob, on_line: OnLine | None) -> Iterator[None]:
         thread.join()
     for line in log.new_lines():
         on_line(line)
-
-
-class StepLog:
-    """The new lines of a log."""
-
-    def __init__(self, store: Store, name: str) -> None:
-        self._store = store
-        self._name = name
-        self._seen = len(store.read_lines(name, LoggedLine))
-
-    def new_lines(self) -> list[LoggedLine]:
-        """Return the lines that were added since the last call."""
-        lines = self._store.read_lines(self._name, LoggedLine)
-        new = lines[self._seen :]
-        self._seen = len(lines)
-        return new

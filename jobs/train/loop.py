@@ -1,25 +1,19 @@
 """The training loop that every worker of Ray Train runs: resume, step, log, write checkpoints."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import torch
 
 from jobs.train.job import TrainJob, TrainSettings
-from jobs.train.loss_curve import Diverged, LossCurve, has_line, write_summaries
+from jobs.train.loss_curve import Diverged, LossCurve, has_line
+from jobs.train.resume import missing_steps, resume
 from jobs.train.sample_grid import write_grid
+from jobs.train.saves import Saves, saving
+from jobs.train.shared import from_first
 from jobs.train.worker import Workers
 from otcondense.diffusion.batches import batches
-from otcondense.diffusion.checkpoint import restore_state, save_checkpoint
-from otcondense.diffusion.checkpoint_state import (
-    checkpoint_directory,
-    latest_checkpoint,
-    list_checkpoints,
-    refuse_foreign,
-    refuse_other_inputs,
-)
 from otcondense.diffusion.forecast import forecast_training
 from otcondense.diffusion.training import Batch, TrainState, create_state, make_batch, train_step
 from otcondense.errors import InputError
@@ -48,11 +42,7 @@ def run_loop(job: TrainJob, workers: Workers) -> LoopOutcome:
     Raises: InputError if the newest checkpoint in the directory is of another configuration or of
         other images, or the memory does not suffice.
     """
-    newest = latest_checkpoint(job.store, job.directory)
-    if newest is not None:
-        refuse_foreign(job.store, newest, job.config)
-        refuse_other_inputs(job.store, newest, job.fingerprint)
-    missing = job.missing_steps()
+    missing = from_first(workers, lambda: missing_steps(job))
     if not missing:
         return LoopOutcome(resumed_from=None)
     try:
@@ -86,24 +76,13 @@ def _train(job: TrainJob, workers: Workers, missing: list[int]) -> LoopOutcome:
     state = create_state(
         job.config, job.num_classes, job.image_shape, workers.device, job.attachments()
     )
-    resumed_from = resume(job, state, missing[0])
-    steps = workers.mean(torch.tensor([float(resumed_from)], device=workers.device))
-    assert steps == [resumed_from], "workers resumed from different steps"
-
+    resumed_from = resume(job, workers, state, missing[0])
     workers.wrap(state)
     try:
         _steps(job, workers, state, missing[-1])
     except Diverged as error:
         return LoopOutcome(resumed_from, diverged=str(error))
     return LoopOutcome(resumed_from)
-
-
-def resume(job: TrainJob, state: TrainState, before: int) -> int:
-    """Set `state` to the newest checkpoint before step `before`; return its step, or 0 if none."""
-    checkpoint = latest_checkpoint(job.store, job.directory, before=before)
-    if checkpoint is not None:
-        restore_state(job.store, checkpoint, state, fingerprint=job.fingerprint)
-    return state.step
 
 
 def _steps(job: TrainJob, workers: Workers, state: TrainState, last: int) -> None:
@@ -118,65 +97,32 @@ def _steps(job: TrainJob, workers: Workers, state: TrainState, last: int) -> Non
 
     ahead = data.streamed or workers.device != "cpu"
     try:
-        with batches(make, range(state.step, last), workers.device, ahead=ahead) as take:
+        with (
+            saving(job, workers, state, curve) as saves,
+            batches(make, range(state.step, last), workers.device, ahead=ahead) as take,
+        ):
             while state.step < last:
                 started = time.perf_counter()
                 batch = take()
                 waited = time.perf_counter() - started
                 curve.add(train_step(state, *batch), waited)
-                _after_step(job, workers, state, curve, last)
+                _after_step(saves, last)
     finally:
         curve.close()
 
 
-def _after_step(
-    job: TrainJob, workers: Workers, state: TrainState, curve: LossCurve, last: int
-) -> None:
+def _after_step(saves: Saves, last: int) -> None:
+    job, state = saves.job, saves.state
     step = state.step
     config = job.config
     at_checkpoint = step in config.kept_steps or step % config.checkpoint_every == 0
     if has_line(config, step):
-        curve.flush(step)
-    if config.grid_every and step % config.grid_every == 0 and workers.rank == 0:
-        write_grid(job, state)
+        saves.curve.flush(step)
     if at_checkpoint:
-        _checkpoint(job, workers, state, curve, is_last=step == last)
-
-
-def _checkpoint(
-    job: TrainJob, workers: Workers, state: TrainState, curve: LossCurve, *, is_last: bool
-) -> None:
-    if workers.rank == 0:
-        save_checkpoint(
-            job.store,
-            job.directory,
-            state,
-            fingerprint=job.fingerprint,
-            curve=curve.lines,
-            partial=curve.partial,
-        )
-        best = write_summaries(job, curve.all_lines)
-        for step in superfluous(job, state.step, best, is_last=is_last):
-            job.store.remove(checkpoint_directory(job.directory, step))
-    workers.report({"step": state.step, "loss": curve.lines[-1].loss})
-
-
-def superfluous(
-    job: TrainJob, step: int, best: int | None = None, *, is_last: bool
-) -> Iterator[int]:
-    """Return the checkpoints that are no longer needed once the checkpoint of `step` is written.
-
-    Args:
-        job: the training.
-        step: step of the checkpoint that was just written.
-        best: step of the best checkpoint, if it is to be kept.
-        is_last: whether the training is finished, so that there is nothing left to resume.
-    """
-    kept = {*job.config.kept_steps, best}
-    written = list_checkpoints(job.store, job.directory)
-    recovery = [each for each in written if each <= step and each not in kept]
-    spare = 0 if is_last else job.config.keep_last
-    return iter(recovery[: max(0, len(recovery) - spare)])
+        saves.start(is_last=step == last)
+    # The other workers wait for the grid in their next step; the checkpoint is written meanwhile.
+    if config.grid_every and step % config.grid_every == 0 and saves.workers.rank == 0:
+        write_grid(job, state)
 
 
 def worker_main(settings: dict[Any, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The loss curve of a training, and the logs of its loss and times."""
 
-import json
 import math
 import os
 import time
@@ -12,12 +11,10 @@ from torch import Tensor
 from jobs.run_directory.run import CURVE_FILE
 from jobs.train.event_file import EventFile
 from jobs.train.job import TrainJob
+from jobs.train.step_log import StepWriter
 from jobs.train.worker import Workers
-from otcondense.diffusion.checkpoint_state import (
-    checkpoint_directory,
-    latest_checkpoint,
-    open_checkpoint,
-)
+from otcondense.diffusion.checkpoint_files import latest_checkpoint
+from otcondense.diffusion.checkpoint_state import checkpoint_directory, open_checkpoint
 from otcondense.diffusion.loss_lines import LoggedLine, LossLine, PartialLine, curve_text
 from otcondense.diffusion.training import learning_rate
 from otcondense.diffusion.training_config import TrainingConfig
@@ -44,7 +41,7 @@ class LossCurve:
         self.partial = None
         self._job = job
         self._workers = workers
-        self._log = f"logs/{job.directory}/steps.jsonl"
+        self._log = StepWriter(job.store, job.directory)
         self._last = start
         self._timed = start
         self._since = time.perf_counter()
@@ -55,7 +52,7 @@ class LossCurve:
             self._names.append("alignment")
         self._totals = torch.zeros(len(self._names), device=workers.device)
 
-        # Only rank 0 writes, and reading a checkpoint hashes it.
+        # Only rank 0 writes.
         self._writer = None
         stored: list[LossLine] = []
         if workers.rank == 0:
@@ -131,7 +128,7 @@ class LossCurve:
             process=os.getpid(),
         )
         values = logged.to_json()
-        self._job.store.append_line(self._log, json.dumps(values))
+        self._log.add(logged)
         if self._writer is None:
             return
         self._writer.add(
@@ -144,7 +141,8 @@ class LossCurve:
         return [*self.lines, *self._later]
 
     def close(self) -> None:
-        """Close TensorBoard's file."""
+        """Write the lines of the log that wait, and close TensorBoard's file."""
+        self._log.flush()
         if self._writer is not None:
             self._writer.close()
 

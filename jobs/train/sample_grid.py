@@ -1,6 +1,7 @@
 """A grid of samples of the averaged model, drawn while it trains."""
 
 import io
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,16 +41,17 @@ def write_grid(job: TrainJob, state: TrainState) -> None:
     )
     settings = of_trained(settings, job.classes or range(job.num_classes), job.num_classes)
 
-    decode = _decoder(job, state.ema.pos_embed.device) if latents else None
+    decode = _decoder(job.inputs.autoencoder, state.ema.pos_embed.device.type) if latents else None
     images, _ = sample_batch(state.ema, objective, torch.arange(ROWS * COLUMNS), settings, decode)
     job.store.write_bytes(grid_file(job, state.step), _png(images.numpy()))
 
 
-def _decoder(job: TrainJob, device: torch.device) -> Decode:
+@lru_cache(maxsize=1)
+def _decoder(autoencoder: str, device: Any) -> Decode:
+    """Return the decoder; it stays in memory, since all workers wait while it is loaded."""
     from otcondense.representations import LatentConfig, LatentDecoder
 
-    place: Any = device.type
-    return LatentDecoder(LatentConfig(model=job.inputs.autoencoder, device=place))
+    return LatentDecoder(LatentConfig(model=autoencoder, device=device))
 
 
 def _png(images: UInt8[np.ndarray, "n c h w"]) -> bytes:

@@ -1,15 +1,19 @@
 """Train every configured model on its subsets with Ray Train: `python -m jobs.train`."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
+from jobs.cluster.side_by_side import side_by_side
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
-from jobs.run_directory.bars import training_bar
+from jobs.run_directory.bars import Bar, training_bar
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.train.job import TrainJob
 from jobs.train.launch import restore_summaries
 from jobs.train.launch import train as run_training
+from jobs.train.placement import Placement, plan_trainings
 from otcondense.datasets.images import load_images, manifest_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.inputs import Inputs, inputs_identity, latent_shape
@@ -17,13 +21,43 @@ from otcondense.store import fingerprint, read_fingerprint, read_manifest, store
 from otcondense.store.images import write_images
 
 
+@dataclass(frozen=True)
+class _Training:
+    """One model on one of its subsets."""
+
+    model: str
+    method: str
+    job: TrainJob
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process trains, without workers."""
+        return self.job.config.num_workers == 0
+
+    @property
+    def bar(self) -> Bar:
+        """Its progress."""
+        return training_bar(self.model, self.method)
+
+
 def train(run: Run) -> None:
-    """Train each model on each of its subsets, one run after another."""
+    """Train each model on each of its subsets."""
+    still_open = []
+    for training in _trainings(run):
+        if training.job.missing_steps():
+            still_open.append(training)
+        else:
+            _note_finished(run, training)
+    _train(run, still_open)
+
+
+def _trainings(run: Run) -> Iterator[_Training]:
+    """Yield every training, with its images written."""
     num_classes = len(run_listing(run).classes)
-    for name, method in run.trainings():
-        if run.config.models[name].training.data == "pixels":
+    for model, method in run.trainings():
+        if run.config.models[model].training.data == "pixels":
             write_training_images(run, method)
-        _train(run, name, method, num_classes)
+        yield _Training(model, method, training_job(run, model, method, num_classes))
 
 
 def write_training_images(run: Run, method: str) -> None:
@@ -103,21 +137,42 @@ def training_job(run: Run, name: str, method: str, num_classes: int) -> TrainJob
     )
 
 
-def _train(run: Run, name: str, method: str, num_classes: int) -> None:
-    config = run.config.models[name].training
-    title = f"train {name} on {method}"
-    job = training_job(run, name, method, num_classes)
-    ending = "already finished"
-    with Progress(run.store, *training_bar(name, method)) as progress:
-        if job.missing_steps():
-            if config.num_workers:
-                start_ray()
-            progress.show(0, config.num_steps)
-            result = run_training(
-                job, lambda line: progress.show(line.step, config.num_steps, loss=line.loss)
-            )
-            ending = f"resumed from step {result.resumed_from}"
-        else:
-            restore_summaries(job)
-            progress.show(config.num_steps, config.num_steps)
-    note(title, f"{config.num_steps} steps, {ending}")
+def _train(run: Run, trainings: Sequence[_Training]) -> None:
+    """Train in this process, or by workers: side by side as far as the cluster has room."""
+    calls = [partial(_fit, run, each, None) for each in trainings if each.is_here]
+    side_by_side(calls, at_once=1)
+    by_workers = [each for each in trainings if not each.is_here]
+    if not by_workers:
+        return
+
+    start_ray()
+    plan = plan_trainings([each.job.config for each in by_workers], run.config.cluster)
+    calls = [
+        partial(_fit, run, each, placement)
+        for each, placement in zip(by_workers, plan.placements, strict=True)
+    ]
+    side_by_side(calls, plan.at_once)
+
+
+def _fit(run: Run, training: _Training, placement: Placement | None) -> None:
+    config = training.job.config
+    with Progress(run.store, *training.bar) as progress:
+        progress.show(0, config.num_steps)
+        result = run_training(
+            training.job,
+            lambda line: progress.show(line.step, config.num_steps, loss=line.loss),
+            placement,
+        )
+    _note(training, f"resumed from step {result.resumed_from}")
+
+
+def _note_finished(run: Run, training: _Training) -> None:
+    restore_summaries(training.job)
+    with Progress(run.store, *training.bar) as progress:
+        progress.show(training.job.config.num_steps, training.job.config.num_steps)
+    _note(training, "already finished")
+
+
+def _note(training: _Training, ending: str) -> None:
+    title = f"train {training.model} on {training.method}"
+    note(title, f"{training.job.config.num_steps} steps, {ending}")

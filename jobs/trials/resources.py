@@ -1,10 +1,13 @@
 """The resources of a trial, and the number of trials that a cluster can hold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from actors.pool import PoolConfig
+from actors.pool_config import PoolConfig
+from jobs.cluster.sizing import trial_pool
+from jobs.run_directory.config import ModelConfigs, RunConfig
+from jobs.train.placement import uses_gpu
 from jobs.trials.trial import Sweep
 from otcondense.diffusion import TrainingConfig
 from otcondense.errors import InputError
@@ -42,14 +45,15 @@ def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
     Its pools run one after the other, so that it needs the bundles of the largest one.
     """
     config = sweep.config
-    pools = [sweep.base.selection.pool]
+    base = with_counts(sweep.base, cluster)
+    pools = [base.selection.pool]
     training: list[Bundle] = []
     driver = _without_zeros({"CPU": config.driver_cpus, "GPU": config.driver_gpus})
     if config.kind == "full":
-        pools.append(sweep.base.samplers)
-        settings = sweep.base.models[config.trained_model(sweep.base)].training
+        pools.append(base.samplers)
+        settings = base.models[config.trained_model(base)].training
         worker = _training_worker(settings, cluster)
-        training = [worker] * settings.num_workers
+        training = [worker] * (settings.num_workers or 0)
         if not settings.num_workers:  # the trial's own process trains
             driver = _largest([driver, worker])
 
@@ -63,8 +67,7 @@ def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
 
 
 def _training_worker(settings: TrainingConfig, cluster: dict[str, float]) -> Bundle:
-    has_gpus = cluster.get("GPU", 0) >= settings.world_size
-    on_gpu = settings.device == "cuda" or (settings.device == "auto" and has_gpus)
+    on_gpu = uses_gpu(settings, int(cluster.get("GPU", 0)))
     return {"GPU": 1.0, "CPU": 1.0} if on_gpu else {"CPU": 1.0}
 
 
@@ -89,7 +92,36 @@ def concurrent_trials(
     return min([*counts, limit or max([1, *counts])])
 
 
+def with_counts(base: RunConfig, cluster: Mapping[str, float]) -> RunConfig:
+    """Return the configuration that trials vary with a number of workers for each None.
+
+    Many trials run at the same time, so that none of them takes the whole cluster.
+
+    Args:
+        base: the configuration.
+        cluster: resources of the cluster.
+    """
+    has_gpus = cluster.get("GPU", 0.0) > 0
+    pool = trial_pool(base.selection.pool, has_gpus=False)
+    models = {name: _with_worker(model) for name, model in base.models.items()}
+    changes = {
+        "selection": base.selection.model_copy(update={"pool": pool}),
+        "samplers": trial_pool(base.samplers, has_gpus=has_gpus),
+        "models": models,
+    }
+    return base.model_copy(update=changes)
+
+
+def _with_worker(model: ModelConfigs) -> ModelConfigs:
+    if model.training.num_workers is not None:
+        return model
+    training = model.training.model_copy(update={"num_workers": 1})
+    return model.model_copy(update={"training": training})
+
+
 def _bundles(pool: PoolConfig) -> list[Bundle]:
+    assert pool.num_actors is not None, "with_counts has set it"
+    assert pool.num_gpus is not None, "with_counts has set it"
     return [{"CPU": pool.num_cpus, "GPU": pool.num_gpus}] * pool.num_actors
 
 

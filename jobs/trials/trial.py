@@ -22,6 +22,8 @@ SWEEP_VERSION = 1
 DRAWN_DIGITS = 6
 """Significant digits of a drawn value: names of directories must not depend on the last bit of a
 library's exponential."""
+_WHERE = {"run", "cluster", "extraction", "representations", "samplers"}
+"""Settings that decide where and how fast a run works, but not its results."""
 Values = dict[str, Any]
 """Values of a trial by the names of the space."""
 
@@ -83,7 +85,7 @@ class Sweep:
     @property
     def directory(self) -> str:
         """Where the sweep's own files are."""
-        base = identity(self.base.model_dump(mode="json", exclude={"run"}))
+        base = identity(self.base.model_dump(mode="json", exclude=_WHERE))
         key = [SWEEP_VERSION, self.config.model_dump(mode="json", exclude=_HOW), base]
         return f"sweeps/{self.config.name}-{hash8(key)}"
 
@@ -97,6 +99,7 @@ class Sweep:
         plain["run"] = self.run.store.root
         # A subset has few images: their latents are made in the process of the trial.
         plain["representations"] = {"num_encoders": 0}
+        plain["extraction"] = {"num_encoders": 0}
         kept = [self.config.trained_model(self.base)] if self.config.kind == "full" else []
         plain["models"] = {model: plain["models"][model] for model in kept}
         _select_by(plain, method)

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from jobs.cluster.start import in_thread
 from jobs.command.progress import Progress
 from jobs.trials.loggers import log_callbacks
 from jobs.trials.records import Record, Records
-from jobs.trials.resources import concurrent_trials, trial_resources
+from jobs.trials.resources import concurrent_trials, trial_resources, with_counts
 from jobs.trials.searches import optuna_search
 from jobs.trials.trial import Sweep, Trial, Values, describe
 from jobs.trials.work import run_trial, trial_fingerprint
@@ -142,6 +142,7 @@ def run_trials(
     logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
     config = sweep.config
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    sweep = replace(sweep, base=with_counts(sweep.base, cluster))
     resources = trial_resources(sweep, cluster)
     at_once = concurrent_trials(resources, cluster, config.max_concurrent)
     scheduler = _scheduler(sweep)

@@ -101,7 +101,7 @@ def _measure_model(sweep: Sweep, trial: Trial, step: int) -> dict[str, float]:
     run = _up_to(trial.run, step) if sweep.config.stop_early else trial.run
     train(run)
     sample(run)
-    evaluate(run)
+    evaluate(run, apart=trial.key)
 
     (record,) = [row.record for row in read_metrics(run) if row.step == step]
     metric = sweep.config.metric

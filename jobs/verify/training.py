@@ -5,10 +5,10 @@ from contextlib import suppress
 
 from jobs.run_directory.run import CURVE_FILE, Run
 from jobs.verify.files import MISSING, Problem
+from otcondense.diffusion.checkpoint_files import latest_checkpoint, read_checkpoint
 from otcondense.diffusion.checkpoint_state import (
     STATE_FILE,
     checkpoint_directory,
-    latest_checkpoint,
     open_checkpoint,
 )
 from otcondense.diffusion.loss_lines import curve_text
@@ -23,7 +23,7 @@ def check_checkpoints(run: Run) -> Iterator[Problem]:
     names = [name for name in run.store.list("training") if "/checkpoints/" in name]
     for place in sorted({name.rsplit("/", 1)[0] for name in names}):
         try:
-            open_checkpoint(run.store, place)
+            read_checkpoint(run.store, place)
         except InputError as error:
             yield Problem(f"{place}/{STATE_FILE}", str(error))
 
@@ -44,7 +44,7 @@ def _check_curves(run: Run) -> Iterator[Problem]:
         directory = run.training_directory(model, method)
         last_step = run.config.models[model].training.kept_steps[-1]
         last = checkpoint_directory(directory, last_step)
-        newest = latest_checkpoint(run.store, directory)
+        newest = latest_checkpoint(run.store, directory, read_all=True)
         if newest is None or not run.store.exists(f"{last}/{STATE_FILE}"):
             continue
         name = f"{directory}/{CURVE_FILE}"

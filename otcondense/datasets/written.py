@@ -17,8 +17,9 @@ from PIL import Image
 from otcondense.datasets.decoding import UnreadableImageError, decode_image
 from otcondense.errors import InputError
 from otcondense.reading import LIST_BYTES, parse_json, read_regular
-from otcondense.store.files import DIGEST, Store
+from otcondense.store.files import Store
 from otcondense.store.hashing import sha256_bytes
+from otcondense.store.json_text import DIGEST
 from otcondense.store.local_files import write_whole
 
 HASHES = "sha256"

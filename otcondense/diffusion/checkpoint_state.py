@@ -1,4 +1,4 @@
-"""The JSON of a checkpoint, and finding and checking checkpoints; it needs no torch.
+"""The JSON of a checkpoint; it needs no torch.
 
 The JSON is written last, so a checkpoint without it is incomplete.
 """
@@ -10,10 +10,14 @@ from typing import Any
 from otcondense.diffusion.loss_lines import LossLine, PartialLine
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
-from otcondense.store import Store, sha256_bytes
+from otcondense.store import Store
 
 CHECKPOINT_SCHEMA_VERSION = 2
 STATE_FILE = "state.json"
+
+
+class DamagedCheckpointError(InputError):
+    """A checkpoint has a file that is not what was written; an older checkpoint may be whole."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,6 @@ class FileDigest:
 
     size: int
     sha256: str
-
-    @classmethod
-    def of(cls, data: bytes) -> "FileDigest":
-        """Return the digest of `data`."""
-        return cls(len(data), sha256_bytes(data))
 
 
 @dataclass(frozen=True)
@@ -129,9 +128,10 @@ def part_file(place: str, part: str) -> str:
 
 
 def open_checkpoint(store: Store, place: str) -> Checkpoint:
-    """Return the checkpoint at `place` after comparing each file with its size and hash.
+    """Return the checkpoint at `place`; its JSON is read, and its files have the right sizes.
 
-    Raises: InputError if it is missing, incomplete or damaged.
+    Raises: InputError if it is missing, incomplete or of another version;
+        DamagedCheckpointError if its JSON or a size is wrong.
     """
     name = f"{place}/{STATE_FILE}"
     if not store.exists(name):
@@ -145,65 +145,31 @@ def open_checkpoint(store: Store, place: str) -> Checkpoint:
         if version == CHECKPOINT_SCHEMA_VERSION:
             state = CheckpointState.from_json(values)
             for part, expected in state.files.items():
-                read_part(store, place, part, expected)
+                _check_size(store, part_file(place, part), expected.size)
             return Checkpoint(place, state)
     except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError) as error:
-        raise InputError(
-            f"checkpoint {store.path(place)} is damaged ({error}); "
-            "train again, which goes on from an older one"
-        ) from error
+        raise damaged(store, place, error) from error
     raise InputError(
         f"checkpoint {store.path(place)} must have schema version {CHECKPOINT_SCHEMA_VERSION}, "
         f"found {version}"
     )
 
 
-def read_part(store: Store, place: str, part: str, expected: FileDigest) -> bytes:
-    """Return the content of one tensor file.
-
-    Raises: ValueError if it is not of the expected size and hash.
-    """
-    data = store.read_bytes(part_file(place, part))
-    if FileDigest.of(data) != expected:
-        raise ValueError(
-            f"{part}.safetensors must have {expected.size} bytes with SHA-256 "
-            f"{expected.sha256[:8]}, found {len(data)} bytes"
-        )
-    return data
+def _check_size(store: Store, name: str, expected: int) -> None:
+    file = name.rpartition("/")[2]
+    if not store.exists(name):
+        raise ValueError(f"{file} is missing")
+    size = store.size(name)
+    if size != expected:
+        raise ValueError(f"{file} must have {expected} bytes, found {size}")
 
 
-def list_checkpoints(store: Store, directory: str) -> list[int]:
-    """Return the steps that have a checkpoint directory, complete or not, in rising order."""
-    prefix = f"{directory}/checkpoints"
-    places = {name[len(prefix) + 1 :].split("/")[0] for name in store.list(prefix)}
-    numbers = {place.removeprefix("step-") for place in places}
-    return sorted(int(number) for number in numbers if number.isdigit())
-
-
-def latest_checkpoint(
-    store: Store, directory: str, *, before: int | None = None
-) -> Checkpoint | None:
-    """Return the newest complete, undamaged checkpoint of a training run.
-
-    Returns: None if there is none, or none with a step below `before`.
-    """
-    for step in reversed(list_checkpoints(store, directory)):
-        if before is not None and step >= before:
-            continue
-        try:
-            return open_checkpoint(store, checkpoint_directory(directory, step))
-        except InputError:
-            continue  # training resumes from an older checkpoint instead
-    return None
-
-
-def is_complete(store: Store, directory: str, step: int, fingerprint: str) -> bool:
-    """Tell whether the checkpoint of `step` is complete and of the run `fingerprint`."""
-    try:
-        checkpoint = open_checkpoint(store, checkpoint_directory(directory, step))
-    except InputError:
-        return False
-    return checkpoint.state.fingerprint == fingerprint
+def damaged(store: Store, place: str, reason: object) -> DamagedCheckpointError:
+    """Return the error of a checkpoint that is damaged for some reason."""
+    return DamagedCheckpointError(
+        f"checkpoint {store.path(place)} is damaged ({reason}); "
+        "train again, which goes on from an older one"
+    )
 
 
 def refuse_foreign(store: Store, checkpoint: Checkpoint, config: TrainingConfig) -> None:

@@ -1,7 +1,6 @@
 """Training data: pixels or moments of latents, on the device or streamed from a file."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -122,17 +121,6 @@ def fits(size: int, device: str, limit_gb: float | None) -> bool:
     if limit_gb is None:
         return size <= RESIDENT_SHARE * free_bytes(device)
     return size <= limit_gb * GIGA
-
-
-def allocate(shape: tuple[int, ...], device: str, *, streamed: bool) -> Float16[Tensor, "*shape"]:
-    """Return an uninitialised tensor of float16 values, on the device or in a temporary file.
-
-    The file is deleted when the process ends.
-    """
-    if not streamed:
-        return torch.empty(shape, dtype=torch.float16, device=device)
-    with tempfile.TemporaryFile() as file:  # the mapping keeps the unnamed file alive
-        return torch.from_numpy(np.memmap(file, dtype=np.float16, mode="w+", shape=shape))
 
 
 def fill(

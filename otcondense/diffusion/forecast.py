@@ -8,6 +8,7 @@ from otcondense.byte_sizes import byte_size
 from otcondense.diffusion.alignment import build_projector
 from otcondense.diffusion.attach import Attachments
 from otcondense.diffusion.model import MLP_RATIO, Transformer
+from otcondense.diffusion.sampler_config import SamplerConfig
 from otcondense.diffusion.text import TextEmbedder
 from otcondense.diffusion.training_config import TrainingConfig
 
@@ -25,6 +26,10 @@ CAST_BYTES = {"float32": 0, "bfloat16": 2}
 """Bytes of each weight's copy in the precision of the arithmetic."""
 TRAINING_PASSES = 3
 """A backward pass takes twice the arithmetic of a forward pass."""
+LATENT_CHANNELS = 4
+"""Channels of the latents of Stable Diffusion's autoencoder, which DiT and SiT use."""
+LATENT_STRIDE = 8
+"""Pixels of the image for each latent, in height and width, of the same autoencoder."""
 NOTHING = Attachments()
 
 
@@ -100,3 +105,16 @@ def forecast_training(
         activation_bytes=blocks + casts,
         flops=passes * forward_flops(model),
     )
+
+
+def sampling_passes(config: SamplerConfig, method: str) -> float:
+    """Return the forward passes of one image: Heun takes two a step, guidance doubles them.
+
+    Args:
+        config: the sampler.
+        method: its sampling method, as `resolve_method` returns it.
+    """
+    calls = config.num_steps * (2 if method == "heun" else 1)
+    first, last = config.guidance_interval
+    guided = 0.0 if config.cfg_scale == 1 else last - first
+    return calls * (1 + guided)

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float16
 from torch import Tensor
 
-from otcondense.diffusion.data import Moments, TrainingSet, allocate, fill, fits
+from otcondense.diffusion.data import Moments, TrainingSet, fill, fits
+from otcondense.diffusion.node_tables import any_worker, tables_on
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
 from otcondense.store import (
@@ -172,19 +173,19 @@ def load_inputs(
     subset = _read_subset(store, inputs)
     shapes = _shapes(store, inputs, subset, config)
     total = sum(HALF_BYTES * prod(shape) for shape in shapes.values())
-    streamed = not fits(total, device, config.resident_gb)
-    tables = {
-        column: allocate(shape, device, streamed=streamed) for column, shape in shapes.items()
-    }
-    for kind in kinds:
-        source = representation(store, inputs, kind)
-        columns = {column: tables[column] for column in COLUMNS[kind]}
-        readers = [
-            (each.places, _reader(source, each, COLUMNS[kind], mirrored=config.flip))
-            for each in subset.classes
-        ]
-        fill(columns, readers)
+    streamed = any_worker(not fits(total, device, config.resident_gb), device)
 
+    def fill_all(tables: dict[str, Tensor]) -> None:
+        for kind in kinds:
+            source = representation(store, inputs, kind)
+            columns = {column: tables[column] for column in COLUMNS[kind]}
+            readers = [
+                (each.places, _reader(source, each, COLUMNS[kind], mirrored=config.flip))
+                for each in subset.classes
+            ]
+            fill(columns, readers)
+
+    tables = tables_on(device, shapes, fill_all, streamed=streamed)
     tokens = tables.get("tokens")
     if pixels is not None:
         return TrainingSet(pixels.source, pixels.labels, tokens, streamed)

@@ -23,8 +23,10 @@ __all__ = [
     "iterate_samples",
     "part_name",
     "read_samples",
+    "sample_files",
     "samples_fingerprint",
     "sampling_units",
+    "too_few_samples",
     "write_part",
 ]
 
@@ -64,17 +66,25 @@ def iterate_samples(
     Raises: InputError if there are fewer, or a part is damaged.
     """
     found = 0
-    for name in store.list(directory):
-        if not name.rsplit("/", 1)[-1].startswith("part-"):
-            continue
+    for name in sample_files(store, directory):
         images, labels = read_images(store, name)
         left = num_samples - found
         found += len(labels)
         yield images[:left], labels[:left]
         if found >= num_samples:
             return
-    raise InputError(
-        f"{store.path(directory)} must hold {num_samples} samples, found {found}; "
+    raise too_few_samples(store, directory, num_samples, found)
+
+
+def sample_files(store: Store, directory: str) -> list[str]:
+    """Return the names of the files of samples below a directory, in the order of their indices."""
+    return [name for name in store.list(directory) if name.rsplit("/", 1)[-1].startswith("part-")]
+
+
+def too_few_samples(store: Store, directory: str, wanted: int, found: int) -> InputError:
+    """Return the error about missing samples."""
+    return InputError(
+        f"{store.path(directory)} must hold {wanted} samples, found {found}; "
         "run `python -m jobs.sample` first"
     )
 

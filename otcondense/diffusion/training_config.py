@@ -103,11 +103,12 @@ class TrainingConfig(Config):
     Empty allows half of the free memory."""
     flip: bool = False
     """Mirror half of the images, chosen at random."""
-    num_workers: int = Field(default=2, ge=0)
-    """Data-parallel workers of Ray Train; must divide the global batch. 0 trains in the process
-    that asks for it, without actors."""
+    num_workers: int | None = Field(default=None, ge=0)
+    """Data-parallel workers of Ray Train; must divide the global batch. By default as many as the
+    cluster has GPUs (or CPUs), divide the batch, and leave each at least 16 images; one in a trial
+    of a sweep. 0 trains in the process that asks for it, without actors."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train: auto takes GPUs if the cluster has one for every worker."""
+    """Where to train: auto takes GPUs if the cluster has any, else CPUs."""
     max_failures: int = Field(default=3, ge=0)
     """How often lost workers are replaced before the run fails."""
     seed: int = Field(default=0, ge=0)
@@ -164,8 +165,11 @@ class TrainingConfig(Config):
 
     @property
     def world_size(self) -> int:
-        """Number of processes that train, each with its share of the global batch."""
-        return max(1, self.num_workers)
+        """Number of processes that train, each with its share of the global batch.
+
+        1 while the number of workers is left to the cluster.
+        """
+        return max(1, self.num_workers or 1)
 
     @property
     def kept_steps(self) -> tuple[int, ...]:

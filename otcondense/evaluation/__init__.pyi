@@ -3,17 +3,17 @@ from .adm import adm_metrics as adm_metrics
 from .adm import half_precision_recall as half_precision_recall
 from .adm import inception_score_in_order as inception_score_in_order
 from .adm_files import AdmReference as AdmReference
+from .adm_files import npz_count as npz_count
 from .adm_files import npz_images as npz_images
 from .adm_files import read_reference as read_reference
 from .classwise import class_frechet_distances as class_frechet_distances
 from .classwise import frechet_distance_of_few as frechet_distance_of_few
 from .copies import Copying as Copying
 from .copies import copying as copying
-from .distances import Neighbours as Neighbours
-from .distances import nearest_neighbours as nearest_neighbours
 from .encoding import EncodedImages as EncodedImages
 from .encoding import ImageEncoder as ImageEncoder
 from .encoding import NamedEncoder as NamedEncoder
+from .encoding import Network as Network
 from .encoding import count_copies as count_copies
 from .encoding import encode_images as encode_images
 from .evaluation_config import EvaluationConfig as EvaluationConfig
@@ -24,12 +24,14 @@ from .frechet import frechet_distance_of_statistics as frechet_distance_of_stati
 from .inception import Inception as Inception
 from .judge import Comparison as Comparison
 from .judge import FeatureCache as FeatureCache
-from .judge import Figures as Figures
 from .judge import ImageSet as ImageSet
 from .judge import Judge as Judge
 from .judge import Reference as Reference
 from .judge import sample_figures as sample_figures
-from .judge import subset_figures as subset_figures
+from .judged import Figures as Figures
+from .judged import JudgedSets as JudgedSets
+from .judged import judged_figures as judged_figures
+from .judged import judged_subset as judged_subset
 from .kernel import gaussian_distance as gaussian_distance
 from .kernel import kernel_distance as kernel_distance
 from .manifold import DensityCoverage as DensityCoverage
@@ -49,6 +51,8 @@ from .metrics import further_metrics as further_metrics
 from .metrics import rounded_values as rounded_values
 from .metrics import settings_record as settings_record
 from .metrics import subset_quality as subset_quality
+from .neighbours import Neighbours as Neighbours
+from .neighbours import nearest_neighbours as nearest_neighbours
 from .registry import METRICS as METRICS
 from .registry import Metric as Metric
 from .uncertainty import frechet_error as frechet_error
@@ -71,10 +75,12 @@ __all__ = [
     "ImageSet",
     "Inception",
     "Judge",
+    "JudgedSets",
     "Metric",
     "Metrics",
     "NamedEncoder",
     "Neighbours",
+    "Network",
     "PrecisionRecall",
     "Reference",
     "adm_metrics",
@@ -97,10 +103,13 @@ __all__ = [
     "gaussian_distance",
     "half_precision_recall",
     "inception_score_in_order",
+    "judged_figures",
+    "judged_subset",
     "kernel_distance",
     "near_copy_share",
     "near_duplicates",
     "nearest_neighbours",
+    "npz_count",
     "npz_images",
     "precision_recall",
     "read_reference",
@@ -108,6 +117,5 @@ __all__ = [
     "sample_figures",
     "settings_record",
     "share_error",
-    "subset_figures",
     "subset_quality",
 ]

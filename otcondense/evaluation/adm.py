@@ -17,6 +17,7 @@ from otcondense.evaluation.adm_files import AdmReference
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair, as_features
 from otcondense.evaluation.fidelity import warn_if_sorted
 from otcondense.evaluation.frechet import (
+    FeatureStatistics,
     feature_statistics,
     frechet_distance_of_statistics,
 )
@@ -86,7 +87,7 @@ def adm_metrics(
 def adm_fid(sets: AdmSets) -> float:
     """Return the Fréchet distance of pool_3 features to the reference statistics."""
     statistics = feature_statistics(sets.samples.pool, "the samples")
-    return frechet_distance_of_statistics(statistics, sets.reference.pool)
+    return _distance_to(sets.reference.pool, statistics)
 
 
 def adm_sfid(sets: AdmSets) -> float | None:
@@ -94,7 +95,12 @@ def adm_sfid(sets: AdmSets) -> float | None:
     if sets.samples.spatial is None or sets.reference.spatial is None:
         return None
     statistics = feature_statistics(sets.samples.spatial, "the samples (spatial)")
-    return frechet_distance_of_statistics(statistics, sets.reference.spatial)
+    return _distance_to(sets.reference.spatial, statistics)
+
+
+def _distance_to(reference: FeatureStatistics, samples: FeatureStatistics) -> float:
+    """Return the Fréchet distance to statistics of a file, which are on the CPU."""
+    return frechet_distance_of_statistics(samples, reference.to(samples.mean.device))
 
 
 def adm_inception_score(sets: AdmSets) -> float:
@@ -143,15 +149,15 @@ def half_precision_recall(
     sample_radii = _half_radii(one, neighbours)
     real_radii = _half_radii(two, neighbours)
 
-    precise = torch.zeros(len(one), dtype=torch.bool)
-    recalled = torch.zeros(len(two), dtype=torch.bool)
+    precise = torch.zeros(len(one), dtype=torch.bool, device=one.device)
+    recalled = torch.zeros(len(two), dtype=torch.bool, device=two.device)
     for first, rows in _blocks(one):
         here = slice(first, first + len(rows))
         for second, others in _blocks(two):
             there = slice(second, second + len(others))
             squared = _half_distances(rows, others)
-            precise[here] |= (squared <= real_radii[there]).any(dim=1).cpu()
-            recalled[there] |= (squared <= sample_radii[here, None]).any(dim=0).cpu()
+            precise[here] |= (squared <= real_radii[there]).any(dim=1)
+            recalled[there] |= (squared <= sample_radii[here, None]).any(dim=0)
     return PrecisionRecall(float(precise.double().mean()), float(recalled.double().mean()))
 
 

@@ -137,6 +137,15 @@ def npz_images(path: str, batch: int = READ_IMAGES) -> Iterator[UInt8[Tensor, "b
         yield from _image_parts(path, file, shape, batch)
 
 
+def npz_count(path: str) -> int:
+    """Return the number of images of an .npz file.
+
+    Raises: InputError as `npz_images` does.
+    """
+    with _archive(path, "images in arr_0") as archive, archive.open(f"arr_0{SUFFIX}") as file:
+        return _image_shape(path, file)[0]
+
+
 def _image_shape(path: str, file: Any) -> tuple[int, ...]:
     """Read the header of an array of images.
 

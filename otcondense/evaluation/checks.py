@@ -1,5 +1,6 @@
 """Checks of features and images before anything is computed from them."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,23 +42,26 @@ def as_features(name: str, values: ArrayOrTensor, minimum: int = 1) -> Float[Ten
     if tensor.dtype != torch.float32:
         tensor = tensor.to(torch.float64)
 
-    finite = tensor.isfinite().all(dim=1)
-    if not finite.all():
+    low, high = torch.aminmax(tensor)
+    largest = max(abs(float(low)), abs(float(high)))
+    if not math.isfinite(largest):
+        finite = tensor.isfinite().all(dim=1)
         first = int((~finite).nonzero()[0, 0])
         raise InputError(
             f"features of {name} must be finite, found NaN or infinity in {int((~finite).sum())} "
             f"of {len(tensor)} rows, the first in row {first}; "
             "check that image and the weights of the encoder"
         )
-    return _with_room_for_squares(name, tensor)
+    return _with_room_for_squares(name, tensor, largest)
 
 
-def _with_room_for_squares(name: str, tensor: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def _with_room_for_squares(
+    name: str, tensor: Float[Tensor, "n d"], largest: float
+) -> Float[Tensor, "n d"]:
     """Return features whose squares neither overflow nor vanish, in float64 if they need it.
 
     Raises: InputError if not even float64 holds the squares.
     """
-    largest = float(tensor.abs().max())
     if largest == 0:
         return tensor
     if not 1 / LARGEST_FLOAT64 <= largest <= LARGEST_FLOAT64:

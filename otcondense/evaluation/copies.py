@@ -72,7 +72,7 @@ def copying(
 
 def _draw(total: int, size: int, seed: int, stream: int) -> Tensor:
     if total == size:
-        return torch.arange(total)
+        return torch.from_numpy(np.arange(total))
     members = np.random.default_rng([seed, stream]).choice(total, size, replace=False)
     return torch.from_numpy(np.sort(members))
 
@@ -81,8 +81,9 @@ def _nearest_per_draw(
     rows: Float[Tensor, "n d"], reference: Float[Tensor, "m d"], members: list[Tensor]
 ) -> Float[Tensor, "n r"]:
     """Return the squared distance of each row to the nearest member of each draw."""
+    members = [each.to(rows.device) for each in members]
     blocks = []
     for _, squared in squared_distance_blocks(rows, reference):
-        nearest = [squared[:, each.to(squared.device)].min(dim=1).values for each in members]
+        nearest = [squared[:, each].min(dim=1).values for each in members]
         blocks.append(torch.stack(nearest, dim=1))
     return torch.cat(blocks)

@@ -1,4 +1,4 @@
-"""Distances between feature sets in bounded memory: nearest neighbours, radii, members of balls.
+"""Distances between feature sets in bounded memory, radii and members of balls.
 
 Large sets are in single precision, and so are their distances here, at twice the speed. Every
 decision that rounding could change is repeated in double precision, so the results are those of
@@ -6,13 +6,10 @@ double precision.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair
 
 CHUNK_ELEMENTS = 2**24
 """Entries of the distance block held at a time: 128 MiB in float64."""
@@ -27,16 +24,6 @@ ROUNDING_FACTORS = (8, 1 / 8)
 part for its few additions, and a part for each dimension of the product, whose errors cancel."""
 
 
-@dataclass(frozen=True)
-class Neighbours:
-    """The nearest reference images of each query."""
-
-    distances: Float[Tensor, "n k"]
-    """Euclidean, ascending, float64."""
-    indices: Int[Tensor, "n k"]
-    """Rows of the reference."""
-
-
 def squared_distance_blocks(
     queries: Float[Tensor, "n d"],
     reference: Float[Tensor, "m d"],
@@ -47,13 +34,21 @@ def squared_distance_blocks(
     Each block is compared with the whole reference. Both sets are shifted to the mean of the
     reference, since the expanded square loses digits far from the origin.
     """
-    centre = reference.mean(dim=0, dtype=torch.float64)
-    reference = (reference - centre).to(dtype)
+    centre = _centre(reference)
+    reference = reference.to(dtype) - centre
     norms = reference.square().sum(dim=1)
     rows = max(1, CHUNK_ELEMENTS // len(reference))
     for start in range(0, len(queries), rows):
-        block = (queries[start : start + rows] - centre).to(dtype)
+        block = queries[start : start + rows].to(dtype) - centre
         yield start, _expanded(block, block.square().sum(dim=1), reference, norms)
+
+
+def _centre(features: Float[Tensor, "_ d"]) -> Float[Tensor, " d"]:
+    """Return the mean, to shift sets by.
+
+    Any shift that all sets share keeps their distances, so its own rounding does not matter.
+    """
+    return features.mean(dim=0)
 
 
 def _expanded(
@@ -81,27 +76,29 @@ def pair_squared_distances(
 
 def tie_slack(*sets: Float[Tensor, "_ d"]) -> float:
     """Return the squared distance below which two squared distances count as equal."""
-    return RELATIVE_SLACK * _largest_squared_norm(*sets)
+    return RELATIVE_SLACK * largest_squared_norm(*sets)
 
 
-def rounding_slack(*sets: Float[Tensor, "_ d"]) -> float:
+def rounding_slack(features: Float[Tensor, "_ d"], largest: float) -> float:
     """Return a bound on the rounding error of an expanded squared distance between rows.
 
-    It is for the precision of the sets.
+    Args:
+        features: give the precision and the number of dimensions.
+        largest: squared norm of the rows.
     """
     constant, per_dimension = ROUNDING_FACTORS
-    precision = torch.finfo(sets[0].dtype).eps
-    factor = constant + sets[0].shape[1] * per_dimension
-    return factor * precision * _largest_squared_norm(*sets)
+    precision = torch.finfo(features.dtype).eps
+    return (constant + features.shape[1] * per_dimension) * precision * largest
 
 
-def _largest_squared_norm(*sets: Float[Tensor, "_ d"]) -> float:
-    centre = sets[0].mean(dim=0, dtype=torch.float64)
-    largest = 0.0
+def largest_squared_norm(*sets: Float[Tensor, "_ d"]) -> float:
+    """Return the largest squared distance of a row to the mean of the first set."""
+    centre = _centre(sets[0])
+    largest = []
     for features in sets:
-        for block in torch.split(features, _rows_of(features)):
-            largest = max(largest, float((block - centre).square().sum(dim=1).max()))
-    return largest
+        blocks = torch.split(features, _rows_of(features))
+        largest += [(block - centre).square().sum(dim=1).max() for block in blocks]
+    return float(torch.stack(largest).max())
 
 
 def _rows_of(features: Float[Tensor, "_ d"]) -> int:
@@ -116,17 +113,37 @@ def knn_squared_radii(features: Float[Tensor, "n d"], neighbours: int) -> Float[
         neighbours: k.
     """
     kept = min(neighbours + SPARE_CANDIDATES, len(features) - 1)
-    approximate, candidates = _smallest_others(features, kept)
-    queries = torch.arange(len(features), device=features.device)[:, None].expand(-1, kept)
-    pairs = torch.stack([queries.reshape(-1), candidates.reshape(-1)], dim=1)
-    exact = pair_squared_distances(features, features, pairs).view(-1, kept)
+    approximate, candidates, largest = _smallest_others(features, kept)
+    slack = rounding_slack(features, largest)
+    exact = _exact_near(features, approximate, candidates, neighbours, slack)
     radii = exact.kthvalue(neighbours, dim=1).values
 
     if kept < len(features) - 1 and features.dtype != torch.float64:
-        beaten = (radii > 0) & (radii > approximate[:, -1].double() - rounding_slack(features))
+        beaten = (radii > 0) & (radii > approximate[:, -1].double() - slack)
         for row in beaten.nonzero()[:, 0].tolist():
             radii[row] = _exact_radius(features, row, neighbours)
     return radii
+
+
+def _exact_near(
+    features: Float[Tensor, "n d"],
+    approximate: Float[Tensor, "n k"],
+    candidates: Int[Tensor, "n k"],
+    neighbours: int,
+    slack: float,
+) -> Float[Tensor, "n k"]:
+    """Return the distances that can be the k-th smallest in float64, others as -inf or inf.
+
+    Rounding moves each distance by `slack` at most, so those that are farther than twice that from
+    the k-th approximate one are surely on their side of the k-th exact one.
+    """
+    gap = approximate - approximate[:, neighbours - 1 : neighbours]
+    is_open = gap.abs() <= 2 * slack
+    exact = torch.where(gap < 0, -torch.inf, torch.inf).double()
+    places = is_open.nonzero()
+    pairs = torch.stack([places[:, 0], candidates[is_open]], dim=1)
+    exact[is_open] = pair_squared_distances(features, features, pairs)
+    return exact
 
 
 def _exact_radius(features: Float[Tensor, "n d"], row: int, neighbours: int) -> float:
@@ -140,12 +157,13 @@ def _exact_radius(features: Float[Tensor, "n d"], row: int, neighbours: int) -> 
 
 def _smallest_others(
     features: Float[Tensor, "n d"], count: int
-) -> tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]:
+) -> tuple[Float[Tensor, "n k"], Int[Tensor, "n k"], float]:
     """Return the `count` smallest squared distances of each row to other rows, and their rows.
 
-    They are ascending. Each pair of blocks is computed once.
+    They are ascending. Each pair of blocks is computed once. The last result is the largest squared
+    norm of the shifted rows.
     """
-    rows = (features - features.mean(dim=0, dtype=torch.float64)).to(features.dtype)
+    rows = features - _centre(features)
     norms = rows.square().sum(dim=1)
     size = max(1, int(CHUNK_ELEMENTS**0.5))
     values = torch.full((len(rows), count), torch.inf, dtype=rows.dtype, device=rows.device)
@@ -160,7 +178,7 @@ def _smallest_others(
             else:
                 _merge(values[there], indices[there], block.T, start)
             _merge(values[here], indices[here], block, other)
-    return values, indices
+    return values, indices, float(norms.max())
 
 
 def _merge(
@@ -181,17 +199,21 @@ def _merge(
 
 
 def ball_blocks(
-    queries: Float[Tensor, "n d"], centres: Float[Tensor, "m d"], *radii: Float[Tensor, "_ _"]
+    queries: Float[Tensor, "n d"],
+    centres: Float[Tensor, "m d"],
+    largest: float,
+    *radii: Float[Tensor, "_ _"],
 ) -> Iterator[list[Bool[Tensor, "b m"]]]:
     """Yield for consecutive blocks of queries which pairs are within the radii, as in float64.
 
     Args:
         queries: [n, d] features.
         centres: [m, d] features.
+        largest: squared norm of the rows of both.
         radii: squared, float64: [n, 1] of balls around the queries, or [1, m] of balls around the
             centres. Each gives one answer.
     """
-    slack = rounding_slack(centres, queries)
+    slack = rounding_slack(centres, largest)
     for start, squared in squared_distance_blocks(queries, centres, queries.dtype):
         answers = []
         for limits in radii:
@@ -216,39 +238,3 @@ def _decided(
         exact = pair_squared_distances(sets[0], sets[1], unsure + offset)
         inside[unsure[:, 0], unsure[:, 1]] = exact <= radii[unsure[:, 0], unsure[:, 1]]
     return inside
-
-
-def nearest_neighbours(
-    queries: ArrayOrTensor, reference: ArrayOrTensor, count: int = 1
-) -> Neighbours:
-    """Find the `count` nearest reference images of each query.
-
-    Args:
-        queries: [n, d] features.
-        reference: [m, d] features of the same encoder, m >= count.
-        count: neighbours per query.
-
-    Raises: InputError for invalid features or a reference smaller than `count`.
-    """
-    rows, others = as_feature_pair(("the queries", queries), ("the reference", reference))
-    as_feature_pair(("the reference", others), ("the reference", others), count)
-    blocks = squared_distance_blocks(rows, others)
-    found = torch.cat([_nearest_in_block(squared, count) for _, squared in blocks])
-    numbers = torch.arange(len(rows), device=found.device)
-
-    # Plain differences give an exact copy the distance 0, not the root of a rounding error.
-    columns = []
-    for rank in range(count):
-        pairs = torch.stack([numbers, found[:, rank]], dim=1)
-        columns.append(pair_squared_distances(rows, others, pairs))
-    return Neighbours(distances=torch.stack(columns, dim=1).sqrt(), indices=found)
-
-
-def _nearest_in_block(squared: Float[Tensor, "b m"], count: int) -> Int[Tensor, "b k"]:
-    """Take the minimum `count` times: the first of equal rows wins, unlike in `topk`."""
-    picked = []
-    for _ in range(count):
-        index = squared.argmin(dim=1, keepdim=True)
-        picked.append(index)
-        squared.scatter_(1, index, torch.inf)
-    return torch.cat(picked, dim=1)

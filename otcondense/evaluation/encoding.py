@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from otcondense.datasets.ahead import in_threads
 from otcondense.errors import InputError
 
 PARTS = ("features", "logits", "spatial")
@@ -26,14 +28,19 @@ class EncoderOutput(Protocol):
 
 
 @runtime_checkable
-class ImageEncoder(Protocol):
-    """Turns uint8 images [b, c, h, w] into features [b, d] and logits [b, classes]."""
+class Network(Protocol):
+    """What is stored of a network with every metric."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def weights_sha256(self) -> str: ...
+
+
+@runtime_checkable
+class ImageEncoder(Network, Protocol):
+    """Turns uint8 images [b, c, h, w] into features [b, d] and logits [b, classes]."""
 
     def __call__(self, images: UInt8[Tensor, "b c h w"], /) -> EncoderOutput: ...
 
@@ -55,7 +62,7 @@ class NamedEncoder:
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """Outputs of an encoder for an image set, in its order, on the CPU."""
+    """Outputs of an encoder for an image set, in its order."""
 
     features: Float[Tensor, "n d"]
     logits: Float[Tensor, "n c"] | None
@@ -66,13 +73,22 @@ class EncodedImages:
     def __len__(self) -> int:
         return len(self.features)
 
+    def to(self, device: torch.device) -> "EncodedImages":
+        """Return the outputs on a device."""
+        moved: dict[str, Any] = {}
+        for part in PARTS:
+            values = getattr(self, part)
+            moved[part] = None if values is None else values.to(device)
+        return EncodedImages(**moved)
+
 
 def encode_images(
     images: UInt8[Tensor, "n c h w"] | Iterable[UInt8[Tensor, "_ c h w"]],
     encoder: ImageEncoder,
     batch_size: int,
+    threads: int = 1,
 ) -> EncodedImages:
-    """Run `encoder` over all images, in order.
+    """Run `encoder` over all images, in order, some batches at a time if there are `threads`.
 
     A stream of parts of any size is never in memory as a whole. Every batch has exactly
     `batch_size` images, the last one padded with zeros: a result can depend on the batch size.
@@ -80,7 +96,9 @@ def encode_images(
     Raises: InputError if an output of the encoder has a wrong shape, or NaN or infinite values.
     """
     parts = [images] if isinstance(images, Tensor) else images
-    outputs = [encode_padded(batch, encoder, batch_size) for batch in _batches(parts, batch_size)]
+    one = partial(encode_padded, encoder=encoder, batch_size=batch_size)
+    batches = _batches(parts, batch_size)
+    outputs = list(in_threads(one, batches, threads=threads, ahead=threads))
     return EncodedImages(**{part: _joined(outputs, part) for part in PARTS})
 
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from otcondense.evaluation import memorisation
 from otcondense.evaluation.copies import Copying, copying
-from otcondense.evaluation.distances import nearest_neighbours
 from otcondense.evaluation.encoding import EncodedImages
 from otcondense.evaluation.evaluation_config import EvaluationConfig
 from otcondense.evaluation.fidelity import MeanSpread, fidelity_fid, fidelity_kid, fidelity_score
@@ -28,6 +27,7 @@ from otcondense.evaluation.manifold import (
     density_coverage,
     precision_recall,
 )
+from otcondense.evaluation.neighbours import nearest_neighbours
 from otcondense.evaluation.uncertainty import frechet_error, share_error
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,10 @@ from otcondense.evaluation.checks import ArrayOrTensor, as_features
 
 BLOCK_ROWS = 8192
 """Rows that are in memory in float64 at a time."""
+NOISE = 64
+"""Eigenvalues below so many units of rounding of the largest one count as 0. The error of a
+symmetric eigenproblem is a few units; a larger bound, such as the dimension, cuts off so many small
+eigenvalues of covariances of few images that the distance changes in its sixth digit."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,26 @@ class FeatureStatistics:
     covariance: Float[Tensor, "d d"]
     """Divided by count - 1."""
     count: int
+
+    def to(self, device: torch.device) -> "FeatureStatistics":
+        """Return the statistics on a device."""
+        return FeatureStatistics(self.mean.to(device), self.covariance.to(device), self.count)
+
+    @cached_property
+    def exponent(self) -> int:
+        """Exponent of the largest variance as a power of 4; 0 if all are 0."""
+        largest = float(self.covariance.diagonal().max())
+        return math.frexp(largest)[1] // 2 if largest > 0 else 0
+
+    @cached_property
+    def root(self) -> Float[Tensor, "d d"]:
+        """Symmetric root of the covariance, in units of 2 to the power of `exponent`.
+
+        It is computed once for all sets that are compared with this one.
+        """
+        values, vectors = torch.linalg.eigh(self.covariance / 4.0**self.exponent)
+        root: Tensor = (vectors * _without_noise(values).sqrt()) @ vectors.T
+        return root
 
 
 def feature_statistics(features: ArrayOrTensor, name: str = "the images") -> FeatureStatistics:
@@ -64,7 +89,12 @@ def frechet_distance_of_statistics(first: FeatureStatistics, second: FeatureStat
     + \mathrm{tr}(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1^{1/2} \Sigma_2 \Sigma_1^{1/2})^{1/2})$
 
     The symmetric form needs only symmetric eigenproblems, which stay accurate for singular
-    covariances (fewer images than dimensions).
+    covariances (fewer images than dimensions). The root is that of `second`: give the set that
+    many others are compared with as the second one.
+
+    Args:
+        first: of one set.
+        second: of the other set, on the same device.
 
     Raises: InputError if the dimensions differ.
     """
@@ -74,27 +104,15 @@ def frechet_distance_of_statistics(first: FeatureStatistics, second: FeatureStat
             f"found {len(first.mean)} and {len(second.mean)} dimensions"
         )
     # In units of a power of 4, products of covariances do not overflow, and no digit changes.
-    exponent = _exponent(first.covariance, second.covariance)
+    exponent = max(first.exponent, second.exponent)
     unit = 4.0**exponent
     one = first.covariance / unit
     two = second.covariance / unit
-    root = _root(one)
-    cross = _eigenvalues(root @ two @ root).sqrt().sum()
+    root = second.root * 2.0 ** (second.exponent - exponent)
+    cross = _eigenvalues(root @ one @ root).sqrt().sum()
     shift = ((first.mean - second.mean) / 2.0**exponent).square().sum()
     distance = shift + one.trace() + two.trace() - 2 * cross
     return max(0.0, float(distance)) * unit
-
-
-def _exponent(*covariances: Float[Tensor, "d d"]) -> int:
-    """Return the exponent of the largest variance as a power of 4; 0 if all are 0."""
-    largest = max(float(covariance.diagonal().max()) for covariance in covariances)
-    return math.frexp(largest)[1] // 2 if largest > 0 else 0
-
-
-def _root(covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
-    values, vectors = torch.linalg.eigh(covariance)
-    root: Tensor = (vectors * _without_noise(values).sqrt()) @ vectors.T
-    return root
 
 
 def _eigenvalues(matrix: Float[Tensor, "d d"]) -> Float[Tensor, " d"]:
@@ -103,5 +121,5 @@ def _eigenvalues(matrix: Float[Tensor, "d d"]) -> Float[Tensor, " d"]:
 
 def _without_noise(eigenvalues: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
     """Set eigenvalues that are rounding noise to 0: the square root raises 1e-16 to 1e-8."""
-    threshold = eigenvalues.abs().max() * len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps
+    threshold = eigenvalues.abs().max() * NOISE * torch.finfo(eigenvalues.dtype).eps
     return torch.where(eigenvalues > threshold, eigenvalues, torch.zeros_like(eigenvalues))

@@ -1,6 +1,7 @@
 """The Inception network of FID: features, logits without bias, and spatial features for sFID."""
 
 import hashlib
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ class InceptionOutput(NamedTuple):
 class Inception:
     """torch-fidelity's port of the 2015 TensorFlow network, with its resize and scaling.
 
-    Grey images are expanded to RGB.
+    Grey images are expanded to RGB. Several threads may call it at once.
 
     Args:
         weights: local file of torch-fidelity's weights
@@ -50,7 +51,7 @@ class Inception:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
         self._network = _load(weights).to(self.device)
-        self._spatial: Tensor | None = None
+        self._kept = threading.local()
         self._network.get_submodule("Mixed_6d.branch1x1").register_forward_hook(self._keep)
         self.weights_sha256 = _sha256(self._network)
 
@@ -60,12 +61,11 @@ class Inception:
         rgb = images.expand(-1, 3, -1, -1).to(self.device)
         names: Any = self._network.features_list
         found = dict(zip(names, self._network(rgb), strict=True))
-        assert self._spatial is not None
-        spatial = self._spatial[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
+        spatial = self._kept.maps[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
         return InceptionOutput(found["2048"], found["logits_unbiased"], spatial)
 
     def _keep(self, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        self._spatial = output
+        self._kept.maps = output
 
 
 def _load(weights: str | None) -> nn.Module:

@@ -1,7 +1,7 @@
-"""Measures images through networks: samples, or the images of a subset, with all metrics.
+"""Measures images through networks in this process, with all metrics.
 
-A `Judge` runs one network over `ImageSet`s. `sample_figures` and `subset_figures` return the
-metrics of the registry through a main judge and further judges.
+A `Judge` runs one network over `ImageSet`s. `sample_figures` returns the metrics of the registry
+through a main judge and further judges.
 """
 
 import hashlib
@@ -13,20 +13,11 @@ from jaxtyping import UInt8
 from safetensors.torch import load, save
 from torch import Tensor
 
-from otcondense.evaluation.adm import AdmSamples, adm_metrics
 from otcondense.evaluation.adm_files import AdmReference, read_reference
 from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, encode_images
 from otcondense.evaluation.evaluation_config import EvaluationConfig
-from otcondense.evaluation.metrics import (
-    Metrics,
-    evaluate_encoded,
-    further_metrics,
-    subset_quality,
-)
+from otcondense.evaluation.judged import Figures, JudgedSets, judged_figures
 from otcondense.store import Store, fingerprint, sha256_bytes
-
-COUNT_PREFIX = "num_"
-"""Prefix of the values of a subset that count images; they are the same for all judges."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,20 +139,6 @@ class Comparison:
     reference: Reference | None = None
 
 
-@dataclass(frozen=True)
-class Figures:
-    """All metrics of a set of samples."""
-
-    samples: EncodedImages
-    """Outputs of the main network."""
-    main: Metrics | None
-    """Through the main network; None without held-out images."""
-    adm: Mapping[str, float]
-    """By ADM's protocol; empty without a reference."""
-    further: Mapping[str, float]
-    """Through further networks, as JUDGE.METRIC; empty without held-out images."""
-
-
 def sample_figures(
     samples: ImageSet,
     against: Comparison,
@@ -180,70 +157,25 @@ def sample_figures(
 
     Raises: InputError for too few or unreadable images.
     """
-    encoded = judge.encode(samples)
-    main = None
-    others: dict[str, float] = {}
+    main = JudgedSets(
+        network=judge.network,
+        samples=judge.encode(samples),
+        held_out=_encoded(judge, against.held_out),
+        training=_encoded(judge, against.training) if against.held_out is not None else None,
+        reference=None
+        if against.reference is None
+        else judge.encode_once(against.reference.images),
+    )
+    others = {}
     if against.held_out is not None:
-        main = _main_metrics(encoded, against, judge, config)
-        for name, other in further.items():
-            features = other.encode(samples).features
-            held_out = other.encode_once(against.held_out).features
-            found = further_metrics(features, held_out, config.neighbours)
-            others |= {f"{name}.{key}": value for key, value in found.items()}
-
-    adm: dict[str, float] = {}
-    if against.reference is not None:
-        adm = _adm_figures(encoded, against.reference, judge, half=config.reference_half)
-    return Figures(encoded, main, adm, others)
+        others = {name: _sets(other, samples, against.held_out) for name, other in further.items()}
+    statistics = None if against.reference is None else against.reference.statistics
+    return judged_figures(main, others, statistics, config)
 
 
-def _main_metrics(
-    samples: EncodedImages, against: Comparison, judge: Judge, config: EvaluationConfig
-) -> Metrics:
-    assert against.held_out is not None
-    held_out = judge.encode_once(against.held_out)
-    training = None if against.training is None else judge.encode_once(against.training)
-    return evaluate_encoded(samples, held_out, judge.network, config, training=training)
+def _encoded(judge: Judge, images: ImageSet | None) -> EncodedImages | None:
+    return None if images is None else judge.encode_once(images)
 
 
-def _adm_figures(
-    samples: EncodedImages, reference: Reference, judge: Judge, *, half: bool
-) -> dict[str, float]:
-    assert samples.logits is not None, "Inception has a classifier"
-    images = judge.encode_once(reference.images).features
-    outputs = AdmSamples(samples.features, samples.logits, samples.spatial)
-    return adm_metrics(outputs, reference.statistics, images, half=half)
-
-
-def subset_figures(
-    subset: ImageSet,
-    held_out: ImageSet,
-    judge: Judge,
-    further: Mapping[str, Judge],
-    neighbours: int,
-) -> dict[str, float]:
-    """Return the metrics of a subset itself; through further networks as JUDGE.METRIC.
-
-    Args:
-        subset: the chosen images.
-        held_out: the images that they are compared with.
-        judge: the main network.
-        further: further networks by name.
-        neighbours: k of precision, recall, density and coverage.
-
-    Raises: InputError for too few or unreadable images.
-    """
-    values = _subset_quality(subset, held_out, judge, neighbours)
-    for name, other in further.items():
-        found = _subset_quality(subset, held_out, other, neighbours)
-        metrics = {key: value for key, value in found.items() if not key.startswith(COUNT_PREFIX)}
-        values |= {f"{name}.{key}": value for key, value in metrics.items()}
-    return values
-
-
-def _subset_quality(
-    subset: ImageSet, held_out: ImageSet, judge: Judge, neighbours: int
-) -> dict[str, float]:
-    chosen = judge.encode_once(subset).features
-    unseen = judge.encode_once(held_out).features
-    return subset_quality(chosen, unseen, neighbours)
+def _sets(judge: Judge, samples: ImageSet, held_out: ImageSet) -> JudgedSets:
+    return JudgedSets(judge.network, judge.encode(samples), judge.encode_once(held_out))

@@ -92,8 +92,15 @@ def _gaussian_sum(
 def _kernel_sum(rows: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> float:
     """Return the sum of the polynomial kernel over all pairs."""
     blocks = torch.split(rows, max(1, CHUNK_ELEMENTS // len(others)))
-    sums = [(block @ others.T / rows.shape[1] + 1).pow(3).sum() for block in blocks]
+    sums = [polynomial_kernel(block, others).sum() for block in blocks]
     return float(torch.stack(sums).sum())
+
+
+def polynomial_kernel(
+    rows: Float[Tensor, "n d"], others: Float[Tensor, "m d"]
+) -> Float[Tensor, "n m"]:
+    r"""Return the kernel $(x \cdot y / d + 1)^3$ of all pairs of rows."""
+    return (rows @ others.T / rows.shape[1] + 1).pow(3)
 
 
 def _diagonal_sum(rows: Float[Tensor, "n d"]) -> float:

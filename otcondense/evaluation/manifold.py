@@ -8,7 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair
-from otcondense.evaluation.distances import ball_blocks, knn_squared_radii, tie_slack
+from otcondense.evaluation.distances import (
+    RELATIVE_SLACK,
+    ball_blocks,
+    knn_squared_radii,
+    largest_squared_norm,
+)
 
 
 class PrecisionRecall(NamedTuple):
@@ -44,13 +49,15 @@ def precision_recall(
     Source: Kynkäänniemi et al. 2019 (arXiv:1904.06991), equations 1-3.
     """
     one, two = _pair(samples, held_out, neighbours)
-    slack = tie_slack(two, one)
+    largest = largest_squared_norm(two, one)
+    slack = RELATIVE_SLACK * largest
     sample_radii = (knn_squared_radii(one, neighbours) + slack)[:, None]
     real_radii = (_held_out_radii(two, neighbours, slack) + slack)[None]
 
     precise = []
     recalled = torch.zeros(len(two), dtype=torch.bool, device=two.device)
-    for real_in_sample, sample_in_real in ball_blocks(one, two, sample_radii, real_radii):
+    blocks = ball_blocks(one, two, largest, sample_radii, real_radii)
+    for real_in_sample, sample_in_real in blocks:
         precise.append(sample_in_real.any(dim=1))
         recalled |= real_in_sample.any(dim=0)
     return PrecisionRecall(
@@ -70,11 +77,12 @@ def density_coverage(
     Source: Naeem et al. 2020 (arXiv:2002.09797), equations 4 and 6.
     """
     one, two = _pair(samples, held_out, neighbours)
-    slack = tie_slack(two, one)
+    largest = largest_squared_norm(two, one)
+    slack = RELATIVE_SLACK * largest
     radii = _held_out_radii(two, neighbours, slack) + slack
     hits = 0
     covered = torch.zeros(len(two), dtype=torch.bool, device=two.device)
-    for (inside,) in ball_blocks(one, two, radii[None]):
+    for (inside,) in ball_blocks(one, two, largest, radii[None]):
         hits += int(inside.sum())
         covered |= inside.any(dim=0)
     return DensityCoverage(hits / (neighbours * len(one)), float(covered.double().mean()))

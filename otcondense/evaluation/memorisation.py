@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.evaluation.checks import ArrayOrTensor, as_feature_pair, as_features
-from otcondense.evaluation.distances import knn_squared_radii, nearest_neighbours, tie_slack
+from otcondense.evaluation.distances import knn_squared_radii, tie_slack
+from otcondense.evaluation.neighbours import nearest_neighbours
 
 LEAST_CHOSEN = 2
 """Chosen images that near copies and authenticity need: both look at the second nearest one."""
@@ -129,11 +130,11 @@ def copying_test(
 
 def _cells(chosen: Float[Tensor, "m d"], count: int, seed: int) -> Int[Tensor, " m"]:
     if count == 1:
-        return torch.zeros(len(chosen), dtype=torch.int64)
+        return torch.zeros(len(chosen), dtype=torch.int64, device=chosen.device)
     from sklearn.cluster import KMeans
 
     fitted = KMeans(count, n_init=1, random_state=seed).fit(chosen.double().cpu().numpy())
-    return torch.from_numpy(fitted.labels_.astype(np.int64))
+    return torch.from_numpy(fitted.labels_.astype(np.int64)).to(chosen.device)
 
 
 def _rank_sum_score(first: Float[Tensor, " n"], second: Float[Tensor, " m"]) -> float:

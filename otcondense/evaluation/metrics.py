@@ -10,12 +10,12 @@ from torch import Tensor
 
 from otcondense.errors import InputError
 from otcondense.evaluation.checks import ArrayOrTensor, as_features, as_images
-from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, encode_images
+from otcondense.evaluation.encoding import EncodedImages, ImageEncoder, Network, encode_images
 from otcondense.evaluation.evaluation_config import EvaluationConfig
 from otcondense.evaluation.figures import FeatureSets
 from otcondense.evaluation.registry import Group, metrics_of
 
-METRICS_VERSION = 3
+METRICS_VERSION = 4
 """Increases if the same features give other values; stored values are then recomputed."""
 
 SIGNIFICANT_DIGITS = 9
@@ -90,7 +90,7 @@ def evaluate_images(
 def evaluate_encoded(
     samples: EncodedImages,
     held_out: EncodedImages,
-    encoder: ImageEncoder,
+    encoder: Network,
     config: EvaluationConfig,
     *,
     training: EncodedImages | None = None,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from otcondense.exports.export import Export
 from otcondense.exports.parquet_tables import parquet_writer, subset_tables
-from otcondense.store.files import canonical_json
+from otcondense.store.json_text import canonical_json
 
 
 def write_json_list(export: Export, target: Path) -> list[str]:

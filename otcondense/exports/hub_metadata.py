@@ -5,7 +5,7 @@ It stands as JSON in the schema of a Parquet file, and as YAML in the card of a 
 
 import pyarrow as pa
 
-from otcondense.store.files import canonical_json
+from otcondense.store.json_text import canonical_json
 
 Json = dict[str, object]
 HUB_KEY = "huggingface"

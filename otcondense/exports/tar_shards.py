@@ -13,7 +13,7 @@ from otcondense.datasets.ordered import read_all
 from otcondense.datasets.wanted import WantedImage
 from otcondense.exports.export import CLASSES_FILE, Export, classes_text
 from otcondense.exports.pictures import Picture, counted, encode, read_picture
-from otcondense.store.files import canonical_json
+from otcondense.store.json_text import canonical_json
 
 IMAGES_PER_SHARD = 1000
 JPEG_FORMATS = frozenset({"JPEG", "MPO"})

@@ -16,10 +16,10 @@ from .features import class_file as class_file
 from .features import read_class_features as read_class_features
 from .features import write_class_features as write_class_features
 from .files import Store as Store
-from .files import canonical_json as canonical_json
 from .hashing import fingerprint as fingerprint
 from .hashing import hash8 as hash8
 from .hashing import sha256_bytes as sha256_bytes
+from .json_text import canonical_json as canonical_json
 from .lock import DriverLock as DriverLock
 from .progress import PROGRESS_DIRECTORY as PROGRESS_DIRECTORY
 from .progress import StageProgress as StageProgress

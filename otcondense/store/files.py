@@ -1,67 +1,45 @@
 """Files under one root, written whole or not at all."""
 
 import errno
-import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from fsspec.spec import AbstractBufferedFile
+from pydantic import BaseModel
 
 from otcondense.credentials import WHERE_INSTEAD, has_credentials
 from otcondense.errors import InputError
+from otcondense.store.json_text import DIGEST, Line, canonical_json, digest_of, parse_lines
 from otcondense.store.local_files import (
     HIDDEN,
     append_line,
     files_below,
     is_file,
+    open_whole,
     remove_path,
     temporaries_below,
     write_file,
 )
 
 LOG = logging.getLogger(__name__)
-Line = TypeVar("Line")
 CHANGE_MARKS = ("ETag", "etag", "LastModified", "mtime", "created", "updated")
 """Facts of a remote file that change with its content, as stores call them."""
-DIGEST = "content"
-"""Key of the digest in every JSON file."""
-
-
-def canonical_json(value: Any, *, indent: int | None = None) -> str:
-    """Return the canonical JSON of `value`: sorted keys, shortest floats, models as objects."""
-    separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(
-        value,
-        sort_keys=True,
-        indent=indent,
-        separators=separators,
-        ensure_ascii=False,
-        default=_plain,
-    )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+REMOTE_PART_BYTES = 2**26
+"""Size of the parts of a file that is written to an object store, which allow 10,000 of them."""
 
 
 def _is_hidden(name: str) -> bool:
     return any(part.startswith(HIDDEN) for part in name.split("/"))
-
-
-def _digest(value: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -151,6 +129,26 @@ class Store:
             return
         write_file(Path(self.path()), Path(self.path(name)), data)
 
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Any]:
+        """Give a file to write `name` part by part; it is written whole, or not at all.
+
+        An object store gets the parts as a multipart upload, which is aborted if the block fails.
+        """
+        if self.is_local:
+            with open_whole(Path(self.path()), Path(self.path(name))) as local:
+                yield local
+            return
+        file = self._target[0].open(self.path(name), "wb", block_size=REMOTE_PART_BYTES)
+        try:
+            yield file
+        except BaseException:
+            if isinstance(file, AbstractBufferedFile):
+                file.discard()
+                file.closed = True  # or the garbage collector would end the upload
+            raise
+        file.close()
+
     def read_json(self, name: str) -> dict[str, Any]:
         """Return the JSON object stored under `name`, its content checked against its own digest.
 
@@ -163,7 +161,7 @@ class Store:
             raise InputError(
                 f"{self.path(name)} is damaged ({error}); run the stage again to redo it"
             ) from error
-        if _digest(value) != written:
+        if digest_of(value) != written:
             raise InputError(
                 f"{self.path(name)} does not have the content it was written with; "
                 "run the stage again to redo it"
@@ -173,7 +171,7 @@ class Store:
     def write_json(self, name: str, value: dict[str, Any] | BaseModel) -> None:
         """Write an object as canonical JSON under `name`, with a digest of its content."""
         plain = json.loads(canonical_json(value))
-        text = canonical_json({**plain, DIGEST: _digest(plain)}, indent=1)
+        text = canonical_json({**plain, DIGEST: digest_of(plain)}, indent=1)
         self.write_bytes(name, (text + "\n").encode())
 
     def append_line(self, name: str, line: str) -> None:
@@ -194,6 +192,16 @@ class Store:
         end = b"" if earlier.endswith(b"\n") or not earlier else b"\n"
         self.write_bytes(name, earlier + end + line.encode() + b"\n")
 
+    def read_tail(self, name: str, start: int) -> bytes:
+        """Return the content of a log from byte `start` on, b"" if there is none so far."""
+        if not self.exists(name):
+            return b""
+        if not self.is_local:
+            return self.read_bytes(name)[start:]
+        with Path(self.path(name)).open("rb") as file:
+            file.seek(start)
+            return file.read()
+
     def read_lines(self, name: str, kind: type[Line]) -> list[Line]:
         """Return the lines of a log of JSON lines, none if there is no such log.
 
@@ -203,12 +211,7 @@ class Store:
         if not self.exists(name):
             return []
         whole, _, _ = self.read_bytes(name).rpartition(b"\n")
-        adapter = TypeAdapter(kind)
-        lines: list[Line] = []
-        for text in whole.split(b"\n"):
-            with suppress(ValidationError):
-                lines.append(adapter.validate_json(text))
-        return lines
+        return parse_lines(whole, kind)
 
     def list_hidden(self, prefix: str) -> list[str]:
         """Return the names of all files below a hidden folder, which `list` leaves out."""

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from otcondense.store.files import canonical_json
+from otcondense.store.json_text import canonical_json
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 LOG = logging.getLogger(__name__)
 TEMPORARY_PREFIX = ".tmp-"
@@ -48,7 +49,14 @@ def write_whole(final: Path) -> Iterator[Path]:
 
 
 def write_file(root: Path, final: Path, data: bytes) -> None:
-    """Write a file below `root` under a temporary name, flush it to the disk and rename it.
+    """Write a file below `root` whole or not at all, as `open_whole` does."""
+    with open_whole(root, final) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_whole(root: Path, final: Path) -> Iterator[IO[bytes]]:
+    """Give a file below `root` to write, under a temporary name; flush it to the disk, rename it.
 
     A folder in its place, or a file in the place of one of its folders, is renamed, not deleted.
     """
@@ -56,11 +64,13 @@ def write_file(root: Path, final: Path, data: bytes) -> None:
     temporary = temporary_path(final)
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(final)
     except OSError as error:
+        if error.errno is None:  # not of the file system
+            raise
         raise OSError(error.errno, error.strerror, str(final)) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from otcondense.errors import InputError, MissingInputError
-from otcondense.store.files import Store, canonical_json
+from otcondense.store.files import Store
+from otcondense.store.json_text import canonical_json
 
 METADATA_KEY = b"otcondense"
 """Key of our metadata in the schema."""

@@ -122,7 +122,6 @@ class Head:
             MARK: self.name,
             "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}",
             "OMP_NUM_THREADS": "1",
-            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.token_file),
             "RAY_DASHBOARD_STARTUP_TIMEOUT_S": f"{DEADLINE_SECONDS:.0f}",

@@ -13,7 +13,7 @@ import torch
 
 from actors.sampler import Sampler, SamplerActor, SampleUnit
 from jobs.cluster.start import start_ray
-from jobs.train.launch import place, train
+from jobs.train.launch import train
 from jobs.train.loop import TrainJob, Workers, run_loop
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig
 from otcondense.diffusion.samples import read_samples, sampling_units
@@ -147,28 +147,6 @@ def test_samplers_write_the_same_parts_in_any_order(trained, store):
             f"samples/actor/{part.name}"
         )
     assert read_samples(store, "samples/actor", 10)[1].tolist() == list(range(10))
-
-
-@pytest.mark.parametrize(
-    ("settings", "resources", "use_gpu"),
-    [
-        ({}, {"CPU": 4.0}, False),
-        ({}, {"CPU": 4.0, "GPU": 2.0}, True),
-        ({}, {"CPU": 4.0, "GPU": 1.0}, False),
-        ({"device": "cpu"}, {"CPU": 2.0, "GPU": 8.0}, False),
-    ],
-)
-def test_placement(settings, resources, use_gpu):
-    assert place(config(**settings), resources) is use_gpu
-
-
-@pytest.mark.parametrize(
-    ("device", "message"),
-    [("auto", "one CPU each, the cluster has 1"), ("cuda", "one GPU each, the cluster has 0")],
-)
-def test_workers_that_cannot_be_placed(device, message):
-    with pytest.raises(InputError, match=message):
-        place(config(device=device), {"CPU": 1.0})
 
 
 def files(store, directory):

@@ -1,7 +1,6 @@
 """Every deployment file matches the schema of its reader and the promises of the docs."""
 
 import copy
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,28 +10,13 @@ from pathlib import Path
 import jsonschema
 import kubernetes_validate
 import pytest
-import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from jobs.command.settings import load_config
-from jobs.submit.request import known_verbs
+from tests.cluster_files import CLUSTER, documents, groups, ray_spec
 from tests.generators.kuberay import SPECS
 
-CLUSTER = Path("cluster")
 KUBERNETES = "1.33"
-
-
-def documents(name):
-    return list(yaml.safe_load_all((CLUSTER / name).read_text()))
-
-
-def ray_spec(name):
-    (manifest,) = documents(f"kubernetes/{name}.yaml")
-    return manifest, manifest["spec"].get("rayClusterSpec", manifest["spec"])
-
-
-def groups(spec):
-    return [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
+NO_PRIVILEGES = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 @pytest.mark.parametrize("name", ["raycluster", "rayjob"])
@@ -83,31 +67,23 @@ def test_every_pod_needs_the_token_and_has_no_privileges(name):
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in pod["containers"]:
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-            }
+            assert container["securityContext"] == NO_PRIVILEGES
             assert {"name": "RAY_AUTH_MODE", "value": "token"} in container["env"]
             assert container["resources"]["requests"] == container["resources"]["limits"], (
                 "Ray takes its resources from the limits"
             )
 
 
-def test_a_ray_job_resumes_in_a_new_cluster():
-    manifest, spec = ray_spec("rayjob")
-    command = shlex.split(manifest["spec"]["entrypoint"])
-    assert command[:2] == ["python", "-m"]
-    assert command[2].removeprefix("jobs.") in known_verbs()
-    options = dict(zip(command[3:7:2], command[4:7:2], strict=True))
-    config = load_config(options["--config"], command[7:], options["--run"])
-    assert manifest["spec"]["backoffLimit"] > 0
-    assert config.run.startswith("/shared/"), (
-        "the next cluster must find the files of the previous one"
-    )
-    gpus = next(group for group in spec["workerGroupSpecs"] if group["groupName"] == "gpu")
-    assert gpus["minReplicas"] == gpus["replicas"] == config.extraction.num_encoders
-    mounts = gpus["template"]["spec"]["containers"][0]["volumeMounts"]
-    assert {"name": "shared", "mountPath": "/shared"} in mounts
+def test_the_pod_that_submits_a_ray_job_is_admitted_too():
+    manifest, _ = ray_spec("rayjob")
+    spec = manifest["spec"]["submitterPodTemplate"]["spec"]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "submitter"}, "spec": spec}
+    kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert spec["restartPolicy"] == "Never", "a second try would submit the job twice"
+    for container in spec["containers"]:
+        assert container["securityContext"] == NO_PRIVILEGES
 
 
 def test_only_prometheus_can_reach_the_metrics():
@@ -156,6 +132,23 @@ def test_shell_commands_pass_shellcheck(tmp_path):
         [Path(sys.executable).with_name("shellcheck"), script], capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stdout
+
+
+def test_the_slurm_script_passes_shellcheck():
+    checked = subprocess.run(
+        [Path(sys.executable).with_name("shellcheck"), CLUSTER / "slurm.sbatch"],
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_image_can_compile_and_writes_into_its_own_home():
+    text = (CLUSTER / "Dockerfile").read_text()
+    packages = text.split("--no-install-recommends")[1].split("\\")[0].split()
+    assert {"gcc", "g++", "libc6-dev"} <= set(packages), "Triton and Inductor compile at run time"
+    for name in ("HF_HOME", "TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR"):
+        assert f" {name}=/home/ray/" in text
 
 
 def test_the_image_passes_hadolint_and_is_pinned():

@@ -4,18 +4,21 @@ import pytest
 import torch
 
 from otcondense.diffusion import create_state, make_batch, train_step
-from otcondense.diffusion.checkpoint import (
-    checkpoint_directory,
+from otcondense.diffusion.checkpoint import load_model, restore_state, save_checkpoint
+from otcondense.diffusion.checkpoint_files import (
     is_complete,
     latest_checkpoint,
     list_checkpoints,
-    load_model,
+    read_checkpoint,
+)
+from otcondense.diffusion.checkpoint_state import (
+    DamagedCheckpointError,
+    checkpoint_directory,
     open_checkpoint,
-    restore_state,
-    save_checkpoint,
 )
 from otcondense.errors import InputError
 from otcondense.store import Store
+from tests.two_workers import count_reads, rot
 
 SHAPE = (1, 8, 8)
 RUN = "training/run"
@@ -65,7 +68,7 @@ def test_same_run_same_files(store, two_checkpoints, tiny_config, digits, tmp_pa
     state = create_state(tiny_config(), 10, SHAPE)
     advance(state, digits, 6)
     save_checkpoint(other, RUN, state, fingerprint="run")
-    names = other.list("")
+    names = other.list("training")
     assert len(names) == 4
     assert all(other.read_bytes(name) == store.read_bytes(name) for name in names)
 
@@ -101,7 +104,55 @@ def test_damaged_checkpoint_gives_way_to_the_older(file, damage, store, two_chec
     assert not is_complete(store, RUN, 6, "run")
     assert latest_checkpoint(store, RUN).step == 3
     with pytest.raises(InputError, match="step-000006"):
-        open_checkpoint(store, place)
+        read_checkpoint(store, place)
+
+
+def test_known_files_are_not_read_and_lost_knowledge_costs_one_reading(
+    store, two_checkpoints, monkeypatch
+):
+    read = count_reads(monkeypatch.setattr)
+    assert is_complete(store, RUN, 3, "run")
+    assert latest_checkpoint(store, RUN).step == 6
+    assert read == {}
+    store.remove("logs")
+    for _ in range(2):
+        assert is_complete(store, RUN, 6, "run")
+        assert latest_checkpoint(store, RUN).step == 6
+    place = checkpoint_directory(RUN, 6)
+    parts = [f"{place}/{part}.safetensors" for part in ("ema", "model", "optimizer")]
+    assert read == {name: store.size(name) for name in parts}
+
+
+@pytest.mark.parametrize("use", ["sample", "resume"])
+@pytest.mark.parametrize("part", ["ema", "optimizer", "model"])
+def test_damage_that_size_and_time_hide_is_found_on_use(
+    part, use, store, two_checkpoints, tiny_config
+):
+    """Whoever finds it lets the next start find it, too."""
+    place = checkpoint_directory(RUN, 6)
+    rot(store, f"{place}/{part}.safetensors")
+    assert is_complete(store, RUN, 6, "run")
+    state = create_state(tiny_config(), 10, SHAPE)
+    before = all_bytes(state)
+    message = rf"step-000006 is damaged .*{part}.*SHA-256"
+    if use == "sample":
+        with pytest.raises(DamagedCheckpointError, match=message):
+            load_model(store, place, weights=part)
+    else:
+        checkpoint = open_checkpoint(store, place)
+        with pytest.raises(DamagedCheckpointError, match=message):
+            restore_state(store, checkpoint, state, fingerprint="run")
+    assert (state.step, all_bytes(state)) == (0, before)
+    assert not is_complete(store, RUN, 6, "run")
+    assert latest_checkpoint(store, RUN).step == 3
+
+
+def test_a_sampler_reads_the_weights_it_needs_and_nothing_else(store, two_checkpoints, monkeypatch):
+    read = count_reads(monkeypatch.setattr)
+    place = checkpoint_directory(RUN, 6)
+    load_model(store, place)
+    name = f"{place}/ema.safetensors"
+    assert read == {name: store.size(name)}
 
 
 def test_other_configuration_is_refused(store, two_checkpoints, tiny_config):

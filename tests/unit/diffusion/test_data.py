@@ -8,7 +8,7 @@ import torch
 
 from otcondense.diffusion import Moments, TrainingConfig, TrainingSet, make_batch
 from otcondense.diffusion.batches import batches, tensors_of
-from otcondense.diffusion.data import allocate, fits, free_bytes
+from otcondense.diffusion.data import fits, free_bytes
 from otcondense.diffusion.inputs import (
     Inputs,
     check_inputs,
@@ -18,6 +18,7 @@ from otcondense.diffusion.inputs import (
     load_text,
     token_width,
 )
+from otcondense.diffusion.node_tables import tables_on
 from otcondense.errors import InputError
 from otcondense.store import Store
 from tests.generators.latents import SCALE, SHIFT, image_rows, write_subset, write_text
@@ -192,9 +193,11 @@ def test_fits():
 
 
 def test_a_table_in_a_file_keeps_its_values():
-    room = allocate((3, 2, 5), "cpu", streamed=True)
-    room[1, 0] = torch.arange(5)
-    assert room.sum() == 10
+    def fill(tables):
+        tables["room"].zero_()
+        tables["room"][1, 0] = torch.arange(5)
+
+    assert tables_on("cpu", {"room": (3, 2, 5)}, fill, streamed=True)["room"].sum() == 10
 
 
 def test_an_error_in_the_thread_is_raised_by_take():

@@ -4,10 +4,18 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from otcondense.diffusion import ModelConfig, TrainingConfig, build_model, create_state
+from otcondense.diffusion import (
+    ModelConfig,
+    SamplerConfig,
+    TrainingConfig,
+    build_model,
+    create_state,
+    sample_batch,
+)
 from otcondense.diffusion.attach import Attachments
-from otcondense.diffusion.forecast import forecast_training, forward_flops
+from otcondense.diffusion.forecast import forecast_training, forward_flops, sampling_passes
 from otcondense.diffusion.random_streams import Draws
+from otcondense.diffusion.registry import default_objective
 from otcondense.diffusion.training import Batch, batch_loss
 
 SHAPE = (4, 32, 32)
@@ -80,3 +88,20 @@ def test_attached_parts_count():
     assert forecast_training(settings, 1000, SHAPE, parts).parameters / 1e6 == pytest.approx(
         458.1 + 36.7 + 7.9, abs=0.5
     )
+
+
+@pytest.mark.parametrize(
+    ("family", "method", "passes"),
+    [("SiT", "euler", 4), ("SiT", "heun", 8), ("DiT", "ddpm", 4), ("DiT", "ddim", 4)],
+)
+@pytest.mark.parametrize("scale", [1.0, 1.5])
+def test_forward_passes_of_a_sample(family, method, passes, scale):
+    config = SamplerConfig(method=method, num_steps=4, cfg_scale=scale, batch_size=2)
+    size = {"width": 16, "depth": 1, "num_heads": 2}
+    model = build_model(ModelConfig(name=f"{family}-S/2", **size), 3, (3, 8, 8))
+    seen = []
+    model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    sample_batch(model, default_objective(family), torch.arange(2), config)
+    forecast = sampling_passes(config, method)
+    assert forecast == passes * (1 if scale == 1 else 2)
+    assert sum(seen) / 2 == forecast

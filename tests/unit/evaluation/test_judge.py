@@ -13,11 +13,12 @@ from otcondense.evaluation import (
     FeatureCache,
     ImageSet,
     Judge,
+    JudgedSets,
     NamedEncoder,
     evaluate_images,
     further_metrics,
+    judged_subset,
     sample_figures,
-    subset_figures,
     subset_quality,
 )
 from tests.unit.evaluation.test_evaluate_images import LinearEncoder, images
@@ -73,7 +74,11 @@ def test_a_subset_is_measured_through_every_network() -> None:
     main, _ = judge()
     other, _ = judge()
     subset, held_out = image_set(images(10)), image_set(images(20, 1))
-    found = subset_figures(subset, held_out, main, {"second": other}, 3)
+    sets = {
+        name: JudgedSets(each.network, each.encode(subset), each.encode(held_out))
+        for name, each in {"main": main, "second": other}.items()
+    }
+    found = judged_subset(sets["main"], {"second": sets["second"]}, 3)
     expected = subset_quality(main.encode(subset).features, main.encode(held_out).features)
     assert {name: found[name] for name in expected} == expected
     assert found["second.recall"] == expected["recall"]

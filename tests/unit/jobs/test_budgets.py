@@ -49,7 +49,7 @@ def test_a_dry_run_names_them_before_it_measures_anything(
     def measure(*_: object) -> None:
         raise InputError("measured")
 
-    monkeypatch.setattr(dry_run, "forecast_extraction", measure)
+    monkeypatch.setattr(dry_run, "known_of", measure)
     with pytest.raises(InputError, match="measured"):
         dry_run.forecast_features(run_of(tmp_path, {"a": 4, "b": 9}, budget=3, **KAPPA))
     assert "kappa is lowered to 1 for 1 class(es)" in capsys.readouterr().out

@@ -119,14 +119,15 @@ def test_an_unreachable_cluster():
 
 
 def test_ports_of_ray_processes_are_found():
+    name = "raylet-of-this-test"  # others may run on this machine
     server = subprocess.Popen(
-        ["raylet", "-m", "http.server", "--bind", "127.0.0.1", "0"],
+        [name, "-m", "http.server", "--bind", "127.0.0.1", "0"],
         executable=sys.executable,
         stdout=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + 20
-        while not (mine := [each for each in ray_listeners() if each.process == "raylet"]):
+        while not (mine := [each for each in ray_listeners() if each.process == name]):
             assert time.monotonic() < deadline
             time.sleep(0.05)
     finally:

@@ -6,7 +6,15 @@ import grimp
 import pytest
 
 SHARED = frozenset(
-    {"cluster", "command", "judging", "representations", "run_directory", "work_units"}
+    {
+        "cluster",
+        "command",
+        "forecasts",
+        "judging",
+        "representations",
+        "run_directory",
+        "work_units",
+    }
 )
 """Folders of code that several verbs use."""
 ABOVE_VERBS = frozenset({"compare", "run", "sweep", "trials"})

@@ -138,7 +138,7 @@ def test_a_reference_file_gives_metrics_by_adms_protocol(root: Path, tmp_path: P
     network = mock.Mock(weights_sha256="w")
     network.name = "inception"
     with (
-        mock.patch("jobs.judging.networks.Inception", return_value=network),
+        mock.patch("pipeline.judges.Inception", return_value=network),
         mock.patch("otcondense.evaluation.judge.encode_images", side_effect=answers),
     ):
         found = measure(
@@ -149,7 +149,7 @@ def test_a_reference_file_gives_metrics_by_adms_protocol(root: Path, tmp_path: P
     assert set(found["values"]) == {"adm_fid", "adm_inception_score", "adm_precision", "adm_recall"}
     np.savez(tmp_path / "reference.npz", arr_0=pixels(COUNT, 1)[:, :8, :8], **statistics)
     with (
-        mock.patch("jobs.judging.networks.Inception", return_value=network),
+        mock.patch("pipeline.judges.Inception", return_value=network),
         mock.patch("otcondense.evaluation.judge.encode_images", side_effect=answers),
         pytest.raises(
             InputError,

@@ -124,11 +124,19 @@ def test_stages_are_in_the_order_of_the_stage_table(tmp_path: Path) -> None:
         "extract_tokens",
         "train-l2-geometry_aware",
         "sample",
+        "evaluate-images",
         "evaluate",
         "of-a-newer-version",
     ]
     waiting = [stage.title for stage in stages if stage.state == "waiting"]
-    assert waiting == ["select", "latents", "tokens", "train l2 on geometry_aware", "sample"]
+    assert waiting == [
+        "select",
+        "latents",
+        "tokens",
+        "train l2 on geometry_aware",
+        "sample",
+        "encode for evaluation",
+    ]
 
 
 def test_without_logs_the_classes_are_read_from_their_selections(run: Run, changed: Run) -> None:

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from jobs.command.settings import load_config
-from jobs.run.dry_run import training_forecast
-from jobs.run_directory.run import Run
+from jobs.forecasts.model_stages import training_size
 from jobs.train.job import TrainJob
 from jobs.train.loop import LoopOutcome, run_loop
 from jobs.train.worker import Workers
 from otcondense.diffusion import sample_batch
-from otcondense.diffusion.checkpoint import checkpoint_directory, load_model
+from otcondense.diffusion.checkpoint import load_model
+from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.sampler import resolve_method
 from otcondense.store import Store
 from tests.generators.latents import image_rows, write_subset, write_text
@@ -50,7 +50,7 @@ def test_the_forecast_of_the_training(name, size):
     """501.6 million parameters, as GADC's DiT-L/2, and a position table; GFLOP for each image."""
     config = load(name)
     training = config.models["l2"].training
-    found = training_forecast(Run(config), training, 1000)
+    found = training_size(config, training, 1000, workers=1)
     assert found.parameters / 1e6 == pytest.approx(502.5, abs=1)
     assert found.flops / (training.num_steps * 128) / 1e9 == pytest.approx(
         {256: 484, 512: 2166}[size], rel=0.01

@@ -83,7 +83,13 @@ def files(run: Run) -> dict[str, list[str]]:
             f"{training}/grids/step-000010.png",
         ],
         "sample": [f"{run.samples_directory(model, method, step)}/part-00000.parquet"],
-        "evaluate": [run.metrics_file(model, method, step), subset_quality_file(run, method)],
+        "evaluate": [
+            run.metrics_file(model, method, step),
+            subset_quality_file(run, method),
+            class_file("evaluation/held_out-inception-0a1b2c3d", "a"),
+            shard_file("evaluation/chosen-inception-0a1b2c3d", 3),
+            "evaluation/l2-geometry_aware-0a1b2c3d-inception-0a1b2c3d/000007.parquet",
+        ],
         "report": [REPORT],
     }
 

@@ -12,7 +12,12 @@ from jobs.sweep.page import pareto, render_page
 from jobs.trials.config import SweepConfig
 from jobs.trials.loggers import log_callbacks
 from jobs.trials.records import Record, Records, Rung, best_record, write_results
-from jobs.trials.resources import TrialResources, concurrent_trials, trial_resources
+from jobs.trials.resources import (
+    TrialResources,
+    concurrent_trials,
+    trial_resources,
+    with_counts,
+)
 from jobs.trials.searches import optuna_search
 from jobs.trials.trial import Sweep, describe
 from otcondense.errors import InputError
@@ -145,7 +150,7 @@ def test_every_actor_of_a_trial_has_a_bundle(tmp_path):
     config = base(
         tmp_path,
         "selection.pool={num_actors: 2, num_gpus: 0.5}",
-        "samplers={num_actors: 1, num_cpus: 3}",
+        "samplers={num_actors: 1, num_cpus: 3, num_gpus: 0}",
         "models.sit.training.num_workers=2",
     )
     subset = trial_resources(Sweep(sweep_config(), config), {"CPU": 8.0})
@@ -156,6 +161,17 @@ def test_every_actor_of_a_trial_has_a_bundle(tmp_path):
     assert full.bundles == [{"GPU": 1.0}, {"CPU": 3.0, "GPU": 0.5}, {"CPU": 1.0, "GPU": 0.5}]
     assert full.training == [{"GPU": 1.0, "CPU": 1.0}] * 2
     assert (full.total("CPU"), full.total("GPU")) == (6.0, 4.0)
+
+
+def test_a_trial_leaves_room_for_others_where_numbers_are_automatic(tmp_path):
+    sweep = Sweep(sweep_config(kind="full"), base(tmp_path, "models.sit.training.num_workers=null"))
+    found = trial_resources(sweep, {"CPU": 96.0, "GPU": 8.0})
+    assert found.bundles == [{}, *2 * [{"CPU": 1.0, "GPU": 1.0}]]
+    assert found.training == [{"GPU": 1.0, "CPU": 1.0}]
+    counted = with_counts(sweep.base, {"CPU": 96.0, "GPU": 8.0})
+    assert Sweep(sweep.config, counted).directory == sweep.directory
+    stored = counted.model_dump(mode="json", exclude_unset=True)
+    assert (stored["samplers"]["num_actors"], stored["samplers"]["num_gpus"]) == (2, 1.0)
 
 
 def test_a_trial_that_reserves_nothing_has_a_bundle_that_ray_accepts(tmp_path):

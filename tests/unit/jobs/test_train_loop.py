@@ -1,9 +1,13 @@
 """The training loop of one worker, without Ray: it resumes exactly and skips finished work."""
 
+import errno
 import io
+import itertools
 import json
 import math
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +15,17 @@ import torch
 from PIL import Image
 
 from jobs.train import loop as train_loop
+from jobs.train.launch import train
 from jobs.train.loop import LoopOutcome, TrainJob, Workers, run_loop
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig, sample_batch
-from otcondense.diffusion.checkpoint import checkpoint_directory, list_checkpoints, load_model
-from otcondense.errors import InputError
+from otcondense.diffusion.checkpoint import load_model
+from otcondense.diffusion.checkpoint_files import list_checkpoints
+from otcondense.diffusion.checkpoint_state import checkpoint_directory
+from otcondense.errors import InputError, storage_fault
 from otcondense.store import Store
 from otcondense.store.images import write_images
-from tests.generators.latents import write_subset
-
-RUN = "training/run"
+from tests.generators.trainings import RUN, latent_job
+from tests.two_workers import count_reads
 
 
 @pytest.fixture
@@ -116,6 +122,49 @@ def test_a_damaged_checkpoint_is_recomputed(make_job):
     job.store.remove(f"{RUN}/checkpoints/step-000004/ema.safetensors")
     assert run_loop(job, Workers()).resumed_from == 0
     assert results(job) == before
+
+
+def test_a_start_of_the_driver_reads_no_tensor(make_job, monkeypatch):
+    """Neither a fresh start nor one with nothing to do; a lengthened training reads each once."""
+    job = make_job(num_workers=0)
+    read = count_reads(monkeypatch.setattr)
+    assert train(job).resumed_from == 0
+    assert train(job).resumed_from is None
+    assert read == {}
+    assert train(make_job(num_workers=0, num_steps=11)).resumed_from == 10
+    assert sorted(read) == [
+        f"{RUN}/checkpoints/step-000010/{part}.safetensors"
+        for part in ("ema", "model", "optimizer")
+    ]
+    older = job.store  # step 4 has files of the same sizes, and step 10 is gone
+    assert all(
+        count == older.size(name.replace("000010", "000004")) for name, count in read.items()
+    )
+
+
+@pytest.mark.parametrize("save", [1, 3, 5])
+def test_a_full_disk_under_a_save_ends_the_training_and_leaves_no_trace(
+    save, make_job, monkeypatch
+):
+    """In a save that others follow, and in the last one; the fault is that of the storage."""
+    undisturbed, job = make_job("undisturbed"), make_job("full")
+    run_loop(undisturbed, Workers())
+    writes, flush = itertools.count(1), os.fsync
+
+    def full(descriptor):
+        name = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        if "/full/" in name and "checkpoints" in name and next(writes) == 4 * save - 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flush(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left") as caught:
+            run_loop(job, Workers())
+    assert storage_fault(caught.value) is not None
+    before = {1: 0, 3: 4, 5: 9}[save]
+    assert run_loop(job, Workers()).resumed_from == before
+    assert results(job) == results(undisturbed)
 
 
 def test_a_longer_run_resumes_from_a_shorter_one(make_job):
@@ -251,34 +300,6 @@ def test_training_on_latents_with_tokens_and_text(streamed, tmp_path):
         model, checkpoint.state.objective, torch.arange(4), config, lambda x: x[:, :3]
     )
     assert images.shape == (4, 3, 4, 4)
-
-
-def latent_job(root, **settings):
-    store = Store(str(root))
-    inputs = write_subset(store)
-    values = {
-        "model": ModelConfig(name="DiT-demo/2", width=16, depth=2, num_heads=2),
-        "data": "latents",
-        "text": True,
-        "alignment": {"depth": 1, "hidden_width": 8},
-        "flip": True,
-        "global_batch_size": 4,
-        "num_steps": 6,
-        "checkpoint_steps": (),
-        "checkpoint_every": 3,
-        "log_every": 2,
-        "num_workers": 1,
-    }
-    return TrainJob(
-        store.root,
-        RUN,
-        "",
-        TrainingConfig(**{**values, **settings}),
-        3,
-        (4, 4, 4),
-        "inputs",
-        inputs,
-    )
 
 
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(make_job, monkeypatch):

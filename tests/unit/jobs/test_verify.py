@@ -26,7 +26,8 @@ from jobs.verify.command import verify
 from jobs.verify.evidence import STALE
 from jobs.verify.files import Problem, read_facts
 from jobs.work_units.selection import Listed, selection_units
-from otcondense.diffusion.checkpoint import checkpoint_directory, save_checkpoint
+from otcondense.diffusion.checkpoint import save_checkpoint
+from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.training import create_state
 from otcondense.store import (
     Store,

@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 from jobs.command.settings import load_config
 from jobs.extract_features.stage import extract
 from jobs.run_directory.opening import read_run, working_run
 from jobs.run_directory.run import Run
 from jobs.verify.command import verify
+from otcondense.diffusion import ModelConfig, TrainingConfig, create_state
+from otcondense.diffusion.checkpoint import load_model, restore_state, save_checkpoint
+from otcondense.diffusion.checkpoint_files import is_complete
+from otcondense.diffusion.checkpoint_state import DamagedCheckpointError, open_checkpoint
 from otcondense.store import Store, read_class_features
 from tests.generators.object_store import put_images, s3_bucket
 from tests.generators.weights import write_timm
@@ -82,3 +87,47 @@ def test_a_file_is_one_put_under_its_final_name(client, monkeypatch):
     ]
     assert writes == [("put_object", "puts/x/data")]
     assert client.get_object(Bucket="bucket", Key="puts/x/data")["ContentLength"] == 100_000
+
+
+def fail_to_write(store: Store, name: str, data: bytes) -> None:
+    with store.writing(name) as file:
+        file.write(data)
+        raise ConnectionError
+
+
+def test_an_upload_that_fails_leaves_the_old_file(client, monkeypatch):
+    """Also a multipart one: the first parts are on the server when it fails."""
+    store = Store("s3://bucket/parts")
+    part = bytes(5 * 2**20)
+    monkeypatch.setattr("otcondense.store.files.REMOTE_PART_BYTES", len(part))
+    with store.writing("a.bin") as file:
+        file.write(part)
+        file.write(b"end")
+    assert store.size("a.bin") == len(part) + 3
+    for data in (b"x", part * 2):
+        with pytest.raises(ConnectionError):
+            fail_to_write(store, "a.bin", data)
+    assert store.size("a.bin") == len(part) + 3
+    assert "Uploads" not in client.list_multipart_uploads(Bucket="bucket")
+
+
+def test_a_checkpoint_on_s3(client):
+    """It is known when it was written, and damage is found when it is used."""
+    store = Store("s3://bucket/run")
+    model = ModelConfig(width=16, depth=1, num_heads=2)
+    config = TrainingConfig(model=model, num_workers=1)
+    state = create_state(config, 3, (1, 8, 8))
+    place = save_checkpoint(store, "training/run", state, fingerprint="f").directory
+    assert is_complete(store, "training/run", 0, "f")
+    other = create_state(config.model_copy(update={"seed": 1}), 3, (1, 8, 8))
+    other.config = config
+    restore_state(store, open_checkpoint(store, place), other, fingerprint="f")
+    for one, same in zip(state.weights, other.weights, strict=True):
+        assert torch.equal(one, same)
+    name = f"{place}/ema.safetensors"
+    data = bytearray(store.read_bytes(name))
+    data[-1] ^= 1
+    store.write_bytes(name, bytes(data))
+    with pytest.raises(DamagedCheckpointError, match=r"ema\.safetensors"):
+        load_model(store, place)
+    assert not is_complete(store, "training/run", 0, "f")

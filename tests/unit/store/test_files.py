@@ -60,6 +60,32 @@ def test_a_write_that_fails_keeps_the_old_file(
     assert os.listdir(tmp_path) == ["a.bin"]
 
 
+def fail_to_write(store: Store, name: str) -> None:
+    with store.writing(name) as file:
+        file.write(b"thr")
+        raise ConnectionError
+
+
+def test_a_file_in_parts_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for content in (b"one", b"two"):
+        with store.writing("a/b.bin") as file:
+            file.write(content[:1])
+            file.write(content[1:])
+    with pytest.raises(ConnectionError):
+        fail_to_write(store, "a/b.bin")
+    assert store.read_bytes("a/b.bin") == b"two"
+    assert os.listdir(tmp_path / "a") == ["b.bin"]
+
+
+def test_the_end_of_a_log(tmp_path: Path) -> None:
+    for store in (Store(str(tmp_path)), Store("memory://tail")):
+        assert store.read_tail("log", 3) == b""
+        store.append_line("log", "one")
+        assert store.read_tail("log", 1) == b"ne\n"
+        assert store.read_tail("log", 9) == b""
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x"])
 def test_names_cannot_leave_the_root(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="below its root"):

@@ -1,0 +1,77 @@
+"""Check the directories of weights, and the weights that a configuration needs."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.doctor.finding import Finding
+from jobs.doctor.storage import SHARED_TYPES, existing, file_system
+from jobs.prefetch.files import find
+from jobs.prefetch.needs import Need, needs
+from jobs.run_directory.config import RunConfig
+from otcondense.errors import InputError
+
+PREFETCH = (
+    "run `python -m jobs.prefetch` with this configuration where there is a network, and with the "
+    "same HF_HOME and TORCH_HOME"
+)
+
+
+def weight_folders() -> dict[str, Path]:
+    """Return the directories in which weights are kept, by the variables that name them."""
+    import torch
+    from huggingface_hub.constants import HF_HOME
+
+    return {"HF_HOME": Path(HF_HOME), "TORCH_HOME": Path(torch.hub.get_dir()).parent}
+
+
+def check_folder(variable: str, folder: Path, kind: str, *, on_cluster: bool) -> Finding:
+    """Check whether all nodes of a cluster can see a directory of weights.
+
+    Args:
+        variable: the variable that names the directory.
+        folder: the directory.
+        kind: type of its file system, as /proc/mounts names it.
+        on_cluster: whether the work is done by a cluster; one machine needs no shared storage.
+    """
+    set_or_not = "" if os.environ.get(variable) else " (the default)"
+    seen = f"{folder}{set_or_not} on {kind}"
+    if not on_cluster or kind.startswith(SHARED_TYPES):
+        return Finding(variable, "ok", seen)
+    return Finding(
+        variable,
+        "note",
+        f"{seen}: only this machine sees it",
+        f"set {variable} on every node to a folder on shared storage, such as /shared/weights, "
+        "unless the image holds the weights",
+    )
+
+
+def check_folders(*, on_cluster: bool) -> Iterator[Finding]:
+    """Yield a finding on each directory of weights."""
+    for variable, folder in weight_folders().items():
+        kind = file_system(existing(folder))
+        yield check_folder(variable, folder, kind, on_cluster=on_cluster)
+
+
+def check_weights(config: RunConfig) -> Iterator[Finding]:
+    """Yield a finding on each of the weights that a configuration needs.
+
+    They are only looked for: `python -m jobs.prefetch --offline` also compares their hashes.
+
+    Raises: InputError if timm has no such encoder.
+    """
+    for need in needs(config, sorted(config.training_inputs)):
+        yield _check(need)
+
+
+def _check(need: Need) -> Finding:
+    try:
+        paths = find(need)
+    except InputError as error:
+        is_fetched = need.is_on_hub or need.has_own_address
+        remedy = PREFETCH if is_fetched else f"copy {need.place} here, or correct the path"
+        return Finding("weights", "wrong", str(error).partition(";")[0], remedy)
+    size = sum(path.stat().st_size for path in paths)
+    seen = f"{need.used_for}: {need.place}, {len(paths)} file(s), {size / 1e6:.1f} MB"
+    return Finding("weights", "ok", seen)

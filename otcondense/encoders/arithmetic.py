@@ -1,0 +1,62 @@
+"""What an encoder computes, counted on shapes alone."""
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from otcondense.encoders.encoder import build_model
+from otcondense.encoders.encoder_config import EncoderConfig
+
+CONVOLUTIONS = ("aten.convolution", "aten._convolution", "aten.cudnn_convolution")
+"""Names of torch's convolutions in its count."""
+
+
+@dataclass(frozen=True)
+class EncoderSize:
+    """One encoder, without its weights."""
+
+    flops: float
+    """Of one image, forward; a multiply and an add count as two."""
+    parameters: int
+    width: int
+    """Number of features."""
+    classes: int
+    """Outputs of its classifier, 0 without one."""
+    convolutional: bool
+    """Whether most of the arithmetic is convolutions."""
+
+
+def encoder_size(config: EncoderConfig) -> EncoderSize:
+    """Return the arithmetic and the sizes of an encoder; no weights are made or loaded.
+
+    Raises: InputError if there is no such model.
+    """
+    values = config.model_dump(exclude={"weights", "train", "device", "batch_size"})
+    return _counted(EncoderConfig.model_validate(values).model_dump_json())
+
+
+@lru_cache(maxsize=16)
+def _counted(settings: str) -> EncoderSize:
+    config = EncoderConfig.model_validate_json(settings)
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of timm, about weights that are not initialised
+        model: Any = build_model(config).eval()
+        image = torch.empty(1, *config.input_spec().shape)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        features = model.forward_head(model.forward_features(image), pre_logits=True)
+        if config.classes():
+            model.get_classifier()(features)
+    counts = counter.get_flop_counts()["Global"]
+    total = sum(counts.values())
+    convolved = sum(n for name, n in counts.items() if str(name).startswith(CONVOLUTIONS))
+    return EncoderSize(
+        flops=float(total),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        width=int(features.shape[1]),
+        classes=config.classes(),
+        convolutional=2 * convolved > total,
+    )

@@ -1,0 +1,57 @@
+"""Time of the selection on CPU cores, scaled from measured classes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from otcondense.forecast import measured
+from otcondense.forecast.stages import Stage, Term, Workers
+
+
+@dataclass(frozen=True)
+class SelectionWork:
+    """The classes of one geometry-aware subset."""
+
+    title: str
+    sizes: Sequence[int]
+    """Images of each class."""
+    budgets: Sequence[int]
+    """Images to choose from each class."""
+    searches: bool = True
+    """Whether the method solves transport problems; others only read the features."""
+    bound: bool = True
+    """Whether the lower bound is computed too."""
+
+
+def class_seconds(size: int, budget: int, *, bound: bool) -> float:
+    """Return the time of one class on one core.
+
+    The search is linear between the measured budgets and proportional outside, and quadratic in the
+    size of the class, as the bound is. A class uses one core; two were measured, and one is taken
+    to need twice the time.
+    """
+    known = sorted(measured.SELECTION_SECONDS)
+    seconds = [measured.SELECTION_SECONDS[each] for each in known]
+    inside = float(np.interp(budget, known, seconds))
+    outside = budget / float(np.clip(budget, known[0], known[-1]))
+    search = inside * outside
+    total = search + (measured.BOUND_SECONDS if bound else 0.0)
+    return measured.CPU_CORES * total * (size / measured.SELECTION_IMAGES) ** 2
+
+
+def selection_stage(work: SelectionWork, workers: Workers) -> Stage:
+    """Return the time of a selection: all classes over the cores, and at least the longest."""
+    read = measured.READ_CLASS_SECONDS / measured.SELECTION_IMAGES
+    reading = [read * size for size in work.sizes]
+    searching = [
+        class_seconds(size, budget, bound=work.bound) if work.searches else 0.0
+        for size, budget in zip(work.sizes, work.budgets, strict=True)
+    ]
+    longest = max(searching, default=0.0)
+    terms = (
+        Term("reading", math.fsum(reading) / workers.count),
+        Term("searching", max(longest, math.fsum(searching) / workers.count)),
+    )
+    return Stage("select_subset", work.title, terms, workers)

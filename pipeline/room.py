@@ -1,0 +1,115 @@
+"""What is free on the cluster of this process, and waiting until it suffices."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray._private import state as ray_state
+from ray.autoscaler.sdk import request_resources
+
+from otcondense.errors import InputError
+from pipeline.cluster_config import ClusterConfig
+from pipeline.nodes import Demand, Node, described, fitting, total
+
+KINDS = ("CPU", "GPU")
+SETTLE_SECONDS = 2.0
+"""Ray gives the resources of a worker back within this time after it stopped."""
+SETTLE_POLL_SECONDS = 0.1
+POLL_SECONDS = 2.0
+"""Time between two looks at a cluster that starts nodes, which takes minutes."""
+MINUTE = 60.0
+
+
+def all_nodes() -> list[Node]:
+    """Return all resources of every live node."""
+    listed: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in listed if node["Alive"]]
+
+
+def free_nodes() -> list[Node]:
+    """Return the resources of every live node that nobody holds.
+
+    What the driver or another job holds is not free: work planned with it might wait for ever.
+    Workers of the stage before may have just stopped, so a busy cluster is looked at until nothing
+    has changed for `SETTLE_SECONDS`.
+    """
+    free = _free()
+    waited = 0.0
+    while waited < SETTLE_SECONDS and _sums(free) != _sums(all_nodes()):
+        time.sleep(SETTLE_POLL_SECONDS)
+        waited += SETTLE_POLL_SECONDS
+        now = _free()
+        if _sums(now) != _sums(free):
+            waited = 0.0
+        free = now
+    return free
+
+
+def _free() -> list[Node]:
+    free: dict[str, Node] = ray_state.available_resources_per_node()  # type: ignore[no-untyped-call]
+    return list(free.values())
+
+
+def _sums(nodes: Sequence[Node]) -> dict[str, float]:
+    return {kind: total(nodes, kind) for kind in KINDS}
+
+
+def known_gpus(cluster: ClusterConfig) -> int:
+    """Return how many GPUs the cluster has, or can have by its configuration."""
+    return max(cluster.gpus or 0, int(total(all_nodes(), "GPU")))
+
+
+def room_for(demand: Demand, cluster: ClusterConfig, stage: str, *, least: int = 1) -> list[Node]:
+    """Return the free nodes once the workers fit on them; waits for an autoscaler or other jobs.
+
+    Args:
+        demand: the workers.
+        cluster: how long to wait.
+        stage: who needs them, for messages.
+        least: so few workers are accepted when the time is over.
+
+    Raises: InputError if fewer than `least` fit then.
+    """
+    nodes = free_nodes()
+    # A cluster that this command started for itself cannot grow, and nobody else uses it.
+    if os.environ.get("RAY_ADDRESS") and _room(nodes, demand) < demand.count:
+        nodes = _wait(demand, cluster, stage)
+    found = _room(nodes, demand)
+    if found < least:
+        raise InputError(
+            f"{stage} needs {demand}; the cluster has room for {found} ({described(nodes)} free); "
+            "add nodes, wait longer (cluster.wait_minutes), or ask for fewer workers"
+        )
+    return nodes
+
+
+def _room(nodes: Sequence[Node], demand: Demand) -> int:
+    return min(demand.count, fitting(nodes, demand.cpus, demand.gpus))
+
+
+def _wait(demand: Demand, cluster: ClusterConfig, stage: str) -> list[Node]:
+    """Ask the autoscaler for the workers' resources, and wait until they are there."""
+    nodes = free_nodes()
+    if not cluster.wait_minutes:
+        return nodes
+    _say(
+        f"{stage}: waiting up to {cluster.wait_minutes:g} min for {demand}; "
+        f"there is room for {_room(nodes, demand)}"
+    )
+    deadline = time.monotonic() + cluster.wait_minutes * MINUTE
+    request_resources(bundles=demand.count * [demand.bundle])
+    try:
+        while _room(nodes, demand) < demand.count and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            nodes = free_nodes()
+    finally:
+        request_resources(bundles=[])  # from now on the workers themselves keep the nodes
+    _say(f"{stage}: there is room for {_room(nodes, demand)} of {demand.count}")
+    return nodes
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,235 @@
+"""The evaluation of a run: every image is encoded once, and a restart goes on where it was."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from jobs.evaluate.stage import evaluate
+from jobs.judging.evaluation import Evaluation
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.results import read_metrics, read_subset_quality
+from jobs.run_directory.run import Run
+from jobs.run_directory.stages import is_result, verb_of
+from otcondense.diffusion.sample_parts import SamplePart, part_name
+from otcondense.diffusion.samples import read_samples, write_part
+from otcondense.errors import InputError
+from otcondense.evaluation import encode_images, evaluate_encoded, rounded_values
+from otcondense.store import ClassSelection, manifest_table, sha256_bytes, write_table
+from pipeline import judged_parts, shard_worker
+from pipeline.judged_parts import Part
+from pipeline.judges import load_network
+from tests.generators.weights import write_timm
+
+CLASSES = ("a", "b")
+HELD_OUT = 9
+CHOSEN = (3, 0, 5)
+SIZE = 8
+SAMPLES = 20
+BATCH = 8
+METHOD = "random"
+
+
+def write_images(root: Path, count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for name in CLASSES:
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+
+
+def write_manifest(run: Run, root: Path) -> None:
+    selections = []
+    for index, name in enumerate(CLASSES):
+        ids = [f"{name}/{number}.png" for number in range(HELD_OUT)]
+        chosen = np.array(CHOSEN)
+        selections.append(
+            ClassSelection(
+                class_name=name,
+                class_index=index,
+                image_ids=ids,
+                indices=chosen,
+                represented_mass=np.full(len(ids), 1 / len(ids)),
+                assignment=np.resize(chosen, len(ids)),
+                cross_entropy=None,
+                gain=np.full(len(chosen), np.nan),
+                sha256=[sha256_bytes((root / each).read_bytes()) for each in ids],
+            )
+        )
+    write_table(run.store, run.manifest(METHOD), manifest_table(selections), fingerprint="m")
+
+
+def write_samples(run: Run, seed: int = 5) -> None:
+    rng = np.random.default_rng(seed)
+    for number, first in enumerate(range(0, SAMPLES, BATCH)):
+        count = min(BATCH, SAMPLES - first)
+        images = rng.integers(0, 256, (count, 3, SIZE, SIZE), dtype=np.uint8)
+        part = SamplePart(part_name(number), first, count)
+        labels = np.arange(first, first + count) % len(CLASSES)
+        write_part(run.store, run.samples_directory("sit", METHOD, 2), part, (images, labels), "s")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    for split, seed in (("train", 1), ("held_out", 2)):
+        write_images(tmp_path / split, HELD_OUT, seed)
+    encoder = {
+        "name": "test_resnet",
+        "weights": write_timm(tmp_path / "w.safetensors", "test_resnet"),
+        "image_size": 32,
+        "num_classes": 0,
+        "device": "cpu",
+        "batch_size": 4,
+    }
+    model = {"name": "SiT-demo/2", "width": 16, "depth": 1, "num_heads": 2}
+    training = {"model": model, "num_steps": 2, "checkpoint_steps": [2], "subsets": [METHOD]}
+    values = {
+        "run": str(tmp_path / "run"),
+        "source": {"path": str(tmp_path / "train")},
+        "held_out": {"path": str(tmp_path / "held_out")},
+        "encoder": encoder,
+        "judges": {"second": {**encoder, "image_size": 16}},
+        "extraction": {"num_encoders": 0},
+        "selection": {"budget": 3, "methods": [METHOD]},
+        "pixels": {"size": SIZE, "channels": 3},
+        "evaluation": {"batch_size": 4, "inception_score_splits": 2, "kid_subsets": 2},
+        "models": {"sit": {"training": training, "sampling": {"num_samples": SAMPLES}}},
+    }
+    made = Run(RunConfig.model_validate(values))
+    write_manifest(made, tmp_path / "train")
+    write_samples(made)
+    return made
+
+
+class Work:
+    """What was encoded, by the names of files and places of shards."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.parts: list[str] = []
+        self.shards: list[int] = []
+        encode_part = judged_parts.encode_part
+        encode = shard_worker.ShardWorker.encode
+
+        def part_noted(store: object, part: Part, *rest: object) -> None:
+            self.parts.append(part.result)
+            encode_part(store, part, *rest)  # type: ignore[arg-type]
+
+        def shard_noted(worker: object, shard: object) -> object:
+            self.shards.append(shard.number)  # type: ignore[attr-defined]
+            return encode(worker, shard)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("pipeline.evaluation_place.encode_part", part_noted)
+        monkeypatch.setattr(shard_worker.ShardWorker, "encode", shard_noted)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    return Work(monkeypatch)
+
+
+def feature_files(run: Run) -> dict[str, bytes]:
+    return {name: run.store.read_bytes(name) for name in run.store.list("evaluation")}
+
+
+def test_the_metrics_are_those_of_all_images_in_one_process(run: Run) -> None:
+    evaluate(run)
+    (row,) = read_metrics(run)
+    evaluation = Evaluation(run)
+    config = run.config.judge_or_encoder
+    network = load_network(config)
+    images, _ = read_samples(run.store, run.samples_directory("sit", METHOD, 2), SAMPLES)
+    samples = encode_images(torch.from_numpy(images), network, 4)
+    held_out = evaluation.judge.encode(evaluation.held_out.images)
+    chosen = evaluation.judge.encode(evaluation.training(METHOD))
+    expected = evaluate_encoded(samples, held_out, network, run.config.evaluation, training=chosen)
+    found = {name: value for name, value in row.record.values.items() if "second." not in name}
+    assert found == rounded_values(expected.values)
+    assert "second.recall" in row.record.values
+    assert set(row.record.class_frechet_distance) == set(CLASSES)
+    assert row.record.num_training == len(CLASSES) * len(CHOSEN)
+    assert read_subset_quality(run)[METHOD].values["num_images"] == len(CLASSES) * len(CHOSEN)
+
+
+def test_stored_features_are_those_of_the_images_in_their_order(run: Run) -> None:
+    evaluate(run)
+    evaluation = Evaluation(run)
+    held_out = evaluation.judge.encode(evaluation.held_out.images).features
+    chosen = evaluation.judge.encode(evaluation.training(METHOD)).features
+    assert torch.equal(evaluation.held_out_features, held_out)
+    assert torch.equal(evaluation.chosen_features(METHOD), chosen)
+
+
+def test_every_image_is_encoded_once_for_each_network(run: Run, work: Work) -> None:
+    evaluate(run)
+    assert len(work.parts) == len(set(work.parts)) == 2
+    encoded = len(work.shards)
+    evaluate(run)
+    assert (len(work.parts), len(work.shards)) == (2, encoded)
+
+
+def test_a_restart_skips_what_is_encoded(
+    run: Run, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judged_parts, "PART_IMAGES", BATCH)
+
+    kept = judged_parts.write_table
+
+    def write(*arguments: object, **others: object) -> None:
+        if len(work.parts) == 2:
+            raise KeyboardInterrupt
+        kept(*arguments, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(judged_parts, "write_table", write)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(run)
+    monkeypatch.setattr(judged_parts, "write_table", kept)
+    first, shards = list(work.parts), len(work.shards)
+    evaluate(run)
+    # The part that was lost is encoded again, the one before it and the listed images are not.
+    assert work.parts[2] == first[1]
+    assert first[0] not in work.parts[2:]
+    assert len(read_metrics(run)) == 1
+    assert len(work.shards) == 2 * shards
+
+
+@pytest.mark.parametrize("part", ["held_out", "chosen", "sit"])
+def test_a_damaged_file_of_features_is_encoded_again(run: Run, part: str) -> None:
+    evaluate(run)
+    whole = feature_files(run)
+    name = next(each for each in whole if each.split("/")[1].startswith(part))
+    data = bytearray(whole[name])
+    data[len(data) // 2] ^= 1
+    run.store.write_bytes(name, bytes(data))
+    assert is_result(name)
+    assert verb_of(name) == "evaluate"
+    evaluate(run)
+    assert feature_files(run) == whole
+
+
+def test_other_samples_are_measured_again(run: Run, work: Work) -> None:
+    evaluate(run)
+    before = read_metrics(run)[0].record
+    write_samples(run, seed=6)
+    shards = len(work.shards)
+    evaluate(run)
+    after = read_metrics(run)[0].record
+    assert after.fingerprint != before.fingerprint
+    assert after.values["fid"] != before.values["fid"]
+    assert len(work.parts) == 4
+    assert len(work.shards) == shards
+
+
+def test_a_held_out_image_that_cannot_be_decoded_is_named(run: Run) -> None:
+    assert run.config.held_out is not None
+    (Path(run.config.held_out.path) / "b" / "4.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"image b/4.png of .*held_out cannot be used"):
+        evaluate(run)
+
+
+def test_missing_samples_are_named(run: Run) -> None:
+    run.store.remove(f"{run.samples_directory('sit', METHOD, 2)}/{part_name(2)}")
+    with pytest.raises(InputError, match="must hold 20 samples, found 16"):
+        evaluate(run)

@@ -1,0 +1,93 @@
+"""How many workers train, where, and how many trainings run side by side."""
+
+import pytest
+
+from jobs.train import placement
+from jobs.train.placement import Placement, place, plan_trainings
+from otcondense.diffusion import TrainingConfig
+from otcondense.errors import InputError
+from pipeline.cluster_config import ClusterConfig
+from pipeline.nodes import Node
+
+EIGHT: Node = {"CPU": 96.0, "GPU": 8.0}
+ONE: Node = {"CPU": 12.0, "GPU": 1.0}
+LAPTOP: Node = {"CPU": 8.0}
+
+
+def config(**settings: object) -> TrainingConfig:
+    return TrainingConfig.model_validate({"global_batch_size": 128, **settings})
+
+
+@pytest.mark.parametrize(
+    ("settings", "nodes", "expected"),
+    [
+        ({}, [EIGHT], (8, True, "STRICT_PACK")),
+        ({}, 2 * [EIGHT], (8, True, "STRICT_PACK")),
+        ({"global_batch_size": 256}, 2 * [EIGHT], (16, True, "PACK")),
+        ({"global_batch_size": 96}, [EIGHT], (6, True, "STRICT_PACK")),
+        ({"accumulation": 3, "global_batch_size": 96}, [EIGHT], (4, True, "STRICT_PACK")),
+        ({}, 5 * [ONE], (4, True, "PACK")),
+        ({}, [LAPTOP], (8, False, "STRICT_PACK")),
+        ({"global_batch_size": 20}, [LAPTOP], (1, False, "STRICT_PACK")),
+        ({"device": "cpu"}, [EIGHT], (8, False, "STRICT_PACK")),
+        ({"num_workers": 2}, [EIGHT], (2, True, "STRICT_PACK")),
+        ({"num_workers": 2}, [LAPTOP], (2, False, "STRICT_PACK")),
+    ],
+)
+def test_workers_take_what_divides_the_batch(
+    settings: dict[str, object], nodes: list[Node], expected: tuple[int, bool, str]
+) -> None:
+    gpus = int(sum(node.get("GPU", 0) for node in nodes))
+    found = place(config(**settings), nodes, gpus)
+    assert (found.num_workers, found.use_gpu, found.strategy) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "nodes", "gpus", "message"),
+    [
+        ({"num_workers": 2}, [{"CPU": 1.0}], 0, "one CPU each, the cluster has room for 1"),
+        ({"device": "cuda"}, [LAPTOP], 0, "one GPU each, the cluster has room for 0"),
+        # GPUs that are not enough, or that others hold, are never replaced by CPUs in silence.
+        ({"num_workers": 2}, [ONE], 1, "room for 1 .* device=cpu trains on CPUs"),
+        ({}, [LAPTOP], 8, "one GPU each, the cluster has room for 0 .* device=cpu"),
+    ],
+)
+def test_workers_that_do_not_fit_are_refused(
+    settings: dict[str, object], nodes: list[Node], gpus: int, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        place(config(**settings), nodes, gpus)
+
+
+@pytest.mark.parametrize(
+    ("settings", "nodes", "expected"),
+    [
+        ({}, [EIGHT], 1),
+        ({}, 8 * [EIGHT], 8),
+        (
+            {"num_workers": 3, "global_batch_size": 96},
+            2 * [EIGHT],
+            4,
+        ),  # two on each node, and two GPUs are left on each
+        ({"global_batch_size": 256}, 3 * [EIGHT], 1),
+        ({"num_workers": 2}, 8 * [ONE], 4),
+        ({"num_workers": 2}, [{"CPU": 2.0}], 1),
+    ],
+)
+def test_trainings_run_side_by_side_as_far_as_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], nodes: list[Node], expected: int
+) -> None:
+    gpus = int(sum(node.get("GPU", 0) for node in nodes))
+    monkeypatch.setattr(placement, "known_gpus", lambda _cluster: gpus)
+    monkeypatch.setattr(placement, "_room", lambda *_: nodes)
+    plan = plan_trainings(2 * [config(**settings)], ClusterConfig())
+    assert plan.at_once == expected
+    assert plan.placements == 2 * [place(config(**settings), nodes, gpus)]
+
+
+def test_workers_on_gpus_ask_for_them() -> None:
+    assert Placement(8, use_gpu=True, strategy="STRICT_PACK").demand.bundle == {
+        "CPU": 1.0,
+        "GPU": 1.0,
+    }
+    assert Placement(2, use_gpu=False, strategy="PACK").demand.bundle == {"CPU": 1.0}

@@ -1,0 +1,153 @@
+"""Resources that are free, and waiting for them: on nodes made up here, with a clock of ours."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from otcondense.errors import InputError
+from pipeline import room
+from pipeline.cluster_config import ClusterConfig
+from pipeline.extraction_config import ExtractionConfig
+from pipeline.nodes import Demand, Node, described, fitting, total
+from pipeline.resources import plan_demand, plan_resources
+from pipeline.room import free_nodes, known_gpus, room_for
+
+EIGHT: Node = {"CPU": 96.0, "GPU": 8.0}
+CPUS: Node = {"CPU": 16.0}
+
+
+class MadeUpCluster:
+    """Free resources that change with time; every look and every sleep takes time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, all_nodes: Sequence[Node]) -> None:
+        self.now = 0.0
+        self.frees: list[tuple[float, Sequence[Node]]] = []
+        self.requests: list[list[dict[str, float]]] = []
+        self.nodes = all_nodes
+        monkeypatch.setenv("RAY_ADDRESS", "made up")
+        monkeypatch.setattr(room, "all_nodes", lambda: list(self.nodes))
+        monkeypatch.setattr(room, "_free", self._free)
+        monkeypatch.setattr(room.time, "sleep", self._sleep)
+        monkeypatch.setattr(room.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(room, "request_resources", self._request)
+
+    def _request(self, bundles: list[dict[str, float]]) -> None:
+        self.requests.append(bundles)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def _free(self) -> list[Node]:
+        found: Sequence[Node] = self.nodes
+        for since, nodes in self.frees:
+            if self.now >= since:
+                found = nodes
+        return list(found)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[MadeUpCluster]:
+    made_up = MadeUpCluster(monkeypatch, [EIGHT])
+    yield made_up
+    assert not made_up.requests or made_up.requests[-1] == [], "a request stays for ever"
+
+
+def test_an_idle_cluster_is_looked_at_once(cluster: MadeUpCluster) -> None:
+    assert free_nodes() == [EIGHT]
+    assert cluster.now == 0
+
+
+def test_workers_that_are_stopping_are_waited_for(cluster: MadeUpCluster) -> None:
+    cluster.frees = [(0.0, [{"CPU": 96.0, "GPU": 2.0}]), (1.5, [EIGHT])]
+    assert free_nodes() == [EIGHT]
+
+
+def test_what_the_driver_holds_is_not_free(cluster: MadeUpCluster) -> None:
+    held: Node = {"CPU": 95.0, "GPU": 7.0}
+    cluster.frees = [(0.0, [held])]
+    assert free_nodes() == [held]
+    assert cluster.now < 3
+    found = plan_resources(ExtractionConfig(), free_nodes(), uses_gpu=True)
+    assert (found.encoders, found.gpus) == (7, 1.0)
+
+
+def test_the_autoscaler_is_asked_and_waited_for(
+    cluster: MadeUpCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.nodes = []
+    cluster.frees = [(300.0, [EIGHT])]
+    found = room_for(Demand(8, 1, 1), ClusterConfig(gpus=8), "sample")
+    assert found == [EIGHT]
+    assert 300 <= cluster.now < 320
+    assert cluster.requests == [8 * [{"CPU": 1, "GPU": 1}], []]
+    assert "sample: waiting up to 30 min for 8 worker(s)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("least", "is_refused"), [(1, False), (8, True)])
+def test_after_the_limit_fewer_workers_start_or_the_stage_is_refused(
+    cluster: MadeUpCluster, least: int, *, is_refused: bool
+) -> None:
+    cluster.nodes = [{"CPU": 96.0, "GPU": 3.0}]
+    settings = ClusterConfig(wait_minutes=2)
+    if is_refused:
+        with pytest.raises(InputError, match=r"sample needs 8 worker.* room for 3 .*wait_minutes"):
+            room_for(Demand(8, 1, 1), settings, "sample", least=least)
+    else:
+        assert room_for(Demand(8, 1, 1), settings, "sample", least=least) == cluster.nodes
+    assert 120 <= cluster.now < 140
+
+
+def test_no_waiting_where_nothing_can_come(
+    cluster: MadeUpCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="room for 8"):
+        room_for(Demand(9, 1, 1), ClusterConfig(wait_minutes=0), "sample", least=9)
+    monkeypatch.delenv("RAY_ADDRESS")  # a cluster that the command started for itself
+    with pytest.raises(InputError, match="room for 8"):
+        room_for(Demand(9, 1, 1), ClusterConfig(), "sample", least=9)
+    assert cluster.now == 0
+    assert not cluster.requests
+
+
+def test_gpus_that_others_hold_count_as_gpus_of_the_cluster(cluster: MadeUpCluster) -> None:
+    cluster.frees = [(0.0, [CPUS])]
+    assert known_gpus(ClusterConfig()) == 8
+    assert known_gpus(ClusterConfig(gpus=64)) == 64
+    assert known_gpus(ClusterConfig(gpus=0)) == 8
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "gpus", "expected"),
+    [
+        ({}, {}, 8, Demand(1, 1, 1)),
+        ({}, {"gpus": 16}, 16, Demand(16, 1, 1)),
+        ({"gpus_per_encoder": 0.5}, {"gpus": 16}, 16, Demand(32, 1, 0.5)),
+        ({"num_encoders": 3}, {"gpus": 16}, 16, Demand(3, 1, 1)),
+        ({}, {}, 0, Demand(1, 1, 0)),
+        ({"cpus_per_encoder": 4}, {"cpus": 64}, 0, Demand(16, 4, 0)),
+    ],
+)
+def test_an_extraction_waits_for_what_the_cluster_can_have(
+    config: dict[str, float], settings: dict[str, int], gpus: int, expected: Demand
+) -> None:
+    cluster = ClusterConfig(**settings)
+    assert plan_demand(ExtractionConfig(**config), gpus, cluster, uses_gpu=True) == expected
+
+
+def test_a_network_that_may_use_gpus_is_not_put_on_cpus_beside_them() -> None:
+    config = ExtractionConfig(gpus_per_encoder=0)
+    with pytest.raises(InputError, match=r"gpus_per_encoder must be above 0 .* device=cpu"):
+        plan_resources(config, [EIGHT], uses_gpu=True)
+    assert plan_resources(config, [EIGHT], uses_gpu=False).gpus == 0
+    assert plan_resources(config, [CPUS], uses_gpu=True).gpus == 0
+
+
+def test_nodes_as_numbers_and_words() -> None:
+    nodes: list[Node] = [EIGHT, {"CPU": 4.0, "GPU": 8.0}, CPUS]
+    assert (total(nodes, "GPU"), total(nodes, "CPU")) == (16, 116)
+    assert fitting(nodes, 1, 1) == 12
+    assert fitting(nodes, 1, 0) == 116
+    assert fitting(nodes, 0, 1) == 16
+    assert described(nodes) == "3 node(s) of up to 96 CPUs and 8 GPUs"
+    assert described([]) == "no node"
+    assert Demand(2, 1.0, 0.0).bundle == {"CPU": 1.0}
