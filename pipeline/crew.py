@@ -44,13 +44,16 @@ class Crew:
         resources = plan_resources(config, nodes, uses_gpu=uses_gpu)
         return cls(resources, demand.count, config.stall_timeout_s)
 
-    def map(self, rows: Sequence[Row], actor: type, argument: Any) -> Iterator[Row]:
+    def map(
+        self, rows: Sequence[Row], actor: type, argument: Any, *, at_once: int = 1
+    ) -> Iterator[Row]:
         """Yield what the actors make of rows, in any order.
 
         Args:
             rows: the rows; each is a call of its own.
             actor: a class whose objects take a row and return one.
             argument: of its constructor; a list with a reference is passed as it is.
+            at_once: rows that an actor works on, each in a thread of its own.
         """
         workers = min(self.resources.encoders, len(rows))
         most = max(workers, min(self.most, len(rows)))
@@ -61,6 +64,7 @@ class Crew:
             compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=workers),
             num_cpus=self.resources.cpus,
             num_gpus=self.resources.gpus,
+            max_concurrency=at_once,
         )
         yield from results.iter_rows()
 

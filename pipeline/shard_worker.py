@@ -1,6 +1,7 @@
 """The worker that turns shards into files: it reads, decodes and encodes, and keeps no image."""
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -52,7 +53,10 @@ class ShardResult:
 
 
 class ShardWorker:
-    """Encodes shards with one network. Encoding a shard again writes the same bytes."""
+    """Encodes shards with one network, also several at a time, each in a thread.
+
+    Encoding a shard again writes the same bytes.
+    """
 
     def __init__(self, extraction: Extraction) -> None:
         torch.set_num_threads(1)
@@ -61,6 +65,7 @@ class ShardWorker:
         self._network = extraction.work.load(assigned=extraction.assigned)
         self._together = self._network.batch_transform
         self._transform = extraction.work.transform() if self._together is None else None
+        self._in_use = threading.Lock()
 
     def encode(self, shard: Shard) -> ShardResult:
         """Write the file of one shard.
@@ -74,7 +79,7 @@ class ShardWorker:
         records = listing.take(rows[places])
         images: list[Decoded] = []
         batches = self._batches(records, images)
-        found = list(results_in_order(self._network, batches, self._network.device))
+        found = list(results_in_order(self._results, batches, self._network.device))
         kept = _Kept(records, is_wanted[places], images)
         if self._extraction.work.needs_every_image:
             _refuse_unusable(records, images, listing.hashes(rows[places]))
@@ -83,6 +88,10 @@ class ShardWorker:
             check_finite(name, values, kept.image_ids)
         write_shard(self._extraction, shard, kept.rows(arrays))
         return ShardResult(shard.number, int(is_wanted.sum()), kept.lost)
+
+    def _results(self, pixels: Tensor, class_index: Tensor) -> dict[str, Tensor]:
+        with self._in_use:  # networks set switches of the whole process
+            return self._network(pixels, class_index)
 
     def _batches(
         self, records: Sequence[ImageRecord], facts: list[Decoded]

@@ -21,6 +21,9 @@ from pipeline.shard_worker import ShardActor, ShardResult, ShardWorker
 from pipeline.shards import Shard
 from pipeline.work import Extraction
 
+SHARDS_OF_A_GPU = 2
+"""Shards that a worker with a GPU works on: while one is read or written, the GPU has the other."""
+
 
 class Here:
     """Works in this process, without a cluster."""
@@ -62,7 +65,8 @@ class OnCluster:
         Raises: what a worker raises.
         """
         rows = [shard.row() for shard in shards]
-        for row in self._crew.map(rows, ShardEncoder, [self._extraction]):
+        at_once = SHARDS_OF_A_GPU if self._crew.resources.gpus else 1
+        for row in self._crew.map(rows, ShardEncoder, [self._extraction], at_once=at_once):
             yield ShardResult.of_row(row)
 
     def regroup(self, groups: Sequence[ClassGroup]) -> None:

@@ -25,7 +25,7 @@ class Prefetcher(Generic[Item]):
         self._steps = steps
         make_stream: Any = torch.cuda.Stream
         self._stream = make_stream(device) if device.startswith("cuda") else None
-        self._ready: queue.Queue[Item | BaseException] = queue.Queue(DEPTH)
+        self._ready: queue.Queue[tuple[Item, Any] | BaseException] = queue.Queue(DEPTH)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -38,14 +38,16 @@ class Prefetcher(Generic[Item]):
                     if self._stop.is_set():
                         return
                     item = self._make(step)
-                    if self._stream:
-                        self._stream.synchronize()
-                    if not self._offer(item):
+                    if not self._offer((item, self._recorded())):
                         return
         except BaseException as error:  # noqa: BLE001 - raised again in take()
             self._offer(error)
 
-    def _offer(self, item: Item | BaseException) -> bool:
+    def _recorded(self) -> Any:
+        """Return an event after all copies so far; None without a GPU."""
+        return self._stream.record_event() if self._stream else None
+
+    def _offer(self, item: tuple[Item, Any] | BaseException) -> bool:
         """Put one item into the queue; return False if the thread is to stop."""
         while not self._stop.is_set():
             try:
@@ -56,15 +58,18 @@ class Prefetcher(Generic[Item]):
         return False
 
     def take(self) -> Item:
-        """Return the item of the next step; wait until it is ready."""
-        item = self._ready.get()
-        if isinstance(item, BaseException):
-            raise item
+        """Return the item of the next step; wait until it is made, but not for its copies."""
+        found = self._ready.get()
+        if isinstance(found, BaseException):
+            raise found
+        item, copied = found
         if self._stream:
+            current = torch.cuda.current_stream()
+            current.wait_event(copied)
             # The tensors were made on another stream: their memory must not be reused before this
             # stream has read them.
             for tensor in tensors_of(item):
-                tensor.record_stream(torch.cuda.current_stream())
+                tensor.record_stream(current)
         return item
 
     def close(self) -> None:
