@@ -1,0 +1,1 @@
+"""Wheels for a GPU machine that has torch and no network."""
