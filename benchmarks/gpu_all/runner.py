@@ -54,16 +54,17 @@ def measure_part(part: Part, setting: Setting, run: Run) -> None:
             free_unused(setting)
 
 
-def measure_case(case: Case, setting: Setting, recorder: Recorder) -> None:
-    """Measure one case and write its line."""
+def measure_case(case: Case, setting: Setting, recorder: Recorder) -> bool:
+    """Measure one case and write its line; tell whether it has figures."""
     started = time.monotonic()
     try:
         figures = case.measure(setting)
     except Exception as error:  # noqa: BLE001 - written down; the other cases go on
         recorder.failed(case.name, error)
-    else:
-        taken = round(time.monotonic() - started, 2)
-        recorder.write(case.name, seconds=taken, figures=figures)
+        return False
+    taken = round(time.monotonic() - started, 2)
+    recorder.write(case.name, seconds=taken, figures=figures)
+    return True
 
 
 def free_unused(setting: Setting) -> None:
