@@ -18,7 +18,7 @@ from benchmarks.gpu_ray import nvml
 from benchmarks.gpu_ray.__main__ import GOALS
 from benchmarks.gpu_ray.images import ImageSet, write_images
 from benchmarks.gpu_ray.limit import run_cases
-from benchmarks.gpu_ray.meter import Meter, usage
+from benchmarks.gpu_ray.meter import Meter, usage, without_pauses
 from benchmarks.gpu_ray.nvml import Reading
 from benchmarks.gpu_ray.run_config import REAL, TINY, Size, run_config, write_networks
 from benchmarks.gpu_ray.stages import MEASURED, figures_of
@@ -53,6 +53,21 @@ def test_usage_of_a_stage_with_a_start_and_an_end() -> None:
     assert found["gpu_working_seconds"] == pytest.approx(14 * 3 / 7)
     assert found["gpu_working_share"] == pytest.approx(0.5)
     assert (found["gpu_memory_gb"], found["used_gpu"]) == (1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("busy", "kept"),
+    [
+        ([0, 0.5, 0, 0, 1, 0], [0.5, 0, 0, 1]),
+        ([0.5, 0, 0, 0, 1], [0.5, 1]),
+        ([0, 0, 0, 0.2], [0.2]),
+        ([0, 0], []),
+        ([], []),
+    ],
+    ids=["short pause", "long pause", "start", "idle", "nothing"],
+)
+def test_long_pauses_are_left_out(busy: list[float], kept: list[float]) -> None:
+    assert without_pauses(busy, longest=2) == kept
 
 
 @pytest.mark.parametrize(
