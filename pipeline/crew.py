@@ -8,6 +8,7 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 
+from otcondense.devices import DeviceSetting
 from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.resources import Resources, plan_demand, plan_resources
@@ -29,19 +30,19 @@ class Crew:
     """The work fails after so many seconds without a finished row."""
 
     @classmethod
-    def of(cls, config: ExtractionConfig, cluster: ClusterConfig, *, uses_gpu: bool) -> "Crew":
+    def of(cls, config: ExtractionConfig, cluster: ClusterConfig, device: DeviceSetting) -> "Crew":
         """Return the actors of an extraction, once there is room for them.
 
         Args:
             config: settings; None there means all that helps.
             cluster: what the cluster can have, and how long to wait for it.
-            uses_gpu: whether the network may use a GPU.
+            device: of the network, as configured.
 
         Raises: InputError if the cluster is too small, or GPUs would stay idle.
         """
-        demand = plan_demand(config, known_gpus(cluster), cluster, uses_gpu=uses_gpu)
+        demand = plan_demand(config, known_gpus(cluster), cluster, device)
         nodes = room_for(demand, cluster, "extraction", least=0)
-        resources = plan_resources(config, nodes, uses_gpu=uses_gpu)
+        resources = plan_resources(config, nodes, device)
         return cls(resources, demand.count, config.stall_timeout_s)
 
     def map(

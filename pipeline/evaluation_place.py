@@ -12,13 +12,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import ray
 import torch
 
+from otcondense.devices import DeviceSetting
 from otcondense.errors import InputError
 from otcondense.evaluation import ImageEncoder
 from otcondense.store import Store
 from otcondense.threads import one_thread
 from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
 from pipeline.crew import Crew
-from pipeline.evaluation_resources import Device, plan_evaluation, refuse_silent_cpu
+from pipeline.evaluation_resources import plan_evaluation, refuse_silent_cpu
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.failures import packed, raise_packed
 from pipeline.judged_parts import Part, encode_part
@@ -51,7 +52,7 @@ class Done(Generic[Result]):
 class EvaluationHere:
     """Works in this process, without a cluster."""
 
-    def __init__(self, store: Store, device: Device) -> None:
+    def __init__(self, store: Store, device: DeviceSetting) -> None:
         has_gpu = torch.cuda.is_available()
         gpus = total(all_nodes(), "GPU") if ray.is_initialized() else 0.0
         refuse_silent_cpu(device, gpus=float(has_gpu), cluster_gpus=gpus)
@@ -85,12 +86,11 @@ class EvaluationOnCluster:
         self,
         store: Store,
         config: ExtractionConfig,
-        device: Device,
+        device: DeviceSetting,
         cluster: ClusterConfig = ANY_CLUSTER,
     ) -> None:
         self._store = store
-        uses_gpu = device != "cpu"
-        demand = plan_demand(config, known_gpus(cluster), cluster, uses_gpu=uses_gpu)
+        demand = plan_demand(config, known_gpus(cluster), cluster, device)
         nodes = room_for(demand, cluster, "evaluation", least=0)
         self.resources = plan_evaluation(config, nodes, device)
         self.crew = Crew(self.resources.encoders, demand.count, config.stall_timeout_s)

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from otcondense.devices import DeviceSetting
 from otcondense.errors import InputError
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.nodes import Node, total
 from pipeline.resources import Resources, plan_resources
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class EvaluationResources:
 
 
 def plan_evaluation(
-    config: ExtractionConfig, nodes: Sequence[Node], device: Device
+    config: ExtractionConfig, nodes: Sequence[Node], device: DeviceSetting
 ) -> EvaluationResources:
     """Return the resources of an evaluation on a cluster of these nodes.
 
@@ -45,14 +43,14 @@ def plan_evaluation(
     Raises: InputError if the cluster is too small, or the device is not cpu and the workers would
         have no GPU although there are some.
     """
-    encoders = plan_resources(config, nodes, uses_gpu=device != "cpu")
+    encoders = plan_resources(config, nodes, device)
     refuse_silent_cpu(device, gpus=encoders.gpus, cluster_gpus=total(nodes, "GPU"))
     if encoders.gpus:
         return EvaluationResources(encoders, encoders.cpus, 1.0)
     return EvaluationResources(encoders, max(node.get("CPU", 1.0) for node in nodes), 0.0)
 
 
-def refuse_silent_cpu(device: Device, *, gpus: float, cluster_gpus: float) -> None:
+def refuse_silent_cpu(device: DeviceSetting, *, gpus: float, cluster_gpus: float) -> None:
     """Check that the evaluation has a GPU if it should.
 
     Args:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from otcondense.devices import resolve_device
+from otcondense.devices import DeviceSetting, resolve_device
 from otcondense.encoders import (
     DecodedInput,
     Encoder,
@@ -48,9 +48,9 @@ class FeatureWork:
         return self.encoder.input_spec().shape
 
     @property
-    def uses_gpu(self) -> bool:
-        """Whether the encoder works on a GPU if there is one."""
-        return self.encoder.device != "cpu"
+    def device(self) -> DeviceSetting:
+        """Of the network, as configured."""
+        return self.encoder.device
 
     @property
     def needs_every_image(self) -> bool:

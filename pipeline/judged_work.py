@@ -10,7 +10,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from otcondense.datasets.fast_decoding import with_channels
-from otcondense.devices import resolve_device
+from otcondense.devices import DeviceSetting, resolve_device
 from otcondense.encoders import InputSpec, load_encoder, weights_sha256
 from otcondense.encoders.transforms import DecodedInput
 from otcondense.evaluation import ImageEncoder, NamedEncoder
@@ -60,9 +60,9 @@ class JudgedWork:
         return self.sample_shape if spec is None else spec.shape
 
     @property
-    def uses_gpu(self) -> bool:
-        """Whether the network works on a GPU if there is one."""
-        return self.judge.uses_gpu
+    def device(self) -> DeviceSetting:
+        """Of the network, as configured."""
+        return self.judge.device
 
     @property
     def key(self) -> str:

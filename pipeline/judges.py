@@ -1,9 +1,9 @@
 """The networks that images are measured through: what a worker needs to load one."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
-from otcondense.devices import resolve_device
+from otcondense.devices import DeviceSetting, resolve_device
 from otcondense.encoders import EncoderConfig, load_encoder, weights_sha256
 from otcondense.errors import InputError
 from otcondense.evaluation import EvaluationConfig, ImageEncoder, Inception, NamedEncoder
@@ -22,7 +22,7 @@ class JudgeConfig:
     encoder: EncoderConfig | None
     """None is the Inception network of FID."""
     inception_weights: str | None
-    device: Literal["auto", "cpu", "cuda"]
+    device: DeviceSetting
     batch_size: int
     """Images that are encoded together."""
 
@@ -36,20 +36,13 @@ class JudgeConfig:
         return cls(encoder.name, sha256, encoder, None, encoder.device, batch_size)
 
     @classmethod
-    def inception(
-        cls, weights: str | None, device: Literal["auto", "cpu", "cuda"], batch_size: int
-    ) -> Self:
+    def inception(cls, weights: str | None, device: DeviceSetting, batch_size: int) -> Self:
         """Return the judge of Inception, which is loaded once to learn the digest.
 
         Raises: InputError if its weights are missing.
         """
         sha256 = Inception(weights, "cpu").weights_sha256
         return cls(Inception.name, sha256, None, weights, device, batch_size)
-
-    @property
-    def uses_gpu(self) -> bool:
-        """Whether the network works on a GPU if there is one."""
-        return self.device != "cpu"
 
     @property
     def key(self) -> str:

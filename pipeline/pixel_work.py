@@ -12,6 +12,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from otcondense.datasets import center_crop, decode_image
+from otcondense.devices import DeviceSetting
 from otcondense.encoders.transforms import DecodedInput
 from otcondense.representations.tables import ClassTable, write_class_table
 from otcondense.store import Store, fingerprint, read_array
@@ -33,7 +34,7 @@ class PixelWork:
     """Channels, height and width."""
     max_pixels: int
     batch_size: int = BATCH_SIZE
-    uses_gpu: bool = False
+    device: DeviceSetting = "cpu"
     needs_every_image: bool = True
 
     @property

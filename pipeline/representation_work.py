@@ -8,7 +8,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from otcondense.datasets import decode_image
-from otcondense.devices import resolve_device
+from otcondense.devices import DeviceSetting, resolve_device
 from otcondense.encoders.transforms import DecodedInput
 from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
@@ -50,9 +50,9 @@ class RepresentationWork:
         return (3, self.config.image_size, self.config.image_size)
 
     @property
-    def uses_gpu(self) -> bool:
-        """Whether the model works on a GPU if there is one."""
-        return self.config.device != "cpu"
+    def device(self) -> DeviceSetting:
+        """Of the network, as configured."""
+        return self.config.device
 
     @property
     def needs_every_image(self) -> bool:

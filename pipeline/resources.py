@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from otcondense.devices import DeviceSetting
 from otcondense.errors import InputError
 from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
-from pipeline.nodes import Demand, Node, described, fitting
+from pipeline.nodes import Demand, Node, described, fitting, total
 
 LEAST_CPUS = 1.0
 """CPUs that a worker needs at least, for the threads that read and decode."""
@@ -26,17 +27,19 @@ class Resources:
     """Threads of each worker that read and decode images."""
 
 
-def plan_resources(config: ExtractionConfig, nodes: Sequence[Node], *, uses_gpu: bool) -> Resources:
+def plan_resources(
+    config: ExtractionConfig, nodes: Sequence[Node], device: DeviceSetting
+) -> Resources:
     """Return the workers on a cluster of these nodes.
 
     Args:
         config: settings; None there means all that helps.
         nodes: resources of each node that are free.
-        uses_gpu: whether the network may use a GPU.
+        device: of the network, as configured.
 
     Raises: InputError if the cluster is too small; Ray Data would wait for ever.
     """
-    gpus = gpus_of_each(config, has_gpus=uses_gpu and any(node.get("GPU") for node in nodes))
+    gpus = gpus_of_each(config, device, total(nodes, "GPU"))
     least = config.cpus_per_encoder or LEAST_CPUS
     room = fitting(nodes, least, gpus)
     encoders = config.num_encoders or max(1, room)
@@ -45,14 +48,14 @@ def plan_resources(config: ExtractionConfig, nodes: Sequence[Node], *, uses_gpu:
             f"extraction needs {encoders} times {least:g} CPUs and {gpus:g} GPUs, each on one "
             f"node, for {encoders} encoder(s); the cluster has room for {room} "
             f"({described(nodes)}); lower extraction.num_encoders, cpus_per_encoder or "
-            "gpus_per_encoder"
+            f"gpus_per_encoder{', or set device=cpu for the network' if gpus else ''}"
         )
     cpus = config.cpus_per_encoder or _most_cpus(nodes, encoders, gpus)
     return Resources(encoders, cpus, gpus, max(1, int(cpus)))
 
 
 def plan_demand(
-    config: ExtractionConfig, gpus: int, cluster: ClusterConfig, *, uses_gpu: bool
+    config: ExtractionConfig, gpus: int, cluster: ClusterConfig, device: DeviceSetting
 ) -> Demand:
     """Return the workers to wait for: those asked for, else one for each GPU that will be there.
 
@@ -60,11 +63,11 @@ def plan_demand(
         config: settings.
         gpus: GPUs that the cluster has or can have.
         cluster: what the cluster can have by its configuration.
-        uses_gpu: whether the network may use a GPU.
+        device: of the network, as configured.
 
     Raises: InputError if GPUs would stay idle.
     """
-    each = gpus_of_each(config, has_gpus=uses_gpu and gpus > 0)
+    each = gpus_of_each(config, device, gpus)
     cpus = config.cpus_per_encoder or LEAST_CPUS
     count = config.num_encoders or 1
     if config.num_encoders is None:
@@ -73,18 +76,20 @@ def plan_demand(
     return Demand(count, cpus, each)
 
 
-def gpus_of_each(config: ExtractionConfig, *, has_gpus: bool) -> float:
+def gpus_of_each(config: ExtractionConfig, device: DeviceSetting, gpus: float) -> float:
     """Return the GPUs of each worker.
 
     Args:
         config: settings.
-        has_gpus: whether the network may use GPUs and the cluster has some.
+        device: of the network, as configured.
+        gpus: GPUs of the cluster.
 
     Raises: InputError if they would stay idle.
     """
+    wanted = device == "cuda" or (device == "auto" and gpus > 0)
     if config.gpus_per_encoder is None:
-        return 1.0 if has_gpus else 0.0
-    if has_gpus and not config.gpus_per_encoder:
+        return 1.0 if wanted else 0.0
+    if wanted and not config.gpus_per_encoder:
         raise InputError(
             "gpus_per_encoder must be above 0 for a network whose device is not cpu on a cluster "
             "with GPUs, found 0; leave it out, or set the network's device=cpu"

@@ -53,7 +53,7 @@ class OnCluster:
     def __init__(
         self, extraction: Extraction, config: ExtractionConfig, cluster: ClusterConfig
     ) -> None:
-        self._crew = Crew.of(config, cluster, uses_gpu=extraction.work.uses_gpu)
+        self._crew = Crew.of(config, cluster, extraction.work.device)
         resources = self._crew.resources
         given = replace(extraction, threads=resources.threads, assigned=resources.gpus > 0)
         # The listing is stored once on each node; workers see the same memory.

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from otcondense.datasets import Listing
+from otcondense.devices import DeviceSetting
 from otcondense.store import Store
 from pipeline.images import BatchTransform, Transform
 from pipeline.quarantine import Lost
@@ -71,8 +72,8 @@ class Work(Protocol):
         """Channels, height and width of the pixels of one image."""
 
     @property
-    def uses_gpu(self) -> bool:
-        """Whether the network works on a GPU if there is one."""
+    def device(self) -> DeviceSetting:
+        """Of the network, as configured."""
 
     @property
     def needs_every_image(self) -> bool:

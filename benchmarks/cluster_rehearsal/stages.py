@@ -51,7 +51,7 @@ class Rehearsal:
 
 def extract(rehearsal: Rehearsal, stage: str, resources: ExtractionConfig) -> None:
     """Extract features, latents or tokens."""
-    crew = Crew.of(resources, rehearsal.config.cluster, uses_gpu=True)
+    crew = Crew.of(resources, rehearsal.config.cluster, "auto")
     rows = [{"number": number} for number in range(UNITS * rehearsal.workers)]
     for _ in crew.map(rows, ShardStandIn, rehearsal.orders(stage)):
         pass

@@ -311,7 +311,7 @@ def test_another_number_of_classes_is_refused_before_any_work(source, encoder, t
 )
 def test_a_cluster_that_is_too_small_is_refused_instead_of_waiting(config, nodes, room):
     with pytest.raises(InputError, match=f"the cluster has room for {room} "):
-        plan_resources(config, nodes, uses_gpu=True)
+        plan_resources(config, nodes, "auto")
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_a_cluster_that_is_too_small_is_refused_instead_of_waiting(config, nodes
 )
 def test_workers_take_all_gpus_or_else_all_cpus(device, config, nodes, expected):
     work = FeatureWork(EncoderConfig(device=device), "", 1)
-    found = plan_resources(ExtractionConfig(**config), nodes, uses_gpu=work.uses_gpu)
+    found = plan_resources(ExtractionConfig(**config), nodes, work.device)
     assert found == expected
 
 

@@ -99,6 +99,8 @@ def test_a_ray_job_sets_no_counts_and_resumes_in_a_new_cluster() -> None:
     config = load_config(options["--config"], command[7:], options["--run"])
     names = {word.split("=")[0].split(".")[-1] for word in command[7:]}
     assert not names & set(COUNTS), "the numbers of workers come from the cluster"
+    pods = manifest["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
+    assert config.cluster.gpus == pods["maxReplicas"] * pod_resources("gpu", "rayjob")["gpu"]
     assert manifest["spec"]["backoffLimit"] > 0
     assert config.run.startswith("/shared/"), (
         "the next cluster must find the files of the previous one"

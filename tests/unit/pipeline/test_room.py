@@ -67,7 +67,7 @@ def test_what_the_driver_holds_is_not_free(cluster: MadeUpCluster) -> None:
     cluster.frees = [(0.0, [held])]
     assert free_nodes() == [held]
     assert cluster.now < 3
-    found = plan_resources(ExtractionConfig(), free_nodes(), uses_gpu=True)
+    found = plan_resources(ExtractionConfig(), free_nodes(), "auto")
     assert (found.encoders, found.gpus) == (7, 1.0)
 
 
@@ -131,15 +131,19 @@ def test_an_extraction_waits_for_what_the_cluster_can_have(
     config: dict[str, float], settings: dict[str, int], gpus: int, expected: Demand
 ) -> None:
     cluster = ClusterConfig(**settings)
-    assert plan_demand(ExtractionConfig(**config), gpus, cluster, uses_gpu=True) == expected
+    assert plan_demand(ExtractionConfig(**config), gpus, cluster, "auto") == expected
+
+
+def test_a_network_that_needs_a_gpu_waits_for_one_that_nobody_announced() -> None:
+    assert plan_demand(ExtractionConfig(), 0, ClusterConfig(), "cuda") == Demand(1, 1, 1)
 
 
 def test_a_network_that_may_use_gpus_is_not_put_on_cpus_beside_them() -> None:
     config = ExtractionConfig(gpus_per_encoder=0)
     with pytest.raises(InputError, match=r"gpus_per_encoder must be above 0 .* device=cpu"):
-        plan_resources(config, [EIGHT], uses_gpu=True)
-    assert plan_resources(config, [EIGHT], uses_gpu=False).gpus == 0
-    assert plan_resources(config, [CPUS], uses_gpu=True).gpus == 0
+        plan_resources(config, [EIGHT], "auto")
+    assert plan_resources(config, [EIGHT], "cpu").gpus == 0
+    assert plan_resources(config, [CPUS], "auto").gpus == 0
 
 
 def test_nodes_as_numbers_and_words() -> None:
