@@ -140,30 +140,45 @@ class ImageEncoding:
 
         Raises: InputError naming an image that cannot be used.
         """
-        for network in self.networks:
-            for listed in network.listed:
-                if listed.is_encoded():
-                    self._count(len(listed.listing))
-                else:
-                    self.place.start()
-                    listed.encode(config, self._count, cluster)
-            self._encode_parts(network)
+        open_sets = [each for network in self.networks for each in network.listed]
+        open_sets = [each for each in open_sets if not each.is_encoded()]
+        missing = [self._missing(network.parts) for network in self.networks]
+        images = sum(len(each.listing) for each in open_sets)
+        self._count(self._total - images - sum(_images(parts) for parts in missing))
+        for listed in open_sets:
+            self.place.start()
+            listed.encode(config, self._count, cluster)
+        for network, parts in zip(self.networks, missing, strict=True):
+            if parts:
+                self._encode_parts(network.judge, parts)
 
-    def _encode_parts(self, network: NetworkImages) -> None:
-        parts = network.parts
-        checked = {each: Checked.load(self.store, each) for each in _directories(parts)}
+    @property
+    def _total(self) -> int:
+        return sum(network.count for network in self.networks)
+
+    def _missing(self, parts: Sequence[Part]) -> list[Part]:
+        """Return the parts that are not encoded; a file that is as it was is not read again."""
+        checked = self._checked(parts)
         missing = [part for part in parts if not _is_encoded(self.store, part, checked)]
-        self._count(_images(parts) - _images(missing))
-        if missing:
-            for part in self.place.get.encode(network.judge, missing):
-                checked[part.directory].add(part.result, part.fingerprint, part.count)
-                self._count(part.count)
+        for each in checked.values():
+            each.save()
+        return missing
+
+    def _encode_parts(self, judge: JudgeConfig, parts: Sequence[Part]) -> None:
+        checked = self._checked(parts)
+        for part in self.place.get.encode(judge, parts):
+            checked[part.directory].add(part.result, part.fingerprint, part.count)
+            self._count(part.count)
         for each in checked.values():
             each.save()
 
+    def _checked(self, parts: Sequence[Part]) -> dict[str, Checked]:
+        """Return what is known of the files of parts, by their directories."""
+        return {each: Checked.load(self.store, each) for each in _directories(parts)}
+
     def _count(self, images: int) -> None:
         self.done += images
-        self.on_progress(self.done, sum(network.count for network in self.networks))
+        self.on_progress(self.done, self._total)
 
 
 def _directories(parts: Iterable[Part]) -> list[str]:
@@ -171,7 +186,6 @@ def _directories(parts: Iterable[Part]) -> list[str]:
 
 
 def _is_encoded(store: Store, part: Part, checked: dict[str, Checked]) -> bool:
-    """Tell whether a part is encoded; a file that is as it was is not read again."""
     known = checked[part.directory].known(part.result)
     if known is not None:
         return known.fingerprint == part.fingerprint

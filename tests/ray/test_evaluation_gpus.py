@@ -46,7 +46,14 @@ def stand_in(task, device, threads):
 
 
 if __name__ == "__main__":
-    ray.init(num_cpus=2 * GPUS, num_gpus=GPUS, include_dashboard=False, logging_level="ERROR")
+    ray.init(
+        address="local",
+        num_cpus=2 * GPUS,
+        num_gpus=GPUS,
+        include_dashboard=False,
+        logging_level="ERROR",
+        _node_ip_address="127.0.0.1",
+    )
     store = Store(tempfile.mkdtemp())
     judge = StandIn("stand-in", "0", None, None, "auto", 2)
     judged_parts.PART_IMAGES = 2

@@ -8,8 +8,8 @@ import pytest
 
 from jobs.command.settings import load_config
 from jobs.command.verbs import VERBS
-from jobs.evaluate.stage import subset_quality_file
 from jobs.run_directory.bars import IMPORT_BAR, encoder_bar, extraction_bar, training_bar
+from jobs.run_directory.results import subset_quality_file
 from jobs.run_directory.run import REPORT, Run
 from jobs.run_directory.stages import (
     STAGES,
