@@ -46,7 +46,7 @@ def test_a_cluster_with_gpus_never_evaluates_on_cpus_without_a_word() -> None:
     config = ExtractionConfig(gpus_per_encoder=0)
     with pytest.raises(InputError, match=r"gpus_per_encoder must be above 0.*device=cpu"):
         plan_evaluation(config, [GPU_NODE], "auto")
-    with pytest.raises(InputError, match="and 1 GPUs, .* room for 0 .* device=cpu"):
+    with pytest.raises(InputError, match=r"and 1 GPUs, .* room for 0 .* device=cpu"):
         plan_evaluation(ExtractionConfig(), [CPU_NODE], "cuda")
 
 
