@@ -28,6 +28,9 @@ from pipeline.cluster_config import ANY_CLUSTER
 
 OnLine = Callable[[LoggedLine], None]
 """Receives each new line of the log of a running training."""
+EXCHANGE_SECONDS = 1800
+"""How long a worker waits for the others. One of a machine may write 42 GB of training data for all
+of them first, or draw a grid."""
 START_TIMED_OUT = "WorkerGroupStartupTimeoutError"
 POLL_SECONDS = 0.5
 """Time between two looks at the log: often enough for a progress bar."""
@@ -120,7 +123,9 @@ def _fit_by_workers(job: TrainJob, placement: Placement) -> LoopOutcome:
         worker_main,  # type: ignore[arg-type]  # Ray annotates a function without a result
         train_loop_config=dict(replace(job, store_root=root, config=config).settings()),
         scaling_config=placement.scaling_config,
-        torch_config=TorchConfig(backend="nccl" if placement.use_gpu else "gloo"),
+        torch_config=TorchConfig(
+            backend="nccl" if placement.use_gpu else "gloo", timeout_s=EXCHANGE_SECONDS
+        ),
         run_config=RunConfig(
             # A new name each time: our checkpoints decide where to resume, not Ray's record.
             name=f"ray-train-{hash8([job.directory, time.time_ns()])}",
