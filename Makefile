@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-ci test-all chaos check style types imports secrets \
-	licences vulnerabilities sbom bench report clean
+	licences vulnerabilities sbom bench gpu-bundle report clean
 
 # docs/licences.md has a note on each that is not permissive.
 LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla Public License;NVIDIA
@@ -81,6 +81,9 @@ sbom: setup ## write docs/sbom.cdx.json, the list of all packages with versions 
 
 bench: setup ## every benchmark, with its yardstick in the same run
 	$(BIN)/python -m benchmarks.run_all
+
+gpu-bundle: setup ## write build/gpu-bundle: wheels for a GPU machine that has torch and no network
+	$(BIN)/python -m benchmarks.gpu_bundle
 
 report: setup ## write the report of the demo's run again
 	$(BIN)/python -m jobs.report --config jobs/configs/demo.yaml

@@ -93,7 +93,7 @@ class EvaluationOnCluster:
         demand = plan_demand(config, known_gpus(cluster), cluster, uses_gpu=uses_gpu)
         nodes = room_for(demand, cluster, "evaluation", least=0)
         self.resources = plan_evaluation(config, nodes, device)
-        self._crew = Crew(self.resources.encoders, demand.count, config.stall_timeout_s)
+        self.crew = Crew(self.resources.encoders, demand.count, config.stall_timeout_s)
 
     def encode(self, judge: JudgeConfig, parts: Sequence[Part]) -> Iterator[Part]:
         """Encode parts in any order; yields each when its results are written.
@@ -105,7 +105,7 @@ class EvaluationOnCluster:
             self._store.root, judge, tuple(parts), resources.threads, assigned=resources.gpus > 0
         )
         rows = [{"number": number} for number in range(len(parts))]
-        for row in self._crew.map(rows, PartActor, [ray.put(job)]):
+        for row in self.crew.map(rows, PartActor, [ray.put(job)]):
             raise_packed(row["error"])
             yield parts[row["number"]]
 

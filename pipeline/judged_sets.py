@@ -13,7 +13,7 @@ from otcondense.errors import InputError
 from otcondense.store import Store, class_file, read_array, read_fingerprint, read_table
 from pipeline.checked import Checked
 from pipeline.class_plan import plan_classes
-from pipeline.cluster_config import ClusterConfig
+from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.judged_work import FEATURES, JudgedWork
 from pipeline.quarantine import Lost
@@ -47,7 +47,9 @@ class ListedSet:
         """The files of the features, in the order of the listing."""
         return tuple(class_file(self.directory, name) for name in self.listing.names)
 
-    def encode(self, config: ExtractionConfig, on_images: OnImages, cluster: ClusterConfig) -> None:
+    def encode(
+        self, config: ExtractionConfig, on_images: OnImages, cluster: ClusterConfig = ANY_CLUSTER
+    ) -> None:
         """Write the features of each class that an earlier start has not written.
 
         Args:

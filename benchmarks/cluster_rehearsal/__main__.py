@@ -5,7 +5,8 @@
 Ray schedules by claimed resources. So the numbers of workers, their nodes and their GPUs are those
 of a real cluster with the pods of `cluster/kubernetes/raycluster.yaml`; only the work is replaced
 by sleep. The figures are the GPUs that each stage used, and the time in which they were idle:
-mostly the start of the workers, on this machine.
+mostly the start of the workers, all on this machine. `idle_share` is the share of this time in a
+run of the forecast length, with 10 images of each class.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import time
 
 import ray
 
+from benchmarks.cluster_forecast import paper_stages
 from benchmarks.cluster_rehearsal.cluster import Pod, PodCluster, pods
 from benchmarks.cluster_rehearsal.figures import StageFigures, stage_figures
 from benchmarks.cluster_rehearsal.stages import Rehearsal, stages
@@ -23,12 +25,18 @@ from benchmarks.cluster_rehearsal.stand_ins import notes
 from benchmarks.harness import finish
 from jobs.cluster.start import start_ray
 from jobs.command.settings import load_config
+from otcondense.forecast.hardware import PRESETS
+from otcondense.forecast.stages import total_seconds
 
 CONFIG = "jobs/configs/imagenet-10k.yaml"
 STAGE_SECONDS = 12.0
 """Work of each stage when all workers are busy."""
 CPU_STAGES = ("selection",)
 """Stages that need no GPU."""
+HARDWARE = {1: "8xH100", 2: "2x8xH100"}
+"""Names of the forecast's hardware by the number of nodes."""
+SMALLEST_BUDGET = 10
+"""Images of each class in the shortest of the paper's runs, where idle time weighs most."""
 LOSING = ("features", "latents", "sampling")
 """Stages that go on with the nodes that are left. A training starts again with all its workers,
 which need a new node."""
@@ -73,6 +81,14 @@ def _losing(cluster: PodCluster, folder: str, stage: str) -> threading.Thread:
     return thread
 
 
+def _idle_share(found: list[StageFigures], nodes: int) -> float:
+    """Return the share of idle GPU time in a run whose stages have their forecast length."""
+    stages = paper_stages(SMALLEST_BUDGET, PRESETS[HARDWARE[nodes]])
+    work = total_seconds(stage for stage in stages if stage.workers.on_gpus)
+    idle = sum(each.overhead_seconds for each in found if each.stage not in CPU_STAGES)
+    return idle / (work + idle)
+
+
 def main() -> None:
     """Print the figures of every stage, and the JSON object of all."""
     parser = argparse.ArgumentParser(
@@ -80,7 +96,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--nodes", type=int, default=1, help="GPU nodes [1]")
+    parser.add_argument("--nodes", type=int, choices=HARDWARE, default=1, help="GPU nodes [1]")
     parser.add_argument(
         "--lose", choices=LOSING, help="lose a node in this stage, the last one then"
     )
@@ -99,6 +115,8 @@ def main() -> None:
             figures[f"{each.stage}_gpus"] = each.gpus
             figures[f"{each.stage}_idle_s"] = round(each.overhead_seconds, 2)
             bounds[f"{each.stage}_gpus"] = {"at_least": least}
+    if options.lose is None:
+        figures["idle_share"] = round(_idle_share(found, options.nodes), 3)
     sys.exit(not finish("cluster_rehearsal", figures, bounds))
 
 

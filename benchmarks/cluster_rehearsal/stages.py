@@ -23,7 +23,9 @@ from jobs.cluster.side_by_side import side_by_side
 from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.run_directory.config import RunConfig
 from jobs.train.placement import Placement, plan_trainings
+from otcondense.store import Store
 from pipeline.crew import Crew
+from pipeline.evaluation_place import EvaluationOnCluster
 from pipeline.extraction_config import ExtractionConfig
 
 UNITS = 4
@@ -52,6 +54,17 @@ def extract(rehearsal: Rehearsal, stage: str, resources: ExtractionConfig) -> No
     crew = Crew.of(resources, rehearsal.config.cluster, uses_gpu=True)
     rows = [{"number": number} for number in range(UNITS * rehearsal.workers)]
     for _ in crew.map(rows, ShardStandIn, rehearsal.orders(stage)):
+        pass
+
+
+def evaluate(rehearsal: Rehearsal, stage: str) -> None:
+    """Encode the images of the evaluation."""
+    config = rehearsal.config
+    place = EvaluationOnCluster(
+        Store(rehearsal.folder), config.extraction, config.encoder.device, config.cluster
+    )
+    rows = [{"number": number} for number in range(UNITS * rehearsal.workers)]
+    for _ in place.crew.map(rows, ShardStandIn, rehearsal.orders(stage)):
         pass
 
 
@@ -100,4 +113,5 @@ def stages(rehearsal: Rehearsal) -> Sequence[tuple[str, Callable[[], None]]]:
             "sampling",
             partial(work_by_pool, rehearsal, "sampling", config.samplers, uses_gpu=True),
         ),
+        ("evaluation", partial(evaluate, rehearsal, "evaluation")),
     )

@@ -12,6 +12,8 @@ from benchmarks.gpu_ray.nvml import Reading
 
 SECONDS_BETWEEN = 0.2
 """The GPU renews its answer about as often."""
+PAUSE = 3.0
+"""Seconds without any work that count as a start, of a process or of a compilation."""
 LEAST_MEMORY_GB = 0.2
 """Memory that a process takes by starting CUDA; nothing below it is a use of the GPU."""
 
@@ -57,22 +59,44 @@ def usage(readings: list[Reading], seconds: float) -> Figures:
         readings: before the stage, and then at equal intervals.
         seconds: time of the stage.
 
-    Returns: `gpu_busy_share` of the whole stage; of the part from the first to the last reading in
-        which the GPU was busy, `gpu_working_seconds` and `gpu_working_share`, which leave out
-        start and end; `gpu_memory_gb`, which the stage added at most; `used_gpu`, 1 if it worked
+    Returns: `gpu_busy_share` of the whole stage; `gpu_working_seconds` and the busy share in them,
+        `gpu_working_share`, without the starts: before the first use, after the last, and pauses
+        of more than PAUSE seconds; `gpu_memory_gb`, between the least memory in use and the most
+        (at the start a process of the stage before may still hold some); `used_gpu`, 1 if it worked
         and took the memory of a process.
     """
     busy = [reading.busy for reading in readings[1:]]
-    at_work = [place for place, share in enumerate(busy) if share > 0]
-    working = busy[at_work[0] : at_work[-1] + 1] if at_work else []
-    memory = max(reading.memory_gb for reading in readings) - readings[0].memory_gb
+    each = seconds / max(1, len(busy))
+    working = without_pauses(busy, longest=PAUSE / each)
+    in_use = [reading.memory_gb for reading in readings]
+    memory = max(in_use) - min(in_use)
     return {
         "gpu_busy_share": _mean(busy),
-        "gpu_working_seconds": seconds * len(working) / max(1, len(busy)),
+        "gpu_working_seconds": each * len(working),
         "gpu_working_share": _mean(working),
         "gpu_memory_gb": memory,
-        "used_gpu": int(bool(at_work) and memory >= LEAST_MEMORY_GB),
+        "used_gpu": int(bool(working) and memory >= LEAST_MEMORY_GB),
     }
+
+
+def without_pauses(busy: list[float], longest: float) -> list[float]:
+    """Return the readings without idle ones at both ends, and without long pauses.
+
+    Args:
+        busy: shares at equal intervals.
+        longest: idle readings in a row that are no pause.
+    """
+    kept: list[float] = []
+    idle: list[float] = []
+    for share in busy:
+        if share == 0:
+            idle.append(share)
+            continue
+        if kept and len(idle) <= longest:
+            kept += idle
+        idle = []
+        kept.append(share)
+    return kept
 
 
 def _mean(shares: list[float]) -> float:

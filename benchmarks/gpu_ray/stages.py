@@ -42,17 +42,22 @@ class Measured:
     count: Callable[[Run, Size], int]
     """Returns how many were done, read from the results."""
     on_gpu: bool = True
+    has_judge: bool = True
+    """Whether the configuration has a judge; without, only the encoder sees the images."""
+
+    def configured(self, run: Run) -> Run:
+        """Return the run with the configuration of this stage; the directory is the same."""
+        return run if self.has_judge else Run(run.config.model_copy(update={"judge": None}))
 
 
 def _encoded(run: Run, size: Size) -> int:
-    count = 0
+    expected = size.images.count("train")
     for network in run.config.encoders:
         folder = Path(run.store.path(run.features_directory(network)))
         files = folder.glob("class_name=*/part-0.parquet")
-        count += sum(pq.read_metadata(file).num_rows for file in files)
-    expected = len(run.config.encoders) * size.images.count("train")
-    assert count == expected, f"{count} rows of features, expected {expected}"
-    return count
+        count = sum(pq.read_metadata(file).num_rows for file in files)
+        assert count == expected, f"{count} rows of features, expected {expected}"
+    return expected
 
 
 def _candidates(run: Run, size: Size) -> int:
@@ -87,7 +92,8 @@ def _judged(run: Run, size: Size) -> int:
 
 
 MEASURED = (
-    Measured("extraction", "extract_features", 40, "images", _encoded),
+    Measured("extraction", "extract_features", 30, "images", _encoded, has_judge=False),
+    Measured("extraction_judge", "extract_features", 30, "images", _encoded),
     Measured("selection", "select_subset", 20, "images", _candidates, on_gpu=False),
     Measured("training", "train", 40, "steps", _steps),
     Measured("sampling", "sample", 25, "images", _sampled),
@@ -158,10 +164,11 @@ def cases(run: Run, size: Size, root: Path, read: Read | None) -> list[Case]:
     """
 
     def case(stage: Measured) -> Case:
-        return Case(stage.name, stage.seconds, lambda _: measured(run, size, stage, read))
+        own = stage.configured(run)
+        return Case(stage.name, stage.seconds, lambda _: measured(own, size, stage, read))
 
     first = [
-        Case("inputs", 30, lambda _: inputs(run, size, root)),
         Case("ray_start", 20, ray_start),
+        Case("inputs", 30, lambda _: inputs(run, size, root)),
     ]
     return [*first, *map(case, MEASURED)]

@@ -13,7 +13,7 @@ from jobs.doctor.gpus import check_gpus, compiler_finding
 from jobs.doctor.machine import check_machine
 from jobs.doctor.storage import check_storage
 from jobs.doctor.weights import check_folders, check_weights
-from jobs.train.compiling import compiling_models
+from jobs.requirements.compiler import compiling_models
 
 MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 

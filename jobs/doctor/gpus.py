@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.doctor.finding import Finding
-from jobs.train.compiling import REMEDY, find_compiler, missing_tools
+from jobs.requirements.compiler import REMEDY, find_compiler, missing_tools
 
 LEAST_DRIVER = {11: 450, 12: 525, 13: 580}
 """Least major version of NVIDIA's driver on Linux for each major version of CUDA.

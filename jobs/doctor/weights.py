@@ -6,8 +6,8 @@ from pathlib import Path
 
 from jobs.doctor.finding import Finding
 from jobs.doctor.storage import SHARED_TYPES, existing, file_system
-from jobs.prefetch.files import find
-from jobs.prefetch.needs import Need, needs
+from jobs.requirements.weight_files import find
+from jobs.requirements.weights import Need, needs
 from jobs.run_directory.config import RunConfig
 from otcondense.errors import InputError
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from jobs.command.exit import exit_with
 from jobs.command.parser import plain_parser
-from jobs.prefetch.kinds import KINDS
+from jobs.requirements.kinds import KINDS
 
 
 def parser() -> argparse.ArgumentParser:

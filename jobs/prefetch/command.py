@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from jobs.command.settings import load_config
-from jobs.prefetch.files import WeightFile, describe, fetch, sha256_file
-from jobs.prefetch.needs import needs
+from jobs.requirements.weight_files import WeightFile, describe, fetch, sha256_file
+from jobs.requirements.weights import needs
 from otcondense.config import Config
 from otcondense.errors import InputError
 from otcondense.store import Store

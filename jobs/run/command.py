@@ -3,10 +3,10 @@
 import time
 
 from jobs.evaluate.stage import print_table
+from jobs.requirements.compiler import check_compiler
 from jobs.run_directory.run import Run
 from jobs.run_directory.stage_log import log_stage, print_stages
 from jobs.run_directory.stages import stages_of
-from jobs.train.compiling import check_compiler
 
 
 def run_all(run: Run) -> None:

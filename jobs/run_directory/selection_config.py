@@ -33,6 +33,8 @@ def _own_settings(name: str) -> type[Config]:
             own[key] = (info.annotation, info)
     made = create_model(f"{name}_settings", __base__=_MadeConfig, **own)
     made.RETIRED = known.RETIRED
+    # Ray sends configurations to other processes, which find the class here.
+    globals()[made.__name__] = made
     return made
 
 

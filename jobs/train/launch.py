@@ -28,6 +28,7 @@ from pipeline.cluster_config import ANY_CLUSTER
 
 OnLine = Callable[[LoggedLine], None]
 """Receives each new line of the log of a running training."""
+START_TIMED_OUT = "WorkerGroupStartupTimeoutError"
 POLL_SECONDS = 0.5
 """Time between two looks at the log: often enough for a progress bar."""
 
@@ -124,13 +125,16 @@ def _fit_by_workers(job: TrainJob, placement: Placement) -> LoopOutcome:
             # A new name each time: our checkpoints decide where to resume, not Ray's record.
             name=f"ray-train-{hash8([job.directory, time.time_ns()])}",
             storage_path=_logs_path(job),
-            failure_config=FailureConfig(max_failures=job.config.max_failures),
+            failure_config=FailureConfig(
+                max_failures=job.config.max_failures,
+                controller_failure_limit=placement.failed_starts,  # type: ignore[call-arg]  # of v2
+            ),
         ),
     )
     try:
         result = in_thread(trainer.fit)
     except TrainingFailedError as error:
-        raise _cause(error) from error
+        raise _cause(error, placement) from error
     except RayActorError as error:
         # No retry here: the resources of its workers stay taken until this driver ends, unless the
         # cluster has a dashboard.
@@ -152,8 +156,15 @@ def _logs_path(job: TrainJob) -> str:
     return f"{job.store.root.rstrip('/')}/{name}"
 
 
-def _cause(error: Exception) -> Exception:
+def _cause(error: Exception, placement: Placement) -> Exception:
     """Return the user's mistake or the storage fault that made a run fail, else the failure."""
+    # Ray's own type is in a private module.
+    if type(getattr(error, "controller_failure", None)).__name__ == START_TIMED_OUT:
+        return InputError(
+            f"lost workers could not be replaced within {placement.failed_starts} min: training "
+            f"needs {placement.demand} (cluster.wait_minutes); run the same command again to "
+            "resume from the newest checkpoint"
+        )
     failures = getattr(error, "worker_failures", {})
     for failure in failures.values():
         for candidate in (failure, getattr(failure, "cause", None), failure.__cause__):

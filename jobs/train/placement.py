@@ -1,7 +1,7 @@
 """Where the workers of a training run: how many, on GPUs or CPUs, on one node or several."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import ray
@@ -9,7 +9,7 @@ import ray
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.diffusion.world_size import largest_world_size
 from otcondense.errors import InputError
-from pipeline.cluster_config import ClusterConfig
+from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
 from pipeline.nodes import Demand, Node, described, fitting, fitting_on
 from pipeline.room import all_nodes, known_gpus, room_for
 
@@ -25,11 +25,18 @@ class Placement:
     use_gpu: bool
     strategy: Literal["STRICT_PACK", "PACK"]
     """STRICT_PACK keeps all workers on one node, where gradients do not use the network."""
+    wait_minutes: float = ANY_CLUSTER.wait_minutes
+    """How long a training waits for a node in place of a lost one."""
 
     @property
     def demand(self) -> Demand:
         """The resources of the workers."""
         return Demand(self.num_workers, 1.0, float(self.use_gpu))
+
+    @property
+    def failed_starts(self) -> int:
+        """How often Ray Train tries to place the workers, each time for a minute."""
+        return max(1, round(self.wait_minutes))
 
     @property
     def scaling_config(self) -> "ScalingConfig":
@@ -99,7 +106,8 @@ def plan_trainings(configs: Sequence[TrainingConfig], cluster: ClusterConfig) ->
     counts = []
     for config in configs:
         nodes = _room(config, cluster, gpus)
-        placements.append(place(config, nodes, gpus))
+        placed = place(config, nodes, gpus)
+        placements.append(replace(placed, wait_minutes=cluster.wait_minutes))
         counts.append(_copies(placements[-1], nodes))
     return Plan(placements, max(1, min(counts)))
 

@@ -31,7 +31,7 @@ def rehearsed(*options: str) -> dict[str, float]:
 
 def test_every_stage_uses_every_gpu_of_a_pod_and_no_other() -> None:
     figures = rehearsed("--nodes", "1")
-    for stage in ("features", "latents", "training", "sampling"):
+    for stage in ("features", "latents", "training", "sampling", "evaluation"):
         assert figures[f"{stage}_gpus"] == figures["gpus"] == 8
     assert not any(value for name, value in figures.items() if name.endswith("wrong_devices"))
 

@@ -19,8 +19,8 @@ pytestmark = [
     pytest.mark.timeout(2400),
     pytest.mark.filterwarnings("default"),  # Ray Tune's and TensorBoard's, as in a user's process
 ]
-# kappa * budget = 32 passes the 30 images of a class: those trials must fail and the others go on.
-SUBSETS = {"name": "subsets", "space": {"kappa": [1.05, 1.5, 8.0], "alpha": [0.1, 1.0]}}
+# A budget of 40 passes the 30 images of a class: those trials must fail and the others go on.
+SUBSETS = {"name": "subsets", "space": {"kappa": [1.05, 1.5], "selection.budget": [3, 4, 40]}}
 FULL = {
     "name": "full",
     "kind": "full",
@@ -77,24 +77,22 @@ def test_trials_are_measured_and_failed_ones_named(undisturbed: str, root: Path)
     (table,) = (root / "undisturbed").glob("sweeps/subsets-*/results.parquet")
     rows = pq.read_table(table).to_pylist()
     assert len(rows) == 6
-    assert [row["state"] for row in rows if row["kappa"] == 8.0] == ["failed", "failed"]
-    assert all(
-        "kappa * budget must be below the number of images (30)" in row["message"]
-        for row in rows
-        if row["kappa"] == 8.0
-    )
+    too_large = [row for row in rows if row["selection.budget"] == 40]
+    assert [row["state"] for row in too_large] == ["failed", "failed"]
+    assert all("30" in row["message"] and "40" in row["message"] for row in too_large)
     measured = [row for row in rows if row["state"] == "finished"]
     assert len(measured) == 4
     best = min(measured, key=lambda row: row["frechet_distance"])
     config = load_config(str(table.with_name("best.yaml")), [])
     assert (
         config.selection.settings.geometry_aware.kappa,
-        config.selection.settings.geometry_aware.alpha,
+        config.selection.budget,
     ) == (
         best["kappa"],
-        best["alpha"],
+        best["selection.budget"],
     )
-    assert f"alpha={best['alpha']} kappa={best['kappa']}: frechet_distance" in undisturbed
+    described = f"kappa={best['kappa']} selection.budget={best['selection.budget']}"
+    assert f"{described}: frechet_distance" in undisturbed
     assert list((root / "undisturbed/logs").rglob("events.out.tfevents.*"))
     assert "Traceback" not in undisturbed
 
@@ -116,7 +114,7 @@ def test_a_killed_sweep_resumes_and_ends_with_the_same_bytes(undisturbed: str, r
 @pytest.mark.slow
 def test_a_later_sweep_skips_the_selections_of_an_earlier_one(undisturbed: str, root: Path) -> None:
     before = write_times((root / "undisturbed").glob("selection/*/*/selection.parquet"))
-    space = {"kappa": [1.05, 1.5], "alpha": [0.1]}
+    space = {"kappa": [1.05, 1.5], "selection.budget": [4]}
     sweep_of(root, {"name": "later", "metric": "recall", "space": space}, "undisturbed")
     after = write_times((root / "undisturbed").glob("selection/*/*/selection.parquet"))
     assert after == before

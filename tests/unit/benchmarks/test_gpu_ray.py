@@ -18,7 +18,7 @@ from benchmarks.gpu_ray import nvml
 from benchmarks.gpu_ray.__main__ import GOALS
 from benchmarks.gpu_ray.images import ImageSet, write_images
 from benchmarks.gpu_ray.limit import run_cases
-from benchmarks.gpu_ray.meter import Meter, usage
+from benchmarks.gpu_ray.meter import Meter, usage, without_pauses
 from benchmarks.gpu_ray.nvml import Reading
 from benchmarks.gpu_ray.run_config import REAL, TINY, Size, run_config, write_networks
 from benchmarks.gpu_ray.stages import MEASURED, figures_of
@@ -56,6 +56,21 @@ def test_usage_of_a_stage_with_a_start_and_an_end() -> None:
 
 
 @pytest.mark.parametrize(
+    ("busy", "kept"),
+    [
+        ([0, 0.5, 0, 0, 1, 0], [0.5, 0, 0, 1]),
+        ([0.5, 0, 0, 0, 1], [0.5, 1]),
+        ([0, 0, 0, 0.2], [0.2]),
+        ([0, 0], []),
+        ([], []),
+    ],
+    ids=["short pause", "long pause", "start", "idle", "nothing"],
+)
+def test_long_pauses_are_left_out(busy: list[float], kept: list[float]) -> None:
+    assert without_pauses(busy, longest=2) == kept
+
+
+@pytest.mark.parametrize(
     "readings",
     [
         [Reading(0, 1)],
@@ -66,6 +81,11 @@ def test_usage_of_a_stage_with_a_start_and_an_end() -> None:
 )
 def test_a_gpu_without_work_or_without_memory_was_not_used(readings: list[Reading]) -> None:
     assert usage(readings, seconds=1)["used_gpu"] == 0
+
+
+def test_memory_that_the_stage_before_still_holds_at_the_start_hides_nothing() -> None:
+    readings = [Reading(0, 9), Reading(0, 1), Reading(1, 4)]
+    assert usage(readings, seconds=1)["used_gpu"] == 1
 
 
 def test_the_meter_reads_until_the_end_of_its_block() -> None:
@@ -192,5 +212,5 @@ def test_the_rehearsal_runs_every_stage_with_what_the_bundle_has(tmp_path: Path)
     record = json.loads(result.stdout.splitlines()[-1])
     assert result.returncode == 0, record["figures"]
     measured = [line["case"] for line in read_lines(tmp_path / "gpu_ray.jsonl")]
-    assert measured == ["inputs", "ray_start", *(stage.name for stage in MEASURED)]
+    assert measured == ["ray_start", "inputs", *(stage.name for stage in MEASURED)]
     assert record["figures"]["stages/sampling/images"] == TINY.sampling["num_samples"]

@@ -17,6 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jobs.submit.package import files_of
+
 SCRIPT = Path("cluster/slurm.sbatch").resolve()
 TOOLS = Path(sys.executable).parent
 NODES = ("127.0.0.2", "127.0.0.3")
@@ -50,6 +52,7 @@ import ray
 
 ray.init(log_to_driver=False)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # as every verb
+session = Path(f"/tmp/otc-{os.getuid()}-{os.environ['SLURM_JOB_ID']}")
 token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
 seen = {
     "nodes": sum(node["Alive"] for node in ray.nodes()),
@@ -57,6 +60,7 @@ seen = {
     "token": str(token),
     "mode": stat.S_IMODE(token.stat().st_mode),
     "folder mode": stat.S_IMODE(token.parent.stat().st_mode),
+    "folder of Ray": stat.S_IMODE(session.stat().st_mode),
     "arguments": sys.argv[1:],
 }
 Path("part.json").write_text(json.dumps(seen))
@@ -142,6 +146,9 @@ def test_two_nodes_share_one_cluster_and_a_signal_ends_and_requeues_it(checkout:
     assert (seen["resources"]["GPU"], seen["resources"]["CPU"]) == (8, 4)
     assert Path(seen["token"]).parent.parent == checkout
     assert (seen["mode"], seen["folder mode"]) == (0o600, 0o700)
+    assert seen["folder of Ray"] == 0o700
+    written, usual = (checkout / name for name in ("seen.json", "jobs/probe.py"))
+    assert written.stat().st_mode == usual.stat().st_mode, "results are as private as elsewhere"
     assert seen["arguments"] == ["key=value", "a word"]
 
     job.send_signal(signal.SIGTERM)
@@ -178,3 +185,30 @@ def test_a_verb_must_be_named(checkout: Path) -> None:
     output, _ = job.communicate(timeout=60)
     assert job.returncode == 2
     assert "usage: sbatch cluster/slurm.sbatch VERB" in output
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        (1, "error: 0 of 1 nodes have started Ray"),
+        (2, "error: 127.0.0.3 finds no address of 127.0.0.2"),
+    ],
+)
+def test_a_node_that_does_not_start_ends_the_job(nodes: int, message: str, checkout: Path) -> None:
+    (checkout / "bin" / "srun").write_text("#!/bin/bash\nexit 1\n")
+    job = submit(checkout, NODES[:nodes], "probe")
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert message in output
+    check_nothing_is_left(checkout)
+
+
+def test_the_folder_of_the_token_is_never_packed_or_committed(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text((SCRIPT.parents[1] / ".gitignore").read_text())
+    for name in (".slurm-12/token", "otcondense-12.log", "kept.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert {str(path.relative_to(tmp_path)) for path in files_of(tmp_path)} == {
+        ".gitignore",
+        "kept.py",
+    }

@@ -12,6 +12,7 @@ SHARED = frozenset(
         "forecasts",
         "judging",
         "representations",
+        "requirements",
         "run_directory",
         "work_units",
     }

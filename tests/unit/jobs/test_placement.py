@@ -3,6 +3,7 @@
 import pytest
 
 from jobs.train import placement
+from jobs.train.launch import _cause
 from jobs.train.placement import Placement, place, plan_trainings
 from otcondense.diffusion import TrainingConfig
 from otcondense.errors import InputError
@@ -82,7 +83,9 @@ def test_trainings_run_side_by_side_as_far_as_there_is_room(
     monkeypatch.setattr(placement, "_room", lambda *_: nodes)
     plan = plan_trainings(2 * [config(**settings)], ClusterConfig())
     assert plan.at_once == expected
-    assert plan.placements == 2 * [place(config(**settings), nodes, gpus)]
+    assert [each.demand for each in plan.placements] == 2 * [
+        place(config(**settings), nodes, gpus).demand
+    ]
 
 
 def test_workers_on_gpus_ask_for_them() -> None:
@@ -91,3 +94,23 @@ def test_workers_on_gpus_ask_for_them() -> None:
         "GPU": 1.0,
     }
     assert Placement(2, use_gpu=False, strategy="PACK").demand.bundle == {"CPU": 1.0}
+
+
+@pytest.mark.parametrize(("minutes", "tries"), [(30.0, 30), (0.0, 1), (1.4, 1)])
+def test_a_lost_node_is_waited_for_as_long_as_a_new_one(
+    monkeypatch: pytest.MonkeyPatch, minutes: float, tries: int
+) -> None:
+    monkeypatch.setattr(placement, "known_gpus", lambda _cluster: 8)
+    monkeypatch.setattr(placement, "_room", lambda *_: [EIGHT])
+    plan = plan_trainings([config()], ClusterConfig(wait_minutes=minutes))
+    assert plan.placements[0].failed_starts == tries
+
+
+def test_workers_that_are_not_replaced_end_a_training_with_a_sentence() -> None:
+    from ray.train import ControllerError
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+
+    failure = ControllerError(WorkerGroupStartupTimeoutError(8))
+    found = _cause(failure, Placement(8, use_gpu=True, strategy="PACK", wait_minutes=2))
+    assert isinstance(found, InputError)
+    assert "could not be replaced within 2 min: training needs 8 worker(s)" in str(found)

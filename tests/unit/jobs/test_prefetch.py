@@ -10,8 +10,8 @@ from safetensors.torch import save
 
 from jobs.command.settings import load_config
 from jobs.prefetch.command import LIST, read_list
-from jobs.prefetch.files import describe, fetch, sha256_file
-from jobs.prefetch.needs import Need, needs
+from jobs.requirements.weight_files import describe, fetch, sha256_file
+from jobs.requirements.weights import Need, needs
 from otcondense.errors import InputError
 from otcondense.store import Store
 from tests.generators.hub import COMMIT, hub

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.prefetch.needs import INCEPTION, Need
+from jobs.requirements.weights import INCEPTION, Need
 from otcondense.errors import InputError
 
 if TYPE_CHECKING:

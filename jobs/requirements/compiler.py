@@ -59,7 +59,7 @@ def compiling_models(config: RunConfig) -> list[str]:
 
 def _compiles(model: ModelConfigs) -> bool:
     trains = model.training.compile_blocks and model.training.device != "cpu"
-    return trains or bool(getattr(model.sampling, "compile_blocks", False))
+    return trains or model.sampling.compile_blocks
 
 
 def check_compiler(run: Run) -> None:

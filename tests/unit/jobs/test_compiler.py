@@ -7,15 +7,15 @@ import pytest
 import yaml
 
 from jobs.command.settings import load_config
-from jobs.run.command import run_all
-from jobs.run_directory.run import Run
-from jobs.train.compiling import (
+from jobs.requirements.compiler import (
     check_compiler,
     compiling_models,
     find_compiler,
     find_headers,
     missing_tools,
 )
+from jobs.run.command import run_all
+from jobs.run_directory.run import Run
 from otcondense.diffusion.checkpoint_state import STATE_FILE, checkpoint_directory
 from otcondense.errors import InputError
 from tests.generators.images import write_images
