@@ -75,7 +75,7 @@ class JudgeConfig:
 
         Raises: InputError if there is none: the network would silently work on the CPU.
         """
-        if self.needs_gpu and not torch.cuda.is_available():
+        if self.needs_gpu and self.uses_gpu and not torch.cuda.is_available():
             raise InputError(
                 f"the judge {self.name} has device={self.device} and a GPU of the cluster, but "
                 "torch finds no GPU in the worker; check the driver (`python -m jobs.doctor`), or "

@@ -36,7 +36,9 @@ class LazyPlace:
         Raises: InputError if the cluster is too small, or the networks would move to a CPU.
         """
         config = self.run.config.extraction
-        device = self.run.config.judge_or_encoder.device
+        judges = [self.run.config.judge_or_encoder, *self.run.config.judges.values()]
+        # One judge that may use a GPU is enough to ask for GPUs.
+        device = next((each.device for each in judges if each.device != "cpu"), "cpu")
         if not config.uses_cluster:
             return EvaluationHere(self.run.store, device)
         start_ray()

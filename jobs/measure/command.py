@@ -12,6 +12,7 @@ from jobs.command.settings import build, read_values
 from jobs.measure.config import MeasureConfig
 from jobs.measure.image_sets import check_place, iterate_images
 from otcondense.encoders import EncoderConfig
+from otcondense.encoders.encoder import pick_device
 from otcondense.errors import InputError
 from otcondense.evaluation import (
     Comparison,
@@ -51,7 +52,8 @@ def measure(config: MeasureConfig) -> dict[str, Any]:
     for name, encoder in config.judges.items():
         further[name] = _judge(config, load_network(encoder), encoder)
 
-    figures = sample_figures(samples, against, judge, further, config.evaluation)
+    device = pick_device("auto" if config.judge is None else config.judge.device)
+    figures = sample_figures(samples, against, judge, further, config.evaluation, device)
     if against.held_out is not None:
         _note_copies(judge, against.held_out)
     return _record(config, figures, judge, further)
