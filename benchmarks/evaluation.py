@@ -115,7 +115,7 @@ def main() -> None:
     )
     for name, value in figures.items():
         print(f"{name:<42}{value:>12.4g}")
-    bounds = {
+    bounds: dict[str, dict[str, float]] = {
         "fid_seconds_50k": {"at_most": 60},
         "precision_recall_seconds_50k": {"at_most": 300},
         "peak_memory_gb": {"at_most": 4},

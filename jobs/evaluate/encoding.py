@@ -13,6 +13,7 @@ from jobs.run_directory.run import Run
 from otcondense.store import Store
 from pipeline.checked import Checked
 from pipeline.evaluation_place import EvaluationHere, EvaluationOnCluster
+from pipeline.evaluation_resources import Device
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.judged_parts import Part
 from pipeline.judged_sets import ListedSet, StoredFeatures
@@ -38,7 +39,8 @@ class LazyPlace:
         config = self.run.config.extraction
         judges = [self.run.config.judge_or_encoder, *self.run.config.judges.values()]
         # One judge that may use a GPU is enough to ask for GPUs.
-        device = next((each.device for each in judges if each.device != "cpu"), "cpu")
+        devices: list[Device] = [each.device for each in judges if each.device != "cpu"]
+        device: Device = devices[0] if devices else "cpu"
         if not config.uses_cluster:
             return EvaluationHere(self.run.store, device)
         start_ray()
