@@ -18,6 +18,8 @@ KINDS = ("CPU", "GPU")
 SETTLE_SECONDS = 2.0
 """Ray gives the resources of a worker back within this time after it stopped."""
 SETTLE_POLL_SECONDS = 0.1
+LONGEST_SETTLE_SECONDS = 10.0
+"""On a cluster where others work, something changes all the time."""
 POLL_SECONDS = 2.0
 """Time between two looks at a cluster that starts nodes, which takes minutes."""
 MINUTE = 60.0
@@ -34,11 +36,14 @@ def free_nodes() -> list[Node]:
 
     What the driver or another job holds is not free: work planned with it might wait for ever.
     Workers of the stage before may have just stopped, so a busy cluster is looked at until nothing
-    has changed for `SETTLE_SECONDS`.
+    has changed for `SETTLE_SECONDS`, and for at most `LONGEST_SETTLE_SECONDS`.
     """
     free = _free()
     waited = 0.0
+    end = time.monotonic() + LONGEST_SETTLE_SECONDS
     while waited < SETTLE_SECONDS and _sums(free) != _sums(all_nodes()):
+        if time.monotonic() > end:
+            break
         time.sleep(SETTLE_POLL_SECONDS)
         waited += SETTLE_POLL_SECONDS
         now = _free()
