@@ -7,6 +7,7 @@ import pytest
 from otcondense.errors import InputError
 from pipeline import room
 from pipeline.cluster_config import ClusterConfig
+from pipeline.evaluation_resources import plan_evaluation
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.nodes import Demand, Node, described, fitting, total
 from pipeline.resources import plan_demand, plan_resources
@@ -60,6 +61,13 @@ def test_an_idle_cluster_is_looked_at_once(cluster: MadeUpCluster) -> None:
 def test_workers_that_are_stopping_are_waited_for(cluster: MadeUpCluster) -> None:
     cluster.frees = [(0.0, [{"CPU": 96.0, "GPU": 2.0}]), (1.5, [EIGHT])]
     assert free_nodes() == [EIGHT]
+
+
+def test_a_cluster_that_never_rests_is_not_looked_at_for_ever(cluster: MadeUpCluster) -> None:
+    starts = range(1000)
+    cluster.frees = [(float(start), [{"CPU": float(start % 2)}]) for start in starts]
+    free_nodes()
+    assert cluster.now < 20
 
 
 def test_what_the_driver_holds_is_not_free(cluster: MadeUpCluster) -> None:
@@ -144,6 +152,14 @@ def test_a_network_that_may_use_gpus_is_not_put_on_cpus_beside_them() -> None:
         plan_resources(config, [EIGHT], "auto")
     assert plan_resources(config, [EIGHT], "cpu").gpus == 0
     assert plan_resources(config, [CPUS], "auto").gpus == 0
+
+
+def test_a_network_that_may_use_gpus_is_not_put_on_cpus_while_others_hold_them() -> None:
+    with pytest.raises(InputError, match=r"and 1 GPUs, .* room for 0 .* free\).* device=cpu"):
+        plan_resources(ExtractionConfig(), [CPUS], "auto", known=8)
+    with pytest.raises(InputError, match=r"room for 0 .* device=cpu"):
+        plan_evaluation(ExtractionConfig(), [CPUS], "auto", known=8)
+    assert plan_resources(ExtractionConfig(), [CPUS], "cpu", known=8).gpus == 0
 
 
 def test_nodes_as_numbers_and_words() -> None:
