@@ -1,6 +1,7 @@
 """The actors of an extraction on the cluster: how many, with which resources, and their rows."""
 
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,15 +60,19 @@ class Crew:
         """
         workers = min(self.resources.encoders, len(rows))
         most = max(workers, min(self.most, len(rows)))
-        results = self.blocks(rows).map(
-            actor,
-            fn_constructor_args=(argument,),
-            # They go on with what a lost node leaves, and take what the autoscaler adds.
-            compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=workers),
-            num_cpus=self.resources.cpus,
-            num_gpus=self.resources.gpus,
-            max_concurrency=at_once,
-        )
+        blocks = self.blocks(rows)
+        with warnings.catch_warnings():
+            # Ray 2.60 deprecates max_concurrency and has nothing in its place yet.
+            warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
+            results = blocks.map(
+                actor,
+                fn_constructor_args=(argument,),
+                # They go on with what a lost node leaves, and take what the autoscaler adds.
+                compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=workers),
+                num_cpus=self.resources.cpus,
+                num_gpus=self.resources.gpus,
+                max_concurrency=at_once,
+            )
         yield from results.iter_rows()
 
     def blocks(self, rows: Sequence[Row]) -> Dataset:
