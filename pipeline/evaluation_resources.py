@@ -76,5 +76,5 @@ def refuse_silent_cpu(device: DeviceSetting, *, gpus: float, cluster_gpus: float
         raise InputError(
             f"the cluster has {cluster_gpus:g} GPUs, and the evaluation would compute on a CPU, "
             "which takes hours; set extraction.gpus_per_encoder=1 and no extraction.num_encoders, "
-            "or judge.device=cpu if you want that"
+            "driver_gpus=1 in a sweep or comparison, or judge.device=cpu if you want that"
         )
