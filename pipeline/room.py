@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray._private import state as ray_state
 from ray.autoscaler.sdk import request_resources
+from tqdm import tqdm
 
 from otcondense.errors import InputError
 from pipeline.cluster_config import ClusterConfig
@@ -149,4 +150,5 @@ def _ask(bundles: Sequence[Node], cluster: ClusterConfig, is_there: Callable[[],
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    tqdm.write(text, file=sys.stderr)  # not behind the bar of the stage, on its line
+    sys.stderr.flush()
