@@ -21,11 +21,16 @@ __all__ = ["TextConfig", "TextModel"]
 class TextModel:
     """A T5 encoder with its tokenizer, in float32.
 
-    Raises: InputError if transformers is not installed, or the model is neither a local folder nor
-        can be downloaded.
+    Args:
+        config: the model, its input and its device.
+        assigned: whether the cluster gave a GPU to this process; None without a cluster.
+
+    Raises: InputError if transformers is not installed, the model is neither a local folder nor can
+        be downloaded, or there is no GPU where one must be.
     """
 
-    def __init__(self, config: TextConfig) -> None:
+    def __init__(self, config: TextConfig, *, assigned: bool | None = None) -> None:
+        self._device = resolve_device(config.device, assigned=assigned)
         try:
             from transformers import AutoTokenizer, T5EncoderModel
         except ImportError as error:
@@ -46,7 +51,6 @@ class TextModel:
             ) from error
         self.sha256 = tensors_sha256(model)
         self._max_tokens = config.max_tokens
-        self._device = resolve_device(config.device)
         self._model = model.eval().requires_grad_(requires_grad=False).to(self._device)
 
     @torch.inference_mode()
