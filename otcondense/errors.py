@@ -65,7 +65,10 @@ def remote_fault(error: BaseException) -> BaseException | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    """Yield an error and what caused it; `raise error from error` makes a circle."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         # Ray keeps the error of a worker as `cause`.
         error = getattr(error, "cause", None) or error.__cause__

@@ -40,9 +40,10 @@ class Crew:
 
         Raises: InputError if the cluster is too small, or GPUs would stay idle.
         """
-        demand = plan_demand(config, known_gpus(cluster), cluster, device)
+        gpus = known_gpus(cluster)
+        demand = plan_demand(config, gpus, cluster, device)
         nodes = room_for(demand, cluster, "extraction", least=0)
-        resources = plan_resources(config, nodes, device)
+        resources = plan_resources(config, nodes, device, gpus)
         return cls(resources, demand.count, config.stall_timeout_s)
 
     def map(

@@ -90,9 +90,10 @@ class EvaluationOnCluster:
         cluster: ClusterConfig = ANY_CLUSTER,
     ) -> None:
         self._store = store
-        demand = plan_demand(config, known_gpus(cluster), cluster, device)
+        gpus = known_gpus(cluster)
+        demand = plan_demand(config, gpus, cluster, device)
         nodes = room_for(demand, cluster, "evaluation", least=0)
-        self.resources = plan_evaluation(config, nodes, device)
+        self.resources = plan_evaluation(config, nodes, device, gpus)
         self.crew = Crew(self.resources.encoders, demand.count, config.stall_timeout_s)
 
     def encode(self, judge: JudgeConfig, parts: Sequence[Part]) -> Iterator[Part]:

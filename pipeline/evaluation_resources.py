@@ -28,7 +28,10 @@ class EvaluationResources:
 
 
 def plan_evaluation(
-    config: ExtractionConfig, nodes: Sequence[Node], device: DeviceSetting
+    config: ExtractionConfig,
+    nodes: Sequence[Node],
+    device: DeviceSetting,
+    known: float | None = None,
 ) -> EvaluationResources:
     """Return the resources of an evaluation on a cluster of these nodes.
 
@@ -39,11 +42,12 @@ def plan_evaluation(
         config: settings; None there means all that helps.
         nodes: free resources of each node.
         device: of the network.
+        known: GPUs that the cluster has or can have, as for `plan_resources`.
 
     Raises: InputError if the cluster is too small, or the device is not cpu and the workers would
         have no GPU although there are some.
     """
-    encoders = plan_resources(config, nodes, device)
+    encoders = plan_resources(config, nodes, device, known)
     refuse_silent_cpu(device, gpus=encoders.gpus, cluster_gpus=total(nodes, "GPU"))
     if encoders.gpus:
         return EvaluationResources(encoders, encoders.cpus, 1.0)
@@ -72,5 +76,5 @@ def refuse_silent_cpu(device: DeviceSetting, *, gpus: float, cluster_gpus: float
         raise InputError(
             f"the cluster has {cluster_gpus:g} GPUs, and the evaluation would compute on a CPU, "
             "which takes hours; set extraction.gpus_per_encoder=1 and no extraction.num_encoders, "
-            "or judge.device=cpu if you want that"
+            "driver_gpus=1 in a sweep or comparison, or judge.device=cpu if you want that"
         )

@@ -28,7 +28,10 @@ class Resources:
 
 
 def plan_resources(
-    config: ExtractionConfig, nodes: Sequence[Node], device: DeviceSetting
+    config: ExtractionConfig,
+    nodes: Sequence[Node],
+    device: DeviceSetting,
+    known: float | None = None,
 ) -> Resources:
     """Return the workers on a cluster of these nodes.
 
@@ -36,10 +39,12 @@ def plan_resources(
         config: settings; None there means all that helps.
         nodes: resources of each node that are free.
         device: of the network, as configured.
+        known: GPUs that the cluster has or can have, also those that are not free; None takes
+            those of the nodes.
 
     Raises: InputError if the cluster is too small; Ray Data would wait for ever.
     """
-    gpus = gpus_of_each(config, device, total(nodes, "GPU"))
+    gpus = gpus_of_each(config, device, total(nodes, "GPU") if known is None else known)
     least = config.cpus_per_encoder or LEAST_CPUS
     room = fitting(nodes, least, gpus)
     encoders = config.num_encoders or max(1, room)
@@ -47,7 +52,7 @@ def plan_resources(
         raise InputError(
             f"extraction needs {encoders} times {least:g} CPUs and {gpus:g} GPUs, each on one "
             f"node, for {encoders} encoder(s); the cluster has room for {room} "
-            f"({described(nodes)}); lower extraction.num_encoders, cpus_per_encoder or "
+            f"({described(nodes)} free); lower extraction.num_encoders, cpus_per_encoder or "
             f"gpus_per_encoder{', or set device=cpu for the network' if gpus else ''}"
         )
     cpus = config.cpus_per_encoder or _most_cpus(nodes, encoders, gpus)

@@ -3,12 +3,13 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
 from ray._private import state as ray_state
 from ray.autoscaler.sdk import request_resources
+from tqdm import tqdm
 
 from otcondense.errors import InputError
 from pipeline.cluster_config import ClusterConfig
@@ -18,6 +19,8 @@ KINDS = ("CPU", "GPU")
 SETTLE_SECONDS = 2.0
 """Ray gives the resources of a worker back within this time after it stopped."""
 SETTLE_POLL_SECONDS = 0.1
+LONGEST_SETTLE_SECONDS = 10.0
+"""On a cluster where others work, something changes all the time."""
 POLL_SECONDS = 2.0
 """Time between two looks at a cluster that starts nodes, which takes minutes."""
 MINUTE = 60.0
@@ -34,11 +37,14 @@ def free_nodes() -> list[Node]:
 
     What the driver or another job holds is not free: work planned with it might wait for ever.
     Workers of the stage before may have just stopped, so a busy cluster is looked at until nothing
-    has changed for `SETTLE_SECONDS`.
+    has changed for `SETTLE_SECONDS`, and for at most `LONGEST_SETTLE_SECONDS`.
     """
     free = _free()
     waited = 0.0
+    end = time.monotonic() + LONGEST_SETTLE_SECONDS
     while waited < SETTLE_SECONDS and _sums(free) != _sums(all_nodes()):
+        if time.monotonic() > end:
+            break
         time.sleep(SETTLE_POLL_SECONDS)
         waited += SETTLE_POLL_SECONDS
         now = _free()
@@ -60,6 +66,32 @@ def _sums(nodes: Sequence[Node]) -> dict[str, float]:
 def known_gpus(cluster: ClusterConfig) -> int:
     """Return how many GPUs the cluster has, or can have by its configuration."""
     return max(cluster.gpus or 0, int(total(all_nodes(), "GPU")))
+
+
+def bundles_for(bundles: Sequence[Node], cluster: ClusterConfig, stage: str) -> dict[str, float]:
+    """Return the CPUs and GPUs that the cluster has or can have; waits for an autoscaler.
+
+    Args:
+        bundles: what must be there; at the end of the time it may still not be.
+        cluster: what the cluster can have, and how long to wait.
+        stage: who needs them, for messages.
+    """
+    can_have = {"CPU": float(cluster.cpus or 0), "GPU": float(cluster.gpus or 0)}
+    found = _sums(all_nodes())
+    needed = _sums(bundles)
+    can_grow = os.environ.get("RAY_ADDRESS") and cluster.wait_minutes
+    if can_grow and not _holds(found, needed):
+        words = " and ".join(f"{amount:g} {kind}s" for kind, amount in needed.items())
+        _say(f"{stage}: waiting up to {cluster.wait_minutes:g} min for {words}")
+        _ask(bundles, cluster, lambda: _holds(_sums(all_nodes()), needed))
+        found = _sums(all_nodes())
+    if not _holds(found, needed):
+        return found
+    return {kind: max(amount, can_have[kind]) for kind, amount in found.items()}
+
+
+def _holds(found: Mapping[str, float], needed: Mapping[str, float]) -> bool:
+    return all(found[kind] >= needed[kind] for kind in KINDS)
 
 
 def room_for(demand: Demand, cluster: ClusterConfig, stage: str, *, least: int = 1) -> list[Node]:
@@ -99,17 +131,24 @@ def _wait(demand: Demand, cluster: ClusterConfig, stage: str) -> list[Node]:
         f"{stage}: waiting up to {cluster.wait_minutes:g} min for {demand}; "
         f"there is room for {_room(nodes, demand)}"
     )
-    deadline = time.monotonic() + cluster.wait_minutes * MINUTE
-    request_resources(bundles=demand.count * [demand.bundle])
-    try:
-        while _room(nodes, demand) < demand.count and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-            nodes = free_nodes()
-    finally:
-        request_resources(bundles=[])  # from now on the workers themselves keep the nodes
+    bundles = demand.count * [demand.bundle]
+    _ask(bundles, cluster, lambda: _room(free_nodes(), demand) >= demand.count)
+    nodes = free_nodes()
     _say(f"{stage}: there is room for {_room(nodes, demand)} of {demand.count}")
     return nodes
 
 
+def _ask(bundles: Sequence[Node], cluster: ClusterConfig, is_there: Callable[[], bool]) -> None:
+    """Ask the autoscaler for resources until they are there, or the time is over."""
+    deadline = time.monotonic() + cluster.wait_minutes * MINUTE
+    request_resources(bundles=[dict(bundle) for bundle in bundles if bundle])
+    try:
+        while not is_there() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+    finally:
+        request_resources(bundles=[])  # from now on the workers themselves keep the nodes
+
+
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    tqdm.write(text, file=sys.stderr)  # not behind the bar of the stage, on its line
+    sys.stderr.flush()

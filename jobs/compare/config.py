@@ -60,8 +60,9 @@ class CompareConfig(Config):
     """Most trials at a time; null runs as many as fit the cluster."""
     driver_cpus: float = Field(default=0.0, ge=0)
     """CPUs of the main process of each trial, in addition to its actors and training workers."""
-    driver_gpus: float = Field(default=0.0, ge=0)
-    """GPUs of the main process of each trial, which evaluates."""
+    driver_gpus: float | None = Field(default=None, ge=0)
+    """GPUs of the main process of each trial, which evaluates and makes latents. By default 1 if
+    the cluster has GPUs and not all of these networks have device cpu."""
     max_failures: int = Field(default=1, ge=0)
     """How often a trial whose process died is retried before it counts as failed."""
 

@@ -5,11 +5,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from jobs.command.exit import DONE, PROBLEMS
 from jobs.command.settings import load_config
 from jobs.doctor.cluster import check_ray
 from jobs.doctor.finding import Finding
-from jobs.doctor.gpus import check_gpus, compiler_finding
+from jobs.doctor.gpus import check_gpus, compiler_finding, needed_gpu
 from jobs.doctor.machine import check_machine
 from jobs.doctor.storage import check_storage
 from jobs.doctor.weights import check_folders, check_weights
@@ -43,6 +45,9 @@ def findings_of(options: Options) -> Iterator[Finding]:
     on_cluster = options.address is not None or bool(os.environ.get("RAY_ADDRESS"))
     yield from check_machine()
     yield from check_gpus()
+    if config is not None:
+        seen = torch.cuda.is_available()
+        yield from needed_gpu(config, seen=seen, on_cluster=on_cluster)
     yield compiler_finding(None if config is None else compiling_models(config))
     yield from check_ray(options.address)
     yield from check_storage(options.storage)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jobs.doctor.finding import Finding
 from jobs.requirements.compiler import REMEDY, find_compiler, missing_tools
+from jobs.run_directory.config import RunConfig
 
 LEAST_DRIVER = {11: 450, 12: 525, 13: 580}
 """Least major version of NVIDIA's driver on Linux for each major version of CUDA.
@@ -57,6 +58,30 @@ def _seen_by_torch(*, has_devices: bool) -> Finding:
             "CUDA, or a torch built for this driver",
         )
     return Finding("GPUs", "ok", f"none; torch {torch.__version__} works on the CPU")
+
+
+def needed_gpu(config: RunConfig, *, seen: bool, on_cluster: bool) -> Iterator[Finding]:
+    """Yield a finding if a configuration names a GPU and this process has none.
+
+    Args:
+        config: the configuration.
+        seen: whether torch sees a GPU.
+        on_cluster: whether other machines do the work.
+    """
+    devices = {"encoder": config.encoder.device, "judge": config.judge_or_encoder.device}
+    devices |= {
+        f"models.{name}.training": each.training.device for name, each in config.models.items()
+    }
+    devices |= {kind: getattr(config, kind).device for kind in sorted(config.training_inputs)}
+    named = [f"{name}.device" for name, device in devices.items() if device == "cuda"]
+    if seen or not named:
+        return
+    yield Finding(
+        "GPU of the configuration",
+        "note" if on_cluster else "wrong",
+        f"none here, but {named[0]} is cuda",
+        "check a machine with GPUs: python -m jobs.submit --driver-gpus 1 doctor --config FILE",
+    )
 
 
 def driver_text() -> str:

@@ -1,6 +1,7 @@
 """Extract the text embedding of every class name: `python -m jobs.extract_text`."""
 
 import os
+from pathlib import Path
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import note
@@ -42,6 +43,8 @@ def _on_cluster(run: Run, classes: dict[int, str]) -> bool:
         return False
     del model  # the task may run on this machine
     start_ray()
+    if config.names is not None:  # the worker may have another working directory
+        config = config.model_copy(update={"names": str(Path(config.names).absolute())})
     job = TextJob(run.store.root, run.text_file(), classes, config)
     write_text_on_cluster(job, run.config.representations, run.config.cluster)
     return True

@@ -36,7 +36,7 @@ class JobRequest:
     driver_cpus: float = 0
     """CPUs to reserve for the driver; 0 runs it on the head without a reservation."""
     driver_gpus: float = 0
-    """GPUs to reserve for the driver; no stage of a run needs one there."""
+    """GPUs to reserve for the driver, as for `doctor`; no stage of a run can use them."""
 
     @property
     def entrypoint(self) -> str:

@@ -139,7 +139,10 @@ def _fit_by_workers(job: TrainJob, placement: Placement) -> LoopOutcome:
     try:
         result = in_thread(trainer.fit)
     except TrainingFailedError as error:
-        raise _cause(error, placement) from error
+        found = _cause(error, placement)
+        if found is error:
+            raise
+        raise found from error
     except RayActorError as error:
         # No retry here: the resources of its workers stay taken until this driver ends, unless the
         # cluster has a dashboard.

@@ -93,7 +93,7 @@ class Plan:
 
 
 def plan_trainings(configs: Sequence[TrainingConfig], cluster: ClusterConfig) -> Plan:
-    """Return where trainings run, once there is room for the workers of each.
+    """Return where trainings run, once there is room for the largest of them.
 
     Args:
         configs: settings of the trainings, at least one.
@@ -102,24 +102,38 @@ def plan_trainings(configs: Sequence[TrainingConfig], cluster: ClusterConfig) ->
     Raises: InputError as `place` does.
     """
     gpus = known_gpus(cluster)
+    demands = [_demand(config, cluster, gpus) for config in configs]
+    rooms = {on_gpu: _room(demands, cluster, on_gpu=on_gpu) for on_gpu in (True, False)}
     placements = []
     counts = []
     for config in configs:
-        nodes = _room(config, cluster, gpus)
+        nodes = rooms[uses_gpu(config, gpus)]
         placed = place(config, nodes, gpus)
         placements.append(replace(placed, wait_minutes=cluster.wait_minutes))
         counts.append(_copies(placements[-1], nodes))
     return Plan(placements, max(1, min(counts)))
 
 
-def _room(config: TrainingConfig, cluster: ClusterConfig, gpus: int) -> list[Node]:
-    """Return the free nodes once the workers fit on them, or the time to wait is over."""
-    if ray.util.get_current_placement_group() is not None:
-        return all_nodes()  # the sweep has left room for the workers of each of its trials
+def _demand(config: TrainingConfig, cluster: ClusterConfig, gpus: int) -> Demand:
+    """Return the workers that a training has when all nodes are there."""
     on_gpu = uses_gpu(config, gpus)
     expected = cluster.gpus if on_gpu else cluster.cpus
     count = config.num_workers or largest_world_size(config, expected or 1)
-    return room_for(Demand(count, 1.0, float(on_gpu)), cluster, "training", least=0)
+    return Demand(count, 1.0, float(on_gpu))
+
+
+def _room(demands: Sequence[Demand], cluster: ClusterConfig, *, on_gpu: bool) -> list[Node]:
+    """Return the free nodes once the most workers of a kind fit, or the time to wait is over.
+
+    Waiting for each training would take as much time again for each, if a node does not come.
+    """
+    demands = [each for each in demands if bool(each.gpus) is on_gpu]
+    if not demands:
+        return []
+    if ray.util.get_current_placement_group() is not None:
+        return all_nodes()  # the sweep has left room for the workers of each of its trials
+    largest = max(demands, key=lambda demand: demand.count)
+    return room_for(largest, cluster, "training", least=0)
 
 
 def _copies(placement: Placement, nodes: Sequence[Node]) -> int:

@@ -105,8 +105,9 @@ class SweepConfig(Config):
     """Most trials at a time; null runs as many as fit the cluster."""
     driver_cpus: float = Field(default=0.0, ge=0)
     """CPUs of the main process of each trial, in addition to its actors and training workers."""
-    driver_gpus: float = Field(default=0.0, ge=0)
-    """GPUs of the main process of each trial, for full trials that evaluate on one."""
+    driver_gpus: float | None = Field(default=None, ge=0)
+    """GPUs of the main process of each trial, in which full trials evaluate and make latents. By
+    default 1 for them if the cluster has GPUs and not all of these networks have device cpu."""
     max_failures: int = Field(default=1, ge=0)
     """How often a trial whose process died is retried before it counts as failed."""
     loggers: tuple[Literal["wandb", "mlflow"], ...] = ()

@@ -48,7 +48,7 @@ def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
     base = with_counts(sweep.base, cluster)
     pools = [base.selection.pool]
     training: list[Bundle] = []
-    driver = _without_zeros({"CPU": config.driver_cpus, "GPU": config.driver_gpus})
+    driver = _without_zeros({"CPU": config.driver_cpus, "GPU": _driver_gpus(sweep, cluster)})
     if config.kind == "full":
         pools.append(base.samplers)
         settings = base.models[config.trained_model(base)].training
@@ -64,6 +64,19 @@ def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
     if not driver and not actors:
         driver = NOTHING
     return TrialResources(driver, actors, training)
+
+
+def _driver_gpus(sweep: Sweep, cluster: Mapping[str, float]) -> float:
+    """Return the GPUs of the process of a trial, in which its networks work."""
+    if sweep.config.driver_gpus is not None:
+        return sweep.config.driver_gpus
+    if sweep.config.kind != "full" or not cluster.get("GPU"):
+        return 0.0
+    base = sweep.base
+    networks = [base.judge_or_encoder, *base.judges.values()]
+    devices = [each.device for each in networks]
+    devices += [getattr(base, kind).device for kind in base.training_inputs]
+    return float(any(device != "cpu" for device in devices))
 
 
 def _training_worker(settings: TrainingConfig, cluster: dict[str, float]) -> Bundle:
@@ -85,7 +98,8 @@ def concurrent_trials(
             raise InputError(
                 f"a trial needs {needed:g} {kind}s, the cluster has {available:g}; "
                 "lower selection.pool.num_actors, samplers.num_actors or the model's "
-                "training.num_workers, or add nodes"
+                "training.num_workers, add nodes, or say what an autoscaler can start "
+                "(cluster.gpus, cluster.cpus)"
             )
         if needed:
             counts.append(int(available // needed))

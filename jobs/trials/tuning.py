@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler
@@ -22,6 +21,7 @@ from jobs.trials.searches import optuna_search
 from jobs.trials.trial import Sweep, Trial, Values, describe
 from jobs.trials.work import run_trial, trial_fingerprint
 from otcondense.store import UnitProgress, hash8
+from pipeline.room import bundles_for, known_gpus
 
 TUNE_VARIABLES = {
     # A trial that ends because of a user's mistake reports no metric.
@@ -141,9 +141,12 @@ def run_trials(
     # Ray Tune would log each failure; the record of a failed trial has its message.
     logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
     config = sweep.config
-    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    sweep = replace(sweep, base=with_counts(sweep.base, cluster))
-    resources = trial_resources(sweep, cluster)
+    settings = sweep.base.cluster
+    known = {"GPU": float(known_gpus(settings))}
+    sweep = replace(sweep, base=with_counts(sweep.base, known))
+    resources = trial_resources(sweep, known)
+    needed = [*resources.bundles, *resources.training]
+    cluster = bundles_for(needed, settings, f"sweep {config.name}")
     at_once = concurrent_trials(resources, cluster, config.max_concurrent)
     scheduler = _scheduler(sweep)
     replayed = [record.values for record in settled] if scheduler is not None else []

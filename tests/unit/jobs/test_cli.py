@@ -62,6 +62,13 @@ def test_the_error_of_a_worker_is_found_among_its_causes():
     assert remote_fault(RuntimeError()) is None
 
 
+def test_an_error_that_causes_itself_is_not_followed_for_ever():
+    first, second = RuntimeError("a training failed"), RuntimeError("a worker failed")
+    first.__cause__, second.__cause__ = second, first
+    assert storage_fault(first) is None
+    assert remote_fault(first) is None
+
+
 @pytest.mark.parametrize(("verb", "model"), [(sweep, SweepConfig), (compare, CompareConfig)])
 def test_help_has_every_field_of_the_sweep_or_comparison_file(verb, model, capsys):
     with pytest.raises(SystemExit):

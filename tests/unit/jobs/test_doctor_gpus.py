@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.doctor.gpus import LEAST_DRIVER, check_compiler, check_driver, driver_version
+from jobs.command.settings import load_config
+from jobs.doctor.gpus import (
+    LEAST_DRIVER,
+    check_compiler,
+    check_driver,
+    driver_version,
+    needed_gpu,
+)
 from jobs.doctor.storage import check_shared_memory, machine_memory
 
 GIB = 2**30
@@ -62,6 +69,26 @@ def test_the_installed_torch_has_a_known_driver() -> None:
 def test_a_missing_driver_is_wrong_beside_gpus(*, has_devices: bool, verdicts: list[str]) -> None:
     found = check_driver("", "13.2", has_devices=has_devices)
     assert [finding.verdict for finding in found] == verdicts
+
+
+@pytest.mark.parametrize(
+    ("file", "settings", "named"),
+    [
+        ("imagenet-10k", ["source.path=images"], "encoder.device"),
+        ("imagenet-10k", ["source.path=images", "encoder.device=cpu"], "models.l2.training.device"),
+        ("demo", [], None),
+    ],
+)
+def test_a_configuration_that_names_a_gpu_needs_one(
+    file: str, settings: list[str], named: str | None
+) -> None:
+    config = load_config(f"jobs/configs/{file}.yaml", settings)
+    here = list(needed_gpu(config, seen=False, on_cluster=False))
+    assert [finding.verdict for finding in here] == ([] if named is None else ["wrong"])
+    assert all(f"{named} is cuda" in finding.seen for finding in here)
+    elsewhere = list(needed_gpu(config, seen=False, on_cluster=True))
+    assert [finding.verdict for finding in elsewhere] == ([] if named is None else ["note"])
+    assert not list(needed_gpu(config, seen=True, on_cluster=False))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """How many workers train, where, and how many trainings run side by side."""
 
 import pytest
+import ray
 
 from jobs.train import placement
 from jobs.train.launch import _cause
@@ -8,7 +9,7 @@ from jobs.train.placement import Placement, place, plan_trainings
 from otcondense.diffusion import TrainingConfig
 from otcondense.errors import InputError
 from pipeline.cluster_config import ClusterConfig
-from pipeline.nodes import Node
+from pipeline.nodes import Demand, Node
 
 EIGHT: Node = {"CPU": 96.0, "GPU": 8.0}
 ONE: Node = {"CPU": 12.0, "GPU": 1.0}
@@ -80,12 +81,32 @@ def test_trainings_run_side_by_side_as_far_as_there_is_room(
 ) -> None:
     gpus = int(sum(node.get("GPU", 0) for node in nodes))
     monkeypatch.setattr(placement, "known_gpus", lambda _cluster: gpus)
-    monkeypatch.setattr(placement, "_room", lambda *_: nodes)
+    monkeypatch.setattr(placement, "_room", lambda *_, **__: nodes)
     plan = plan_trainings(2 * [config(**settings)], ClusterConfig())
     assert plan.at_once == expected
     assert [each.demand for each in plan.placements] == 2 * [
         place(config(**settings), nodes, gpus).demand
     ]
+
+
+def test_all_trainings_wait_once_for_the_largest_of_each_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[Demand] = []
+
+    def room_for(demand: Demand, *_: object, **__: object) -> list[Node]:
+        waits.append(demand)
+        return [EIGHT]
+
+    monkeypatch.setattr(placement, "known_gpus", lambda _cluster: 8)
+    monkeypatch.setattr(placement, "room_for", room_for)
+    monkeypatch.setattr(ray.util, "get_current_placement_group", lambda: None)
+    on_cpu = config(device="cpu", num_workers=1)
+    plan = plan_trainings(
+        [config(num_workers=2), config(), on_cpu, config()], ClusterConfig(gpus=8)
+    )
+    assert waits == [Demand(8, 1, 1), Demand(1, 1, 0)]
+    assert [each.num_workers for each in plan.placements] == [2, 8, 1, 8]
 
 
 def test_workers_on_gpus_ask_for_them() -> None:
@@ -101,7 +122,7 @@ def test_a_lost_node_is_waited_for_as_long_as_a_new_one(
     monkeypatch: pytest.MonkeyPatch, minutes: float, tries: int
 ) -> None:
     monkeypatch.setattr(placement, "known_gpus", lambda _cluster: 8)
-    monkeypatch.setattr(placement, "_room", lambda *_: [EIGHT])
+    monkeypatch.setattr(placement, "_room", lambda *_, **__: [EIGHT])
     plan = plan_trainings([config()], ClusterConfig(wait_minutes=minutes))
     assert plan.placements[0].failed_starts == tries
 

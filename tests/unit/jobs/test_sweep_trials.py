@@ -22,6 +22,11 @@ from jobs.trials.searches import optuna_search
 from jobs.trials.trial import Sweep, describe
 from otcondense.errors import InputError
 
+LATENTS = (
+    "models.sit.training.data=latents",
+    "models.sit.sampling.clip=false",
+    "pixels={size: 256, channels: 3}",
+)
 SPACE = {"kappa": [1.1, 1.5], "selection.budget": [5, 10]}
 
 
@@ -166,12 +171,30 @@ def test_every_actor_of_a_trial_has_a_bundle(tmp_path):
 def test_a_trial_leaves_room_for_others_where_numbers_are_automatic(tmp_path):
     sweep = Sweep(sweep_config(kind="full"), base(tmp_path, "models.sit.training.num_workers=null"))
     found = trial_resources(sweep, {"CPU": 96.0, "GPU": 8.0})
-    assert found.bundles == [{}, *2 * [{"CPU": 1.0, "GPU": 1.0}]]
+    assert found.bundles == [{"GPU": 1.0}, *2 * [{"CPU": 1.0, "GPU": 1.0}]]
     assert found.training == [{"GPU": 1.0, "CPU": 1.0}]
     counted = with_counts(sweep.base, {"CPU": 96.0, "GPU": 8.0})
     assert Sweep(sweep.config, counted).directory == sweep.directory
     stored = counted.model_dump(mode="json", exclude_unset=True)
     assert (stored["samplers"]["num_actors"], stored["samplers"]["num_gpus"]) == (2, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "settings", "expected"),
+    [
+        ({}, [], 1.0),
+        ({"driver_gpus": 0.5}, [], 0.5),
+        ({"driver_gpus": 0}, [], 0.0),
+        ({}, ["judge.device=cpu"], 0.0),
+        ({}, ["judge.device=cpu", "judges.x={name: test_resnet}"], 1.0),
+        ({}, ["judge.device=cpu", *LATENTS], 1.0),
+        ({"kind": "subset"}, [], 0.0),
+    ],
+)
+def test_the_networks_in_the_process_of_a_trial_have_a_gpu(tmp_path, sweep, settings, expected):
+    whole = ("selection.pool.num_gpus=0", "models.sit.training.num_workers=1", *settings)
+    chosen = Sweep(sweep_config(**{"kind": "full", **sweep}), base(tmp_path, *whole))
+    assert trial_resources(chosen, {"CPU": 96.0, "GPU": 8.0}).driver.get("GPU", 0) == expected
 
 
 def test_a_trial_that_reserves_nothing_has_a_bundle_that_ray_accepts(tmp_path):

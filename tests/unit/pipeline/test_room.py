@@ -7,10 +7,11 @@ import pytest
 from otcondense.errors import InputError
 from pipeline import room
 from pipeline.cluster_config import ClusterConfig
+from pipeline.evaluation_resources import plan_evaluation
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.nodes import Demand, Node, described, fitting, total
 from pipeline.resources import plan_demand, plan_resources
-from pipeline.room import free_nodes, known_gpus, room_for
+from pipeline.room import bundles_for, free_nodes, known_gpus, room_for
 
 EIGHT: Node = {"CPU": 96.0, "GPU": 8.0}
 CPUS: Node = {"CPU": 16.0}
@@ -62,6 +63,13 @@ def test_workers_that_are_stopping_are_waited_for(cluster: MadeUpCluster) -> Non
     assert free_nodes() == [EIGHT]
 
 
+def test_a_cluster_that_never_rests_is_not_looked_at_for_ever(cluster: MadeUpCluster) -> None:
+    starts = range(1000)
+    cluster.frees = [(float(start), [{"CPU": float(start % 2)}]) for start in starts]
+    free_nodes()
+    assert cluster.now < 20
+
+
 def test_what_the_driver_holds_is_not_free(cluster: MadeUpCluster) -> None:
     held: Node = {"CPU": 95.0, "GPU": 7.0}
     cluster.frees = [(0.0, [held])]
@@ -95,6 +103,33 @@ def test_after_the_limit_fewer_workers_start_or_the_stage_is_refused(
     else:
         assert room_for(Demand(8, 1, 1), settings, "sample", least=least) == cluster.nodes
     assert 120 <= cluster.now < 140
+
+
+@pytest.mark.parametrize(
+    ("settings", "since", "expected"),
+    [
+        ({}, 300.0, {"CPU": 96, "GPU": 8}),
+        ({"gpus": 16, "cpus": 192}, 300.0, {"CPU": 192, "GPU": 16}),
+        ({"gpus": 16, "wait_minutes": 2}, 300.0, {"CPU": 0, "GPU": 0}),
+    ],
+)
+def test_a_sweep_on_a_cluster_at_rest_waits_for_its_first_trial(
+    cluster: MadeUpCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, float],
+    since: float,
+    expected: dict[str, float],
+) -> None:
+    monkeypatch.setattr(room, "all_nodes", lambda: [EIGHT] if cluster.now >= since else [])
+    bundles: list[Node] = [{}, {"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0}]
+    assert bundles_for(bundles, ClusterConfig(**settings), "sweep") == expected
+    assert cluster.requests == [bundles[1:], []]
+
+
+def test_a_sweep_does_not_wait_for_what_is_there(cluster: MadeUpCluster) -> None:
+    assert bundles_for([{"GPU": 8.0}], ClusterConfig(), "sweep") == {"CPU": 96, "GPU": 8}
+    assert bundles_for([{"GPU": 9.0}], ClusterConfig(wait_minutes=0), "sweep")["GPU"] == 8
+    assert not cluster.requests
 
 
 def test_no_waiting_where_nothing_can_come(
@@ -144,6 +179,14 @@ def test_a_network_that_may_use_gpus_is_not_put_on_cpus_beside_them() -> None:
         plan_resources(config, [EIGHT], "auto")
     assert plan_resources(config, [EIGHT], "cpu").gpus == 0
     assert plan_resources(config, [CPUS], "auto").gpus == 0
+
+
+def test_a_network_that_may_use_gpus_is_not_put_on_cpus_while_others_hold_them() -> None:
+    with pytest.raises(InputError, match=r"and 1 GPUs, .* room for 0 .* free\).* device=cpu"):
+        plan_resources(ExtractionConfig(), [CPUS], "auto", known=8)
+    with pytest.raises(InputError, match=r"room for 0 .* device=cpu"):
+        plan_evaluation(ExtractionConfig(), [CPUS], "auto", known=8)
+    assert plan_resources(ExtractionConfig(), [CPUS], "cpu", known=8).gpus == 0
 
 
 def test_nodes_as_numbers_and_words() -> None:
