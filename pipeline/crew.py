@@ -62,10 +62,15 @@ class Crew:
             actor,
             fn_constructor_args=(argument,),
             # They go on with what a lost node leaves, and take what the autoscaler adds.
-            compute=ActorPoolStrategy(min_size=1, max_size=most, initial_size=workers),
+            compute=ActorPoolStrategy(
+                min_size=1,
+                max_size=most,
+                initial_size=workers,
+                max_concurrent_calls_per_actor=at_once,
+                enable_true_multi_threading=at_once > 1,
+            ),
             num_cpus=self.resources.cpus,
             num_gpus=self.resources.gpus,
-            max_concurrency=at_once,
         )
         yield from results.iter_rows()
 

@@ -2,6 +2,7 @@ import errno
 import os
 import shutil
 import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from otcondense.encoders import EncoderConfig, cross_entropy, load_encoder
 from otcondense.errors import InputError
 from otcondense.store import Store, class_file, read_class_features, read_table
 from pipeline import stream
+from pipeline.crew import Crew
 from pipeline.extract import ExtractionConfig, extract_features
 from pipeline.feature_work import FeatureWork
 from pipeline.quarantine import Lost, check_lost_share
@@ -347,3 +349,21 @@ def test_the_lost_share_lists_the_first_few():
         match=r"found 7 so far, listed in somewhere:\n  a/0.png: .* empty\n(.*\n){4}  \.{3}\n",
     ):
         check_lost_share(lost, 699, 0.01, "somewhere")
+
+
+class Meeting:
+    """An actor whose calls wait for each other."""
+
+    def __init__(self, people):
+        self._barrier = threading.Barrier(people)
+
+    def __call__(self, row):
+        self._barrier.wait(timeout=60)
+        return row
+
+
+def test_a_worker_works_on_two_rows_at_once(ray_cluster):
+    """As one with a GPU does on shards; alone, each row would wait for the other in vain."""
+    crew = Crew(Resources(encoders=1, cpus=1, gpus=0, threads=1), most=1, stall_timeout_s=120)
+    found = crew.map([{"n": number} for number in range(4)], Meeting, 2, at_once=2)
+    assert sorted(row["n"] for row in found) == [0, 1, 2, 3]
