@@ -10,6 +10,7 @@ from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import SampledImages
 from jobs.judging.stored_sets import StoredSets
 from jobs.run_directory.run import Run
+from otcondense.devices import DeviceSetting
 from otcondense.store import Store
 from pipeline.checked import Checked
 from pipeline.cluster_config import ClusterConfig
@@ -37,7 +38,10 @@ class LazyPlace:
         Raises: InputError if the cluster is too small, or the networks would move to a CPU.
         """
         config = self.run.config.extraction
-        device = self.run.config.judge_or_encoder.device
+        judges = [self.run.config.judge_or_encoder, *self.run.config.judges.values()]
+        # One judge that may use a GPU is enough to ask for GPUs.
+        devices: list[DeviceSetting] = [each.device for each in judges if each.device != "cpu"]
+        device: DeviceSetting = devices[0] if devices else "cpu"
         if not config.uses_cluster:
             return EvaluationHere(self.run.store, device)
         self.start()

@@ -8,9 +8,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from jobs.command.settings import build, read_values
 from jobs.measure.config import MeasureConfig
 from jobs.measure.image_sets import check_place, iterate_images
+from otcondense.devices import resolve_device
 from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
 from otcondense.evaluation import (
@@ -51,7 +54,8 @@ def measure(config: MeasureConfig) -> dict[str, Any]:
     for name, encoder in config.judges.items():
         further[name] = _judge(config, load_network(encoder), encoder)
 
-    figures = sample_figures(samples, against, judge, further, config.evaluation)
+    device = torch.device(resolve_device("auto" if config.judge is None else config.judge.device))
+    figures = sample_figures(samples, against, judge, further, config.evaluation, device)
     if against.held_out is not None:
         _note_copies(judge, against.held_out)
     return _record(config, figures, judge, further)

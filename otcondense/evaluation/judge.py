@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import torch
 from jaxtyping import UInt8
 from safetensors.torch import load, save
 from torch import Tensor
@@ -145,6 +146,7 @@ def sample_figures(
     judge: Judge,
     further: Mapping[str, Judge],
     config: EvaluationConfig,
+    device: torch.device | None = None,
 ) -> Figures:
     """Return all metrics of samples; each image passes each network once.
 
@@ -154,9 +156,11 @@ def sample_figures(
         judge: the main network; Inception if there is a reference.
         further: further networks by name.
         config: settings of the metrics.
+        device: where the metrics are computed; None is the CPU.
 
     Raises: InputError for too few or unreadable images.
     """
+    place = device or torch.device("cpu")
     main = JudgedSets(
         network=judge.network,
         samples=judge.encode(samples),
@@ -170,7 +174,8 @@ def sample_figures(
     if against.held_out is not None:
         others = {name: _sets(other, samples, against.held_out) for name, other in further.items()}
     statistics = None if against.reference is None else against.reference.statistics
-    return judged_figures(main, others, statistics, config)
+    moved = {name: each.to(place) for name, each in others.items()}
+    return judged_figures(main.to(place), moved, statistics, config)
 
 
 def _encoded(judge: Judge, images: ImageSet | None) -> EncodedImages | None:

@@ -12,7 +12,8 @@ from jobs.judging.evaluation import Evaluation
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.results import read_metrics, read_subset_quality
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import is_result, verb_of
+from jobs.run_directory.stages import is_result
+from jobs.verify.files import read_facts
 from otcondense import store
 from otcondense.diffusion.sample_parts import SamplePart, part_name
 from otcondense.diffusion.samples import read_samples, write_part
@@ -205,8 +206,9 @@ def test_a_damaged_file_of_features_is_encoded_again(run: Run, part: str) -> Non
     data[len(data) // 2] ^= 1
     run.store.write_bytes(name, bytes(data))
     assert is_result(name)
-    assert verb_of(name) == "evaluate"
+    assert [(each.file, each.verb) for each in read_facts(run.store)[1]] == [(name, "evaluate")]
     evaluate(run)
+    assert read_facts(run.store)[1] == []
     assert feature_files(run) == whole
 
 

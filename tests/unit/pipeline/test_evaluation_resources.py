@@ -5,11 +5,12 @@ import pytest
 import ray
 import torch
 
+from otcondense.devices import DeviceSetting
 from otcondense.errors import InputError
 from otcondense.store import Store
 from pipeline import evaluation_place
 from pipeline.evaluation_place import EvaluationHere, run_task
-from pipeline.evaluation_resources import Device, plan_evaluation
+from pipeline.evaluation_resources import plan_evaluation
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.judges import JudgeConfig
 
@@ -35,7 +36,7 @@ def test_encoders_that_share_a_gpu_leave_the_metrics_a_whole_one() -> None:
     ("nodes", "device"), [([HEAD, CPU_NODE], "auto"), ([CPU_NODE, GPU_NODE], "cpu")]
 )
 def test_without_gpus_metrics_take_all_cpus_of_a_node(
-    nodes: list[dict[str, float]], device: Device
+    nodes: list[dict[str, float]], device: DeviceSetting
 ) -> None:
     found = plan_evaluation(ExtractionConfig(), nodes, device)
     assert (found.encoders.gpus, found.metrics_gpus, found.device) == (0, 0, "cpu")
