@@ -98,8 +98,8 @@ def _written(files: Mapping[str, IO[bytes]], shapes: Shapes, fill: Fill) -> dict
 
 
 def _mapped(file: IO[bytes], shape: tuple[int, ...], mode: str) -> Tensor:
-    mapped = np.memmap(file, dtype=np.float16, mode=mode, shape=shape)  # type: ignore[call-overload]
-    return torch.from_numpy(mapped)
+    values = np.memmap(file, np.float16, mode, shape=shape)  # type: ignore[call-overload]
+    return torch.from_numpy(values)
 
 
 def _shared(
