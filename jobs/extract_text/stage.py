@@ -1,19 +1,47 @@
 """Extract the text embedding of every class name: `python -m jobs.extract_text`."""
 
+import os
+
+from jobs.cluster.start import start_ray
 from jobs.command.progress import note
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.representations import TextModel
-from otcondense.representations.tables import write_text
+from otcondense.representations.tables import has_text, write_text
+from pipeline.text_task import TextJob, write_text_on_cluster
 
 
 def extract(run: Run) -> None:
-    """Embed the names of all classes in this process; there are few.
+    """Embed the names of all classes, also of those without images.
 
-    Classes without images are embedded too.
+    There are few, so one process does it: this one, or a task of the cluster, whose head may have
+    no GPU.
     """
     classes = dict(enumerate(run_listing(run).classes))
-    model = TextModel(run.config.text)
-    is_new = write_text(run.store, run.text_file(), classes, run.config.text, model)
-    finished = "" if is_new else ", already finished"
+    extract_text = _on_cluster if _needs_cluster(run) else _here
+    finished = "" if extract_text(run, classes) else ", already finished"
     note("text", f"embeddings of {len(classes)} class names in {run.text_file()}{finished}")
+
+
+def _needs_cluster(run: Run) -> bool:
+    config = run.config
+    is_elsewhere = bool(os.environ.get("RAY_ADDRESS")) and config.representations.uses_cluster
+    return is_elsewhere and config.text.device != "cpu"
+
+
+def _here(run: Run, classes: dict[int, str]) -> bool:
+    config = run.config.text
+    return write_text(run.store, run.text_file(), classes, config, TextModel(config))
+
+
+def _on_cluster(run: Run, classes: dict[int, str]) -> bool:
+    """Return False if the embeddings are there; the model is loaded here to learn its digest."""
+    config = run.config.text
+    model = TextModel(config.model_copy(update={"device": "cpu"}))
+    if has_text(run.store, run.text_file(), classes, config, model):
+        return False
+    del model  # the task may run on this machine
+    start_ray()
+    job = TextJob(run.store.root, run.text_file(), classes, config)
+    write_text_on_cluster(job, run.config.representations, run.config.cluster)
+    return True

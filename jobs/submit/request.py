@@ -36,7 +36,7 @@ class JobRequest:
     driver_cpus: float = 0
     """CPUs to reserve for the driver; 0 runs it on the head without a reservation."""
     driver_gpus: float = 0
-    """GPUs to reserve for the driver, which runs the evaluation's network."""
+    """GPUs to reserve for the driver; no stage of a run needs one there."""
 
     @property
     def entrypoint(self) -> str:

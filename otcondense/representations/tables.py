@@ -114,6 +114,13 @@ def _table(columns: dict[pa.Field, list[Any]], arrays: dict[str, np.ndarray]) ->
     return pa.Table.from_arrays(values, schema=pa.schema(fields))
 
 
+def has_text(
+    store: Store, name: str, classes: dict[int, str], config: TextConfig, model: TextModel
+) -> bool:
+    """Tell whether the text embeddings are there, made from the same text by the same model."""
+    return read_fingerprint(store, name) == text_fingerprint(config, model.sha256, classes)
+
+
 def write_text(
     store: Store, name: str, classes: dict[int, str], config: TextConfig, model: TextModel
 ) -> bool:
@@ -130,10 +137,9 @@ def write_text(
 
     Raises: InputError if `names` has no name for a class.
     """
-    mark = text_fingerprint(config, model.sha256, classes)
-    if read_fingerprint(store, name) == mark:
+    if has_text(store, name, classes, config, model):
         return False
-
+    mark = text_fingerprint(config, model.sha256, classes)
     prompts = _prompts(classes, config)
     embedded = [model(prompt) for _, _, prompt in prompts]
     arrays = {
