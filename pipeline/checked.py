@@ -33,6 +33,7 @@ class Checked:
     store: Store
     directory: str
     _files: dict[str, CheckedFile] = field(default_factory=dict)
+    _has_changed: bool = field(default=False, init=False)
 
     @classmethod
     def load(cls, store: Store, directory: str) -> "Checked":
@@ -57,11 +58,14 @@ class Checked:
     def add(self, name: str, fingerprint: str, rows: int) -> CheckedFile:
         """Keep the facts of a file that was read whole or written just now."""
         found = CheckedFile(self.store.state(name) or "", fingerprint, rows)
+        self._has_changed |= self._files.get(name) != found
         self._files[name] = found
         return found
 
     def save(self) -> None:
-        """Write the list; if that fails, the next start reads the files again."""
+        """Write the list if it has changed; if that fails, the next start reads the files again."""
+        if not self._has_changed:
+            return
         files = {name: asdict(self._files[name]) for name in sorted(self._files)}
         try:
             self.store.write_json(_list_name(self.directory), {"files": files})

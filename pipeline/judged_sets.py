@@ -72,9 +72,11 @@ class ListedSet:
         checked.save()
 
     def is_encoded(self) -> bool:
-        """Tell whether the features of all images are there."""
+        """Tell whether the features of all images are there; a file is read whole once."""
         checked = Checked.load(self.store, self.directory)
-        return all(self._is_finished(plan, checked) for plan in self.plans)
+        is_encoded = all(self._is_finished(plan, checked) for plan in self.plans)
+        checked.save()
+        return is_encoded
 
     def _is_finished(self, plan: ClassPlan, checked: Checked) -> bool:
         name = class_file(self.directory, plan.name)

@@ -44,10 +44,17 @@ def training_workers(training: TrainingConfig, hardware: Hardware) -> Workers:
     return Workers(min(training.world_size, room), on_gpus)
 
 
+def trains_here(config: RunConfig, model: str) -> bool:
+    """Return whether the trainings of a model take place in the command's process."""
+    return config.models[model].training.num_workers == 0
+
+
 def trainings_at_once(config: RunConfig, hardware: Hardware) -> int:
-    """Return how many trainings of a run have room at the same time."""
+    """Return how many trainings by workers have room at the same time."""
     found = [hardware.cores]
-    for model in config.models.values():
+    for name, model in config.models.items():
+        if trains_here(config, name):
+            continue
         workers = training_workers(model.training, hardware)
         found.append(int((hardware.gpus if workers.on_gpus else hardware.cores) / workers.count))
     return max(1, min(found))

@@ -1,5 +1,6 @@
 """The forecast of all stages of a run, in their order."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from jobs.forecasts.image_stages import SourceFacts, feature_stage, input_stages, subset_stage
@@ -8,6 +9,7 @@ from jobs.forecasts.model_stages import (
     model_stage,
     sampling_stages,
     trainings_at_once,
+    trains_here,
 )
 from jobs.run_directory.config import RunConfig
 from otcondense.forecast.hardware import Hardware
@@ -35,11 +37,19 @@ def later_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> l
         subset = config.selection.subsets_of(method)[-1]
         stages.append(subset_stage(config, subset, facts, hardware))
     stages += input_stages(config, facts, hardware)
-    classes = len(facts.sizes)
-    at_once = trainings_at_once(config, hardware)
-    for number, (model, name) in enumerate(config.trainings):
-        stage = model_stage(config, model, name, classes, hardware)
-        stages.append(replace(stage, beside=number % at_once > 0))
+    stages += _trainings(config, len(facts.sizes), hardware)
     stages += sampling_stages(config, facts, hardware)
     stages += evaluation_stages(config, facts, hardware)
     return stages
+
+
+def _trainings(config: RunConfig, classes: int, hardware: Hardware) -> Iterator[Stage]:
+    """Yield the trainings: those of this process one after another, then those by workers."""
+    here = [pair for pair in config.trainings if trains_here(config, pair[0])]
+    for model, subset in here:
+        yield model_stage(config, model, subset, classes, hardware)
+    at_once = trainings_at_once(config, hardware)
+    by_workers = [pair for pair in config.trainings if pair not in here]
+    for number, (model, subset) in enumerate(by_workers):
+        stage = model_stage(config, model, subset, classes, hardware)
+        yield replace(stage, beside=number % at_once > 0)

@@ -86,7 +86,8 @@ def sound_checkpoint(store: Store, place: str) -> Checkpoint:
 def read_checkpoint(store: Store, place: str) -> Checkpoint:
     """Return a checkpoint after comparing all of each file with its hash.
 
-    Raises: InputError if it is missing, incomplete or damaged.
+    Raises: InputError if it is missing, incomplete or damaged. It is no longer known as undamaged
+        then.
     """
     checkpoint = open_checkpoint(store, place)
     for part, expected in checkpoint.state.files.items():
@@ -98,6 +99,7 @@ def read_checkpoint(store: Store, place: str) -> Checkpoint:
         except FileNotFoundError as error:
             raise damaged(store, place, error) from error
         if sha256.hexdigest() != expected.sha256:
+            forget(store, place)
             raise damaged(store, place, other_content(part, expected))
     return checkpoint
 

@@ -123,7 +123,7 @@ def test_known_files_are_not_read_and_lost_knowledge_costs_one_reading(
     assert read == {name: store.size(name) for name in parts}
 
 
-@pytest.mark.parametrize("use", ["sample", "resume"])
+@pytest.mark.parametrize("use", ["sample", "resume", "verify"])
 @pytest.mark.parametrize("part", ["ema", "optimizer", "model"])
 def test_damage_that_size_and_time_hide_is_found_on_use(
     part, use, store, two_checkpoints, tiny_config
@@ -138,6 +138,9 @@ def test_damage_that_size_and_time_hide_is_found_on_use(
     if use == "sample":
         with pytest.raises(DamagedCheckpointError, match=message):
             load_model(store, place, weights=part)
+    elif use == "verify":
+        with pytest.raises(DamagedCheckpointError, match=message):
+            read_checkpoint(store, place)
     else:
         checkpoint = open_checkpoint(store, place)
         with pytest.raises(DamagedCheckpointError, match=message):

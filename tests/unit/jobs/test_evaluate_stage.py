@@ -20,6 +20,7 @@ from otcondense.diffusion.samples import read_samples, write_part
 from otcondense.errors import InputError
 from otcondense.evaluation import encode_images, evaluate_encoded, rounded_values
 from otcondense.store import ClassSelection, manifest_table, sha256_bytes, write_table
+from otcondense.store.tables import CHECKED_FOLDER
 from pipeline import judged_parts, shard_worker
 from pipeline.judged_parts import Part
 from pipeline.judges import load_network
@@ -195,6 +196,21 @@ def test_a_restart_skips_what_is_encoded(
     assert first[0] not in work.parts[2:]
     assert len(read_metrics(run)) == 1
     assert len(work.shards) == shards
+
+
+def test_features_that_are_not_known_are_read_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate(run)
+    run.store.remove(CHECKED_FOLDER)
+    evaluate(run)
+
+    def read(_: object, name: str) -> None:
+        pytest.fail(f"{name} is read again")
+
+    monkeypatch.setattr("pipeline.judged_sets.read_fingerprint", read)
+    monkeypatch.setattr("pipeline.judged_parts.read_fingerprint", read)
+    evaluate(run)
 
 
 @pytest.mark.parametrize("part", ["held_out", "chosen", "sit"])

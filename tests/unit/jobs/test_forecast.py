@@ -134,6 +134,12 @@ def test_trainings_that_have_room_are_forecast_side_by_side():
     assert seconds[1] == pytest.approx(seconds[0] / 2)
 
 
+def test_trainings_of_the_command_itself_are_forecast_one_after_another():
+    config = load_config("jobs/configs/demo.yaml", [])
+    stages = later_stages(config, SourceFacts({"a": 100}, 1e3), nodes_of("cores", 1, 0, 4))
+    assert [stage.beside for stage in stages if stage.name == "train"] == [False, False, False]
+
+
 @pytest.mark.parametrize(
     ("setting", "shorter"), [("auto", True), ("bfloat16", True), ("none", False)]
 )
