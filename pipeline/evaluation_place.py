@@ -24,9 +24,8 @@ from pipeline.extraction_config import ExtractionConfig
 from pipeline.failures import packed, raise_packed
 from pipeline.judged_parts import Part, encode_part
 from pipeline.judges import JudgeConfig
-from pipeline.nodes import total
 from pipeline.resources import plan_demand
-from pipeline.room import all_nodes, known_gpus, room_for
+from pipeline.room import cluster_gpus, known_gpus, room_for
 
 Result = TypeVar("Result")
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -54,7 +53,7 @@ class EvaluationHere:
 
     def __init__(self, store: Store, device: DeviceSetting) -> None:
         has_gpu = torch.cuda.is_available()
-        gpus = total(all_nodes(), "GPU") if ray.is_initialized() else 0.0
+        gpus = cluster_gpus()
         refuse_silent_cpu(device, gpus=float(has_gpu), cluster_gpus=gpus)
         self._store = store
         self._device = torch.device("cuda" if has_gpu and device != "cpu" else "cpu")

@@ -63,6 +63,11 @@ def _sums(nodes: Sequence[Node]) -> dict[str, float]:
     return {kind: total(nodes, kind) for kind in KINDS}
 
 
+def cluster_gpus() -> float:
+    """Return the GPUs of the cluster of this process, 0 if it is connected to none."""
+    return total(all_nodes(), "GPU") if ray.is_initialized() else 0.0
+
+
 def known_gpus(cluster: ClusterConfig) -> int:
     """Return how many GPUs the cluster has, or can have by its configuration."""
     return max(cluster.gpus or 0, int(total(all_nodes(), "GPU")))

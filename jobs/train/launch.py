@@ -25,6 +25,7 @@ from otcondense.errors import InputError, storage_fault
 from otcondense.store import hash8
 from otcondense.threads import one_thread_on
 from pipeline.cluster_config import ANY_CLUSTER
+from pipeline.room import cluster_gpus
 
 OnLine = Callable[[LoggedLine], None]
 """Receives each new line of the log of a running training."""
@@ -100,16 +101,31 @@ def _fit_here(job: TrainJob) -> LoopOutcome:
 
     Ray Tune would take the reports of Ray Train's workers for the reports of a sweep's trial.
     """
-    device = "cpu"
-    if job.config.device != "cpu" and torch.cuda.is_available():
-        device = "cuda"
-    if job.config.device == "cuda" and device == "cpu":
-        raise InputError(
-            "device=cuda needs a GPU in the process that trains, found none; "
-            "set device=auto, or num_workers to train elsewhere"
-        )
+    device = _device_here(job.config, cluster_gpus())
     with one_thread_on(device):
         return run_loop(job, Workers(device=device))
+
+
+def _device_here(config: TrainingConfig, gpus: float) -> str:
+    """Return the device of a training in this process.
+
+    Args:
+        config: settings.
+        gpus: GPUs of the cluster that this process is connected to.
+
+    Raises: InputError if there is no GPU here, and the settings ask for one or the cluster has one.
+    """
+    if config.device == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if config.device == "cuda" or gpus:
+        raise InputError(
+            f"device={config.device} needs a GPU in the process that trains (num_workers=0), found "
+            f"none; the cluster has {gpus:g}; leave num_workers out to train there, or set "
+            "device=cpu"
+        )
+    return "cpu"
 
 
 def _fit_by_workers(job: TrainJob, placement: Placement) -> LoopOutcome:

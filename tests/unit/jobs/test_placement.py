@@ -2,9 +2,10 @@
 
 import pytest
 import ray
+import torch
 
 from jobs.train import placement
-from jobs.train.launch import _cause
+from jobs.train.launch import _cause, _device_here
 from jobs.train.placement import Placement, place, plan_trainings
 from otcondense.diffusion import TrainingConfig
 from otcondense.errors import InputError
@@ -135,3 +136,12 @@ def test_workers_that_are_not_replaced_end_a_training_with_a_sentence() -> None:
     found = _cause(failure, Placement(8, use_gpu=True, strategy="PACK", wait_minutes=2))
     assert isinstance(found, InputError)
     assert "could not be replaced within 2 min: training needs 8 worker(s)" in str(found)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a process without a GPU")
+def test_a_training_here_does_not_use_the_cpu_beside_the_gpus_of_a_cluster() -> None:
+    assert _device_here(config(num_workers=0), gpus=0) == "cpu"
+    assert _device_here(config(num_workers=0, device="cpu"), gpus=8) == "cpu"
+    for settings, gpus in (({}, 8), ({"device": "cuda"}, 0)):
+        with pytest.raises(InputError, match=r"num_workers=0.*leave num_workers out"):
+            _device_here(config(num_workers=0, **settings), gpus)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import ray
 import torch
 
 from otcondense.devices import DeviceSetting
@@ -59,8 +58,7 @@ def test_this_process_and_a_worker_are_refused_where_torch_finds_no_gpu(
     assert EvaluationHere(store, "auto")  # no cluster, and no GPU anywhere
     with pytest.raises(InputError, match=r"judge\.device=cuda needs a GPU"):
         EvaluationHere(store, "cuda")
-    monkeypatch.setattr(ray, "is_initialized", lambda: True)
-    monkeypatch.setattr(evaluation_place, "all_nodes", lambda: [GPU_NODE])
+    monkeypatch.setattr(evaluation_place, "cluster_gpus", lambda: 8.0)
     with pytest.raises(InputError, match=r"has 8 GPUs"):
         EvaluationHere(store, "auto")
     judge = JudgeConfig("net", "0", None, None, "auto", 4)
