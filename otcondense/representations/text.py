@@ -30,7 +30,7 @@ class TextModel:
     """
 
     def __init__(self, config: TextConfig, *, assigned: bool | None = None) -> None:
-        self._device = resolve_device(config.device, assigned=assigned)
+        self._device = resolve_device(config.device, assigned=assigned, on_cpu="text.device=cpu")
         try:
             from transformers import AutoTokenizer, T5EncoderModel
         except ImportError as error:
