@@ -29,6 +29,8 @@ __all__ = ["OnChange", "Pool", "PoolConfig", "PoolOutcome", "refuse_failures"]
 
 OnChange = Callable[[str, UnitChanges], None]
 """Called with the name of a unit and its changes."""
+SHOWN_UNITS = 10
+"""Units that a message lists for one reason; if no worker starts, all of hundreds have the same."""
 TICK_SECONDS = 1.0
 """The longest time between two calls of `on_tick`; progress on the page is no older than this."""
 
@@ -254,7 +256,7 @@ class Pool(Generic[WorkerT, PendingT]):
 
 
 def refuse_failures(outcome: PoolOutcome, total: int, what: str) -> None:
-    """Raise InputError with the reason of every failed unit, if there is one.
+    """Raise InputError with every reason and its units, if a unit has failed.
 
     Args:
         outcome: the outcome of a pool.
@@ -263,6 +265,16 @@ def refuse_failures(outcome: PoolOutcome, total: int, what: str) -> None:
     """
     if not outcome.failures:
         return
-    reasons = [f"  {name}: {reason}" for name, reason in sorted(outcome.failures.items())]
+    units: dict[str, list[str]] = {}
+    for name, reason in sorted(outcome.failures.items()):
+        units.setdefault(reason, []).append(name)
+    reasons = [f"  {_listed(names)}: {reason}" for reason, names in units.items()]
     count = f"{len(outcome.failures)} of {total} {what} failed; finished work is kept:"
     raise InputError("\n".join([count, *reasons]))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    shown = ", ".join(names[:SHOWN_UNITS])
+    more = len(names) - SHOWN_UNITS
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -48,7 +48,7 @@ class Sampler:
     """
 
     def __init__(self, store_root: str, device: Literal["cpu", "cuda"] = "cpu") -> None:
-        self._device = resolve_device(device)
+        self._device = resolve_device(device, on_cpu="samplers.num_gpus=0")
         if device == "cpu":
             torch.set_num_threads(1)
         self._store = Store(store_root)

@@ -76,7 +76,7 @@ class Scorer:
         config: DenoisingConfig,
         device: Literal["cpu", "cuda"],
     ) -> None:
-        resolve_device(device)
+        resolve_device(device, on_cpu="samplers.num_gpus=0")
         if device == "cpu":
             torch.set_num_threads(1)
         self._store = Store(root)

@@ -10,7 +10,7 @@ DeviceSetting = Literal["auto", "cpu", "cuda"]
 
 
 def resolve_device(
-    setting: DeviceSetting, *, assigned: bool | None = None
+    setting: DeviceSetting, *, assigned: bool | None = None, on_cpu: str = "device=cpu"
 ) -> Literal["cpu", "cuda"]:
     """Return the device to compute on.
 
@@ -18,6 +18,7 @@ def resolve_device(
         setting: of the user; auto takes a GPU if the process has one.
         assigned: whether the cluster gave a GPU to this process; None without a cluster, where
             every GPU that torch sees may be used.
+        on_cpu: the setting that computes on the CPU, for the message.
 
     Raises: InputError if a GPU was asked for or assigned, and there is none that torch can use.
     """
@@ -33,7 +34,7 @@ def resolve_device(
     if torch.cuda.is_available():
         return "cuda"
     if setting == "cuda" or assigned:
-        raise InputError(_unusable(assigned=bool(assigned)))
+        raise InputError(f"{_unusable(assigned=bool(assigned))}, or set {on_cpu}")
     return "cpu"
 
 
@@ -42,8 +43,7 @@ def _unusable(*, assigned: bool) -> str:
     built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
     return (
         f"{wanted}, and torch {torch.__version__} (built {built}) cannot use one: "
-        f"{_fault()}; install a driver for this CUDA or a torch for this driver, "
-        "or set device=cpu"
+        f"{_fault()}; install a driver for this CUDA or a torch for this driver"
     )
 
 

@@ -75,7 +75,9 @@ class FeatureWork:
         Raises: InputError if its weights have changed since the extraction was planned, or its GPU
             cannot be used.
         """
-        device = resolve_device(self.encoder.device, assigned=assigned)
+        device = resolve_device(
+            self.encoder.device, assigned=assigned, on_cpu=f"device=cpu for {self.encoder.name}"
+        )
         if weights_sha256(self.encoder) != self.weights_sha256:
             raise InputError(
                 f"the weights {self.encoder.weights} of {self.encoder.name} changed during the "

@@ -92,7 +92,7 @@ class JudgedWork:
             cannot be used.
         """
         encoder = self.judge.encoder
-        device = resolve_device(self.judge.device, assigned=assigned)
+        device = resolve_device(self.judge.device, assigned=assigned, on_cpu="judge.device=cpu")
         if encoder is None or self._resized is None:
             return JudgeNetwork(self.judge.load(assigned=assigned), torch.device(device))
         self.judge.check_weights(weights_sha256(encoder))

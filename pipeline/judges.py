@@ -58,7 +58,7 @@ class JudgeConfig:
 
         Raises: InputError if its weights have changed, or its GPU cannot be used.
         """
-        device = resolve_device(self.device, assigned=assigned)
+        device = resolve_device(self.device, assigned=assigned, on_cpu="judge.device=cpu")
         if self.encoder is None:
             network: ImageEncoder = Inception(self.inception_weights, device)
         else:

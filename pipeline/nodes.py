@@ -4,7 +4,7 @@ A worker needs all of its resources on one node.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Node = Mapping[str, float]
 """Resources of one node as Ray names them."""
@@ -17,6 +17,8 @@ class Demand:
     count: int
     cpus: float
     gpus: float = 0.0
+    is_fixed: bool = field(default=False, compare=False)
+    """Whether the user asked for this number, so that fewer are of no use."""
 
     @property
     def bundle(self) -> dict[str, float]:

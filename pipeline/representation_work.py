@@ -84,7 +84,9 @@ class RepresentationWork:
         Raises: InputError if its weights have changed since the extraction was planned, or its GPU
             cannot be used.
         """
-        device = resolve_device(self.config.device, assigned=assigned)
+        device = resolve_device(
+            self.config.device, assigned=assigned, on_cpu=f"{self.kind}.device=cpu"
+        )
         model = load_model(self.kind, self.config.model_copy(update={"device": device}))
         if model.sha256 != self.weights_sha256:
             raise InputError(

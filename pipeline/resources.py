@@ -78,7 +78,7 @@ def plan_demand(
     if config.num_encoders is None:
         expected = (cluster.gpus or 0) / each if each else (cluster.cpus or 0) / cpus
         count = max(1, int(expected))
-    return Demand(count, cpus, each)
+    return Demand(count, cpus, each, is_fixed=config.num_encoders is not None)
 
 
 def gpus_of_each(config: ExtractionConfig, device: DeviceSetting, gpus: float) -> float:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,9 @@ LONGEST_SETTLE_SECONDS = 10.0
 POLL_SECONDS = 2.0
 """Time between two looks at a cluster that starts nodes, which takes minutes."""
 MINUTE = 60.0
+IN_VAIN = threading.Event()
+"""Set once a wait in this process has ended with fewer workers than it was for. From then on a
+stage that has room for some starts with these: a run of ten stages would wait ten times."""
 
 
 def all_nodes() -> list[Node]:
@@ -102,6 +106,9 @@ def _holds(found: Mapping[str, float], needed: Mapping[str, float]) -> bool:
 def room_for(demand: Demand, cluster: ClusterConfig, stage: str, *, least: int = 1) -> list[Node]:
     """Return the free nodes once the workers fit on them; waits for an autoscaler or other jobs.
 
+    After a wait that was in vain, stages wait for their first worker only, unless the user has said
+    how many there are.
+
     Args:
         demand: the workers.
         cluster: how long to wait.
@@ -112,7 +119,8 @@ def room_for(demand: Demand, cluster: ClusterConfig, stage: str, *, least: int =
     """
     nodes = free_nodes()
     # A cluster that this command started for itself cannot grow, and nobody else uses it.
-    if os.environ.get("RAY_ADDRESS") and _room(nodes, demand) < demand.count:
+    enough = _enough(demand)
+    if os.environ.get("RAY_ADDRESS") and _room(nodes, demand) < enough:
         nodes = _wait(demand, cluster, stage)
     found = _room(nodes, demand)
     if found < least:
@@ -121,6 +129,10 @@ def room_for(demand: Demand, cluster: ClusterConfig, stage: str, *, least: int =
             "add nodes, wait longer (cluster.wait_minutes), or ask for fewer workers"
         )
     return nodes
+
+
+def _enough(demand: Demand) -> int:
+    return 1 if IN_VAIN.is_set() and not demand.is_fixed else demand.count
 
 
 def _room(nodes: Sequence[Node], demand: Demand) -> int:
@@ -137,8 +149,11 @@ def _wait(demand: Demand, cluster: ClusterConfig, stage: str) -> list[Node]:
         f"there is room for {_room(nodes, demand)}"
     )
     bundles = demand.count * [demand.bundle]
-    _ask(bundles, cluster, lambda: _room(free_nodes(), demand) >= demand.count)
+    enough = _enough(demand)
+    _ask(bundles, cluster, lambda: _room(free_nodes(), demand) >= enough)
     nodes = free_nodes()
+    if _room(nodes, demand) < demand.count:
+        IN_VAIN.set()
     _say(f"{stage}: there is room for {_room(nodes, demand)} of {demand.count}")
     return nodes
 

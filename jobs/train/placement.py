@@ -119,7 +119,7 @@ def _demand(config: TrainingConfig, cluster: ClusterConfig, gpus: int) -> Demand
     on_gpu = uses_gpu(config, gpus)
     expected = cluster.gpus if on_gpu else cluster.cpus
     count = config.num_workers or largest_world_size(config, expected or 1)
-    return Demand(count, 1.0, float(on_gpu))
+    return Demand(count, 1.0, float(on_gpu), is_fixed=config.num_workers is not None)
 
 
 def _room(demands: Sequence[Demand], cluster: ClusterConfig, *, on_gpu: bool) -> list[Node]:
@@ -133,6 +133,7 @@ def _room(demands: Sequence[Demand], cluster: ClusterConfig, *, on_gpu: bool) ->
     if ray.util.get_current_placement_group() is not None:
         return all_nodes()  # the sweep has left room for the workers of each of its trials
     largest = max(demands, key=lambda demand: demand.count)
+    largest = replace(largest, is_fixed=any(each.is_fixed for each in demands))
     return room_for(largest, cluster, "training", least=0)
 
 

@@ -26,6 +26,7 @@ class TextModel:
     """
 
     def __init__(self, config: TextConfig, *, assigned: bool | None = None) -> None:
+        self._device = resolve_device(config.device, assigned=assigned, on_cpu="text.device=cpu")
         try:
             from transformers import AutoTokenizer, T5EncoderModel
         except ImportError as error:
@@ -46,7 +47,6 @@ class TextModel:
             ) from error
         self.sha256 = tensors_sha256(model)
         self._max_tokens = config.max_tokens
-        self._device = resolve_device(config.device, assigned=assigned)
         self._model = model.eval().requires_grad_(requires_grad=False).to(self._device)
 
     @torch.inference_mode()

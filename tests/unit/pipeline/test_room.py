@@ -1,5 +1,6 @@
 """Resources that are free, and waiting for them: on nodes made up here, with a clock of ours."""
 
+import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -31,6 +32,7 @@ class MadeUpCluster:
         monkeypatch.setattr(room.time, "sleep", self._sleep)
         monkeypatch.setattr(room.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(room, "request_resources", self._request)
+        monkeypatch.setattr(room, "IN_VAIN", threading.Event())
 
     def _request(self, bundles: list[dict[str, float]]) -> None:
         self.requests.append(bundles)
@@ -130,6 +132,24 @@ def test_a_sweep_does_not_wait_for_what_is_there(cluster: MadeUpCluster) -> None
     assert bundles_for([{"GPU": 8.0}], ClusterConfig(), "sweep") == {"CPU": 96, "GPU": 8}
     assert bundles_for([{"GPU": 9.0}], ClusterConfig(wait_minutes=0), "sweep")["GPU"] == 8
     assert not cluster.requests
+
+
+def test_stages_wait_in_vain_once_and_then_only_for_their_first_worker(
+    cluster: MadeUpCluster,
+) -> None:
+    three: Node = {"CPU": 96.0, "GPU": 3.0}
+    cluster.nodes = [three]
+    cluster.frees = [(200.0, []), (300.0, [three])]
+    settings = ClusterConfig(wait_minutes=2)
+    assert room_for(Demand(8, 1, 1), settings, "features", least=0) == [three]
+    first = cluster.now
+    assert room_for(Demand(8, 1, 1), settings, "latents", least=0) == [three]
+    assert cluster.now == first
+    room_for(Demand(8, 1, 1, is_fixed=True), ClusterConfig(wait_minutes=0.1), "eight", least=0)
+    assert first + 6 <= cluster.now < 200
+    cluster.now = 210.0  # the node was released
+    assert room_for(Demand(8, 1, 1), settings, "training", least=0) == [three]
+    assert 300 <= cluster.now < 320
 
 
 def test_no_waiting_where_nothing_can_come(
