@@ -135,3 +135,13 @@ def test_workers_that_are_not_replaced_end_a_training_with_a_sentence() -> None:
     found = _cause(failure, Placement(8, use_gpu=True, strategy="PACK", wait_minutes=2))
     assert isinstance(found, InputError)
     assert "could not be replaced within 2 min: training needs 8 worker(s)" in str(found)
+
+
+def test_a_gpu_that_workers_cannot_use_ends_a_training_with_a_sentence() -> None:
+    from ray.train import ControllerError
+
+    failure = ControllerError(RuntimeError("nccl2 requires at least one CUDA device"))
+    on_gpu = _cause(failure, Placement(8, use_gpu=True, strategy="PACK"))
+    assert isinstance(on_gpu, InputError)
+    assert "at least one CUDA device); check the node" in str(on_gpu)
+    assert _cause(failure, Placement(8, use_gpu=False, strategy="PACK")) is failure
