@@ -1,5 +1,6 @@
 """Calls that run in threads, so that the main thread can be interrupted."""
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
@@ -33,6 +34,7 @@ def side_by_side(calls: Sequence[Callable[[], None]], at_once: int) -> None:
                 call()
             except BaseException as error:  # noqa: BLE001 - raised in the main thread
                 errors.append(error)
+                print(f"error: {error}; what runs beside it goes on", file=sys.stderr, flush=True)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(at_once, len(calls)))]
     for thread in threads:

@@ -63,7 +63,7 @@ def start_ray(num_cpus: int | None = None) -> None:
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             ray_constants.ENABLE_RAY_CLUSTER = False
             make_token_private()
-            _start_here(max(LEAST_CPUS, num_cpus or os.cpu_count() or LEAST_CPUS))
+            _start_here(max(LEAST_CPUS, num_cpus or len(os.sched_getaffinity(0))))
     watch_cluster()
 
 

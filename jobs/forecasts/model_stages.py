@@ -38,9 +38,10 @@ TEXT_WIDTH = 2048
 def training_workers(training: TrainingConfig, hardware: Hardware) -> Workers:
     """Return the workers of a training: those asked for as far as they fit, else all that help."""
     on_gpus = training.device != "cpu" and hardware.gpus > 0
-    room = hardware.gpus if on_gpus else hardware.cores
     if training.num_workers is None:
-        return Workers(largest_world_size(training, room), on_gpus)
+        on_one_node = hardware.gpus_per_node if on_gpus else hardware.cores_per_node
+        return Workers(largest_world_size(training, on_one_node), on_gpus)
+    room = hardware.gpus if on_gpus else hardware.cores
     return Workers(min(training.world_size, room), on_gpus)
 
 

@@ -33,6 +33,15 @@ EXCHANGE_SECONDS = 1800
 """How long a worker waits for the others. One of a machine may write 42 GB of training data for all
 of them first, or draw a grid."""
 START_TIMED_OUT = "WorkerGroupStartupTimeoutError"
+NO_GPU = (
+    "requires at least one CUDA device",
+    "no GPUs found",
+    "No CUDA GPUs are available",
+    "Found no NVIDIA driver",
+    "driver on your system is too old",
+)
+"""Words of torch and NCCL where a worker cannot use its GPU; the group of workers fails to start
+before any code of ours runs in them."""
 POLL_SECONDS = 0.5
 """Time between two looks at the log: often enough for a progress bar."""
 
@@ -188,6 +197,12 @@ def _cause(error: Exception, placement: Placement) -> Exception:
             f"lost workers could not be replaced within {placement.failed_starts} min: training "
             f"needs {placement.demand} (cluster.wait_minutes); run the same command again to "
             "resume from the newest checkpoint"
+        )
+    if placement.use_gpu and any(words in str(error) for words in NO_GPU):
+        reason = str(error).strip().splitlines()[-1]
+        return InputError(
+            f"the cluster gave training a GPU for each worker, and torch cannot use it ({reason}); "
+            "check the node (`python -m jobs.doctor`), or set device=cpu for the training"
         )
     failures = getattr(error, "worker_failures", {})
     for failure in failures.values():

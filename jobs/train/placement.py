@@ -60,7 +60,7 @@ def place(config: TrainingConfig, nodes: Sequence[Node], gpus: int) -> Placement
     """Return where the workers of a training run.
 
     Args:
-        config: settings; without `num_workers`, the cluster decides.
+        config: settings; without `num_workers`, they are as many as one node has room for.
         nodes: free resources of each node.
         gpus: GPUs that the cluster has or can have.
 
@@ -70,7 +70,9 @@ def place(config: TrainingConfig, nodes: Sequence[Node], gpus: int) -> Placement
     on_gpu = uses_gpu(config, gpus)
     each = (1.0, float(on_gpu))
     room = fitting(nodes, *each)
-    count = config.num_workers or largest_world_size(config, room)
+    on_one_node = max((fitting_on(node, *each) for node in nodes), default=0)
+    # Over the network, gradients take longer than the images of a step (docs/scaling.md).
+    count = config.num_workers or largest_world_size(config, on_one_node)
     if count > room:
         kind = "GPU" if on_gpu else "CPU"
         on_cpus = "; device=cpu trains on CPUs" if on_gpu and config.device == "auto" else ""
@@ -79,7 +81,6 @@ def place(config: TrainingConfig, nodes: Sequence[Node], gpus: int) -> Placement
             f"({described(nodes)} free); set num_workers to at most {max(1, room)} or add nodes"
             f"{on_cpus}"
         )
-    on_one_node = max((fitting_on(node, *each) for node in nodes), default=0)
     return Placement(count, on_gpu, "STRICT_PACK" if count <= on_one_node else "PACK")
 
 

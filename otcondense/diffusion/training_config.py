@@ -104,8 +104,8 @@ class TrainingConfig(Config):
     flip: bool = False
     """Mirror half of the images, chosen at random."""
     num_workers: int | None = Field(default=None, ge=0)
-    """Data-parallel workers of Ray Train; must divide the global batch. By default as many as the
-    cluster has GPUs (or CPUs), divide the batch, and leave each at least 16 images; one in a trial
+    """Data-parallel workers of Ray Train; must divide the global batch. By default as many as one
+    node has GPUs (or CPUs), divide the batch, and leave each at least 16 images; one in a trial
     of a sweep. 0 trains in the process that asks for it, without actors."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train: auto takes GPUs if the cluster has any, else CPUs."""

@@ -144,7 +144,8 @@ def test_trainings_of_the_command_itself_are_forecast_one_after_another():
     ("setting", "shorter"), [("auto", True), ("bfloat16", True), ("none", False)]
 )
 def test_rounded_gradients_halve_the_network_of_single_pods(setting, *, shorter):
-    overrides = ["source.path=x", f"models.l2.training.gradient_compression={setting}"]
+    pods = ["source.path=x", "models.l2.training.num_workers=8"]
+    overrides = [*pods, f"models.l2.training.gradient_compression={setting}"]
     config = load_config("jobs/configs/imagenet-10k.yaml", overrides)
     stage = model_stage(config, "l2", "geometry_aware", 1000, PRESETS["8x1xH100"])
     [gradients] = [term.seconds for term in stage.terms if term.name == "gradients"]

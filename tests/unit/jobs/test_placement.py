@@ -26,10 +26,13 @@ def config(**settings: object) -> TrainingConfig:
     [
         ({}, [EIGHT], (8, True, "STRICT_PACK")),
         ({}, 2 * [EIGHT], (8, True, "STRICT_PACK")),
-        ({"global_batch_size": 256}, 2 * [EIGHT], (16, True, "PACK")),
+        ({"global_batch_size": 256}, 2 * [EIGHT], (8, True, "STRICT_PACK")),
+        ({"global_batch_size": 256, "num_workers": 16}, 2 * [EIGHT], (16, True, "PACK")),
+        ({}, [{"CPU": 95.0, "GPU": 7.0}, {"CPU": 95.0, "GPU": 7.0}], (4, True, "STRICT_PACK")),
         ({"global_batch_size": 96}, [EIGHT], (6, True, "STRICT_PACK")),
         ({"accumulation": 3, "global_batch_size": 96}, [EIGHT], (4, True, "STRICT_PACK")),
-        ({}, 5 * [ONE], (4, True, "PACK")),
+        ({}, 5 * [ONE], (1, True, "STRICT_PACK")),
+        ({"num_workers": 4}, 5 * [ONE], (4, True, "PACK")),
         ({}, [LAPTOP], (8, False, "STRICT_PACK")),
         ({"global_batch_size": 20}, [LAPTOP], (1, False, "STRICT_PACK")),
         ({"device": "cpu"}, [EIGHT], (8, False, "STRICT_PACK")),
@@ -72,7 +75,7 @@ def test_workers_that_do_not_fit_are_refused(
             2 * [EIGHT],
             4,
         ),  # two on each node, and two GPUs are left on each
-        ({"global_batch_size": 256}, 3 * [EIGHT], 1),
+        ({"global_batch_size": 256, "num_workers": 16}, 3 * [EIGHT], 1),
         ({"num_workers": 2}, 8 * [ONE], 4),
         ({"num_workers": 2}, [{"CPU": 2.0}], 1),
     ],
@@ -145,3 +148,13 @@ def test_a_training_here_does_not_use_the_cpu_beside_the_gpus_of_a_cluster() -> 
     for settings, gpus in (({}, 8), ({"device": "cuda"}, 0)):
         with pytest.raises(InputError, match=r"num_workers=0.*leave num_workers out"):
             _device_here(config(num_workers=0, **settings), gpus)
+
+
+def test_a_gpu_that_workers_cannot_use_ends_a_training_with_a_sentence() -> None:
+    from ray.train import ControllerError
+
+    failure = ControllerError(RuntimeError("nccl2 requires at least one CUDA device"))
+    on_gpu = _cause(failure, Placement(8, use_gpu=True, strategy="PACK"))
+    assert isinstance(on_gpu, InputError)
+    assert "at least one CUDA device); check the node" in str(on_gpu)
+    assert _cause(failure, Placement(8, use_gpu=False, strategy="PACK")) is failure
