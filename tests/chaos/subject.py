@@ -47,7 +47,8 @@ class Subject:
     @classmethod
     def of(cls, finished: Path, root: Path) -> "Subject":
         """Take the part with one model on one subset out of a finished tiny run."""
-        copy_run(finished, root, without=("*random*", "dit-*"))
+        # Chosen images are encoded for all subsets together.
+        copy_run(finished, root, without=("*random*", "dit-*", "chosen-*"))
         return cls._of(root)
 
     @classmethod
