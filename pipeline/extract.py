@@ -48,6 +48,7 @@ def extract_features(
     config: ExtractionConfig,
     stage_fingerprint: str,
     on_progress: OnProgress = lambda _done, _total: None,
+    cluster: ClusterConfig = ANY_CLUSTER,
 ) -> ExtractionResult:
     """Write one feature file per class of `source`, and `_quarantine.parquet`.
 
@@ -62,6 +63,7 @@ def extract_features(
         config: resources; they do not change the result.
         stage_fingerprint: of all settings of the stage.
         on_progress: called after every shard.
+        cluster: what the cluster can have, and how long to wait for it.
 
     Raises: InputError if source, encoder and cluster do not fit together, or too many images cannot
         be used.
@@ -69,7 +71,9 @@ def extract_features(
     store = Store(store_root)
     listing = source_listing(store, source)
     target = feature_target(store, directory, listing, encoder, source)
-    return extract_listed(target, stage_fingerprint, config, source.max_lost_share, on_progress)
+    return extract_listed(
+        target, stage_fingerprint, config, source.max_lost_share, on_progress, cluster
+    )
 
 
 def extract_listed(

@@ -34,6 +34,11 @@ class Placement:
         return Demand(self.num_workers, 1.0, float(self.use_gpu))
 
     @property
+    def words(self) -> str:
+        """Number and kind of the workers."""
+        return f"{self.num_workers} worker(s) on {'GPUs' if self.use_gpu else 'CPUs'}"
+
+    @property
     def failed_starts(self) -> int:
         """How often Ray Train tries to place the workers, each time for a minute."""
         return max(1, round(self.wait_minutes))

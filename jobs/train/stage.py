@@ -163,7 +163,8 @@ def _fit(run: Run, training: _Training, placement: Placement | None) -> None:
             lambda line: progress.show(line.step, config.num_steps, loss=line.loss),
             placement,
         )
-    _note(training, f"resumed from step {result.resumed_from}")
+    workers = "" if placement is None else f", by {placement.words}"
+    _note(training, f"resumed from step {result.resumed_from}{workers}")
 
 
 def _note_finished(run: Run, training: _Training) -> None:

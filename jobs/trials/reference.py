@@ -85,6 +85,7 @@ def _extract_held_out(run: Run, other: Run, directory: str) -> None:
             run.config.extraction,
             key,
             progress.show,
+            run.config.cluster,
         )
 
 
