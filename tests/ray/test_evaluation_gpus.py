@@ -1,9 +1,8 @@
 """An evaluation on a cluster with GPUs asks for them; Ray counts GPUs that are not there."""
 
-import subprocess
-import sys
-
 import pytest
+
+from tests.ray.programs import run_program
 
 GPUS = 4
 SCRIPT = '''
@@ -76,12 +75,7 @@ if __name__ == "__main__":
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_every_logical_gpu_encodes_and_metrics_have_one() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(gpus=GPUS)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program("-c", SCRIPT.format(gpus=GPUS))
     assert done.returncode == 0, done.stderr[-2000:]
     numbers = [float(number) for number in range(GPUS)]
     expected = f"{2 * GPUS} {numbers} {[('cuda', 1.0)] * 2}"

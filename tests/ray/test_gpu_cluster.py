@@ -1,29 +1,16 @@
 """The project's planning on clusters that claim GPUs: programs with a cluster of their own."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+
+from tests.ray.programs import run_program
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        capture_output=True,
-        text=True,
-        env={**kept, "OMP_NUM_THREADS": "1"},
-        timeout=800,
-        check=False,
-    )
-
-
 def rehearsed(*options: str) -> dict[str, float]:
-    done = run("benchmarks.cluster_rehearsal", *options)
+    done = run_program("-m", "benchmarks.cluster_rehearsal", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])["figures"]
     return figures
@@ -44,7 +31,7 @@ def test_a_lost_node_costs_the_units_in_work(stage: str) -> None:
 
 
 def test_a_stage_waits_for_a_node_that_starts_later() -> None:
-    done = run("benchmarks.cluster_rehearsal.late_node")
+    done = run_program("-m", "benchmarks.cluster_rehearsal.late_node")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "0 GPUs, then 2 actors of 1 GPUs"
     assert "sample: waiting up to 30 min" in done.stderr

@@ -1,13 +1,12 @@
 """Class names are embedded on a GPU of the cluster; Ray counts one that is not there."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.generators.weights import write_t5
+from tests.ray.programs import run_program
 
 SCRIPT = """
 import sys
@@ -47,12 +46,7 @@ def test_text_is_embedded_on_a_gpu_of_the_cluster_and_never_on_a_cpu_in_its_plac
     tmp_path: Path,
 ) -> None:
     model = write_t5(tmp_path / "t5", ("n1",))
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, model, str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program("-c", SCRIPT, model, str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr[-2000:]
     for line in done.stdout.strip().splitlines()[-2:]:
         assert line.startswith("the cluster gave this worker a GPU, and torch")
