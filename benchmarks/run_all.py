@@ -29,6 +29,7 @@ BENCHMARKS = (
     "saving",
     "sampling",
     "evaluation",
+    "cluster_rehearsal",
     "long_tail",
 )
 MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"

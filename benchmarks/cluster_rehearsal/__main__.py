@@ -96,13 +96,15 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--nodes", type=int, choices=HARDWARE, default=1, help="GPU nodes [1]")
+    parser.add_argument("--nodes", type=int, choices=HARDWARE, default=2, help="GPU nodes [2]")
+    parser.add_argument("--quick", action="store_true", help="one node")
     parser.add_argument(
         "--lose", choices=LOSING, help="lose a node in this stage, the last one then"
     )
     options = parser.parse_args()
-    found = rehearse(options.nodes, options.lose)
-    gpus = options.nodes * Pod.of_group("gpu").gpus
+    nodes = 1 if options.quick else options.nodes
+    found = rehearse(nodes, options.lose)
+    gpus = nodes * Pod.of_group("gpu").gpus
     # Not every worker of a node has finished a unit when the node is lost.
     least = gpus if options.lose is None else gpus - Pod.of_group("gpu").gpus + 1
     figures: dict[str, float] = {"gpus": gpus}
@@ -116,7 +118,7 @@ def main() -> None:
             figures[f"{each.stage}_idle_s"] = round(each.overhead_seconds, 2)
             bounds[f"{each.stage}_gpus"] = {"at_least": least}
     if options.lose is None:
-        figures["idle_share"] = round(_idle_share(found, options.nodes), 3)
+        figures["idle_share"] = round(_idle_share(found, nodes), 3)
     sys.exit(not finish("cluster_rehearsal", figures, bounds))
 
 
