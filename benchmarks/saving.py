@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.gpu_all.training import IMAGENET_CLASSES, random_latents
 from benchmarks.harness import finish
-from benchmarks.training import our_steps_of, random_latents
+from benchmarks.training import our_steps_of
 from otcondense.diffusion import ModelConfig, TrainingConfig, create_state
 from otcondense.diffusion.background_save import BackgroundSave
 from otcondense.diffusion.checkpoint import save_checkpoint, saved_tensors
@@ -32,7 +33,7 @@ def make_state(name: str, device: str) -> tuple[TrainState, Callable[[], object]
     config = TrainingConfig(
         model=ModelConfig(name=name), data="latents", global_batch_size=BATCH, num_workers=1
     )
-    state = create_state(config, int(data.labels.max()) + 1, data.source.image_shape, device)
+    state = create_state(config, IMAGENET_CLASSES, data.source.image_shape, device)
     return state, our_steps_of(state, data)
 
 
