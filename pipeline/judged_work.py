@@ -14,7 +14,7 @@ from otcondense.devices import DeviceSetting, resolve_device
 from otcondense.encoders import InputSpec, load_encoder, weights_sha256
 from otcondense.encoders.transforms import DecodedInput
 from otcondense.evaluation import ImageEncoder, NamedEncoder
-from otcondense.representations.tables import ClassTable, write_class_table
+from otcondense.representations.tables import write_class_table
 from otcondense.store import Store, fingerprint, read_array
 from pipeline.images import Transform
 from pipeline.judges import JudgeConfig
@@ -106,13 +106,7 @@ class JudgedWork:
 
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
         """Write the features of one class."""
-        table = ClassTable(
-            class_name=rows.plan.name,
-            class_index=rows.plan.index,
-            image_ids=rows.table.column("image_id").to_pylist(),
-            sha256=rows.table.column("sha256").to_pylist(),
-            arrays={FEATURES: read_array(rows.table, FEATURES)[:, None]},
-        )
+        table = rows.class_table({FEATURES: read_array(rows.table, FEATURES)[:, None]})
         facts = {"network": self.judge.name, "weights_sha256": self.judge.weights_sha256}
         write_class_table(store, directory, table, facts, rows.plan.fingerprint)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from otcondense.datasets import center_crop, decode_image
 from otcondense.devices import DeviceSetting
 from otcondense.encoders.transforms import DecodedInput
-from otcondense.representations.tables import ClassTable, write_class_table
+from otcondense.representations.tables import write_class_table
 from otcondense.store import Store, fingerprint, read_array
 from pipeline.images import Transform
 from pipeline.work import ClassRows
@@ -65,13 +65,7 @@ class PixelWork:
 
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
         """Write the pixels of one class."""
-        table = ClassTable(
-            class_name=rows.plan.name,
-            class_index=rows.plan.index,
-            image_ids=rows.table.column("image_id").to_pylist(),
-            sha256=rows.table.column("sha256").to_pylist(),
-            arrays={COLUMN: read_array(rows.table, COLUMN)},
-        )
+        table = rows.class_table({COLUMN: read_array(rows.table, COLUMN)})
         write_class_table(store, directory, table, {}, rows.plan.fingerprint)
 
 

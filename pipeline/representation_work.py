@@ -16,7 +16,6 @@ from otcondense.representations.crop import adm_center_crop
 from otcondense.representations.image_model import ImageModel
 from otcondense.representations.tables import (
     KINDS,
-    ClassTable,
     class_fingerprint,
     write_class_table,
 )
@@ -107,13 +106,7 @@ class RepresentationWork:
             for name in rows.table.column_names
             if name not in IMAGE_COLUMNS
         }
-        table = ClassTable(
-            class_name=rows.plan.name,
-            class_index=rows.plan.index,
-            image_ids=rows.table.column("image_id").to_pylist(),
-            sha256=rows.table.column("sha256").to_pylist(),
-            arrays=arrays,
-        )
+        table = rows.class_table(arrays)
         facts = {
             "image_size": self.config.image_size,
             "weights_sha256": self.weights_sha256,

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from otcondense.datasets import Listing
 from otcondense.devices import DeviceSetting
+from otcondense.in_flight import Arrays
+from otcondense.representations.tables import ClassTable
 from otcondense.store import Store
 from pipeline.images import BatchTransform, Transform
 from pipeline.quarantine import Lost
@@ -58,6 +60,16 @@ class ClassRows:
     """A row for each usable image, sorted by `image_id`: id, class, hash, size and results."""
     lost: Sequence[Lost]
     """Images that cannot be used."""
+
+    def class_table(self, arrays: Arrays) -> ClassTable:
+        """Return the table of the class with these arrays, a row for each usable image."""
+        return ClassTable(
+            class_name=self.plan.name,
+            class_index=self.plan.index,
+            image_ids=self.table.column("image_id").to_pylist(),
+            sha256=self.table.column("sha256").to_pylist(),
+            arrays=arrays,
+        )
 
 
 class Work(Protocol):
