@@ -34,7 +34,7 @@ def side_by_side(calls: Sequence[Callable[[], None]], at_once: int) -> None:
                 call()
             except BaseException as error:  # noqa: BLE001 - raised in the main thread
                 errors.append(error)
-                print(f"error: {error}; what runs beside it goes on", file=sys.stderr, flush=True)
+                print(f"error: {error}; the others continue", file=sys.stderr, flush=True)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(at_once, len(calls)))]
     for thread in threads:
