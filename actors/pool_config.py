@@ -8,8 +8,9 @@ from otcondense.config import Config
 class PoolConfig(Config):
     """Number of actors, and the resources of each."""
 
-    num_actors: int | None = Field(default=None, ge=1)
-    """Number of actors that work at the same time. By default one for each GPU, or each CPU if the
+    num_actors: int | None = Field(default=None, ge=0)
+    """Number of actors that work at the same time; 0 works in the process that asks for it, without
+    Ray. By default one for each GPU, or each CPU if the
     stage uses no GPU, as far as memory and units of work go; two in a trial of a sweep."""
     num_cpus: float = Field(default=1.0, ge=0)
     """CPUs of each actor."""

@@ -1,5 +1,7 @@
 """The class-level actor: reads one class's features, runs a selector on it, writes one file."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from ray.actor import ActorHandle
 from actors.reporter import Reporter, this_worker
 from actors.selection_unit import SelectionUnit, select_unit
 from actors.units import UnitChanges, progress_of
-from otcondense.selection.watch import Moment
+from otcondense.selection.watch import Moment, Watcher
 from otcondense.store import (
     ClassFeatures,
     Store,
@@ -31,6 +33,7 @@ class ClassSelector:
         features_directory: directory of the features of all classes.
         confidence_directory: directory of their confidences; None to select without.
         board: the actor that mirrors progress; None for no reports.
+        watcher_of: returns what watches a unit, by the name of the unit; None reports to the board.
     """
 
     def __init__(
@@ -39,20 +42,21 @@ class ClassSelector:
         features_directory: str,
         confidence_directory: str | None,
         board: ActorHandle[Any] | None = None,
+        watcher_of: Callable[[str], Watcher] | None = None,
     ) -> None:
         self._store = Store(root)
         self._features_directory = features_directory
         self._confidence_directory = confidence_directory
-        self._board = board
+        self._watcher_of = watcher_of or partial(Reporter, board)
 
     def run(self, unit: SelectionUnit) -> UnitChanges:
         """Select one class and return the progress of its finished selection."""
-        reporter = Reporter(self._board, unit.name)
-        reporter(Moment("read"))
+        watcher = self._watcher_of(unit.name)
+        watcher(Moment("read"))
         features = self._features(unit.class_name)
         difficulty = self._difficulty(unit, features)
 
-        selection = select_unit(self._store, unit, features, difficulty, reporter)
+        selection = select_unit(self._store, unit, features, difficulty, watcher)
         write_class_selection(self._store, unit.directory, selection, fingerprint=unit.fingerprint)
         return {**progress_of(selection.summary), "worker": this_worker()}
 

@@ -66,7 +66,7 @@ def trial_pool(pool: PoolConfig, *, has_gpus: bool) -> PoolConfig:
         has_gpus: whether GPUs help and the cluster has some.
     """
     gpus = gpus_of_each(pool, has_gpus=has_gpus)
-    count = pool.num_actors or TRIAL_ACTORS
+    count = TRIAL_ACTORS if pool.num_actors is None else pool.num_actors
     return pool.model_copy(update={"num_actors": count, "num_gpus": gpus})
 
 

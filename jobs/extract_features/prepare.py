@@ -9,13 +9,15 @@ from otcondense.encoders import train_encoder
 
 
 def prepare(run: Run) -> None:
-    """Write the digits and train the encoders that the configuration asks for."""
+    """Write the images and train the encoders that the configuration asks for."""
     config = run.config
     write_source(run)
     if config.digits is not None:
         note("images", f"{config.digits} (scikit-learn's handwritten digits)")
     if config.glyphs is not None:
         note("images", f"{config.glyphs} (letters in matplotlib's fonts)")
+    if config.fashion is not None:
+        note("images", f"{config.fashion.path} (photographs of Fashion-MNIST)")
     listing = write_source_listing(run)
     for encoder in config.networks:
         if encoder.train is not None:

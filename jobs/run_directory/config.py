@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from actors.pool_config import PoolConfig
 from jobs.run_directory.selection_config import SelectionConfig
 from otcondense.config import Config
-from otcondense.datasets import SourceConfig
+from otcondense.datasets import FashionConfig, SourceConfig
 from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.diffusion.denoising_config import DenoisingConfig
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
@@ -70,6 +70,8 @@ class RunConfig(Config):
     glyphs: str | None = None
     """Directory for rendered letters with a known long tail and known outliers, written before the
     run; needs the extra glyphs; null writes nothing."""
+    fashion: FashionConfig | None = None
+    """Photographs of Fashion-MNIST, written before the run; null writes nothing."""
     source: SourceConfig
     """Images to choose from."""
     held_out: SourceConfig | None = None

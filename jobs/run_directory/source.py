@@ -3,13 +3,13 @@
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.listing import scan_source
 from jobs.run_directory.run import Run
-from otcondense.datasets import list_images, write_digits, write_glyphs
+from otcondense.datasets import list_images, write_digits, write_fashion, write_glyphs
 
 
 def check_source(run: Run, *, is_start: bool) -> None:
     """Check that source, held-out images and budgets fit each other.
 
-    Nothing is written to the run, but digits and letters that the configuration asks for are.
+    Nothing is written to the run, but images that the configuration asks for are.
 
     Args:
         run: the run.
@@ -26,8 +26,10 @@ def check_source(run: Run, *, is_start: bool) -> None:
 
 
 def write_source(run: Run) -> None:
-    """Write the digits and letters that the configuration asks for, unless they are there."""
+    """Write the images that the configuration asks for, unless they are there."""
     if run.config.digits is not None:
         write_digits(run.config.digits)
     if run.config.glyphs is not None:
         write_glyphs(run.config.glyphs)
+    if run.config.fashion is not None:
+        write_fashion(run.config.fashion)

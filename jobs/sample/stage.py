@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from actors.here import device_here, run_here
 from actors.pool import Pool, refuse_failures
-from actors.sampler import SamplerActor, SampleUnit
+from actors.sampler import Sampler, SamplerActor, SampleUnit
 from actors.workers import RayBackend
 from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
@@ -15,6 +16,10 @@ from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.sampler_config import of_trained
 from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
 from otcondense.store import UnitProgress
+
+
+UNITS = "batches of samples"
+"""What failed, in messages."""
 
 
 def sample(run: Run) -> None:
@@ -61,11 +66,15 @@ def _units(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
 
 
 def _sample(run: Run, units: list[SampleUnit], progress: Progress) -> None:
+    progress.follow([UnitProgress(name=unit.name) for unit in units])
+    if run.config.samplers.num_actors == 0:
+        worker = Sampler(run.store.root, device_here(run.config.samplers))
+        refuse_failures(run_here(worker, units, progress.change), len(units), UNITS)
+        return
     start_ray()
     work = PoolWork("sample", len(units), uses_gpu=True)
     pool = sized_pool(run.config.samplers, run.config.cluster, work)
     device = "cuda" if pool.num_gpus else "cpu"
     backend = RayBackend.of(SamplerActor, pool, run.store.root, device)
-    progress.follow([UnitProgress(name=unit.name) for unit in units])
     outcome = Pool(backend, pool).run(units, progress.change)
-    refuse_failures(outcome, len(units), "batches of samples")
+    refuse_failures(outcome, len(units), UNITS)

@@ -114,15 +114,19 @@ def _is_done(run: Run, unit: ScoreUnit) -> bool:
 
 def _run_pool(run: Run, units: list[ScoreUnit], progress: Progress) -> None:
     checkpoint = scoring_checkpoint(run)
+    progress.follow(
+        [UnitProgress(name=unit.name, class_name=unit.class_name, size=unit.size) for unit in units]
+    )
+    denoising = run.config.scores.denoising
+    if run.config.samplers.num_actors == 0:
+        device = device_here(run.config.samplers)
+        worker = Scorer(run.store.root, checkpoint, denoising, device)
+        refuse_failures(run_here(worker, units, progress.change), len(units), UNITS)
+        return
     start_ray()
     work = PoolWork("score", len(units), uses_gpu=True)
     pool = sized_pool(run.config.samplers, run.config.cluster, work)
     device = "cuda" if pool.num_gpus else "cpu"
-    backend = RayBackend.of(
-        ray.remote(Scorer), pool, run.store.root, checkpoint, run.config.scores.denoising, device
-    )
-    progress.follow(
-        [UnitProgress(name=unit.name, class_name=unit.class_name, size=unit.size) for unit in units]
-    )
+    backend = RayBackend.of(ray.remote(Scorer), pool, run.store.root, checkpoint, denoising, device)
     outcome = Pool(backend, pool).run(units, progress.change)
-    refuse_failures(outcome, len(units), "classes of scores")
+    refuse_failures(outcome, len(units), UNITS)

@@ -3,9 +3,11 @@
 from typing import Any
 
 from actors.board import BoardLink, open_board
+from actors.here import run_here
 from actors.pool import Pool, PoolOutcome, refuse_failures
+from actors.reporter import changes_of
 from actors.selection_unit import SelectionUnit
-from actors.selector import SelectorActor
+from actors.selector import ClassSelector, SelectorActor
 from actors.units import UnitChanges, progress_of
 from actors.workers import RayBackend
 from jobs.cluster.sizing import PoolWork, sized_pool
@@ -18,6 +20,7 @@ from jobs.run_directory.run import Run
 from jobs.select_subset.held_out import write_held_out_hashes
 from jobs.work_units.selection import Listed, selection_units
 from otcondense.datasets import order_classes
+from otcondense.selection.watch import Watcher
 from otcondense.store import (
     ClassSelection,
     SelectionSummary,
@@ -82,6 +85,8 @@ def run_pool(
         progress: follows these units.
         selector: the class of the actors.
     """
+    if run.config.selection.pool.num_actors == 0:
+        return _run_here(run, open_units, progress)
     start_ray()
     board = open_board(run.store.root, SELECTION_BAR.key)
     link = BoardLink(board)
@@ -101,6 +106,21 @@ def run_pool(
         selector, pool, run.store.root, features, run.confidence_directory(), board
     )
     return Pool(backend, pool).run(open_units, change, tick)
+
+
+def _run_here(run: Run, open_units: list[SelectionUnit], progress: Progress) -> PoolOutcome:
+    """Select one class after another in this process and show its progress."""
+
+    def watcher_of(name: str) -> Watcher:
+        return lambda moment: progress.update(name, changes_of(moment))
+
+    worker = ClassSelector(
+        run.store.root,
+        run.features_directory(run.config.encoder),
+        run.confidence_directory(),
+        watcher_of=watcher_of,
+    )
+    return run_here(worker, open_units, progress.change)
 
 
 def _progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitProgress:

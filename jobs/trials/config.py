@@ -21,6 +21,8 @@ OBJECTIVES = ("objective", "lower_bound", "transport_cost")
 SHARED_SETTINGS = (
     "run",
     "digits",
+    "glyphs",
+    "fashion",
     "source",
     "held_out",
     "judge",

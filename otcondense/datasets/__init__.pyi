@@ -2,6 +2,8 @@ from .decoding import UnreadableImageError as UnreadableImageError
 from .decoding import center_crop as center_crop
 from .decoding import decode_image as decode_image
 from .digits import write_digits as write_digits
+from .fashion import FashionConfig as FashionConfig
+from .fashion import write_fashion as write_fashion
 from .feature_files import read_features as read_features
 from .glyphs import GlyphConfig as GlyphConfig
 from .glyphs import write_glyphs as write_glyphs
@@ -25,6 +27,7 @@ from .stored import write_listing as write_listing
 
 __all__ = [
     "SOURCES",
+    "FashionConfig",
     "GlyphConfig",
     "ImageRecord",
     "ListedFile",
@@ -46,6 +49,7 @@ __all__ = [
     "scan_images",
     "source_listing",
     "write_digits",
+    "write_fashion",
     "write_glyphs",
     "write_listing",
 ]
