@@ -17,7 +17,6 @@ from otcondense.diffusion.sampler_config import of_trained
 from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
 from otcondense.store import UnitProgress
 
-
 UNITS = "batches of samples"
 """What failed, in messages."""
 

@@ -110,7 +110,7 @@ def _images(config: FashionConfig) -> Iterator[tuple[str, Image.Image]]:
     for split, part in PARTS.items():
         images = _read(folder, part, "images")
         labels = _read(folder, part, "labels")
-        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):  # noqa: PLR2004
+        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
             raise InputError(
                 f"the files of {part} in {folder} must hold images and a label each, "
                 f"found shapes {images.shape} and {labels.shape}; fetch them again"

@@ -217,3 +217,23 @@ def test_a_run_of_another_source_is_refused_and_kept(
     assert "--run NEW" in error
     assert "delete" not in error
     assert results(finished / "run") == before
+
+
+def test_one_process_writes_the_same_bytes_as_actors(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished / "run"
+    before = results(run)
+    for pattern in ("selection/**/selection.parquet", "training/*/samples/*/part-*.parquet"):
+        removed = list(run.glob(pattern))
+        assert removed
+        for path in removed:
+            path.unlink()
+    for stage in ("select_subset", "sample"):
+        monkeypatch.setattr(
+            f"jobs.{stage}.stage.start_ray", lambda: pytest.fail("Ray is not needed")
+        )
+    alone = ["selection.pool.num_actors=0", "samplers.num_actors=0"]
+    for verb in ("select_subset", "sample"):
+        call(verb, ["--config", str(finished / "tiny.yaml"), *alone])
+    assert results(run) == before
