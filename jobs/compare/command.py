@@ -3,23 +3,26 @@
 `python -m jobs.compare --compare FILE`
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from pydantic import ValidationError
 
 from jobs.command.progress import note
 from jobs.command.settings import build
 from jobs.command.yaml_files import read_yaml
 from jobs.compare.config import CompareConfig
+from jobs.compare.drawing import drawings
+from jobs.compare.overview import overview_text, overviews
 from jobs.compare.page import render_page
-from jobs.compare.summary import Cell, cells, result_rows, rows_as_csv, statements, summary_rows
+from jobs.compare.results import result_rows, variants_of
+from jobs.compare.statements import statements
+from jobs.compare.summary import cells
+from jobs.compare.tables import rows_as_csv, summary_rows
 from jobs.run_directory.run import Run
 from jobs.trials.config import SweepConfig
 from jobs.trials.records import Record
 from jobs.trials.sweep import run_sweep
 from jobs.trials.trial import Sweep, describe
 from otcondense.errors import InputError
+from otcondense.store import Store
 
 PAGE = "report.html"
 
@@ -53,11 +56,11 @@ def sweep_config(config: CompareConfig, run: Run) -> SweepConfig:
 
 
 def show(config: CompareConfig, sweep: Sweep, records: list[Record], output: str | None) -> None:
-    """Write results.csv, summary.csv and the page, and print tables and statements."""
+    """Write results.csv, summary.csv, figures and the page; print overviews and statements."""
     failed = [record for record in records if record.state == "failed"]
     for record in failed:
         note("failed", f"{describe(record.values)}: {record.message}")
-    rows = result_rows(records)
+    rows = result_rows(records, sweep)
     if not rows:
         raise InputError(
             f"no trial of {config.name} was measured, all {len(failed)} failed; "
@@ -69,34 +72,18 @@ def show(config: CompareConfig, sweep: Sweep, records: list[Record], output: str
         "results.csv": rows_as_csv(rows),
         "summary.csv": rows_as_csv(summary_rows(found)),
         PAGE: render_page(config, sweep, rows, found, len(failed)).encode(),
+        **drawings(found, config, variants_of(rows, sweep)),
     }
     store = sweep.run.store
     for name, data in files.items():
         store.write_bytes(f"{sweep.directory}/{name}", data)
     if output is not None:
-        _write_copies(Path(output), files)
+        for name, data in files.items():
+            Store(output).write_bytes(name, data)
 
-    print_tables(found)
+    for overview in overviews(found, config):
+        print(f"\n{overview_text(overview)}")
     title = f"compare {config.name}"
     for sentence in statements(found, config):
         note(title, sentence)
-    note(title, f"{store.path(sweep.directory)}/{PAGE}, results.csv and summary.csv")
-
-
-def _write_copies(directory: Path, files: dict[str, bytes]) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        (directory / name).write_bytes(data)
-
-
-def print_tables(found: Sequence[Cell]) -> None:
-    """Print mean and interval of every variant: a table for each metric, budget and length."""
-    for cell in found:
-        print(f"\n{cell.metric}, {cell.num_images:,} images, {cell.step:,} steps")
-        for figure in cell.figures:
-            interval = figure.interval
-            spread = f"[{interval.low:.4g}, {interval.high:.4g}]" if interval.count > 1 else ""
-            print(
-                f"{figure.rank:>4}  {figure.variant:<28}{interval.mean:>10.4g}  "
-                f"{spread:<22}{interval.count} seeds"
-            )
+    note(title, f"{store.path(sweep.directory)}/{PAGE}, results.csv, summary.csv and figures/")

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from jobs.run_directory.config import RunConfig
 from jobs.trials.config import FULL_METRICS, METHOD, SUBSET_METRICS, SUBSET_PREFIX, SweepConfig
 from otcondense.config import Config
+from otcondense.evaluation.comparison import Correction
 from otcondense.evaluation.registry import Direction, Metric, metrics_of
 
 SAMPLE_METRICS = {**FULL_METRICS, **metrics_of("network", "adm")}
@@ -31,8 +32,13 @@ def direction_of(name: str) -> Direction:
     return metric.direction
 
 
+def guidance_setting(model: str) -> str:
+    """Return the name of the setting that decides the guidance of a model's samples."""
+    return f"models.{model}.sampling.cfg_scale"
+
+
 class CompareConfig(Config):
-    """Selection methods × budgets × training lengths × seeds.
+    """Selection methods × budgets × guidances × training lengths × seeds.
 
     The training lengths are the kept checkpoints of the model.
     """
@@ -47,8 +53,15 @@ class CompareConfig(Config):
     budgets: tuple[int, ...] = ()
     """Images of each class; empty takes the budget of the configuration. A variant that sets
     selection.budget keeps its own."""
+    guidance: tuple[float, ...] = ()
+    """Strengths of guidance to sample with (sampling.cfg_scale; 1 is none), each from the same
+    trained models; empty takes that of the configuration. A variant that sets its own keeps it."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
-    """Seeds of all random steps: selection, training, sampling."""
+    """Seeds of all random steps: selection, training, sampling. Variants share them, so that they
+    are compared in pairs; a test needs at least 6."""
+    correction: Correction = "holm"
+    """Correction of the p-values of a table for its number of variants: holm, or joint, which needs
+    no more seeds for more variants."""
     model: str | None = None
     """The model to train; null takes the first of the configuration."""
     metrics: tuple[str, ...] = Field(
@@ -82,6 +95,8 @@ class CompareConfig(Config):
             )
         if any(budget < 1 for budget in self.budgets):
             raise ValueError(f"budgets must be at least 1, found {min(self.budgets)}")
+        if any(guidance < 0 for guidance in self.guidance):
+            raise ValueError(f"guidance must be at least 0, found {min(self.guidance)}")
         return self
 
     def sweep(self, base: RunConfig) -> SweepConfig:
@@ -99,6 +114,8 @@ class CompareConfig(Config):
         space: dict[str, Any] = {}
         if self.budgets:
             space["selection.budget"] = self.budgets
+        if self.guidance:
+            space[guidance_setting(self.model or next(iter(base.models), ""))] = self.guidance
         space["seed"] = self.seeds
 
         return SweepConfig(

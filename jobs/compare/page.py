@@ -1,4 +1,4 @@
-"""The page of a comparison, one self-contained file: statements, ranks, curves, seeds, tables."""
+"""The page of a comparison, one self-contained file: overview, findings, ranks, curves, tables."""
 
 import itertools
 import math
@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.compare.config import CompareConfig, direction_of
-from jobs.compare.summary import Cell, Figure, Row, mean_ranks, predictions, statements
+from jobs.compare.overview import BEST_GROUP, change_text, number, overviews
+from jobs.compare.predictions import predictions
+from jobs.compare.results import Row, variants_of
+from jobs.compare.statements import (
+    guidances_of,
+    seeds_text,
+    statements,
+    verdict,
+)
+from jobs.compare.summary import Cell, Figure, mean_ranks, places
 from jobs.trials.config import VARIANT
 from jobs.trials.trial import Sweep
 from otcondense.evaluation.registry import METRICS, direction_phrase
@@ -18,7 +27,7 @@ from otcondense.report.plots import Spread, colour_of, interval_curves, seed_dot
 
 @dataclass(frozen=True)
 class Panel:
-    """One metric at one number of chosen images."""
+    """One metric at one number of chosen images and one guidance."""
 
     title: str
     curve: Plot | None
@@ -41,7 +50,7 @@ def render_page(
         num_failed: trials that failed.
     """
     bundles = sweep.config.variants
-    variants = sorted({row[VARIANT] for row in rows}, key=list(bundles).index)
+    variants = variants_of(rows, sweep)
     sentences = {metric: _sentences(found, metric, config) for metric in config.metrics}
     legend = {name: colour_of(name, variants) for name in variants}
     settings = {name: _plain_settings(bundles[name]) for name in variants}
@@ -51,6 +60,8 @@ def render_page(
         "facts": _facts(config, rows, num_failed),
         "legend": legend,
         "settings": settings,
+        "overviews": overviews(found, config),
+        "best_group": BEST_GROUP,
         "statements": sentences,
         "ranks": _rank_table(found, config, variants),
         "panels": _panels(found, config, variants),
@@ -58,6 +69,8 @@ def render_page(
         "meanings": meanings,
         "number": number,
         "interval": interval_text,
+        "change": change_text,
+        "seeds": seeds_text,
         "verdict": verdict,
     }
     return render_template("jobs.compare", "page.html.j2", context)
@@ -67,9 +80,10 @@ def _facts(config: CompareConfig, rows: Sequence[Row], num_failed: int) -> dict[
     facts = {
         "variants": str(len(_values(rows, VARIANT))),
         "chosen images": _numbers(_values(rows, "num_images")),
+        "guidance": ", ".join(f"{value:g}" for value in sorted(_values(rows, "guidance"))),
         "training steps": _numbers(_values(rows, "step")),
         "seeds": str(len(config.seeds)),
-        "trainings": str(len(_values(rows, "trial"))),
+        "trials": str(len(_values(rows, "trial"))),
     }
     if num_failed:
         facts["failed"] = str(num_failed)
@@ -120,20 +134,19 @@ def _panels(
     found: Sequence[Cell], config: CompareConfig, variants: Sequence[str]
 ) -> dict[str, list[Panel]]:
     panels: dict[str, list[Panel]] = {}
-    sizes = sorted({cell.num_images for cell in found})
+    guidances = guidances_of(found)
     for metric in config.metrics:
-        own = _of_metric(found, metric)
-        if own:
-            heading = f"{metric} ({direction_phrase(direction_of(metric))})"
-            panels[heading] = [_panel(metric, size, own, variants) for size in sizes]
+        heading = f"{metric} ({direction_phrase(direction_of(metric))})"
+        for (size, guidance), own in places(_of_metric(found, metric)).items():
+            suffix = f", guidance {guidance:g}" if len(guidances) > 1 else ""
+            title = f"{metric}, {size:,} chosen images{suffix}"
+            name = f"{metric}-{size}" + (f"-{guidance:g}" if suffix else "")
+            panels.setdefault(heading, []).append(_panel(title, name, own, variants))
     return panels
 
 
-def _panel(metric: str, size: int, found: Sequence[Cell], variants: Sequence[str]) -> Panel:
-    own = [cell for cell in found if cell.num_images == size]
+def _panel(title: str, name: str, own: Sequence[Cell], variants: Sequence[str]) -> Panel:
     spreads = [_spreads(cell) for cell in own]
-    title = f"{metric}, {size:,} chosen images"
-    name = f"{metric}-{size}"
 
     curve = None
     if len(own) > 1:
@@ -148,7 +161,7 @@ def _panel(metric: str, size: int, found: Sequence[Cell], variants: Sequence[str
         f"{title}, {own[-1].step:,} training steps: one dot for each seed, "
         "one line for the interval."
     )
-    dots = embed(f"dots-{name}", seed_dots(spreads[-1], metric, variants), words)
+    dots = embed(f"dots-{name}", seed_dots(spreads[-1], own[-1].metric, variants), words)
     return Panel(title, curve, dots, tuple(own))
 
 
@@ -167,21 +180,7 @@ def _spread(figure: Figure, step: int) -> Spread:
     )
 
 
-def number(value: float) -> str:
-    """Return a value as tables show it."""
-    return f"{value:.4g}"
-
-
 def interval_text(figure: Figure) -> str:
     """Return the confidence interval, empty for one seed."""
     interval = figure.interval
     return "" if math.isnan(interval.low) else f"{interval.low:.4g} to {interval.high:.4g}"
-
-
-def verdict(figure: Figure, metric: str) -> str:
-    """Return better, worse, or within the noise; empty for the reference variant."""
-    if figure.difference is None:
-        return ""
-    if not figure.is_beyond_noise:
-        return "within the noise"
-    return "better" if figure.is_better(metric) else "worse"

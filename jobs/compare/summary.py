@@ -1,22 +1,24 @@
-"""Tables over seeds from the records of trials, and statements from the tables."""
+"""Tables over seeds: means, ranks, and differences in pairs, for each metric and place."""
 
-import csv
-import io
 import itertools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from jobs.compare.config import PREDICTORS, CompareConfig, direction_of
+from jobs.compare.config import CompareConfig, direction_of, find_metric
+from jobs.compare.results import Row
 from jobs.trials.config import VARIANT
-from jobs.trials.records import Record
-from otcondense.evaluation.comparison import Difference, Interval, compare_with, mean_interval
+from otcondense.evaluation.comparison import (
+    Correction,
+    Difference,
+    Interval,
+    compare_in_pairs,
+    mean_interval,
+)
 from otcondense.evaluation.registry import sign
 
-Row = dict[str, Any]
-LEAST_VARIANTS = 4
-"""Fewest variants of a correlation; fewer say nothing."""
+SHOWN_DIGITS = 4
+"""Significant digits of the values in tables; means that look equal have equal ranks."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,12 @@ class Figure:
     interval: Interval
     values: tuple[float, ...]
     """By seed."""
-    rank: int
-    """1 is the best mean of its cell."""
+    rank: float
+    """1 is the best mean of its cell; equal means share the mean of their ranks."""
     difference: Difference | None
     """From the variant that all are compared with; None for that variant."""
+    among_best: bool | None
+    """Whether no test tells it apart from the best of its cell; None if the seeds are too few."""
 
     @property
     def is_beyond_noise(self) -> bool:
@@ -38,127 +42,166 @@ class Figure:
         return self.difference is not None and self.difference.is_beyond_noise()
 
     def is_better(self, metric: str) -> bool:
-        """Return whether its mean is better than the reference's."""
+        """Return whether its mean is better than the reference's, over the common seeds."""
         return self.difference is not None and sign(direction_of(metric)) * self.difference.mean < 0
+
+    def seeds_better(self, metric: str) -> int:
+        """Return in how many pairs it is better than the reference."""
+        if self.difference is None:
+            return 0
+        is_lower = direction_of(metric) == "lower"
+        return self.difference.num_lower if is_lower else self.difference.num_higher
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One metric at one budget and training length."""
+    """One metric at one budget, guidance and training length."""
 
     metric: str
     num_images: int
     """Chosen images of all classes together."""
+    guidance: float
+    """Of the samples, except those of variants that set their own."""
     step: int
     figures: tuple[Figure, ...]
     """Best first."""
 
+    @property
+    def num_seeds(self) -> int:
+        """The most seeds that a variant has."""
+        return max(figure.interval.count for figure in self.figures)
 
-def result_rows(records: Sequence[Record]) -> list[Row]:
-    """Return a row for each measured checkpoint of each trial.
-
-    It holds variant, seed, number of chosen images, step and all metrics.
-    """
-    rows = []
-    for record in records:
-        for rung in record.rungs:
-            metrics = dict(rung.metrics)
-            num_images = int(metrics.pop("num_training"))
-            rows.append(
-                {
-                    VARIANT: record.values[VARIANT],
-                    "num_images": num_images,
-                    "step": rung.step,
-                    "seed": record.values["seed"],
-                    "trial": record.key,
-                    **metrics,
-                }
-            )
-    return sorted(rows, key=lambda row: (row[VARIANT], row["num_images"], row["step"], row["seed"]))
+    @property
+    def num_comparisons(self) -> int:
+        """Variants that are compared with the reference."""
+        return sum(figure.difference is not None for figure in self.figures)
 
 
-def rows_as_csv(rows: Sequence[Row]) -> bytes:
-    """Return rows as CSV with a column for every name."""
-    names = dict.fromkeys(itertools.chain.from_iterable(rows))
-    sink = io.StringIO()
-    writer = csv.DictWriter(sink, list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return sink.getvalue().encode()
+@dataclass(frozen=True)
+class _Axis:
+    """The values of one column that tables are made for."""
+
+    name: str
+    values: tuple[float, ...]
+    alone: frozenset[str]
+    """Variants with one other value, such as all images; they are in the table of every value."""
+
+    def holds(self, row: Row, value: float) -> bool:
+        """Return whether a row is in the table of a value."""
+        return row[self.name] == value or row[VARIANT] in self.alone
 
 
 def cells(rows: Sequence[Row], config: CompareConfig) -> list[Cell]:
-    """Return the tables: for each metric, number of images and training length, best variant first.
+    """Return the tables: for each metric and place, best variant first.
 
-    A variant with a number of images that no other variant has, such as all images, is compared at
-    every other number.
+    A variant with one number of images that no other variant has, such as all images, is compared
+    at every other number; so is one with a guidance of its own.
     """
-    compared = _compared_sizes(rows)
-    alone = [row for row in rows if row["num_images"] not in compared]
+    sizes = _axis(rows, "num_images")
+    guidances = _axis(rows, "guidance") if config.guidance else _single(rows, "guidance", config)
     steps = sorted({row["step"] for row in rows})
     names = set(itertools.chain.from_iterable(rows))
     metrics = [metric for metric in config.metrics if metric in names]
 
     found = []
-    for metric, size, step in itertools.product(metrics, compared, steps):
-        of_size = [row for row in rows if row["num_images"] == size]
-        at_step = [row for row in (*of_size, *alone) if row["step"] == step]
-        found.append(_cell(metric, size, step, at_step, config))
+    places = itertools.product(metrics, sizes.values, guidances.values, steps)
+    for metric, size, guidance, step in places:
+        measured = [row for row in rows if row["step"] == step and metric in row]
+        in_both = [
+            row for row in measured if sizes.holds(row, size) and guidances.holds(row, guidance)
+        ]
+        if in_both:
+            figures = _figures(metric, in_both, config)
+            found.append(Cell(metric, int(size), guidance, step, figures))
     return found
 
 
-def _compared_sizes(rows: Sequence[Row]) -> list[int]:
-    """Return the numbers of images that several variants have; all numbers if there is none."""
-    variants: dict[int, set[str]] = {}
+def _axis(rows: Sequence[Row], name: str) -> _Axis:
+    """Return the values that several variants have, or that are one of several of a variant."""
+    by_value: dict[float, set[str]] = {}
+    by_variant: dict[str, set[float]] = {}
     for row in rows:
-        variants.setdefault(row["num_images"], set()).add(row[VARIANT])
-    shared = [size for size in sorted(variants) if len(variants[size]) > 1]
-    return shared or sorted(variants)
+        by_value.setdefault(row[name], set()).add(row[VARIANT])
+        by_variant.setdefault(row[VARIANT], set()).add(row[name])
+    several = [values for values in by_variant.values() if len(values) > 1]
+    shared = {value for value, variants in by_value.items() if len(variants) > 1}
+    compared = shared.union(*several) or set(by_value)
+    alone = {name for name, values in by_variant.items() if not values & compared}
+    return _Axis(name, tuple(sorted(compared)), frozenset(alone))
 
 
-def _cell(metric: str, size: int, step: int, rows: Sequence[Row], config: CompareConfig) -> Cell:
-    values: dict[str, list[float]] = {}
+def _single(rows: Sequence[Row], name: str, config: CompareConfig) -> _Axis:
+    """Return an axis with one value, that of the reference, for all rows together."""
+    reference = [row for row in rows if row[VARIANT] == config.against] or list(rows)
+    return _Axis(name, (reference[0][name],), frozenset(row[VARIANT] for row in rows))
+
+
+def _figures(metric: str, rows: Sequence[Row], config: CompareConfig) -> tuple[Figure, ...]:
+    values: dict[str, dict[int, float]] = {}
     for row in rows:
-        if metric in row:
-            values.setdefault(row[VARIANT], []).append(row[metric])
+        values.setdefault(row[VARIANT], {})[row["seed"]] = row[metric]
 
-    differences: dict[str, Difference] = {}
+    differences: Mapping[str, Difference] = {}
     if config.against in values:
-        others = {name: each for name, each in values.items() if name != config.against}
-        differences = compare_with(values[config.against], others)
-
-    factor = sign(direction_of(metric))
-    intervals = {name: mean_interval(each) for name, each in values.items()}
-    order = sorted(values, key=lambda name: (factor * intervals[name].mean, name))
+        differences = _differences(values, config.against, config.correction)
+    intervals = {name: mean_interval(list(each.values())) for name, each in values.items()}
+    ranks = _ranks(metric, intervals)
+    order = sorted(values, key=partial(_order, metric, intervals))
+    best_group = _best_group(values, order[0], config.correction)
     figures = []
-    for rank, name in enumerate(order, start=1):
+    for name in order:
+        own = tuple(values[name].values())
         difference = differences.get(name)
-        figures.append(Figure(name, intervals[name], tuple(values[name]), rank, difference))
-    return Cell(metric, size, step, tuple(figures))
+        figures.append(
+            Figure(name, intervals[name], own, ranks[name], difference, best_group[name])
+        )
+    return tuple(figures)
 
 
-def statements(found: Sequence[Cell], config: CompareConfig) -> Iterator[str]:
-    """Yield a sentence for each cell: the variants that differ from the reference beyond noise."""
-    for cell in found:
-        where = f"{cell.metric}, {cell.num_images:,} images, {cell.step:,} steps"
-        yield f"{where}: {'; '.join(_clauses(cell, config.against))}."
+def _order(metric: str, intervals: Mapping[str, Interval], name: str) -> tuple[float, str]:
+    return sign(direction_of(metric)) * intervals[name].mean, name
 
 
-def _clauses(cell: Cell, against: str) -> Iterator[str]:
-    tested = [figure for figure in cell.figures if figure.difference is not None]
-    beyond = [figure for figure in tested if figure.is_beyond_noise]
-    better = [figure.variant for figure in beyond if figure.is_better(cell.metric)]
-    worse = [figure.variant for figure in beyond if not figure.is_better(cell.metric)]
-    within = [figure.variant for figure in tested if not figure.is_beyond_noise]
+def _differences(
+    values: Mapping[str, Mapping[int, float]], against: str, correction: Correction
+) -> dict[str, Difference]:
+    others = {name: each for name, each in values.items() if name != against}
+    return compare_in_pairs(values[against], others, correction)
 
-    if better:
-        yield f"better than {against}: {', '.join(better)}"
-    else:
-        yield f"none better than {against}"
-    if worse:
-        yield f"worse: {', '.join(worse)}"
-    if within:
-        yield f"within the noise: {', '.join(within)}"
+
+def _best_group(
+    values: Mapping[str, Mapping[int, float]], best: str, correction: Correction
+) -> dict[str, bool | None]:
+    """Return by variant whether no test tells it apart from the best; None without a test."""
+    group: dict[str, bool | None] = {}
+    for name, found in _differences(values, best, correction).items():
+        group[name] = not found.is_beyond_noise() if found.can_pass else None
+    is_tested = any(each is not None for each in group.values())
+    return {best: True if is_tested else None, **group}
+
+
+def _ranks(metric: str, intervals: Mapping[str, Interval]) -> dict[str, float]:
+    from scipy.stats import rankdata
+
+    keys = [_rank_key(metric, interval.mean) for interval in intervals.values()]
+    ranks = rankdata(keys, method="average")
+    return {name: float(rank) for name, rank in zip(intervals, ranks, strict=True)}
+
+
+def _rank_key(metric: str, mean: float) -> float:
+    """Return a mean as tables show it, with the sign that makes lower ones better."""
+    known = find_metric(metric)
+    assert known is not None, f"{metric} is checked when a comparison is configured"
+    bounded = mean if known.floor is None else max(mean, known.floor)
+    return sign(known.direction) * float(f"{bounded:.{SHOWN_DIGITS}g}")
+
+
+def places(found: Sequence[Cell]) -> dict[tuple[int, float], list[Cell]]:
+    """Return tables by number of images and guidance, each from the shortest training on."""
+    parts: dict[tuple[int, float], list[Cell]] = {}
+    for cell in sorted(found, key=lambda cell: (cell.num_images, cell.guidance, cell.step)):
+        parts.setdefault((cell.num_images, cell.guidance), []).append(cell)
+    return parts
 
 
 def mean_ranks(found: Sequence[Cell], metric: str) -> dict[str, float]:
@@ -167,7 +210,7 @@ def mean_ranks(found: Sequence[Cell], metric: str) -> dict[str, float]:
     Only variants that are in every cell have one.
     """
     of_metric = [cell for cell in found if cell.metric == metric]
-    ranks: dict[str, list[int]] = {}
+    ranks: dict[str, list[float]] = {}
     for cell in of_metric:
         for figure in cell.figures:
             ranks.setdefault(figure.variant, []).append(figure.rank)
@@ -175,77 +218,3 @@ def mean_ranks(found: Sequence[Cell], metric: str) -> dict[str, float]:
     complete = {name: each for name, each in ranks.items() if len(each) == len(of_metric)}
     means = {name: sum(each) / len(each) for name, each in complete.items()}
     return dict(sorted(means.items(), key=lambda item: item[1]))
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """How well a metric of the subset itself predicts the order of the variants after training."""
-
-    subset_metric: str
-    num_images: int
-    step: int
-    correlation: float
-    """Spearman's, over the means of the variants; 1 if both order the variants in the same way."""
-    num_variants: int
-
-
-def predictions(rows: Sequence[Row], metric: str) -> list[Prediction]:
-    """Return how well each metric of the subset itself predicts `metric` after training.
-
-    There is one result for each number of images and training length with enough variants.
-    """
-    found = []
-    for size, step in sorted({(row["num_images"], row["step"]) for row in rows}):
-        variants: dict[str, list[Row]] = {}
-        for row in rows:
-            if (row["num_images"], row["step"]) == (size, step) and metric in row:
-                variants.setdefault(row[VARIANT], []).append(row)
-        if len(variants) < LEAST_VARIANTS:
-            continue
-        first_row = next(iter(variants.values()))[0]
-        for predictor in sorted(PREDICTORS.keys() & first_row.keys()):
-            correlation = _correlation(list(variants.values()), predictor, metric)
-            if not math.isnan(correlation):
-                found.append(Prediction(predictor, size, step, correlation, len(variants)))
-    return found
-
-
-def _correlation(variants: Sequence[Sequence[Row]], predictor: str, metric: str) -> float:
-    from scipy.stats import spearmanr
-
-    before = [_goodness(rows, predictor) for rows in variants]
-    after = [_goodness(rows, metric) for rows in variants]
-    return float(spearmanr(before, after).statistic)
-
-
-def _goodness(rows: Sequence[Row], metric: str) -> float:
-    """Return the mean of a metric, with the sign that makes larger values better."""
-    mean: float = sum(row[metric] for row in rows) / len(rows)
-    return -sign(direction_of(metric)) * mean
-
-
-def summary_rows(found: Sequence[Cell]) -> list[Row]:
-    """Return the tables as rows: means, intervals, ranks and differences."""
-    rows = []
-    for cell in found:
-        for figure in cell.figures:
-            row: Row = {
-                "metric": cell.metric,
-                "num_images": cell.num_images,
-                "step": cell.step,
-                VARIANT: figure.variant,
-                "rank": figure.rank,
-            }
-            row |= {name: _plain(value) for name, value in vars(figure.interval).items()}
-            row["difference"] = row["p_value"] = None
-            if figure.difference is not None:
-                row["difference"] = _plain(figure.difference.mean)
-                row["p_value"] = _plain(figure.difference.p_value)
-            rows.append(row)
-    return rows
-
-
-def _plain(value: float) -> float | int | None:
-    if isinstance(value, int):
-        return value
-    return None if math.isnan(value) else float(f"{value:.6g}")

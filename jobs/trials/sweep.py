@@ -1,5 +1,8 @@
 """Run the missing trials of a sweep."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from jobs.cluster.start import start_ray
 from jobs.command.progress import note
 from jobs.extract_features.stage import extract
@@ -32,8 +35,30 @@ def run_sweep(sweep: Sweep) -> list[Record]:
     )
     if left > 0:
         start_ray()
-        run_trials(sweep, open_trials, settled, inputs)
+        for wave in waves(open_trials):
+            settled, _ = split(sweep, records, planned, inputs)
+            run_trials(sweep, wave, settled, inputs)
     return records.all()
+
+
+def waves(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Return the trials in groups that run one after the other, so that no two train one model.
+
+    Trials that differ in their sampling only share the directory of their training. The first of
+    them trains, in the first group; the others find the trained model, each in a later group.
+    Without any trial, as for a search that learns, there is one empty group.
+    """
+    found: list[list[Trial]] = [[]]
+    seen: Counter[tuple[str, ...]] = Counter()
+    for trial in trials:
+        run = trial.run
+        trained = tuple(run.training_directory(*each) for each in run.trainings())
+        number = seen[trained] if trained else 0
+        seen[trained] += 1
+        if number == len(found):
+            found.append([])
+        found[number].append(trial)
+    return found
 
 
 def check_extras(config: SweepConfig) -> None:
