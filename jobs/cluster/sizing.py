@@ -16,7 +16,7 @@ ACTOR_BYTES = 1.5e9
 The largest measured peak is 1.0 GB (docs/scaling.md).
 """
 TRIAL_ACTORS = 2
-"""Actors of a trial of a sweep, of which many run at the same time."""
+"""Actors of a trial of a sweep on GPUs; many trials run at the same time."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,19 @@ def sized_pool(pool: PoolConfig, cluster: ClusterConfig, work: PoolWork) -> Pool
     return pool.model_copy(update={"num_actors": count, "num_gpus": gpus})
 
 
-def trial_pool(pool: PoolConfig, *, has_gpus: bool) -> PoolConfig:
+def trial_pool(pool: PoolConfig, *, has_gpus: bool, small: bool) -> PoolConfig:
     """Return the pool of a trial with a number for each None.
 
     Args:
         pool: settings.
         has_gpus: whether GPUs help and the cluster has some.
+        small: whether the trial works in its own process unless the settings say otherwise: an
+            actor takes as long to start as a small model takes to sample.
     """
     gpus = gpus_of_each(pool, has_gpus=has_gpus)
-    count = TRIAL_ACTORS if pool.num_actors is None else pool.num_actors
+    count = pool.num_actors
+    if count is None:
+        count = 0 if small else TRIAL_ACTORS
     return pool.model_copy(update={"num_actors": count, "num_gpus": gpus})
 
 

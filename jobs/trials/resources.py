@@ -57,6 +57,8 @@ def trial_resources(sweep: Sweep, cluster: dict[str, float]) -> TrialResources:
         if not settings.num_workers:  # the trial's own process trains
             driver = _largest([driver, worker])
 
+    # A pool of no actors works in the trial's own process.
+    driver = _largest([driver, *(_bundle(pool) for pool in pools if pool.num_actors == 0)])
     # The n-th actors of all pools share a bundle.
     shared = zip_longest(*map(_bundles, pools), fillvalue={})
     largest = [_largest(bundles) for bundles in shared]
@@ -109,34 +111,41 @@ def concurrent_trials(
 def with_counts(base: RunConfig, cluster: Mapping[str, float]) -> RunConfig:
     """Return the configuration that trials vary with a number of workers for each None.
 
-    Many trials run at the same time, so that none of them takes the whole cluster.
+    Many trials run at the same time, so that none of them takes the whole cluster. Without GPUs
+    each trial is one process with one thread.
 
     Args:
         base: the configuration.
         cluster: resources of the cluster.
     """
     has_gpus = cluster.get("GPU", 0.0) > 0
-    pool = trial_pool(base.selection.pool, has_gpus=False)
-    models = {name: _with_worker(model) for name, model in base.models.items()}
+    pool = trial_pool(base.selection.pool, has_gpus=False, small=not has_gpus)
+    models = {
+        name: _with_workers(model, 1 if has_gpus else 0) for name, model in base.models.items()
+    }
     changes = {
         "selection": base.selection.model_copy(update={"pool": pool}),
-        "samplers": trial_pool(base.samplers, has_gpus=has_gpus),
+        "samplers": trial_pool(base.samplers, has_gpus=has_gpus, small=not has_gpus),
         "models": models,
     }
     return base.model_copy(update=changes)
 
 
-def _with_worker(model: ModelConfigs) -> ModelConfigs:
+def _with_workers(model: ModelConfigs, count: int) -> ModelConfigs:
     if model.training.num_workers is not None:
         return model
-    training = model.training.model_copy(update={"num_workers": 1})
+    training = model.training.model_copy(update={"num_workers": count})
     return model.model_copy(update={"training": training})
 
 
 def _bundles(pool: PoolConfig) -> list[Bundle]:
     assert pool.num_actors is not None, "with_counts has set it"
+    return [_bundle(pool)] * pool.num_actors
+
+
+def _bundle(pool: PoolConfig) -> Bundle:
     assert pool.num_gpus is not None, "with_counts has set it"
-    return [{"CPU": pool.num_cpus, "GPU": pool.num_gpus}] * pool.num_actors
+    return {"CPU": pool.num_cpus, "GPU": pool.num_gpus}
 
 
 def _largest(bundles: Iterable[Bundle]) -> Bundle:

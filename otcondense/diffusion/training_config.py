@@ -106,7 +106,7 @@ class TrainingConfig(Config):
     num_workers: int | None = Field(default=None, ge=0)
     """Data-parallel workers of Ray Train; must divide the global batch. By default as many as one
     node has GPUs (or CPUs), divide the batch, and leave each at least 16 images; one in a trial
-    of a sweep. 0 trains in the process that asks for it, without actors."""
+    of a sweep, or none without GPUs. 0 trains in the process that asks for it, without actors."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train: auto takes GPUs if the cluster has any, else CPUs."""
     max_failures: int = Field(default=3, ge=0)

@@ -90,8 +90,12 @@ def test_actors_without_resources_wait_for_nothing(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_trial_has_few_actors() -> None:
-    assert trial_pool(PoolConfig(), has_gpus=True).num_actors == 2
-    assert trial_pool(PoolConfig(), has_gpus=True).num_gpus == 1.0
-    assert trial_pool(PoolConfig(num_actors=5, num_gpus=0.25), has_gpus=False) == PoolConfig(
-        num_actors=5, num_gpus=0.25
-    )
+    assert trial_pool(PoolConfig(), has_gpus=True, small=False).num_actors == 2
+    assert trial_pool(PoolConfig(), has_gpus=True, small=False).num_gpus == 1.0
+    asked = PoolConfig(num_actors=5, num_gpus=0.25)
+    assert trial_pool(asked, has_gpus=False, small=True) == asked
+
+
+def test_a_small_trial_has_no_actors() -> None:
+    found = trial_pool(PoolConfig(), has_gpus=False, small=True)
+    assert (found.num_actors, found.num_gpus) == (0, 0.0)

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 import json
 
@@ -223,6 +224,16 @@ def test_a_trial_without_workers_reserves_its_training_device(tmp_path):
     )
     assert (on_cpu.driver, on_cpu.training) == ({"CPU": 1.0}, [])
     assert (on_gpu.driver, on_gpu.training) == ({"CPU": 1.0, "GPU": 1.0}, [])
+
+
+@pytest.mark.parametrize("kind", ["subset", "full"])
+def test_a_trial_without_gpus_is_one_process_that_reserves_its_cpu(tmp_path, kind):
+    sweep = Sweep(sweep_config(kind=kind), base(tmp_path))
+    cluster = {"CPU": 2.0}
+    sweep = dataclasses.replace(sweep, base=with_counts(sweep.base, cluster))
+    found = trial_resources(sweep, cluster)
+    assert (found.bundles, found.training) == ([{"CPU": 1.0}], [])
+    assert concurrent_trials(found, cluster, None) == 2
 
 
 @pytest.mark.parametrize(
