@@ -27,8 +27,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 setup: $(VENV)/.installed ## create .venv with the pinned versions (about 7 GB)
 
-demo: setup ## all stages on real images: select, train, sample, measure, report
+demo: setup ## all stages on real images, and a comparison with six random draws
 	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
+	$(BIN)/python -m jobs.compare --config jobs/configs/demo.yaml --compare jobs/configs/compare/demo.yaml
 
 test: setup ## unit, page and Ray tests; all Ray tests share one cluster
 	$(PYTEST) $(TWO) -m "not (slow or full)"
