@@ -28,8 +28,6 @@ METHODS: dict[str, tuple[str, dict[str, object]]] = {
     **{method: (method, {}) for method in OTHERS},
 }
 """Selector and parameters by the name in the table."""
-BUDGETS = (10, 40)
-"""Images of each class."""
 MEASURES = ("outliers", "rare", "coverage", "rare_coverage")
 NEIGHBOURS = 3
 """Nearest neighbours of the coverage."""

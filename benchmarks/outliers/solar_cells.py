@@ -81,6 +81,8 @@ class RareDefects:
 
     cells: SolarCells
     encoder: str
+    images: int
+    """Intact cells of each class to choose from, at most."""
     name: str = "solar cells, rare defects"
 
     def draw(self, repeat: int) -> list[Pool]:
@@ -88,13 +90,17 @@ class RareDefects:
         generator = np.random.default_rng(repeat)
         probability = self.cells.probability
         source, held_out = _halves(len(probability), generator)
-        intact = source[probability[source] == 0]
-        defects = source[probability[source] == 1]
-        count = round(RARE_SHARE / (1 - RARE_SHARE) * len(intact))
-        rows = np.sort(np.concatenate([intact, generator.permutation(defects)[:count]]))
+        cell = self.cells.cell
+        parts = []
+        for kind in np.unique(cell):
+            of_kind = generator.permutation(source[cell[source] == kind])
+            intact = of_kind[probability[of_kind] == 0][: self.images]
+            defects = of_kind[probability[of_kind] == 1]
+            parts += [intact, defects[: round(RARE_SHARE / (1 - RARE_SHARE) * len(intact))]]
+        rows = np.sort(np.concatenate(parts))
         unseen = held_out[np.isin(probability[held_out], (0, 1))]
         kinds = np.where(probability == 1, RARE, COMMON)
-        return [_pool(self, self.cells.cell, kinds, rows, unseen)]
+        return [_pool(self, cell, kinds, rows, unseen)]
 
 
 @dataclass(frozen=True)
@@ -106,16 +112,23 @@ class DoubtfulLabels:
 
     cells: SolarCells
     encoder: str
+    images: int
+    """Of each class to choose from, at most."""
     name: str = "solar cells, doubtful labels"
 
     def draw(self, repeat: int) -> list[Pool]:
         """Return the pool of one repeat."""
+        generator = np.random.default_rng(repeat)
         probability = self.cells.probability
-        source, held_out = _halves(len(probability), np.random.default_rng(repeat))
+        source, held_out = _halves(len(probability), generator)
         is_certain = np.isin(probability, (0, 1))
         kinds = np.where(is_certain, COMMON, OUTLIER)
         labels = (probability > DEFECTIVE).astype(np.int64)
-        return [_pool(self, labels, kinds, source, held_out[is_certain[held_out]])]
+        parts = []
+        for label in np.unique(labels):
+            parts.append(generator.permutation(source[labels[source] == label])[: self.images])
+        rows = np.sort(np.concatenate(parts))
+        return [_pool(self, labels, kinds, rows, held_out[is_certain[held_out]])]
 
 
 def _halves(

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -19,12 +20,24 @@ AGAINST = ("kappa 1", "random")
 """Methods that the others are compared with, in pairs of equal repeats."""
 
 
+class Group(NamedTuple):
+    """What the rows of all repeats share."""
+
+    set: str
+    encoder: str
+    images: int
+    budget: int
+    method: str
+
+
 @dataclass(frozen=True)
 class Row:
     """One method on one repeat of a set."""
 
     set: str
     encoder: str
+    images: int
+    """Of each class to choose from; a class can have fewer."""
     budget: int
     method: str
     repeat: int
@@ -34,9 +47,9 @@ class Row:
     rare_coverage: float
 
     @property
-    def group(self) -> tuple[str, str, int, str]:
+    def group(self) -> Group:
         """All but the repeat."""
-        return self.set, self.encoder, self.budget, self.method
+        return Group(self.set, self.encoder, self.images, self.budget, self.method)
 
 
 @dataclass(frozen=True)
@@ -61,10 +74,7 @@ class Mean:
 class Summary:
     """One measure of one method, and its differences from others in pairs of equal repeats."""
 
-    set: str
-    encoder: str
-    budget: int
-    method: str
+    group: Group
     measure: str
     repeats: int
     value: Mean
@@ -82,9 +92,14 @@ class Table:
             with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
                 self.rows = [_row(values) for values in csv.DictReader(file)]
 
-    def has(self, name: str, repeat: int) -> bool:
-        """Tell whether a repeat of a set has been computed."""
-        return any(row.set == name and row.repeat == repeat for row in self.rows)
+    def missing(self, name: str, images: int, budgets: list[int], repeat: int) -> list[int]:
+        """Return the budgets of a repeat of a set that have not been computed."""
+        known = {
+            row.budget
+            for row in self.rows
+            if (row.set, row.images, row.repeat) == (name, images, repeat)
+        }
+        return [budget for budget in budgets if budget not in known]
 
     def add(self, rows: list[Row]) -> None:
         """Keep the rows of a whole repeat."""
@@ -98,19 +113,17 @@ class Table:
 
     def summary(self) -> list[Summary]:
         """Return each measure of each method, in the order of the rows."""
-        groups: dict[tuple[str, str, int, str], dict[int, Row]] = defaultdict(dict)
+        groups: dict[Group, dict[int, Row]] = defaultdict(dict)
         for row in self.rows:
             groups[row.group][row.repeat] = row
         found = []
-        for (name, encoder, budget, method), rows in groups.items():
-            others = {each: groups.get((name, encoder, budget, each), {}) for each in AGAINST}
+        for group, rows in groups.items():
+            others = {each: groups.get(group._replace(method=each), {}) for each in AGAINST}
             for measure in MEASURES:
                 value = Mean.of([getattr(row, measure) for row in rows.values()])
                 if not np.isnan(value.mean):
                     pairs = {each: _paired(rows, of, measure) for each, of in others.items() if of}
-                    found.append(
-                        Summary(name, encoder, budget, method, measure, len(rows), value, pairs)
-                    )
+                    found.append(Summary(group, measure, len(rows), value, pairs))
         return found
 
 
@@ -120,16 +133,14 @@ def _paired(one: dict[int, Row], two: dict[int, Row], measure: str) -> Mean:
 
 
 def _row(values: dict[str, str]) -> Row:
-    kinds = {"budget": int, "repeat": int} | dict.fromkeys(MEASURES, float)
-    return Row(**{name: kinds.get(name, str)(text) for name, text in values.items()})
+    whole = {name: int(values[name]) for name in ("images", "budget", "repeat")}
+    measured = {name: float(values[name]) for name in MEASURES}
+    return Row(values["set"], values["encoder"], method=values["method"], **whole, **measured)
 
 
 def _line(each: Summary) -> dict[str, object]:
     line: dict[str, object] = {
-        "set": each.set,
-        "encoder": each.encoder,
-        "budget": each.budget,
-        "method": each.method,
+        **each.group._asdict(),
         "measure": each.measure,
         "repeats": each.repeats,
         "mean": f"{each.value.mean:.4f}",
@@ -153,13 +164,13 @@ def _write(path: Path, names: list[str], lines: Iterable[dict[str, object]]) -> 
 
 def print_table(summary: list[Summary]) -> None:
     """Print a Markdown table for each set, encoder and budget."""
-    groups: dict[tuple[str, str, int], dict[str, dict[str, Mean]]] = defaultdict(dict)
+    tables: dict[Group, dict[str, dict[str, Mean]]] = defaultdict(dict)
     for each in summary:
-        methods = groups[each.set, each.encoder, each.budget]
-        methods.setdefault(each.method, {})[each.measure] = each.value
-    for (name, encoder, budget), methods in groups.items():
+        methods = tables[each.group._replace(method="")]
+        methods.setdefault(each.group.method, {})[each.measure] = each.value
+    for group, methods in tables.items():
         measures = list(next(iter(methods.values())))
-        print(f"\n{name}, features {encoder}, {budget} of each class")
+        print(f"\n{group.set}, features {group.encoder}, {group.budget} of {group.images}")
         print(f"| method | {' | '.join(measures)} |\n|---|{'---|' * len(measures)}")
         for method, values in methods.items():
             cells = [f"{values[each].mean:.3f} ± {values[each].half:.3f}" for each in measures]
@@ -170,6 +181,8 @@ def figures(summary: list[Summary]) -> dict[str, float]:
     """Return the means by a name for each."""
     named = {}
     for each in summary:
-        parts = (each.set, each.encoder, f"k{each.budget}", each.method, each.measure)
+        group = each.group
+        sizes = f"{group.budget}_of_{group.images}"
+        parts = (group.set, group.encoder, sizes, group.method, each.measure)
         named["_".join(re.sub(r"[^a-z0-9.]+", "_", part) for part in parts)] = each.value.mean
     return named
