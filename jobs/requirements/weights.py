@@ -85,7 +85,7 @@ def _image_needs(config: RunConfig) -> Iterator[Need]:
 
 def _encoder_needs(config: RunConfig) -> Iterator[Need]:
     for encoder in config.networks:
-        if encoder.train is None:
+        if encoder.train is None and (encoder.is_pretrained or encoder.weights_file):
             yield encoder_need(encoder)
 
 
@@ -103,9 +103,9 @@ def encoder_need(encoder: EncoderConfig) -> Need:
 
     Raises: InputError if timm has no such model, or no weights of it.
     """
-    if encoder.weights is not None:
+    if encoder.weights_file is not None:
         size = size_of(encoder.name)
-        return Need(f"encoder {encoder.name}", encoder.weights, package=size)
+        return Need(f"encoder {encoder.name}", encoder.weights_file, package=size)
     if encoder.name == GOOGLENET:
         return Need("encoder googlenet", TORCHVISION, licence="bsd-3-clause")
     known = pretrained_config(encoder.name)

@@ -54,7 +54,7 @@ def _counted(settings: str) -> EncoderSize:
     total = sum(counts.values())
     convolved = sum(n for name, n in counts.items() if str(name).startswith(CONVOLUTIONS))
     return EncoderSize(
-        flops=float(total),
+        flops=float(max(total, features.numel())),  # pixels are at least scaled
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         width=int(features.shape[1]),
         classes=config.classes(),
