@@ -244,10 +244,3 @@ def test_original_images_are_checked(tmp_path, monkeypatch):
     ]
     assert {file.licence for file in found} == {"mit"}
     assert [sha256_file(fetch(file)) for file in found] == [file.sha256 for file in found]
-
-
-def test_a_configuration_file_is_needed(capsys):
-    with pytest.raises(SystemExit) as stop:
-        call("prefetch", [])
-    assert stop.value.code == 2
-    assert "add --config FILE" in capsys.readouterr().err
