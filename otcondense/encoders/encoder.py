@@ -195,7 +195,7 @@ def weights_file(weights: str) -> Path:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"encoder weights {weights} must be a file, found nothing there; "
-            "train the encoder or correct the path"
+            "train the encoder, run prefetch (which makes EfficientNet-Lite), or correct the path"
         ) from error
     return path
 
