@@ -23,7 +23,7 @@ from benchmarks.outliers.choosing import METHODS, choose, measure
 from benchmarks.outliers.letters import Encode, Letters
 from benchmarks.outliers.pools import ImageSet
 from benchmarks.outliers.solar_cells import DoubtfulLabels, RareDefects, read_cells
-from benchmarks.outliers.table import Row, Table, figures, print_table
+from benchmarks.outliers.table import Choice, Row, Table, figures, print_table
 from benchmarks.squeezenet import SqueezeNetJudge
 from otcondense.datasets.glyphs import GlyphConfig
 from otcondense.encoders import EncoderConfig, load_encoder
@@ -87,14 +87,13 @@ def sets(chosen: argparse.Namespace) -> Iterator[ImageSet]:
     yield DoubtfulLabels(cells, "lite0", chosen.images)
 
 
-def rows_of(images: ImageSet, repeat: int, size: int, budgets: list[int]) -> Iterator[Row]:
-    """Yield what each method chooses of one repeat of a set."""
+def rows_of(images: ImageSet, repeat: int, size: int, choices: list[Choice]) -> Iterator[Row]:
+    """Yield what is measured of each choice from one repeat of a set."""
     for pool in images.draw(repeat):
-        for budget in budgets:
-            for method in METHODS:
-                chosen = choose(method, budget, repeat, pool)
-                measured = measure(chosen, pool)
-                yield Row(pool.name, pool.encoder, size, budget, method, repeat, **measured)
+        for budget, method in choices:
+            chosen = choose(method, budget, repeat, pool)
+            measured = measure(chosen, pool)
+            yield Row(pool.name, pool.encoder, size, budget, method, repeat, **measured)
 
 
 def main() -> None:
@@ -103,9 +102,10 @@ def main() -> None:
     torch.set_num_threads(1)
     table = Table(chosen.output)
     every = list(sets(chosen))
+    wanted = [Choice(budget, method) for budget in chosen.budgets for method in METHODS]
     for repeat in range(1 if chosen.quick else chosen.repeats):
         for images in every:
-            missing = table.missing(images.name, chosen.images, chosen.budgets, repeat)
+            missing = table.missing(images.name, chosen.images, wanted, repeat)
             if missing:
                 table.add(list(rows_of(images, repeat, chosen.images, missing)))
     summary = table.summary()

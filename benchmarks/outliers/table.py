@@ -20,6 +20,13 @@ AGAINST = ("kappa 1", "random")
 """Methods that the others are compared with, in pairs of equal repeats."""
 
 
+class Choice(NamedTuple):
+    """What is chosen of a set."""
+
+    budget: int
+    method: str
+
+
 class Group(NamedTuple):
     """What the rows of all repeats share."""
 
@@ -92,14 +99,16 @@ class Table:
             with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
                 self.rows = [_row(values) for values in csv.DictReader(file)]
 
-    def missing(self, name: str, images: int, budgets: list[int], repeat: int) -> list[int]:
-        """Return the budgets of a repeat of a set that have not been computed."""
+    def missing(
+        self, name: str, images: int, wanted: Sequence[Choice], repeat: int
+    ) -> list[Choice]:
+        """Return those of the wanted choices that a repeat of a set does not have."""
         known = {
-            row.budget
+            Choice(row.budget, row.method)
             for row in self.rows
             if (row.set, row.images, row.repeat) == (name, images, repeat)
         }
-        return [budget for budget in budgets if budget not in known]
+        return [choice for choice in wanted if choice not in known]
 
     def add(self, rows: list[Row]) -> None:
         """Keep the rows of a whole repeat."""

@@ -10,7 +10,7 @@ from benchmarks.outliers.solar_cells import (
     RareDefects,
     SolarCells,
 )
-from benchmarks.outliers.table import Mean, Row, Table
+from benchmarks.outliers.table import Choice, Mean, Row, Table
 
 IMAGES = 40
 
@@ -114,9 +114,10 @@ def test_intervals_are_students_and_differences_paired():
 def test_rows_on_disk_are_not_computed_again(tmp_path):
     Table(tmp_path).add([row("random", 0, 0.25)])
     again = Table(tmp_path)
-    assert again.missing("s", 40, [10, 20], 0) == [20]
-    assert again.missing("s", 40, [10], 1) == [10]
-    assert again.missing("s", 200, [10], 0) == [10]
+    done, other = Choice(10, "random"), Choice(20, "random")
+    assert again.missing("s", 40, [done, other, Choice(10, "ccs")], 0) == [other, (10, "ccs")]
+    assert again.missing("s", 40, [done], 1) == [done]
+    assert again.missing("s", 200, [done], 0) == [done]
     again.add([row("random", 0, 0.5, budget=20)])
     assert [each.coverage for each in Table(tmp_path).rows] == [0.25, 0.5]
     assert len((tmp_path / "summary.csv").read_text().splitlines()) == 1 + 2 * 3
