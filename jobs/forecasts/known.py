@@ -76,7 +76,7 @@ def _origin(config: RunConfig) -> str:
     """Return where the speed of a core is from."""
     if not config.encoders:
         return "assumed"
-    is_given = config.encoder.weights is not None and config.encoder.train is None
+    is_given = config.encoder.weights_file is not None and config.encoder.train is None
     return f"timed here with {'the given' if is_given else 'random'} weights"
 
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from jobs.command.exit import exit_with
 from jobs.command.parser import plain_parser
 from jobs.requirements.kinds import KINDS
+from otcondense.errors import InputError
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = plain_parser("prefetch")
-    made.add_argument("config", help="configuration file")
+    made.add_argument("file", nargs="?", metavar="config", help="configuration file")
+    made.add_argument("--config", help="the same, as other verbs name it")
     made.add_argument(
         "overrides",
         nargs="*",
@@ -34,12 +36,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def work(options: argparse.Namespace) -> None:
-    """Run the verb."""
+    """Run the verb.
+
+    Raises: InputError if no configuration is named.
+    """
     from jobs.prefetch.command import prefetch_all
 
+    config, overrides = options.file, options.overrides
+    if options.config is not None:
+        # With --config, all other words are settings.
+        config, overrides = options.config, [*filter(None, [options.file]), *overrides]
+    if config is None:
+        raise InputError("prefetch needs a configuration file, found none; add --config FILE")
     prefetch_all(
-        options.config,
-        options.overrides,
+        config,
+        overrides,
         options.also,
         only_list=options.list,
         offline=options.offline,

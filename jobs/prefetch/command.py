@@ -1,4 +1,4 @@
-"""Fetch and check all weights of a configuration once, so that workers run offline."""
+"""Fetch and check all weights and images of a configuration once, so that workers run offline."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,16 @@ def list_weights(
     """
     config = load_config(config_file, overrides)
     wanted = sorted({*kinds, *config.training_inputs})
-    return [file for need in needs(config, wanted) for file in describe(need, offline=offline)]
+    files: list[WeightFile] = []
+    problems = []
+    for need in needs(config, wanted):
+        try:
+            files += describe(need, offline=offline)
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))
+    return files
 
 
 def print_files(files: Sequence[WeightFile]) -> None:
@@ -77,7 +86,7 @@ def print_files(files: Sequence[WeightFile]) -> None:
     for file in files:
         digest = (file.sha256 or "not hashed")[:DIGITS_SHOWN]
         size = f"{file.size / 1e6:>9.1f} MB"
-        print(f"{file.need.used_for:<36}{size}  {file.licence:<14}{digest:<18}{file.key}")
+        print(f"{file.need.used_for:<36}{size}  {file.licence:<14}{digest:<18}{file.shown}")
     print(f"{len(files)} files, {sum(file.size for file in files) / 1e6:.1f} MB")
 
 
@@ -90,7 +99,7 @@ def prefetch(files: Sequence[WeightFile], *, offline: bool) -> None:
     known = read_list(store)
     for file in files:
         entry = check(file, fetch(file, offline=offline), known)
-        print(f"checked {file.key}: {entry.sha256}")
+        print(f"checked {file.shown}: {entry.sha256}")
         # The list grows with each file, so that an interruption keeps the checked ones.
         if known.get(file.key) != entry and file.need.place != file.key:
             known[file.key] = entry

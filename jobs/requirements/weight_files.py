@@ -1,4 +1,7 @@
-"""The files of weights: on this machine, on the Hugging Face hub, or at a library's address."""
+"""The files that a configuration needs, with where they come from.
+
+They are on this machine, in a package, on the Hugging Face hub, or at a library's address.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.requirements.weights import INCEPTION, Need
+from otcondense.checkpoints.efficientnet_lite import LICENCE, convert_package, find_package
+from otcondense.datasets.fashion import original_files
 from otcondense.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,18 +42,44 @@ class WeightFile:
         """Its name in the list of fetched files."""
         return f"{self.need.place}/{self.name}" if self.need.is_on_hub else self.need.place
 
+    @property
+    def shown(self) -> str:
+        """Its name or path, for people."""
+        if self.need.images is not None:
+            return self.name
+        if not self.need.is_on_hub and Path(self.need.place).is_dir():
+            return str(Path(self.need.place) / self.name)
+        return self.key
+
 
 def describe(need: Need, *, offline: bool = False) -> list[WeightFile]:
     """Return the files of one need with size, SHA-256 and licence.
 
     Raises: InputError if they are not on this machine, or the hub does not answer.
     """
+    if need.images is not None:
+        return [_original(need, path) for path in original_files(need.images)]
     if need.is_on_hub:
         return _cached(need) if offline else _on_hub(need)
     if need.has_own_address:
         path = _by_address(need, fetch=not offline)
         return [WeightFile(need, path.name, path.stat().st_size, sha256_file(path), need.licence)]
-    return _here(need)
+    return [_packaged(need)] if _is_in_package(need) else _here(need)
+
+
+def _original(need: Need, path: Path) -> WeightFile:
+    return WeightFile(need, str(path), path.stat().st_size, sha256_file(path), need.licence)
+
+
+def _is_in_package(need: Need) -> bool:
+    return need.package is not None and not Path(need.place).exists()
+
+
+def _packaged(need: Need) -> WeightFile:
+    """Return a file of weights that is yet to be made from a package, with the package's size."""
+    assert need.package is not None
+    package = find_package(need.package)
+    return WeightFile(need, Path(need.place).name, package.stat().st_size, None, LICENCE)
 
 
 def find(need: Need) -> list[Path]:
@@ -56,6 +87,8 @@ def find(need: Need) -> list[Path]:
 
     Raises: InputError if they are not on this machine.
     """
+    if need.images is not None:
+        return original_files(need.images)
     if need.is_on_hub:
         return _found_in_cache(need)[1]
     if need.has_own_address:
@@ -66,6 +99,11 @@ def find(need: Need) -> list[Path]:
 def _own_files(need: Need) -> list[Path]:
     """Return the paths of a file or folder of the user's."""
     root = Path(need.place)
+    if _is_in_package(need):
+        raise InputError(
+            f"{need.used_for} needs {root}, found nothing there; `python -m jobs.prefetch` with "
+            "this configuration makes it from a package"
+        )
     if not root.exists():
         raise InputError(
             f"{need.used_for} needs {root}, found nothing there; "
@@ -161,14 +199,18 @@ def _cached_file(need: Need, folder: Path, path: Path) -> WeightFile:
 
 
 def fetch(file: WeightFile, *, offline: bool = False) -> Path:
-    """Return the file on this machine, fetched if it is missing.
+    """Return the file on this machine, fetched or made from its package if it is missing.
 
     Raises: InputError if it cannot be fetched.
     """
     if file.need.has_own_address:
         return _by_address(file.need, fetch=not offline)
+    if file.need.images is not None:
+        return Path(file.name)
     if not file.need.is_on_hub:
         root = Path(file.need.place)
+        if file.need.package is not None and not root.exists():
+            convert_package(file.need.package, root)
         return root if root.is_file() else root / file.name
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]

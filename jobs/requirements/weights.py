@@ -1,10 +1,12 @@
-"""The weights that a configuration needs."""
+"""The weights and the original images that a configuration needs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.run_directory.config import RunConfig
+from otcondense.checkpoints.efficientnet_lite import size_of
+from otcondense.datasets.fashion import FashionConfig, is_written
 from otcondense.encoders import EncoderConfig
 from otcondense.encoders.googlenet import GOOGLENET
 from otcondense.encoders.transforms import pretrained_config
@@ -28,15 +30,21 @@ INCEPTION = "torch-fidelity/inception"
 
 @dataclass(frozen=True)
 class Need:
-    """Weights that a configuration needs."""
+    """Weights or original images that a configuration needs."""
 
     used_for: str
     place: str
-    """Repository on the hub, file or folder on this machine, `TORCHVISION` or `INCEPTION`."""
+    """Repository on the hub, file or folder on this machine, `TORCHVISION` or `INCEPTION`; for
+    images, the folder that they are written to."""
     patterns: tuple[str, ...] = ()
     """Files of the repository; none for weights that are not on the hub."""
     licence: str = ""
     """As timm records it; empty asks the hub."""
+    package: int | None = None
+    """Size of EfficientNet-Lite: if the file is missing, it is made from the package with the
+    weights of this size."""
+    images: FashionConfig | None = None
+    """Images that are written from original files."""
 
     @property
     def is_on_hub(self) -> bool:
@@ -50,13 +58,14 @@ class Need:
 
 
 def needs(config: RunConfig, kinds: Sequence[str] = ()) -> list[Need]:
-    """Return the weights that a configuration needs, each once.
+    """Return the weights and the original images that a configuration needs, each once.
 
     Args:
         config: the configuration.
         kinds: representations (latents, tokens, text) that are needed too.
     """
     every = [
+        *_image_needs(config),
         *_encoder_needs(config),
         *_evaluation_needs(config),
         *(_representation_need(config, kind) for kind in kinds),
@@ -67,9 +76,16 @@ def needs(config: RunConfig, kinds: Sequence[str] = ()) -> list[Need]:
     return list(unique.values())
 
 
+def _image_needs(config: RunConfig) -> Iterator[Need]:
+    if config.fashion is not None and not is_written(config.fashion):
+        yield Need(
+            "images: Fashion-MNIST", config.fashion.path, licence="mit", images=config.fashion
+        )
+
+
 def _encoder_needs(config: RunConfig) -> Iterator[Need]:
     for encoder in config.networks:
-        if encoder.train is None:
+        if encoder.train is None and (encoder.is_pretrained or encoder.weights_file):
             yield encoder_need(encoder)
 
 
@@ -87,8 +103,9 @@ def encoder_need(encoder: EncoderConfig) -> Need:
 
     Raises: InputError if timm has no such model, or no weights of it.
     """
-    if encoder.weights is not None:
-        return Need(f"encoder {encoder.name}", encoder.weights)
+    if encoder.weights_file is not None:
+        size = size_of(encoder.name)
+        return Need(f"encoder {encoder.name}", encoder.weights_file, package=size)
     if encoder.name == GOOGLENET:
         return Need("encoder googlenet", TORCHVISION, licence="bsd-3-clause")
     known = pretrained_config(encoder.name)

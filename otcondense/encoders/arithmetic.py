@@ -11,6 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from otcondense.encoders.encoder import build_model
 from otcondense.encoders.encoder_config import EncoderConfig
 
+WITHOUT_EFFECT = {"weights", "weights_seed", "train", "device", "batch_size"}
+"""Settings that change no count."""
 CONVOLUTIONS = ("aten.convolution", "aten._convolution", "aten.cudnn_convolution")
 """Names of torch's convolutions in its count."""
 
@@ -35,7 +37,7 @@ def encoder_size(config: EncoderConfig) -> EncoderSize:
 
     Raises: InputError if there is no such model.
     """
-    values = config.model_dump(exclude={"weights", "train", "device", "batch_size"})
+    values = config.model_dump(exclude=WITHOUT_EFFECT) | {"num_classes": config.classes()}
     return _counted(EncoderConfig.model_validate(values).model_dump_json())
 
 
@@ -50,11 +52,11 @@ def _counted(settings: str) -> EncoderSize:
         features = model.forward_head(model.forward_features(image), pre_logits=True)
         if config.classes():
             model.get_classifier()(features)
-    counts = counter.get_flop_counts()["Global"]
+    counts = counter.get_flop_counts().get("Global", {})
     total = sum(counts.values())
     convolved = sum(n for name, n in counts.items() if str(name).startswith(CONVOLUTIONS))
     return EncoderSize(
-        flops=float(total),
+        flops=float(max(total, features.numel())),  # pixels are at least scaled
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         width=int(features.shape[1]),
         classes=config.classes(),

@@ -1,4 +1,4 @@
-"""Any timm model, or torchvision's GoogLeNet, as an encoder."""
+"""Any timm model, torchvision's GoogLeNet, or the pixels themselves, as an encoder."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from otcondense.datasets.fast_decoding import with_channels
 from otcondense.devices import resolve_device
-from otcondense.encoders.encoder_config import EncoderConfig
+from otcondense.encoders.encoder_config import RANDOM, EncoderConfig
 from otcondense.encoders.googlenet import GOOGLENET, GoogLeNet
+from otcondense.encoders.pixels import PixelModel
+from otcondense.encoders.presets import PIXELS
 from otcondense.encoders.transforms import InputSpec, pretrained_config
 from otcondense.errors import InputError
 from otcondense.reading import RefusedFileError, open_regular
@@ -120,6 +122,8 @@ def build_model(config: EncoderConfig, *, pretrained: bool = False) -> nn.Module
     """
     import timm
 
+    if config.name == PIXELS:
+        return PixelModel()
     known = pretrained_config(config.name)
     classes = config.classes()
     if pretrained and classes not in (0, known["num_classes"]):
@@ -150,15 +154,27 @@ def build_model(config: EncoderConfig, *, pretrained: bool = False) -> nn.Module
 
 
 def load_encoder(config: EncoderConfig) -> Encoder:
-    """Return the encoder with its weights, from `config.weights` or from timm.
+    """Return the encoder with its weights: from a file, from timm, or random ones.
 
     Raises: InputError if the model or file is missing or they do not fit each other.
     """
     spec = config.input_spec()
-    model = build_model(config, pretrained=config.weights is None)
-    if config.weights is not None:
-        load_weights(model, weights_file(config.weights), config)
+    model = _model_without_file(config)
+    if config.weights_file is not None:
+        load_weights(model, weights_file(config.weights_file), config)
     return Encoder(config, model, spec)
+
+
+def _model_without_file(config: EncoderConfig) -> nn.Module:
+    """Return the model with all that its configuration decides, except a file of weights.
+
+    Raises: InputError as `build_model` does.
+    """
+    if config.weights != RANDOM:
+        return build_model(config, pretrained=config.is_pretrained)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.weights_seed)
+        return build_model(config)
 
 
 def weights_file(weights: str) -> Path:
@@ -179,7 +195,7 @@ def weights_file(weights: str) -> Path:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"encoder weights {weights} must be a file, found nothing there; "
-            "train the encoder or correct the path"
+            "train the encoder, run prefetch (which makes EfficientNet-Lite), or correct the path"
         ) from error
     return path
 
@@ -215,14 +231,14 @@ def without_classifier(tensors: dict[str, Tensor], name: str) -> dict[str, Tenso
 def weights_sha256(config: EncoderConfig) -> str:
     """Return the SHA-256 of the weights.
 
-    It is of the file, or of timm's pretrained tensors in the order of their names.
+    It is of the file, or of timm's pretrained or the random tensors in the order of their names.
 
     Raises: InputError as `load_encoder` does.
     """
-    if config.weights is not None:
-        with open_regular(weights_file(config.weights)) as file:
+    if config.weights_file is not None:
+        with open_regular(weights_file(config.weights_file)) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for name, tensor in sorted(build_model(config, pretrained=True).state_dict().items()):
+    for name, tensor in sorted(_model_without_file(config).state_dict().items()):
         digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from otcondense.config import Config
-from otcondense.encoders.presets import resolve_preset
+from otcondense.encoders.presets import PIXELS, resolve_preset
 
 if TYPE_CHECKING:
     import otcondense.encoders.transforms
@@ -17,6 +17,10 @@ TRANSFORM_VERSION = 2
 1 was timm's own transform, with PIL, and transparency was dropped. 2 resizes by torch
 (`otcondense.encoders.resizing`) and puts transparent images on white.
 """
+
+
+RANDOM = "random"
+"""Value of `weights` for a network that was never trained."""
 
 
 class TrainEncoderConfig(Config):
@@ -42,9 +46,13 @@ class EncoderConfig(Config):
 
     name: str = "resnet50"
     """Name of a timm model, or a preset: inception-v3, googlenet, resnet-34, resnet-50 (the
-    paper's), dinov2-b14, dinov2-l14."""
+    paper's), dinov2-b14, dinov2-l14, efficientnet-lite0 to -lite2. pixels takes the pixels
+    themselves, of image_size."""
     weights: str | None = None
-    """Local .safetensors file with the weights; null fetches timm's pretrained weights by name."""
+    """Local .safetensors file with the weights; null fetches timm's pretrained weights by name.
+    random makes a network that was never trained: it has features and no classifier."""
+    weights_seed: int = Field(default=0, ge=0)
+    """Seed of random weights."""
     image_size: int | None = Field(default=None, ge=8)
     """Height and width of the model's input in pixels; null takes timm's value for the model."""
     in_chans: Literal[1, 3] = 3
@@ -83,7 +91,28 @@ class EncoderConfig(Config):
                 "images cannot be decoded on a GPU with device=cpu; "
                 "set decode_on=cpu or device=auto"
             )
+        self._check_untrained()
         return self
+
+    def _check_untrained(self) -> None:
+        if self.weights_seed and self.weights != RANDOM:
+            raise ValueError(
+                f"weights_seed needs weights=random, found weights={self.weights}; leave it out"
+            )
+        if self.name == PIXELS and self.weights is not None:
+            raise ValueError(f"pixels have no weights, found {self.weights}; leave them out")
+        if not (self.name == PIXELS or self.weights == RANDOM):
+            return
+        if self.num_classes:
+            raise ValueError(
+                f"num_classes must be 0 for pixels and for random weights, found "
+                f"{self.num_classes}: there is no classifier; use confidence.kind=probe or none"
+            )
+        if self.train is not None:
+            raise ValueError(
+                "train must be null for pixels and for random weights; name a .safetensors file in "
+                "weights for a network that is trained"
+            )
 
     def identity(self) -> dict[str, object]:
         """Return the settings that change the features, for the names of directories.
@@ -92,8 +121,21 @@ class EncoderConfig(Config):
         the digest of its content (`weights_sha256`).
         """
         file = None if self.weights is None else Path(self.weights).name
-        settings = self.model_dump(mode="json", exclude={"weights", "device"})
+        left_out = {"weights", "device"}
+        if self.weights != RANDOM:
+            left_out.add("weights_seed")
+        settings = self.model_dump(mode="json", exclude=left_out)
         return {**settings, "weights": file, "transform": self.transform}
+
+    @property
+    def weights_file(self) -> str | None:
+        """Path of the file of weights; None if there is no such file."""
+        return None if self.weights == RANDOM else self.weights
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the weights are those that timm or torchvision know by the model's name."""
+        return self.weights is None and self.name != PIXELS
 
     @property
     def transform(self) -> str:
@@ -117,4 +159,6 @@ class EncoderConfig(Config):
 
         if self.num_classes is not None:
             return self.num_classes
+        if self.weights == RANDOM:
+            return 0
         return int(pretrained_config(self.name)["num_classes"])

