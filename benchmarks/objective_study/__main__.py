@@ -64,7 +64,12 @@ def main() -> None:
                     continue
                 rows = list(_rows(data, judging, part, budget, variant))
                 _append(arguments.output, [dict(zip(KEY, key, strict=True)) | row for row in rows])
-                print(f"{time.process_time() - started:.1f} s", *key, *(f"{name}={value}" for name, value in rows[-1].items()), flush=True)
+                print(
+                    f"{time.process_time() - started:.1f} s",
+                    *key,
+                    *(f"{name}={value}" for name, value in rows[-1].items()),
+                    flush=True,
+                )
 
 
 def _rows(

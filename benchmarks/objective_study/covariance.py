@@ -102,7 +102,7 @@ class _Place(PlaceStatistics):
         return mean + (squares - self.size * mean) / (self.size - 1) + self.of.trace
 
     def _covariances(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, "m r r"]:
-        """Return the covariances with each candidate, times the class's deviations on both sides."""
+        """Return the covariance with each candidate, of scaled points."""
         scaled = self.of.scaled[candidates]
         mean = (scaled + self.scaled_total) / self.size
         outer = scaled[:, :, None] * scaled[:, None, :]

@@ -58,7 +58,7 @@ class Cell:
         """Return how much better a variant is than the default, in standard deviations."""
         found = []
         for place, rows in sorted(self.classes[variant].items()):
-            default = self.classes[DEFAULT].get(place)
+            default = self.classes.get(DEFAULT, {}).get(place)
             if default is not None:
                 draws = self._values(self.classes[RANDOM][place])
                 gain = self._values(rows).mean(axis=0) - self._values(default)[0]
@@ -69,7 +69,7 @@ class Cell:
         """Return the change of the Frechet distance of all classes' images, as a share."""
         shares = []
         for place, rows in self.pooled[variant].items():
-            default = self.pooled[DEFAULT].get(place)
+            default = self.pooled.get(DEFAULT, {}).get(place)
             for name in self.measures:
                 if default is not None and rows[0][name]:
                     own = np.mean([float(row[name]) for row in rows])
@@ -97,6 +97,8 @@ class Line:
     variant: str
     pairs: int
     score: float
+    error: float
+    """Standard error of the score over the pairs."""
     p: float
     won: float
     """Share of the pairs with a score above 0."""
@@ -114,6 +116,8 @@ def lines(cell: Cell) -> list[Line]:
         if variant == DEFAULT:
             continue
         gains = cell.differences(variant)
+        if len(gains) == 0:
+            continue
         scores = gains.mean(axis=1)
         alone = np.array([sign_flip(column) for column in gains.T])
         clear = alone < LEVEL
@@ -122,6 +126,7 @@ def lines(cell: Cell) -> list[Line]:
                 variant,
                 len(scores),
                 float(scores.mean()),
+                float(scores.std(ddof=1) / np.sqrt(len(scores))),
                 sign_flip(scores),
                 float((scores > 0).mean()),
                 int((clear & (gains.mean(axis=0) > 0)).sum()),
@@ -177,7 +182,7 @@ def tables(rows: Sequence[Row]) -> Iterator[str]:
         for line in sorted(found, key=lambda each: -each.score):
             p = f"{adjusted[line.variant]:.3f}" if line.variant in adjusted else ""
             yield (
-                f"| {line.variant} | {line.score:+.2f} | {p} | {line.won:.0%} of {line.pairs} | "
+                f"| {line.variant} | {line.score:+.2f} ± {line.error:.2f} | {p} | {line.won:.0%} of {line.pairs} | "
                 f"{line.better}, {line.worse} | {line.frechet:+.1%} |"
             )
 

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks.objective_study import __main__ as study
 from benchmarks.objective_study import table
-from benchmarks.objective_study.judging import Judging
 from benchmarks.objective_study.covariance import PrincipalStatistics
+from benchmarks.objective_study.judging import Judging
 from benchmarks.objective_study.polish import polish
 from benchmarks.objective_study.variants import DEFAULT, VARIANTS, ClassData, choose, principal
 from otcondense.evaluation import frechet_distance
