@@ -58,18 +58,12 @@ def main() -> None:
         parts = islice(data.parts(arguments.parts), arguments.used)
         for number, part in enumerate(parts):
             for budget in arguments.budgets:
-                started = time.process_time()
                 key = (arguments.name, str(arguments.parts), str(number), str(budget), variant)
                 if key in done:
                     continue
                 rows = list(_rows(data, judging, part, budget, variant))
                 _append(arguments.output, [dict(zip(KEY, key, strict=True)) | row for row in rows])
-                print(
-                    f"{time.process_time() - started:.1f} s",
-                    *key,
-                    *(f"{name}={value}" for name, value in rows[-1].items()),
-                    flush=True,
-                )
+                print(*key, *(f"{name}={value}" for name, value in rows[-1].items()), flush=True)
 
 
 def _rows(

@@ -168,23 +168,23 @@ def tables(rows: Sequence[Row]) -> Iterator[str]:
         groups[row["set"], int(row["budget"])].append(row)
     for (name, budget), group in sorted(groups.items()):
         found = lines(Cell.of(group))
-        tested = [line for line in found if line.variant != RANDOM]
-        adjusted = dict(
-            zip(
-                (line.variant for line in tested),
-                holm([line.p for line in tested]),
-                strict=True,
-            )
+        if found:
+            yield f"\n{name}, {budget} a class\n"
+            yield "| variant | score | p | pairs won | better, worse | Frechet, all classes |"
+            yield "|---|---|---|---|---|---|"
+            yield from _lines_of_table(found)
+
+
+def _lines_of_table(found: Sequence[Line]) -> Iterator[str]:
+    tested = [line for line in found if line.variant != RANDOM]
+    values = holm([line.p for line in tested])
+    adjusted = {line.variant: f"{p:.3f}" for line, p in zip(tested, values, strict=True)}
+    for line in sorted(found, key=lambda each: -each.score):
+        yield (
+            f"| {line.variant} | {line.score:+.2f} ± {line.error:.2f} | "
+            f"{adjusted.get(line.variant, '')} | {line.won:.0%} of {line.pairs} | "
+            f"{line.better}, {line.worse} | {line.frechet:+.1%} |"
         )
-        yield f"\n{name}, {budget} a class\n"
-        yield "| variant | score | p | pairs won | measures better, worse | Frechet, all classes |"
-        yield "|---|---|---|---|---|---|"
-        for line in sorted(found, key=lambda each: -each.score):
-            p = f"{adjusted[line.variant]:.3f}" if line.variant in adjusted else ""
-            yield (
-                f"| {line.variant} | {line.score:+.2f} ± {line.error:.2f} | {p} | {line.won:.0%} of {line.pairs} | "
-                f"{line.better}, {line.worse} | {line.frechet:+.1%} |"
-            )
 
 
 def main() -> None:

@@ -75,21 +75,6 @@ def full(count: int) -> Callable[[SubsetProblem], SubsetProblem]:
     return change
 
 
-def cell_epsilon(share: float) -> Callable[[SubsetProblem], SubsetProblem]:
-    """Set epsilon to a share of the median cost between an image and its n/K-th neighbour."""
-
-    def change(problem: SubsetProblem) -> SubsetProblem:
-        return replace(problem, epsilon=share * cell_cost(problem))
-
-    return change
-
-
-def cell_cost(problem: SubsetProblem) -> float:
-    """Return the median cost from an image to its n/K-th nearest one."""
-    rank = min(problem.size, -(-problem.size // problem.budget) + 1)
-    return float(problem.cost_matrix.kthvalue(rank, dim=1).values.median())
-
-
 VARIANTS: dict[str, Variant] = {
     DEFAULT: Variant(),
     "other start": Variant(other_start=True),
