@@ -1,7 +1,7 @@
 """One training run: its configuration, its inputs and the place of its results."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
 
 import torch
@@ -14,6 +14,7 @@ from otcondense.diffusion.checkpoint_state import refuse_foreign
 from otcondense.diffusion.data import Pixels, TrainingSet
 from otcondense.diffusion.inputs import Inputs, check_inputs, load_inputs, load_text, token_width
 from otcondense.diffusion.training_config import TrainingConfig
+from otcondense.diffusion.weights import manifest_weights
 from otcondense.errors import InputError
 from otcondense.store import Store
 from otcondense.store.images import read_images
@@ -126,6 +127,15 @@ class TrainJob:
         if self.config.data == "pixels":
             self.load_images()
         check_inputs(self.store, self.inputs, self.config)
+        if self.config.weighting == "manifest":
+            self._load_weights()
+
+    def _load_weights(self) -> Tensor:
+        """Return the weight of each training image.
+
+        Raises: InputError if the manifest is missing or damaged, or its weights cannot be used.
+        """
+        return manifest_weights(self.store, self.inputs.manifest)
 
     def load_data(self, device: str) -> TrainingSet:
         """Return the training data for one worker.
@@ -136,7 +146,10 @@ class TrainJob:
         if self.config.data == "pixels":
             images, labels = self.load_images()
             pixels = TrainingSet(Pixels(images.to(device)), labels.to(device))
-        return load_inputs(self.store, self.inputs, self.config, device, pixels)
+        data = load_inputs(self.store, self.inputs, self.config, device, pixels)
+        if self.config.weighting == "manifest":
+            return replace(data, weights=self._load_weights().to(device))
+        return data
 
     def attachments(self) -> Attachments:
         """Return the shapes and texts that the attached parts of the model are built for."""

@@ -107,6 +107,8 @@ def training_fingerprint(run: Run, config: TrainingConfig, method: str) -> str:
     key = [metadata["content"], config.identity()]
     if made_from:
         key.append(made_from)
+    if config.weighting == "manifest":
+        key.append(run.manifest_fingerprint(method))
     return fingerprint(key)
 
 

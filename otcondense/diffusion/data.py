@@ -94,6 +94,8 @@ class TrainingSet:
     """Class of each image, on the device to compute on."""
     tokens: Float16[Tensor, "n o t d"] | None = None
     """Patch tokens of each image, to align the model with."""
+    weights: Float[Tensor, " n"] | None = None
+    """Weight of each image in the loss, mean 1 in each class; None is 1."""
     streamed: bool = False
     """Whether batches come from a file, so that preparing them ahead saves time."""
 

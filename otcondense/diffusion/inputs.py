@@ -188,10 +188,11 @@ def load_inputs(
     tables = tables_on(device, shapes, fill_all, streamed=streamed)
     tokens = tables.get("tokens")
     if pixels is not None:
-        return TrainingSet(pixels.source, pixels.labels, tokens, streamed)
+        return TrainingSet(pixels.source, pixels.labels, tokens, streamed=streamed)
     facts = representation(store, inputs, "latents").metadata(subset.first_class)
     moments = Moments(tables["mean"], tables["std"], facts["scaling_factor"], facts["shift_factor"])
-    return TrainingSet(moments, torch.tensor(subset.labels, device=device), tokens, streamed)
+    labels = torch.tensor(subset.labels, device=device)
+    return TrainingSet(moments, labels, tokens, streamed=streamed)
 
 
 def _shapes(

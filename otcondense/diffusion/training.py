@@ -45,6 +45,8 @@ class Batch:
     draws: Draws
     tokens: Float[Tensor, "b t d"] | None = None
     """Targets of the alignment of the model's tokens."""
+    weights: Float[Tensor, " b"] | None = None
+    """Weight of each image in the loss; None is 1."""
 
 
 @dataclass
@@ -131,7 +133,11 @@ def make_batch(
         assert data.tokens is not None
         flip = draws.flip if draws.token_flip is None else draws.token_flip
         tokens = rows(data.tokens, indices, flip).to(device, non_blocking=True).float()
-    return Batch(data.source.take(indices, draws), data.labels[indices], draws, tokens)
+    weights = None
+    if config.weighting == "manifest":
+        assert data.weights is not None
+        weights = data.weights[indices]
+    return Batch(data.source.take(indices, draws), data.labels[indices], draws, tokens, weights)
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -164,7 +170,8 @@ class _Network:
 def batch_losses(state: TrainState, batch: Batch) -> dict[str, Float[Tensor, ""]]:
     """Return the means over the batch of the whole `loss`, and of `alignment` if it is part of it.
 
-    Dropped labels are replaced by the null class.
+    Dropped labels are replaced by the null class. The losses of the images are multiplied by their
+    weights.
     """
     draws = batch.draws
     null = state.model.num_classes
@@ -176,13 +183,20 @@ def batch_losses(state: TrainState, batch: Batch) -> dict[str, Float[Tensor, ""]
     network = _Network(state, text_labels)
     rounded = state.config.precision == "bfloat16"
     with torch.autocast(batch.x.device.type, dtype=torch.bfloat16, enabled=rounded):
-        loss = state.objective.losses(network, batch.x, draws.noise, draws.uniform, labels).mean()
+        losses = state.objective.losses(network, batch.x, draws.noise, draws.uniform, labels)
+        loss = _weighted_mean(losses, batch.weights)
     if state.config.alignment is None:
         return {"loss": loss}
     assert network.projected is not None
     assert batch.tokens is not None
-    aligned = alignment_losses(network.projected, batch.tokens).mean()
+    aligned = _weighted_mean(alignment_losses(network.projected, batch.tokens), batch.weights)
     return {"loss": loss + state.config.alignment.coefficient * aligned, "alignment": aligned}
+
+
+def _weighted_mean(
+    losses: Float[Tensor, " b"], weights: Float[Tensor, " b"] | None
+) -> Float[Tensor, ""]:
+    return losses.mean() if weights is None else (losses * weights).mean()
 
 
 def batch_loss(state: TrainState, batch: Batch) -> Float[Tensor, ""]:

@@ -29,7 +29,16 @@ SCHEDULING_FIELDS = frozenset(
 )
 """Fields that do not change the content of the checkpoint of a given step."""
 LATER_FIELDS = frozenset(
-    {"data", "decay", "decay_steps", "alignment", "text", "compat", "gradient_compression"}
+    {
+        "data",
+        "decay",
+        "decay_steps",
+        "alignment",
+        "text",
+        "compat",
+        "gradient_compression",
+        "weighting",
+    }
 )
 """Fields that are newer than the first checkpoints: left out of the identity at their default."""
 
@@ -56,6 +65,9 @@ class TrainingConfig(Config):
     drops both together and mirrors both together."""
     subsets: tuple[str, ...] = ("geometry_aware", "random")
     """Selection methods to train on, one training run each."""
+    weighting: Literal["uniform", "manifest"] = "uniform"
+    """Weight of each image in the loss: 1, or the share of its class that it represents (`weight`
+    of the subset's manifest, with mean 1 in each class)."""
     num_steps: int = Field(default=2000, ge=1)
     """Number of optimizer steps."""
     checkpoint_steps: tuple[int, ...] = (600,)
