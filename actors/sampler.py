@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import ray
 import torch
@@ -35,6 +35,16 @@ class SampleUnit:
     """Of the samples, as the driver expects them."""
     autoencoder: LatentConfig | None = None
     """Decodes the samples of a model of latents; None for a model of pixels."""
+    weak: str | None = None
+    """Directory of the weak checkpoint of autoguidance; None without it."""
+
+
+class _Key(NamedTuple):
+    """What decides a loaded model."""
+
+    place: str
+    weights: str
+    compiled: bool
 
 
 class Sampler:
@@ -53,8 +63,7 @@ class Sampler:
             torch.set_num_threads(1)
         self._store = Store(store_root)
         self._decode: LatentDecoder | None = None
-        self._key: tuple[str, str, bool] | None = None
-        self._loaded: tuple[Transformer, Checkpoint] | None = None
+        self._loaded: dict[_Key, tuple[Transformer, Checkpoint]] = {}
 
     def run(self, unit: SampleUnit) -> dict[str, int]:
         """Sample one batch into a file.
@@ -62,18 +71,19 @@ class Sampler:
         Returns: the number of images as `size`.
         """
         part = unit.part
-        model, checkpoint = self._load(unit.checkpoint, unit.config)
+        (model, checkpoint), *others = self._load(unit)
+        weak_model, weak = others[0] if others else (None, None)
         decode: Decode | None = None
         if unit.autoencoder is not None:
             decode = partial(self._decoder(unit.autoencoder), precision=unit.config.precision)
         indices = torch.arange(part.first, part.first + part.count)
-        images, labels = sample_batch(
-            model, checkpoint.state.objective, indices, unit.config, decode
-        )
+        objective = checkpoint.state.objective
+        images, labels = sample_batch(model, objective, indices, unit.config, decode, weak_model)
 
-        # Of the checkpoint as it is now: if it has changed since the driver read it, the part does
-        # not count as finished.
-        written = samples_fingerprint(unit.config, checkpoint.state)
+        # Of the checkpoints as they are now: if one has changed since the driver read it, the part
+        # does not count as finished.
+        weak_state = None if weak is None else weak.state
+        written = samples_fingerprint(unit.config, checkpoint.state, weak_state)
         samples = (images.numpy(), labels.numpy())
         write_part(self._store, unit.directory, part, samples, written)
         return {"size": part.count}
@@ -86,17 +96,23 @@ class Sampler:
             self._decode = LatentDecoder(config.model_copy(update={"device": self._device}))
         return self._decode
 
-    def _load(self, checkpoint: str, config: SamplerConfig) -> tuple[Transformer, Checkpoint]:
-        """Return the model of a checkpoint; the last one is kept in memory."""
-        weights = config.weights
-        compiled = config.compile_blocks and self._device != "cpu"
-        key = (checkpoint, weights, compiled)
-        if self._loaded is None or self._key != key:
-            self._loaded = load_model(self._store, checkpoint, weights=weights, device=self._device)
-            if compiled:
-                compile_blocks(self._loaded[0])
-            self._key = key
-        return self._loaded
+    def _load(self, unit: SampleUnit) -> list[tuple[Transformer, Checkpoint]]:
+        """Return the model of the unit, and the weak one if it has one; they stay in memory."""
+        compiled = unit.config.compile_blocks and self._device != "cpu"
+        places = [unit.checkpoint] if unit.weak is None else [unit.checkpoint, unit.weak]
+        keys = [_Key(place, unit.config.weights, compiled) for place in places]
+        self._loaded = {key: each for key, each in self._loaded.items() if key in keys}
+        for key in keys:
+            if key not in self._loaded:
+                self._loaded[key] = self._read(key)
+        return [self._loaded[key] for key in keys]
+
+    def _read(self, key: _Key) -> tuple[Transformer, Checkpoint]:
+        place, weights, compiled = key
+        loaded = load_model(self._store, place, weights=weights, device=self._device)
+        if compiled:
+            compile_blocks(loaded[0])
+        return loaded
 
 
 SamplerActor = ray.remote(Sampler)

@@ -1,5 +1,6 @@
 """How well metrics of the subset itself predict the results of training."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,8 +43,10 @@ def predictions(rows: Sequence[Row], metric: str) -> list[Prediction]:
     for place, variants in sorted(places.items(), key=lambda item: item[0]):
         if len(variants) < LEAST_VARIANTS:
             continue
-        first_row = next(iter(variants.values()))[0]
-        for predictor in sorted(PREDICTORS.keys() & first_row.keys()):
+        names = set(PREDICTORS)
+        for row in itertools.chain.from_iterable(variants.values()):
+            names &= row.keys()  # trials of older versions lack newer metrics
+        for predictor in sorted(names):
             correlation = _correlation(list(variants.values()), predictor, metric)
             if not math.isnan(correlation):
                 found.append(Prediction(predictor, *place, correlation, len(variants)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from jobs.command.progress import Progress, note
 from jobs.evaluate.encoding import ImageEncoding, LazyPlace, NetworkImages
+from jobs.evaluate.losses import LossFiles, loss_files
 from jobs.evaluate.tasks import SampleFigures, SampleTask, SubsetTask
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import SampledImages
@@ -77,7 +78,7 @@ def _measurements(run: Run) -> Iterator[_Measurement]:
         if method in trained:
             yield _Measurement(subset_quality_file(run, method), method, None)
     for model, method, step in run.checkpoints():
-        samples = SampledImages.of(run, model, method, step)
+        samples = SampledImages(run, model, method, step)
         yield _Measurement(run.metrics_file(model, method, step), method, samples)
 
 
@@ -98,11 +99,13 @@ def _measure(
         ImageEncoding(run.store, place, list(networks.values()), progress.show).run(
             run.config.extraction, run.config.cluster
         )
+    wanted = [each.samples for each, _ in missing if each.samples is not None]
+    losses = loss_files(evaluation, wanted)
     with Progress(run.store, *EVALUATION_BAR) as progress:
         done = len(measurements) - len(missing)
         progress.show(done, len(measurements))
         tasks: list[Task[Found]] = [
-            _task(evaluation, networks, measurement) for measurement, _ in missing
+            _task(evaluation, networks, losses, measurement) for measurement, _ in missing
         ]
         for found in place.get.measure(tasks) if tasks else ():
             measurement, expected = missing[found.number]
@@ -114,14 +117,17 @@ def _measure(
 
 
 def _task(
-    evaluation: Evaluation, networks: Mapping[str, NetworkImages], measurement: _Measurement
+    evaluation: Evaluation,
+    networks: Mapping[str, NetworkImages],
+    losses: Mapping[str, LossFiles],
+    measurement: _Measurement,
 ) -> Task[Found]:
     root = evaluation.run.store.root
     samples = measurement.samples
     files = {name: each.files(measurement.method, samples) for name, each in networks.items()}
     main = files.pop("")
     if samples is None:
-        return SubsetTask(root, main, files, evaluation.settings.neighbours)
+        return SubsetTask(root, main, files, evaluation.settings)
     return SampleTask(
         root=root,
         main=main,
@@ -130,6 +136,7 @@ def _task(
         settings=evaluation.settings,
         classes=samples.classes,
         held_out_classes=evaluation.held_out.classes,
+        losses=losses.get(samples.directory),
     )
 
 

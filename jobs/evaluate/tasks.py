@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
+from jobs.evaluate.losses import LossFiles
 from otcondense.evaluation import (
     EncodedImages,
     EvaluationConfig,
     JudgedSets,
     Metrics,
     class_frechet_distances,
+    compute_group,
     judged_figures,
     judged_subset,
     read_reference,
@@ -64,13 +66,13 @@ class SubsetTask:
     root: str
     main: NetworkFiles
     further: Mapping[str, NetworkFiles]
-    neighbours: int
+    settings: EvaluationConfig
 
     def __call__(self, device: torch.device) -> dict[str, float]:
         """Return the metrics by name."""
         store = Store(self.root)
         further = {name: each.read(store).to(device) for name, each in self.further.items()}
-        return judged_subset(self.main.read(store).to(device), further, self.neighbours)
+        return judged_subset(self.main.read(store).to(device), further, self.settings)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class SampleTask:
     classes: Int[np.ndarray, " n"]
     """Of the samples."""
     held_out_classes: Int[np.ndarray, " m"]
+    losses: LossFiles | None = None
+    """What the denoising losses are made from; None leaves them out."""
 
     def __call__(self, device: torch.device) -> SampleFigures:
         """Return the metrics."""
@@ -114,4 +118,9 @@ class SampleTask:
             self.held_out_classes,
         )
         values = {**figures.main.values, **figures.adm, **figures.further}
+        values |= self._losses(store, device)
         return SampleFigures(figures.main, rounded_values(values), dict(distances))
+
+    def _losses(self, store: Store, device: torch.device) -> dict[str, float]:
+        losses = None if self.losses is None else self.losses.measure(store, device)
+        return {} if losses is None else compute_group("denoising", losses)

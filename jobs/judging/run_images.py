@@ -71,14 +71,19 @@ class SampledImages:
     """The samples of one checkpoint."""
 
     run: Run
-    directory: str
-    count: int
+    model: str
+    method: str
+    step: int
 
-    @classmethod
-    def of(cls, run: Run, model: str, method: str, step: int) -> "SampledImages":
-        """Return the samples of one checkpoint."""
-        count = run.config.models[model].sampling.num_samples
-        return cls(run, run.samples_directory(model, method, step), count)
+    @cached_property
+    def directory(self) -> str:
+        """Directory of the samples."""
+        return self.run.samples_directory(self.model, self.method, self.step)
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return self.run.config.models[self.model].sampling.num_samples
 
     @cached_property
     def _stored(self) -> list[tuple[PixelFile, Int[np.ndarray, " b"]]]:

@@ -231,7 +231,12 @@ def _protocol_differences(run: Run) -> Iterator[str]:
                 f"{name} is measured on {sampling.num_samples:,} samples, "
                 f"the published figures on {PUBLISHED_SAMPLES:,}"
             )
-        if sampling.cfg_scale != PUBLISHED_GUIDANCE:
+        if sampling.autoguidance is not None:
+            yield (
+                f"{name} is guided by an earlier checkpoint (autoguidance), the published figures "
+                "come from classifier-free guidance"
+            )
+        elif sampling.cfg_scale != PUBLISHED_GUIDANCE:
             yield (
                 f"{name} is sampled with guidance {sampling.cfg_scale}, "
                 f"the published figures with {PUBLISHED_GUIDANCE}"

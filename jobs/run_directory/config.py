@@ -56,7 +56,18 @@ class ModelConfigs(Config):
                 "sampling.clip must be false for a model of latents, "
                 "which are not confined to [-1, 1]; found true"
             )
+        self._check_autoguidance()
         return self
+
+    def _check_autoguidance(self) -> None:
+        weak = self.sampling.autoguidance
+        steps = self.training.kept_steps
+        if weak is not None and weak.checkpoint_step not in steps[:-1]:
+            raise ValueError(
+                "sampling.autoguidance.checkpoint_step must be one of training.checkpoint_steps "
+                f"before the last step {steps[-1]}, found {weak.checkpoint_step}; the training "
+                f"keeps {', '.join(str(step) for step in steps)}"
+            )
 
 
 class RunConfig(Config):
@@ -116,7 +127,21 @@ class RunConfig(Config):
         self._check_source()
         self._check_scores()
         self._check_latents()
+        self._check_held_out_loss()
         return self
+
+    def _check_held_out_loss(self) -> None:
+        for name, model in self.models.items():
+            training = model.training
+            if training.keep_best != "held_out_loss":
+                continue
+            if self.held_out is None or training.data != "pixels":
+                found = "no held_out" if self.held_out is None else f"data={training.data}"
+                raise ValueError(
+                    f"models.{name}.training.keep_best=held_out_loss needs held_out images and "
+                    f"training.data=pixels (no stage makes held-out latents), found {found}; "
+                    "set keep_best=loss"
+                )
 
     def _check_subsets(self) -> None:
         for name, model in self.models.items():

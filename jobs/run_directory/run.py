@@ -173,6 +173,11 @@ class Run:
         key = [self.selection_key(method), identity(self.config.pixels)]
         return f"training/images-{method}-{hash8(key)}.parquet"
 
+    def held_out_pixels_file(self) -> str:
+        """Return the name of held-out images as pixels, for the denoising loss."""
+        key = [identity(self.config.held_out), identity(self.config.pixels)]
+        return f"held_out/pixels-{hash8(key)}.parquet"
+
     def representation_directory(self, kind: str, config: RepresentationConfig) -> str:
         """Return the directory of the latents or tokens of this run.
 

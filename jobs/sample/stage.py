@@ -12,9 +12,10 @@ from jobs.command.progress import Progress, note
 from jobs.run_directory.bars import SAMPLE_BAR
 from jobs.run_directory.run import Run
 from otcondense.diffusion.checkpoint_files import sound_checkpoint
-from otcondense.diffusion.checkpoint_state import checkpoint_directory
-from otcondense.diffusion.sampler_config import of_trained
+from otcondense.diffusion.checkpoint_state import Checkpoint, checkpoint_directory
+from otcondense.diffusion.sampler_config import SamplerConfig, of_trained
 from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
+from otcondense.errors import InputError
 from otcondense.store import UnitProgress
 
 UNITS = "batches of samples"
@@ -26,7 +27,7 @@ def sample(run: Run) -> None:
     checkpoints = run.checkpoints()
     units: list[SampleUnit] = []
     for name, method, step in checkpoints:
-        units.extend(_units(run, name, method, step))
+        units.extend(sampling_units_of(run, name, method, step))
 
     missing = [unit for unit in units if not _is_finished(run, unit)]
     with Progress(run.store, *SAMPLE_BAR) as progress:
@@ -45,12 +46,18 @@ def _is_finished(run: Run, unit: SampleUnit) -> bool:
     return is_sampled(run.store, unit.directory, unit.part, unit.fingerprint)
 
 
-def _units(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
-    """Yield the batches of one checkpoint."""
+def sampling_units_of(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
+    """Yield the batches of one checkpoint.
+
+    Raises: InputError if the checkpoint, or the weak one of autoguidance, is missing or damaged.
+    """
     model = run.config.models[name]
     checkpoint = checkpoint_directory(run.training_directory(name, method), step)
     state = sound_checkpoint(run.store, checkpoint).state
-    config = of_trained(model.sampling, run.chosen_classes(method), state.num_classes)
+    sampling = model.sampling.at_step(step)
+    config = of_trained(sampling, run.chosen_classes(method), state.num_classes)
+    weak = _weak_checkpoint(run, name, method, config)
+    weak_state = None if weak is None else weak.state
     autoencoder = run.config.latents if model.training.data == "latents" else None
     for part in sampling_units(config):
         yield SampleUnit(
@@ -59,9 +66,29 @@ def _units(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
             directory=run.samples_directory(name, method, step),
             part=part,
             config=config,
-            fingerprint=samples_fingerprint(config, state),
+            fingerprint=samples_fingerprint(config, state, weak_state),
             autoencoder=autoencoder,
+            weak=None if weak is None else weak.directory,
         )
+
+
+def _weak_checkpoint(run: Run, name: str, method: str, config: SamplerConfig) -> Checkpoint | None:
+    """Return the weak checkpoint of autoguidance, None without it.
+
+    Raises: InputError if it is missing or damaged.
+    """
+    if config.autoguidance is None:
+        return None
+    step = config.autoguidance.checkpoint_step
+    place = checkpoint_directory(run.training_directory(name, method), step)
+    try:
+        return sound_checkpoint(run.store, place)
+    except InputError as error:
+        raise InputError(
+            f"autoguidance of models.{name} needs the checkpoint of step {step} of its training on "
+            f"{method}, found none that is whole ({error}); run `python -m jobs.train` again, or "
+            "leave models.NAME.sampling.autoguidance out"
+        ) from error
 
 
 def _sample(run: Run, units: list[SampleUnit], progress: Progress) -> None:

@@ -12,6 +12,7 @@ from otcondense.diffusion.attach import Attachments
 from otcondense.diffusion.checkpoint_files import is_complete, latest_checkpoint
 from otcondense.diffusion.checkpoint_state import refuse_foreign
 from otcondense.diffusion.data import Pixels, TrainingSet
+from otcondense.diffusion.held_out_loss import LossImages, read_loss_images
 from otcondense.diffusion.inputs import Inputs, check_inputs, load_inputs, load_text, token_width
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.diffusion.weights import manifest_weights
@@ -19,7 +20,11 @@ from otcondense.errors import InputError
 from otcondense.store import Store
 from otcondense.store.images import read_images
 
-RESULTS = ("checkpoints", CURVE_FILE, "best.json", "grids")
+BEST_FILE = "best.json"
+LOSSES_FILE = "held_out_loss.json"
+WITHOUT_HELD_OUT = "set held_out and training.data=pixels, or keep_best=loss"
+"""What to do where a training cannot have a loss on held-out images."""
+RESULTS = ("checkpoints", CURVE_FILE, BEST_FILE, LOSSES_FILE, "grids")
 """Everything that a training writes below its directory."""
 
 
@@ -35,6 +40,7 @@ class TrainSettings(TypedDict):
     fingerprint: str
     inputs: dict[str, str]
     classes: Sequence[int]
+    held_out_name: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class TrainJob:
     """Latents, tokens and text, if the configuration uses them."""
     classes: tuple[int, ...] = ()
     """Indices of the classes with images, which grids show; empty if every class has images."""
+    held_out_name: str = ""
+    """File of held-out images as pixels, for `keep_best=held_out_loss`; empty if not used."""
 
     @property
     def store(self) -> Store:
@@ -73,6 +81,7 @@ class TrainJob:
             "fingerprint": self.fingerprint,
             "inputs": asdict(self.inputs),
             "classes": self.classes,
+            "held_out_name": self.held_out_name,
         }
 
     @classmethod
@@ -89,6 +98,7 @@ class TrainJob:
             fingerprint=settings["fingerprint"],
             inputs=Inputs(**settings["inputs"]),
             classes=tuple(settings["classes"]),
+            held_out_name=settings["held_out_name"],
         )
 
     def missing_steps(self) -> list[int]:
@@ -119,6 +129,34 @@ class TrainJob:
             )
         return torch.from_numpy(images), torch.from_numpy(labels)
 
+    def check_held_out(self) -> None:
+        """Check that the training can have a loss on held-out images, without reading them.
+
+        Raises: InputError if there are none, or the model is not trained on pixels.
+        """
+        if self.config.data != "pixels" or not self.held_out_name:
+            found = "latents" if self.config.data == "latents" else "no held-out images"
+            raise InputError(
+                "keep_best=held_out_loss needs held-out images as pixels, for a model of pixels, "
+                f"found {found}; {WITHOUT_HELD_OUT}"
+            )
+
+    def load_held_out(self) -> LossImages:
+        """Return the held-out images of the classes that are trained.
+
+        Raises: InputError as `check_held_out` does, or if no image is of these classes and the
+            shape of the model's input.
+        """
+        self.check_held_out()
+        images = read_loss_images(self.store, self.held_out_name, self.classes)
+        if len(images) == 0 or images.images.shape[1:] != self.image_shape:
+            raise InputError(
+                f"{self.store.path(self.held_out_name)} must hold images of shape "
+                f"{self.image_shape} of the trained classes, found {len(images)} of shape "
+                f"{tuple(images.images.shape[1:])}; {WITHOUT_HELD_OUT}"
+            )
+        return images
+
     def check_data(self) -> None:
         """Check the inputs before any worker starts.
 
@@ -126,6 +164,8 @@ class TrainJob:
         """
         if self.config.data == "pixels":
             self.load_images()
+        if self.config.keep_best == "held_out_loss":
+            self.load_held_out()
         check_inputs(self.store, self.inputs, self.config)
         if self.config.weighting == "manifest":
             self._load_weights()

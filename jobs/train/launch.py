@@ -12,9 +12,11 @@ import torch
 from ray.exceptions import RayActorError
 
 from jobs.cluster.start import in_thread
+from jobs.train.best import write_summaries
+from jobs.train.held_out import HeldOutLosses
 from jobs.train.job import TrainJob
 from jobs.train.loop import LoopOutcome, run_loop, worker_main
-from jobs.train.loss_curve import stored_curve, write_summaries
+from jobs.train.loss_curve import stored_curve
 from jobs.train.placement import Placement, plan_trainings
 from jobs.train.step_log import REMOTE_SECONDS, StepLog
 from jobs.train.worker import Workers
@@ -98,7 +100,8 @@ def train(
 
 def restore_summaries(job: TrainJob) -> None:
     """Write the loss curve and the best checkpoint of a finished training if they are missing."""
-    write_summaries(job, stored_curve(job))
+    held_out = HeldOutLosses.of(job)
+    write_summaries(job, stored_curve(job), None if held_out is None else held_out.losses)
 
 
 def _place(config: TrainingConfig) -> Placement:

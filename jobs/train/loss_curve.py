@@ -3,23 +3,19 @@
 import math
 import os
 import time
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from jobs.run_directory.run import CURVE_FILE
 from jobs.train.event_file import EventFile
 from jobs.train.job import TrainJob
 from jobs.train.step_log import StepWriter
 from jobs.train.worker import Workers
 from otcondense.diffusion.checkpoint_files import latest_checkpoint
 from otcondense.diffusion.checkpoint_state import checkpoint_directory, open_checkpoint
-from otcondense.diffusion.loss_lines import LoggedLine, LossLine, PartialLine, curve_text
+from otcondense.diffusion.loss_lines import LoggedLine, LossLine, PartialLine
 from otcondense.diffusion.training import learning_rate
 from otcondense.diffusion.training_config import TrainingConfig
-
-BEST_FILE = "best.json"
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of the training, not an error of the code
@@ -163,57 +159,6 @@ def stored_curve(job: TrainJob) -> list[LossLine]:
     if newest is None or newest.state.curve is None:
         return []
     return list(newest.state.curve)
-
-
-def write_summaries(job: TrainJob, lines: Sequence[LossLine]) -> int | None:
-    """Write the files of the loss curve and of the best checkpoint, unless they are up to date.
-
-    Args:
-        job: the training.
-        lines: its loss curve so far.
-
-    Returns: the step of the checkpoint with the lowest mean loss since the checkpoint before it;
-        None without `keep_best`.
-    """
-    store = job.store
-    name = f"{job.directory}/{CURVE_FILE}"
-    text = curve_text(lines)
-    if not store.exists(name) or store.read_bytes(name) != text:
-        store.write_bytes(name, text)
-    if not job.config.keep_best:
-        return None
-    losses = _losses(job.config, lines)
-    best = min(losses, key=lambda step: losses[step])
-    store.write_json(f"{job.directory}/{BEST_FILE}", {"step": best, "loss": losses[best]})
-    return best
-
-
-def _losses(config: TrainingConfig, lines: Sequence[LossLine]) -> dict[int, float]:
-    """Return the mean loss of the steps between each checkpoint and the checkpoint before it."""
-    last = lines[-1].step
-    kept = [step for step in config.kept_steps if step <= last]
-    steps = sorted({*kept, *range(config.checkpoint_every, last + 1, config.checkpoint_every)})
-
-    losses = {}
-    before = 0
-    for step in steps:
-        losses[step] = _mean_between(lines, before, step)
-        before = step
-    return losses
-
-
-def _mean_between(lines: Sequence[LossLine], first: int, last: int) -> float:
-    """Return the mean loss of the steps after `first` up to `last`.
-
-    Both have a line, or are the start.
-    """
-    total = 0.0
-    before = 0
-    for line in lines:
-        if first < line.step <= last:
-            total += line.loss * (line.step - before)
-        before = line.step
-    return total / (last - first)
 
 
 def _tensorboard(job: TrainJob, start: int) -> EventFile | None:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jobs.train.best import write_summaries
+from jobs.train.held_out import HeldOutLosses
 from jobs.train.job import TrainJob
-from jobs.train.loss_curve import Diverged, LossCurve, write_summaries
+from jobs.train.loss_curve import Diverged, LossCurve
 from jobs.train.worker import Workers
 from otcondense.diffusion.background_save import BackgroundSave, background_save
 from otcondense.diffusion.checkpoint_files import list_checkpoints, remove_checkpoint
@@ -32,6 +34,9 @@ class Saves:
         self.state = state
         self.curve = curve
         self._writer = writer
+        self._held_out: HeldOutLosses | None = None
+        if workers.rank == 0:
+            self._held_out = HeldOutLosses.of(job, workers.device)
         self._report: dict[str, Any] | None = None
 
     def start(self, *, is_last: bool) -> None:
@@ -43,9 +48,14 @@ class Saves:
 
     def _start_writing(self, *, is_last: bool) -> None:
         job, step, lines = self.job, self.state.step, self.curve.all_lines
+        held_out: dict[int, float] = {}
+        if self._held_out is not None:
+            # The other workers wait in their next step.
+            self._held_out.add(self.state.ema, step)
+            held_out = dict(self._held_out.losses)
 
         def then() -> None:
-            best = write_summaries(job, lines)
+            best = write_summaries(job, lines, held_out)
             for each in superfluous(job, step, best, is_last=is_last):
                 remove_checkpoint(job.store, job.directory, each)
 

@@ -7,6 +7,8 @@ from functools import partial
 from jobs.cluster.side_by_side import side_by_side
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.judging.loss_images import write_held_out_pixels
+from jobs.judging.run_images import HeldOutImages
 from jobs.run_directory.bars import Bar, training_bar
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
@@ -54,6 +56,8 @@ def train(run: Run) -> None:
 def _trainings(run: Run) -> Iterator[_Training]:
     """Yield every training, with its images written."""
     num_classes = len(run_listing(run).classes)
+    if any(model.training.keep_best == "held_out_loss" for model in run.config.models.values()):
+        write_held_out_pixels(run, HeldOutImages(run))
     for model, method in run.trainings():
         if run.config.models[model].training.data == "pixels":
             write_training_images(run, method)
@@ -136,7 +140,15 @@ def training_job(run: Run, name: str, method: str, num_classes: int) -> TrainJob
         fingerprint=training_fingerprint(run, config, method),
         inputs=inputs,
         classes=run.chosen_classes(method),
+        held_out_name=_held_out_name(run, config),
     )
+
+
+def _held_out_name(run: Run, config: TrainingConfig) -> str:
+    """Return the file of the held-out images for the loss that chooses checkpoints; "" if none."""
+    name = run.held_out_pixels_file()
+    is_used = config.keep_best == "held_out_loss" and run.store.exists(name)
+    return name if is_used else ""
 
 
 def _train(run: Run, trainings: Sequence[_Training]) -> None:

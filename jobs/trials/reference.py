@@ -119,8 +119,7 @@ def measure_subset(run: Run, reference: str) -> dict[str, float]:
     """
     (method,) = run.config.selection.methods
     held_out = read_array(read_table(run.store, reference), "features")
-    neighbours = run.config.evaluation.neighbours
-    quality = subset_quality(_chosen(run, method), held_out, neighbours)
+    quality = subset_quality(_chosen(run, method), held_out, run.config.evaluation)
 
     directory = run.selection_directory(method)
     selections = [read_class_selection(run.store, directory, name) for name in class_names(run)]

@@ -85,7 +85,7 @@ class Sweep:
     @property
     def directory(self) -> str:
         """Where the sweep's own files are."""
-        base = identity(self.base.model_dump(mode="json", exclude=_WHERE))
+        base = identity(_settings(self.base))
         key = [SWEEP_VERSION, self.config.model_dump(mode="json", exclude=_HOW), base]
         return f"sweeps/{self.config.name}-{hash8(key)}"
 
@@ -140,8 +140,24 @@ class Sweep:
         return list({canonical_json(values): values for values in every}.values())
 
 
+_KEEP_BEST = {"none": False, "loss": True}
+"""Values of `training.keep_best` as earlier versions wrote them."""
 _HOW = {"max_concurrent", "driver_cpus", "driver_gpus", "max_failures", "loggers"}
 """Fields that change where and how fast a sweep runs, never its results."""
+
+
+def _settings(base: RunConfig) -> Values:
+    """Return the settings that decide results, as the first sweeps wrote them.
+
+    Newer fields are left out at their default, so that finished trials are still found.
+    """
+    plain = base.model_dump(mode="json", exclude=_WHERE)
+    for model in plain["models"].values():
+        if model["sampling"]["autoguidance"] is None:
+            del model["sampling"]["autoguidance"]
+        training = model["training"]
+        training["keep_best"] = _KEEP_BEST.get(training["keep_best"], training["keep_best"])
+    return plain
 
 
 def describe(values: Values) -> str:

@@ -123,6 +123,9 @@ def _up_to(run: Run, step: int) -> Run:
     kept = [each for each in run.config.models[name].training.kept_steps if each <= step]
     set_value(plain, f"models.{name}.training.num_steps", step)
     set_value(plain, f"models.{name}.training.checkpoint_steps", kept)
+    weak = run.config.models[name].sampling.autoguidance
+    if weak is not None and step <= weak.checkpoint_step:
+        set_value(plain, f"models.{name}.sampling.autoguidance", None)
     return Run(RunConfig.model_validate(plain))
 
 

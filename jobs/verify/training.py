@@ -77,13 +77,17 @@ def _check_samples(
     from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
 
     directory = run.samples_directory(model, method, step)
-    config = run.config.models[model].sampling
+    config = run.config.models[model].sampling.at_step(step)
     wanted = None
     with suppress(InputError):  # checkpoint and manifest have checks of their own
-        place = checkpoint_directory(run.training_directory(model, method), step)
-        state = open_checkpoint(run.store, place).state
+        training = run.training_directory(model, method)
+        state = open_checkpoint(run.store, checkpoint_directory(training, step)).state
         config = of_trained(config, run.chosen_classes(method), state.num_classes)
-        wanted = samples_fingerprint(config, state)
+        weak = None
+        if config.autoguidance is not None:
+            place = checkpoint_directory(training, config.autoguidance.checkpoint_step)
+            weak = open_checkpoint(run.store, place).state
+        wanted = samples_fingerprint(config, state, weak)
     for part in sampling_units(config):
         name = f"{directory}/{part.name}"
         if not run.store.exists(name):

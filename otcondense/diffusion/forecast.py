@@ -116,5 +116,5 @@ def sampling_passes(config: SamplerConfig, method: str) -> float:
     """
     calls = config.num_steps * (2 if method == "heun" else 1)
     first, last = config.guidance_interval
-    guided = 0.0 if config.cfg_scale == 1 else last - first
+    guided = 0.0 if config.guidance_scale == 1 else last - first
     return calls * (1 + guided)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-ORDER, BATCH, SAMPLE, POSTERIOR, SCORE, ATTACH, INDEPENDENT = range(7)
+ORDER, BATCH, SAMPLE, POSTERIOR, SCORE, ATTACH, INDEPENDENT, LOSS = range(8)
 """Purposes of random streams; part of their keys."""
 
 HALF = 0.5

@@ -28,12 +28,24 @@ def part_name(part: int) -> str:
     return f"part-{part:05d}.parquet"
 
 
-def samples_fingerprint(config: SamplerConfig, checkpoint: CheckpointState) -> str:
-    """Return the fingerprint of samples: of the sampler and of the checkpoint's weights."""
+def samples_fingerprint(
+    config: SamplerConfig, checkpoint: CheckpointState, weak: CheckpointState | None = None
+) -> str:
+    """Return the fingerprint of samples: of the sampler and of the weights of its checkpoints.
+
+    Args:
+        config: the sampler.
+        checkpoint: the checkpoint that is sampled.
+        weak: the weak checkpoint of autoguidance.
+    """
+    assert (weak is None) == (config.autoguidance is None), "autoguidance has a weak checkpoint"
     settings = config.identity()
     kept = {name: value for name, value in settings.items() if name not in SCHEDULING_FIELDS}
     weights = checkpoint.files[config.weights].sha256
-    return fingerprint([SAMPLES_SCHEMA_VERSION, kept, weights, checkpoint.objective])
+    key = [SAMPLES_SCHEMA_VERSION, kept, weights, checkpoint.objective]
+    if weak is not None:
+        key.append(weak.files[config.weights].sha256)
+    return fingerprint(key)
 
 
 def sampling_units(config: SamplerConfig) -> list[SamplePart]:

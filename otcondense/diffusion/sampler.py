@@ -1,4 +1,4 @@
-"""Samplers: from noise to images with classifier-free guidance.
+"""Samplers: from noise to images, with classifier-free guidance or autoguidance.
 
 Each image is a function of (seed, image index) alone, so the division into batches does not matter.
 """
@@ -62,10 +62,12 @@ def image_labels(
 class GuidedModel:
     """The network's output with guidance.
 
-    The guided channels are null + cfg_scale * (class - null).
+    The guided channels are null + cfg_scale * (class - null), or with a weak model
+    weak + weight * (strong - weak), both for the class.
 
     Source: Ho & Salimans, "Classifier-Free Diffusion Guidance" (2022), equation 6, with
-    cfg_scale = 1 + w.
+    cfg_scale = 1 + w; Karras et al., "Guiding a Diffusion Model with a Bad Version of Itself"
+    (arXiv:2406.02507), equation 5.
     """
 
     model: Transformer
@@ -75,12 +77,14 @@ class GuidedModel:
     """Timestep of pure noise."""
     data_time: float = 1.0
     """Timestep of clean images."""
+    weak: Transformer | None = None
+    """The weak model of autoguidance."""
 
     def scale(self, t: float) -> float:
         """Return the strength of guidance at time t."""
         first, last = self.config.guidance_interval
         way = (t - self.noise_time) / (self.data_time - self.noise_time)
-        return self.config.cfg_scale if first <= way <= last else 1.0
+        return self.config.guidance_scale if first <= way <= last else 1.0
 
     def __call__(self, x: Float[Tensor, "b c h w"], t: float) -> Float[Tensor, "b k h w"]:
         scale = self.scale(t)
@@ -88,21 +92,29 @@ class GuidedModel:
         rounded = self.config.precision == "bfloat16"
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=rounded):
             if scale == 1:
-                return self._output(x, times, self.labels)
-            null = torch.full_like(self.labels, self.model.num_classes)
-            both = self._output(
-                torch.cat([x, x]), torch.cat([times, times]), torch.cat([self.labels, null])
-            )
+                return _output(self.model, x, times, self.labels)
+            good, bad = self._outputs(x, times)
 
-        of_class, of_null = both.chunk(2)
         guided = min(self.config.guidance_channels or x.shape[1], x.shape[1])
-        mixed = of_null[:, :guided] + scale * (of_class[:, :guided] - of_null[:, :guided])
-        return torch.cat([mixed, of_class[:, guided:]], dim=1)
+        mixed = bad[:, :guided] + scale * (good[:, :guided] - bad[:, :guided])
+        return torch.cat([mixed, good[:, guided:]], dim=1)
 
-    def _output(self, x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        out = self.model(x, times, labels)
-        assert isinstance(out, Tensor), "a model that samples is not in training mode"
-        return out.float()
+    def _outputs(self, x: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output to lead to, and the one to lead away from."""
+        if self.weak is not None:
+            good = _output(self.model, x, times, self.labels)
+            return good, _output(self.weak, x, times, self.labels)
+        null = torch.full_like(self.labels, self.model.num_classes)
+        labels = torch.cat([self.labels, null])
+        both = _output(self.model, torch.cat([x, x]), torch.cat([times, times]), labels)
+        of_class, of_null = both.chunk(2)
+        return of_class, of_null
+
+
+def _output(model: Transformer, x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+    out = model(x, times, labels)
+    assert isinstance(out, Tensor), "a model that samples is not in training mode"
+    return out.float()
 
 
 class ImageNoise:
@@ -151,11 +163,12 @@ def sample_batch(
     indices: Int[Tensor, " b"],
     config: SamplerConfig,
     decode: Decode | None = None,
+    weak: Transformer | None = None,
 ) -> tuple[UInt8[Tensor, "b c h w"], Int[Tensor, " b"]]:
     """Sample the images of at most `batch_size` indices.
 
-    The network always gets a full batch, or two with guidance, in one call: one compiled graph
-    serves all of them.
+    The network always gets a full batch, or two with classifier-free guidance, in one call: one
+    compiled graph serves all of them.
 
     Args:
         model: trained model, on the device to compute on.
@@ -163,6 +176,7 @@ def sample_batch(
         indices: image indices; they alone decide noise and class.
         config: the sampler.
         decode: turns the model's latents into images; None for a model of pixels.
+        weak: the weak model of autoguidance, of the same training; None without autoguidance.
 
     Returns: images as bytes and their classes, both on the CPU.
 
@@ -170,6 +184,7 @@ def sample_batch(
         unknown to the model.
     """
     assert 0 < len(indices) <= config.batch_size
+    assert (weak is None) == (config.autoguidance is None), "autoguidance needs its weak model"
     spare = config.batch_size - len(indices)
     padded = torch.cat([indices, indices[-1:].expand(spare)])
     labels = image_labels(config, padded, model.num_classes)
@@ -178,21 +193,25 @@ def sample_batch(
     noise = ImageNoise(config.seed, padded, model.image_shape, device)
     # The first draw is the start, and no method draws more than once a step.
     with noise_ahead(noise, 1 + config.num_steps, device) as ready:
-        x = _solve(model, objective, moved(labels, device), config, ready)
+        x = _solve((model, weak), objective, moved(labels, device), config, ready)
 
     images = to_bytes(x if decode is None else decode(x))
     return images[: len(indices)].cpu(), labels[: len(indices)]
 
 
 def _solve(
-    model: Transformer,
+    models: tuple[Transformer, Transformer | None],
     objective: str,
     labels: Int[Tensor, " b"],
     config: SamplerConfig,
     noise: Noise,
 ) -> Tensor:
-    """Return images or latents, sampled from the first draw of `noise`."""
+    """Return images or latents, sampled from the first draw of `noise`.
+
+    The models are the one to sample from, and the weak one of autoguidance.
+    """
     settings = SolverSettings(resolve_method(config, objective), config.num_steps, config.clip)
     trained_with = load_objective(objective)
-    guided = GuidedModel(model, labels, config, trained_with.noise_time, trained_with.data_time)
+    times = (trained_with.noise_time, trained_with.data_time)
+    guided = GuidedModel(models[0], labels, config, *times, weak=models[1])
     return trained_with.sample(guided, noise, settings)

@@ -10,11 +10,21 @@ from otcondense.diffusion.registry import AUTO, objective_entry, sampling_method
 from otcondense.diffusion.schedule_constants import NUM_TIMESTEPS
 from otcondense.errors import InputError
 
-LATER_FIELDS = frozenset({"guidance_interval", "classes"})
+LATER_FIELDS = frozenset({"guidance_interval", "classes", "autoguidance"})
 """Fields that are newer than the first samples: left out of the identity at their default."""
 
 SPEED_FIELDS = frozenset({"compile_blocks"})
 """Fields that change the samples of a GPU by rounding, as another GPU would, and none of a CPU."""
+
+
+class AutoguidanceConfig(Config):
+    """Guidance by an earlier checkpoint of the same training, the weak model."""
+
+    checkpoint_step: int = Field(ge=1)
+    """Step of the weak checkpoint, one of those that the training keeps. Checkpoints that are not
+    later are sampled without guidance."""
+    weight: float = Field(default=1.5, ge=0)
+    """Strength: weak + weight * (strong - weak); 1 turns it off."""
 
 
 class SamplerConfig(Config):
@@ -34,6 +44,10 @@ class SamplerConfig(Config):
     guidance_interval: tuple[float, float] = (0.0, 1.0)
     """Part of the way from noise (0) to image (1) that is guided. Outside it the network is called
     once a step, without guidance."""
+    autoguidance: AutoguidanceConfig | None = None
+    """Guide by an earlier checkpoint in place of classifier-free guidance, which must be off
+    (cfg_scale=1); guidance_channels and guidance_interval hold for it, too. Null guides by
+    cfg_scale."""
     num_samples: int = Field(default=500, ge=1)
     """Number of images."""
     batch_size: int = Field(default=100, ge=1)
@@ -62,6 +76,12 @@ class SamplerConfig(Config):
         if self.method not in known:
             raise ValueError(f"method must be one of {', '.join(known)}; found {self.method!r}")
 
+        if self.autoguidance is not None and self.cfg_scale != 1:
+            raise ValueError(
+                "autoguidance takes the place of classifier-free guidance and needs cfg_scale=1, "
+                f"found {self.cfg_scale}"
+            )
+
         first, last = self.guidance_interval
         if not 0 <= first <= last <= 1:
             raise ValueError(
@@ -74,6 +94,17 @@ class SamplerConfig(Config):
                 f"classes must be different class indices from 0, found {self.classes}"
             )
         return self
+
+    @property
+    def guidance_scale(self) -> float:
+        """Strength of the guidance of either kind; 1 is none."""
+        return self.cfg_scale if self.autoguidance is None else self.autoguidance.weight
+
+    def at_step(self, step: int) -> "SamplerConfig":
+        """Return the sampler of one checkpoint: those up to the weak one are not guided."""
+        if self.autoguidance is None or step > self.autoguidance.checkpoint_step:
+            return self
+        return self.model_copy(update={"autoguidance": None})
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that decide the content of samples, for names and fingerprints."""

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from otcondense.config import Config, without_defaults
 from otcondense.diffusion.alignment_config import AlignmentConfig
@@ -77,9 +77,10 @@ class TrainingConfig(Config):
     lost."""
     keep_last: int = Field(default=2, ge=1)
     """Number of checkpoints to resume from that are kept while the run goes on."""
-    keep_best: bool = False
-    """Also keep the checkpoint with the lowest mean loss since the checkpoint before it, and name
-    it in best.json."""
+    keep_best: Literal["none", "loss", "held_out_loss"] = "none"
+    """Also keep the best checkpoint, and name it in best.json: the one with the lowest mean loss
+    since the checkpoint before it (loss), or with the lowest loss on held-out images, which turns
+    up when the model begins to memorise (held_out_loss; for models of pixels)."""
     global_batch_size: int = Field(default=64, ge=1)
     """Images per step over all workers."""
     accumulation: int = Field(default=1, ge=1)
@@ -130,6 +131,14 @@ class TrainingConfig(Config):
     grid_every: int | None = Field(default=None, ge=1)
     """Steps between two grids of samples of the averaged model (Heun or DDIM, 25 steps, guidance
     1.5); empty draws none."""
+
+    @field_validator("keep_best", mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, value: Any) -> Any:
+        """Take true for loss and false for none, as stored by earlier versions."""
+        if isinstance(value, bool):
+            return "loss" if value else "none"
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> "TrainingConfig":

@@ -10,6 +10,7 @@ from .classwise import class_frechet_distances as class_frechet_distances
 from .classwise import frechet_distance_of_few as frechet_distance_of_few
 from .copies import Copying as Copying
 from .copies import copying as copying
+from .denoising import DenoisingLosses as DenoisingLosses
 from .encoding import EncodedImages as EncodedImages
 from .encoding import ImageEncoder as ImageEncoder
 from .encoding import NamedEncoder as NamedEncoder
@@ -34,8 +35,10 @@ from .judged import judged_figures as judged_figures
 from .judged import judged_subset as judged_subset
 from .kernel import gaussian_distance as gaussian_distance
 from .kernel import kernel_distance as kernel_distance
+from .manifold import BallFigures as BallFigures
 from .manifold import DensityCoverage as DensityCoverage
 from .manifold import PrecisionRecall as PrecisionRecall
+from .manifold import ball_figures as ball_figures
 from .manifold import density_coverage as density_coverage
 from .manifold import precision_recall as precision_recall
 from .memorisation import authenticity as authenticity
@@ -44,6 +47,7 @@ from .memorisation import near_copy_share as near_copy_share
 from .memorisation import near_duplicates as near_duplicates
 from .metrics import METRICS_VERSION as METRICS_VERSION
 from .metrics import Metrics as Metrics
+from .metrics import compute_group as compute_group
 from .metrics import copy_metrics as copy_metrics
 from .metrics import evaluate_encoded as evaluate_encoded
 from .metrics import evaluate_images as evaluate_images
@@ -51,6 +55,7 @@ from .metrics import further_metrics as further_metrics
 from .metrics import rounded_values as rounded_values
 from .metrics import settings_record as settings_record
 from .metrics import subset_quality as subset_quality
+from .monge import monge_distance as monge_distance
 from .neighbours import Neighbours as Neighbours
 from .neighbours import nearest_neighbours as nearest_neighbours
 from .registry import METRICS as METRICS
@@ -63,8 +68,10 @@ __all__ = [
     "METRICS_VERSION",
     "AdmReference",
     "AdmSamples",
+    "BallFigures",
     "Comparison",
     "Copying",
+    "DenoisingLosses",
     "DensityCoverage",
     "EncodedImages",
     "EvaluationConfig",
@@ -85,7 +92,9 @@ __all__ = [
     "Reference",
     "adm_metrics",
     "authenticity",
+    "ball_figures",
     "class_frechet_distances",
+    "compute_group",
     "copy_metrics",
     "copying",
     "copying_test",
@@ -106,6 +115,7 @@ __all__ = [
     "judged_figures",
     "judged_subset",
     "kernel_distance",
+    "monge_distance",
     "near_copy_share",
     "near_duplicates",
     "nearest_neighbours",

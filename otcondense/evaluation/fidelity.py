@@ -1,6 +1,7 @@
 """torch-fidelity's metrics on features that are already computed, on the device of the features."""
 
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,11 +9,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, bincount
 
+from otcondense.evaluation.distances import CHUNK_ELEMENTS
 from otcondense.evaluation.encoding import EncodedImages
 from otcondense.evaluation.evaluation_config import EvaluationConfig
 from otcondense.evaluation.frechet import FeatureStatistics, frechet_distance_of_statistics
 from otcondense.evaluation.kernel import polynomial_kernel
 
+Subset = tuple[Tensor, Tensor]
+"""Rows [s] of a subset of the samples, and of one of the held-out images."""
 SORTED_SHARE = 0.5
 """Samples count as sorted by class below this share of the class changes of a random order."""
 
@@ -51,27 +55,79 @@ def fidelity_kid(
 ) -> MeanSpread:
     """Return torch-fidelity's KID; its subsets are never larger than the smaller set.
 
-    The subsets are those that torch-fidelity draws for the same seed.
+    The subsets are those that torch-fidelity draws for the same seed. Where all pairs of images are
+    fewer than the pairs of all subsets, the kernel of each pair is computed once.
 
     Source: Bińkowski et al. 2018 (arXiv:1801.01401), section 4.
     """
     size = min(config.kid_subset_size, len(samples), len(held_out))
+    one, two = samples.features, held_out.features
     generator = np.random.RandomState(config.seed)
-    distances = []
+    drawn = []
     for _ in range(config.kid_subsets):
-        one = _drawn(samples.features, size, generator)
-        two = _drawn(held_out.features, size, generator)
-        distances.append(_subset_distance(one, two))
-    found = torch.stack(distances)
-    return MeanSpread(mean=float(found.mean()), spread=float(found.std(correction=0)))
+        rows = [generator.choice(len(each), size, replace=False) for each in (one, two)]
+        drawn.append((torch.from_numpy(rows[0]), torch.from_numpy(rows[1])))
+
+    if all_pairs(len(one), len(two)) <= len(drawn) * all_pairs(size, size):
+        distances = subset_distances(one.double(), two.double(), drawn)
+    else:
+        each = [_subset_distance(_taken(one, first), _taken(two, last)) for first, last in drawn]
+        distances = torch.stack(each)
+    return MeanSpread(mean=float(distances.mean()), spread=float(distances.std(correction=0)))
 
 
-def _drawn(
-    features: Float[Tensor, "n d"], size: int, generator: np.random.RandomState
-) -> Float[Tensor, "s d"]:
-    """Return a random subset in double precision."""
-    rows = torch.from_numpy(generator.choice(len(features), size, replace=False))
+def all_pairs(first: int, second: int) -> int:
+    """Return the number of kernel values within and across two sets."""
+    return first**2 + second**2 + first * second
+
+
+def _taken(features: Float[Tensor, "n d"], rows: Int[Tensor, " s"]) -> Float[Tensor, "s d"]:
+    """Return some rows in double precision."""
     return features[rows.to(features.device)].double()
+
+
+def subset_distances(
+    one: Float[Tensor, "n d"], two: Float[Tensor, "m d"], drawn: Sequence[Subset]
+) -> Float[Tensor, " k"]:
+    """Return the unbiased squared maximum mean discrepancy of each pair of subsets.
+
+    Args:
+        one: a set.
+        two: another set.
+        drawn: rows of a subset of either, all of one size.
+    """
+    count = len(drawn[0][0])
+    members = [_members(one, [first for first, _ in drawn])]
+    members.append(_members(two, [second for _, second in drawn]))
+    within = torch.zeros(len(drawn), dtype=one.dtype, device=one.device)
+    for rows, chosen in zip((one, two), members, strict=True):
+        diagonal = (rows.square().mean(dim=1) + 1).pow(3)
+        within += _kernel_sums(rows, rows, chosen, chosen) - diagonal @ chosen
+    across = _kernel_sums(one, two, members[0], members[1])
+    return within / (count * (count - 1)) - 2 * across / count**2
+
+
+def _members(
+    features: Float[Tensor, "n d"], drawn: Sequence[Int[Tensor, " s"]]
+) -> Float[Tensor, "n k"]:
+    """Return 1 for each row that is in a subset, else 0."""
+    found = torch.zeros(len(features), len(drawn), dtype=features.dtype, device=features.device)
+    return found.scatter_(0, torch.stack(list(drawn), dim=1).to(features.device), 1)
+
+
+def _kernel_sums(
+    rows: Float[Tensor, "n d"],
+    others: Float[Tensor, "m d"],
+    row_members: Float[Tensor, "n k"],
+    other_members: Float[Tensor, "m k"],
+) -> Float[Tensor, " k"]:
+    """Return the sum of the kernel over the pairs of each subset."""
+    total = torch.zeros(row_members.shape[1], dtype=rows.dtype, device=rows.device)
+    height = max(1, CHUNK_ELEMENTS // len(others))
+    parts = (torch.split(each, height) for each in (rows, row_members))
+    for block, chosen in zip(*parts, strict=True):
+        total += (polynomial_kernel(block, others) @ other_members * chosen).sum(dim=0)
+    return total
 
 
 def _subset_distance(one: Float[Tensor, "s d"], two: Float[Tensor, "s d"]) -> Float[Tensor, ""]:

@@ -22,11 +22,12 @@ from otcondense.evaluation.frechet import (
 )
 from otcondense.evaluation.kernel import gaussian_distance
 from otcondense.evaluation.manifold import (
+    BallFigures,
     DensityCoverage,
     PrecisionRecall,
-    density_coverage,
-    precision_recall,
+    ball_figures,
 )
+from otcondense.evaluation.monge import monge_distance
 from otcondense.evaluation.neighbours import nearest_neighbours
 from otcondense.evaluation.uncertainty import frechet_error, share_error
 
@@ -74,16 +75,20 @@ class FeatureSets:
         return fidelity_score(self.samples.logits, self.config)
 
     @cached_property
+    def balls(self) -> BallFigures:
+        """Precision, recall, density and coverage."""
+        neighbours = self.config.neighbours
+        return ball_figures(self.samples.features, self.held_out.features, neighbours)
+
+    @property
     def precision_recall(self) -> PrecisionRecall:
         """Precision and recall."""
-        neighbours = self.config.neighbours
-        return precision_recall(self.samples.features, self.held_out.features, neighbours)
+        return self.balls.precision_recall
 
-    @cached_property
+    @property
     def density_coverage(self) -> DensityCoverage:
         """Density and coverage."""
-        neighbours = self.config.neighbours
-        return density_coverage(self.samples.features, self.held_out.features, neighbours)
+        return self.balls.density_coverage
 
     @cached_property
     def near_duplicates(self) -> tuple[float, float]:
@@ -126,6 +131,11 @@ def frechet_distance_error(sets: FeatureSets) -> float | None:
 def kid(sets: FeatureSets) -> float:
     """Return torch-fidelity's kernel distance."""
     return sets.kid.mean
+
+
+def mind(sets: FeatureSets) -> float:
+    """Return the Monge Inception Distance."""
+    return monge_distance(sets.samples.features, sets.held_out.features, seed=sets.config.seed)
 
 
 def kid_error(sets: FeatureSets) -> float:

@@ -84,7 +84,7 @@ def judged_figures(
 
 def _further(sets: JudgedSets, config: EvaluationConfig) -> dict[str, float]:
     assert sets.held_out is not None
-    return further_metrics(sets.samples.features, sets.held_out.features, config.neighbours)
+    return further_metrics(sets.samples.features, sets.held_out.features, config)
 
 
 def _adm(sets: JudgedSets, reference: AdmReference, *, half: bool) -> dict[str, float]:
@@ -96,25 +96,25 @@ def _adm(sets: JudgedSets, reference: AdmReference, *, half: bool) -> dict[str, 
 
 
 def judged_subset(
-    main: JudgedSets, further: Mapping[str, JudgedSets], neighbours: int
+    main: JudgedSets, further: Mapping[str, JudgedSets], config: EvaluationConfig
 ) -> dict[str, float]:
     """Return the metrics of a subset itself; through further networks as JUDGE.METRIC.
 
     Args:
         main: of the main network; the subset in the place of the samples.
         further: of further networks by name.
-        neighbours: k of precision, recall, density and coverage.
+        config: settings of the metrics.
 
     Raises: InputError for too few images.
     """
-    values = _subset(main, neighbours)
+    values = _subset(main, config)
     for name, sets in further.items():
-        found = _subset(sets, neighbours)
+        found = _subset(sets, config)
         metrics = {key: value for key, value in found.items() if not key.startswith(COUNT_PREFIX)}
         values |= {f"{name}.{key}": value for key, value in metrics.items()}
     return values
 
 
-def _subset(sets: JudgedSets, neighbours: int) -> dict[str, float]:
+def _subset(sets: JudgedSets, config: EvaluationConfig) -> dict[str, float]:
     assert sets.held_out is not None
-    return subset_quality(sets.samples.features, sets.held_out.features, neighbours)
+    return subset_quality(sets.samples.features, sets.held_out.features, config)

@@ -35,6 +35,45 @@ class DensityCoverage(NamedTuple):
     """Share in 0..1 of held-out images whose ball holds at least one sample."""
 
 
+class BallFigures(NamedTuple):
+    """All figures of the balls of two sets."""
+
+    precision_recall: PrecisionRecall
+    density_coverage: DensityCoverage
+
+
+def ball_figures(
+    samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3
+) -> BallFigures:
+    """Return precision, recall, density and coverage from one pass over the distances.
+
+    Arguments and errors as for `precision_recall`.
+    """
+    one, two = _pair(samples, held_out, neighbours)
+    largest = largest_squared_norm(two, one)
+    slack = RELATIVE_SLACK * largest
+    sample_radii = (knn_squared_radii(one, neighbours) + slack)[:, None]
+    real_radii = (_held_out_radii(two, neighbours, slack) + slack)[None]
+
+    hits = 0
+    precise = []
+    recalled = torch.zeros(len(two), dtype=torch.bool, device=two.device)
+    covered = torch.zeros_like(recalled)
+    blocks = ball_blocks(one, two, largest, sample_radii, real_radii)
+    for real_in_sample, sample_in_real in blocks:
+        hits += int(sample_in_real.sum())
+        precise.append(sample_in_real.any(dim=1))
+        covered |= sample_in_real.any(dim=0)
+        recalled |= real_in_sample.any(dim=0)
+    return BallFigures(
+        PrecisionRecall(
+            precision=float(torch.cat(precise).double().mean()),
+            recall=float(recalled.double().mean()),
+        ),
+        DensityCoverage(hits / (neighbours * len(one)), float(covered.double().mean())),
+    )
+
+
 def precision_recall(
     samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3
 ) -> PrecisionRecall:
@@ -48,22 +87,7 @@ def precision_recall(
     Raises: InputError for invalid features.
     Source: Kynkäänniemi et al. 2019 (arXiv:1904.06991), equations 1-3.
     """
-    one, two = _pair(samples, held_out, neighbours)
-    largest = largest_squared_norm(two, one)
-    slack = RELATIVE_SLACK * largest
-    sample_radii = (knn_squared_radii(one, neighbours) + slack)[:, None]
-    real_radii = (_held_out_radii(two, neighbours, slack) + slack)[None]
-
-    precise = []
-    recalled = torch.zeros(len(two), dtype=torch.bool, device=two.device)
-    blocks = ball_blocks(one, two, largest, sample_radii, real_radii)
-    for real_in_sample, sample_in_real in blocks:
-        precise.append(sample_in_real.any(dim=1))
-        recalled |= real_in_sample.any(dim=0)
-    return PrecisionRecall(
-        precision=float(torch.cat(precise).double().mean()),
-        recall=float(recalled.double().mean()),
-    )
+    return ball_figures(samples, held_out, neighbours).precision_recall
 
 
 def density_coverage(

@@ -15,7 +15,7 @@ from otcondense.evaluation.evaluation_config import EvaluationConfig
 from otcondense.evaluation.figures import FeatureSets
 from otcondense.evaluation.registry import Group, metrics_of
 
-METRICS_VERSION = 4
+METRICS_VERSION = 5
 """Increases if the same features give other values; stored values are then recomputed."""
 
 SIGNIFICANT_DIGITS = 9
@@ -129,7 +129,7 @@ def settings_record(config: EvaluationConfig) -> dict[str, Any]:
 
 
 def further_metrics(
-    samples: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int = 3
+    samples: ArrayOrTensor, held_out: ArrayOrTensor, config: EvaluationConfig | None = None
 ) -> dict[str, float]:
     """Measure samples by the features of a further network.
 
@@ -138,17 +138,19 @@ def further_metrics(
     Args:
         samples: [n, d], n > neighbours.
         held_out: [m, d] of the same network, m > neighbours.
-        neighbours: k of precision, recall, density and coverage.
+        config: settings; None takes the defaults.
 
     Returns: the metrics of the groups distribution and network.
     Raises: InputError for invalid features or too few images.
     """
-    sets = _two_sets("the samples", samples, held_out, neighbours)
+    sets = _two_sets("the samples", samples, held_out, config or EvaluationConfig())
     return compute_group("distribution", sets) | compute_group("network", sets)
 
 
 def subset_quality(
-    subset_features: ArrayOrTensor, held_out_features: ArrayOrTensor, neighbours: int = 3
+    subset_features: ArrayOrTensor,
+    held_out_features: ArrayOrTensor,
+    config: EvaluationConfig | None = None,
 ) -> dict[str, float]:
     """Measure a subset of real images without training, as if its images were samples.
 
@@ -157,12 +159,12 @@ def subset_quality(
     Args:
         subset_features: [n, d], n > neighbours.
         held_out_features: [m, d] of the same encoder, m > neighbours.
-        neighbours: k of precision, recall, density and coverage.
+        config: settings; None takes the defaults.
 
     Returns: the metrics of the groups distribution and subset; num_images and num_held_out.
     Raises: InputError for invalid features or too few images.
     """
-    sets = _two_sets("the subset", subset_features, held_out_features, neighbours)
+    sets = _two_sets("the subset", subset_features, held_out_features, config or EvaluationConfig())
     values = compute_group("distribution", sets) | compute_group("subset", sets)
     return {
         **rounded_values(values),
@@ -203,7 +205,7 @@ def compute_group(group: Group, sets: Any, *, errors: bool = False) -> dict[str,
 
     Args:
         group: group of the registry.
-        sets: `FeatureSets`, or `AdmSets` for the group adm.
+        sets: `FeatureSets`; `AdmSets` for the group adm, `DenoisingLosses` for denoising.
         errors: whether to add NAME_std for the metrics that have a standard error.
     """
     values: dict[str, float] = {}
@@ -224,9 +226,8 @@ def rounded_values(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _two_sets(
-    name: str, features: ArrayOrTensor, held_out: ArrayOrTensor, neighbours: int
+    name: str, features: ArrayOrTensor, held_out: ArrayOrTensor, config: EvaluationConfig
 ) -> FeatureSets:
-    config = EvaluationConfig(neighbours=neighbours)
     one = as_features(name, features, config.minimum_images)
     two = as_features("the held-out images", held_out, config.minimum_images)
     return FeatureSets(EncodedImages(one, None), EncodedImages(two, None), config)

@@ -3,8 +3,8 @@
 Evaluation computes the metrics of this table. The table that `jobs.evaluate` prints, the report,
 sweeps and comparisons read their metrics from it.
 
-A new metric is its function (in `figures.py`, or in `adm.py`), one entry here, and one row of
-`tests/unit/evaluation/test_registry.py`.
+A new metric is its function (in `figures.py`, `denoising.py` or `adm.py`), one entry here, and one
+row of `tests/unit/evaluation/test_registry.py`.
 """
 
 import pkgutil
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 Direction = Literal["lower", "higher"]
 """Which values are better."""
-Group = Literal["samples", "distribution", "network", "subset", "copying", "adm"]
+Group = Literal["samples", "distribution", "network", "subset", "copying", "denoising", "adm"]
 """What a metric is computed for:
 
 - samples: samples, through the main network only;
@@ -21,10 +21,12 @@ Group = Literal["samples", "distribution", "network", "subset", "copying", "adm"
 - network: samples, through each further network;
 - subset: subsets themselves, through every network;
 - copying: samples and the images that the model was trained on, through the main network;
+- denoising: the averaged model itself, on held-out and chosen images;
 - adm: samples, by the protocol of ADM's evaluator.
 """
 
 FIGURES = "otcondense.evaluation.figures"
+DENOISING = "otcondense.evaluation.denoising"
 ADM = "otcondense.evaluation.adm"
 
 
@@ -39,8 +41,8 @@ class Metric:
     direction: Direction
     group: Group
     function: str
-    """`module:function` of a `FeatureSets` (of an `AdmSets` in group adm), None if the sets do not
-    have what it needs."""
+    """`module:function` of a `FeatureSets` (of an `AdmSets` in group adm, of `DenoisingLosses` in
+    group denoising), None if the sets do not have what it needs."""
     digits: int
     """Decimals in tables."""
     meaning: str
@@ -119,12 +121,22 @@ _LIST = (
         name="kid",
         title="KID",
         direction="lower",
-        group="samples",
+        group="distribution",
         function=f"{FIGURES}:kid",
         error=f"{FIGURES}:kid_error",
         digits=4,
         meaning="Kernel distance by torch-fidelity, the mean over random subsets.",
         in_report=False,
+    ),
+    Metric(
+        name="mind",
+        title="MIND",
+        direction="lower",
+        group="distribution",
+        function=f"{FIGURES}:mind",
+        digits=2,
+        meaning="Sliced Wasserstein distance over 1,000 random directions: it compares whole "
+        "distributions, so that equal means and covariances alone do not make it small.",
     ),
     Metric(
         name="cmmd",
@@ -321,6 +333,36 @@ _LIST = (
         digits=3,
         meaning="Median distance from a sample to its nearest chosen image.",
         in_report=False,
+    ),
+    Metric(
+        name="held_out_loss",
+        title="Held-out loss",
+        direction="lower",
+        group="denoising",
+        function=f"{DENOISING}:held_out_loss",
+        digits=4,
+        meaning="Mean denoising error of the averaged model on held-out images; it turns up while "
+        "the loss on the chosen images still falls: the model begins to memorise.",
+    ),
+    Metric(
+        name="training_loss",
+        title="Training loss",
+        direction="lower",
+        group="denoising",
+        function=f"{DENOISING}:training_loss",
+        digits=4,
+        meaning="The same error on the chosen images.",
+        in_report=False,
+    ),
+    Metric(
+        name="loss_gap",
+        title="Loss gap",
+        direction="lower",
+        group="denoising",
+        function=f"{DENOISING}:loss_gap",
+        digits=4,
+        meaning="Held-out loss minus training loss: by how much the model knows the chosen images "
+        "better than others.",
     ),
 )
 

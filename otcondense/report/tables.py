@@ -15,18 +15,20 @@ SAME_ABSOLUTE = 1e-5
 """... or by less than this difference."""
 
 
+MEMORISATION = ("copying", "denoising")
+"""Groups of metrics that show memorisation."""
+
+
 def _in_report(*, copying: bool) -> tuple[Metric, ...]:
-    return tuple(
-        metric
-        for metric in METRICS.values()
-        if metric.in_report and (metric.group == "copying") == copying
-    )
+    shown = [metric for metric in METRICS.values() if metric.in_report]
+    return tuple(metric for metric in shown if (metric.group in MEMORISATION) == copying)
 
 
 QUALITY = _in_report(copying=False)
 """Columns of the tables of quality: of samples, or of subsets themselves."""
 COPYING = _in_report(copying=True)
-"""Columns of the tables of memorisation: whether samples copy the chosen images."""
+"""Columns of the tables of memorisation: whether samples copy the chosen images, and whether the
+model knows them better than others."""
 
 
 @dataclass(frozen=True)

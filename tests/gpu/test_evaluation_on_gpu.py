@@ -23,6 +23,7 @@ from otcondense.evaluation import (
     half_precision_recall,
     judged_figures,
     kernel_distance,
+    monge_distance,
     near_duplicates,
 )
 from otcondense.evaluation.adm_files import AdmReference
@@ -79,6 +80,7 @@ def test_all_metrics_of_samples_are_those_of_the_cpu() -> None:
 OTHERS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "kernel": kernel_distance,
     "gaussian": gaussian_distance,
+    "mind": lambda one, two: monge_distance(one, two[: len(two) // 2]),
     "near duplicates": near_duplicates,
     "classes": lambda one, two: list(class_frechet_distances(one, CLASSES, two, CLASSES).values()),
 }

@@ -24,6 +24,7 @@ from otcondense.diffusion import (
     sample_batch,
     train_step,
 )
+from otcondense.diffusion.held_out_loss import LossImages, mean_denoising_error
 from otcondense.diffusion.random_streams import DrawConfig, draw
 
 pytestmark = [
@@ -159,3 +160,27 @@ def test_samples_do_not_depend_on_the_split_into_batches() -> None:
         for start in (0, 4)
     ]
     assert torch.equal(whole, torch.cat(halves))
+
+
+def test_autoguided_samples_are_close_to_those_of_the_cpu() -> None:
+    sampler = SamplerConfig(
+        num_steps=4, batch_size=8, cfg_scale=1.0, autoguidance={"checkpoint_step": 1, "weight": 2.0}
+    )
+    found = []
+    for device in ("cuda", "cpu"):
+        strong = model_with_output("SiT", device)
+        weak = create_state(config("SiT", seed=1), CLASSES, SHAPE).ema.to(device)
+        images, _ = sample_batch(strong, "sit-linear", torch.arange(8), sampler, weak=weak)
+        found.append(images.int())
+    assert (found[0] - found[1]).abs().max() <= 1
+
+
+@pytest.mark.parametrize(("family", "objective"), [("SiT", "sit-linear"), ("DiT", "dit")])
+def test_the_held_out_loss_is_that_of_the_cpu(family: str, objective: str) -> None:
+    images = torch.randint(0, 256, (70, *SHAPE), dtype=torch.uint8)
+    data = LossImages.spread(images, torch.arange(70) % CLASSES, ())
+    there, here = (
+        mean_denoising_error(model_with_output(family, device), objective, data)
+        for device in ("cuda", "cpu")
+    )
+    assert there == pytest.approx(here, rel=1e-4)

@@ -17,11 +17,11 @@ METHODS = [("SiT", "heun"), ("SiT", "euler"), ("SiT", "sde"), ("DiT", "ddpm"), (
 OBJECTIVE = {"SiT": "sit-linear", "DiT": "dit"}
 
 
-def random_model(family):
+def random_model(family, seed=5):
     model = build_model(
         ModelConfig(name=f"{family}-demo/2", width=32, depth=2, num_heads=2), 10, SHAPE
     )
-    generator = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
@@ -124,6 +124,63 @@ def test_guidance_extrapolates(channels):
         guided[:, :1], (of_null + 2.5 * (of_class - of_null))[:, :1], rtol=1e-4, atol=1e-5
     )
     torch.testing.assert_close(guided[:, 1:], of_class[:, 1:], rtol=1e-4, atol=1e-5)
+
+
+def autoguided(weight, **settings):
+    values = {"batch_size": 4, "num_steps": 3, "cfg_scale": 1.0, **settings}
+    return SamplerConfig(autoguidance={"checkpoint_step": 250, "weight": weight}, **values)
+
+
+@pytest.mark.parametrize("channels", [None, 1])
+def test_autoguidance_extrapolates_from_the_weak_model(channels):
+    """Guided channels are weak + weight (strong - weak) of the class; the others are strong."""
+    strong, weak = random_model("DiT"), random_model("DiT", 6)
+    x, labels, times = torch.randn(3, *SHAPE), torch.tensor([1, 2, 3]), torch.full((3,), 7.0)
+    config = autoguided(2.5, guidance_channels=channels)
+    with torch.no_grad():
+        good, bad = strong(x, times, labels), weak(x, times, labels)
+        guided = GuidedModel(strong, labels, config, 999.0, 0.0, weak)(x, 7.0)
+    assert torch.equal(guided[:, :1], (bad + 2.5 * (good - bad))[:, :1])
+    assert torch.equal(guided[:, 1:], good[:, 1:])
+
+
+@pytest.mark.parametrize(("family", "method"), METHODS)
+def test_autoguidance_by_itself_or_with_weight_one_is_none(family, method):
+    strong, weak = random_model(family), random_model(family, 6)
+    settings = {"method": method, "batch_size": 4, "num_steps": 3, "cfg_scale": 1.0}
+    plain, guided, own, one = (
+        sample_batch(strong, OBJECTIVE[family], torch.arange(4), config, weak=other)[0]
+        for config, other in (
+            (SamplerConfig(**settings), None),
+            (autoguided(2.0, method=method), weak),
+            (autoguided(2.0, method=method), strong),
+            (autoguided(1.0, method=method), weak),
+        )
+    )
+    assert torch.equal(one, plain)
+    assert (own.int() - plain.int()).abs().max() <= 1
+    assert not torch.equal(guided, plain)
+
+
+def test_autoguided_samples_do_not_depend_on_the_batch():
+    strong, weak = random_model("SiT"), random_model("SiT", 6)
+    whole, _ = sample_batch(strong, "sit-linear", torch.arange(4), autoguided(2.0), weak=weak)
+    again, _ = sample_batch(strong, "sit-linear", torch.arange(4), autoguided(2.0), weak=weak)
+    assert torch.equal(whole, again)
+    for indices in (torch.tensor([3, 1]), torch.arange(1)):
+        config = autoguided(2.0, batch_size=2)
+        part, _ = sample_batch(strong, "sit-linear", indices, config, weak=weak)
+        assert (part.int() - whole[indices].int()).abs().max() <= 1
+
+
+def test_autoguidance_takes_the_place_of_classifier_free_guidance():
+    with pytest.raises(ValueError, match=r"needs cfg_scale=1, found 1\.5"):
+        SamplerConfig(autoguidance={"checkpoint_step": 250})
+    config = autoguided(2.0)
+    assert config.at_step(250).autoguidance is None
+    assert config.at_step(251) == config
+    assert "autoguidance" in config.identity()
+    assert "autoguidance" not in config.at_step(250).identity()
 
 
 def test_random_labels_depend_on_the_index_alone():

@@ -1,5 +1,7 @@
 """Images and samples on disk."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,13 @@ def test_fingerprint(change, same):
         samples_fingerprint(SamplerConfig(**change), CHECKPOINT)
         == samples_fingerprint(SamplerConfig(), CHECKPOINT)
     ) is same
+
+
+def test_the_weak_checkpoint_is_part_of_the_fingerprint():
+    config = SamplerConfig(cfg_scale=1.0, autoguidance={"checkpoint_step": 1})
+    other = replace(CHECKPOINT, files={"ema": FileDigest(1, "other")})
+    found = {samples_fingerprint(config, CHECKPOINT, weak) for weak in (CHECKPOINT, other)}
+    assert len(found | {samples_fingerprint(SamplerConfig(cfg_scale=1.0), CHECKPOINT)}) == 3
 
 
 def test_missing_images(store):

@@ -206,7 +206,7 @@ def test_bad_settings(settings, message):
 def test_identity_ignores_scheduling(tiny_config):
     assert (
         tiny_config(
-            num_workers=4, num_steps=50, log_every=7, grid_every=3, keep_best=True
+            num_workers=4, num_steps=50, log_every=7, grid_every=3, keep_best="held_out_loss"
         ).identity()
         == tiny_config().identity()
     )
@@ -220,3 +220,10 @@ def test_identity_is_that_of_the_first_checkpoints():
         *("weight_decay", "ema_decay", "label_drop", "grad_clip", "precision", "flip", "seed"),
     }
     assert set(TrainingConfig().identity()) == names
+
+
+def test_earlier_settings_of_the_best_checkpoint_are_understood():
+    assert TrainingConfig(keep_best=True).keep_best == "loss"
+    assert TrainingConfig(keep_best=False) == TrainingConfig()
+    with pytest.raises(ValueError, match="held_out_loss"):
+        TrainingConfig(keep_best="held_out")

@@ -48,7 +48,9 @@ def test_classes_are_measured_by_themselves() -> None:
 def test_one_more_network_gives_its_own_figures() -> None:
     samples, held_out = draws(40, 5, 1), draws(30, 5, 2)
     found = further_metrics(samples, held_out)
-    assert set(found) == {"frechet_distance", "precision", "recall", "density", "coverage", "cmmd"}
+    assert set(found) == {
+        *("frechet_distance", "kid", "mind", "precision", "recall", "density", "coverage", "cmmd")
+    }
     assert found["cmmd"] == gaussian_distance(samples, held_out)
     assert found["frechet_distance"] == frechet_distance(samples, held_out)
 

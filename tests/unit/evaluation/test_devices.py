@@ -24,6 +24,7 @@ from otcondense.evaluation import (
     frechet_error,
     gaussian_distance,
     kernel_distance,
+    monge_distance,
     near_copy_share,
     near_duplicates,
     precision_recall,
@@ -32,6 +33,8 @@ from otcondense.evaluation.adm_files import AdmReference
 from otcondense.evaluation.fidelity import fidelity_kid, fidelity_score
 
 CONFIG = EvaluationConfig(inception_score_splits=2, kid_subsets=3, kid_subset_size=20)
+ALL_PAIRS = EvaluationConfig(kid_subsets=40, kid_subset_size=50)
+"""Its subsets have more pairs than the sets have."""
 COUNT = 50
 WIDTH = 6
 LEAVES = frozenset({Tensor.cpu, Tensor.numpy, Tensor.tolist, Tensor.__array__})
@@ -77,6 +80,8 @@ METRICS: dict[str, Callable[[], Any]] = {
     "frechet": lambda: frechet_distance(SAMPLES, HELD_OUT),
     "error": lambda: frechet_error(SAMPLES, feature_statistics(HELD_OUT), 3),
     "kid": lambda: fidelity_kid(encoded(SAMPLES), encoded(HELD_OUT), CONFIG),
+    "kid of all pairs": lambda: fidelity_kid(encoded(SAMPLES), encoded(HELD_OUT), ALL_PAIRS),
+    "mind": lambda: monge_distance(SAMPLES, HELD_OUT, 20),
     "kernel": lambda: kernel_distance(SAMPLES, HELD_OUT),
     "gaussian": lambda: gaussian_distance(SAMPLES, HELD_OUT),
     "inception score": lambda: fidelity_score(LOGITS, CONFIG),
@@ -106,15 +111,18 @@ def test_the_check_finds_what_moves_features() -> None:
         torch.zeros(3)
 
 
-def test_the_kernel_distance_of_subsets_is_that_of_torch_fidelity() -> None:
+@pytest.mark.parametrize(("config", "size"), [(CONFIG, 20), (ALL_PAIRS, 40)])
+def test_the_kernel_distance_of_subsets_is_that_of_torch_fidelity(
+    config: EvaluationConfig, size: int
+) -> None:
     theirs = kid_features_to_metric(
         SAMPLES.double(),
         HELD_OUT[:40].double(),
-        kid_subsets=3,
-        kid_subset_size=20,
-        rng_seed=CONFIG.seed,
+        kid_subsets=config.kid_subsets,
+        kid_subset_size=size,
+        rng_seed=config.seed,
         verbose=False,
     )
-    found = fidelity_kid(encoded(SAMPLES), encoded(HELD_OUT[:40]), CONFIG)
+    found = fidelity_kid(encoded(SAMPLES), encoded(HELD_OUT[:40]), config)
     assert found.mean == pytest.approx(theirs["kernel_inception_distance_mean"], abs=1e-12)
     assert found.spread == pytest.approx(theirs["kernel_inception_distance_std"], abs=1e-12)

@@ -48,7 +48,7 @@ def test_all_metrics_of_samples_come_together() -> None:
     assert found.main is not None
     assert found.main.record() == {**expected.record(), "encoder": "linear"}
     features = found.samples.features
-    further = further_metrics(features, main.encode(image_set(held_out)).features)
+    further = further_metrics(features, main.encode(image_set(held_out)).features, CONFIG)
     assert found.further == {f"second.{name}": value for name, value in further.items()}
     assert found.adm == {}
 
@@ -78,8 +78,8 @@ def test_a_subset_is_measured_through_every_network() -> None:
         name: JudgedSets(each.network, each.encode(subset), each.encode(held_out))
         for name, each in {"main": main, "second": other}.items()
     }
-    found = judged_subset(sets["main"], {"second": sets["second"]}, 3)
-    expected = subset_quality(main.encode(subset).features, main.encode(held_out).features)
+    found = judged_subset(sets["main"], {"second": sets["second"]}, CONFIG)
+    expected = subset_quality(main.encode(subset).features, main.encode(held_out).features, CONFIG)
     assert {name: found[name] for name in expected} == expected
     assert found["second.recall"] == expected["recall"]
     assert not any(name.startswith("second.num_") for name in found)

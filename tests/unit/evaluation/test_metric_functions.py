@@ -9,6 +9,7 @@ import torch
 
 from otcondense.errors import InputError
 from otcondense.evaluation import (
+    ball_figures,
     copying,
     count_copies,
     density_coverage,
@@ -134,6 +135,13 @@ def test_nearest_neighbour_of_a_copy_is_at_zero_and_of_twins_the_first():
     assert found.distances[:, 0].eq(0).all()
     assert found.indices[2].tolist() == [2, 6]
     assert found.indices[6].tolist() == [2, 6]
+
+
+def test_one_pass_gives_all_figures_of_balls():
+    samples, held_out = rows(40, 4, 1), rows(30, 4, 2, 0.5)
+    found = ball_figures(samples, held_out, 5)
+    assert found.precision_recall == precision_recall(samples, held_out, 5)
+    assert found.density_coverage == density_coverage(samples, held_out, 5)
 
 
 def test_kernel_distance_equals_plain_double_sum():

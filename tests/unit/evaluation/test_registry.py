@@ -10,9 +10,11 @@ import torch
 from otcondense.evaluation import (
     AdmReference,
     AdmSamples,
+    DenoisingLosses,
     EncodedImages,
     EvaluationConfig,
     adm,
+    denoising,
     feature_statistics,
     figures,
 )
@@ -58,6 +60,7 @@ ROWS = {
     "fid": (sets(FRESH), sets(FAR)),
     "frechet_distance": (sets(FRESH), sets(FAR)),
     "kid": (sets(FRESH), sets(FAR)),
+    "mind": (sets(FRESH), sets(FAR)),
     "cmmd": (sets(FRESH), sets(FAR)),
     "inception_score": (sets(FRESH, CONFIDENT), sets(FRESH, UNDECIDED)),
     "precision": (sets(FRESH), sets(FAR)),
@@ -77,6 +80,9 @@ ROWS = {
     "authenticity": (sets(FRESH), sets(COPIES)),
     "copying_test": (sets(FRESH), sets(COPIES)),
     "nearest_training_distance": (sets(FRESH), sets(COPIES)),
+    "held_out_loss": (DenoisingLosses(0.4, 0.3), DenoisingLosses(0.5, 0.3)),
+    "training_loss": (DenoisingLosses(0.4, 0.2), DenoisingLosses(0.4, 0.3)),
+    "loss_gap": (DenoisingLosses(0.4, 0.3), DenoisingLosses(0.5, 0.2)),
 }
 """For each metric, better sets and worse sets."""
 
@@ -107,7 +113,7 @@ def test_every_metric_is_described(name: str) -> None:
     assert metric.digits >= 0
 
 
-@pytest.mark.parametrize("module", [figures, adm])
+@pytest.mark.parametrize("module", [figures, adm, denoising])
 def test_every_function_of_sets_is_registered(module: object) -> None:
     registered = set()
     for metric in METRICS.values():
@@ -124,6 +130,7 @@ def test_a_group_has_standard_errors_only_where_they_are_asked_for() -> None:
     found = compute_group("distribution", sets(FRESH), errors=True)
     assert {name for name in found if name.endswith("_std")} == {
         "frechet_distance_std",
+        "kid_std",
         "precision_std",
         "recall_std",
         "coverage_std",
@@ -133,13 +140,20 @@ def test_a_group_has_standard_errors_only_where_they_are_asked_for() -> None:
 
 def test_metrics_that_the_sets_cannot_have_are_left_out() -> None:
     found = compute_group("samples", sets(FRESH), errors=True)
-    assert set(found) == {"fid", "fid_std", "kid", "kid_std"}  # no logits, no Inception Score
+    assert set(found) == {"fid", "fid_std"}  # no logits, no Inception Score
     one = FeatureSets(
         EncodedImages(FRESH[:5], None), EncodedImages(HELD_OUT, None), CONFIG, TRAINING[:1]
     )
     assert not {"near_copy_share", "authenticity", "copying_test"} & set(
         compute_group("copying", one)
     )
+
+
+def test_a_model_that_has_diverged_has_no_losses() -> None:
+    assert set(compute_group("denoising", DenoisingLosses(0.5, 0.4))) == set(
+        metrics_of("denoising")
+    )
+    assert compute_group("denoising", DenoisingLosses(float("nan"), float("inf"))) == {}
 
 
 def test_values_that_look_equal_have_one_rank() -> None:

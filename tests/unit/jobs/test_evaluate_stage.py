@@ -1,20 +1,32 @@
 """The evaluation of a run: every image is encoded once, and a restart goes on where it was."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from jobs.evaluate.losses import loss_files
 from jobs.evaluate.stage import evaluate
 from jobs.judging.evaluation import Evaluation
+from jobs.judging.loss_images import write_held_out_pixels
+from jobs.judging.run_images import UNKNOWN_CLASS, HeldOutImages, SampledImages
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.results import read_metrics, read_subset_quality
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import is_result
+from jobs.train.stage import train
 from jobs.verify.files import read_facts
 from otcondense import store
+from otcondense.diffusion.checkpoint import load_model
+from otcondense.diffusion.checkpoint_state import checkpoint_directory
+from otcondense.diffusion.held_out_loss import (
+    LossImages,
+    mean_denoising_error,
+    read_loss_images,
+)
 from otcondense.diffusion.sample_parts import SamplePart, part_name
 from otcondense.diffusion.samples import read_samples, write_part
 from otcondense.errors import InputError
@@ -33,6 +45,8 @@ SIZE = 8
 SAMPLES = 20
 BATCH = 8
 METHOD = "random"
+Values = dict[str, Any]
+"""Settings of a part of a configuration."""
 
 
 def write_images(root: Path, count: int, seed: int) -> None:
@@ -77,6 +91,13 @@ def write_samples(run: Run, seed: int = 5) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
+    made = make_run(tmp_path)
+    write_samples(made)
+    return made
+
+
+def make_run(tmp_path: Path) -> Run:
+    """Return a run with a chosen subset of two classes, and a model to train."""
     for split, seed in (("train", 1), ("held_out", 2)):
         write_images(tmp_path / split, HELD_OUT, seed)
     encoder = {
@@ -103,7 +124,6 @@ def run(tmp_path: Path) -> Run:
     }
     made = Run(RunConfig.model_validate(values))
     write_manifest(made, tmp_path / "train")
-    write_samples(made)
     return made
 
 
@@ -255,3 +275,66 @@ def test_missing_samples_are_named(run: Run) -> None:
     run.store.remove(f"{run.samples_directory('sit', METHOD, 2)}/{part_name(2)}")
     with pytest.raises(InputError, match="must hold 20 samples, found 16"):
         evaluate(run)
+
+
+LOSSES = ("held_out_loss", "training_loss", "loss_gap")
+
+
+def without_workers(run: Run, training: Values, sampling: Values) -> Run:
+    """Return a run that works in this process, with other settings of its model."""
+    plain = run.config.model_dump(mode="json", exclude_unset=True)
+    plain["models"]["sit"]["training"] |= {"num_workers": 0, "device": "cpu", **training}
+    plain["models"]["sit"]["sampling"] |= sampling
+    plain["samplers"] = {"num_actors": 0}
+    return Run(RunConfig.model_validate(plain))
+
+
+def test_a_trained_model_has_the_loss_of_images_it_has_not_seen(run: Run) -> None:
+    here = without_workers(run, {}, {})
+    train(here)
+    evaluate(here)
+    values = read_metrics(here)[0].record.values
+    model, checkpoint = load_model(
+        here.store, checkpoint_directory(here.training_directory("sit", METHOD), 2)
+    )
+    evaluation = Evaluation(here)
+    found = {}
+    for name, images, classes in (
+        ("held_out_loss", evaluation.held_out.images, evaluation.held_out.classes),
+        ("training_loss", evaluation.training(METHOD), np.repeat([0, 1], len(CHOSEN))),
+    ):
+        pixels = torch.cat(list(images.parts()))
+        data = LossImages.spread(pixels, torch.from_numpy(classes), ())
+        found[name] = mean_denoising_error(model, checkpoint.state.objective, data)
+    found["loss_gap"] = found["held_out_loss"] - found["training_loss"]
+    assert {name: values[name] for name in LOSSES} == rounded_values(found)
+    assert is_result(here.held_out_pixels_file())
+
+
+def test_without_a_checkpoint_there_is_no_loss(run: Run) -> None:
+    evaluate(run)
+    assert not set(LOSSES) & set(read_metrics(run)[0].record.values)
+    assert not run.store.exists(run.held_out_pixels_file())
+
+
+def test_held_out_images_of_unknown_classes_have_no_loss(run: Run) -> None:
+    held_out = HeldOutImages(run)
+    held_out.__dict__["classes"] = np.full(2 * HELD_OUT, UNKNOWN_CLASS)
+    assert write_held_out_pixels(run, held_out) == ""
+    known = HeldOutImages(run)
+    known.__dict__["classes"] = np.repeat([UNKNOWN_CLASS, 1], HELD_OUT)
+    data = read_loss_images(run.store, write_held_out_pixels(run, known), ())
+    assert torch.equal(data.images, torch.cat(list(known.images.parts()))[HELD_OUT:])
+    assert data.labels.tolist() == [1] * HELD_OUT
+
+
+def test_models_of_latents_have_no_loss_and_a_note_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = make_run(tmp_path).config.model_dump(mode="json", exclude_unset=True)
+    plain["models"]["sit"]["training"]["data"] = "latents"
+    plain["models"]["sit"]["sampling"]["clip"] = False
+    plain["pixels"] = {"size": 256, "channels": 3}
+    run = Run(RunConfig.model_validate(plain))
+    assert loss_files(Evaluation(run), [SampledImages(run, "sit", METHOD, 2)]) == {}
+    assert "held-out latents are not made" in capsys.readouterr().out

@@ -76,6 +76,7 @@ def files(run: Run) -> dict[str, list[str]]:
             run.images_file(method),
             f"{training}/metrics.jsonl",
             f"{training}/best.json",
+            f"{training}/held_out_loss.json",
             f"{training}/checkpoints/step-000010/state.json",
             f"{training}/checkpoints/step-000010/optimizer.safetensors",
             f"logs/{training}/steps.jsonl",
@@ -89,6 +90,7 @@ def files(run: Run) -> dict[str, list[str]]:
             class_file("evaluation/held_out-inception-0a1b2c3d", "a"),
             shard_file("evaluation/chosen-inception-0a1b2c3d", 3),
             "evaluation/l2-geometry_aware-0a1b2c3d-inception-0a1b2c3d/000007.parquet",
+            run.held_out_pixels_file(),
         ],
         "report": [REPORT],
     }

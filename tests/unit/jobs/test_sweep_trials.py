@@ -20,7 +20,7 @@ from jobs.trials.resources import (
     with_counts,
 )
 from jobs.trials.searches import optuna_search
-from jobs.trials.trial import Sweep, describe
+from jobs.trials.trial import Sweep, _settings, describe
 from otcondense.errors import InputError
 
 LATENTS = (
@@ -425,3 +425,18 @@ def test_a_page_without_measured_trials_has_no_plots(tmp_path):
 )
 def test_the_pareto_front(points, front):
     assert pareto(points) == front
+
+
+def test_newer_settings_at_their_default_keep_the_directory(tmp_path):
+    """Finished trials of earlier versions are still found."""
+    plain = Sweep(sweep_config(), base(tmp_path))
+    model = _settings(plain.base)["models"]["sit"]
+    assert "autoguidance" not in model["sampling"]
+    assert model["training"]["keep_best"] is False
+    changes = (
+        "models.sit.training.keep_best=loss",
+        "models.sit.training.keep_best=held_out_loss",
+        "models.sit.sampling={cfg_scale: 1, autoguidance: {checkpoint_step: 300}}",
+    )
+    changed = [Sweep(sweep_config(), base(tmp_path, change)).directory for change in changes]
+    assert len({plain.directory, *changed}) == 4

@@ -21,6 +21,7 @@ from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig, sam
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.checkpoint_files import list_checkpoints
 from otcondense.diffusion.checkpoint_state import checkpoint_directory
+from otcondense.diffusion.held_out_loss import mean_denoising_error
 from otcondense.errors import InputError, storage_fault
 from otcondense.store import Store
 from otcondense.store.images import write_images
@@ -186,7 +187,7 @@ def test_a_lengthened_training_has_the_curve_of_a_long_one(
         "checkpoint_steps": (),
         "log_every": log_every,
         "checkpoint_every": checkpoint_every,
-        "keep_best": checkpoint_every == 3,
+        "keep_best": "loss" if checkpoint_every == 3 else "none",
     }
     run_loop(make_job(num_steps=shorter, **settings), Workers())
     lengthened = make_job(num_steps=14, **settings)
@@ -217,7 +218,7 @@ def test_the_best_checkpoint_stays_and_is_named(make_job):
     job = make_job(
         checkpoint_every=1,
         checkpoint_steps=(),
-        keep_best=True,
+        keep_best="loss",
         learning_rate=0.3,
         warmup_steps=0,
         keep_last=1,
@@ -227,6 +228,99 @@ def test_the_best_checkpoint_stays_and_is_named(make_job):
     best = min(losses, key=losses.get)
     assert job.store.read_json(f"{RUN}/best.json") == {"step": best, "loss": losses[best]}
     assert list_checkpoints(job.store, RUN) == sorted({best, 10})
+
+
+@pytest.fixture
+def make_held_out_job(make_job):
+    def make(name="run", seed=1, keep_best="held_out_loss", **settings):
+        job = make_job(name, keep_best=keep_best, checkpoint_every=1, keep_last=1, **settings)
+        rng = np.random.default_rng(seed)
+        images = rng.integers(0, 256, (6, 1, 8, 8), dtype=np.uint8)
+        write_images(job.store, "held.parquet", images, np.arange(6), fingerprint=f"held {seed}")
+        return replace(job, held_out_name="held.parquet")
+
+    return make
+
+
+SHAKY = {"learning_rate": 0.1, "warmup_steps": 0, "num_steps": 5, "checkpoint_steps": (2,)}
+"""A training whose best checkpoint is not the last one."""
+
+
+def test_the_checkpoint_with_the_lowest_held_out_loss_stays(make_held_out_job):
+    job = make_held_out_job(**SHAKY)
+    run_loop(job, Workers())
+    losses = job.store.read_json(f"{RUN}/held_out_loss.json")["losses"]
+    assert list(losses) == ["1", "2", "3", "4", "5"]
+    best = min(losses, key=losses.get)
+    found = job.store.read_json(f"{RUN}/best.json")
+    assert found == {"step": int(best), "held_out_loss": losses[best]}
+    assert list_checkpoints(job.store, RUN) == sorted({int(best), 2, 5})
+    model, checkpoint = load_model(job.store, checkpoint_directory(RUN, 5))
+    expected = mean_denoising_error(model, checkpoint.state.objective, job.load_held_out())
+    assert losses["5"] == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_held_out_loss_changes_no_checkpoint(make_held_out_job):
+    plain = make_held_out_job("plain", keep_best="none", **SHAKY)
+    job = make_held_out_job(**SHAKY)
+    for each in (plain, job):
+        run_loop(each, Workers())
+    without, with_losses = results(plain), results(job)
+    assert with_losses.keys() - without.keys() >= {f"{RUN}/best.json", f"{RUN}/held_out_loss.json"}
+    assert {name: with_losses[name] for name in without} == without
+
+
+@pytest.mark.parametrize("death", [1, 3, 4])
+def test_interruptions_leave_no_trace_in_the_held_out_loss(death, make_held_out_job):
+    undisturbed, job = make_held_out_job("undisturbed", **SHAKY), make_held_out_job(**SHAKY)
+    run_loop(undisturbed, Workers())
+
+    def die(report):
+        if report["step"] == death:
+            raise LostError
+
+    with pytest.raises(LostError):
+        run_loop(job, Workers(report=die))
+    run_loop(job, Workers())
+    assert results(job) == results(undisturbed)
+
+
+def test_losses_of_checkpoints_are_computed_where_they_are_missing(make_held_out_job):
+    """Lost, of other held-out images, or of a training that did not ask for them."""
+    job = make_held_out_job(num_workers=0, **SHAKY)
+    train(job)
+    before = job.store.read_json(f"{RUN}/held_out_loss.json")
+    kept = [str(step) for step in list_checkpoints(job.store, RUN)]
+    job.store.remove(f"{RUN}/held_out_loss.json")
+    assert train(job).resumed_from is None
+    again = job.store.read_json(f"{RUN}/held_out_loss.json")
+    assert again == {**before, "losses": {step: before["losses"][step] for step in kept}}
+    train(make_held_out_job(num_workers=0, seed=2, **SHAKY))
+    other = job.store.read_json(f"{RUN}/held_out_loss.json")
+    assert other["held_out"] != again["held_out"]
+    assert other["losses"].keys() == again["losses"].keys()
+    assert other["losses"] != again["losses"]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"held_out_name": ""}, "found no held-out images"),
+        ({"classes": (8, 9)}, "found 0 of shape"),
+        ({"image_shape": (3, 8, 8)}, r"shape \(3, 8, 8\)"),
+    ],
+)
+def test_unusable_held_out_images_are_refused_before_training(change, found, make_held_out_job):
+    with pytest.raises(InputError, match=found):
+        replace(make_held_out_job(), **change).load_held_out()
+
+
+def test_a_finished_training_still_needs_its_held_out_images(make_held_out_job):
+    job = make_held_out_job(num_workers=0, **SHAKY)
+    train(job)
+    job.store.remove(f"{RUN}/held_out_loss.json")
+    with pytest.raises(InputError, match="found no held-out images"):
+        train(replace(job, held_out_name=""))
 
 
 def test_a_part_at_a_time_follows_the_same_curve(make_job):

@@ -152,12 +152,14 @@ def test_nothing_is_claimed_without_a_comparison(rows, reason):
 
 def test_every_metric_of_the_tables_says_which_way_is_better():
     lower = {metric.name for metric in (*QUALITY, *COPYING) if metric.direction == "lower"}
-    distances = {"fid", "frechet_distance", "cmmd", "adm_fid", "adm_sfid"}
+    distances = {"fid", "frechet_distance", "mind", "cmmd", "adm_fid", "adm_sfid"}
     assert lower == distances | {
         "duplicate_share",
         "leakage_share",
         "copy_share",
         "near_copy_share",
+        "held_out_loss",
+        "loss_gap",
     }
     assert {metric.arrow for metric in QUALITY if metric.direction == "higher"} == {"↑"}
 
