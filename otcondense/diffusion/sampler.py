@@ -6,6 +6,7 @@ Each image is a function of (seed, image index) alone, so the division into batc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -58,6 +59,18 @@ def image_labels(
     return classes[drawn]
 
 
+@runtime_checkable
+class SamplingModel(Protocol):
+    """A model that samples, or several of one shape whose images lie one after another."""
+
+    @property
+    def num_classes(self) -> int:
+        """Classes; it is also the index of the null class."""
+
+    def __call__(self, x: Tensor, t: Tensor, labels: Tensor) -> object:
+        """Return the raw output [n, k, h, w] for images [n, c, h, w]."""
+
+
 @dataclass(frozen=True)
 class GuidedModel:
     """The network's output with guidance.
@@ -68,7 +81,7 @@ class GuidedModel:
     cfg_scale = 1 + w.
     """
 
-    model: Transformer
+    model: SamplingModel
     labels: Int[Tensor, " b"]
     config: SamplerConfig
     noise_time: float = 0.0
@@ -134,7 +147,7 @@ class DrawnAhead:
 
 
 @contextmanager
-def noise_ahead(noise: ImageNoise, draws: int, device: torch.device) -> Iterator[Noise]:
+def noise_ahead(noise: Noise, draws: int, device: torch.device) -> Iterator[Noise]:
     """Yield `noise`; for another device than the CPU, a thread makes up to `draws` ahead.
 
     The numbers and their order are the same.
@@ -178,14 +191,14 @@ def sample_batch(
     noise = ImageNoise(config.seed, padded, model.image_shape, device)
     # The first draw is the start, and no method draws more than once a step.
     with noise_ahead(noise, 1 + config.num_steps, device) as ready:
-        x = _solve(model, objective, moved(labels, device), config, ready)
+        x = solve(model, objective, moved(labels, device), config, ready)
 
     images = to_bytes(x if decode is None else decode(x))
     return images[: len(indices)].cpu(), labels[: len(indices)]
 
 
-def _solve(
-    model: Transformer,
+def solve(
+    model: SamplingModel,
     objective: str,
     labels: Int[Tensor, " b"],
     config: SamplerConfig,
