@@ -9,6 +9,7 @@ from jobs.extract_features.stage import extract
 from jobs.run_directory.run import Run
 from jobs.score.stage import score_difficulty
 from jobs.trials.config import SweepConfig
+from jobs.trials.ensembles import train_ensembles
 from jobs.trials.loggers import log_callbacks, require
 from jobs.trials.records import Record, Records
 from jobs.trials.reference import contents, write_reference
@@ -35,6 +36,7 @@ def run_sweep(sweep: Sweep) -> list[Record]:
     )
     if left > 0:
         start_ray()
+        train_ensembles(sweep, open_trials)
         for wave in waves(open_trials):
             settled, _ = split(sweep, records, planned, inputs)
             run_trials(sweep, wave, settled, inputs)

@@ -140,8 +140,16 @@ class Sweep:
         return list({canonical_json(values): values for values in every}.values())
 
 
-_HOW = {"max_concurrent", "driver_cpus", "driver_gpus", "max_failures", "loggers"}
-"""Fields that change where and how fast a sweep runs, never its results."""
+_HOW = {
+    "max_concurrent",
+    "driver_cpus",
+    "driver_gpus",
+    "max_failures",
+    "ensemble_size",
+    "loggers",
+}
+"""Fields that change where and how fast a sweep runs, and at most the last digits of its results,
+as another device does."""
 
 
 def describe(values: Values) -> str:

@@ -151,7 +151,7 @@ def ensemble_losses(ensemble: Ensemble, batch: Batch) -> Float[Tensor, " models"
         losses = state.objective.losses(
             ensemble.network, batch.x, draws.noise, draws.uniform, labels
         )
-    return losses.unflatten(0, (len(ensemble.members), -1)).mean(dim=1)
+    return losses.view(len(ensemble.members), -1).mean(dim=1)
 
 
 def ensemble_step(ensemble: Ensemble, batch: Batch) -> EnsembleMetrics:
@@ -178,7 +178,7 @@ def _clip(weights: Sequence[Tensor], limit: float | None) -> Float[Tensor, " mod
     """Scale the gradients of each model to a norm of at most `limit`; return the norms before."""
     gradients = [each.grad for each in weights if each.grad is not None]
     parts = [torch.linalg.vector_norm(each.flatten(1), dim=1) for each in gradients]
-    norms = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+    norms: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
     if limit is not None:
         factors = (limit / (norms + CLIP_EPS)).clamp(max=1.0)
         for each in gradients:

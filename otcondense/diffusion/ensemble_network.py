@@ -11,7 +11,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call, vmap
 from torch.nn import functional
 
@@ -70,13 +70,13 @@ class StackedNetwork:
             labels: class indices [r * m * b].
         """
         split = [self._by_model(values) for values in (x, t, labels)]
-        out = self._all(dict(self.weights), *split)
-        shape = (self.num_models, -1, self.batch_size)
-        return out.unflatten(1, shape[1:]).transpose(0, 1).flatten(0, 2)
+        out: Tensor = self._all(dict(self.weights), *split)
+        parts = out.reshape(self.num_models, -1, self.batch_size, *out.shape[2:])
+        return parts.transpose(0, 1).flatten(0, 2)
 
     def _by_model(self, values: Tensor) -> Tensor:
         """Return values [r * m * b, ...] as [m, r * b, ...]."""
-        parts = values.unflatten(0, (-1, self.num_models, self.batch_size))
+        parts = values.view(-1, self.num_models, self.batch_size, *values.shape[1:])
         return parts.transpose(0, 1).flatten(1, 2)
 
     def _one(self, weights: dict[str, Tensor], x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class _FoldedAttention(Attention):
         n, tokens, width = x.shape
         joined = apply(self.qkv, x).reshape(n, tokens, 3, self.num_heads, -1)
         q, k, v = joined.permute(2, 0, 3, 1, 4)
-        out: Tensor = _Folded.apply(q, k, v)  # type: ignore[no-untyped-call]
+        out: Tensor = _Folded.apply(q, k, v)
         return apply(self.proj, out.transpose(1, 2).reshape(n, tokens, width))
 
 
@@ -141,9 +141,9 @@ class _Folded(torch.autograd.Function):
         info: Any, in_dims: tuple[int, int, int], q: Tensor, k: Tensor, v: Tensor
     ) -> tuple[Tensor, int]:
         """Return the attention of all models, and the dimension of the models in it."""
-        folded = [
+        q, k, v = (
             values.movedim(dim, 0).flatten(0, 1)
             for values, dim in zip((q, k, v), in_dims, strict=True)
-        ]
-        out = functional.scaled_dot_product_attention(*folded)
-        return out.unflatten(0, (info.batch_size, -1)), 0
+        )
+        out = functional.scaled_dot_product_attention(q, k, v)
+        return out.view(info.batch_size, -1, *out.shape[1:]), 0

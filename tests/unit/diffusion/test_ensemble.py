@@ -159,9 +159,10 @@ def test_a_training_that_goes_on_alone_remembers_the_ensemble(tiny_config, digit
     store = Store(str(tmp_path))
     saved = save_checkpoint(store, "run", ensemble.members[0], fingerprint="inputs")
     state = create_state(configs[0], 10, SHAPE)
-    assert "ensemble_size" not in save_checkpoint(
-        store, "other", state, fingerprint="inputs"
-    ).state.to_json()
+    assert (
+        "ensemble_size"
+        not in save_checkpoint(store, "other", state, fingerprint="inputs").state.to_json()
+    )
     restore_state(store, saved, state, fingerprint="inputs")
     train_step(state, make_batch(configs[0], 2, sets[0]))
     later = save_checkpoint(store, "run", state, fingerprint="inputs")
