@@ -10,6 +10,8 @@ import torch
 from actors.units import UnitChanges
 from jobs.train.ensemble import Way, train_at_once, way_left
 from jobs.train.job import TrainJob
+from jobs.train.loop import run_loop
+from jobs.train.worker import Workers
 from otcondense.devices import resolve_device
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.checkpoint_files import sound_checkpoint
@@ -17,6 +19,7 @@ from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.data import free_bytes
 from otcondense.diffusion.ensemble import models_that_fit
 from otcondense.diffusion.ensemble_sampler import sample_models, sampled_alike
+from otcondense.diffusion.sampler import sample_batch
 from otcondense.diffusion.sampler_config import SamplerConfig
 from otcondense.diffusion.samples import (
     SamplePart,
@@ -29,8 +32,6 @@ from otcondense.errors import InputError
 from otcondense.threads import one_thread_on
 
 Item = TypeVar("Item")
-FEWEST = 2
-"""A model that is left alone is trained and sampled by its trial, as without ensembles."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class EnsembleUnit:
 class EnsembleWorker:
     """Trains and samples models of one shape at once; what is finished is not done again.
 
+    A model that is left alone is trained and sampled as its trial would do it, to the last bit.
+
     Args:
         device: where to compute.
 
@@ -130,7 +133,10 @@ class EnsembleWorker:
         for way, alike in ways.items():
 
             def train(piece: Sequence[TrainJob], way: Way = way) -> None:
-                train_at_once(piece, way, self._device)
+                if len(piece) > 1:
+                    train_at_once(piece, way, self._device)
+                else:
+                    run_loop(piece[0], Workers(device=self._device))
 
             in_pieces(alike, limit, train)
 
@@ -155,7 +161,11 @@ class EnsembleWorker:
         indices = torch.arange(part.first, part.first + part.count)
         models = [model for model, _ in loaded]
         objective = loaded[0][1].state.objective
-        found = sample_models(models, objective, indices, [task.config for task in tasks])
+        configs = [task.config for task in tasks]
+        if len(tasks) > 1:
+            found = sample_models(models, objective, indices, configs)
+        else:
+            found = [sample_batch(models[0], objective, indices, configs[0])]
         for task, (_, checkpoint), (images, labels) in zip(tasks, loaded, found, strict=True):
             # Of the checkpoint that was read: if it changes, the part does not count as finished.
             written = samples_fingerprint(task.config, checkpoint.state)
@@ -164,16 +174,18 @@ class EnsembleWorker:
 
 
 def in_pieces(items: Sequence[Item], limit: int, work: Callable[[Sequence[Item]], None]) -> None:
-    """Call `work` with at most `limit` items at a time, and half as many where memory ends.
+    """Call `work` with at most `limit` items at a time, and with half as many where memory ends.
 
-    Items that are left alone are left out.
+    Raises: OutOfMemoryError if the memory does not suffice for one.
     """
     start, size = 0, limit
-    while len(items) - start >= FEWEST and size >= FEWEST:
+    while start < len(items):
         piece = items[start : start + size]
         try:
             work(piece)
         except torch.OutOfMemoryError:
+            if len(piece) == 1:
+                raise
             torch.cuda.empty_cache()
             size = len(piece) // 2
         else:

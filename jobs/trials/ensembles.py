@@ -18,7 +18,7 @@ from jobs.run_directory.listing import run_listing
 from jobs.train.job import TrainJob
 from jobs.train.placement import uses_gpu
 from jobs.train.stage import training_job, write_training_images
-from jobs.trials.ensemble_worker import FEWEST, EnsembleActor, EnsembleUnit, Member, Sampling
+from jobs.trials.ensemble_worker import EnsembleActor, EnsembleUnit, Member, Sampling
 from jobs.trials.selecting import select_trials
 from jobs.trials.trial import Sweep, Trial
 from otcondense.diffusion.ensemble import same_but_for_seed
@@ -28,23 +28,48 @@ from otcondense.errors import InputError
 from otcondense.store import UnitProgress
 from pipeline.room import known_gpus
 
+NO_ACTORS = {"num_actors": 0, "num_gpus": 0.0}
+"""A pool that takes nothing from the cluster."""
 
-def train_ensembles(sweep: Sweep, trials: Sequence[Trial]) -> None:
+
+def train_ensembles(sweep: Sweep, trials: Sequence[Trial]) -> list[Trial]:
     """Select, train and sample the trials that can do it at once; Ray must be running.
+
+    Returns: the trials whose models are trained and sampled now.
 
     Raises: InputError if the sweep asks for ensembles that its trials cannot have.
     """
     gpus = known_gpus(sweep.base.cluster)
     if not at_once(sweep, gpus):
-        return
+        return []
     fitting = [trial for trial in trials if obstacle(_training(trial)) is None]
-    if len(fitting) < FEWEST:
-        return
-    members = [_member(trial) for trial in select_trials(fitting)]
-    on_gpu = uses_gpu(_training(fitting[0]), gpus)
-    units = list(ensemble_units(members, sweep.config.ensemble_size, gpus if on_gpu else 1))
+    members = {trial.key: _member(trial) for trial in select_trials(fitting)}
+    on_gpu = uses_gpu(_trained(sweep), gpus)
+    every = list(members.values())
+    units = list(ensemble_units(every, sweep.config.ensemble_size, gpus if on_gpu else 1))
     if units:
         _run(sweep, units, on_gpu=on_gpu)
+    done = {key for key, member in members.items() if member.is_finished}
+    return [trial for trial in fitting if trial.key in done]
+
+
+def evaluating(sweep: Sweep) -> Sweep:
+    """Return the sweep with trials that have nothing left to do but to evaluate.
+
+    They reserve neither samplers nor a device to train on, so that more of them run side by side.
+    """
+    base = sweep.base
+    name = sweep.config.trained_model(base)
+    model = base.models[name]
+    training = model.training.model_copy(update={"num_workers": 0, "device": "cpu"})
+    changes = {
+        "samplers": base.samplers.model_copy(update=NO_ACTORS),
+        "selection": base.selection.model_copy(
+            update={"pool": base.selection.pool.model_copy(update=NO_ACTORS)}
+        ),
+        "models": {**base.models, name: model.model_copy(update={"training": training})},
+    }
+    return replace(sweep, base=base.model_copy(update=changes))
 
 
 def at_once(sweep: Sweep, gpus: int) -> bool:
@@ -61,8 +86,7 @@ def at_once(sweep: Sweep, gpus: int) -> bool:
         return False
     reason = _obstacle_of_all(sweep)
     if reason is None:
-        training = sweep.base.models[sweep.config.trained_model(sweep.base)].training
-        return size is not None or uses_gpu(training, gpus)
+        return size is not None or uses_gpu(_trained(sweep), gpus)
     if size is None:
         return False
     raise InputError(f"ensemble_size={size} cannot be used: {reason}; leave it out or set it to 1")
@@ -77,7 +101,7 @@ def _obstacle_of_all(sweep: Sweep) -> str | None:
         return "trials with stop_early=true are trained from one checkpoint to the next"
     if config.search == "optuna":
         return "search=optuna proposes its trials one after another"
-    return obstacle(sweep.base.models[config.trained_model(sweep.base)].training)
+    return obstacle(_trained(sweep))
 
 
 def obstacle(training: TrainingConfig) -> str | None:
@@ -89,6 +113,11 @@ def obstacle(training: TrainingConfig) -> str | None:
     if training.world_size > 1:
         return f"training.num_workers={training.num_workers} share the batch of one model"
     return None
+
+
+def _trained(sweep: Sweep) -> TrainingConfig:
+    """Return how the model of the sweep is trained, unless a trial varies it."""
+    return sweep.base.models[sweep.config.trained_model(sweep.base)].training
 
 
 def _training(trial: Trial) -> TrainingConfig:
@@ -137,9 +166,8 @@ def ensemble_units(
         size = limit or math.ceil(len(group) / max(1, workers))
         for start in range(0, len(group), size):
             piece = group[start : start + size]
-            if len(piece) >= FEWEST:
-                name = f"{len(piece)} models from {piece[0].job.directory.rpartition('/')[2]}"
-                yield EnsembleUnit(name, tuple(piece), limit)
+            name = f"{len(piece)} models from {piece[0].job.directory.rpartition('/')[2]}"
+            yield EnsembleUnit(name, tuple(piece), limit)
 
 
 def _shape(job: TrainJob) -> str:
@@ -159,4 +187,4 @@ def _run(sweep: Sweep, units: Sequence[EnsembleUnit], *, on_gpu: bool) -> None:
         progress.follow([UnitProgress(name=unit.name) for unit in units])
         outcome = Pool(backend, pool).run(units, progress.change)
     models = sum(len(unit.members) for unit in units)
-    note(title, f"{models} models in {len(units)} ensembles, {len(outcome.failures)} failed")
+    note(title, f"{models} models in {len(units)} groups, {len(outcome.failures)} failed")

@@ -71,7 +71,17 @@ def _select(wanted: Sequence[_Wanted]) -> None:
     units = list(open_units.values())
     with Progress(first.store, *SELECTION_BAR) as progress:
         progress.follow([progress_of_unit(first, unit, is_open=True) for unit in units])
-        run_pool(first, units, progress)
+        run_pool(_with_actors(first), units, progress)
+
+
+def _with_actors(run: Run) -> Run:
+    """Return the run with a pool of actors: no trial works beside this process yet."""
+    selection = run.config.selection
+    if selection.pool.num_actors != 0:
+        return run
+    pool = selection.pool.model_copy(update={"num_actors": None})
+    changes = {"selection": selection.model_copy(update={"pool": pool})}
+    return Run(run.config.model_copy(update=changes))
 
 
 def _finish(each: _Wanted) -> bool:

@@ -9,7 +9,7 @@ from jobs.extract_features.stage import extract
 from jobs.run_directory.run import Run
 from jobs.score.stage import score_difficulty
 from jobs.trials.config import SweepConfig
-from jobs.trials.ensembles import train_ensembles
+from jobs.trials.ensembles import evaluating, train_ensembles
 from jobs.trials.loggers import log_callbacks, require
 from jobs.trials.records import Record, Records
 from jobs.trials.reference import contents, write_reference
@@ -36,8 +36,12 @@ def run_sweep(sweep: Sweep) -> list[Record]:
     )
     if left > 0:
         start_ray()
-        train_ensembles(sweep, open_trials)
-        for wave in waves(open_trials):
+        trained = train_ensembles(sweep, open_trials)
+        if trained:
+            run_trials(evaluating(sweep), trained, settled, inputs)
+        done = {trial.key for trial in trained}
+        others = [trial for trial in open_trials if trial.key not in done]
+        for wave in waves(others) if others or learns else []:
             settled, _ = split(sweep, records, planned, inputs)
             run_trials(sweep, wave, settled, inputs)
     return records.all()

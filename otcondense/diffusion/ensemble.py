@@ -25,6 +25,9 @@ CLIP_EPS = 1e-6
 MEMORY_SHARE = 0.8
 """Share of the free memory for the models; the rest is for images, kernels and gaps. The forecast
 of activations does not count what lives only inside one block."""
+MOST_MODELS = 256
+"""Most models at once where the memory has room for more: a GPU has enough to do by then, and each
+has an open log."""
 Moments = Mapping[str, Mapping[str, Tensor]]
 """Moments of AdamW by their name and the name of the weight."""
 
@@ -189,10 +192,10 @@ def _clip(weights: Sequence[Tensor], limit: float | None) -> Float[Tensor, " mod
 def models_that_fit(
     config: TrainingConfig, num_classes: int, image_shape: tuple[int, int, int], free: int
 ) -> int:
-    """Return how many models can be trained at once in `free` bytes; at least 1.
+    """Return how many models can be trained at once in `free` bytes, within 1 and `MOST_MODELS`.
 
     Each takes its weights, their average, gradients, moments, and the activations of its batch.
     """
     alone = config.model_copy(update={"num_workers": None, "accumulation": 1})
     each = forecast_training(alone, num_classes, image_shape).device_bytes
-    return max(1, int(MEMORY_SHARE * free) // each)
+    return max(1, min(MOST_MODELS, int(MEMORY_SHARE * free) // each))

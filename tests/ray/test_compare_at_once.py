@@ -53,8 +53,8 @@ def test_results_are_those_of_trials_by_themselves(tmp_path: Path) -> None:
     alone.mkdir()
     write_config(root, models=("sit",), lean=True)
     output = compare(root, ensemble_size=3)
-    assert "3 models in 1 ensembles, 0 failed" in output
-    # Four models in two checkpoints: three are trained at once, one is left to its trial.
+    assert "4 models in 2 groups, 0 failed" in output
+    # Four models in two checkpoints: three are trained at once, and one by itself.
     sizes = [state.get("ensemble_size", 1) for state in states(root).values()]
     assert sorted(sizes) == [1, 1, 3, 3, 3, 3, 3, 3]
 

@@ -19,7 +19,8 @@ from jobs.trials.ensemble_worker import (
     Sampling,
     in_pieces,
 )
-from jobs.trials.ensembles import at_once, ensemble_units, obstacle
+from jobs.trials.ensembles import at_once, ensemble_units, evaluating, obstacle
+from jobs.trials.resources import trial_resources
 from jobs.trials.trial import Sweep
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig
 from otcondense.errors import InputError
@@ -96,6 +97,18 @@ def test_sweeps_of_another_kind_have_no_ensembles(changes: dict[str, Any]) -> No
     assert at_once(Sweep(config.model_copy(update={"ensemble_size": None}), base), 1) is False
 
 
+def test_trials_that_only_evaluate_reserve_less_and_are_the_same_trials() -> None:
+    sweep = comparison(None)
+    cluster = {"CPU": 8.0, "GPU": 1.0}
+    light = evaluating(sweep)
+    found = trial_resources(light, cluster)
+    assert (found.actors, found.total("GPU"), found.total("CPU")) == ([], 1.0, 1.0)
+    assert trial_resources(sweep, cluster).total("GPU") > 1
+    assert light.directory == sweep.directory
+    for values in sweep.planned():
+        assert light.trial(values).key == sweep.trial(values).key
+
+
 def test_the_size_is_no_part_of_a_sweep_s_place() -> None:
     """The trials of a comparison are found again, whatever the size."""
     assert comparison(None).directory == comparison(4).directory
@@ -110,7 +123,9 @@ def test_pieces_get_smaller_where_memory_ends() -> None:
         done.append(list(piece))
 
     in_pieces(list(range(10)), 6, work)
-    assert done == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]  # the last one is left to its trial
+    assert done == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+    with pytest.raises(torch.OutOfMemoryError):
+        in_pieces([[1] * 4], 1, lambda piece: work(piece[0]))
 
 
 def member(store: Store, number: int, **settings: object) -> Member:
@@ -139,10 +154,10 @@ def test_groups_have_one_shape_and_at_most_the_size(tmp_path: Path) -> None:
     twice = replace(alike[0], samplings=(replace(alike[0].samplings[0], directories=()),))
     members = [*alike, longer, twice]
     pairs = list(ensemble_units(members, 2, 1))
-    assert [len(unit.members) for unit in pairs] == [2, 2]  # the fifth and the longer are alone
+    assert [len(unit.members) for unit in pairs] == [2, 2, 1, 1]  # the longer one is apart
     assert len(pairs[0].members[0].samplings) == 2  # one training, two trials
-    assert [len(unit.members) for unit in ensemble_units(members, None, 2)] == [3, 2]
-    assert len({unit.name for unit in ensemble_units(members, 2, 1)}) == 2
+    assert [len(unit.members) for unit in ensemble_units(members, None, 2)] == [3, 2, 1]
+    assert len({unit.name for unit in pairs}) == 4
 
 
 def test_a_worker_leaves_finished_models_and_does_nothing_twice(tmp_path: Path) -> None:
