@@ -1,10 +1,11 @@
 """Models trained at once against the same models trained one after another."""
 
-import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from otcondense.diffusion import Pixels, TrainingSet, create_state, make_batch, train_step
 from otcondense.diffusion.checkpoint import restore_state, save_checkpoint
@@ -112,12 +113,34 @@ def test_members_do_not_touch_each_other(tiny_config, digits):
             assert torch.equal(one, other)
 
 
-def test_no_operation_is_done_model_by_model(tiny_config, digits):
-    """`vmap` warns of an operation that it repeats for each model."""
-    configs, sets = trainings(digits, tiny_config)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        trained_at_once(configs, sets, steps=1)
+class Counted(TorchDispatchMode):
+    """Counts the operations on tensors by their name."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = Counter()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.counts[str(operation)] += 1
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_no_operation_is_done_model_by_model(precision, tiny_config, digits):
+    """Six models take the operations of three."""
+    counts = []
+    for repeats in (1, 2):
+        configs, sets = trainings(
+            digits, lambda **given: tiny_config("DiT", precision=precision, **given)
+        )
+        configs, sets = repeats * configs, repeats * sets
+        ensemble = ensemble_of([create_state(config, 10, SHAPE) for config in configs])
+        batch = make_ensemble_batch(ensemble_data(configs, sets), 0)
+        with Counted() as counted:
+            ensemble_step(ensemble, batch)
+        counts.append(counted.counts)
+    assert counts[0] == counts[1]
+    assert counts[0]["aten.bmm.default"] > 0
 
 
 def test_bfloat16_stays_close(tiny_config, digits):
