@@ -72,12 +72,12 @@ def image_shape(setting: Setting) -> tuple[int, int, int]:
     return (1, side, side)
 
 
-def random_images(setting: Setting) -> TrainingSet:
-    """Return random images of one model on the device."""
+def random_images(setting: Setting, device: str = "cpu") -> TrainingSet:
+    """Return random images of one model on a device."""
     images = setting.size(IMAGES, 12)
     shape = (images, *image_shape(setting))
-    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=setting.device)
-    return TrainingSet(Pixels(pixels), torch.arange(images, device=setting.device) % CLASSES)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+    return TrainingSet(Pixels(pixels), torch.arange(images, device=device) % CLASSES)
 
 
 def training(setting: Setting, together: Together) -> Figures:
@@ -87,7 +87,7 @@ def training(setting: Setting, together: Together) -> Figures:
     configs = [training_config(setting, each % SEEDS, together.precision) for each in range(count)]
     shape = image_shape(setting)
 
-    data = random_images(setting)
+    data = random_images(setting, setting.device)
     alone = create_state(configs[0], CLASSES, shape, setting.device)
     each = paced(
         setting, lambda: train_step(alone, make_batch(configs[0], alone.step, data)), seconds
@@ -95,7 +95,7 @@ def training(setting: Setting, together: Together) -> Figures:
 
     states = [create_state(config, CLASSES, shape, setting.device) for config in configs]
     ensemble = ensemble_of(states)
-    joined = ensemble_data(configs, [random_images(setting) for _ in configs])
+    joined = ensemble_data(configs, [random_images(setting) for _ in configs], setting.device)
     if setting.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     every = paced(

@@ -99,8 +99,8 @@ def train_at_once(jobs: Sequence[TrainJob], way: Way, device: str) -> None:
 
 
 def _load(jobs: Sequence[TrainJob], device: str) -> EnsembleData:
-    sets = [job.load_data(device) for job in jobs]
-    return ensemble_data([job.config for job in jobs], sets)
+    sets = [job.load_data("cpu") for job in jobs]
+    return ensemble_data([job.config for job in jobs], sets, device)
 
 
 def _state(job: TrainJob, way: Way, device: str) -> TrainState:

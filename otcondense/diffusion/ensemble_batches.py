@@ -85,19 +85,25 @@ class EnsembleData:
         )
 
 
-def ensemble_data(configs: Sequence[TrainingConfig], sets: Sequence[TrainingSet]) -> EnsembleData:
+def ensemble_data(
+    configs: Sequence[TrainingConfig], sets: Sequence[TrainingSet], device: str = "cpu"
+) -> EnsembleData:
     """Return the joined images of several trainings on pixels of one shape.
 
     Args:
         configs: settings of each training, equal but for the seed.
-        sets: images of each training, on the device to compute on.
+        sets: images of each training, on the CPU.
+        device: where to compute.
     """
     sources = []
     for each in sets:
         assert isinstance(each.source, Pixels), "an ensemble is trained on pixels"
+        assert each.labels.device.type == "cpu"
         sources.append(each.source.images)
-    images = Pixels(torch.cat(sources))
-    labels = torch.cat([each.labels for each in sets])
+    # Joined before the copy, which ends here: the thread that makes batches ahead has a stream of
+    # its own, and would not wait for work on the device.
+    images = Pixels(torch.cat(sources).to(device))
+    labels = torch.cat([each.labels for each in sets]).to(device)
     return EnsembleData(
         configs[0],
         tuple(config.seed for config in configs),

@@ -42,12 +42,12 @@ def config(seed: int, family: str = "SiT", precision: str = "float32") -> Traini
     )
 
 
-def images(number: int, device: str) -> TrainingSet:
+def images(number: int) -> TrainingSet:
     source = torch.Generator().manual_seed(number)
     shape = (SIZES[number], *SHAPE)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=source)
     labels = torch.arange(SIZES[number]) % CLASSES
-    return TrainingSet(Pixels(pixels.to(device)), labels.to(device))
+    return TrainingSet(Pixels(pixels), labels)
 
 
 def ensemble(family: str, precision: str) -> Ensemble:
@@ -64,13 +64,13 @@ def test_losses_follow_those_of_each_training_on_the_cpu(
 ) -> None:
     trained = ensemble(family, precision)
     data = ensemble_data(
-        [each.config for each in trained.members], [images(number, "cuda") for number in range(3)]
+        [each.config for each in trained.members], [images(number) for number in range(3)], "cuda"
     )
     found = torch.stack(
         [ensemble_step(trained, make_ensemble_batch(data, step)).loss for step in range(STEPS)]
     ).cpu()
     for number in range(3):
-        alone, own = config(number, family), images(number, "cpu")
+        alone, own = config(number, family), images(number)
         state = create_state(alone, CLASSES, SHAPE)
         losses = [train_step(state, make_batch(alone, step, own))["loss"] for step in range(STEPS)]
         torch.testing.assert_close(
@@ -83,7 +83,7 @@ def test_losses_follow_those_of_each_training_on_the_cpu(
 def test_a_step_waits_for_nothing_and_repeats_nothing_for_each_model(precision: str) -> None:
     trained = ensemble("SiT", precision)
     data = ensemble_data(
-        [each.config for each in trained.members], [images(number, "cuda") for number in range(3)]
+        [each.config for each in trained.members], [images(number) for number in range(3)], "cuda"
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="There is a performance drop")
@@ -99,7 +99,7 @@ def test_samples_are_those_of_each_model(method: str) -> None:
     models = [state.ema for state in ensemble("SiT", "float32").members]
     source = torch.Generator().manual_seed(1)
     for parameter in (each for model in models for each in model.parameters()):
-        parameter.data += (0.02 * torch.randn(parameter.shape, generator=source)).cuda()
+        parameter.data += (0.02 * torch.randn(parameter.shape, generator=source)).to(parameter)
     samplers = [SamplerConfig(num_steps=4, batch_size=8, method=method, seed=n) for n in (0, 1, 0)]
     indices = torch.arange(6)
     found = sample_models(models, "sit-linear", indices, samplers)
@@ -121,9 +121,9 @@ def test_the_memory_of_the_forecast_is_enough() -> None:
     before = torch.cuda.memory_allocated()
     states = [create_state(alone, CLASSES, shape, "cuda") for _ in range(count)]
     trained = ensemble_of(states)
-    pixels = torch.zeros(20, *shape, dtype=torch.uint8, device="cuda")
-    own = TrainingSet(Pixels(pixels), torch.arange(20, device="cuda") % CLASSES)
-    data = ensemble_data([alone] * count, [own] * count)
+    pixels = torch.zeros(20, *shape, dtype=torch.uint8)
+    own = TrainingSet(Pixels(pixels), torch.arange(20) % CLASSES)
+    data = ensemble_data([alone] * count, [own] * count, "cuda")
     torch.cuda.reset_peak_memory_stats()
     for step in range(2):
         ensemble_step(trained, make_ensemble_batch(data, step))
