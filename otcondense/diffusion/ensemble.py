@@ -22,9 +22,9 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 """State that AdamW keeps for each parameter."""
 CLIP_EPS = 1e-6
 """Added to the norm of a gradient before the division, as in `torch.nn.utils.clip_grad_norm_`."""
-MEMORY_SHARE = 0.8
-"""Share of the free memory for the models; the rest is for images, kernels and gaps. The forecast
-of activations does not count what lives only inside one block."""
+MEMORY_SHARE = 0.6
+"""Share of the free memory for what the forecast counts. Ensembles keep 1.0 (float32) to 1.36
+(bfloat16) of its activations, and the rest is for the backward pass, images and gaps."""
 MOST_MODELS = 256
 """Most models at once where the memory has room for more: a GPU has enough to do by then, and each
 has an open log."""

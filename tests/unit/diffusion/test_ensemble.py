@@ -10,8 +10,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from otcondense.diffusion import Pixels, TrainingSet, create_state, make_batch, train_step
 from otcondense.diffusion.checkpoint import restore_state, save_checkpoint
 from otcondense.diffusion.checkpoint_state import open_checkpoint
-from otcondense.diffusion.ensemble import ensemble_of, ensemble_step, models_that_fit
+from otcondense.diffusion.ensemble import (
+    MEMORY_SHARE,
+    ensemble_losses,
+    ensemble_of,
+    ensemble_step,
+    models_that_fit,
+)
 from otcondense.diffusion.ensemble_batches import ensemble_data, make_ensemble_batch
+from otcondense.diffusion.forecast import forecast_training
 from otcondense.store import Store
 
 SHAPE = (1, 8, 8)
@@ -190,6 +197,27 @@ def test_a_training_that_goes_on_alone_remembers_the_ensemble(tiny_config, digit
     train_step(state, make_batch(configs[0], 2, sets[0]))
     later = save_checkpoint(store, "run", state, fingerprint="inputs")
     assert later.state.ensemble_size == len(SEEDS)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_activations_fit_into_the_share_of_the_memory(precision, tiny_config, digits):
+    """What the backward pass needs, for all models, is less than the memory they are given."""
+    configs, sets = trainings(digits, lambda **given: tiny_config(precision=precision, **given))
+    ensemble = ensemble_of([create_state(config, 10, SHAPE) for config in configs])
+    batch = make_ensemble_batch(ensemble_data(configs, sets), 0)
+    state = {weight.untyped_storage().data_ptr() for weight in ensemble.weights}
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = (storage.nbytes(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        ensemble_losses(ensemble, batch)
+    found = sum(size for place, (size, _) in kept.items() if place not in state)
+    forecast = len(configs) * forecast_training(configs[0], 10, SHAPE).activation_bytes
+    assert 0.8 * forecast < found < 0.9 * forecast / MEMORY_SHARE
 
 
 def test_as_many_models_as_memory_allows(tiny_config):
