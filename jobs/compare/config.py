@@ -80,8 +80,8 @@ class CompareConfig(Config):
     """How often a trial whose process died is retried before it counts as failed."""
     ensemble_size: int | None = Field(default=None, ge=1)
     """Most models of one shape that are trained, and sampled, at once; 1 turns it off. By default
-    as many as fit the memory of a GPU, and 1 on CPUs, where it is slower. It changes the last
-    digits of the weights."""
+    as many as fit the memory of a GPU, and 1 on CPUs, where little is won. It changes the
+    last digits of the weights."""
 
     @model_validator(mode="after")
     def _check(self) -> "CompareConfig":

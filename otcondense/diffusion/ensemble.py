@@ -2,7 +2,7 @@
 
 Each model has its own data, order, noise, timesteps, drops and initial weights, as it has when it
 is trained by itself, and ends with the same weights up to rounding. A GPU is faster with few large
-operations than with many small ones; a CPU is not, and loses by it.
+operations than with many small ones; on a CPU little is won.
 """
 
 from collections.abc import Mapping, Sequence
