@@ -163,6 +163,12 @@ def test_groups_have_one_shape_and_at_most_the_size(tmp_path: Path) -> None:
 def test_a_worker_leaves_finished_models_and_does_nothing_twice(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     members = tuple(member(store, number) for number in range(3))
+    plain = members[0].samplings[0]
+    unguided = Sampling(
+        plain.config.model_copy(update={"cfg_scale": 1.0}),
+        tuple((step, f"{directory}-unguided") for step, directory in plain.directories),
+    )
+    members = (replace(members[0], samplings=(plain, unguided)), *members[1:])
     unit = EnsembleUnit("three", members, 3)
     assert not any(each.is_finished for each in members)
     EnsembleWorker("cpu").run(unit)
@@ -174,6 +180,7 @@ def test_a_worker_leaves_finished_models_and_does_nothing_twice(tmp_path: Path) 
     ]
     assert [part.shape for part in parts] == [(1, 1, 8, 8)] * 3
     assert not np.array_equal(parts[0], parts[1])
+    assert store.exists("training/run-0/samples/2-unguided/part-00001.parquet")
 
     # One part of each is lost: it is made again, and nothing else.
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "training").rglob("*.*")}
