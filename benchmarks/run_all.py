@@ -26,6 +26,7 @@ BENCHMARKS = (
     "page",
     "load",
     "training",
+    "ensembles",
     "saving",
     "sampling",
     "evaluation",

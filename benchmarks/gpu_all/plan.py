@@ -22,6 +22,7 @@ PLAN = (
     Part("ceilings", 5),
     Part("training", 40),
     Part("sampling", 18),
+    Part("ensembles", 12),
     Part("encoders", 15),
     Part("decoding", 6),
     Part("metrics", 10),

@@ -78,6 +78,10 @@ class CompareConfig(Config):
     the cluster has GPUs and not all of these networks have device cpu."""
     max_failures: int = Field(default=1, ge=0)
     """How often a trial whose process died is retried before it counts as failed."""
+    ensemble_size: int | None = Field(default=None, ge=1)
+    """Most models of one shape that are trained, and sampled, at once; 1 turns it off. By default
+    as many as fit the memory of a GPU, and 1 on CPUs, where little is won. It changes the
+    last digits of the weights."""
 
     @model_validator(mode="after")
     def _check(self) -> "CompareConfig":
@@ -125,6 +129,7 @@ class CompareConfig(Config):
             driver_cpus=self.driver_cpus,
             driver_gpus=self.driver_gpus,
             max_failures=self.max_failures,
+            ensemble_size=self.ensemble_size,
             kind="full",
             search="grid",
             stop_early=False,

@@ -43,21 +43,30 @@ def select_subset(run: Run) -> None:
     units: list[SelectionUnit] = []
     for subset in run.config.selection.subsets:
         units += selection_units(run, subset, listed)
-    open_units = [unit for unit in units if not _is_done(run, unit)]
+    open_units = [unit for unit in units if not is_done(run, unit)]
 
     _select(run, units, open_units)
     finished = len(units) - len(open_units)
     note("select", f"{len(units)} selections of a class, {finished} of them already finished")
 
+    for name, text in write_manifests(run, listed).items():
+        note("select", f"{name}: {text}")
+
+
+def write_manifests(run: Run, listed: Listed) -> dict[str, str]:
+    """Write the manifest of each subset; all classes are selected.
+
+    Returns: what is to be said about copies, by the name of the subset or class.
+    """
     class_names = order_classes(listed.sizes)
     facts: dict[str, str] = {}
     for subset in run.config.selection.subsets:
         facts |= copy_facts(_write_manifest(run, subset, class_names))
-    for name, text in facts.items():
-        note("select", f"{name}: {text}")
+    return facts
 
 
-def _is_done(run: Run, unit: SelectionUnit) -> bool:
+def is_done(run: Run, unit: SelectionUnit) -> bool:
+    """Tell whether the selection of a class is stored, from the inputs that are there now."""
     stored = read_fingerprint(run.store, selection_file(unit.directory, unit.class_name))
     return stored == unit.fingerprint
 
@@ -67,7 +76,7 @@ def _select(run: Run, units: list[SelectionUnit], open_units: list[SelectionUnit
     outcome = PoolOutcome()
     with Progress(run.store, *SELECTION_BAR) as progress:
         progress.follow(
-            [_progress_of_unit(run, unit, is_open=unit.name in open_names) for unit in units]
+            [progress_of_unit(run, unit, is_open=unit.name in open_names) for unit in units]
         )
         if open_units:
             outcome = run_pool(run, open_units, progress)
@@ -123,7 +132,8 @@ def _run_here(run: Run, open_units: list[SelectionUnit], progress: Progress) -> 
     return run_here(worker, open_units, progress.change)
 
 
-def _progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitProgress:
+def progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitProgress:
+    """Return the progress of a selection before the pool starts."""
     queued = UnitProgress(
         name=unit.name,
         class_name=unit.class_name,

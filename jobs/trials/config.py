@@ -112,6 +112,10 @@ class SweepConfig(Config):
     default 1 for them if the cluster has GPUs and not all of these networks have device cpu."""
     max_failures: int = Field(default=1, ge=0)
     """How often a trial whose process died is retried before it counts as failed."""
+    ensemble_size: int | None = Field(default=None, ge=1)
+    """Full trials that do not stop early: most models of one shape that are trained, and sampled,
+    at once; 1 turns it off. By default as many as fit the memory of a GPU, and 1 on CPUs, where
+    little is won. It changes the last digits of the weights."""
     loggers: tuple[Literal["wandb", "mlflow"], ...] = ()
     """Loggers in addition to TensorBoard; each needs its extra (pip install otcondense[wandb])."""
 

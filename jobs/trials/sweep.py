@@ -9,6 +9,7 @@ from jobs.extract_features.stage import extract
 from jobs.run_directory.run import Run
 from jobs.score.stage import score_difficulty
 from jobs.trials.config import SweepConfig
+from jobs.trials.ensembles import evaluating, train_ensembles
 from jobs.trials.loggers import log_callbacks, require
 from jobs.trials.records import Record, Records
 from jobs.trials.reference import contents, write_reference
@@ -35,10 +36,25 @@ def run_sweep(sweep: Sweep) -> list[Record]:
     )
     if left > 0:
         start_ray()
-        for wave in waves(open_trials):
+        others = _run_ensembles(sweep, open_trials, settled, inputs)
+        for wave in waves(others) if others or learns else []:
             settled, _ = split(sweep, records, planned, inputs)
             run_trials(sweep, wave, settled, inputs)
     return records.all()
+
+
+def _run_ensembles(
+    sweep: Sweep, open_trials: list[Trial], settled: list[Record], inputs: dict[str, str]
+) -> list[Trial]:
+    """Run the trials whose models could be trained at once; return the others.
+
+    They have only to evaluate, so that those of one model can run at the same time.
+    """
+    trained = train_ensembles(sweep, open_trials)
+    if trained:
+        run_trials(evaluating(sweep), trained, settled, inputs)
+    done = {trial.key for trial in trained}
+    return [trial for trial in open_trials if trial.key not in done]
 
 
 def waves(trials: Sequence[Trial]) -> list[list[Trial]]:

@@ -142,8 +142,16 @@ class Sweep:
 
 _KEEP_BEST = {"none": False, "loss": True}
 """Values of `training.keep_best` as earlier versions wrote them."""
-_HOW = {"max_concurrent", "driver_cpus", "driver_gpus", "max_failures", "loggers"}
-"""Fields that change where and how fast a sweep runs, never its results."""
+_HOW = {
+    "max_concurrent",
+    "driver_cpus",
+    "driver_gpus",
+    "max_failures",
+    "ensemble_size",
+    "loggers",
+}
+"""Fields that change where and how fast a sweep runs, and at most the last digits of its results,
+as another device does."""
 
 
 def _settings(base: RunConfig) -> Values:

@@ -112,6 +112,7 @@ def described(state: TrainState, fingerprint: str) -> CheckpointState:
         num_classes=state.model.num_classes,
         image_shape=state.model.image_shape,
         files={},
+        ensemble_size=state.ensemble_size,
     )
 
 
@@ -172,6 +173,7 @@ def restore_state(
     state.model.load_state_dict(parts["model"])
     state.ema.load_state_dict(parts["ema"])
     start_optimizer(state, checkpoint.step)
+    state.ensemble_size = checkpoint.state.ensemble_size
     found = saved_tensors(state)["optimizer"]
     for name, values in parts["optimizer"].items():
         found[name].copy_(values)

@@ -49,6 +49,9 @@ class CheckpointState:
     """The loss curve so far; None for a model that was trained elsewhere."""
     partial: PartialLine | None = None
     """Sums of its last line, if a longer training has no line at this step."""
+    ensemble_size: int = 1
+    """The most models that were trained at once with this one up to its step: 1 for a training by
+    itself. Weights of an ensemble differ from those in the last digits."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as it is stored."""
@@ -71,6 +74,8 @@ class CheckpointState:
             values["curve"] = [line.to_json() for line in self.curve]
         if self.partial is not None:
             values["partial_line"] = asdict(self.partial)
+        if self.ensemble_size > 1:
+            values["ensemble_size"] = self.ensemble_size
         return values
 
     @classmethod
@@ -101,6 +106,7 @@ class CheckpointState:
             files=files,
             curve=curve,
             partial=partial,
+            ensemble_size=int(values.get("ensemble_size", 1)),
         )
 
 

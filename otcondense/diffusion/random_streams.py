@@ -3,6 +3,7 @@
 Neither the number of workers nor the device changes them: they are drawn on the CPU.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -42,19 +43,33 @@ def moved(values: Tensor, device: str | torch.device) -> Tensor:
     return values.pin_memory().to(device, non_blocking=True)
 
 
-@lru_cache(maxsize=4)
-def epoch_order(seed: int, epoch: int, num_images: int) -> Int[Tensor, " n"]:
+def drawn_order(seed: int, epoch: int, num_images: int) -> Int[Tensor, " n"]:
     """Return the order in which one pass over the images visits them."""
     return torch.randperm(num_images, generator=generator(seed, ORDER, epoch))
 
 
-def batch_indices(seed: int, num_images: int, positions: range) -> Int[Tensor, " b"]:
-    """Return the image at each of the consecutive `positions` of the endless sequence of passes."""
+Order = Callable[[int, int, int], Tensor]
+"""From seed, number of the pass and number of images to the order of the images."""
+epoch_order: Order = lru_cache(maxsize=4)(drawn_order)
+"""The order of a pass; the last ones are kept."""
+
+
+def batch_indices(
+    seed: int, num_images: int, positions: range, order: Order = epoch_order
+) -> Int[Tensor, " b"]:
+    """Return the image at each of the consecutive `positions` of the endless sequence of passes.
+
+    Args:
+        seed: of the training.
+        num_images: number of images.
+        positions: positions in the sequence.
+        order: returns the order of a pass.
+    """
     parts = []
     start = positions.start
     while start < positions.stop:
         epoch, offset = divmod(start, num_images)
-        part = epoch_order(seed, epoch, num_images)[offset : offset + positions.stop - start]
+        part = order(seed, epoch, num_images)[offset : offset + positions.stop - start]
         parts.append(part)
         start += len(part)
     return torch.cat(parts)

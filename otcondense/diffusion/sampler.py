@@ -6,6 +6,7 @@ Each image is a function of (seed, image index) alone, so the division into batc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -58,6 +59,18 @@ def image_labels(
     return classes[drawn]
 
 
+@runtime_checkable
+class SamplingModel(Protocol):
+    """A model that samples, or several of one shape whose images lie one after another."""
+
+    @property
+    def num_classes(self) -> int:
+        """Classes; it is also the index of the null class."""
+
+    def __call__(self, x: Tensor, t: Tensor, labels: Tensor) -> object:
+        """Return the raw output [n, k, h, w] for images [n, c, h, w]."""
+
+
 @dataclass(frozen=True)
 class GuidedModel:
     """The network's output with guidance.
@@ -70,14 +83,14 @@ class GuidedModel:
     (arXiv:2406.02507), equation 5.
     """
 
-    model: Transformer
+    model: SamplingModel
     labels: Int[Tensor, " b"]
     config: SamplerConfig
     noise_time: float = 0.0
     """Timestep of pure noise."""
     data_time: float = 1.0
     """Timestep of clean images."""
-    weak: Transformer | None = None
+    weak: SamplingModel | None = None
     """The weak model of autoguidance."""
 
     def scale(self, t: float) -> float:
@@ -111,7 +124,7 @@ class GuidedModel:
         return of_class, of_null
 
 
-def _output(model: Transformer, x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+def _output(model: SamplingModel, x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
     out = model(x, times, labels)
     assert isinstance(out, Tensor), "a model that samples is not in training mode"
     return out.float()
@@ -146,7 +159,7 @@ class DrawnAhead:
 
 
 @contextmanager
-def noise_ahead(noise: ImageNoise, draws: int, device: torch.device) -> Iterator[Noise]:
+def noise_ahead(noise: Noise, draws: int, device: torch.device) -> Iterator[Noise]:
     """Yield `noise`; for another device than the CPU, a thread makes up to `draws` ahead.
 
     The numbers and their order are the same.
@@ -193,14 +206,14 @@ def sample_batch(
     noise = ImageNoise(config.seed, padded, model.image_shape, device)
     # The first draw is the start, and no method draws more than once a step.
     with noise_ahead(noise, 1 + config.num_steps, device) as ready:
-        x = _solve((model, weak), objective, moved(labels, device), config, ready)
+        x = solve((model, weak), objective, moved(labels, device), config, ready)
 
     images = to_bytes(x if decode is None else decode(x))
     return images[: len(indices)].cpu(), labels[: len(indices)]
 
 
-def _solve(
-    models: tuple[Transformer, Transformer | None],
+def solve(
+    models: tuple[SamplingModel, SamplingModel | None],
     objective: str,
     labels: Int[Tensor, " b"],
     config: SamplerConfig,

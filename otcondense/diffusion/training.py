@@ -61,6 +61,8 @@ class TrainState:
     """`model`, or the data-parallel wrapper around it."""
     step: int = 0
     """Number of finished steps."""
+    ensemble_size: int = 1
+    """The most models that have been trained at once with this one; 1 for a training by itself."""
 
     @cached_property
     def weights(self) -> list[Tensor]:
