@@ -36,6 +36,10 @@ class CutSearch(Search):
             problem.cost_matrix, problem.b, problem.epsilon, problem.kappa, workers
         )
 
+    def drop_kernel(self) -> None:
+        """Free the memory of the kernel, which the next bounds compute again."""
+        self._bounds.drop_kernel()
+
     def place_at(self, subset: list[int]) -> None:
         self.subset = list(subset)
         if subset:
@@ -103,8 +107,10 @@ class CutSearch(Search):
         init = torch.cat([place.others, self._bounds.own[image : image + 1]])
         output = self._solve(index, init, target - penalty)
 
-        value = _upper(output, penalty)
         least = float(output.value_lower_bound) + penalty
+        if least >= target:
+            return Winner(image, math.inf, output.f)  # it loses, whatever its value is
+        value = _upper(output, penalty)
         if value >= target and least < target - self.limits.tolerance:
             self.counts.undecided += 1
         return Winner(image, value, output.f)
