@@ -106,6 +106,8 @@ class DiagonalStatistics(Statistics):
 
     features: Float[Tensor, "n d"]
     squares: Float[Tensor, "n d"]
+    norms: Float[Tensor, " n"]
+    """Squared lengths of the features."""
     std: Float[Tensor, " d"]
     workers: int = 1
 
@@ -117,7 +119,7 @@ class DiagonalStatistics(Statistics):
         mass = class_weights(len(features), weights, features)
         squares = features.square()
         variance = mass @ squares / unbiased(mass)
-        return cls(features, squares, variance.sqrt(), workers)
+        return cls(features, squares, squares.sum(dim=1), variance.sqrt(), workers)
 
     def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
         total = self.features[rest].sum(dim=0)
@@ -136,36 +138,32 @@ class _DiagonalPlace(PlaceStatistics):
     """Number of images with the place filled."""
 
     def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-        values = self.total.new_empty(len(candidates))
+        of = self.of
+        size = self.size
+        values = (of.norms[candidates] + self.total.square().sum()) / size**2
+        if size == 1:
+            return values + of.std.square().sum()
+        spread = (self.squares - self.total.square() / size) / (size - 1)
+        slope = self.total * (-2 / (size * (size - 1)))
+        cross = self.total * (2 / size**2)
 
         def work(rows: slice) -> None:
-            part = candidates[rows]
-            mean = (self.of.features[part] + self.total).div_(self.size)
-            value = mean.square().sum(dim=1)
-            if self.size > 1:
-                value += self._deviation(part, mean)
-            else:
-                value += self.of.std.square().sum()
-            values[rows] = value
+            x = of.features[candidates[rows]]
+            values[rows] += x @ cross
+            variance = torch.addcmul(spread, x, torch.add(slope, x, alpha=1 / size))
+            deviation = variance.clamp_(min=0).sqrt_().sub_(of.std)
+            values[rows] += deviation.square_().sum(dim=1)
 
         rows = max(1, CHUNK_VALUES // (4 * len(self.total)))
-        row_blocks(work, len(candidates), workers=self.of.workers, rows=rows)
+        row_blocks(work, len(candidates), workers=of.workers, rows=rows)
         return values
-
-    def _deviation(
-        self, candidates: Int[Tensor, " m"], mean: Float[Tensor, "m d"]
-    ) -> Float[Tensor, " m"]:
-        """Return |std_S - std_T|^2; `mean` is overwritten."""
-        squares = self.of.squares[candidates] + self.squares
-        variance = squares.sub_(mean.square_(), alpha=self.size).div_(self.size - 1)
-        return variance.clamp_(min=0).sqrt_().sub_(self.of.std).square_().sum(dim=1)
 
     def lower_bound(self, reference: int, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         of = self.of
         size = self.size
         spread_of_class = of.std.square().sum()
         if size == 1:
-            return of.squares[candidates].sum(dim=1) + spread_of_class
+            return of.norms[candidates] + spread_of_class
 
         # The root of the variance is linearised at its value with the reference image.
         spread = self.squares - self.total.square() / size
