@@ -81,6 +81,7 @@ class TransportBounds:
     workers: int = 1
     own: Float[Tensor, " n"] = field(init=False)
     """Potential of each candidate, the best one so far."""
+    _has_own: bool = field(init=False, default=False)
     _kernel: Float[Tensor, "n n"] | None = field(init=False, default=None)
     _room: float = field(init=False, default=0.0)
     """Largest increase of the prices, in units of epsilon, for which the kernel may be used."""
@@ -120,10 +121,15 @@ class TransportBounds:
         return bound + constant - BOUND_ROUNDING * self.kappa * scale
 
     def drop_kernel(self) -> None:
-        """Free the memory of the kernel; the next call starts anew."""
+        """Free the memory of the kernel; the next call computes it again."""
         if self._kernel is not None:
             self._kernel = None
             del self._v
+
+    def start_from(self, other: "TransportBounds") -> None:
+        """Start each candidate's potential from that of the same class at another epsilon."""
+        self.own = other.own.clone()
+        self._has_own = True
 
     def _refresh(self, prices: Float[Tensor, " n"], a: float) -> None:
         """Recompute the kernel if the prices have moved too far from its reference potentials."""
@@ -136,8 +142,9 @@ class TransportBounds:
             if rise <= self._room * self.epsilon and drift <= MOST_DRIFT * self.epsilon:
                 return
 
-        if first_call:
+        if not self._has_own:
             self._start_own(prices, a)
+            self._has_own = True
         # Around this reference, the scales of the candidates are 1.
         self._u = self.own + self.epsilon * math.log(a / self.kappa)
         self._v = prices.clone()

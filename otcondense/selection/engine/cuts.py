@@ -36,9 +36,20 @@ class CutSearch(Search):
             problem.cost_matrix, problem.b, problem.epsilon, problem.kappa, workers
         )
 
-    def drop_kernel(self) -> None:
-        """Free the memory of the kernel, which the next bounds compute again."""
+    def at_epsilon(self, epsilon: float) -> "CutSearch":
+        """Return a search from the current subset at another epsilon.
+
+        The kernel of this search is freed first: two would need more memory than the forecast.
+        """
         self._bounds.drop_kernel()
+        other = CutSearch(self.problem.with_epsilon(epsilon), self.limits, self._bounds.workers)
+        other._bounds.start_from(self._bounds)
+        other.stage = self.stage
+        other.started = self.started
+        # It works on another problem: the watcher is told the state that counts.
+        other.watcher = lambda _: self.tell()
+        other.place_at(self.subset)
+        return other
 
     def place_at(self, subset: list[int]) -> None:
         self.subset = list(subset)

@@ -177,15 +177,8 @@ class GeometryAwareFit:
     def _start_of_smaller_epsilon(self, solves: int | None) -> list[int]:
         """Return the subset to which the swaps lead at a smaller epsilon."""
         assert isinstance(self.search, CutSearch)
-        self.search.drop_kernel()
-        problem = replace(self.problem, epsilon=self.problem.epsilon * FINER_EPSILON)
-        finer = CutSearch(problem, self.search.limits, self.workers)
-        finer.stage = self.search.stage
-        finer.started = self.search.started
-        # It works on another problem: the watcher is told the state that counts.
-        finer.watcher = lambda _: self.search.tell()
+        finer = self.search.at_epsilon(self.problem.epsilon * FINER_EPSILON)
         finer.stop_after(solves)
-        finer.place_at(self.search.subset)
         finer.swap()
         self.search.counts.add_work(finer.counts)
         return finer.subset

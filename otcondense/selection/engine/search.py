@@ -154,22 +154,20 @@ class Search(ABC):
         Each trial must end with its own proof; an unproven or worse one is discarded.
 
         Args:
-            starts: each returns a start, given how many problems it may solve.
-            solves: number of problems that all trials together may solve, None is no limit. A trial
-                starts only if as many are left as the last one took; one that runs out of them is
-                discarded.
+            starts: each returns a start, given the number of problems that it may solve.
+            solves: problems that all trials together may solve, None is no limit. A trial begins
+                only if more are left than the last one took; one that runs out is discarded.
         """
         first = self.counts.exact_solves
-        limit = None if solves is None else first + solves
         last = 0
         for start in starts:
             before = self.counts.exact_solves
-            left = None if limit is None else limit - before
-            dear = left is not None and left <= last
-            if not self.proven or dear or self._limit_reached(0, 1):
+            left = None if solves is None else first + solves - before
+            is_dear = left is not None and left <= last
+            if not self.proven or is_dear or self._limit_reached(0, 1):
                 break
             subset = start(left)
-            self._most_solves = limit
+            self._most_solves = None if solves is None else first + solves
             if set(subset) != set(self.subset):
                 self._attempt(subset)
             self._most_solves = None
