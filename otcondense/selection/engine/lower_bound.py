@@ -225,7 +225,10 @@ class _Ascent:
     ) -> Int[Tensor, " r"]:
         """Return the rows of both, the forced ones first, at most `max_rows` besides them."""
         forced = len(self.problem.include)
-        free = torch.cat([more[forced:], rows[forced:]]).unique()
+        is_free = torch.zeros(self.problem.size, dtype=torch.bool)
+        is_free[more[forced:]] = True
+        is_free[rows[forced:]] = True
+        free = is_free.nonzero()[:, 0]
         if len(free) > max(self.config.max_rows, self.problem.budget):
             return more
         return torch.cat([more[:forced], free])
