@@ -214,7 +214,8 @@ class TransportBounds:
             share = kernel[index]
             step, claimed = claims.after_a_step(share, weight, log_scale)
             if float(step.abs().max()) > LONG_STEP:
-                log_scale += step
+                # The step is short for the sake of the bound: Newton's leads further.
+                log_scale += step.abs().expm1_().clamp_(max=LOG_STEP).copysign_(step)
                 step, claimed = claims.after_a_step(share, weight, log_scale)
             own = self._u[index] + self.epsilon * (log_scale + step - offset)
             out[rows] = a * own - self.epsilon * claimed
@@ -283,11 +284,11 @@ class _Claims:
         claimed = (total.log_() @ self.mass).double() + self.kappa * log_scale
 
         taken = self.kappa - free
-        slope = slope.clamp(min=LEAST_SLOPE * self.a)
         wanted = self.a - taken
-        step = (wanted.abs() / slope).log1p_().clamp_(max=LOG_STEP).copysign_(wanted)
+        ratio = wanted.abs() / slope.clamp(min=LEAST_SLOPE * self.a)
+        step = ratio.log1p_().clamp_(max=LOG_STEP).copysign_(wanted)
         length = step.abs()
-        curvature = slope * (length.expm1() - length)
+        curvature = slope.clamp(min=0) * (length.expm1() - length)
         error = self._rounding(claimed, log_scale, length)
         return step, claimed + taken * step + curvature + error
 
