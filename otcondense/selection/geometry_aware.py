@@ -71,9 +71,9 @@ class GeometryAwareSelector(Selector):
         reference: "authors" runs the algorithm of the paper's published code, in its absolute
             units (epsilon is required). Default None.
         rebuilds: number of further searches for a better subset, >= 0. None is as many as solve no
-            more problems than the first search, if budget * images^2 is at most 20,000,000, else
-            0. None is started once the objective is within the tolerance of the lower bound.
-            Default None.
+            more problems than the first search (or 3 per image of the budget, if that is more), if
+            budget * images^2 is at most 20,000,000, else 0. No rebuild is started once the
+            objective is within the tolerance of the lower bound. Default None.
         swap_tolerance: a swap must lower the objective by more than this share of the median cost,
             0 < tolerance <= 0.01. Default 1e-8.
         max_passes: passes over the chosen images, >= 0, before the search stops without a proof.

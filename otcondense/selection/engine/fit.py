@@ -33,6 +33,12 @@ REBUILD_WORK = 20_000_000
 Above it, a rebuild takes seconds, and the gap is a few percent at most.
 """
 
+LEAST_REBUILD_SOLVES = 3
+"""Problems for each image of the budget that the rebuilds may solve, if the first search took less.
+
+From k-medoids, a search solves two or three.
+"""
+
 FINER_EPSILON = 0.2
 """Epsilon of the first rebuild's start, as a share of the problem's.
 
@@ -140,7 +146,10 @@ class GeometryAwareFit:
         if config.rebuilds == 0 or not self.certified or self._is_close():
             return
         self.search.stage = "rebuilds"
-        solves = None if config.rebuilds is not None else self.search.counts.exact_solves
+        solves = None
+        if config.rebuilds is None:
+            least = LEAST_REBUILD_SOLVES * self.problem.budget
+            solves = max(self.search.counts.exact_solves, least)
         self.search.explore(islice(self._other_starts(), self._most_rebuilds()), solves)
         self.search.tell()
 

@@ -96,6 +96,7 @@ class Search(ABC):
         self._f = problem.b.new_zeros(0)
         self.started = time.monotonic()
         self._most_solves: int | None = None
+        self._to_beat = -math.inf
 
     def tell(self) -> None:
         """Report the state to the watcher."""
@@ -156,7 +157,8 @@ class Search(ABC):
         Args:
             starts: each returns a start, given the number of problems that it may solve.
             solves: problems that all trials together may solve, None is no limit. A trial begins
-                only if more are left than the last one took; one that runs out is discarded.
+                only if more are left than the last one took. One that runs out is discarded, unless
+                it is better already: then it is finished.
         """
         first = self.counts.exact_solves
         last = 0
@@ -204,6 +206,7 @@ class Search(ABC):
         self.proven = False
 
         self.place_at(start)
+        self._to_beat = before.value
         self.swap()
         better = self.proven and self.value < before.value - self.limits.tolerance
         self.history = history
@@ -243,9 +246,12 @@ class Search(ABC):
         seconds = self.limits.max_seconds
         if passes is not None and visits >= passes * movable:
             return True
-        if self._most_solves is not None and self.counts.exact_solves >= self._most_solves:
+        if self._has_no_solves_left() and self.value >= self._to_beat - self.limits.tolerance:
             return True
         return seconds is not None and time.monotonic() - self.started > seconds
+
+    def _has_no_solves_left(self) -> bool:
+        return self._most_solves is not None and self.counts.exact_solves >= self._most_solves
 
     def _record(self, stage: str, added: int, removed: int | None) -> None:
         self.history.append(Step(len(self.history), stage, added, removed, self.value))

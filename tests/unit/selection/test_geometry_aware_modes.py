@@ -100,8 +100,9 @@ def test_arrays_of_any_kind_give_the_same_subset(kind):
 
 def test_among_duplicates_the_lower_index_wins():
     features = np.concatenate([DATA.features, DATA.features])
-    selector = GeometryAwareSelector(budget=4, **QUICK).fit(features)
-    first = GeometryAwareSelector(budget=4, **QUICK).fit(features)
+    # A rebuild from random images can end with the other image of a pair.
+    selector = GeometryAwareSelector(budget=4, lower_bound=None, rebuilds=0).fit(features)
+    first = GeometryAwareSelector(budget=4, lower_bound=None, rebuilds=0).fit(features)
     assert selector.indices_.tolist() == first.indices_.tolist()
     assert selector.indices_[0] < 30
     mostly_equal = np.zeros((40, 3))
@@ -137,7 +138,7 @@ def test_take_all_leaves_out_excluded_images():
 def test_presets_hold_the_paper_s_numbers_and_can_be_overridden(name):
     config = GeometryAwareSelector(budget=10, preset=name).config
     assert (config.scale, config.kappa, config.alpha) == ("absolute", 1.05, 6.0)
-    assert config.epsilon == (12.0 if name in {"inception", "googlenet"} else 20.0)
+    assert config.epsilon == (12.0 if name in {"paper", "inception", "googlenet"} else 20.0)
     assert GeometryAwareSelector(budget=10, preset=name, kappa=1.2).config.kappa == 1.2
     assert type(config).model_validate(config.model_dump()) == config
     relative = GeometryAwareSelector(preset=name, scale="relative").config
