@@ -16,6 +16,7 @@ from otcondense.representations import (
     LatentConfig,
     RepresentationConfig,
 )
+from otcondense.selection.registry import versioned
 from otcondense.store import (
     CONFIDENCES_SCHEMA_VERSION,
     DIFFICULTIES_SCHEMA_VERSION,
@@ -117,7 +118,7 @@ class Run:
         key = [
             SELECTION_SCHEMA_VERSION,
             self.features_key(self.config.encoder),
-            method,
+            versioned(method),
             [identity(budget) for budget in chosen.budgets],
             list(selection.included()),
             sorted(selection.excluded()),

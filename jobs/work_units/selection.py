@@ -11,6 +11,7 @@ from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import Subset
 from otcondense.errors import MissingInputError
+from otcondense.selection.registry import versioned
 from otcondense.store import (
     SELECTION_SCHEMA_VERSION,
     Store,
@@ -151,4 +152,4 @@ def selection_fingerprint(
         if metadata is None:
             raise MissingInputError(f"{store.path(name)} is missing or damaged", file=name)
         contents.append(metadata["content"])
-    return fingerprint([SELECTION_SCHEMA_VERSION, method, settings, *contents])
+    return fingerprint([SELECTION_SCHEMA_VERSION, versioned(method), settings, *contents])

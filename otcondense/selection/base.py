@@ -47,6 +47,8 @@ class Selector(Parameters, ABC):
         diagnostics_: further facts about the computation.
     """
 
+    VERSION: ClassVar[int] = 1
+    """Raised when the same settings choose other images; part of the name of stored results."""
     Config: ClassVar[type[SelectorConfig]]
     """Validated form of the parameters; its defaults equal those of the constructor."""
     needs: ClassVar[frozenset[str]] = frozenset()

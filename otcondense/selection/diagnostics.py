@@ -47,6 +47,8 @@ class GeometryAwareDiagnostics(Diagnostics):
     """Candidates neither better nor ruled out; if there are any, nothing is proven."""
     rebuilds: int | None = None
     """Rebuilds that found a better subset."""
+    rebuild_solves: int | None = None
+    """Problems solved in rebuilds, which `exact_solves` includes."""
     pruned_share: float | None = None
     """Share of the examined candidates that were not solved, 0 to 1."""
     epsilon: float | None = None

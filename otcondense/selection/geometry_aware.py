@@ -42,7 +42,8 @@ class GeometryAwareSelector(Selector):
             Default ().
         kappa: capacity of each class image, >= 1, as a multiple of its share of the class. At 1 the
             whole class must be covered; above 1 a share 1 - 1/kappa is left out. A class of at most
-            kappa * budget images is chosen with 1 (see `kappa_`). Default 1.05.
+            kappa * budget images is chosen with 1 (see `kappa_`). None is the preset's, else 1.05.
+            Default None.
         alpha: weight of the statistics term, >= 0, without unit. None is 1 if features are given,
             else 0. Default None.
         beta: weight of the mean cross-entropy, >= 0, in cost units per nat; with scale "relative"
@@ -58,18 +59,21 @@ class GeometryAwareSelector(Selector):
             "transport" is the cost of the converged plan, as in the paper, which needs an
             exhaustive search. Default "regularized".
         statistics: statistics term: "diagonal" compares standard deviations, as in the paper,
-            "full" full covariances. Default "diagonal".
+            "full" full covariances. None is the preset's, else "diagonal". Default None.
         solver: solver of the transport term: "newton" has certified bounds; "sinkhorn" and "pot"
             need an exhaustive search. Default "newton".
-        preset: the paper's scale, epsilon, kappa, alpha and beta for an encoder: "inception",
-            "googlenet", "resnet34" or "resnet50". Given parameters take precedence. Default None.
+        preset: the paper's scale, epsilon, kappa, alpha, beta and statistics for an encoder:
+            "inception", "googlenet", "resnet34" or "resnet50". "paper" is the published selection
+            itself: the parameters of Inception with `reference="authors"`. Given parameters take
+            precedence. Default None.
         start: start of the swaps: "greedy" is the exact greedy choice under the same objective,
             "k_medoids" trimmed k-medoids. Default "greedy".
         reference: "authors" runs the algorithm of the paper's published code, in its absolute
             units (epsilon is required). Default None.
-        rebuilds: number of further searches for a better subset, >= 0. None is
-            min(16, 16,000,000 / (budget * images^2)), since small problems benefit most. Default
-            None.
+        rebuilds: number of further searches for a better subset, >= 0. None is as many as solve no
+            more problems than the first search (or 3 per image of the budget, if that is more), if
+            budget * images^2 is at most 20,000,000, else 0. No rebuild is started once the
+            objective is within the tolerance of the lower bound. Default None.
         swap_tolerance: a swap must lower the objective by more than this share of the median cost,
             0 < tolerance <= 0.01. Default 1e-8.
         max_passes: passes over the chosen images, >= 0, before the search stops without a proof.
@@ -97,6 +101,7 @@ class GeometryAwareSelector(Selector):
     (docs/method.md).
     """
 
+    VERSION: ClassVar[int] = 2
     Config: ClassVar[type[SelectorConfig]] = GeometryAwareConfig
     config: GeometryAwareConfig
     diagnostics_: GeometryAwareDiagnostics
@@ -114,16 +119,16 @@ class GeometryAwareSelector(Selector):
         small_class: Literal["error", "take_all"] = "error",
         include: Sequence[int] = (),
         exclude: Sequence[int] = (),
-        kappa: float = 1.05,
+        kappa: float | None = None,
         alpha: float | None = None,
         beta: float | None = None,
         epsilon: float | None = None,
         epsilon_relative: float = 0.05,
         scale: Literal["relative", "absolute"] | None = None,
         objective: Literal["regularized", "transport"] = "regularized",
-        statistics: Literal["diagonal", "full"] = "diagonal",
+        statistics: Literal["diagonal", "full"] | None = None,
         solver: Literal["newton", "sinkhorn", "pot"] = "newton",
-        preset: Literal["inception", "googlenet", "resnet34", "resnet50"] | None = None,
+        preset: Literal["paper", "inception", "googlenet", "resnet34", "resnet50"] | None = None,
         start: Literal["greedy", "k_medoids"] = "greedy",
         reference: Literal["authors"] | None = None,
         rebuilds: int | None = None,

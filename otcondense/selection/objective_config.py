@@ -1,6 +1,5 @@
 """Parameters of the objective."""
 
-from dataclasses import asdict
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -36,9 +35,10 @@ class ObjectiveConfig(SelectorConfig):
     solver: Literal["newton", "sinkhorn", "pot"] = "newton"
     """Solver of the transport term: Newton on the semi-dual, with certified bounds, or Sinkhorn or
     POT, with exhaustive search."""
-    preset: Literal["inception", "googlenet", "resnet34", "resnet50"] | None = None
-    """Use the paper's scale, epsilon, kappa, alpha and beta for this encoder, unless they are
-    given."""
+    preset: Literal["paper", "inception", "googlenet", "resnet34", "resnet50"] | None = None
+    """Use the paper's scale, epsilon, kappa, alpha, beta and statistics for this encoder, unless
+    they are given. paper is the published selection itself: those of Inception, with
+    reference=authors."""
 
     @model_validator(mode="before")
     @classmethod
@@ -49,7 +49,7 @@ class ObjectiveConfig(SelectorConfig):
         if preset is None:
             return values
         given = {name: value for name, value in values.items() if value is not None}
-        return {**values, **asdict(preset), **given}
+        return {**values, **preset.parameters(), **given}
 
     @model_validator(mode="after")
     def _check(self) -> "ObjectiveConfig":

@@ -25,3 +25,12 @@ SELECTORS: dict[str, type[Selector]] = {
     "k_medoids": KMedoidsSelector,
 }
 """Every selector, by the name used in configurations."""
+
+
+def versioned(method: str) -> str:
+    """Return the name of a method, with its version if that is not the first.
+
+    Results are stored under it, so that those of an older version are not taken for new ones.
+    """
+    version = SELECTORS[method].VERSION
+    return method if version == 1 else f"{method}/{version}"

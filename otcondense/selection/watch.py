@@ -9,7 +9,7 @@ class Moment:
     """The state of a selector at one step."""
 
     stage: str
-    """Current stage: cost matrix, greedy, swaps, rebuilds or lower bound."""
+    """Current stage: cost matrix, greedy, swaps, lower bound or rebuilds."""
     chosen: int = 0
     """Number of images in the subset so far."""
     swaps: int = 0

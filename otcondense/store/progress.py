@@ -30,7 +30,7 @@ class UnitProgress(Config):
     budget: int = 0
     """Images to choose from the class."""
     step: str = ""
-    """Step of a running unit: read, cost matrix, greedy, swaps, rebuilds, lower bound, write."""
+    """Step of a running unit: read, cost matrix, greedy, swaps, lower bound, rebuilds, write."""
     chosen: int = 0
     """Images in the subset so far."""
     swaps: int = 0

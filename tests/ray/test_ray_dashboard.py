@@ -106,7 +106,7 @@ def test_classes_and_stages_are_shown(head: Head, tmp_path: Path) -> None:
     # have seen them.
     values["selection"] |= {
         "methods": ["random", "geometry_aware"],
-        "settings": {"geometry_aware": {"rebuilds": 100_000}},
+        "settings": {"geometry_aware": {"rebuilds": 100_000, "lower_bound": None}},
     }
     config.write_text(yaml.safe_dump(values))
 

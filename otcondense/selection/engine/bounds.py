@@ -21,14 +21,20 @@ from torch import Tensor
 
 from otcondense.ot.blocks import row_blocks
 
-STEPS = 1
-"""Newton steps for a candidate's potential at each dual point; it starts from the last one."""
+LOG_STEPS = 2
+"""Newton steps for a candidate's potential at each dual point, without a kernel.
 
-LOG_STEPS = 2 * STEPS
-"""The same without a kernel."""
+They start from the last potential. With a kernel, one step is made, or two if it is long.
+"""
 
 HEADROOM = {torch.float32: 85.0, torch.float64: 650.0}
 """Largest exponent of the kernel that leaves room for its products before they overflow."""
+
+MOST_DRIFT = 35
+"""Largest change of a candidate's potential, in units of epsilon, since the kernel was computed.
+
+The squares of the inverse scales must be float32 numbers.
+"""
 
 FLOOR = {torch.float32: -60.0, torch.float64: -500.0}
 """Smallest exponent of the kernel; raising smaller entries to it only lowers the bound."""
@@ -41,6 +47,9 @@ FLOAT64_EXPONENT = 500
 
 LOG_STEP = 2
 """Largest Newton step in the logarithm of a candidate's scale, a factor of e^2."""
+
+LONG_STEP = 0.5
+"""After a longer step, the bound is loose, and another one is made."""
 
 LEAST_SLOPE = 0.1
 """Smallest slope of a Newton step, as a share of the candidate's mass."""
@@ -72,6 +81,7 @@ class TransportBounds:
     workers: int = 1
     own: Float[Tensor, " n"] = field(init=False)
     """Potential of each candidate, the best one so far."""
+    _has_own: bool = field(init=False, default=False)
     _kernel: Float[Tensor, "n n"] | None = field(init=False, default=None)
     _room: float = field(init=False, default=0.0)
     """Largest increase of the prices, in units of epsilon, for which the kernel may be used."""
@@ -110,6 +120,17 @@ class TransportBounds:
         scale = abs(constant) + float(prices.abs().max()) + self.epsilon
         return bound + constant - BOUND_ROUNDING * self.kappa * scale
 
+    def drop_kernel(self) -> None:
+        """Free the memory of the kernel; the next call computes it again."""
+        if self._kernel is not None:
+            self._kernel = None
+            del self._v
+
+    def start_from(self, other: "TransportBounds") -> None:
+        """Start each candidate's potential from that of the same class at another epsilon."""
+        self.own = other.own.clone()
+        self._has_own = True
+
     def _refresh(self, prices: Float[Tensor, " n"], a: float) -> None:
         """Recompute the kernel if the prices have moved too far from its reference potentials."""
         first_call = not hasattr(self, "_v")
@@ -117,12 +138,15 @@ class TransportBounds:
             return  # the kernel would overflow
         if self._kernel is not None:
             rise = float((prices - self._v).max())
-            if rise <= self._room * self.epsilon:
+            drift = float((self.own - self._u).abs().max())
+            if rise <= self._room * self.epsilon and drift <= MOST_DRIFT * self.epsilon:
                 return
 
-        if first_call:
+        if not self._has_own:
             self._start_own(prices, a)
-        self._u = self.own.clone()
+            self._has_own = True
+        # Around this reference, the scales of the candidates are 1.
+        self._u = self.own + self.epsilon * math.log(a / self.kappa)
         self._v = prices.clone()
         largest = self._largest_exponent()
         if largest > FLOAT64_EXPONENT:
@@ -177,30 +201,24 @@ class TransportBounds:
         kernel = self._kernel
         dtype = kernel.dtype
         weight = torch.exp((prices - self._v) / self.epsilon).to(dtype)
-        mass = self.b.to(dtype)
         offset = math.log(a / self.kappa)
+        claims = _Claims(self.b.to(dtype), a, self.kappa)
 
         # Gathering rows costs a copy: for most of a class, all rows are bounded in place.
         everything = 2 * len(candidates) > len(self.b)
         out = self.b.new_empty(len(self.b) if everything else len(candidates))
 
-        unit = torch.finfo(dtype).eps
-        # The sum of n terms adds up to n / 8 units.
-        relative_rounding = unit * (ENTRY_ROUNDING + len(mass) / 8)
-        rounding = POTENTIAL_ROUNDING * unit * self.kappa
-
         def work(rows: slice) -> None:
             index = rows if everything else candidates[rows]
-            share = kernel[index] * weight
-            own = self.own[index]
-            log_scale = offset + (own - self._u[index]) / self.epsilon
-            for _ in range(STEPS):
-                log_scale += _newton_step(share, log_scale, mass, a, self.kappa)
-
-            scaled = share.mul_(log_scale.exp().to(dtype)[:, None]).log1p_()
-            claimed = (scaled @ mass).double()
-            own = self._u[index] + self.epsilon * (log_scale - offset)
-            out[rows] = a * own - self.epsilon * (claimed * (1 + relative_rounding) + rounding)
+            log_scale = offset + (self.own[index] - self._u[index]) / self.epsilon
+            share = kernel[index]
+            step, claimed = claims.after_a_step(share, weight, log_scale)
+            if float(step.abs().max()) > LONG_STEP:
+                # The step is short for the sake of the bound: Newton's leads further.
+                log_scale += step.abs().expm1_().clamp_(max=LOG_STEP).copysign_(step)
+                step, claimed = claims.after_a_step(share, weight, log_scale)
+            own = self._u[index] + self.epsilon * (log_scale + step - offset)
+            out[rows] = a * own - self.epsilon * claimed
             self.own[index] = own
 
         row_blocks(work, len(out), workers=self.workers)
@@ -233,16 +251,56 @@ class TransportBounds:
         return out
 
 
-def _newton_step(
-    share: Float[Tensor, "m n"],
-    log_scale: Float[Tensor, " m"],
-    mass: Float[Tensor, " n"],
-    a: float,
-    kappa: float,
-) -> Float[Tensor, " m"]:
-    """Return Newton's step for the logarithm of each candidate's scale."""
-    left = (share * log_scale.exp().to(share.dtype)[:, None]).add_(1).reciprocal_()
-    free = (left @ mass).double()
-    slope = free - (left.square_() @ mass).double()
-    step = (a - (kappa - free)) / slope.clamp(min=LEAST_SLOPE * a)
-    return step.clamp(-LOG_STEP, LOG_STEP)
+@dataclass(frozen=True)
+class _Claims:
+    """What candidates claim of the class images, as a function of their scales."""
+
+    mass: Float[Tensor, " n"]
+    a: float
+    kappa: float
+
+    def after_a_step(
+        self,
+        kernel: Float[Tensor, "m n"],
+        weight: Float[Tensor, " n"],
+        log_scale: Float[Tensor, " m"],
+    ) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
+        r"""Improve each candidate's scale by one step; bound sum_j b_j log(1 + share_j) there.
+
+        Each entry is visited once. The claim g at the end of a step d follows from that before it
+        and its derivatives, since |g'''| <= g'' for a logistic function:
+
+            g(t + d) <= g(t) + g'(t) d + g''(t) (exp(|d|) - |d| - 1),
+
+        and the step is the best one for this bound.
+
+        Returns: the steps, and upper bounds on the claims with their rounding errors.
+        """
+        inverse = log_scale.neg().exp().to(kernel.dtype)
+        total = torch.addcmul(inverse[:, None], kernel, weight)
+        left = total.reciprocal()
+        free = (left @ self.mass).double() * inverse
+        slope = free - (left.square_() @ self.mass).double() * inverse.double().square()
+        claimed = (total.log_() @ self.mass).double() + self.kappa * log_scale
+
+        taken = self.kappa - free
+        wanted = self.a - taken
+        ratio = wanted.abs() / slope.clamp(min=LEAST_SLOPE * self.a)
+        step = ratio.log1p_().clamp_(max=LOG_STEP).copysign_(wanted)
+        length = step.abs()
+        curvature = slope.clamp(min=0) * (length.expm1() - length)
+        error = self._rounding(claimed, log_scale, length)
+        return step, claimed + taken * step + curvature + error
+
+    def _rounding(
+        self,
+        claimed: Float[Tensor, " m"],
+        log_scale: Float[Tensor, " m"],
+        length: Float[Tensor, " m"],
+    ) -> Float[Tensor, " m"]:
+        """Return the rounding errors of `after_a_step`."""
+        unit = torch.finfo(self.mass.dtype).eps
+        # The sum of n terms adds up to n / 8 units.
+        relative = unit * (ENTRY_ROUNDING + len(self.mass) / 8)
+        terms = claimed.abs() + self.kappa * (log_scale.abs() + length.expm1())
+        return relative * terms + POTENTIAL_ROUNDING * unit * self.kappa

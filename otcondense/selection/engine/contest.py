@@ -82,7 +82,7 @@ class Contest:
         For few candidates this does nothing: `make_exact` is cheaper.
         """
         if self._statistics is not None and int((~self.exact).sum()) > EXACT_BATCH:
-            bound = self._alpha * self._statistics.lower_bound(reference)[self.candidates]
+            bound = self._alpha * self._statistics.lower_bound(reference, self.candidates)
             tighter = torch.maximum(self.statistics, bound)
             self.statistics = torch.where(self.exact, self.statistics, tighter)
 

@@ -36,6 +36,21 @@ class CutSearch(Search):
             problem.cost_matrix, problem.b, problem.epsilon, problem.kappa, workers
         )
 
+    def at_epsilon(self, epsilon: float) -> "CutSearch":
+        """Return a search from the current subset at another epsilon.
+
+        The kernel of this search is freed first: two would need more memory than the forecast.
+        """
+        self._bounds.drop_kernel()
+        other = CutSearch(self.problem.with_epsilon(epsilon), self.limits, self._bounds.workers)
+        other._bounds.start_from(self._bounds)
+        other.stage = self.stage
+        other.started = self.started
+        # It works on another problem: the watcher is told the state that counts.
+        other.watcher = lambda _: self.tell()
+        other.place_at(self.subset)
+        return other
+
     def place_at(self, subset: list[int]) -> None:
         self.subset = list(subset)
         if subset:
@@ -103,8 +118,10 @@ class CutSearch(Search):
         init = torch.cat([place.others, self._bounds.own[image : image + 1]])
         output = self._solve(index, init, target - penalty)
 
-        value = _upper(output, penalty)
         least = float(output.value_lower_bound) + penalty
+        if least >= target:
+            return Winner(image, math.inf, output.f)  # it loses, whatever its value is
+        value = _upper(output, penalty)
         if value >= target and least < target - self.limits.tolerance:
             self.counts.undecided += 1
         return Winner(image, value, output.f)

@@ -2,9 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import islice
+from typing import Literal
+
+import numpy as np
 
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.engine.cuts import CutSearch
@@ -23,8 +27,23 @@ from otcondense.threads import one_thread
 MOST_REBUILDS = 16
 """Largest default number of rebuilds."""
 
-REBUILD_WORK = 16_000_000
-"""Default number of rebuilds times budget times images squared, about: it limits their time."""
+REBUILD_WORK = 20_000_000
+"""Largest budget times images squared for which rebuilds are the default.
+
+Above it, a rebuild takes seconds, and the gap is a few percent at most.
+"""
+
+LEAST_REBUILD_SOLVES = 3
+"""Problems for each image of the budget that the rebuilds may solve, if the first search took less.
+
+From k-medoids, a search solves two or three.
+"""
+
+FINER_EPSILON = 0.2
+"""Epsilon of the first rebuild's start, as a share of the problem's.
+
+From the subset that is best at a fifth of epsilon, the swaps often lead to a better one.
+"""
 
 
 class GeometryAwareFit:
@@ -71,6 +90,7 @@ class GeometryAwareFit:
         self.certified = config.objective == "regularized" and config.solver == "newton"
         self.workers = 1
         self.lower_bound = math.nan
+        self.lower_bound_method: Literal["enumeration", "relaxation"] | None = None
         self.profile = {}
 
     def run(self) -> None:
@@ -83,9 +103,9 @@ class GeometryAwareFit:
             self._timed("cost_matrix_s", self._build_problem)
             self._timed("start_s", self._choose_start)
             self._timed("swaps_s", self._swap)
+            self._timed("lower_bound_s", self._bound)
             self._timed("rebuilds_s", self._rebuild)
             self._timed("outcome_s", self._describe)
-            self._timed("lower_bound_s", self._bound)
         self.profile["peak_memory_bytes"] = peak_memory()
 
     def _timed(self, name: str, stage: Callable[[], None]) -> None:
@@ -121,27 +141,67 @@ class GeometryAwareFit:
         self.search.swap()
 
     def _rebuild(self) -> None:
-        rebuilds = self._number_of_rebuilds()
-        if rebuilds == 0 or not self.certified:
+        """Search again from other starts, unless the bound says that nothing is left to gain."""
+        config = self.config
+        if config.rebuilds == 0 or not self.certified or self._is_close():
             return
-        other_starts = []
-        if self.config.start == "greedy" and not self.warm_start:
-            other_starts.append(k_medoids(self.problem, workers=self.workers))
         self.search.stage = "rebuilds"
-        self.search.explore(other_starts, rebuilds - len(other_starts), self.config.seed)
+        solves = None
+        if config.rebuilds is None:
+            least = LEAST_REBUILD_SOLVES * self.problem.budget
+            solves = max(self.search.counts.exact_solves, least)
+        self.search.explore(islice(self._other_starts(), self._most_rebuilds()), solves)
+        self.search.tell()
 
-    def _number_of_rebuilds(self) -> int:
+    def _most_rebuilds(self) -> int:
         if self.config.rebuilds is not None:
             return self.config.rebuilds
-        affordable = REBUILD_WORK // (self.problem.budget * self.problem.size**2)
-        return min(MOST_REBUILDS, affordable)
+        small = self.problem.budget * self.problem.size**2 <= REBUILD_WORK
+        return MOST_REBUILDS if small else 0
+
+    def _is_close(self) -> bool:
+        """Return whether the objective is within the tolerance of the lower bound."""
+        config = self.config.lower_bound
+        return config is not None and gap(self.search.value, self.lower_bound) <= config.tolerance
+
+    def _other_starts(self) -> Iterator[Callable[[int | None], list[int]]]:
+        """Yield the starts of the rebuilds, the best first."""
+        generator = np.random.default_rng(self.config.seed)
+        others = self._unrelated_starts(generator)
+        while True:
+            yield self._start_of_smaller_epsilon
+            refined = list(self.search.subset)
+            while self.search.subset == refined:
+                yield next(others)
+
+    def _unrelated_starts(
+        self, generator: np.random.Generator
+    ) -> Iterator[Callable[[int | None], list[int]]]:
+        """Yield trimmed k-medoids, unless the search began there, then random starts."""
+        if self.config.start == "greedy" and not self.warm_start:
+            yield lambda _: k_medoids(self.problem, workers=self.workers)
+        while True:
+            yield lambda _: self.search.with_half_replaced(generator)
+
+    def _start_of_smaller_epsilon(self, solves: int | None) -> list[int]:
+        """Return the subset to which the swaps lead at a smaller epsilon."""
+        assert isinstance(self.search, CutSearch)
+        finer = self.search.at_epsilon(self.problem.epsilon * FINER_EPSILON)
+        finer.stop_after(solves)
+        finer.swap()
+        self.search.counts.add_work(finer.counts)
+        return finer.subset
 
     def _describe(self) -> None:
         outcome = describe(self.search, self.problem)
+        # A bound on all subsets is not above this one, whatever the rounding.
+        self.lower_bound = min(self.lower_bound, outcome.objective)
         diagnostics = replace(
             outcome.diagnostics,
             median_cost=self.units.cost,
             max_cost_over_epsilon=self.units.largest / self.problem.epsilon,
+            gap=_known(gap(outcome.objective, self.lower_bound)),
+            lower_bound_method=self.lower_bound_method,
         )
         self.outcome = replace(outcome, diagnostics=diagnostics)
         self.proven = self.search.proven and self._is_certain()
@@ -166,21 +226,15 @@ class GeometryAwareFit:
         if self.config.lower_bound is None or (transport_cost and find_spec("ot") is None):
             return
 
-        objective = self.outcome.objective
         bound = subset_lower_bound(
             replace(self.problem, epsilon=0.0) if transport_cost else self.problem,
-            upper=objective,
+            upper=self.search.value,
             config=self.config.lower_bound,
             subset=self.search.subset,
             workers=self.workers,
         )
         self.lower_bound = bound.value
-        diagnostics = replace(
-            self.outcome.diagnostics,
-            gap=_known(gap(objective, bound.value)),
-            lower_bound_method=bound.method,
-        )
-        self.outcome = replace(self.outcome, diagnostics=diagnostics)
+        self.lower_bound_method = bound.method
 
 
 def gap(objective: float, lower_bound: float) -> float:

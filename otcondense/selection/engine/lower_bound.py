@@ -42,7 +42,7 @@ class _Round:
 
 
 ROUNDS = (
-    _Round(smoothing=1e-2, least_epsilon=0.03, effort=0.25),
+    _Round(smoothing=1e-2, least_epsilon=0.03, effort=0.125),
     _Round(smoothing=3e-3, least_epsilon=0.01, effort=0.375),
     _Round(smoothing=1e-3, least_epsilon=0.004, effort=0.375),
 )
@@ -172,12 +172,11 @@ class _Ascent:
             evaluations += dual.evaluations
 
             value, price = self.relaxation.certify(reached.times(self.unit))
-            if value > best:
-                best = value
-                point = reached
-                rows = self._cheapest(price, self._within(price, SLACK * tau * self.unit))
-            else:
-                rows = self._cheapest(price, self.problem.size)
+            cheapest = self._cheapest(price, self._within(price, SLACK * tau * self.unit))
+            # If the value fell, rows that were left out have become cheap: they join the others.
+            rows = cheapest if value > best else self._with_forced_first(rows, cheapest)
+            best = max(best, value)
+            point = reached
         return LowerBound(best, evaluations, "relaxation")
 
     def _epsilon(self, current: _Round) -> float:
@@ -220,3 +219,16 @@ class _Ascent:
         order = candidates[price[candidates].sort(stable=True).indices]
         count = min(count, max(self.config.max_rows, self.problem.budget))
         return torch.cat([order.new_tensor(self.problem.include), order[:count].sort().values])
+
+    def _with_forced_first(
+        self, rows: Int[Tensor, " m"], more: Int[Tensor, " l"]
+    ) -> Int[Tensor, " r"]:
+        """Return the rows of both, the forced ones first, at most `max_rows` besides them."""
+        forced = len(self.problem.include)
+        is_free = torch.zeros(self.problem.size, dtype=torch.bool)
+        is_free[more[forced:]] = True
+        is_free[rows[forced:]] = True
+        free = is_free.nonzero()[:, 0]
+        if len(free) > max(self.config.max_rows, self.problem.budget):
+            return more
+        return torch.cat([more[:forced], free])

@@ -1,7 +1,7 @@
 """The subset problem of one class, in units of the class."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -72,6 +72,12 @@ class SubsetProblem:
         if self.alpha == 0 or self.features is None:
             return None
         return make_statistics(self.statistics, self.features, self.weights, self.workers)
+
+    def with_epsilon(self, epsilon: float) -> "SubsetProblem":
+        """Return the problem at another epsilon; the statistics are not computed again."""
+        other = replace(self, epsilon=epsilon)
+        other.__dict__["statistics_term"] = self.statistics_term
+        return other
 
     def make_solver(self) -> SemiDualNewton | Sinkhorn | PotSolver:
         """Return the solver of the transport term.

@@ -3,6 +3,7 @@
 import math
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,13 @@ class Counts:
     """Candidates that were neither better nor ruled out."""
     rebuilds: int = 0
     """Rebuilds that found a better subset."""
+    rebuild_solves: int = 0
+    """Transport problems solved in rebuilds, which `exact_solves` includes."""
+
+    def add_work(self, other: "Counts") -> None:
+        """Add the work of a search whose result is only a start of this one."""
+        for name in ("exact_solves", "newton_steps", "dual_points", "rows_visited", "screened"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,9 @@ class Search(ABC):
         self.stage = "greedy"
         self.watcher: Watcher = nobody
         self._f = problem.b.new_zeros(0)
-        self._started = time.monotonic()
+        self.started = time.monotonic()
+        self._most_solves: int | None = None
+        self._to_beat = -math.inf
 
     def tell(self) -> None:
         """Report the state to the watcher."""
@@ -137,29 +147,45 @@ class Search(ABC):
         # A candidate that did not converge is not ruled out.
         self.proven = self.counts.undecided == 0
 
-    def explore(self, other_starts: list[list[int]], rounds: int, seed: int) -> None:
-        """Search for better subsets than the current swap-optimal one.
+    def explore(
+        self, starts: Iterable[Callable[[int | None], list[int]]], solves: int | None
+    ) -> None:
+        """Search for better subsets than the current swap-optimal one, from other starts.
 
-        First swap from other starts, then `rounds` times from the current subset with half of its
-        images replaced at random. Each trial must end with its own proof; an unproven or worse one
-        is discarded.
+        Each trial must end with its own proof; an unproven or worse one is discarded.
+
+        Args:
+            starts: each returns a start, given the number of problems that it may solve.
+            solves: problems that all trials together may solve, None is no limit. A trial begins
+                only if more are left than the last one took. One that runs out is discarded, unless
+                it is better already: then it is finished.
         """
-        generator = np.random.default_rng(seed)
-        for trial in range(len(other_starts) + rounds):
-            if not self.proven or self._limit_reached(0, 1):
-                return
-            if trial < len(other_starts):
-                start = other_starts[trial]
-            else:
-                start = self._with_half_replaced(generator)
-            self._attempt(start)
+        first = self.counts.exact_solves
+        last = 0
+        for start in starts:
+            before = self.counts.exact_solves
+            left = None if solves is None else first + solves - before
+            is_dear = left is not None and left <= last
+            if not self.proven or is_dear or self._limit_reached(0, 1):
+                break
+            subset = start(left)
+            self._most_solves = None if solves is None else first + solves
+            if set(subset) != set(self.subset):
+                self._attempt(subset)
+            self._most_solves = None
+            last = self.counts.exact_solves - before
+        self.counts.rebuild_solves = self.counts.exact_solves - first
+
+    def stop_after(self, solves: int | None) -> None:
+        """Stop the swaps, without a proof, once this many more problems are solved."""
+        self._most_solves = None if solves is None else self.counts.exact_solves + solves
 
     def _movable(self) -> list[int]:
         """Return the positions whose image is not forced."""
         forced = set(self.problem.include)
         return [position for position, image in enumerate(self.subset) if image not in forced]
 
-    def _with_half_replaced(self, generator: np.random.Generator) -> list[int]:
+    def with_half_replaced(self, generator: np.random.Generator) -> list[int]:
         """Return the subset with half of its movable images replaced by random ones."""
         movable = self._movable()
         free = self._allowed().tolist()
@@ -180,6 +206,7 @@ class Search(ABC):
         self.proven = False
 
         self.place_at(start)
+        self._to_beat = before.value
         self.swap()
         better = self.proven and self.value < before.value - self.limits.tolerance
         self.history = history
@@ -219,7 +246,12 @@ class Search(ABC):
         seconds = self.limits.max_seconds
         if passes is not None and visits >= passes * movable:
             return True
-        return seconds is not None and time.monotonic() - self._started > seconds
+        if self._has_no_solves_left() and self.value >= self._to_beat - self.limits.tolerance:
+            return True
+        return seconds is not None and time.monotonic() - self.started > seconds
+
+    def _has_no_solves_left(self) -> bool:
+        return self._most_solves is not None and self.counts.exact_solves >= self._most_solves
 
     def _record(self, stage: str, added: int, removed: int | None) -> None:
         self.history.append(Step(len(self.history), stage, added, removed, self.value))

@@ -24,7 +24,7 @@ SMALL = 1 << 17
 """Entries of a cost matrix up to which float64 and full convergence of the levels are cheap."""
 
 LARGEST_COST = 1e30
-"""Largest cost over epsilon; float32 does not hold much larger ones."""
+"""Largest cost over epsilon and largest square; float32 does not hold much larger ones."""
 
 SMALL_STEPS = 6
 """Steps of the levels at each evaluation of a small problem, to full convergence."""
@@ -35,8 +35,11 @@ LARGE_STEPS = 2
 MEMORY = 15
 """Number of corrections that L-BFGS keeps."""
 
-RELATIVE_DECREASE = 1e-9
-"""L-BFGS stops if the relative decrease of an iteration is below this."""
+RELATIVE_DECREASE = 1e-5
+"""L-BFGS stops if the relative decrease of an iteration is below this.
+
+On photographs, this saves a quarter of the work, and costs 0.02 % of the bound.
+"""
 
 LEAST_GAIN = 1e-5
 """L-BFGS is not started again if its last run gained less than this share of the value."""
@@ -81,7 +84,9 @@ class SmoothedDual:
         self.kernel = torch.empty_like(self.cost)
         self.b = problem.b.to(self.dtype)
         self.log_w = (problem.b / problem.kappa).log()
+        self.fixed = relaxation.fixed[rows]
         self.x = relaxation.features[rows].to(self.dtype)
+        self.squares = self.x.square().clamp_(max=LARGEST_COST)
 
         self.scale_g = math.sqrt(problem.size * epsilon / problem.kappa)
         self.scale_p = 1.0
@@ -143,7 +148,7 @@ class SmoothedDual:
         epsilon = self.epsilon
         point = self._unpack(z)
 
-        price = self._row_prices(point.g) + self.relaxation.row_terms(point, self.rows)
+        price = self._row_prices(point.g) + self._row_terms(point)
         value, y = soft_choice(price, self.forced, problem.budget, self.tau)
 
         scores = point.g / epsilon + self.log_w
@@ -182,6 +187,15 @@ class SmoothedDual:
         entropy = self.share * math.log(self.problem.kappa / self.share)
         return self.epsilon * (price.double() + entropy)
 
+    def _row_terms(self, point: DualPoint) -> Float[Tensor, " m"]:
+        """Return the costs of the rows besides the transport."""
+        if not len(self.relaxation.std):
+            return self.fixed
+        size = self.problem.budget
+        moments = self.x @ point.p.to(self.dtype)
+        moments += self.squares @ (point.q * (size / (size - 1))).to(self.dtype)
+        return self.fixed + self.problem.alpha / size * moments.double()
+
     def _first_levels(self, reduced: Float[Tensor, " n"]) -> Float[Tensor, " m"]:
         """Return the levels at which the nearest columns to fill a row's share are capped."""
         level = self.cost.new_empty(len(self.cost))
@@ -205,7 +219,7 @@ class SmoothedDual:
         room = 1 - point.q * size / (size - 1)
 
         slope_p = (weight @ self.x).double() - point.p / (2 * room)
-        second_moment = (weight @ self.x.square()).double()
+        second_moment = (weight @ self.squares).double()
         slope_q = c * second_moment - c * point.p.square() / (4 * room.square())
         slope_q -= (self.relaxation.std / (1 - point.q)).square()
 

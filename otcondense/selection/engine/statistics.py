@@ -65,8 +65,8 @@ class PlaceStatistics(ABC):
         """Return the term with each candidate in turn."""
 
     @abstractmethod
-    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
-        """Return a lower bound on the term with each image of the class in turn.
+    def lower_bound(self, reference: int, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        """Return a lower bound on the term with each candidate in turn.
 
         It is tight at `reference`.
         """
@@ -106,6 +106,8 @@ class DiagonalStatistics(Statistics):
 
     features: Float[Tensor, "n d"]
     squares: Float[Tensor, "n d"]
+    norms: Float[Tensor, " n"]
+    """Squared lengths of the features."""
     std: Float[Tensor, " d"]
     workers: int = 1
 
@@ -117,7 +119,7 @@ class DiagonalStatistics(Statistics):
         mass = class_weights(len(features), weights, features)
         squares = features.square()
         variance = mass @ squares / unbiased(mass)
-        return cls(features, squares, variance.sqrt(), workers)
+        return cls(features, squares, squares.sum(dim=1), variance.sqrt(), workers)
 
     def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
         total = self.features[rest].sum(dim=0)
@@ -136,36 +138,32 @@ class _DiagonalPlace(PlaceStatistics):
     """Number of images with the place filled."""
 
     def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-        values = self.total.new_empty(len(candidates))
+        of = self.of
+        size = self.size
+        values = (of.norms[candidates] + self.total.square().sum()) / size**2
+        if size == 1:
+            return values + of.std.square().sum()
+        spread = (self.squares - self.total.square() / size) / (size - 1)
+        slope = self.total * (-2 / (size * (size - 1)))
+        cross = self.total * (2 / size**2)
 
         def work(rows: slice) -> None:
-            part = candidates[rows]
-            mean = (self.of.features[part] + self.total).div_(self.size)
-            value = mean.square().sum(dim=1)
-            if self.size > 1:
-                value += self._deviation(part, mean)
-            else:
-                value += self.of.std.square().sum()
-            values[rows] = value
+            x = of.features[candidates[rows]]
+            values[rows] += x @ cross
+            variance = torch.addcmul(spread, x, torch.add(slope, x, alpha=1 / size))
+            deviation = variance.clamp_(min=0).sqrt_().sub_(of.std)
+            values[rows] += deviation.square_().sum(dim=1)
 
         rows = max(1, CHUNK_VALUES // (4 * len(self.total)))
-        row_blocks(work, len(candidates), workers=self.of.workers, rows=rows)
+        row_blocks(work, len(candidates), workers=of.workers, rows=rows)
         return values
 
-    def _deviation(
-        self, candidates: Int[Tensor, " m"], mean: Float[Tensor, "m d"]
-    ) -> Float[Tensor, " m"]:
-        """Return |std_S - std_T|^2; `mean` is overwritten."""
-        squares = self.of.squares[candidates] + self.squares
-        variance = squares.sub_(mean.square_(), alpha=self.size).div_(self.size - 1)
-        return variance.clamp_(min=0).sqrt_().sub_(self.of.std).square_().sum(dim=1)
-
-    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
+    def lower_bound(self, reference: int, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         of = self.of
         size = self.size
         spread_of_class = of.std.square().sum()
         if size == 1:
-            return of.squares.sum(dim=1) + spread_of_class
+            return of.norms[candidates] + spread_of_class
 
         # The root of the variance is linearised at its value with the reference image.
         spread = self.squares - self.total.square() / size
@@ -190,13 +188,16 @@ class _DiagonalPlace(PlaceStatistics):
 
         rounding = spread_of_class + constant.abs() + self.total.square().sum()
         least = float(constant - DIAGONAL_ROUNDING * rounding)
-        value = torch.empty_like(of.features[:, 0]).fill_(least)
+        # Gathering rows costs a copy: for most of a class, all rows are bounded in place.
+        everything = 2 * len(candidates) > len(of.features)
+        value = quadratic.new_full((len(of.features) if everything else len(candidates),), least)
 
         def work(rows: slice) -> None:
-            value[rows] += of.squares[rows] @ quadratic + of.features[rows] @ linear
+            index = rows if everything else candidates[rows]
+            value[rows] += of.squares[index] @ quadratic + of.features[index] @ linear
 
         row_blocks(work, len(value), workers=of.workers, rows=BOUND_ROWS)
-        return value
+        return value[candidates] if everything else value
 
 
 @dataclass(frozen=True)
@@ -268,10 +269,10 @@ class _FullPlace(PlaceStatistics):
         roots: Float[Tensor, " m"] = values.where(values > noise, 0.0).sqrt().sum(dim=1)
         return roots
 
-    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
+    def lower_bound(self, reference: int, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         size = len(self.rest) + 1
         if size == 1:
-            return self.known
+            return self.known[candidates]
 
         # The trace of the root is linearised at its value with the reference image.
         block = self._blocks(self.rest.new_tensor([reference]))[0]
@@ -290,7 +291,8 @@ class _FullPlace(PlaceStatistics):
         # `roots` also holds the root of the constant direction, which is not part of the trace.
         # That only lowers the bound.
         bound: Float[Tensor, " n"] = self.known - total - roots.sum()
-        return bound - FULL_ROUNDING * (self.known.abs() + total.abs())
+        bound -= FULL_ROUNDING * (self.known.abs() + total.abs())
+        return bound[candidates]
 
 
 def make_statistics(

@@ -8,6 +8,7 @@ import yaml
 from jobs.command.settings import load_config
 from jobs.run_directory.marker import describe
 from jobs.run_directory.run import Run
+from otcondense.selection.registry import SELECTORS
 
 
 def run_of(root: Path, *overrides: str) -> Run:
@@ -73,6 +74,17 @@ def test_a_setting_changes_its_stage_and_all_that_follow(
 
 def test_every_kept_step_is_evaluated(tmp_path: Path) -> None:
     assert run_of(tmp_path).checkpoints() == [("m", "random", 5), ("m", "random", 20)]
+
+
+def test_the_version_of_a_method_is_part_of_its_selection_unless_it_is_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(tmp_path)
+    assert "geometry_aware/2" in run.selection_key("geometry_aware")
+    assert "random" in run.selection_key("random")
+    before = run.selection_key("herding")
+    monkeypatch.setattr(SELECTORS["herding"], "VERSION", 2)
+    assert run.selection_key("herding") != before
 
 
 def test_a_preset_fills_in_missing_settings(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
     ("k_means", {}),
     ("k_medoids", {}),
 ]
-RESOLVED = {("geometry_aware", "scale")}
+RESOLVED = {("geometry_aware", name) for name in ("kappa", "scale", "statistics")}
 """Parameters whose default of None becomes another value in the configuration."""
 
 every_row = pytest.mark.parametrize(

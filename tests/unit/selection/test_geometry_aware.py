@@ -240,3 +240,40 @@ def test_a_weight_equals_that_many_copies():
     plain = GeometryAwareSelector(**options).fit(None, cost=repeated)
     assert weighted.objective_ == pytest.approx(plain.objective_, rel=1e-8)
     assert set(weighted.indices_.tolist()) == set(copies[plain.indices_].tolist())
+
+
+def rebuilt(seed: int, **options) -> GeometryAwareSelector:
+    return fit(small_class(seed, 60, width=6, outliers=3), budget=6, **options)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rebuilds_solve_no_more_problems_than_the_first_search(seed):
+    first = rebuilt(seed, rebuilds=0)
+    both = rebuilt(seed, rebuilds=None)
+    unlimited = rebuilt(seed, rebuilds=6)
+    solves = first.diagnostics_.exact_solves
+    extra = both.diagnostics_.rebuild_solves
+    assert both.diagnostics_.exact_solves == solves + extra
+    # A contest is finished at the limit, and so is a trial that is better already.
+    assert 0 < extra < 2 * solves < unlimited.diagnostics_.rebuild_solves
+    assert unlimited.objective_ <= both.objective_ <= first.objective_
+    assert both.swap_optimal_
+
+
+def test_nothing_is_rebuilt_if_the_bound_says_that_nothing_is_left():
+    loose = {"max_iterations": 0, "enumerate_up_to": 0}
+    for tolerance, is_rebuilt in ((0.0, True), (1.0, False)):
+        bound = LowerBoundConfig(tolerance=tolerance, **loose)
+        selector = rebuilt(0, rebuilds=4, lower_bound=bound)
+        assert (selector.diagnostics_.rebuild_solves > 0) == is_rebuilt
+    best = fit(small_class(0, 12, width=3), budget=2, rebuilds=4, lower_bound=LowerBoundConfig())
+    assert best.diagnostics_.lower_bound_method == "enumeration"
+    assert (best.diagnostics_.rebuild_solves == 0) == (best.diagnostics_.gap < 1e-3)
+
+
+def test_the_start_of_a_smaller_epsilon_finds_a_better_subset():
+    data = small_class(6, 60, width=6, outliers=3)
+    usual = fit(data, budget=6, rebuilds=0)
+    rebuilt_once = fit(data, budget=6, rebuilds=1)
+    assert rebuilt_once.objective_ < 0.99 * usual.objective_
+    assert rebuilt_once.swap_optimal_
