@@ -5,6 +5,7 @@ import ray
 import torch
 from jaxtyping import Float
 
+from actors.here import device_here, run_here
 from actors.pool import Pool, refuse_failures
 from actors.scorer import Scorer, ScoreUnit
 from actors.workers import RayBackend
@@ -31,6 +32,8 @@ from otcondense.store import (
 from otcondense.store.score_kinds import HARD_END, ScoreKind
 from otcondense.threads import one_thread_on
 
+UNITS = "classes of scores"
+"""What failed, in messages."""
 MIN_CLASSES = 2
 """A margin is the distance between the score of the own class and that of another."""
 

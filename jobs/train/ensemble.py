@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from jobs.train.best import write_summaries
 from jobs.train.job import TrainJob
-from jobs.train.loss_curve import Diverged, LossCurve, has_line, write_summaries
+from jobs.train.loss_curve import Diverged, LossCurve, has_line
 from jobs.train.saves import superfluous
 from jobs.train.worker import Workers
 from otcondense.diffusion.batches import batches
@@ -165,6 +166,6 @@ def _save(member: _Member, *, is_last: bool) -> None:
         curve=curve.lines,
         partial=curve.partial,
     )
-    best = write_summaries(job, curve.all_lines)
+    best = write_summaries(job, curve.all_lines, None)
     for step in superfluous(job, member.state.step, best, is_last=is_last):
         remove_checkpoint(job.store, job.directory, step)

@@ -71,6 +71,8 @@ def test_gpus_decide_unless_a_size_is_given(
         {"text": True},
         {"num_workers": 2},
         {"grid_every": 10},
+        {"weighting": "manifest"},
+        {"keep_best": "held_out_loss"},
     ],
 )
 def test_trainings_of_another_kind_are_left_to_their_trials(training: dict[str, object]) -> None:
