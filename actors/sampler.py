@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import ray
 import torch
 
+from actors.units import UnitChanges
 from otcondense.devices import resolve_device
 from otcondense.diffusion.checkpoint import Checkpoint, load_model
 from otcondense.diffusion.model import Transformer, compile_blocks
@@ -65,7 +66,7 @@ class Sampler:
         self._decode: LatentDecoder | None = None
         self._loaded: dict[_Key, tuple[Transformer, Checkpoint]] = {}
 
-    def run(self, unit: SampleUnit) -> dict[str, int]:
+    def run(self, unit: SampleUnit) -> UnitChanges:
         """Sample one batch into a file.
 
         Returns: the number of images as `size`.

@@ -17,6 +17,7 @@ class UnitChanges(TypedDict, total=False):
     """Changed fields of an `otcondense.store.UnitProgress`, which explains each of them."""
 
     state: UnitState
+    size: int
     step: str
     chosen: int
     swaps: int

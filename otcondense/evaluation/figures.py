@@ -63,6 +63,11 @@ class FeatureSets:
         return frechet_error(features, self.held_out_statistics, groups, self.config.seed)
 
     @cached_property
+    def frechet_distance(self) -> float:
+        """Our own Fréchet distance."""
+        return frechet_distance_of_statistics(self.sample_statistics, self.held_out_statistics)
+
+    @cached_property
     def kid(self) -> MeanSpread:
         """Kernel distance."""
         return fidelity_kid(self.samples, self.held_out, self.config)
@@ -114,13 +119,19 @@ class FeatureSets:
 
 
 def fid(sets: FeatureSets) -> float:
-    """Return torch-fidelity's Fréchet distance."""
+    """Return torch-fidelity's Fréchet distance through Inception.
+
+    Through a judge it is our own: no published number is compared with it, and torch-fidelity's
+    takes ten times as long.
+    """
+    if sets.config.network != "inception":
+        return sets.frechet_distance
     return fidelity_fid(sets.sample_statistics, sets.held_out_statistics)
 
 
 def frechet_distance(sets: FeatureSets) -> float:
     """Return our own Fréchet distance."""
-    return frechet_distance_of_statistics(sets.sample_statistics, sets.held_out_statistics)
+    return sets.frechet_distance
 
 
 def frechet_distance_error(sets: FeatureSets) -> float | None:

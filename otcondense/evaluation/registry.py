@@ -102,8 +102,8 @@ _LIST = (
         function=f"{FIGURES}:fid",
         error=f"{FIGURES}:frechet_distance_error",
         digits=2,
-        meaning="Fréchet distance between the features of the samples and of the held-out images, "
-        "by torch-fidelity.",
+        meaning="Fréchet distance between the features of the samples and of the held-out images; "
+        "through Inception by torch-fidelity.",
         in_summary=True,
     ),
     Metric(
