@@ -13,7 +13,7 @@ from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.selector_config import SelectorConfig, included_first
 
 EXPLAINED = 0.95
-"""Share of the variance in the principal directions of `ppca`. Source: arXiv:2007.15255, 3.2."""
+"""Share of the variance in the principal directions of `ppca`. Source: arXiv:2007.15255."""
 SMALLEST = 1e-12
 """Variances below this share of the largest, and squared distances below this share of the largest,
 are rounding errors."""
@@ -86,7 +86,7 @@ class GaussianDensitySelector(Selector):
         covariance: "shrunk" or "ppca". Default "shrunk".
 
     Source: DeVries, Drozdzal and Taylor, "Instance selection for GANs", NeurIPS 2020
-    (arXiv:2007.15255), section 3.2; Ledoit and Wolf, "A well-conditioned estimator for
+    (arXiv:2007.15255); Ledoit and Wolf, "A well-conditioned estimator for
     large-dimensional covariance matrices", Journal of Multivariate Analysis 88, 2004; Tipping and
     Bishop, "Probabilistic principal component analysis", 1999.
     """
@@ -146,7 +146,7 @@ def _principal(rows: Float[np.ndarray, "n d"], mass: Float[np.ndarray, " n"]) ->
 
 
 def _shrunk(principal: _Principal, mass: Float[np.ndarray, " n"]) -> _Model:
-    """Return the covariance shrunk by the rule of Ledoit and Wolf (2004, section 3.3).
+    """Return the covariance shrunk by the rule of Ledoit and Wolf (2004).
 
     s = min(b², d²) / d², with d² = ‖S − m I‖² and b² = Σ_k w_k² ‖z_k z_kᵀ − S‖² (Frobenius norms,
     m = tr S / d, weights w of sum 1, which are 1/n in the paper).

@@ -16,6 +16,7 @@ from otcondense.selection.baselines.facility_location import (
 from otcondense.selection.baselines.medoid_swaps import Medoids, improve_by_swaps
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.diagnostics import Diagnostics
+from otcondense.selection.forecast import check_costs
 from otcondense.selection.selector_config import SelectorConfig, free_images
 from otcondense.selection.watch import Moment
 
@@ -85,6 +86,7 @@ class KMedoidsSelector(Selector):
         self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
+        check_costs(candidates)
         cost = candidates.distances().to(np.arange(candidates.size)).T
         problem = FacilityLocation(without_rounding(cost), candidates.mass)
         free = free_images(self.config, candidates.size)

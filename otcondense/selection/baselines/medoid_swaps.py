@@ -76,7 +76,7 @@ def improve_by_swaps(
         report: called with each swap.
 
     Source: Schubert and Rousseeuw, "Fast and eager k-medoids clustering", Information Systems 101,
-    2021, algorithm 3 (eager swaps of FasterPAM).
+    2021 (eager swaps of FasterPAM).
     """
     if fixed == len(medoids.chosen):
         return

@@ -17,6 +17,7 @@ from otcondense.selection.baselines.facility_location import (
 )
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.diagnostics import Diagnostics
+from otcondense.selection.forecast import check_costs
 from otcondense.selection.nearest import TIE
 from otcondense.selection.selector_config import SelectorConfig, free_images
 
@@ -93,6 +94,7 @@ class SubZeroCoreSelector(Selector):
         self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
+        check_costs(candidates)
         cost = without_rounding(candidates.distances().to(np.arange(candidates.size)).T)
         neighbours = neighbourhood(candidates.size, budget, self.config.coverage)
         weight = density_weights(radii(cost, neighbours))

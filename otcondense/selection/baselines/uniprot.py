@@ -14,6 +14,7 @@ from otcondense.selection.baselines.growing_plan import GrowingPlan
 from otcondense.selection.baselines.plan_problem import PlanProblem
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.diagnostics import Diagnostics
+from otcondense.selection.forecast import check_costs
 from otcondense.selection.nearest import TIE
 from otcondense.selection.selector_config import SelectorConfig, free_images
 
@@ -47,8 +48,9 @@ class UniProtSelector(Selector):
     cost given). Since all chosen mass is shipped, any other constant gives the same choice.
 
     `objective_` is the transport cost between the subset and the class; during the choice, the mass
-    that is not shipped yet costs the largest cost. `assignment_` is the chosen image that ships
-    most. The [n, n] costs are held in memory.
+    that is not shipped yet costs the largest cost. `assignment_` is the nearest chosen image, as in
+    the other baselines: the plan would give copies to different ones. The [n, n] costs are held in
+    memory.
 
     Args:
         budget: number of images to choose, >= 1. Default 10.
@@ -81,6 +83,7 @@ class UniProtSelector(Selector):
         self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
+        check_costs(candidates)
         size = candidates.size
         cost = without_rounding(candidates.distances().to(np.arange(size)).T)
         # In these units the masses of a class without weights are whole numbers, and sums exact.
@@ -97,17 +100,7 @@ class UniProtSelector(Selector):
             self._record(search.plan.rows[-1], self.objective_)
 
         self.indices_ = np.array(search.plan.rows)
-        self.assignment_ = _most_shipped(search.plan)
         self.diagnostics_ = UniProtDiagnostics(search.bounds, search.solves)
-
-
-def _most_shipped(plan: GrowingPlan) -> Int[np.ndarray, " n"]:
-    """Return the chosen image that ships most to each class image, of equals the most similar."""
-    similarity = np.where(
-        plan.plan == plan.plan.max(axis=0), plan.problem.similarity[plan.rows], -np.inf
-    )
-    assignment: Int[np.ndarray, " n"] = np.array(plan.rows)[similarity.argmax(axis=0)]
-    return assignment
 
 
 @dataclass(frozen=True)

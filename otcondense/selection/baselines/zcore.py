@@ -13,8 +13,6 @@ from otcondense.selection.selector_config import SelectorConfig, included_first
 
 NEIGHBOURS = 1000
 """Nearest images that are redundant to the covered one. Source: arXiv:2411.15349."""
-FALL = 4
-"""Redundancy falls with this power of the distance. Source: arXiv:2411.15349."""
 TIE = 1e-12
 """Distances below this share of the largest are 0 up to rounding."""
 BLOCK_VALUES = 1 << 18
@@ -85,11 +83,12 @@ class ZCoreSelector(Selector):
         planes = random_planes(rng, features.shape[1], draws)
         points = triangular_points(features, planes, rng.random(planes.shape))
 
+        columns = np.ascontiguousarray(features.T)
         scores = np.zeros(candidates.size)
         block = max(1, BLOCK_VALUES // candidates.size)
         for start in range(0, draws, block):
             part = slice(start, start + block)
-            scores += plane_scores(features, planes[part], points[part])
+            scores += plane_scores(columns, planes[part], points[part])
         # Scores of equal images differ by rounding; the unit of a score is one draw.
         order = np.argsort(-np.rint(scores / (TIE * draws)), kind="stable")
         self.indices_ = included_first(self.config, order, budget)
@@ -125,16 +124,23 @@ def triangular_points(
 
 
 def plane_scores(
-    features: Float[np.ndarray, "n d"],
+    columns: Float[np.ndarray, "d n"],
     planes: Int[np.ndarray, "draws 2"],
     points: Float[np.ndarray, "draws 2"],
 ) -> Float[np.ndarray, " n"]:
-    """Return the coverage minus the redundancy of each image in a block of draws."""
-    coordinates = features.T[planes]  # [draws, 2, n]
+    """Return the coverage minus the redundancy of each image in a block of draws.
+
+    Args:
+        columns: the features, a row for each.
+        planes: two features for each draw.
+        points: point in the plane of each draw.
+    """
+    size = columns.shape[1]
+    coordinates = columns[planes]  # [draws, 2, n]
     away = np.abs(coordinates - points[:, :, None]).sum(axis=1)
     covered = away.argmin(axis=1)
-    gained = np.bincount(covered, minlength=len(features))
-    if len(features) == 1:
+    gained = np.bincount(covered, minlength=size)
+    if size == 1:
         return gained.astype(np.float64)
     middle = np.take_along_axis(coordinates, covered[:, None, None], axis=2)
     distance = np.abs(coordinates - middle).sum(axis=1)
@@ -144,7 +150,10 @@ def plane_scores(
 
 
 def redundancy(distance: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "draws n"]:
-    """Return the share of the loss of each image: 0 for the covered one, whose distance is inf."""
+    """Return the share of the loss of each image: 0 for the covered one, whose distance is inf.
+
+    The shares are proportional to distance⁻⁴. Source: arXiv:2411.15349.
+    """
     if distance.shape[1] > NEIGHBOURS + 1:
         farthest = np.partition(distance, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1, None]
         distance = np.where(distance <= farthest, distance, np.inf)
@@ -152,7 +161,7 @@ def redundancy(distance: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "dra
     finite = np.where(np.isfinite(distance), distance, 0)
     equal: Bool[np.ndarray, "draws n"] = distance <= TIE * finite.max(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = (nearest / distance) ** FALL
+        share = np.square(np.square(nearest / distance))
     share = np.where(equal.any(axis=1, keepdims=True), equal, share)
     shares: Float[np.ndarray, "draws n"] = share / share.sum(axis=1, keepdims=True)
     return shares

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from otcondense.errors import InputError
+from otcondense.selection import SELECTORS, forecast
 from otcondense.selection.baselines.ccs import CcsDiagnostics, CcsSelector, allocate
 from otcondense.selection.baselines.d2c import D2cDiagnostics, D2cSelector
 from otcondense.selection.baselines.dq import DqDiagnostics, DqSelector
@@ -273,3 +274,12 @@ def test_dq_bins_equal_those_of_the_last_layers_gradients(seed: int, with_entrop
 def test_dq_draws_the_whole_budget_where_fractions_would_not(size: int, budget: int) -> None:
     selector = DqSelector(budget=budget).fit(points(0, n=size, d=3))
     assert sum(selector.diagnostics_.drawn_per_bin) == len(selector.indices_) == budget
+
+
+@pytest.mark.parametrize("method", ["k_medoids", "subzerocore", "uniprot"])
+def test_a_class_whose_costs_do_not_fit_is_refused(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forecast, "available_memory", lambda: forecast.PROCESS_BYTES)
+    with pytest.raises(InputError, match=r"found 40 images, which need 0\.21 GB; split the class"):
+        SELECTORS[method](budget=2).fit(points(0))

@@ -121,7 +121,7 @@ def test_the_points_of_zcore_have_the_triangular_law() -> None:
 
 def test_a_draw_of_zcore_rewards_the_nearest_image_and_punishes_its_neighbours() -> None:
     features = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [9.0, 9.0]])
-    scores = plane_scores(features, np.array([[0, 1]]), np.array([[0.1, -0.1]]))
+    scores = plane_scores(features.T, np.array([[0, 1]]), np.array([[0.1, -0.1]]))
     loss = np.array([1, 2.0**-4, 18.0**-4])
     assert scores == pytest.approx([1, *(-loss / loss.sum())])
     assert redundancy(np.array([[np.inf, 0, 0, 3.0]])).tolist() == [[0, 0.5, 0.5, 0]]
