@@ -82,13 +82,12 @@ def subset_stage(
 ) -> Stage:
     """Return the time of selecting one subset, on cores only."""
     budgets = resolve(subset.budgets[-1], facts.sizes)
-    searches = subset.method == "geometry_aware"
     settings = config.selection.selector_settings(subset.method, 1)
     work = SelectionWork(
         title=f"{subset.name}, {len(facts.sizes):,} classes",
         sizes=list(facts.sizes.values()),
         budgets=list(budgets.values()),
-        searches=searches,
+        method=subset.method,
         bound=settings.get("lower_bound") is not None,
     )
     pool = config.selection.pool

@@ -58,6 +58,17 @@ SELECTION_SECONDS = {10: 0.564670531000047, 50: 5.200987990000613, 100: 11.30793
 BOUND_SECONDS = 2.8157563630002187
 """The lower bound of a class of 1,300 images, on two cores; the slowest of the three."""
 SELECTION_IMAGES = 1300
+BASELINE_SECONDS: dict[str, dict[int, float]] = {
+    "k_medoids": {10: 0.9, 30: 1.2, 100: 1.2},
+    "uniprot": {10: 1.4, 30: 3.7, 100: 3.8},
+    "zcore": {10: 2.3},
+}
+"""CPU seconds of the slower baselines for so many of 1,000 images with 1,280 features of a network.
+
+By no benchmark: measured on one core of a busy machine, which makes them rather too long. The time
+of zcore does not depend on the budget.
+"""
+BASELINE_IMAGES = 1000
 READ_CLASS_SECONDS = 0.019897499500075355
 """Features of one class of 1,300 images read from a file."""
 

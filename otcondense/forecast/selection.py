@@ -12,17 +12,23 @@ from otcondense.forecast.stages import Stage, Term, Workers
 
 @dataclass(frozen=True)
 class SelectionWork:
-    """The classes of one geometry-aware subset."""
+    """The classes of one subset."""
 
     title: str
     sizes: Sequence[int]
     """Images of each class."""
     budgets: Sequence[int]
     """Images to choose from each class."""
-    searches: bool = True
-    """Whether the method solves transport problems; others only read the features."""
+    method: str = "geometry_aware"
+    """The selection method; one without measured times only reads the features."""
     bound: bool = True
     """Whether the lower bound is computed too."""
+
+    def seconds(self, size: int, budget: int) -> float:
+        """Return the time of one class on one core."""
+        if self.method == "geometry_aware":
+            return class_seconds(size, budget, bound=self.bound)
+        return baseline_seconds(self.method, size, budget)
 
 
 def class_seconds(size: int, budget: int, *, bound: bool) -> float:
@@ -41,13 +47,23 @@ def class_seconds(size: int, budget: int, *, bound: bool) -> float:
     return measured.CPU_CORES * total * (size / measured.SELECTION_IMAGES) ** 2
 
 
+def baseline_seconds(method: str, size: int, budget: int) -> float:
+    """Return the time of one class of a baseline on one core; 0 if it was not measured.
+
+    Linear between the measured budgets, that of the nearest one outside, quadratic in the size.
+    """
+    seconds = measured.BASELINE_SECONDS.get(method, {budget: 0.0})
+    known = sorted(seconds)
+    at_budget = float(np.interp(budget, known, [seconds[each] for each in known]))
+    return at_budget * (size / measured.BASELINE_IMAGES) ** 2
+
+
 def selection_stage(work: SelectionWork, workers: Workers) -> Stage:
     """Return the time of a selection: all classes over the cores, and at least the longest."""
     read = measured.READ_CLASS_SECONDS / measured.SELECTION_IMAGES
     reading = [read * size for size in work.sizes]
     searching = [
-        class_seconds(size, budget, bound=work.bound) if work.searches else 0.0
-        for size, budget in zip(work.sizes, work.budgets, strict=True)
+        work.seconds(size, budget) for size, budget in zip(work.sizes, work.budgets, strict=True)
     ]
     longest = max(searching, default=0.0)
     terms = (

@@ -2,12 +2,16 @@ from .base import Selector as Selector
 from .baselines.ccs import CcsSelector as CcsSelector
 from .baselines.d2c import D2cSelector as D2cSelector
 from .baselines.dq import DqSelector as DqSelector
+from .baselines.gaussian_density import GaussianDensitySelector as GaussianDensitySelector
 from .baselines.herding import HerdingSelector as HerdingSelector
 from .baselines.k_center import KCenterSelector as KCenterSelector
 from .baselines.k_means import KMeansSelector as KMeansSelector
 from .baselines.k_medoids import KMedoidsSelector as KMedoidsSelector
 from .baselines.nearest_mean import NearestMeanSelector as NearestMeanSelector
 from .baselines.random_choice import RandomSelector as RandomSelector
+from .baselines.subzerocore import SubZeroCoreSelector as SubZeroCoreSelector
+from .baselines.uniprot import UniProtSelector as UniProtSelector
+from .baselines.zcore import ZCoreSelector as ZCoreSelector
 from .candidates import Candidates as Candidates
 from .diagnostics import Diagnostics as Diagnostics
 from .diagnostics import as_json as as_json
@@ -24,6 +28,7 @@ __all__ = [
     "D2cSelector",
     "Diagnostics",
     "DqSelector",
+    "GaussianDensitySelector",
     "GeometryAwareSelector",
     "HerdingSelector",
     "KCenterSelector",
@@ -34,6 +39,9 @@ __all__ = [
     "RandomSelector",
     "Selector",
     "SelectorConfig",
+    "SubZeroCoreSelector",
+    "UniProtSelector",
     "Watcher",
+    "ZCoreSelector",
     "as_json",
 ]

@@ -1,24 +1,32 @@
-"""k-medoids as facility location, by lazy greedy."""
+"""k-medoids: lazy greedy, then swaps (PAM)."""
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 import numpy as np
-from jaxtyping import Float
 
+from otcondense.history import Step
 from otcondense.selection.base import Selector
+from otcondense.selection.baselines.facility_location import (
+    FacilityLocation,
+    lazy_greedy,
+    without_rounding,
+)
+from otcondense.selection.baselines.medoid_swaps import Medoids, improve_by_swaps
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.diagnostics import Diagnostics
+from otcondense.selection.forecast import check_costs
 from otcondense.selection.selector_config import SelectorConfig, free_images
-
-COST_GRID = 2.0**-40
-"""Costs are rounded to this share of the largest: coarser than the rounding errors of distances."""
+from otcondense.selection.watch import Moment
 
 
 class KMedoidsConfig(SelectorConfig):
-    """Parameters of k-medoids: only the budget."""
+    """Parameters of k-medoids."""
+
+    swaps: bool = True
+    """Whether chosen images are swapped for others, until no single swap lowers the mean cost;
+    without, the greedy choice is the result."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +34,22 @@ class KMedoidsDiagnostics(Diagnostics):
     """Diagnostics of k-medoids."""
 
     evaluations: int
-    """Number of savings computed; plain greedy needs about budget times the number of images."""
+    """Number of savings computed by the greedy part; plain greedy needs about budget times the
+    number of images."""
+    swaps: int
+    """Number of swaps."""
+    swap_gain: float
+    """Share of the greedy objective that the swaps removed, 0 to 1."""
 
 
 @final
 class KMedoidsSelector(Selector):
-    """Each step takes the image that lowers the mean cost to the nearest chosen image most.
+    """Images with a small mean cost from each class image to the nearest of them.
 
-    The saving is at least 1 − 1/e of the best one. Savings only shrink as the subset grows: an old
-    saving bounds the new one, so that few are recomputed. `objective_` is the mean cost (squared
-    Euclidean distance, or the cost given), weighted if the class is. The [n, n] costs are held in
-    memory.
+    Each greedy step takes the image that lowers the mean cost most; then chosen images are swapped
+    for others until no single swap lowers it (PAM: the two parts are BUILD and SWAP). `objective_`
+    is the mean cost (squared Euclidean distance, or the cost given), weighted if the class is. The
+    [n, n] costs are held in memory.
 
     Args:
         budget: number of images to choose, >= 1. Default 10.
@@ -46,11 +59,14 @@ class KMedoidsSelector(Selector):
         include: indices of images that must be chosen; they come first. Default ().
         exclude: indices of images that must not be chosen; they still count as part of the class.
             Default ().
+        swaps: whether to swap after the greedy part. Default True.
 
-    Source: Nemhauser, Wolsey and Fisher 1978 (greedy); Minoux 1978 (lazy evaluation).
+    Source: Kaufman and Rousseeuw, "Finding groups in data", 1990 (PAM); Schubert and Rousseeuw,
+    Information Systems 101, 2021 (FasterPAM).
     """
 
     Config: ClassVar[type[SelectorConfig]] = KMedoidsConfig
+    config: KMedoidsConfig
     diagnostics_: KMedoidsDiagnostics
 
     def __init__(
@@ -61,58 +77,37 @@ class KMedoidsSelector(Selector):
         small_class: Literal["error", "take_all"] = "error",
         include: Sequence[int] = (),
         exclude: Sequence[int] = (),
+        swaps: bool = True,
     ) -> None:
         super().__init__(
             budget, seed=seed, small_class=small_class, include=include, exclude=exclude
         )
+        self.swaps = swaps
         self._check()
 
     def _fit(self, candidates: Candidates, budget: int) -> None:
-        cost = _without_rounding(candidates.distances().to(np.arange(candidates.size)).T)
-        mass = candidates.mass
-        nearest = np.full(candidates.size, cost.max())
-        order = list(self.config.include)
-        for index in order:
-            nearest = self._add(index, cost, nearest, mass)
-
-        # Entries are (-saving, index, size of the subset when the saving was computed).
+        check_costs(candidates)
+        cost = candidates.distances().to(np.arange(candidates.size)).T
+        problem = FacilityLocation(without_rounding(cost), candidates.mass)
         free = free_images(self.config, candidates.size)
-        savings = np.maximum(nearest - cost[free], 0) @ mass
-        entries = zip(savings.tolist(), free.tolist(), strict=True)
-        heap = [(-saving, index, len(order)) for saving, index in entries]
-        heapq.heapify(heap)
-        evaluations = len(free)
-        while len(order) < budget:
-            _, index, computed_at = heapq.heappop(heap)
-            if computed_at == len(order):
-                order.append(index)
-                nearest = self._add(index, cost, nearest, mass)
-            else:
-                saving = float(np.maximum(nearest - cost[index], 0) @ mass)
-                heapq.heappush(heap, (-saving, index, len(order)))
-                evaluations += 1
+        order, evaluations = lazy_greedy(problem, self.config.include, free, budget, self._take)
 
+        greedy = self.objective_
+        if self.config.swaps:
+            medoids = Medoids(problem, order)
+            improve_by_swaps(problem, medoids, len(self.config.include), free, self._swap)
+            order = medoids.chosen
         self.indices_ = np.array(order)
-        self.diagnostics_ = KMedoidsDiagnostics(evaluations)
+        gain = 1 - self.objective_ / greedy if greedy > 0 else 0.0
+        self.diagnostics_ = KMedoidsDiagnostics(evaluations, len(self.history_) - budget, gain)
 
-    def _add(
-        self,
-        index: int,
-        cost: Float[np.ndarray, "n n"],
-        nearest: Float[np.ndarray, " n"],
-        mass: Float[np.ndarray, " n"],
-    ) -> Float[np.ndarray, " n"]:
-        """Record the choice of an image and return the costs to the nearest chosen one."""
-        smaller: Float[np.ndarray, " n"] = np.minimum(nearest, cost[index])
-        self.objective_ = float(smaller @ mass)
-        self._record(index, self.objective_)
-        return smaller
+    def _take(self, index: int, objective: float) -> None:
+        self.objective_ = objective
+        self._record(index, objective)
 
-
-def _without_rounding(cost: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
-    """Round costs to a grid, so that images with equal costs have equal savings.
-
-    Ties then go to the lower index.
-    """
-    grid = cost.max() * COST_GRID
-    return np.rint(cost / grid) * grid if grid > 0 else cost
+    def _swap(self, added: int, removed: int, objective: float) -> None:
+        self.objective_ = objective
+        self.history_.append(Step(len(self.history_), "swap", added, removed, objective))
+        chosen = sum(step.stage == "greedy" for step in self.history_)
+        swaps = len(self.history_) - chosen
+        self._tell(Moment("swaps", chosen=chosen, swaps=swaps, objective=objective))

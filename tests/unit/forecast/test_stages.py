@@ -8,7 +8,12 @@ from otcondense.forecast.encoding import EncodingWork, Images, Network, encoding
 from otcondense.forecast.evaluation import EvaluationWork, evaluation_stage
 from otcondense.forecast.hardware import PRESETS, Hardware, Precision
 from otcondense.forecast.sampling import SamplingWork, sampling_stage
-from otcondense.forecast.selection import SelectionWork, class_seconds, selection_stage
+from otcondense.forecast.selection import (
+    SelectionWork,
+    baseline_seconds,
+    class_seconds,
+    selection_stage,
+)
 from otcondense.forecast.stages import Stage, Term, Workers, beside, workers_of
 from otcondense.forecast.training import (
     TrainingWork,
@@ -131,6 +136,16 @@ def test_the_arithmetic_of_an_encoder_decides_its_speed(
 def test_a_class_takes_what_was_measured(size: int, budget: int, expected: float) -> None:
     assert class_seconds(size, budget, bound=False) == pytest.approx(expected, rel=1e-3)
     assert class_seconds(size, budget, bound=True) > expected
+
+
+def test_baselines_that_take_long_are_counted() -> None:
+    assert baseline_seconds("herding", 1000, 10) == 0
+    ten, hundred = (baseline_seconds("uniprot", 1000, budget) for budget in (10, 100))
+    assert 0 < ten < hundred == baseline_seconds("uniprot", 1000, 500)
+    assert baseline_seconds("uniprot", 2000, 10) == pytest.approx(4 * ten)
+    work = SelectionWork("", sizes=[1000, 2000], budgets=[10, 10], method="uniprot")
+    stage = selection_stage(work, Workers(1, on_gpus=False))
+    assert seconds(stage)["searching"] == pytest.approx(5 * ten)
 
 
 def test_a_selection_takes_at_least_its_longest_class() -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from otcondense.errors import InputError
+from otcondense.selection import SELECTORS, forecast
 from otcondense.selection.baselines.ccs import CcsDiagnostics, CcsSelector, allocate
 from otcondense.selection.baselines.d2c import D2cDiagnostics, D2cSelector
 from otcondense.selection.baselines.dq import DqDiagnostics, DqSelector
@@ -95,7 +96,7 @@ def test_lazy_greedy_k_medoids_is_plain_greedy(seed: int) -> None:
     for _ in range(6):
         free = [j for j in range(40) if j not in chosen]
         chosen.append(min(free, key=lambda j: cost[[*chosen, j]].min(0) @ weights))
-    selector = KMedoidsSelector(budget=6).fit(features, weights=weights)
+    selector = KMedoidsSelector(budget=6, swaps=False).fit(features, weights=weights)
     assert selector.indices_.tolist() == chosen
     assert selector.objective_ == pytest.approx(cost[chosen].min(0) @ weights / weights.sum())
     assert selector.diagnostics_.evaluations < 6 * 40
@@ -116,7 +117,8 @@ def test_k_medoids_respects_the_direction_of_an_asymmetric_cost() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_k_medoids_reaches_the_guarantee_of_greedy(seed: int) -> None:
     cost = squared(points(seed, n=12, d=2))
-    saving = cost.max() - KMedoidsSelector(budget=3).fit(None, cost=cost).objective_
+    selector = KMedoidsSelector(budget=3, swaps=False).fit(None, cost=cost)
+    saving = cost.max() - selector.objective_
     best = cost.max() - min(
         cost[list(subset)].min(0).mean() for subset in combinations(range(12), 3)
     )
@@ -272,3 +274,12 @@ def test_dq_bins_equal_those_of_the_last_layers_gradients(seed: int, with_entrop
 def test_dq_draws_the_whole_budget_where_fractions_would_not(size: int, budget: int) -> None:
     selector = DqSelector(budget=budget).fit(points(0, n=size, d=3))
     assert sum(selector.diagnostics_.drawn_per_bin) == len(selector.indices_) == budget
+
+
+@pytest.mark.parametrize("method", ["k_medoids", "subzerocore", "uniprot"])
+def test_a_class_whose_costs_do_not_fit_is_refused(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forecast, "available_memory", lambda: forecast.PROCESS_BYTES)
+    with pytest.raises(InputError, match=r"found 40 images, which need 0\.21 GB; split the class"):
+        SELECTORS[method](budget=2).fit(points(0))

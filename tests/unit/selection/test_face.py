@@ -29,6 +29,12 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
     ("nearest_mean", {}),
     ("k_means", {}),
     ("k_medoids", {}),
+    ("k_medoids", {"swaps": False}),
+    ("gaussian_density", {}),
+    ("gaussian_density", {"covariance": "ppca"}),
+    ("uniprot", {}),
+    ("zcore", {}),
+    ("subzerocore", {}),
 ]
 RESOLVED = {("geometry_aware", name) for name in ("kappa", "scale", "statistics")}
 """Parameters whose default of None becomes another value in the configuration."""
