@@ -87,6 +87,15 @@ class NetworkImages:
             reference=[] if reference is None else sets.reference(reference),
         )
 
+    @classmethod
+    def shared(cls, evaluation: Evaluation, judge: JudgeConfig) -> "NetworkImages":
+        """Return what a network encodes for every process that shares the run directory."""
+        sets = evaluation.sets(judge)
+        is_main = judge == evaluation.main
+        reference = evaluation.reference if is_main else None
+        parts = [] if reference is None else sets.reference(reference)
+        return cls(judge, sets, sets.held_out(), None, {}, parts)
+
     @property
     def listed(self) -> list[ListedSet]:
         """The images of sources."""

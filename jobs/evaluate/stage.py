@@ -72,6 +72,17 @@ def evaluate(run: Run, apart: str = "") -> None:
     note("evaluate", f"{len(measurements)} sets of images, {skipped} already finished")
 
 
+def encode_shared(run: Run) -> None:
+    """Encode the held-out images, and those of ADM's reference, through every judge."""
+    evaluation = Evaluation(run)
+    judges = [evaluation.main, *evaluation.further.values()]
+    networks = [NetworkImages.shared(evaluation, judge) for judge in judges]
+    with Progress(run.store, *JUDGE_BAR) as progress:
+        ImageEncoding(run.store, LazyPlace(run), networks, progress.show).run(
+            run.config.extraction, run.config.cluster
+        )
+
+
 def _measurements(run: Run) -> Iterator[_Measurement]:
     trained = {method for _, method in run.trainings()}
     for method in run.config.selection.subsets:

@@ -31,12 +31,15 @@ class StoredSets:
     judge: JudgeConfig
     held_out_images: HeldOutImages
     apart: str
-    """Part of the names of all directories, for processes that share a run directory."""
+    """Part of the names of directories, for processes that share a run directory.
+
+    Held-out images and the reference are the same for all of them: encode these first.
+    """
 
     def held_out(self) -> ListedSet:
         """Return the held-out images."""
         source = self.held_out_images.source
-        directory = self._directory("held_out", [identity(source)])
+        directory = self._shared_directory("held_out", [identity(source)])
         work = self._work(source.max_pixels, is_chosen=False)
         return ListedSet(self.run.store, directory, self.held_out_images.listing, work)
 
@@ -70,7 +73,7 @@ class StoredSets:
         state = Path(path).stat()
         content = fingerprint([reference.sha256, state.st_size, state.st_mtime_ns])
         file = PixelFile(str(Path(path).absolute()), content, npz_count(path))
-        directory = self._directory("reference", [reference.sha256])
+        directory = self._shared_directory("reference", [reference.sha256])
         return parts_of(directory, [file], FEATURES_ONLY, self.judge)
 
     def of_method(self, chosen: ListedSet, method: str) -> StoredFeatures:
@@ -82,8 +85,14 @@ class StoredSets:
         return JudgedWork(self.judge, self.run.config.pixels.shape, max_pixels, is_chosen)
 
     def _directory(self, name: str, key: list[Any]) -> str:
+        return self._named(name, key, self.apart)
+
+    def _shared_directory(self, name: str, key: list[Any]) -> str:
+        return self._named(name, key, "")
+
+    def _named(self, name: str, key: list[Any], apart: str) -> str:
         judge = self.judge
         settings = None if judge.encoder is None else judge.encoder.identity()
         shape = list(self.run.config.pixels.shape)
-        whole = [*key, judge.name, settings, judge.batch_size, shape, self.apart]
+        whole = [*key, judge.name, settings, judge.batch_size, shape, apart]
         return f"{ROOT}/{name}-{judge.name.replace('/', '-')}-{hash8(whole)}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import note
+from jobs.evaluate.stage import encode_shared
 from jobs.extract_features.stage import extract
 from jobs.run_directory.run import Run
 from jobs.score.stage import score_difficulty
@@ -114,6 +115,8 @@ def prepare_inputs(sweep: Sweep, planned: list[Trial]) -> dict[str, str]:
         extract(run)
         score_difficulty(run)
 
+    if sweep.config.kind == "full":
+        encode_shared(next(iter(runs.values())))
     reference = write_reference(sweep)
     inputs: dict[str, str] = {}
     for run in runs.values():
