@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from jobs.evaluate.losses import loss_files
-from jobs.evaluate.stage import evaluate
+from jobs.evaluate.stage import encode_shared, evaluate
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.loss_images import write_held_out_pixels
 from jobs.judging.run_images import UNKNOWN_CLASS, HeldOutImages, SampledImages
@@ -191,6 +191,17 @@ def test_every_image_is_encoded_once_for_each_network(run: Run, work: Work) -> N
     encoded = len(work.shards)
     evaluate(run)
     assert (len(work.parts), len(work.shards)) == (2, encoded)
+
+
+def test_processes_that_share_a_run_encode_held_out_images_once(run: Run, work: Work) -> None:
+    encode_shared(run)
+    shared, held_out = feature_files(run), len(work.shards)
+    assert held_out
+    evaluate(run, apart="a")
+    chosen = len(work.shards) - held_out
+    evaluate(run, apart="b")
+    assert len(work.shards) == held_out + 2 * chosen
+    assert shared.items() <= feature_files(run).items()
 
 
 def test_a_restart_skips_what_is_encoded(
