@@ -31,7 +31,7 @@ def points(seed: int, n: int, d: int) -> Array:
 
 
 def densest(density: Array, count: int) -> list[int]:
-    return np.argsort(-density)[:count].tolist()
+    return [int(index) for index in np.argsort(-density)[:count]]
 
 
 @pytest.mark.parametrize(("n", "d"), [(60, 4), (20, 20), (12, 30)])

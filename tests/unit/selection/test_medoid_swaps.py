@@ -46,13 +46,13 @@ def test_the_caches_give_the_objective_of_every_swap(chosen: list[int]) -> None:
 def test_no_single_swap_improves_the_result(seed: int, forced: int) -> None:
     cost, weights = costs(seed)
     include, exclude = [8, 1][:forced], [5, 6, 7][: 2 * forced]
-    settings = {"budget": 6, "include": include, "exclude": exclude}
-    greedy = KMedoidsSelector(**settings, swaps=False).fit(None, cost=cost, weights=weights)
-    selector = KMedoidsSelector(**settings).fit(None, cost=cost, weights=weights)
+    selector = KMedoidsSelector(6, include=include, exclude=exclude, swaps=False)
+    greedy = selector.fit(None, cost=cost, weights=weights).objective_
+    selector.set_params(swaps=True).fit(None, cost=cost, weights=weights)
     chosen = selector.indices_.tolist()
     assert chosen[:forced] == include
     assert selector.objective_ == pytest.approx(value(cost, weights, chosen), rel=1e-10)
-    assert selector.objective_ <= greedy.objective_
+    assert selector.objective_ <= greedy
     outside = set(range(30)) - set(chosen) - set(exclude)
     for place in range(forced, 6):
         rest = chosen[:place] + chosen[place + 1 :]
