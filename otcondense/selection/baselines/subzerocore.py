@@ -50,10 +50,10 @@ class SubZeroCoreSelector(Selector):
     coverage: an image is missed by `budget` neighbourhoods of K of n images, at random places, with
     probability (1 − K/n)^budget.
 
-    Decided here, since the paper was read in excerpts only: the similarity is 1 − cost / largest
-    cost (with squared Euclidean distances as costs, or the cost given), so that neither origin nor
-    unit of the features matters; w is 1 for equal radii; weights of the class count in the sum over
-    x, not in K.
+    The paper was read in excerpts only: the formula of K and the Gaussian are our reading of its
+    words. Decided here: the similarity is 1 − cost / largest cost (with squared Euclidean distances
+    as costs, or the cost given), so that neither origin nor unit of the features matters; w is 1
+    for equal radii; weights of the class count in the sum over x, not in K.
 
     `objective_` is the weighted mean over x of the largest cost minus its best w_j · (largest cost
     − cost), which is the mean cost to the nearest chosen image if all w are 1. The [n, n] costs are
