@@ -24,6 +24,10 @@ OTHERS = (
     "k_means",
     "k_medoids",
     "nearest_mean",
+    "gaussian_density",
+    "uniprot",
+    "zcore",
+    "subzerocore",
 )
 METHODS: dict[str, tuple[str, dict[str, object]]] = {
     **{f"kappa {kappa:g}": ("geometry_aware", {"kappa": kappa, **FAST}) for kappa in KAPPAS},

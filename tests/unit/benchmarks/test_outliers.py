@@ -40,7 +40,7 @@ def pool():
     )
 
 
-@pytest.mark.parametrize("method", ["kappa 1.05", "ccs", "k_center"])
+@pytest.mark.parametrize("method", ["kappa 1.05", "ccs", "subzerocore"])
 def test_each_method_chooses_its_budget_of_each_class(pool, method):
     rows = choose(method, 4, 0, pool)
     assert np.bincount(pool.labels[rows]).tolist() == [4, 4]
