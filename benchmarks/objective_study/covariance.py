@@ -73,23 +73,23 @@ class _Place(PlaceStatistics):
         roots = torch.linalg.eigvalsh(self._covariances(candidates)).clamp(min=0).sqrt()
         return value - 2 * roots.sum(dim=1)
 
-    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
-        rest = self.others.lower_bound(reference)
+    def lower_bound(self, reference: int, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        rest = self.others.lower_bound(reference, candidates)
+        known = self._known()[candidates]
         if self.size == 1:
-            return self._known() + rest
+            return known + rest
         place = torch.tensor([reference])
         values, vectors = torch.linalg.eigh(self._covariances(place)[0])
         roots = (values.clamp(min=0) + SMALLEST * values[-1].clamp(min=TINY)).sqrt()
         inverse = (vectors / roots) @ vectors.T
         # 2 tr A^1/2 <= tr A Y^-1 + tr Y for every Y; Y is the root at the reference.
-        scaled = self.of.scaled
+        scaled = self.of.scaled[candidates]
         mean = (scaled + self.scaled_total) / self.size
         linear = (
             (self.moments * inverse).sum()
             + ((scaled @ inverse) * scaled).sum(dim=1)
             - self.size * ((mean @ inverse) * mean).sum(dim=1)
         ) / (self.size - 1)
-        known = self._known()
         return known - linear - roots.sum() - ROUNDING * (known + linear.abs()) + rest
 
     def _known(self) -> Float[Tensor, " n"]:

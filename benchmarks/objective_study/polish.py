@@ -32,9 +32,9 @@ class _SumPlace(PlaceStatistics):
     def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         return self.own.exact(candidates) + self.weight * self.pooled.exact(candidates)
 
-    def lower_bound(self, reference: int) -> Float[Tensor, " n"]:
-        pooled = self.pooled.lower_bound(reference)
-        return self.own.lower_bound(reference) + self.weight * pooled
+    def lower_bound(self, reference: int, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        pooled = self.pooled.lower_bound(reference, candidates)
+        return self.own.lower_bound(reference, candidates) + self.weight * pooled
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def polish(
         problem = problems[label]
         own = problem.statistics_term
         assert own is not None
-        pooled = DiagonalStatistics(centred[label], centred[label].square(), deviation)
+        squares = centred[label].square()
+        pooled = DiagonalStatistics(centred[label], squares, squares.sum(dim=1), deviation)
         term = _Sum(own, pooled, torch.cat(others), weight * len(subsets))
         search = CutSearch(with_statistics(problem, term), limits[label])
         search.place_at(subsets[label])

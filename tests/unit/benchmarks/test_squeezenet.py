@@ -18,7 +18,7 @@ class Harmful:
 
 
 def write_archive(path, content):
-    data = pickle.dumps(content, protocol=2)
+    data = pickle.dumps(content, protocol=3)
     # NumPy 1 wrote the archive: its module had another name.
     data = data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     with tarfile.open(path, "w:gz") as tar:

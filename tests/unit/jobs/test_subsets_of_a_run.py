@@ -18,7 +18,7 @@ from jobs.report.data import collect
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
 from jobs.select_subset.held_out import write_held_out_hashes
-from jobs.select_subset.stage import _progress_of_unit, _write_manifest
+from jobs.select_subset.stage import _write_manifest, progress_of_unit
 from jobs.status.command import print_status
 from jobs.trials.config import SweepConfig
 from jobs.trials.trial import Sweep
@@ -351,7 +351,7 @@ def test_the_status_shows_what_budgets_come_to(
     units = []
     for subset in run.config.selection.subsets:
         for unit in selection_units(run, subset, listed):
-            units.append(_progress_of_unit(run, unit, is_open=True))
+            units.append(progress_of_unit(run, unit, is_open=True))
     print_status([StageProgress(stage="select_subset", title="", unit="", units=tuple(units))], 0)
     shown = capsys.readouterr().out
     assert "budget: random-5pct: 1 to 2 images a class, 3 in all\n" in shown

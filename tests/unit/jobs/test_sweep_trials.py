@@ -122,14 +122,16 @@ def test_more_random_trials_keep_the_first_ones(tmp_path):
 
 
 def test_full_trials_train_one_model_on_one_subset(tmp_path):
-    sweep = Sweep(sweep_config(kind="full", metric="fid", model="dit"), base(tmp_path))
+    second = "models.dit={training: {model: {name: DiT-demo/2}}, sampling: {}}"
+    config = base(tmp_path, second)
+    sweep = Sweep(sweep_config(kind="full", metric="fid", model="dit"), config)
     trial = sweep.trial(sweep.planned()[0])
     assert trial.run.trainings() == [("dit", "geometry_aware")]
     assert trial.run.config.selection.methods == ("geometry_aware",)
     with pytest.raises(
         InputError, match="full trials need a model of the configuration, there are sit, dit"
     ):
-        Sweep(sweep_config(kind="full", metric="fid", model="unet"), base(tmp_path))
+        Sweep(sweep_config(kind="full", metric="fid", model="unet"), config)
 
 
 def test_full_trials_need_held_out_images(tmp_path):
@@ -436,7 +438,7 @@ def test_newer_settings_at_their_default_keep_the_directory(tmp_path):
     changes = (
         "models.sit.training.keep_best=loss",
         "models.sit.training.keep_best=held_out_loss",
-        "models.sit.sampling={cfg_scale: 1, autoguidance: {checkpoint_step: 300}}",
+        "models.sit.sampling={cfg_scale: 1, autoguidance: {checkpoint_step: 1000}}",
     )
     changed = [Sweep(sweep_config(), base(tmp_path, change)).directory for change in changes]
     assert len({plain.directory, *changed}) == 4
