@@ -8,7 +8,7 @@ TWO = -n 2 --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-ci test-all chaos check style types imports secrets \
+.PHONY: help setup demo experiments test test-slow test-ci test-all chaos check style types imports secrets \
 	licences vulnerabilities sbom bench gpu-bundle report clean
 
 # docs/licences.md has a note on each that is not permissive.
@@ -30,6 +30,23 @@ setup: $(VENV)/.installed ## create .venv with the pinned versions (about 7 GB)
 demo: setup ## all stages on real images, and a comparison with six random draws
 	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
 	$(BIN)/python -m jobs.compare --config jobs/configs/demo.yaml --compare jobs/configs/compare/demo.yaml
+
+COMPARE := $(BIN)/python -m jobs.compare --config jobs/configs/fashion.yaml --compare jobs/configs/compare
+TABLES := docs/experiments
+SCORER := runs/fashion-scorer
+LONG := models.sit.training.num_steps=4000 models.sit.training.checkpoint_steps=[1000,2000,4000]
+
+experiments: setup ## the comparisons on photographs: hours on two cores; finished trials are kept
+	$(BIN)/python -m jobs.prefetch --config jobs/configs/fashion.yaml
+	$(BIN)/python -m jobs.run --config jobs/configs/fashion.yaml --run $(SCORER) \
+		selection.methods=[random] selection.budget=1000 models.sit.training.subsets=[random] \
+		models.sit.training.num_steps=4000 models.sit.training.checkpoint_steps=[4000]
+	$(COMPARE)/fashion.yaml --output $(TABLES)/fashion \
+		scores.denoising.checkpoint=$$(realpath $(SCORER)/training/sit-random-*/checkpoints/step-004000)
+	$(COMPARE)/fashion-encoders.yaml --output $(TABLES)/fashion-encoders
+	$(COMPARE)/fashion-parts.yaml --output $(TABLES)/fashion-parts
+	$(COMPARE)/fashion-lengths.yaml --output $(TABLES)/fashion-lengths $(LONG)
+	$(COMPARE)/fashion-autoguidance.yaml --output $(TABLES)/fashion-autoguidance $(LONG)
 
 test: setup ## unit, page and Ray tests; all Ray tests share one cluster
 	$(PYTEST) $(TWO) -m "not (slow or full)"
