@@ -28,8 +28,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 setup: $(VENV)/.installed ## create .venv with the pinned versions (about 7 GB)
 
 demo: setup ## all stages on real images, and a comparison with six random draws
-	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
 	$(BIN)/python -m jobs.compare --config jobs/configs/demo.yaml --compare jobs/configs/compare/demo.yaml
+	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
 
 COMPARE := $(BIN)/python -m jobs.compare --config jobs/configs/fashion.yaml --compare jobs/configs/compare
 TABLES := docs/experiments
