@@ -22,7 +22,7 @@ KINDS: dict[str, Callable[[int], bool]] = {
 }
 """Everything that a path can lead to and that has no content of its own."""
 DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
-"""Errors of a zip archive with wrong bytes; one that is encrypted, or packed in an unknown way, is a
+"""Errors of a damaged zip archive; an encrypted one, or one packed in an unknown way, is a
 RuntimeError."""
 LIST_BYTES = 2**26
 """Largest text file: a million class names, or as many ids of images."""
