@@ -6,9 +6,8 @@ from typing import Literal, Protocol, TypeVar
 
 from actors.pool import OnChange, PoolOutcome
 from actors.pool_config import PoolConfig
-from actors.units import Unit, UnitChanges
+from actors.units import INTERRUPTED, Unit, UnitChanges, unit_failure
 from otcondense.devices import DeviceSetting, resolve_device
-from otcondense.errors import InputError
 
 UnitT = TypeVar("UnitT", bound=Unit)
 UnitT_contra = TypeVar("UnitT_contra", bound=Unit, contravariant=True)
@@ -24,7 +23,8 @@ class Worker(Protocol[UnitT_contra]):
 def run_here(worker: Worker[UnitT], units: Sequence[UnitT], on_change: OnChange) -> PoolOutcome:
     """Work on all units, one after another, in this process.
 
-    A unit that fails does not stop the others, as in a pool. There are no deadlines.
+    A unit that fails does not stop the others, as in a pool, whatever the error. There are no
+    deadlines. A unit that is interrupted is queued again.
 
     Args:
         worker: works on the units.
@@ -39,8 +39,11 @@ def run_here(worker: Worker[UnitT], units: Sequence[UnitT], on_change: OnChange)
         on_change(unit.name, {"state": "running", "started": time.time(), "attempts": 1})
         try:
             outcome.results[unit.name] = worker.run(unit)
-        except InputError as error:
-            outcome.failures[unit.name] = str(error)
+        except Exception as error:  # noqa: BLE001 - any error of a unit is its own, as in an actor
+            outcome.failures[unit.name] = unit_failure(error)
+        except BaseException:
+            on_change(unit.name, {"state": "queued", "message": INTERRUPTED})
+            raise
         seconds = time.monotonic() - started
         on_change(unit.name, _ending(outcome, unit.name, seconds))
     return outcome

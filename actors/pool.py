@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from actors.pool_config import PoolConfig
-from actors.units import Unit, UnitChanges
+from actors.units import INTERRUPTED, Unit, UnitChanges
 from actors.workers import (
     PendingT,
     UnitCancelled,
@@ -247,7 +247,7 @@ class Pool(Generic[WorkerT, PendingT]):
     def _cancel_calls(self) -> None:
         for pending, call in self._calls.items():
             self._backend.cancel(pending)
-            self._on_change(call.unit.name, {"state": "queued", "message": "interrupted"})
+            self._on_change(call.unit.name, {"state": "queued", "message": INTERRUPTED})
 
         remaining = set(self._calls)
         end = self._backend.now() + self._config.grace_seconds

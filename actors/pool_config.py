@@ -9,10 +9,9 @@ class PoolConfig(Config):
     """Number of actors, and the resources of each."""
 
     num_actors: int | None = Field(default=None, ge=0)
-    """Number of actors that work at the same time; 0 works in the process that asks for it, without
-    Ray. By default one for each GPU, or each CPU if the
-    stage uses no GPU, as far as memory and units of work go; in a trial of a sweep two, or none
-    without GPUs."""
+    """Number of actors that work at the same time; 0 works in the process of the command, without
+    Ray, and knows no deadline. By default one for each GPU, or each CPU if the stage uses no GPU,
+    as far as memory and units of work go; in a trial of a sweep two, or none without GPUs."""
     num_cpus: float = Field(default=1.0, ge=0)
     """CPUs of each actor."""
     num_gpus: float | None = Field(default=None, ge=0)

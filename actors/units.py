@@ -2,6 +2,7 @@
 
 from typing import Protocol, TypedDict
 
+from otcondense.errors import InputError
 from otcondense.store import SelectionSummary, UnitState, selection_measures
 
 
@@ -30,8 +31,17 @@ class UnitChanges(TypedDict, total=False):
     message: str
 
 
+INTERRUPTED = "interrupted"
+"""Message of a unit that was not finished because its command ended."""
 ChangesByUnit = dict[str, UnitChanges]
 """Changes by the name of their unit."""
+
+
+def unit_failure(cause: Exception) -> str:
+    """Return the message of a user's mistake as it is, and any other error with its type."""
+    if isinstance(cause, InputError):
+        return str(cause)
+    return f"{type(cause).__name__}: {cause}"
 
 
 def progress_of(summary: SelectionSummary) -> UnitChanges:

@@ -10,8 +10,7 @@ from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from actors.pool_config import PoolConfig
 from actors.reporter import Cancelled
-from actors.units import Unit, UnitChanges
-from otcondense.errors import InputError
+from actors.units import Unit, UnitChanges, unit_failure
 
 WorkerT = TypeVar("WorkerT")
 PendingT = TypeVar("PendingT", bound=Hashable)
@@ -105,7 +104,7 @@ class RayBackend:
             cause = error.cause if isinstance(error.cause, Exception) else error
             if isinstance(cause, Cancelled):
                 raise UnitCancelled from error
-            raise UnitFailed(_sentence(cause)) from error
+            raise UnitFailed(unit_failure(cause)) from error
         except RayError as error:
             raise WorkerLost(f"Ray lost the call: {_reason(error)}") from error
         return result
@@ -118,13 +117,6 @@ class RayBackend:
 
     def now(self) -> float:
         return time.monotonic()
-
-
-def _sentence(cause: Exception) -> str:
-    """Return the message of a user's mistake as it is, and any other error with its type."""
-    if isinstance(cause, InputError):
-        return str(cause)
-    return f"{type(cause).__name__}: {cause}"
 
 
 def _reason(error: Exception) -> str:

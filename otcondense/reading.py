@@ -1,8 +1,11 @@
 """Files from outside: only regular files are opened, up to a size that their reader states."""
 
 import json
+import lzma
 import os
 import stat
+import zipfile
+import zlib
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
@@ -18,6 +21,9 @@ KINDS: dict[str, Callable[[int], bool]] = {
     "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
 }
 """Everything that a path can lead to and that has no content of its own."""
+DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+"""Errors of a damaged zip archive; an encrypted one, or one packed in an unknown way, is a
+RuntimeError."""
 LIST_BYTES = 2**26
 """Largest text file: a million class names, or as many ids of images."""
 
@@ -27,6 +33,14 @@ class RefusedFileError(OSError, InputError):
 
     It is both a user's mistake and a reason why one image of many cannot be read.
     """
+
+
+def with_home(path: str) -> Path:
+    """Return a path with `~` as the home folder; that of a user who is not known stays as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def open_regular(path: str | Path) -> BufferedReader:

@@ -14,7 +14,7 @@ from jobs.compare.overview import overview_text, overviews
 from jobs.compare.page import render_page
 from jobs.compare.results import result_rows, variants_of
 from jobs.compare.statements import statements
-from jobs.compare.summary import cells
+from jobs.compare.summary import cells, unmeasured
 from jobs.compare.tables import rows_as_csv, summary_rows
 from jobs.run_directory.run import Run
 from jobs.trials.config import SweepConfig
@@ -86,4 +86,6 @@ def show(config: CompareConfig, sweep: Sweep, records: list[Record], output: str
     title = f"compare {config.name}"
     for sentence in statements(found, config):
         note(title, sentence)
+    for metric in unmeasured(found, config):
+        note(title, f"{metric} has no table: no trial measured it")
     note(title, f"{store.path(sweep.directory)}/{PAGE}, results.csv, summary.csv and figures/")

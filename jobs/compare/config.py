@@ -103,10 +103,20 @@ class CompareConfig(Config):
             raise ValueError(f"guidance must be at least 0, found {min(self.guidance)}")
         return self
 
+    def _check_judges(self, base: RunConfig) -> None:
+        for metric in self.metrics:
+            judge, _, plain = metric.rpartition(".")
+            if judge and judge not in base.judges:
+                raise ValueError(
+                    f"the judge of {metric} must be among the judges of the configuration, "
+                    f"{', '.join(base.judges) or 'which has none'}; found {judge}; "
+                    f"{plain} alone is by the main judge"
+                )
+
     def sweep(self, base: RunConfig) -> SweepConfig:
         """Return the comparison as a sweep of full trials that never stop early.
 
-        Raises: ValueError for an invalid variant.
+        Raises: ValueError for an invalid variant, or a metric of a judge that is not there.
         """
         variants = self.variants or {method: {METHOD: method} for method in base.selection.methods}
         if self.against not in variants:
@@ -115,6 +125,7 @@ class CompareConfig(Config):
                 f"found {self.against}"
             )
 
+        self._check_judges(base)
         space: dict[str, Any] = {}
         if self.budgets:
             space["selection.budget"] = self.budgets

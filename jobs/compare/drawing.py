@@ -19,7 +19,7 @@ from otcondense.report.svg import GRID, SOFT, Picture, Point, Scale, fitted
 
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 """So that lines differ by more than colour."""
-WIDTH = 980
+WIDTH = 1040
 CURVES = (60.0, 350.0)
 """Left and right pixel of the curves."""
 NAMES = 540.0
@@ -42,6 +42,7 @@ TICKS = 5
 """Most distances between the ticks of an axis of values."""
 NAME_LENGTH = 24
 """Letters of a name that fit."""
+MARKS = "a dot is a seed, a line the 95 % interval"
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,12 @@ def _draw(metric: str, own: Sequence[Cell], config: CompareConfig, look: _Look) 
     title = f"{metric} ({direction_phrase(direction_of(metric))}), against {config.against}"
     picture = Picture(WIDTH, height, title)
     picture.text((12.0, 22.0), title, is_title=True)
+    picture.text((WIDTH - 12.0, 22.0), MARKS, "end", SOFT)
 
     guidances = guidances_of(own)
     top = float(HEAD)
     for cells, inner in zip(panels, heights, strict=True):
-        heading = f"{place_text(cells[-1], guidances)}: a dot is a seed, a line the 95 % interval"
-        picture.text((SWATCH[0], top + 18), heading, colour=SOFT)
+        picture.text((SWATCH[0], top + 18), place_text(cells[-1], guidances), colour=SOFT)
         edges = (top + TOP, top + TOP + inner)
         if len(cells) > 1:
             words = f"{heading_text(cells[-1], guidances)}, over training steps"

@@ -16,7 +16,7 @@ from jobs.compare.statements import (
     statements,
     verdict,
 )
-from jobs.compare.summary import Cell, Figure, mean_ranks, places
+from jobs.compare.summary import Cell, Figure, mean_ranks, places, unmeasured
 from jobs.trials.config import VARIANT
 from jobs.trials.trial import Sweep
 from otcondense.evaluation.registry import METRICS, direction_phrase
@@ -62,6 +62,7 @@ def render_page(
         "settings": settings,
         "overviews": overviews(found, config),
         "best_group": BEST_GROUP,
+        "unmeasured": unmeasured(found, config),
         "statements": sentences,
         "ranks": _rank_table(found, config, variants),
         "panels": _panels(found, config, variants),

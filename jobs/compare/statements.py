@@ -48,8 +48,14 @@ def statements(found: Sequence[Cell], config: CompareConfig) -> Iterator[str]:
     """Yield a sentence for each table: the variants that differ from the reference beyond noise."""
     guidances = guidances_of(found)
     for cell in found:
-        clauses = "; ".join(_clauses(cell, config)) or f"no results of {config.against}"
+        clauses = "; ".join(_clauses(cell, config)) or _without_pairs(cell, config.against)
         yield f"{cell.metric}, {place_text(cell, guidances)}: {clauses}."
+
+
+def _without_pairs(cell: Cell, against: str) -> str:
+    """Return why a table compares nothing."""
+    has_reference = any(figure.variant == against for figure in cell.figures)
+    return f"only {against} has results" if has_reference else f"no results of {against}"
 
 
 def _clauses(cell: Cell, config: CompareConfig) -> Iterator[str]:

@@ -196,6 +196,12 @@ def _rank_key(metric: str, mean: float) -> float:
     return sign(known.direction) * float(f"{bounded:.{SHOWN_DIGITS}g}")
 
 
+def unmeasured(found: Sequence[Cell], config: CompareConfig) -> tuple[str, ...]:
+    """Return the metrics of the configuration that no trial has."""
+    measured = {cell.metric for cell in found}
+    return tuple(metric for metric in config.metrics if metric not in measured)
+
+
 def places(found: Sequence[Cell]) -> dict[tuple[int, float], list[Cell]]:
     """Return tables by number of images and guidance, each from the shortest training on."""
     parts: dict[tuple[int, float], list[Cell]] = {}

@@ -3,6 +3,7 @@
 `python -m jobs.evaluate`
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -183,11 +184,13 @@ def note_copies(evaluation: Evaluation) -> None:
 
 
 def print_table(run: Run) -> None:
-    """Print method × metric, a row for each checkpoint."""
+    """Print method × metric, a row for each checkpoint; metrics without any value are left out."""
     rows = read_metrics(run)
     if not rows:
         return
-    names = [metric.name for metric in METRICS.values() if metric.in_summary]
+    measured = set(itertools.chain.from_iterable(row.record.values for row in rows))
+    summary = [metric.name for metric in METRICS.values() if metric.in_summary]
+    names = [name for name in summary if name in measured]
     headings = "".join(f"{name:>17}" for name in names)
     print(f"\n{'model':<8}{'method':<18}{'steps':>7}{headings}")
     for row in rows:

@@ -2,7 +2,6 @@
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 from jobs.command.progress import note
 from jobs.export.options import PLACES, check_options, chosen_format
@@ -11,6 +10,7 @@ from jobs.run_directory.run import Run
 from otcondense.errors import InputError
 from otcondense.exports.features import FeatureExport, export_features
 from otcondense.exports.subsets import ExportConfig, export_subset
+from otcondense.reading import with_home
 from otcondense.store import read_manifest
 
 DEFAULT_METHOD = "geometry_aware"
@@ -73,7 +73,7 @@ def _refuse_source(output: str, run: Run) -> None:
 
     Raises: InputError.
     """
-    place = Path(output).expanduser().resolve()
+    place = with_home(output).resolve()
     for source in (run.config.source, run.config.held_out):
-        if source is not None and place.is_relative_to(Path(source.path).expanduser().resolve()):
+        if source is not None and place.is_relative_to(with_home(source.path).resolve()):
             raise InputError(f"--output must not be in the source {source.path}, found {output}")

@@ -8,6 +8,7 @@ from actors.pool_config import PoolConfig
 from jobs.run_directory.selection_config import SelectionConfig
 from otcondense.config import Config
 from otcondense.datasets import FashionConfig, SourceConfig
+from otcondense.datasets.names import check_given_name
 from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.diffusion.denoising_config import DenoisingConfig
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
@@ -123,12 +124,19 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":
+        self._check_names()
         self._check_subsets()
         self._check_source()
         self._check_scores()
         self._check_latents()
         self._check_held_out_loss()
         return self
+
+    def _check_names(self) -> None:
+        for name in self.models:
+            check_given_name(name, "model", in_paths=True)
+        for name in self.judges:
+            check_given_name(name, "judge")
 
     def _check_held_out_loss(self) -> None:
         for name, model in self.models.items():

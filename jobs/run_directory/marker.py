@@ -19,6 +19,7 @@ from jobs.run_directory.stages import is_result
 from otcondense import __version__
 from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError
+from otcondense.reading import with_home
 from otcondense.store import Store, canonical_json, fingerprint
 from otcondense.store.local_files import HIDDEN
 
@@ -67,7 +68,7 @@ def store_of(root: str) -> Store:
 
     Workers have other working directories, so that a path on a local disk is absolute.
     """
-    return Store(root if "://" in root else str(Path(root).expanduser().resolve()))
+    return Store(root if "://" in root else str(with_home(root).resolve()))
 
 
 def describe(run: Run) -> dict[str, Any]:

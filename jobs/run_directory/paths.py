@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from otcondense.reading import with_home
+
 SCHEME = "://"
 FILE = "file://"
 APART = ("run",)
@@ -45,7 +47,7 @@ def is_elsewhere(path: str, directory: str | None) -> bool:
 
 
 def _is_relative(path: str) -> bool:
-    return SCHEME not in path and not Path(path).expanduser().is_absolute()
+    return SCHEME not in path and not with_home(path).is_absolute()
 
 
 def _absolute(path: str, directory: str | None) -> str:
@@ -54,6 +56,6 @@ def _absolute(path: str, directory: str | None) -> str:
     if SCHEME in path:
         return path.rstrip("/")
     try:
-        return str((Path(directory or ".") / Path(path).expanduser()).resolve())
+        return str((Path(directory or ".") / with_home(path)).resolve())
     except (OSError, ValueError, RuntimeError):  # no path at all, or a circle of links
         return path

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.selection_config import SHARED_FIELDS
 from otcondense.config import Config
+from otcondense.datasets.names import check_given_name
 from otcondense.evaluation.registry import Direction, Metric, metrics_of
 from otcondense.selection import SELECTORS
 
@@ -149,6 +150,8 @@ class SweepConfig(Config):
         return names
 
     def _check_variants(self) -> None:
+        for name in self.variants:
+            check_given_name(name, "variant")
         methods = [self.method_of(name) for name in self.variants]
         unknown = [method for method in methods if method not in SELECTORS]
         if unknown:

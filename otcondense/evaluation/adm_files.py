@@ -3,10 +3,8 @@
 Source: the public reference files VIRTUAL_imagenet256_labeled.npz and VIRTUAL_imagenet512.npz.
 """
 
-import lzma
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from torch import Tensor
 from otcondense import npy
 from otcondense.errors import InputError
 from otcondense.evaluation.frechet import FeatureStatistics
-from otcondense.reading import open_regular
+from otcondense.reading import DAMAGED_ARCHIVE, open_regular
 
 READ_IMAGES = 512
 """Images of an .npz file that are in memory at a time."""
@@ -36,8 +34,6 @@ LARGEST_WIDTH = 4096
 """Largest number of features: Inception has 2048, and 2023 spatial ones."""
 SUFFIX = ".npy"
 NAMES_SHOWN = 5
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
-"""Errors of a damaged archive; an encrypted one is a RuntimeError."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ def _archive(path: str, content: str) -> Iterator[zipfile.ZipFile]:
             yield archive
     except InputError:
         raise
-    except (OSError, KeyError, ValueError, NotImplementedError, *DAMAGED) as error:
+    except (OSError, KeyError, ValueError, *DAMAGED_ARCHIVE) as error:
         raise InputError(
             f"{path} must be an .npz file with {content}, found {type(error).__name__}: {error}"
         ) from error

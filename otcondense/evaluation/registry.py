@@ -114,7 +114,8 @@ _LIST = (
         function=f"{FIGURES}:frechet_distance",
         error=f"{FIGURES}:frechet_distance_error",
         digits=2,
-        meaning="The same distance by our own function; also for subsets without training.",
+        meaning="Fréchet distance between features, as FID, by our own function; also of subsets "
+        "without training.",
         in_summary=True,
     ),
     Metric(

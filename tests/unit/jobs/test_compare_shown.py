@@ -4,24 +4,31 @@ import math
 import re
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from jobs.compare.config import CompareConfig
 from jobs.compare.drawing import drawings
 from jobs.compare.overview import overview_text, overviews
 from jobs.compare.page import render_page
 from jobs.compare.results import Row, result_rows, variants_of
-from jobs.compare.summary import cells
+from jobs.compare.statements import statements
+from jobs.compare.summary import cells, unmeasured
 from jobs.compare.tables import rows_as_csv, summary_rows
 from jobs.trials.trial import Sweep
 from tests.generators.comparisons import (
     BASE,
     CONFIG,
     HOSTILE,
+    NOISE,
     RECORDS,
     SWEEP,
     VARIANTS,
     record,
     tables,
 )
+
+LETTER = 6.7
+"""Pixels of a letter of the figures, at most, in the mean of a line."""
 
 
 def test_tables_as_csv() -> None:
@@ -102,3 +109,37 @@ def test_figures_are_the_same_twice_and_escape_everything() -> None:
     for circle in circles:
         assert 0 < float(circle.attrib["cx"]) < width
         assert 0 < float(circle.attrib["cy"]) < height
+
+
+def test_metrics_without_any_value_are_named() -> None:
+    config = CONFIG.model_copy(update={"metrics": ("adm_fid", "frechet_distance")})
+    rows, found = result_rows(RECORDS, SWEEP), tables(RECORDS, config)
+    assert unmeasured(found, config) == ("adm_fid",)
+    assert "No trial measured adm_fid." in render_page(config, SWEEP, rows, found, 0)
+    assert "No trial measured" not in render_page(CONFIG, SWEEP, rows, found, 0)
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"), [("random", "only random has results"), ("ours", "no results of random")]
+)
+def test_a_table_with_one_variant_says_what_is_missing(kept: str, words: str) -> None:
+    found = tables([each for each in RECORDS if each.values["variant"] == kept])
+    assert all(sentence.endswith(f"{words}.") for sentence in statements(found, CONFIG))
+
+
+def test_all_words_of_a_figure_are_inside_of_it() -> None:
+    guided = [
+        record(name, seed, {100_000: level + NOISE[seed]}, 10_000, guidance)
+        for guidance in (1.0, 1.5)
+        for name, level, count in (("random", 2.0, 8), ("ours", 2.0, 7))
+        for seed in range(count)
+    ]
+    config = CONFIG.model_copy(update={"guidance": (1.0, 1.5)})
+    found = tables(guided, config)
+    picture = ET.fromstring(next(iter(drawings(found, config, list(VARIANTS)).values())))
+    words = list(picture.iter("{http://www.w3.org/2000/svg}text"))
+    assert any(each.text == "within the noise, 0 of 7 common" for each in words)
+    for each in words:
+        if each.attrib["text-anchor"] == "start":
+            right = float(each.attrib["x"]) + LETTER * len(each.text or "")
+            assert right < int(picture.attrib["width"]), each.text

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from jobs.evaluate.losses import loss_files
-from jobs.evaluate.stage import encode_shared, evaluate
+from jobs.evaluate.stage import encode_shared, evaluate, print_table
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.loss_images import write_held_out_pixels
 from jobs.judging.run_images import UNKNOWN_CLASS, HeldOutImages, SampledImages
@@ -260,6 +260,18 @@ def test_a_damaged_file_of_features_is_encoded_again(run: Run, part: str) -> Non
     evaluate(run)
     assert read_facts(run.store)[1] == []
     assert feature_files(run) == whole
+
+
+def test_the_table_has_no_metric_without_a_value(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate(run)
+    capsys.readouterr()
+    print_table(run)
+    printed = capsys.readouterr().out
+    assert "coverage" in printed
+    assert "inception_score" not in printed  # the judge has no classes
+    assert "nan" not in printed
 
 
 def test_other_samples_are_measured_again(run: Run, work: Work) -> None:
