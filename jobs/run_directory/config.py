@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from actors.pool_config import PoolConfig
+from jobs.run_directory.paths import is_outside
 from jobs.run_directory.selection_config import SelectionConfig
 from otcondense.config import Config
 from otcondense.datasets import FashionConfig, SourceConfig
@@ -125,6 +126,7 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":
         self._check_names()
+        self._check_written()
         self._check_subsets()
         self._check_source()
         self._check_scores()
@@ -137,6 +139,18 @@ class RunConfig(Config):
             check_given_name(name, "model", in_paths=True)
         for name in self.judges:
             check_given_name(name, "judge")
+
+    def _check_written(self) -> None:
+        """Refuse images that are written to one folder while the run reads another one."""
+        fashion = None if self.fashion is None else self.fashion.path
+        written = {"digits": self.digits, "glyphs": self.glyphs, "fashion.path": fashion}
+        for name, folder in written.items():
+            if folder is not None and is_outside(self.source.path, folder):
+                raise ValueError(
+                    f"{name}={folder} writes images that source.path={self.source.path} does not "
+                    f"take; set source.path={folder}/train and held_out.path={folder}/held_out, "
+                    f"or {name.partition('.')[0]}=null"
+                )
 
     def _check_held_out_loss(self) -> None:
         for name, model in self.models.items():

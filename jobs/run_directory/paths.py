@@ -39,6 +39,18 @@ def is_same_path(here: Any, there: Any, directory: str | None) -> bool:
     return here == there or _absolute(here, None) == _absolute(there, directory)
 
 
+def is_outside(path: str, folder: str) -> bool:
+    """Tell whether a path is surely not in a folder.
+
+    Of a relative and an absolute path that cannot be said: a run is opened from any directory.
+    """
+    if SCHEME in path:
+        return True
+    if _is_relative(path) != _is_relative(folder):
+        return False
+    return not Path(_absolute(path, None)).is_relative_to(_absolute(folder, None))
+
+
 def is_elsewhere(path: str, directory: str | None) -> bool:
     """Tell whether a relative path leads nowhere from here, but somewhere from `directory`."""
     if directory is None or not _is_relative(path) or Path(path).exists():

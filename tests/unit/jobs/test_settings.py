@@ -142,3 +142,21 @@ def test_a_value_of_another_type_is_one_sentence(file: str, override: str, sente
 def test_a_missing_file_lists_those_of_its_kind(kind: str, listed: str) -> None:
     with pytest.raises(InputError, match=rf"^{kind} file nowhere\.yaml does not exist.*{listed}"):
         read_yaml("nowhere.yaml", kind)
+
+
+@pytest.mark.parametrize(
+    ("file", "setting"),
+    [("digits", "digits"), ("glyphs", "glyphs"), ("fashion", "fashion.path")],
+)
+def test_images_are_not_written_to_a_folder_that_the_run_does_not_read(
+    file: str, setting: str
+) -> None:
+    config = f"jobs/configs/{file}.yaml"
+    other = "data/other"
+    with pytest.raises(InputError, match=rf"{setting}=data/other writes images that source\.path"):
+        load_config(config, [f"{setting}={other}"])
+    paths = [f"source.path={other}/train", f"held_out.path={other}/held_out"]
+    assert load_config(config, [f"{setting}={other}", *paths]).source.path == f"{other}/train"
+    assert load_config(config, [f"{file}=null", "source.path=photos"]).source.path == "photos"
+    # From another directory, a relative folder may be the one of an absolute path.
+    assert load_config(config, ["source.path=/data/train"]).source.path == "/data/train"
