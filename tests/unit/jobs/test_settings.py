@@ -81,8 +81,9 @@ def test_a_missing_file_lists_the_shipped_ones() -> None:
 
 
 def test_every_shipped_configuration_resolves() -> None:
+    unwritten = ["digits=null", "glyphs=null", "fashion=null"]
     for path in Path("jobs/configs").glob("*.yaml"):
-        assert load_config(str(path), ["source.path=images"]).run
+        assert load_config(str(path), ["source.path=images", *unwritten]).run
 
 
 @pytest.mark.parametrize(
