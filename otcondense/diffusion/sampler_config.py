@@ -23,7 +23,7 @@ class AutoguidanceConfig(Config):
     checkpoint_step: int = Field(ge=1)
     """Step of the weak checkpoint, one of those that the training keeps. Checkpoints that are not
     later are sampled without guidance."""
-    weight: float = Field(default=1.5, ge=0)
+    weight: float = Field(default=1.5, ge=0, allow_inf_nan=False)
     """Strength: weak + weight * (strong - weak); 1 turns it off."""
 
 
@@ -36,7 +36,7 @@ class SamplerConfig(Config):
     or ddpm."""
     num_steps: int = Field(default=50, ge=1, le=NUM_TIMESTEPS)
     """Number of steps from noise to image; a Heun step calls the network twice."""
-    cfg_scale: float = Field(default=1.5, ge=0)
+    cfg_scale: float = Field(default=1.5, ge=0, allow_inf_nan=False)
     """Strength of classifier-free guidance; 1 turns it off and halves the work."""
     guidance_channels: int | None = Field(default=None, ge=1)
     """Guide only the first channels (the public DiT guides 3 of its 4 latent channels); empty

@@ -286,3 +286,11 @@ def test_identity_of_the_first_samples():
     assert "guidance_interval" in SamplerConfig(guidance_interval=(0.3, 1.0)).identity()
     with pytest.raises(ValueError, match="must rise within 0 and 1"):
         SamplerConfig(guidance_interval=(0.9, 0.1))
+
+
+@pytest.mark.parametrize("strength", [float("inf"), float("nan"), -1.0])
+def test_guidance_without_a_finite_strength_is_refused(strength):
+    with pytest.raises(ValueError, match="cfg_scale"):
+        SamplerConfig(cfg_scale=strength)
+    with pytest.raises(ValueError, match="weight"):
+        autoguided(strength)
