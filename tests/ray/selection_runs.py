@@ -1,4 +1,4 @@
-"""Selections of given features: classes of about a second each, and no images."""
+"""Selections of given features: classes of about two seconds each, and no images."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,9 @@ import yaml
 
 from tests.verbs import call
 
-CLASSES, IMAGES, WIDTH, BUDGET = 8, 700, 32, 12
+CLASSES, IMAGES, WIDTH, BUDGET = 6, 700, 32, 12
+SETTINGS = {"geometry_aware": {"rebuilds": 20}}
+"""So many rebuilds that a class takes longer than the second between two looks at the workers."""
 
 
 def write_features(root: Path) -> None:
@@ -26,7 +28,12 @@ def write_config(root: Path, data: Path) -> Path:
         "run": str(root / "run"),
         "source": {"kind": "features", "path": str(data)},
         "confidence": {"kind": "none"},
-        "selection": {"budget": BUDGET, "methods": ["geometry_aware"], "pool": {"num_actors": 2}},
+        "selection": {
+            "budget": BUDGET,
+            "methods": ["geometry_aware"],
+            "settings": SETTINGS,
+            "pool": {"num_actors": 2},
+        },
     }
     path.write_text(yaml.safe_dump(config))
     return path

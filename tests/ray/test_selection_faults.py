@@ -64,11 +64,15 @@ def test_a_selector_is_killed_in_the_middle_of_a_class(
     tmp_path: Path, data: Path, undisturbed: dict[str, bytes]
 ) -> None:
     config = prepared(tmp_path, data)
-    killer = threading.Thread(
-        target=lambda: os.kill(busy_worker(tmp_path), signal.SIGKILL), daemon=True
-    )
+    ended = threading.Event()
+
+    def kill() -> None:
+        os.kill(busy_worker(tmp_path, ended.is_set), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     call("select_subset", ["--config", str(config)])
+    ended.set()
     killer.join()
     assert results(tmp_path / "run", RESULTS) == undisturbed
     progress = progress_of(tmp_path)
