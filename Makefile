@@ -34,7 +34,7 @@ demo: setup ## all stages on real images, and a comparison with six random draws
 COMPARE := $(BIN)/python -m jobs.compare --config jobs/configs/fashion.yaml --compare jobs/configs/compare
 TABLES := docs/experiments
 SCORER := runs/fashion-scorer
-LONG := models.sit.training.num_steps=4000 models.sit.training.checkpoint_steps=[1000,2000,4000]
+LONG := models.sit.training.num_steps=8000 models.sit.training.checkpoint_steps=[2000,4000,8000]
 
 experiments: setup ## the comparisons on photographs: hours on two cores; finished trials are kept
 	$(BIN)/python -m jobs.prefetch --config jobs/configs/fashion.yaml
