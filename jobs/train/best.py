@@ -1,4 +1,4 @@
-"""The files beside the checkpoints of a training: its loss curve, and its best checkpoint."""
+"""The loss curve and the best checkpoint of a training, as files next to its checkpoints."""
 
 from collections.abc import Mapping, Sequence
 

@@ -75,7 +75,7 @@ def _select(wanted: Sequence[_Wanted]) -> None:
 
 
 def _with_actors(run: Run) -> Run:
-    """Return the run with a pool of actors: no trial works beside this process yet."""
+    """Return the run with a pool of actors: no trial runs at the same time."""
     selection = run.config.selection
     if selection.pool.num_actors != 0:
         return run

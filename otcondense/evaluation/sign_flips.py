@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float64
 
 EXACT_PAIRS = 20
-"""Most pairs of which every sign pattern is counted: half a million sums of each comparison."""
+"""Up to this many pairs, every sign pattern is counted: half a million sums a comparison."""
 NUM_DRAWS = 99_999
 """Sign patterns drawn for more pairs; with the observed one, p-values are multiples of 0.00001."""
 
