@@ -72,7 +72,7 @@ class GeometryAwareSelector(Selector):
             units (epsilon is required). Default None.
         rebuilds: number of further searches for a better subset, >= 0. None is as many as solve no
             more problems than the first search (or 3 per image of the budget, if that is more), if
-            budget * images^2 is at most 20,000,000, else 0. No rebuild is started once the
+            budget * images^2 is at most 16,000,000, else 0. No rebuild is started once the
             objective is within the tolerance of the lower bound. Default None.
         swap_tolerance: a swap must lower the objective by more than this share of the median cost,
             0 < tolerance <= 0.01. Default 1e-8.

@@ -24,7 +24,7 @@ class GeometryAwareConfig(ObjectiveConfig):
     first starts from the subset that a smaller epsilon gives, the next from k-medoids, the others
     from the current subset with half of its images replaced at random (by `seed`). None is as many
     as solve no more problems than the first search (or 3 per image of the budget, if that is more),
-    at most 16, if budget * images^2 is at most 20,000,000, else 0. No rebuild is started once the
+    at most 16, if budget * images^2 is at most 16,000,000, else 0. No rebuild is started once the
     objective is within the tolerance of the lower bound."""
     swap_tolerance: float = Field(default=1e-8, gt=0, le=1e-2)
     """A swap is an improvement if it lowers the objective by more than this share of the median

@@ -27,7 +27,7 @@ from otcondense.threads import one_thread
 MOST_REBUILDS = 16
 """Largest default number of rebuilds."""
 
-REBUILD_WORK = 20_000_000
+REBUILD_WORK = 16_000_000
 """Largest budget times images squared for which rebuilds are the default.
 
 Above it, a rebuild takes seconds, and the gap is a few percent at most.
