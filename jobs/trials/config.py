@@ -150,8 +150,13 @@ class SweepConfig(Config):
         return names
 
     def _check_variants(self) -> None:
-        for name in self.variants:
+        for name, bundle in self.variants.items():
             check_given_name(name, "variant")
+            if name in SELECTORS and name != self.method and METHOD not in bundle:
+                raise ValueError(
+                    f"variant {name} has the name of a method, but would run {self.method}: write "
+                    f"{name}: {{method: {name}}}, or choose another name"
+                )
         methods = [self.method_of(name) for name in self.variants]
         unknown = [method for method in methods if method not in SELECTORS]
         if unknown:

@@ -121,6 +121,8 @@ def test_invalid_variants_are_refused() -> None:
         CompareConfig(against="k_center").sweep(BASE)
     with pytest.raises(ValueError, match="method must be among"):
         CompareConfig(variants={"random": {"method": "randomm"}}).sweep(BASE)
+    with pytest.raises(ValueError, match="variant random has the name of a method, but would run"):
+        CompareConfig(variants={"random": {"seed": 1}}).sweep(BASE)
     sweep = Sweep(
         CompareConfig(variants={"random": {"method": "random", "selection.budgett": 3}}).sweep(
             BASE
