@@ -1,7 +1,8 @@
 """Static figures of a comparison: figures/METRIC.svg, with a row for each budget and guidance.
 
-Left, means over the training length with a dot for each seed. Right, at the last length, the dots,
-the mean, its 95 % interval, and how each variant differs from the reference.
+Left, means over the training length with a dot for each seed, if there are several lengths. Right,
+at the last length, the dots, the mean, its 95 % interval, and how each variant differs from the
+reference.
 """
 
 import itertools
@@ -22,6 +23,8 @@ DASHES = ("", "7 3", "2 3", "9 3 2 3")
 WIDTH = 1040
 CURVES = (60.0, 350.0)
 """Left and right pixel of the curves."""
+UNUSED = 240.0
+"""Pixels that a picture without curves does not need."""
 NAMES = 540.0
 """Right pixel of the names of the variants."""
 SWATCH = (546.0, 570.0)
@@ -37,19 +40,24 @@ BOTTOM = 44
 ROW = 20
 """Pixels of a variant."""
 LEAST_HEIGHT = 150
-"""Pixels of the curves at the least."""
+"""Pixels of the curves."""
 TICKS = 5
 """Most distances between the ticks of an axis of values."""
-NAME_LENGTH = 24
+NAME_LENGTH = 29
 """Letters of a name that fit."""
 MARKS = "a dot is a seed, a line the 95 % interval"
 
 
 @dataclass(frozen=True)
 class _Look:
-    """The colours and dashes of the variants, the same in all figures."""
+    """The colours and dashes of the variants, the same in all figures, and the place of columns."""
 
     variants: Sequence[str]
+    shift: float
+    """Pixels by which the columns right of the curves move to the left."""
+
+    def column(self, place: float) -> float:
+        return place - self.shift
 
     def colour(self, variant: str) -> str:
         return colour_of(variant, self.variants)
@@ -74,24 +82,28 @@ def drawings(
     for metric in config.metrics:
         own = [cell for cell in found if cell.metric == metric]
         if own:
+            has_curves = len({cell.step for cell in own}) > 1
+            look = _Look(variants, 0.0 if has_curves else UNUSED)
             name = re.sub(r"[^\w.-]", "_", metric)
-            files[f"figures/{name}.svg"] = _draw(metric, own, config, _Look(variants))
+            files[f"figures/{name}.svg"] = _draw(metric, own, config, look)
     return files
 
 
 def _draw(metric: str, own: Sequence[Cell], config: CompareConfig, look: _Look) -> bytes:
     panels = list(places(own).values())
-    heights = [_height(cells[-1]) for cells in panels]
+    heights = [_height(cells) for cells in panels]
     height = HEAD + sum(each + TOP + BOTTOM for each in heights)
+    width = round(look.column(WIDTH))
     title = f"{metric} ({direction_phrase(direction_of(metric))}), against {config.against}"
-    picture = Picture(WIDTH, height, title)
+    picture = Picture(width, height, title)
     picture.text((12.0, 22.0), title, is_title=True)
-    picture.text((WIDTH - 12.0, 22.0), MARKS, "end", SOFT)
+    picture.text((width - 12.0, 22.0), MARKS, "end", SOFT)
 
     guidances = guidances_of(own)
     top = float(HEAD)
     for cells, inner in zip(panels, heights, strict=True):
-        picture.text((SWATCH[0], top + 18), place_text(cells[-1], guidances), colour=SOFT)
+        place = place_text(cells[-1], guidances)
+        picture.text((look.column(SWATCH[0]), top + 18), place, colour=SOFT)
         edges = (top + TOP, top + TOP + inner)
         if len(cells) > 1:
             words = f"{heading_text(cells[-1], guidances)}, over training steps"
@@ -102,8 +114,9 @@ def _draw(metric: str, own: Sequence[Cell], config: CompareConfig, look: _Look) 
     return picture.render()
 
 
-def _height(cell: Cell) -> int:
-    return max(LEAST_HEIGHT, ROW * len(cell.figures))
+def _height(cells: Sequence[Cell]) -> int:
+    rows = ROW * len(cells[-1].figures)
+    return max(LEAST_HEIGHT, rows) if len(cells) > 1 else rows
 
 
 def _curves(picture: Picture, cells: Sequence[Cell], edges: Point, look: _Look) -> None:
@@ -151,7 +164,7 @@ def _all_values(figures: Sequence[Figure]) -> list[float]:
 
 def _dots(picture: Picture, cell: Cell, edges: Point, look: _Look) -> None:
     """Draw a row for each variant, best first."""
-    scale = fitted(_all_values(cell.figures), *DOTS)
+    scale = fitted(_all_values(cell.figures), look.column(DOTS[0]), look.column(DOTS[1]))
     bottom = edges[0] + ROW * len(cell.figures)
     for tick in scale.ticks(TICKS):
         x = scale.at(tick)
@@ -169,8 +182,9 @@ def _row(picture: Picture, figure: Figure, cell: Cell, scale: Scale, y: float, l
     colour = look.colour(figure.variant)
     name = figure.variant
     short = name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
-    picture.text((NAMES, y + 4), short, "end")
-    picture.line([(SWATCH[0], y), (SWATCH[1], y)], colour, 2.5, look.dash(name))
+    picture.text((look.column(NAMES), y + 4), short, "end")
+    swatch = [(look.column(end), y) for end in SWATCH]
+    picture.line(swatch, colour, 2.5, look.dash(name))
 
     interval = figure.interval
     if interval.count > 1:
@@ -181,4 +195,4 @@ def _row(picture: Picture, figure: Figure, cell: Cell, scale: Scale, y: float, l
     words = "the reference"
     if figure.difference is not None:
         words = f"{verdict(figure, cell.metric)}, {seeds_text(figure, cell)}"
-    picture.text((WORDS, y + 4), words, colour=SOFT)
+    picture.text((look.column(WORDS), y + 4), words, colour=SOFT)

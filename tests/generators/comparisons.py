@@ -9,7 +9,7 @@ from jobs.run_directory.config import RunConfig
 from jobs.trials.records import Record, Rung
 from jobs.trials.trial import Sweep
 
-HOSTILE = "<script>alert(1)</script>"
+HOSTILE = "<script>alert(1 + 2)</script>..."
 BASE = RunConfig.model_validate(
     {
         "run": "runs/compared",
