@@ -33,17 +33,12 @@ demo: setup ## all stages on real images, and a comparison with six random draws
 
 COMPARE := $(BIN)/python -m jobs.compare --config jobs/configs/fashion.yaml --compare jobs/configs/compare
 TABLES := docs/experiments
-SCORER := runs/fashion-scorer
 LONG := models.sit.training.num_steps=8000 models.sit.training.checkpoint_steps=[2000,8000]
 
 experiments: setup ## the comparisons on photographs: hours on two cores; finished trials are kept
 	$(BIN)/python -m jobs.prefetch --config jobs/configs/fashion.yaml
-	$(BIN)/python -m jobs.run --config jobs/configs/fashion.yaml --run $(SCORER) \
-		selection.methods=[random] selection.budget=1000 models.sit.training.subsets=[random] \
-		models.sit.training.num_steps=4000 models.sit.training.checkpoint_steps=[4000]
 	$(COMPARE)/fashion.yaml --output $(TABLES)/fashion
-	$(COMPARE)/fashion-methods.yaml --output $(TABLES)/fashion-methods \
-		scores.denoising.checkpoint=$$(realpath $(SCORER)/training/sit-random-*/checkpoints/step-004000)
+	$(COMPARE)/fashion-methods.yaml --output $(TABLES)/fashion-methods
 	$(COMPARE)/fashion-encoders.yaml --output $(TABLES)/fashion-encoders
 	$(COMPARE)/fashion-parts.yaml --output $(TABLES)/fashion-parts
 	$(COMPARE)/fashion-lengths.yaml --output $(TABLES)/fashion-lengths $(LONG)
