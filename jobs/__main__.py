@@ -1,13 +1,21 @@
-"""List the verbs: `python -m jobs`."""
+"""List the verbs: `otcondense`, or `python -m jobs` in a checkout."""
 
+import difflib
 import sys
 from collections.abc import Sequence
 
 from jobs.command.exit import exit_with
-from jobs.command.verbs import GROUPS
+from jobs.command.verbs import GROUPS, VERBS
 from otcondense.errors import InputError
 
 NAME_WIDTH = 18
+FIRST_COMMANDS = (
+    ("run --dry-run", "what the example on scikit-learn's digits will take"),
+    ("run", "the example: subset, model, samples, metrics and report in runs/demo"),
+    ("dashboard runs/demo", "the page of that run, while it works and afterwards"),
+)
+"""The commands to begin with, and what each is for."""
+COMMAND_WIDTH = 32
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,15 +25,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _list_verbs(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] not in ("-h", "--help"):
-        raise InputError(
-            f"a verb is started as `python -m jobs.VERB`, found `python -m jobs {arguments[0]}`; "
-            "`python -m jobs` lists the verbs"
-        )
-    print("usage: python -m jobs.VERB --help")
+        raise InputError(_unknown(arguments[0]))
+    print("usage: otcondense VERB ...        otcondense VERB --help shows the options of a verb")
     for group, verbs in GROUPS.items():
         print(f"\n{group}")
         for verb in verbs:
             print(f"  {verb.name:<{NAME_WIDTH}}{verb.summary}")
+    print("\nTo begin with")
+    for command, purpose in FIRST_COMMANDS:
+        print(f"  {f'otcondense {command}':<{COMMAND_WIDTH}}{purpose}")
+
+
+def _unknown(word: str) -> str:
+    """Return the sentence about a word that is not a verb."""
+    if word in VERBS:
+        return f"a verb is started as `otcondense {word}`, or here as `python -m jobs.{word}`"
+    near = difflib.get_close_matches(word.replace("-", "_"), VERBS, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`otcondense` lists the verbs"
+    return f"{word} is not a verb; {hint}"
 
 
 if __name__ == "__main__":

@@ -34,6 +34,10 @@ WORKER_ENVIRONMENT = {
 }
 STARTS = 3
 """Ray allows its start 30 s and no other number, so an overloaded machine gets several tries."""
+WORKFLOW = Path(__file__).parents[2]
+"""The folder of `jobs`, `pipeline` and `actors`."""
+JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets it for a submitted job, whose workers find the job's own copy of the workflow."""
 LEAST_CPUS = 2
 """Ray Data needs one CPU in addition to the encoders."""
 Answer = TypeVar("Answer")
@@ -69,11 +73,22 @@ def start_ray(num_cpus: int | None = None) -> None:
 
 def _init(**settings: Any) -> None:
     ray.init(
-        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        runtime_env={"env_vars": _worker_environment()},
         log_to_driver=False,
         logging_level=logging.ERROR,
         **settings,
     )
+
+
+def _worker_environment() -> dict[str, str]:
+    """Return the variables of workers.
+
+    Those of a cluster that somebody else started look for the workflow where this process found it;
+    those of our own inherit the path from this process.
+    """
+    if not os.environ.get("RAY_ADDRESS") or JOB_VARIABLE in os.environ:
+        return WORKER_ENVIRONMENT
+    return {**WORKER_ENVIRONMENT, "PYTHONPATH": f"{WORKFLOW}{os.pathsep}${{PYTHONPATH}}"}
 
 
 def _start_here(cpus: int) -> None:

@@ -11,7 +11,8 @@ from jobs.run_directory.opening import own_configuration
 from jobs.run_directory.stages import Access
 from otcondense.errors import InputError
 
-DEFAULT_CONFIG = "jobs/configs/demo.yaml"
+DEFAULT_CONFIG = "demo"
+"""The shipped configuration of a new run that names none."""
 
 
 def chosen_config(

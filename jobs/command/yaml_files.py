@@ -1,4 +1,4 @@
-"""YAML files of settings, and the key `base` that builds one file on another."""
+"""YAML files of settings, by path or by the name of a shipped one; `base` builds one on another."""
 
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ SHIPPED = {
     "comparison": CONFIGS / "compare",
 }
 """Folder of the shipped files by what they configure."""
+SUFFIX = ".yaml"
 YAML_BYTES = 2**22
 """Largest file: it can name a hundred thousand images to leave out."""
 MOST_BASES = 20
@@ -28,16 +29,33 @@ def read_yaml(path: str, kind: str = "configuration") -> dict[str, Any]:
     none. Groups of settings are merged, all other values are replaced.
 
     Args:
-        path: the file.
+        path: the file, or the name of a shipped one, such as `demo`.
         kind: what the file is, for messages; a key of `SHIPPED` if we ship such files.
 
     Raises: InputError if a file is missing, holds something else, or is its own base.
     """
-    file = Path(path)
+    file = _file(path, kind)
     content = _content(file, kind)
     if content is None:
         raise InputError(f"{kind} file {file} does not exist{_shipped(kind)}")
     return _with_bases(file, content, ())
+
+
+def _file(path: str, kind: str) -> Path:
+    """Return the file that a path names: one that exists, else a shipped one.
+
+    A shipped one has a name (`demo`, `demo.yaml`), and is found by its path in a checkout
+    (`jobs/configs/demo.yaml`) from any directory.
+    """
+    named = Path(path)
+    if named.is_file() or kind not in SHIPPED:
+        return named
+    in_checkout = CONFIGS.parents[1] / named
+    by_name = SHIPPED[kind] / f"{path.removesuffix(SUFFIX)}{SUFFIX}"
+    for shipped in (by_name, in_checkout):
+        if shipped.is_relative_to(CONFIGS) and shipped.is_file():
+            return shipped
+    return named
 
 
 def _with_bases(file: Path, content: bytes, readers: tuple[Path, ...]) -> dict[str, Any]:
@@ -78,8 +96,8 @@ def _content(file: Path, kind: str) -> bytes | None:
 def _shipped(kind: str) -> str:
     if kind not in SHIPPED:
         return "; correct the path"
-    known = ", ".join(sorted(str(each) for each in SHIPPED[kind].glob("*.yaml")))
-    return f"; the shipped ones are {known}"
+    known = ", ".join(sorted(each.stem for each in SHIPPED[kind].glob(f"*{SUFFIX}")))
+    return f"; give its path, or the name of a shipped one: {known}"
 
 
 def _merge(inherited: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -134,9 +134,9 @@ def test_a_value_of_another_type_is_one_sentence(file: str, override: str, sente
 @pytest.mark.parametrize(
     ("kind", "listed"),
     [
-        ("configuration", "configs/demo.yaml"),
-        ("sweep", "configs/sweep/demo.yaml"),
-        ("comparison", "configs/compare/demo.yaml"),
+        ("configuration", "demo, digits, fashion"),
+        ("sweep", "a shipped one: demo, demo-full"),
+        ("comparison", "demo, demo-repeats, digits"),
         ("settings", "correct the path"),
     ],
 )
