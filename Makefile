@@ -28,15 +28,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 setup: $(VENV)/.installed ## create .venv with the pinned versions (about 7 GB)
 
 demo: setup ## all stages on real images, and a comparison with six random draws
-	$(BIN)/python -m jobs.compare --config jobs/configs/demo.yaml --compare jobs/configs/compare/demo.yaml
-	$(BIN)/python -m jobs.run --config jobs/configs/demo.yaml
+	$(BIN)/otcondense compare --config jobs/configs/demo.yaml --compare jobs/configs/compare/demo.yaml
+	$(BIN)/otcondense run --config jobs/configs/demo.yaml
 
-COMPARE := $(BIN)/python -m jobs.compare --config jobs/configs/fashion.yaml --compare jobs/configs/compare
+COMPARE := $(BIN)/otcondense compare --config jobs/configs/fashion.yaml --compare jobs/configs/compare
 TABLES := docs/experiments
 LONG := models.sit.training.num_steps=8000 models.sit.training.checkpoint_steps=[2000,8000]
 
 experiments: setup ## the comparisons on photographs: hours on two cores; finished trials are kept
-	$(BIN)/python -m jobs.prefetch --config jobs/configs/fashion.yaml
+	$(BIN)/otcondense prefetch --config jobs/configs/fashion.yaml
 	$(COMPARE)/fashion.yaml --output $(TABLES)/fashion
 	$(COMPARE)/fashion-methods.yaml --output $(TABLES)/fashion-methods
 	$(COMPARE)/fashion-encoders.yaml --output $(TABLES)/fashion-encoders
@@ -100,7 +100,7 @@ gpu-bundle: setup ## write build/gpu-bundle: wheels for a GPU machine that has t
 	$(BIN)/python -m benchmarks.gpu_bundle
 
 report: setup ## write the report of the demo's run again
-	$(BIN)/python -m jobs.report --config jobs/configs/demo.yaml
+	$(BIN)/otcondense report --config jobs/configs/demo.yaml
 
 clean: ## delete the demo's data and runs, keep .venv
 	rm -rf data runs build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -1,1 +1,1 @@
-"""What a person starts: one module per verb, each run as `python -m jobs.VERB`."""
+"""What a person starts: one module per verb, each run as `otcondense VERB`."""

@@ -190,7 +190,7 @@ def run_task(
             if device == "cuda" and not torch.cuda.is_available():
                 raise InputError(
                     "the metrics have a GPU of the cluster, but torch finds none in the worker; "
-                    "check the driver (`python -m jobs.doctor`), or set judge.device=cpu"
+                    "check the driver (`otcondense doctor`), or set judge.device=cpu"
                 )
             result: Result | None = task(torch.device(device))
             error = b""

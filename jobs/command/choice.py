@@ -39,7 +39,7 @@ def chosen_config(
         return load_config(DEFAULT_CONFIG, settings, root)
     if root is None:
         raise InputError(
-            f"a run directory is needed, as in `python -m jobs.{verb.name} RUN`; "
+            f"a run directory is needed, as in `otcondense {verb.name} RUN`; "
             "or name its configuration file with --config"
         )
     values = own_configuration(root)

@@ -52,7 +52,7 @@ def run_parser(verb: str) -> argparse.ArgumentParser:
     """Return the parser of a verb that works on a run."""
     chosen = VERBS[verb]
     parser = argparse.ArgumentParser(
-        prog=f"python -m jobs.{verb}",
+        prog=f"otcondense {verb}",
         description=f"{chosen.summary}.",
         add_help=False,
         allow_abbrev=False,

@@ -55,7 +55,7 @@ def _status(work: Work, advice: str) -> int:
     except MissingInputError as error:
         verb = verb_of(error.file)
         return _report(
-            f"error: {error}; run `python -m jobs.{verb}` first, with the same run and settings",
+            f"error: {error}; run `otcondense {verb}` first, with the same run and settings",
             MISTAKE,
         )
     except InputError as error:

@@ -16,7 +16,7 @@ def plain_parser(
         epilog: text below the options, printed as it stands.
     """
     return argparse.ArgumentParser(
-        prog=f"python -m jobs.{verb}",
+        prog=f"otcondense {verb}",
         description=description or VERBS[verb].summary + ".",
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,

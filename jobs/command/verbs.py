@@ -1,4 +1,4 @@
-"""The table of verbs: `python -m jobs` prints it, each verb reads its own description from it."""
+"""The table of verbs: `otcondense` prints it, each verb reads its own description from it."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from jobs.run_directory.stages import ALL, STAGES, Access
 
 @dataclass(frozen=True)
 class Verb:
-    """A command that a person starts as `python -m jobs.NAME`; its folder is `jobs/NAME/`."""
+    """A command that a person starts as `otcondense NAME`; its folder is `jobs/NAME/`."""
 
     name: str
     summary: str
     access: Access | None = None
     """What it needs of the run directory; None if it takes no `--config` and `--run`."""
     runs_on_cluster: bool = True
-    """Whether `jobs.submit` can send it to a cluster."""
+    """Whether `otcondense submit` can send it to a cluster."""
 
     @property
     def takes_config(self) -> bool:
@@ -56,7 +56,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
         Verb("prefetch", "Download and check all weights once"),
     ),
 }
-"""Every verb, in the groups that `python -m jobs` and README show."""
+"""Every verb, in the groups that `otcondense` and README show."""
 
 VERBS: dict[str, Verb] = {verb.name: verb for verbs in GROUPS.values() for verb in verbs}
 """Every verb by its name."""

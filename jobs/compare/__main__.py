@@ -1,4 +1,4 @@
-"""`python -m jobs.compare`: the command line."""
+"""`otcondense compare`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Compare selection methods over budgets, training lengths and seeds; finished trials are skipped.
 
-`python -m jobs.compare --compare FILE`
+`otcondense compare --compare FILE`
 """
 
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""`python -m jobs.convert`: the command line."""
+"""`otcondense convert`: the command line."""
 
 import argparse
 from collections.abc import Sequence

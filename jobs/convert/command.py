@@ -85,4 +85,4 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "to-public": export_public,
     "to-diffusers": export_diffusers,
 }
-"""The sub-commands of `python -m jobs.convert`."""
+"""The sub-commands of `otcondense convert`."""

@@ -1,4 +1,4 @@
-"""`python -m jobs.dashboard`: the command line."""
+"""`otcondense dashboard`: the command line."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ DESCRIPTION = """Serve a page that shows a run and its chosen images.
 The page reads only the files of the run, during the run and after Ray has ended. On a cluster,
 start it on a machine that can read the files, and open it through a tunnel:
 
-    ssh -L 8266:127.0.0.1:8266 HEAD 'cd otcondense && python -m jobs.dashboard /shared/runs/demo'
-    kubectl exec HEAD-POD -- python -m jobs.dashboard /shared/runs/demo
+    ssh -L 8266:127.0.0.1:8266 HEAD 'cd otcondense && otcondense dashboard /shared/runs/demo'
+    kubectl exec HEAD-POD -- otcondense dashboard /shared/runs/demo
     kubectl port-forward HEAD-POD 8266:8266
 
-or on a laptop that can read the bucket: `python -m jobs.dashboard s3://bucket/runs/demo`.
+or on a laptop that can read the bucket: `otcondense dashboard s3://bucket/runs/demo`.
 """
 
 

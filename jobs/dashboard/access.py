@@ -61,7 +61,7 @@ class Access:
                 421,
             )
         return PlainTextResponse(
-            "this page needs its token: open the address that `python -m jobs.dashboard` printed\n",
+            "this page needs its token: open the address that `otcondense dashboard` printed\n",
             401,
         )
 

@@ -108,7 +108,7 @@ def _add_overview(app: FastAPI, run: Run, pages: Environment) -> None:
     def report() -> Response:
         """Show the report of the run."""
         if not run.store.exists(REPORT):
-            raise InputError("this run has no report yet; run `python -m jobs.report` first")
+            raise InputError("this run has no report yet; run `otcondense report` first")
         return HTMLResponse(run.store.read_bytes(REPORT))
 
 

@@ -222,6 +222,6 @@ def _unit_on_disk(run: Run, method: str, class_name: str) -> UnitProgress:
     summary = stored_summary(run.store, run.selection_directory(method), class_name)
     unit = UnitProgress(name=f"{method}, class {class_name}", method=method, class_name=class_name)
     if summary is None:
-        message = f"its file is damaged; run `python -m jobs.{SELECTION_BAR.key}` again"
+        message = f"its file is damaged; run `otcondense {SELECTION_BAR.key}` again"
         return unit.model_copy(update={"state": "failed", "message": message})
     return unit.model_copy(update={"state": "skipped", **progress_of(summary)})

@@ -1,4 +1,4 @@
-"""`python -m jobs.doctor`: the command line."""
+"""`otcondense doctor`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -51,7 +51,7 @@ def _address() -> Finding:
             "Ray address",
             "note",
             f"RAY_ADDRESS={address} (Ray Client)",
-            "submit with `python -m jobs.submit` instead: "
+            "submit with `otcondense submit` instead: "
             "a driver of Ray Client dies with its connection",
         )
     return Finding("Ray address", "ok", f"RAY_ADDRESS={address}")

@@ -80,7 +80,7 @@ def needed_gpu(config: RunConfig, *, seen: bool, on_cluster: bool) -> Iterator[F
         "GPU of the configuration",
         "note" if on_cluster else "wrong",
         f"none here, but {named[0]} is cuda",
-        "check a machine with GPUs: python -m jobs.submit --driver-gpus 1 doctor --config FILE",
+        "check a machine with GPUs: otcondense submit --driver-gpus 1 doctor --config FILE",
     )
 
 

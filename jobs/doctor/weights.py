@@ -12,7 +12,7 @@ from jobs.run_directory.config import RunConfig
 from otcondense.errors import InputError
 
 PREFETCH = (
-    "run `python -m jobs.prefetch` with this configuration where there is a network, and with the "
+    "run `otcondense prefetch` with this configuration where there is a network, and with the "
     "same HF_HOME and TORCH_HOME"
 )
 
@@ -57,7 +57,7 @@ def check_folders(*, on_cluster: bool) -> Iterator[Finding]:
 def check_weights(config: RunConfig) -> Iterator[Finding]:
     """Yield a finding on each of the weights that a configuration needs.
 
-    They are only looked for: `python -m jobs.prefetch --offline` also compares their hashes.
+    They are only looked for: `otcondense prefetch --offline` also compares their hashes.
 
     Raises: InputError if timm has no such encoder.
     """

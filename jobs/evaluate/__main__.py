@@ -1,4 +1,4 @@
-"""`python -m jobs.evaluate`: the command line."""
+"""`otcondense evaluate`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Measure every subset itself and the samples of every checkpoint against held-out images.
 
-`python -m jobs.evaluate`
+`otcondense evaluate`
 """
 
 import itertools

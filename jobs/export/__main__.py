@@ -1,4 +1,4 @@
-"""`python -m jobs.export`: the command line."""
+"""`otcondense export`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`python -m jobs.export_samples`: the command line."""
+"""`otcondense export_samples`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`python -m jobs.extract_latents`: the command line."""
+"""`otcondense extract_latents`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Extract VAE latents of the configured images: `python -m jobs.extract_latents`."""
+"""Extract VAE latents of the configured images: `otcondense extract_latents`."""
 
 from jobs.representations.extract import extract_images
 from jobs.run_directory.run import Run

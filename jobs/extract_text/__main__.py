@@ -1,4 +1,4 @@
-"""`python -m jobs.extract_text`: the command line."""
+"""`otcondense extract_text`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Extract the text embedding of every class name: `python -m jobs.extract_text`."""
+"""Extract the text embedding of every class name: `otcondense extract_text`."""
 
 import os
 from pathlib import Path

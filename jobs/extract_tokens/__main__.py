@@ -1,4 +1,4 @@
-"""`python -m jobs.extract_tokens`: the command line."""
+"""`otcondense extract_tokens`: the command line."""
 
 import argparse
 from collections.abc import Sequence

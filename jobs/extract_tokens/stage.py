@@ -1,4 +1,4 @@
-"""Extract patch tokens of the configured images: `python -m jobs.extract_tokens`."""
+"""Extract patch tokens of the configured images: `otcondense extract_tokens`."""
 
 from jobs.representations.extract import extract_images
 from jobs.run_directory.run import Run

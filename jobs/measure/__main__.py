@@ -1,4 +1,4 @@
-"""`python -m jobs.measure`: the command line."""
+"""`otcondense measure`: the command line."""
 
 import argparse
 from collections.abc import Sequence

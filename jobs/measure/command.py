@@ -1,6 +1,6 @@
 """Measure any images against any others, without a run.
 
-`python -m jobs.measure samples=FILE against=FOLDER [key=value]`
+`otcondense measure samples=FILE against=FOLDER [key=value]`
 """
 
 import argparse

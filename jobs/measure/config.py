@@ -1,4 +1,4 @@
-"""Settings of `python -m jobs.measure`."""
+"""Settings of `otcondense measure`."""
 
 from pydantic import Field, model_validator
 

@@ -1,4 +1,4 @@
-"""`python -m jobs.prefetch`: the command line."""
+"""`otcondense prefetch`: the command line."""
 
 import argparse
 from collections.abc import Sequence

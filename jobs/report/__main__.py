@@ -1,4 +1,4 @@
-"""`python -m jobs.report`: the command line."""
+"""`otcondense report`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Write the report of a run, one self-contained HTML file: `python -m jobs.report`."""
+"""Write the report of a run, one self-contained HTML file: `otcondense report`."""
 
 from jobs.command.progress import note
 from jobs.report.data import collect

@@ -101,7 +101,7 @@ def _own_files(need: Need) -> list[Path]:
     root = Path(need.place)
     if _is_in_package(need):
         raise InputError(
-            f"{need.used_for} needs {root}, found nothing there; `python -m jobs.prefetch` with "
+            f"{need.used_for} needs {root}, found nothing there; `otcondense prefetch` with "
             "this configuration makes it from a package"
         )
     if not root.exists():

@@ -1,4 +1,4 @@
-"""`python -m jobs.run`: the command line."""
+"""`otcondense run`: the command line."""
 
 import argparse
 from collections.abc import Sequence

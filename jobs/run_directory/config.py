@@ -21,7 +21,7 @@ from pipeline.extraction_config import ExtractionConfig, RepresentationResources
 
 
 class ScoresConfig(Config):
-    """Difficulty scores of images (`python -m jobs.score`)."""
+    """Difficulty scores of images (`otcondense score`)."""
 
     denoising: DenoisingConfig = DenoisingConfig()
     """Error of a frozen diffusion model, the score of D2C: high is hard."""
@@ -113,11 +113,11 @@ class RunConfig(Config):
     samplers: PoolConfig = PoolConfig()
     """The actors that sample images in parallel; they do not change the result."""
     latents: LatentConfig = LatentConfig()
-    """Latents of images, for training (`python -m jobs.extract_latents`)."""
+    """Latents of images, for training (`otcondense extract_latents`)."""
     tokens: TokenConfig = TokenConfig()
-    """Patch tokens of images, for training (`python -m jobs.extract_tokens`)."""
+    """Patch tokens of images, for training (`otcondense extract_tokens`)."""
     text: TextConfig = TextConfig()
-    """Text embeddings of class names, for training (`python -m jobs.extract_text`)."""
+    """Text embeddings of class names, for training (`otcondense extract_text`)."""
     representations: RepresentationResources = RepresentationResources()
     """The actors that extract latents and tokens in parallel; they do not change the result."""
     evaluation: EvaluationConfig = EvaluationConfig()

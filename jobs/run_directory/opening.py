@@ -123,7 +123,7 @@ def _marker_of(root: str) -> Marker:
     if marker is None:
         raise InputError(
             f"{root} must be a run directory, found no run there; "
-            "jobs.run and jobs.extract_features start one"
+            "`otcondense run` and `otcondense extract_features` start one"
         )
     return marker
 

@@ -111,7 +111,7 @@ class SelectionConfig(Config):
     settings: SelectorSettings = SelectorSettings()
     """Settings of each method."""
     difficulty: dict[str, ScoreKind] = Field(default_factory=_default_difficulties)
-    """Difficulty score (`python -m jobs.score`) used by each difficulty-based method: denoising
+    """Difficulty score (`otcondense score`) used by each difficulty-based method: denoising
     (high is hard) or aum (low is hard)."""
     pool: PoolConfig = PoolConfig()
     """The actors that select classes in parallel; they do not change the result."""

@@ -1,6 +1,6 @@
 """The table of stages: order, outputs, progress bars, and when each is part of a run.
 
-`jobs.run`, the page, `jobs.verify`, `jobs.status` and the advice in errors all read this table.
+`otcondense run`, `verify` and `status`, the page, and the advice in errors all read this table.
 A new stage is one folder `jobs/NAME/` and one entry here.
 """
 
@@ -41,19 +41,19 @@ class Access(Enum):
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of a run; `python -m jobs.NAME` runs it alone."""
+    """A stage of a run; `otcondense NAME` runs it alone."""
 
     name: str
     """Name of the stage and of its verb."""
     summary: str
-    """What it does, as `python -m jobs` prints it."""
+    """What it does, as `otcondense` prints it."""
     entry: str
     """`module:function` that runs it on a `Run`."""
     outputs: tuple[str, ...]
     """Patterns of the files it writes, relative to the run directory; they match no others, as
     `--fresh` deletes what they match."""
     is_part_of: Callable[[RunConfig], bool]
-    """Whether `jobs.run` includes it for a configuration."""
+    """Whether `otcondense run` includes it for a configuration."""
     bars: Callable[[RunConfig], Iterable[Bar]]
     """Its progress bars, in the order in which they appear."""
     bar_keys: tuple[str, ...] = ()
@@ -233,7 +233,7 @@ STAGES: tuple[Stage, ...] = (
 ALL = "run"
 """The verb that runs all stages."""
 SWEEPS = "sweeps/"
-"""Prefix of the files of `jobs.sweep` and `jobs.compare`, which are no stages."""
+"""Prefix of the files of `otcondense sweep` and `otcondense compare`, which are no stages."""
 
 
 def with_dependents(name: str, config: RunConfig) -> list[Stage]:
@@ -266,7 +266,7 @@ def matches(name: str, pattern: str) -> bool:
 
 
 def stages_of(config: RunConfig) -> list[Stage]:
-    """Return the stages that `jobs.run` runs for a configuration, in their order."""
+    """Return the stages that `otcondense run` runs for a configuration, in their order."""
     return [stage for stage in STAGES if stage.is_part_of(config)]
 
 

@@ -1,4 +1,4 @@
-"""`python -m jobs.sample`: the command line."""
+"""`otcondense sample`: the command line."""
 
 import argparse
 from collections.abc import Sequence

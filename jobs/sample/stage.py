@@ -86,7 +86,7 @@ def _weak_checkpoint(run: Run, name: str, method: str, config: SamplerConfig) ->
     except InputError as error:
         raise InputError(
             f"autoguidance of models.{name} needs the checkpoint of step {step} of its training on "
-            f"{method}, found none that is whole ({error}); run `python -m jobs.train` again, or "
+            f"{method}, found none that is whole ({error}); run `otcondense train` again, or "
             "leave models.NAME.sampling.autoguidance out"
         ) from error
 

@@ -1,4 +1,4 @@
-"""`python -m jobs.score`: the command line."""
+"""`otcondense score`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Score the difficulty of each image: `python -m jobs.score --kind denoising|aum`."""
+"""Score the difficulty of each image: `otcondense score --kind denoising|aum`."""
 
 import numpy as np
 import ray

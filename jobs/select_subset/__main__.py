@@ -1,4 +1,4 @@
-"""`python -m jobs.select_subset`: the command line."""
+"""`otcondense select_subset`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Select the subset of every class: `python -m jobs.select_subset`."""
+"""Select the subset of every class: `otcondense select_subset`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`python -m jobs.status`: the command line."""
+"""`otcondense status`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ START_POLL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """Options of `python -m jobs.submit` itself."""
+    """Options of `otcondense submit` itself."""
 
     address: str
     detach: bool
@@ -52,7 +52,7 @@ def run(options: Options, request: JobRequest) -> int:
             if request.arguments:
                 raise InputError(
                     f"list takes no further arguments, found {' '.join(request.arguments)}; "
-                    "`python -m jobs.submit follow ID` shows one job"
+                    "`otcondense submit follow ID` shows one job"
                 )
             print_jobs(server)
             return DONE
@@ -68,7 +68,7 @@ def _one_job(request: JobRequest) -> str:
     if len(request.arguments) != 1:
         raise InputError(
             f"{request.verb} takes the name of one job, found {len(request.arguments)}; "
-            "`python -m jobs.submit list` shows the names"
+            "`otcondense submit list` shows the names"
         )
     return request.arguments[0]
 
@@ -121,7 +121,7 @@ def _stop(server: JobServer, job: str) -> int:
 
 def _hint(server: JobServer, job: str) -> str:
     commands = [
-        f"  python -m jobs.submit {verb} {job} --address {server.address}"
+        f"  otcondense submit {verb} {job} --address {server.address}"
         for verb in ("follow", "stop")
     ]
     return "\n".join(commands)

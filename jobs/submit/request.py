@@ -18,12 +18,12 @@ from otcondense.credentials import (
 from otcondense.errors import InputError
 
 OWN_VERBS = ("list", "follow", "stop")
-"""Verbs of `python -m jobs.submit` itself."""
+"""Verbs of `otcondense submit` itself."""
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A job as `python -m jobs.submit` describes it."""
+    """A job as `otcondense submit` describes it."""
 
     verb: str
     """Module of `jobs` to run."""
@@ -126,7 +126,7 @@ def _check_verb(verb: str) -> None:
     if verb in VERBS:
         raise InputError(
             f"{verb} is not a verb of jobs: it works on one machine; "
-            f"run `python -m jobs.{verb}` here"
+            f"run `otcondense {verb}` here"
         )
     near = difflib.get_close_matches(verb, [*verbs, *OWN_VERBS], n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join([*verbs, *OWN_VERBS])}"

@@ -1,4 +1,4 @@
-"""`python -m jobs.sweep`: the command line."""
+"""`otcondense sweep`: the command line."""
 
 import argparse
 from collections.abc import Sequence

@@ -36,4 +36,4 @@ def show(sweep: Sweep, records: list[Record]) -> None:
         "best",
         f"{describe(best.values)}: {sweep.config.metric} {best.metric(sweep.config.metric):.6g}",
     )
-    note("", f"python -m jobs.run --config {where}/best.yaml")
+    note("", f"otcondense run --config {where}/best.yaml")

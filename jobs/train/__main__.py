@@ -1,4 +1,4 @@
-"""`python -m jobs.train`: the command line."""
+"""`otcondense train`: the command line."""
 
 import argparse
 from collections.abc import Sequence

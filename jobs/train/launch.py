@@ -205,7 +205,7 @@ def _cause(error: Exception, placement: Placement) -> Exception:
         reason = str(error).strip().splitlines()[-1]
         return InputError(
             f"the cluster gave training a GPU for each worker, and torch cannot use it ({reason}); "
-            "check the node (`python -m jobs.doctor`), or set device=cpu for the training"
+            "check the node (`otcondense doctor`), or set device=cpu for the training"
         )
     failures = getattr(error, "worker_failures", {})
     for failure in failures.values():

@@ -1,4 +1,4 @@
-"""Train every configured model on its subsets with Ray Train: `python -m jobs.train`."""
+"""Train every configured model on its subsets with Ray Train: `otcondense train`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`python -m jobs.verify`: the command line."""
+"""`otcondense verify`: the command line."""
 
 import argparse
 from collections.abc import Sequence

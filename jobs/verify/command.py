@@ -1,4 +1,4 @@
-"""Check every file of a run: `python -m jobs.verify RUN`."""
+"""Check every file of a run: `otcondense verify RUN`."""
 
 from collections.abc import Iterable
 

@@ -31,7 +31,7 @@ class Problem:
         return verb_of(self.file)
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.found}; run `python -m jobs.{self.verb}` again to rewrite it"
+        return f"{self.file}: {self.found}; run `otcondense {self.verb}` again to rewrite it"
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,7 @@ def export_pipeline(
     if model.num_classes != PIPELINE_CLASSES:
         raise InputError(
             f"DiTPipeline uses class {PIPELINE_CLASSES} for the null class, "
-            f"found a model of {model.num_classes} classes; sample it with `python -m jobs.sample`"
+            f"found a model of {model.num_classes} classes; sample it with `otcondense sample`"
         )
     library: Any = diffusers
     scheduler = library.DDIMScheduler(

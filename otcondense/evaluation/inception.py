@@ -77,7 +77,7 @@ def _load(weights: str | None) -> nn.Module:
     if weights is not None and not Path(weights).is_file():
         raise InputError(
             f"weights of Inception must be a file, found nothing at {weights}; "
-            "run `python -m jobs.prefetch` or correct the path"
+            "run `otcondense prefetch` or correct the path"
         )
     path = fetch_weights(URL_INCEPTION_V3) if weights is None else Path(weights)
     # torch-fidelity would unpickle anything: refuse files that hold more than tensors.

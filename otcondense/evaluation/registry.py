@@ -1,7 +1,7 @@
 """The table of metrics: name, title, direction, group and function of each.
 
-Evaluation computes the metrics of this table. The table that `jobs.evaluate` prints, the report,
-sweeps and comparisons read their metrics from it.
+Evaluation computes the metrics of this table. The table that `otcondense evaluate` prints, the
+report, sweeps and comparisons read their metrics from it.
 
 A new metric is its function (in `figures.py`, `denoising.py` or `adm.py`), one entry here, and one
 row of `tests/unit/evaluation/test_registry.py`.

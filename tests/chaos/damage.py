@@ -1,4 +1,4 @@
-"""Damage to files: `jobs.verify` finds it, and the same command recomputes them."""
+"""Damage to files: `otcondense verify` finds it, and the same command recomputes them."""
 
 import os
 import shutil
@@ -95,7 +95,7 @@ def _others(subject: Subject, name: str) -> list[str]:
 
 
 def is_found(run: Path) -> bool:
-    """Tell whether `jobs.verify` finds something."""
+    """Tell whether `otcondense verify` finds something."""
     try:
         return bool(verify(read_run(str(run))))
     except InputError:

@@ -116,7 +116,7 @@ def test_the_whole_way(config, tmp_path, capsys):
         call("train", ["--config", config])
     assert end.value.code == MISTAKE
     error = capsys.readouterr().err
-    assert "is missing or damaged; run `python -m jobs.extract_latents` first" in error
+    assert "is missing or damaged; run `otcondense extract_latents` first" in error
     for verb in (*TRAINING_INPUTS, "train", "sample"):
         call(verb, ["--config", config])
     images, labels = read_samples(run.store, run.samples_directory("l", "random", 4), 6)

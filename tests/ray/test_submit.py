@@ -92,9 +92,9 @@ def test_a_job_is_followed_to_its_end(finished: Done, root: Path) -> None:
     assert finished.returncode == 0, finished.stdout + finished.stderr
     lines = finished.stdout.splitlines()
     assert lines[0].startswith("job raysubmit_")
-    assert f"python -m jobs.run --config {root}/tiny.yaml" in lines[0]
+    assert f"otcondense run --config {root}/tiny.yaml" in lines[0]
     assert any(line.startswith("report ") for line in lines)
-    assert lines[-1].startswith("python -m jobs.run done in ")
+    assert lines[-1].startswith("otcondense run done in ")
     assert (root / "run/report.html").is_file()
     assert TOKEN not in finished.stdout + finished.stderr
 
@@ -106,7 +106,7 @@ def test_the_same_command_resumes_a_stopped_job(
     again = ("run", *place, "extraction.num_encoders=1")
     sent = submit(head, *again, "--detach", "--id", "to-be-stopped")
     assert sent.returncode == 0, sent.stderr
-    assert f"python -m jobs.submit stop to-be-stopped --address {head.address}" in sent.stdout
+    assert f"otcondense submit stop to-be-stopped --address {head.address}" in sent.stdout
     wait_for_features(root / "stopped")
 
     stopped = submit(head, "stop", "to-be-stopped")

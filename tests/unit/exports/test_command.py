@@ -1,4 +1,4 @@
-"""`jobs.export` as a person calls it: contents, formats, options and their mistakes."""
+"""`otcondense export` as a person calls it: contents, formats, options and their mistakes."""
 
 import json
 from pathlib import Path

@@ -121,7 +121,7 @@ def files(
 CHECKED = ("features", "selection", "manifest", "images", "weights", "state")
 """Files with a digest: they are refused, or read as before.
 
-Bytes that no reader uses may differ; `jobs.verify` compares bytes.
+Bytes that no reader uses may differ; `otcondense verify` compares bytes.
 """
 
 

@@ -59,7 +59,7 @@ def test_other_verbs_need_a_run(tmp_path: Path, verb: str) -> None:
     new = tmp_path / "new"
     with pytest.raises(InputError, match="new must be a run directory, found no run there"):
         chosen_config(VERBS[verb], None, str(new), [])
-    with pytest.raises(InputError, match=f"as in `python -m jobs.{verb} RUN`"):
+    with pytest.raises(InputError, match=f"as in `otcondense {verb} RUN`"):
         chosen_config(VERBS[verb], None, None, ["selection.budget=3"])
     assert not new.exists()
 

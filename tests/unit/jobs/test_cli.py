@@ -91,7 +91,7 @@ def test_prefetch_asks_for_the_configuration_alone(capsys: pytest.CaptureFixture
 
 
 def test_a_reader_that_has_left_ends_a_verb_without_a_traceback():
-    """As in `python -m jobs.run | head -1`."""
+    """As in `otcondense run | head -1`."""
     code = (
         "from jobs.command.exit import exit_with\n"
         "exit_with(lambda: [print('line', flush=True) for _ in range(10**6)] and None)\n"

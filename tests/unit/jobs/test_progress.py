@@ -1,4 +1,4 @@
-"""The bar's file, and `jobs.status` that reads it."""
+"""The bar's file, and `otcondense status` that reads it."""
 
 import errno
 import json

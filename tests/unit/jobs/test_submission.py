@@ -1,4 +1,4 @@
-"""`jobs.submit`: requests and the working directory, and the client against a fake job server."""
+"""`otcondense submit`: requests, the working directory, the client against a fake job server."""
 
 import io
 import os
@@ -108,7 +108,7 @@ def test_an_invalid_request_is_refused(verb: str, arguments: tuple[str, ...], me
         (("nosuch",), "nosuch is not a verb of jobs; there are "),
         (("trian",), "trian is not a verb of jobs; did you mean train?"),
         (("lst",), "lst is not a verb of jobs; did you mean list?"),
-        (("dashboard", "/shared/run"), "it works on one machine; run `python -m jobs.dashboard`"),
+        (("dashboard", "/shared/run"), "it works on one machine; run `otcondense dashboard`"),
         (("submit", "list"), "it works on one machine"),
         (("verify", "runs/x"), "the run of a job must be an absolute path"),
         (("status", "runs/x"), "the run of a job must be an absolute path"),
@@ -206,7 +206,7 @@ def test_a_job_is_sent_with_its_working_directory(
         }
     ]
     printed = capsys.readouterr().out
-    assert f"python -m jobs.submit follow raysubmit_1 --address {server.address}" in printed
+    assert f"otcondense submit follow raysubmit_1 --address {server.address}" in printed
 
 
 def test_the_working_directory_is_uploaded_once(server: FakeJobServer, checkout: Path) -> None:

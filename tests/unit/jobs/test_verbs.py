@@ -47,7 +47,7 @@ heavy = {}
 for verb in sys.argv[1:]:
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as printed:
         importlib.import_module(f"jobs.{verb}.__main__").main(["--help"])
-    assert "usage: python -m jobs." in printed.getvalue(), verb
+    assert "usage: otcondense " in printed.getvalue(), verb
     heavy[verb] = [name for name in ("torch", "ray") if name in sys.modules]
 print(json.dumps(heavy))
 """
@@ -170,7 +170,7 @@ def test_a_list_of_verbs_takes_no_verb(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as end:
         list_verbs(["status"])
     assert end.value.code == MISTAKE
-    assert "found `python -m jobs status`" in only_line(capsys)
+    assert "a verb is started as `otcondense status`" in only_line(capsys)
 
 
 def test_a_reader_of_the_help_may_leave_early() -> None:
@@ -197,6 +197,6 @@ def test_the_cost_of_the_help_of_status_is_printed(capsys: pytest.CaptureFixture
     command = [sys.executable, "-c", COST_OF_HELP]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("usage: python -m jobs.status")
+    assert done.stdout.startswith("usage: otcondense status")
     with capsys.disabled():
         print(f"\njobs.status --help: {done.stdout.splitlines()[-1]}")

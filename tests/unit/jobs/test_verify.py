@@ -283,7 +283,7 @@ def test_a_problem_is_one_line_with_status_1(run: Run, capsys: pytest.CaptureFix
     line = capsys.readouterr().out.splitlines()[0]
     assert ended.value.code == 1
     assert line.startswith(f"{run.manifest('random')}: damaged")
-    assert "python -m jobs.select_subset" in line
+    assert "otcondense select_subset" in line
 
 
 def test_a_directory_without_a_run_is_refused(
@@ -315,7 +315,7 @@ def test_the_advice_for_a_damaged_file_is_the_verb_of_its_stage(
     _, problems = read_facts(store)
     if name.endswith((".parquet", ".json")):
         assert [(problem.file, problem.verb) for problem in problems] == [(name, verb)]
-    assert f"run `python -m jobs.{verb}` again" in str(Problem(name, "damaged"))
+    assert f"run `otcondense {verb}` again" in str(Problem(name, "damaged"))
 
 
 @pytest.mark.parametrize("kind", ["aum", "denoising"])
@@ -348,7 +348,7 @@ def test_a_missing_list_of_unreadable_images_is_reported(run: Run) -> None:
     name = f"{run.features_directory(run.config.encoder)}/_quarantine.parquet"
     run.store.remove(name)
     assert [str(problem) for problem in verify(run)] == [
-        f"{name}: the file is missing; run `python -m jobs.extract_features` again to rewrite it"
+        f"{name}: the file is missing; run `otcondense extract_features` again to rewrite it"
     ]
 
 
