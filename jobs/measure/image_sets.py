@@ -41,8 +41,8 @@ def iterate_images(path: str) -> Iterator[UInt8[Tensor, "b c h w"]]:
 
     Args:
         path: an .npz with arr_0 of [n, h, w, c] bytes; a .parquet file, or a folder of them, as
-            `otcondense sample` and `otcondense export_samples` write; or a folder of images, nested or
-            not.
+            `otcondense sample` and `otcondense export_samples` write; or a folder of images,
+            nested or not.
 
     Raises: InputError if there are none, one cannot be decoded, or two differ in size.
     """

@@ -125,8 +125,7 @@ def _check_verb(verb: str) -> None:
         return
     if verb in VERBS:
         raise InputError(
-            f"{verb} is not a verb of jobs: it works on one machine; "
-            f"run `otcondense {verb}` here"
+            f"{verb} is not a verb of jobs: it works on one machine; run `otcondense {verb}` here"
         )
     near = difflib.get_close_matches(verb, [*verbs, *OWN_VERBS], n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join([*verbs, *OWN_VERBS])}"
