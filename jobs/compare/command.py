@@ -37,7 +37,7 @@ def compare(run: Run, compare_file: str | None, output: str | None) -> None:
     """
     values = read_yaml(compare_file, "comparison") if compare_file else {}
     config = build(CompareConfig, values, compare_file or "the defaults")
-    sweep = Sweep(sweep_config(config, run), run.config)
+    sweep = Sweep(sweep_config(config, run), run.config, verb="compare")
     show(config, sweep, run_sweep(sweep), output)
 
 
@@ -83,7 +83,7 @@ def show(config: CompareConfig, sweep: Sweep, records: list[Record], output: str
 
     for overview in overviews(found, config):
         print(f"\n{overview_text(overview)}")
-    title = f"compare {config.name}"
+    title = sweep.title
     for sentence in statements(found, config):
         note(title, sentence)
     for metric in unmeasured(found, config):

@@ -22,7 +22,7 @@ def sweep_settings(run: Run, sweep_file: str) -> None:
 def show(sweep: Sweep, records: list[Record]) -> None:
     """Write the tables and the page; print failures, the best trial and the directory."""
     best = write_results(sweep, records)
-    title = f"sweep {sweep.config.name}"
+    title = sweep.title
     where = sweep.run.store.path(sweep.directory)
     for record in records:
         if record.state == "failed":

@@ -1,7 +1,7 @@
 """The resources of a trial, and the number of trials that a cluster can hold."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from actors.pool_config import PoolConfig
@@ -106,6 +106,40 @@ def concurrent_trials(
         if needed:
             counts.append(int(available // needed))
     return min([*counts, limit or max([1, *counts])])
+
+
+def fitted(sweep: Sweep, cluster: Mapping[str, float]) -> Sweep:
+    """Return the sweep with trials that fit the CPUs of the cluster.
+
+    Numbers of workers that the configuration sets for larger machines do not keep trials from
+    running: one that does not fit works in its own process. Results do not depend on it.
+
+    Args:
+        sweep: with a number of workers for each None, as from `with_counts`.
+        cluster: resources of the cluster.
+    """
+    cpus = cluster.get("CPU", 0.0)
+    if cpus < 1 or trial_resources(sweep, dict(cluster)).total("CPU") <= cpus:
+        return sweep
+    base, config = sweep.base, sweep.config
+    models = {
+        name: model.model_copy(
+            update={"training": model.training.model_copy(update={"num_workers": 0})}
+        )
+        for name, model in base.models.items()
+    }
+    changes = {
+        "selection": base.selection.model_copy(update={"pool": _here(base.selection.pool, cpus)}),
+        "samplers": _here(base.samplers, cpus),
+        "models": models,
+    }
+    smaller = config.model_copy(update={"driver_cpus": min(config.driver_cpus, cpus)})
+    return replace(sweep, base=base.model_copy(update=changes), config=smaller)
+
+
+def _here(pool: PoolConfig, cpus: float) -> PoolConfig:
+    """Return a pool that works in the process of its trial."""
+    return pool.model_copy(update={"num_actors": 0, "num_cpus": min(pool.num_cpus, cpus)})
 
 
 def with_counts(base: RunConfig, cluster: Mapping[str, float]) -> RunConfig:

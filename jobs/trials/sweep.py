@@ -32,7 +32,7 @@ def run_sweep(sweep: Sweep) -> list[Record]:
     if learns:
         left = (sweep.config.num_trials or 0) - len(settled)
     note(
-        f"sweep {sweep.config.name}",
+        sweep.title,
         f"{left + len(settled)} trials, {len(settled)} of them already finished",
     )
     if left > 0:
@@ -94,7 +94,7 @@ def distinct_trials(sweep: Sweep) -> list[Trial]:
     distinct = {trial.key: trial for trial in reversed(trials)}
     if len(distinct) < len(trials):
         note(
-            f"sweep {sweep.config.name}",
+            sweep.title,
             f"{len(trials) - len(distinct)} combinations equal another one and are skipped",
         )
     return list(reversed(distinct.values()))

@@ -47,6 +47,8 @@ class Sweep:
     config: SweepConfig
     base: RunConfig
     """The configuration that trials vary."""
+    verb: str = "sweep"
+    """The command that runs it: `sweep` or `compare`."""
 
     def __post_init__(self) -> None:
         method = self.config.method
@@ -76,6 +78,11 @@ class Sweep:
                 "full trials are measured against held_out images, found held_out null; "
                 "set held_out, or kind=subset"
             )
+
+    @property
+    def title(self) -> str:
+        """What its bars and messages are about."""
+        return f"{self.verb} {self.config.name}"
 
     @property
     def run(self) -> Run:

@@ -13,10 +13,10 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler
 
 from jobs.cluster.start import in_thread
-from jobs.command.progress import Progress
+from jobs.command.progress import Progress, note
 from jobs.trials.loggers import log_callbacks
 from jobs.trials.records import Record, Records
-from jobs.trials.resources import concurrent_trials, trial_resources, with_counts
+from jobs.trials.resources import concurrent_trials, fitted, trial_resources, with_counts
 from jobs.trials.searches import optuna_search
 from jobs.trials.trial import Sweep, Trial, Values, describe
 from jobs.trials.work import run_trial, trial_fingerprint
@@ -146,14 +146,19 @@ def run_trials(
     sweep = replace(sweep, base=with_counts(sweep.base, known))
     resources = trial_resources(sweep, known)
     needed = [*resources.bundles, *resources.training]
-    cluster = bundles_for(needed, settings, f"sweep {config.name}")
+    cluster = bundles_for(needed, settings, sweep.title)
+    smaller = fitted(sweep, cluster)
+    if smaller is not sweep:
+        note(sweep.title, "the workers of a trial do not fit the cluster: it is one process")
+        sweep, config = smaller, smaller.config
+        resources = trial_resources(sweep, known)
     at_once = concurrent_trials(resources, cluster, config.max_concurrent)
     scheduler = _scheduler(sweep)
     replayed = [record.values for record in settled] if scheduler is not None else []
     values = [*replayed, *(trial.values for trial in open_trials)]
     search = _search(sweep, values, settled)
-    key = f"sweep-{config.name}"
-    with Progress(sweep.run.store, key, f"sweep {config.name}", "trial") as progress:
+    key = f"{sweep.verb}-{config.name}"
+    with Progress(sweep.run.store, key, sweep.title, "trial") as progress:
         recorder = TrialRecorder(sweep, inputs, progress)
         recorder.begin(_units(values, [] if replayed else settled))
         tuner = tune.Tuner(

@@ -16,6 +16,7 @@ from jobs.trials.records import Record, Records, Rung, best_record, write_result
 from jobs.trials.resources import (
     TrialResources,
     concurrent_trials,
+    fitted,
     trial_resources,
     with_counts,
 )
@@ -236,6 +237,34 @@ def test_a_trial_without_gpus_is_one_process_that_reserves_its_cpu(tmp_path, kin
     found = trial_resources(sweep, cluster)
     assert (found.bundles, found.training) == ([{"CPU": 1.0}], [])
     assert concurrent_trials(found, cluster, None) == 2
+
+
+@pytest.mark.parametrize("kind", ["subset", "full"])
+@pytest.mark.parametrize(
+    "workers",
+    [
+        ["selection.pool.num_actors=4"],
+        ["selection.pool={num_actors: 1, num_cpus: 8}"],
+        ["samplers.num_actors=6", "selection.pool.num_actors=1"],
+        ["models.sit.training.num_workers=8", "selection.pool.num_actors=3"],
+        ["models.sit.training.num_workers=8", "selection.pool.num_actors=0"],
+        [],
+    ],
+)
+def test_a_trial_fits_two_cores_whatever_the_workers(tmp_path, kind, workers):
+    cluster = {"CPU": 2.0}
+    given = Sweep(sweep_config(kind=kind, driver_cpus=3), base(tmp_path, *workers))
+    sweep = fitted(dataclasses.replace(given, base=with_counts(given.base, cluster)), cluster)
+    assert concurrent_trials(trial_resources(sweep, cluster), cluster, None) >= 1
+    assert sweep.directory == given.directory  # the same trials, the same results
+    assert fitted(sweep, cluster) is sweep
+
+
+def test_a_trial_that_fits_keeps_its_workers(tmp_path):
+    cluster = {"CPU": 8.0}
+    given = Sweep(sweep_config(), base(tmp_path, "selection.pool.num_actors=4"))
+    sweep = dataclasses.replace(given, base=with_counts(given.base, cluster))
+    assert fitted(sweep, cluster) is sweep
 
 
 @pytest.mark.parametrize(
