@@ -1,5 +1,6 @@
 """Start Ray the same way everywhere: one thread per worker, loopback, a private token file."""
 
+import json
 import logging
 import os
 import signal
@@ -37,7 +38,7 @@ STARTS = 3
 WORKFLOW = Path(__file__).parents[2]
 """The folder of `jobs`, `pipeline` and `actors`."""
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Ray sets it for a submitted job, whose workers find the job's own copy of the workflow."""
+"""Ray describes a submitted job in it."""
 LEAST_CPUS = 2
 """Ray Data needs one CPU in addition to the encoders."""
 Answer = TypeVar("Answer")
@@ -83,12 +84,18 @@ def _init(**settings: Any) -> None:
 def _worker_environment() -> dict[str, str]:
     """Return the variables of workers.
 
-    Those of a cluster that somebody else started look for the workflow where this process found it;
-    those of our own inherit the path from this process.
+    Those of a cluster that somebody else started look for the workflow where this process found it.
+    Those of our own inherit the path from this process, and Ray gives those of a job its package.
     """
-    if not os.environ.get("RAY_ADDRESS") or JOB_VARIABLE in os.environ:
+    if not os.environ.get("RAY_ADDRESS") or _has_package():
         return WORKER_ENVIRONMENT
     return {**WORKER_ENVIRONMENT, "PYTHONPATH": f"{WORKFLOW}{os.pathsep}${{PYTHONPATH}}"}
+
+
+def _has_package() -> bool:
+    """Tell whether this process is a job with a working directory that Ray gives its workers."""
+    described = json.loads(os.environ.get(JOB_VARIABLE, "{}"))
+    return "working_dir" in (described.get("runtime_env") or {})
 
 
 def _start_here(cpus: int) -> None:

@@ -58,6 +58,24 @@ def _file(path: str, kind: str) -> Path:
     return named
 
 
+def chain_of(file: Path) -> list[Path]:
+    """Return a YAML file and the files that it is built on by `base`, as they are named.
+
+    Raises: InputError if one is missing or no YAML.
+    """
+    chain = [file]
+    while len(chain) <= MOST_BASES:
+        content = _content(chain[-1], "configuration")
+        if content is None:
+            raise InputError(f"the file {chain[-1]} does not exist; correct the key base")
+        values = parse_yaml(content, str(chain[-1]))
+        base = values.get("base") if isinstance(values, dict) else None
+        if not isinstance(base, str):
+            break
+        chain.append(chain[-1].parent / base)
+    return chain
+
+
 def _with_bases(file: Path, content: bytes, readers: tuple[Path, ...]) -> dict[str, Any]:
     """Return the values of a file; `readers` are the files that led to it by `base`."""
     if file.resolve() in readers:

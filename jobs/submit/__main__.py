@@ -69,7 +69,7 @@ def work(options: argparse.Namespace, others: Sequence[str]) -> int:
     from jobs.submit.request import JobRequest
 
     request = JobRequest(
-        verb=options.verb,
+        verb=options.verb.replace("-", "_"),
         arguments=tuple(others),
         submission_id=options.id,
         environment=tuple(options.env),

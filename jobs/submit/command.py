@@ -10,13 +10,14 @@ from jobs.cluster.job import Job
 from jobs.cluster.job_server import JobServer
 from jobs.command.exit import DONE, INTERRUPTED
 from jobs.submit.follow import follow, stop
-from jobs.submit.package import pack
-from jobs.submit.request import JobRequest, check_request
+from jobs.submit.own_files import own_files
+from jobs.submit.package import Package, pack
+from jobs.submit.request import JobRequest, check_request, shown_command
 from otcondense.durations import duration
 from otcondense.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-"""The checkout, which becomes the working directory of a job."""
+"""The folder of the workflow, which becomes the working directory of a job."""
 START_SECONDS = 60.0
 """How long a cluster that answers may take until it can start a job."""
 START_POLL_SECONDS = 1.0
@@ -78,18 +79,17 @@ def submit(server: JobServer, request: JobRequest, *, detach: bool) -> int:
 
     Raises: InputError for a mistake in the request, or if the cluster cannot take it.
     """
-    check_request(request)
-    job = _send(server, request)
-    print(f"job {job} on {server.address}: {request.entrypoint}", flush=True)
+    package = pack(ROOT, own_files(check_request(request)))
+    job = _send(server, request, package)
+    print(f"job {job} on {server.address}: {request.command}", flush=True)
     if detach:
         print(_hint(server, job))
         return DONE
     return _follow(server, job)
 
 
-def _send(server: JobServer, request: JobRequest) -> str:
-    """Upload the checkout and start the job; waits for a cluster that is still starting."""
-    package = pack(ROOT)
+def _send(server: JobServer, request: JobRequest, package: Package) -> str:
+    """Upload the package and start the job; waits for a cluster that is still starting."""
     if not server.has_package(package.name):
         server.upload_package(package.name, package.data)
     deadline = time.monotonic() + START_SECONDS
@@ -133,7 +133,7 @@ def print_jobs(server: JobServer) -> None:
     print(f"{'job':<32}{'state':<12}{'time':>14}  command")
     for job in sorted(jobs, key=lambda job: job.started or 0.0):
         state = job.state.value.lower()
-        print(f"{job.name:<32}{state:<12}{duration(_seconds(job)):>14}  {job.entrypoint}")
+        print(f"{job.name:<32}{state:<12}{duration(_seconds(job)):>14}  {shown_command(job)}")
 
 
 def _seconds(job: Job) -> float:

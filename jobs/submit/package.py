@@ -1,11 +1,11 @@
-"""The working directory of a job: the checkout as a zip file, named by its content."""
+"""The working directory of a job: the workflow as a zip file, named by its content."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 IGNORE_FILES = (".gitignore", ".rayignore")
+IN_WHEEL = "_workflow"
+"""The folder of the workflow in an installed package; in a checkout it is the root."""
+UNUSED = ("__pycache__/", "*.pyc", f"/{IN_WHEEL}/")
+"""What an installed package has beside its source; a checkout names such files in its own lists."""
 LIMIT_BYTES = 100 * 2**20
 """Ray's dashboard takes no larger request."""
 NAMED_FILES = 3
@@ -48,22 +52,44 @@ class _Ignore:
         return self.patterns.match_file(f"{name}/" if path.is_dir() else name)
 
 
-def pack(root: Path) -> Package:
-    """Return the files below `root` that no .gitignore or .rayignore excludes.
+def pack(root: Path, own: Mapping[str, Path] | None = None) -> Package:
+    """Return the workflow, with the package `otcondense` beside it, as in a checkout.
+
+    Args:
+        root: a checkout, of which the files are taken that no .gitignore or .rayignore excludes; or
+            the folder of the workflow in an installed package.
+        own: the user's own files by their names in the zip file.
 
     Raises: InputError if they are larger than Ray takes.
     """
-    files = list(files_of(root))
+    files = {**_files_by_name(root), **(own or {})}
     _check_size(root, files)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in files:
-            entry = zipfile.ZipInfo(path.relative_to(root).as_posix(), EARLIEST)
+        for name, path in files.items():
+            entry = zipfile.ZipInfo(name, EARLIEST)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = path.stat().st_mode << MODE_SHIFT
             archive.writestr(entry, path.read_bytes())
     data = buffer.getvalue()
     return Package(f"_ray_pkg_{hashlib.sha256(data).hexdigest()[:NAME_DIGITS]}.zip", data)
+
+
+def _files_by_name(root: Path) -> dict[str, Path]:
+    """Return the files of the workflow by their names in the zip file."""
+    if root.name != IN_WHEEL:
+        return {path.relative_to(root).as_posix(): path for path in files_of(root)}
+    package = root.parent
+    files = {path.relative_to(root): path for path in files_of(root, [_unused(root)])}
+    for path in files_of(package, [_unused(package)]):
+        files[path.relative_to(package.parent)] = path
+    return {name.as_posix(): path for name, path in files.items()}
+
+
+def _unused(folder: Path) -> _Ignore:
+    from pathspec import GitIgnoreSpec
+
+    return _Ignore(folder, GitIgnoreSpec.from_lines(UNUSED))
 
 
 def files_of(folder: Path, outer: Sequence[_Ignore] = ()) -> Iterator[Path]:
@@ -97,14 +123,14 @@ def _leads_upwards(path: Path) -> bool:
     return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
 
 
-def _check_size(root: Path, files: Sequence[Path]) -> None:
+def _check_size(root: Path, files: Mapping[str, Path]) -> None:
     """Refuse a package that Ray would refuse after a long upload."""
-    sizes = {path: path.stat().st_size for path in files}
+    sizes = {name: path.stat().st_size for name, path in files.items()}
     total = sum(sizes.values())
     if total <= LIMIT_BYTES:
         return
-    largest = sorted(sizes, key=lambda path: sizes[path], reverse=True)[:NAMED_FILES]
-    named = [f"{path.relative_to(root)} ({_mebibytes(sizes[path])})" for path in largest]
+    largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)[:NAMED_FILES]
+    named = [f"{name} ({_mebibytes(sizes[name])})" for name in largest]
     raise InputError(
         f"the files of {root} must have at most {_mebibytes(LIMIT_BYTES)} to be sent with a job, "
         f"found {_mebibytes(total)}; the largest are {', '.join(named)}: "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from jobs.cluster.job import Submission
+from jobs.cluster.job import Job, Submission
 from jobs.command.verbs import VERBS, Verb
 from otcondense.credentials import (
     WHERE_INSTEAD,
@@ -19,6 +19,15 @@ from otcondense.errors import InputError
 
 OWN_VERBS = ("list", "follow", "stop")
 """Verbs of `otcondense submit` itself."""
+
+START = "exec sh jobs/submit/start_job.sh "
+"""Beginning of the entrypoint of a job; the script finds the Python that runs Ray."""
+
+
+def shown_command(job: Job) -> str:
+    """Return the command of a job as a person types it; that of another kind of job as it is."""
+    is_ours = job.entrypoint.startswith(START)
+    return f"otcondense {job.entrypoint.removeprefix(START)}" if is_ours else job.entrypoint
 
 
 @dataclass(frozen=True)
@@ -39,12 +48,17 @@ class JobRequest:
     """GPUs to reserve for the driver, as for `doctor`; no stage of a run can use them."""
 
     @property
+    def command(self) -> str:
+        """The command as a person types it."""
+        return shlex.join(["otcondense", self.verb, *self.arguments])
+
+    @property
     def entrypoint(self) -> str:
         """The command that the cluster runs."""
-        return shlex.join(["python", "-m", f"jobs.{self.verb}", *self.arguments])
+        return f"{START}{shlex.join([self.verb, *self.arguments])}"
 
     def submission(self, package: str) -> Submission:
-        """Return the request for the job server, with the name of the uploaded checkout."""
+        """Return the request for the job server, with the name of the uploaded package."""
         return Submission(
             entrypoint=self.entrypoint,
             package=package,
@@ -81,10 +95,12 @@ def known_verbs() -> list[str]:
     return sorted(name for name, verb in VERBS.items() if verb.runs_on_cluster)
 
 
-def check_request(request: JobRequest) -> None:
+def check_request(request: JobRequest) -> argparse.Namespace:
     """Find mistakes here that the job would only find on the cluster.
 
     A mistake in the options of the verb ends the process with its usage, as the verb itself does.
+
+    Returns: the options of the verb.
 
     Raises: InputError for a verb that cannot be submitted, credentials, a mistake in the
         configuration, or a run directory that would be deleted with the job.
@@ -102,6 +118,7 @@ def check_request(request: JobRequest) -> None:
         _check_run(_run_of(VERBS[request.verb], options))
     elif getattr(options, "run", None) is not None:
         _check_run(options.run)
+    return options
 
 
 def _run_of(verb: Verb, options: argparse.Namespace) -> str:

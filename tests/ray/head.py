@@ -30,6 +30,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def _without_environment(path: str) -> str:
+    """Return a PATH without the folder of this Python."""
+    own = Path(sys.executable).parent
+    return os.pathsep.join(each for each in path.split(os.pathsep) if Path(each) != own)
+
+
 class Head:
     """One head; `stop` ends every process that it started, by its id."""
 
@@ -120,7 +126,8 @@ class Head:
         return {
             **kept,
             MARK: self.name,
-            "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}",
+            # As where the environment is not active: `python` is one without Ray.
+            "PATH": _without_environment(kept["PATH"]),
             "OMP_NUM_THREADS": "1",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.token_file),

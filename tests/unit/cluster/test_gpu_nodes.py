@@ -93,11 +93,12 @@ def test_the_shared_volume_names_its_storage_class() -> None:
 def test_a_ray_job_sets_no_counts_and_resumes_in_a_new_cluster() -> None:
     manifest, _ = ray_spec("rayjob")
     command = shlex.split(manifest["spec"]["entrypoint"])
-    assert command[:2] == ["python", "-m"]
-    assert command[2].removeprefix("jobs.") in known_verbs()
-    options = dict(zip(command[3:7:2], command[4:7:2], strict=True))
-    config = load_config(options["--config"], command[7:], options["--run"])
-    names = {word.split("=")[0].split(".")[-1] for word in command[7:]}
+    program, verb, *words = command
+    assert program == "otcondense"
+    assert verb in known_verbs()
+    options = dict(zip(words[0:4:2], words[1:4:2], strict=True))
+    config = load_config(options["--config"], words[4:], options["--run"])
+    names = {word.split("=")[0].split(".")[-1] for word in words[4:]}
     assert not names & set(COUNTS), "the numbers of workers come from the cluster"
     pods = manifest["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
     assert config.cluster.gpus == pods["maxReplicas"] * pod_resources("gpu", "rayjob")["gpu"]

@@ -75,9 +75,17 @@ def test_mistakes_are_named(file: str, override: str, message: str) -> None:
         load_config(file, [override])
 
 
-def test_a_missing_file_lists_the_shipped_ones() -> None:
-    with pytest.raises(InputError, match=r"demo\.yaml"):
-        load_config("nowhere.yaml", [])
+@pytest.mark.parametrize("name", ["demo", "demo.yaml", "jobs/configs/demo.yaml"])
+def test_a_shipped_file_is_found_by_name_from_any_directory(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = read_yaml("jobs/configs/demo.yaml")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()  # a folder is no configuration
+    assert read_yaml(name) == shipped
+    assert read_yaml("demo", "sweep") != shipped
+    (tmp_path / "demo.yaml").write_text("run: own\n")
+    assert read_yaml("demo.yaml") == {"run": "own"}
 
 
 def test_every_shipped_configuration_resolves() -> None:

@@ -19,7 +19,7 @@ from jobs.cluster.job_server import JobServer
 from jobs.submit import command, follow, package
 from jobs.submit.__main__ import main
 from jobs.submit.package import files_of, pack
-from jobs.submit.request import JobRequest, check_request, known_verbs
+from jobs.submit.request import START, JobRequest, check_request, known_verbs
 from otcondense.errors import InputError
 from tests.generators.job_server import TOKEN, FakeJobServer, job_server
 from tests.verbs import call
@@ -199,7 +199,7 @@ def test_a_job_is_sent_with_its_working_directory(
     assert server.packages == {name: pack(checkout).data}
     assert server.submissions == [
         {
-            "entrypoint": "python -m jobs.run --config jobs/configs/demo.yaml --run /shared/run",
+            "entrypoint": f"{START}run --config jobs/configs/demo.yaml --run /shared/run",
             "runtime_env": {"working_dir": f"gcs://{name}", "env_vars": {"A": "b=c"}},
             "metadata": {"verb": "run"},
             "entrypoint_num_cpus": 2.0,
