@@ -112,7 +112,8 @@ def fitted(sweep: Sweep, cluster: Mapping[str, float]) -> Sweep:
     """Return the sweep with trials that fit the CPUs of the cluster.
 
     Numbers of workers that the configuration sets for larger machines do not keep trials from
-    running: one that does not fit works in its own process. Results do not depend on it.
+    running: one that does not fit works in its own process. Only the rounding of several training
+    workers is another.
 
     Args:
         sweep: with a number of workers for each None, as from `with_counts`.

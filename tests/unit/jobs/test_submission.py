@@ -161,6 +161,78 @@ def test_the_package_has_the_files_that_no_ignore_file_excludes(checkout: Path) 
     assert archive.getinfo("jobs/run.py").external_attr >> package.MODE_SHIFT & 0o777 == 0o755
 
 
+def test_an_installed_package_is_sent_as_a_checkout(tmp_path: Path) -> None:
+    """The workflow at the top, the package beside it, and nothing twice."""
+    package_folder = tmp_path / "site-packages/otcondense"
+    for name in ("__init__.py", "store/files.py", "__pycache__/a.pyc", "report/page.css"):
+        write(package_folder, name, "x")
+    for name in ("jobs/run/__main__.py", "jobs/__pycache__/a.pyc", "constraints.txt"):
+        write(package_folder / "_workflow", name, "y")
+    write(tmp_path / "site-packages", "other/__init__.py", "z")
+    archive = zipfile.ZipFile(io.BytesIO(pack(package_folder / "_workflow").data))
+    assert sorted(archive.namelist()) == [
+        "constraints.txt",
+        "jobs/run/__main__.py",
+        "otcondense/__init__.py",
+        "otcondense/report/page.css",
+        "otcondense/store/files.py",
+    ]
+
+
+def test_own_configurations_are_sent_with_the_job(
+    server: FakeJobServer, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "mine"
+    write(directory, "settings/own.yaml", "base: ../common.yaml\nrun: /shared/run\n")
+    write(directory, "common.yaml", "source: {path: /shared/images}\n")
+    monkeypatch.chdir(directory)
+    call("submit", ["run", "--config", "settings/own.yaml", "--address", server.address])
+    (data,) = server.packages.values()
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    assert archive.read("settings/own.yaml").startswith(b"base: ../common.yaml")
+    assert {"common.yaml", "jobs/run.py"} <= set(archive.namelist())
+
+
+def test_an_own_configuration_above_the_directory_cannot_be_sent(
+    server: FakeJobServer,
+    checkout: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tmp_path, "own.yaml", "run: /shared/run\nsource: {path: /shared/images}\n")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert fails("run", "--config", "../own.yaml", "--address", server.address) == 2
+    assert "the file ../own.yaml must lie below this directory" in capsys.readouterr().err
+    assert not server.packages
+
+
+@pytest.mark.parametrize(
+    ("option", "folder"),
+    [
+        ('--python_worker_command="{}" setup.py', "a folder"),
+        ("--python_worker_command={} setup.py --node-ip=127.0.0.1", "plain"),
+        ("--other", "on-the-path"),
+    ],
+)
+def test_a_job_runs_under_the_python_of_rays_workers(
+    option: str, folder: str, tmp_path: Path
+) -> None:
+    """The raylet names it; without one, the Python of the PATH has to do."""
+    python = tmp_path / folder / "python"
+    write(tmp_path, f"{folder}/python", f'#!/bin/sh\necho "{folder}: $@"\n')
+    python.chmod(0o755)
+    raylet = 'sh -c "sh jobs/submit/start_job.sh verify /shared/a; exit"; exit'
+    done = subprocess.run(
+        ["sh", "-c", raylet, "raylet", option.format(python)],
+        capture_output=True,
+        text=True,
+        env={"PATH": f"{tmp_path}/on-the-path:/usr/bin:/bin"},
+    )
+    assert done.stdout == f"{folder}: -m jobs.verify /shared/a\n", done.stderr
+
+
 def test_the_name_of_a_package_changes_with_its_content_only(checkout: Path) -> None:
     first = pack(checkout)
     os.utime(checkout / "jobs/run.py", (0, 0))
@@ -308,6 +380,20 @@ def test_jobs_are_listed_with_state_and_time(
     assert [line.split() for line in lines[1:]] == [
         ["one", "succeeded", "1", "min", "30", "s", "python", "-m", "jobs.run"]
     ]
+
+
+def test_a_submitted_verb_is_listed_as_it_was_typed(
+    server: FakeJobServer, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = ("export-samples", *SHARED_RUN[1:], "--output", "/shared/samples.npz")
+    call("submit", [*export, "--address", server.address, "--detach"])
+    assert "otcondense export_samples --config" in capsys.readouterr().out.splitlines()[0]
+    call("submit", ["list", "--address", server.address])
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.endswith(
+        "  otcondense export_samples --config jobs/configs/demo.yaml --run "
+        "/shared/run --output /shared/samples.npz"
+    )
 
 
 def test_a_job_with_any_name_can_be_asked_for(server: FakeJobServer) -> None:
