@@ -55,7 +55,7 @@ def named_run(directory: str | None, words: Sequence[str]) -> str | None:
     if len(named) > 1:
         raise InputError(
             f"one run directory is expected, found {', '.join(named)}; "
-            "a setting looks like key=value, see --help for the keys"
+            "a setting looks like key=value, see --help-settings for the keys"
         )
     return named[0] if named else None
 

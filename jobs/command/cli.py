@@ -1,14 +1,12 @@
-"""The command lines of the verbs: shared options, and `--help` with every setting."""
+"""The command lines of the verbs that work on a run: shared options, and how a verb runs."""
 
 import argparse
-import textwrap
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from jobs.command.choice import DEFAULT_CONFIG, chosen_config
 from jobs.command.exit import DONE, RESUME, exit_with
-from jobs.command.fields import FieldText, describe_fields
+from jobs.command.settings_help import OF_A_RUN, VerbParser
 from jobs.command.verbs import VERBS
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.fresh import confirm, deletion_of
@@ -20,46 +18,15 @@ from otcondense.errors import InputError
 from otcondense.forecast.hardware import PRESETS, Hardware
 
 RunCommand = Callable[[Run, argparse.Namespace], int | None]
-HELP_WIDTH = 100
 
 
-class SettingsHelp(argparse.Action):
-    """Prints the usage and then every setting, its default and its meaning."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
-        parser.print_help()
-        print(
-            "\nsettings (key=value on the command line, or in the configuration file; "
-            "NAME is a name of your choice):"
-        )
-        print("\n".join(settings_lines(describe_fields())))
-        parser.exit()
-
-
-def settings_lines(fields: Iterable[FieldText]) -> list[str]:
-    """Return the lines of `--help` that describe settings."""
-    lines = []
-    indent = " " * 6
-    for field in fields:
-        lines.append(f"  {field.name}  [{field.default}]")
-        lines += textwrap.wrap(
-            field.meaning, HELP_WIDTH, initial_indent=indent, subsequent_indent=indent
-        )
-    return lines
-
-
-def run_parser(verb: str) -> argparse.ArgumentParser:
+def run_parser(verb: str) -> VerbParser:
     """Return the parser of a verb that works on a run."""
     chosen = VERBS[verb]
-    parser = argparse.ArgumentParser(
-        prog=f"otcondense {verb}",
-        description=f"{chosen.summary}.",
-        add_help=False,
-        allow_abbrev=False,
+    parser = VerbParser(
+        prog=f"otcondense {verb}", description=f"{chosen.summary}.", allow_abbrev=False
     )
-    parser.add_argument(
-        "-h", "--help", action=SettingsHelp, nargs=0, help="show this and every setting, and exit"
-    )
+    parser.sections[""] = (OF_A_RUN, RunConfig)
     default = "the run's own"
     if chosen.access is Access.STARTS:
         default += f", or {DEFAULT_CONFIG} for a new run"
@@ -99,30 +66,17 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
         "--on",
         metavar="HARDWARE",
         help=f"hardware of --dry-run: {', '.join(PRESETS)}, cluster (of RAY_ADDRESS), here, or a "
-        ".yaml file of the fields below [cluster if RAY_ADDRESS is set; else cluster.gpus if "
+        ".yaml file (--help-settings on) [cluster if RAY_ADDRESS is set; else cluster.gpus if "
         "that is set; else here, or 8xH100 for a run that needs GPUs which are not here]",
     )
     describe_file(parser, "--on", Hardware)
 
 
 def describe_file(parser: argparse.ArgumentParser, option: str, model: type[Config]) -> None:
-    """Add to the help of a verb the fields of the file that one of its options names."""
-    lines = [f"fields of the file of {option}, with their defaults:", *_file_lines(model)]
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "\n".join(lines)
-
-
-def _file_lines(model: type[Config]) -> list[str]:
-    lines: list[str] = []
-    group = ""
-    for field in describe_fields(model):
-        outer = field.name.split(".")[0]
-        if outer not in (field.name, group):  # a group of fields has a meaning too
-            meaning = model.model_fields[outer].description or ""
-            lines += settings_lines([FieldText(f"{outer}.NAME", "", meaning)])
-        lines += settings_lines([field])
-        group = outer
-    return lines
+    """Let `--help-settings` list the fields of the file that an option of a verb names."""
+    assert isinstance(parser, VerbParser)
+    title = f"fields of the file of {option}, with their defaults"
+    parser.sections[option.removeprefix("--")] = (title, model)
 
 
 def run_on_directory(

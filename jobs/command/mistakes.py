@@ -12,25 +12,7 @@ from pydantic_core import ErrorDetails
 
 from jobs.command.fields import model_of
 from otcondense.credentials import has_credentials
-
-EXPECTED = {
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
-    "dict_type": "a group of keys and values",
-    "float_parsing": "a number",
-    "float_type": "a number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number of at most 4300 digits",
-    "int_type": "a whole number",
-    "list_type": "a list such as [a, b]",
-    "model_type": "a group of settings",
-    "string_type": "text",
-    "tuple_type": "a list such as [a, b]",
-}
-"""What a setting must be, by pydantic's type of the error."""
-PREFIX = "Input should be "
-"""First words of most messages of pydantic."""
+from otcondense.wrong_values import expected_value, own_message, shown
 
 
 @dataclass(frozen=True)
@@ -82,17 +64,14 @@ def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
     if first["type"] == "missing":
         place = f", or set it in {origin}" if origin else ""
         return f"{name} must be set: add {name}=VALUE to the command line{place}"
-    found = f", found {reprlib.repr(first['input'])}"
+    found = f", found {shown(first['input'])}"
     if _may_hold_credentials(first["input"]):
         found = ""
     if first["type"] == "value_error":
         # The check of a whole group names the value itself.
         found = "" if isinstance(first["input"], dict) else found
-        message = first["msg"].removeprefix("Value error, ")
-        return f"{name or origin or 'the settings'}: {message[0].lower()}{message[1:]}{found}"
-    if first["type"] not in EXPECTED and not first["msg"].startswith(PREFIX):
-        return f"{name or origin}: {first['msg'][0].lower()}{first['msg'][1:]}{found}"
-    expected = " or ".join(dict.fromkeys(map(_expected, errors)))
+        return f"{name or origin or 'the settings'}: {own_message(first)}{found}"
+    expected = " or ".join(dict.fromkeys(map(expected_value, errors)))
     return f"{name or origin or 'the settings'} must be {expected}{found}"
 
 
@@ -101,10 +80,6 @@ def _may_hold_credentials(value: object) -> bool:
     if isinstance(value, str):
         return has_credentials(value)
     return "://" in reprlib.repr(value)
-
-
-def _expected(error: ErrorDetails) -> str:
-    return EXPECTED.get(error["type"], error["msg"].removeprefix(PREFIX))
 
 
 def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> _Place:

@@ -1,6 +1,7 @@
-"""The parser of verbs that have options of their own only; it imports no configuration."""
+"""The parsers of verbs; those with options of their own only import no configuration."""
 
 import argparse
+from importlib import import_module
 
 from jobs.command.verbs import VERBS
 
@@ -22,3 +23,18 @@ def plain_parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def parser_of(verb: str) -> argparse.ArgumentParser:
+    """Return the parser of a verb as its own command makes it.
+
+    Args:
+        verb: name in `VERBS`.
+    """
+    from jobs.command.cli import add_dry_run, run_parser
+
+    main = import_module(f"jobs.{verb}.__main__")
+    parser: argparse.ArgumentParser = main.parser() if hasattr(main, "parser") else run_parser(verb)
+    if hasattr(main, "forecast"):
+        add_dry_run(parser)
+    return parser

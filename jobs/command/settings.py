@@ -2,6 +2,7 @@
 
 import difflib
 import reprlib
+import types
 import typing
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -59,7 +60,8 @@ def override(values: dict[str, Any], pairs: Sequence[str]) -> None:
         if not separator or "" in key.split("."):
             found = "an address with credentials" if has_credentials(pair) else repr(pair)
             raise InputError(
-                f"a setting must look like key=value, found {found}; see --help for the keys"
+                f"a setting must look like key=value, found {found}; "
+                "see --help-settings for the keys"
             )
         set_value(values, key, parse_yaml(text, f"the value of {key}"))
 
@@ -76,9 +78,38 @@ def build(model: type[AnyModel], values: dict[str, Any], path: str | None) -> An
     """
     _check_keys(model, values, "")
     try:
-        return model.model_validate(values)
+        return model.model_validate(_with_lists(model, values))
     except ValidationError as error:
         raise InputError(sentences(error.errors(), model, path)) from error
+
+
+def _with_lists(annotation: Any, value: Any) -> Any:
+    """Return a value with a list of one where a single value stands for a list.
+
+    `selection.methods=random` means [random].
+    """
+    model = model_of(annotation)
+    if isinstance(value, dict) and model is not None:
+        fields = model.model_fields
+        return {
+            key: _with_lists(fields[key].annotation if key in fields else None, each)
+            for key, each in value.items()
+        }
+    if isinstance(value, dict) and typing.get_origin(annotation) is dict:
+        return {
+            key: _with_lists(typing.get_args(annotation)[1], each) for key, each in value.items()
+        }
+    if isinstance(value, (str, int, float)) and _is_list(annotation):
+        return [value]
+    return value
+
+
+def _is_list(annotation: Any) -> bool:
+    """Tell whether a setting is a list, or null, and nothing else."""
+    options = [annotation]
+    if isinstance(annotation, types.UnionType):
+        options = [each for each in typing.get_args(annotation) if each is not type(None)]
+    return all(typing.get_origin(each) in (tuple, list) for each in options)
 
 
 def set_value(values: dict[str, Any], name: str, value: Any) -> None:

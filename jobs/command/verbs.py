@@ -46,7 +46,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
         Verb("export_samples", "Export samples as npz, PNG files or Parquet", Access.READS),
         Verb("convert", "Convert checkpoints from and to public formats"),
     ),
-    "Cluster": (
+    "Cluster and machine": (
         Verb(
             "submit",
             "Submit a verb to a cluster; list, follow and stop jobs",
@@ -54,6 +54,11 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
         ),
         Verb("doctor", "Check this machine, the cluster and the storage"),
         Verb("prefetch", "Download and check all weights once"),
+        Verb(
+            "completion",
+            "Print what completes commands in bash, zsh or fish",
+            runs_on_cluster=False,
+        ),
     ),
 }
 """Every verb, in the groups that `otcondense` and README show."""

@@ -13,8 +13,8 @@ def parser() -> argparse.ArgumentParser:
     made = run_parser("compare")
     made.add_argument(
         "--compare",
-        help="comparison file, such as jobs/configs/compare/demo.yaml; "
-        "by default the methods of the run are compared",
+        help="comparison file, or the name of a shipped one, such as demo (--help-settings compare "
+        "lists its fields); by default the methods of the run are compared",
     )
     made.add_argument("--output", help="second directory to write the tables and the page to")
     describe_file(made, "--compare", CompareConfig)

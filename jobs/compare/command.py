@@ -5,6 +5,7 @@
 
 from pydantic import ValidationError
 
+from jobs.command.mistakes import sentences
 from jobs.command.progress import note
 from jobs.command.settings import build
 from jobs.command.yaml_files import read_yaml
@@ -49,7 +50,7 @@ def sweep_config(config: CompareConfig, run: Run) -> SweepConfig:
     try:
         return config.sweep(run.config)
     except ValidationError as error:
-        reason = "; ".join(problem["msg"] for problem in error.errors())
+        reason = sentences(error.errors(), SweepConfig, None)
         raise InputError(f"this comparison is invalid: {reason}") from error
     except ValueError as error:
         raise InputError(f"this comparison is invalid: {error}") from error

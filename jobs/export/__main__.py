@@ -15,14 +15,14 @@ def parser() -> argparse.ArgumentParser:
         "--what",
         choices=tuple(WHAT),
         default="subset",
-        help="the images that a method chose, or the features of all images [subset]",
+        help="images that a method chose, or all features [subset]",
     )
-    made.add_argument(
-        "--method", help="subset: selection method whose subset is exported [geometry_aware]"
-    )
+    made.add_argument("--method", help="subset: the method that chose it [geometry_aware]")
     defaults = ", ".join(f"{what}: {known.default}" for what, known in WHAT.items())
     formats = " ".join(f"{what}: {known.meanings}." for what, known in WHAT.items())
-    made.add_argument("--format", choices=every_format(), help=f"{formats} [{defaults}]")
+    made.add_argument(
+        "--format", choices=every_format(), metavar="FORMAT", help=f"{formats} [{defaults}]"
+    )
     made.add_argument(
         "--output", required=True, help="file or folder to write; it must not exist yet"
     )
@@ -34,13 +34,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--images",
         action=argparse.BooleanOptionalAction,
-        help="hf: with the images, or only a list of them, which may be shared freely [--images]",
+        help="hf: with the images, or only a list of them [--images]",
     )
     made.add_argument(
         "--encode",
         choices=("keep", "jpg", "png"),
-        help="webdataset: keep the bytes of the images, all under the key jpg, or make all of them "
-        "JPEG files (which loses some quality) or PNG files [keep]",
+        help="webdataset: keep the bytes of the images (key jpg), or make all JPEG or PNG [keep]",
     )
     made.add_argument(
         "--logits", action="store_true", default=None, help="features: with the logits [without]"

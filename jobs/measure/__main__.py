@@ -3,21 +3,25 @@
 import argparse
 from collections.abc import Sequence
 
-from jobs.command.cli import settings_lines
 from jobs.command.exit import exit_with
-from jobs.command.fields import describe_fields
-from jobs.command.parser import plain_parser
+from jobs.command.settings_help import VerbParser
+from jobs.command.verbs import VERBS
 from jobs.measure.config import MeasureConfig
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    settings = "\n".join(settings_lines(describe_fields(MeasureConfig)))
-    made = plain_parser("measure", epilog=f"settings:\n{settings}")
+    made = VerbParser(
+        prog="otcondense measure", description=f"{VERBS['measure'].summary}.", allow_abbrev=False
+    )
+    made.sections[""] = ("settings (key=value on the command line)", MeasureConfig)
     made.add_argument("--config", help="YAML file of the same settings")
     made.add_argument("--output", help="JSON file for the metrics and their inputs")
     made.add_argument(
-        "settings", nargs="*", metavar="key=value", help="samples, against, training, ... (below)"
+        "settings",
+        nargs="*",
+        metavar="key=value",
+        help="samples, against, training, ... (--help-settings)",
     )
     return made
 

@@ -45,7 +45,7 @@ class MeasureConfig(Config):
             )
         if (self.judge is None) == (self.evaluation.network == "judge"):
             raise ValueError(
-                "judge must be set with evaluation.network=judge, and unset with "
+                "judge must be set with evaluation.network=judge, and null with "
                 "evaluation.network=inception"
             )
         if self.against is None and (self.training is not None or self.judges):

@@ -25,6 +25,7 @@ from jobs.run_directory.source import check_source
 from otcondense.datasets.records import OPTIONAL_IDENTITY
 from otcondense.errors import InputError
 from otcondense.store import DriverLock, Store, put_back
+from otcondense.wrong_values import described
 
 
 def own_configuration(root: str) -> dict[str, Any]:
@@ -53,8 +54,8 @@ def read_run(root: str) -> Run:
         problem = error.errors()[0]
         name = ".".join(map(str, problem["loc"]))
         raise InputError(
-            f"{root} has a configuration that this version cannot use ({name}: {problem['msg']}); "
-            "name a configuration file with --config"
+            f"{root} has a configuration that this version cannot use: {name} "
+            f"{described(problem)}; name a configuration file with --config"
         ) from error
 
 

@@ -4,10 +4,10 @@ import argparse
 import difflib
 import shlex
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from jobs.cluster.job import Job, Submission
+from jobs.command.parser import parser_of
 from jobs.command.verbs import VERBS, Verb
 from otcondense.credentials import (
     WHERE_INSTEAD,
@@ -151,12 +151,7 @@ def _check_verb(verb: str) -> None:
 
 def _parsed(request: JobRequest) -> argparse.Namespace:
     """Return the options of the verb, read by its own parser."""
-    from jobs.command.cli import add_dry_run, run_parser
-
-    main = import_module(f"jobs.{request.verb}.__main__")
-    parser = main.parser() if hasattr(main, "parser") else run_parser(request.verb)
-    if hasattr(main, "forecast"):
-        add_dry_run(parser)
+    parser = parser_of(request.verb)
     found: argparse.Namespace
     try:
         found = parser.parse_intermixed_args(request.arguments)

@@ -12,7 +12,10 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = run_parser("sweep")
     made.add_argument(
-        "--sweep", required=True, help="sweep file, such as jobs/configs/sweep/demo.yaml"
+        "--sweep",
+        required=True,
+        help="sweep file, or the name of a shipped one, such as demo (--help-settings sweep lists "
+        "its fields)",
     )
     describe_file(made, "--sweep", SweepConfig)
     return made

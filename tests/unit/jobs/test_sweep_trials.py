@@ -70,7 +70,7 @@ def base(tmp_path, *overrides):
             "optuna cannot vary encoder.name",
         ),
         ({"kinds": "full"}, "did you mean kind?"),
-        ({"name": "../up"}, "name: string should match pattern"),
+        ({"name": "../up"}, "name must be text of letters, digits, _ and -"),
     ],
 )
 def test_mistakes_in_a_sweep_are_refused(changes, message):

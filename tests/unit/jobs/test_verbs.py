@@ -27,6 +27,7 @@ CONFIG = ("--config", "CONFIG", "--run", "RUN")
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     **{stage.name: CONFIG for stage in STAGES},
     "compare": CONFIG,
+    "completion": ("bash",),
     "convert": ("from-public", "weights.pt", "checkpoint", "--family", "DiT"),
     "dashboard": ("RUN",),
     "doctor": (),

@@ -1,0 +1,85 @@
+"""`--help-settings [PREFIX]`: the settings of a verb, with defaults and meanings."""
+
+import argparse
+import difflib
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+
+from jobs.command.exit import MISTAKE
+from jobs.command.fields import FieldText, describe_fields, describe_groups, is_below
+
+WIDTH = 100
+INDENT = " " * 6
+OF_A_RUN = "settings (key=value on the command line, or in the configuration file)"
+"""Title of the settings of a run, which have no prefix of their own."""
+NOTE = "NAME is a name of your choice; null means that a setting is not set."
+
+Sections = dict[str, tuple[str, type[BaseModel]]]
+"""Title and settings by prefix: that of a run is empty, the file of `--sweep` has `sweep`."""
+
+
+class VerbParser(argparse.ArgumentParser):
+    """The command line of a verb that has settings."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.sections: Sections = {}
+        self.add_argument(
+            "--help-settings",
+            action=_SettingsHelp,
+            nargs="?",
+            const="",
+            metavar="PREFIX",
+            help="list the settings, all or those below a prefix such as selection, and exit",
+        )
+
+
+class _SettingsHelp(argparse.Action):
+    """Prints the settings of the verb."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, values: Any, *__: Any) -> None:
+        assert isinstance(parser, VerbParser)
+        lines = settings_help(parser.sections, values)
+        if not lines:
+            parser.exit(MISTAKE, f"error: {_unknown(parser.sections, values)}\n")
+        print("\n".join(lines))
+        parser.exit()
+
+
+def settings_help(sections: Sections, prefix: str) -> list[str]:
+    """Return the lines about all settings, or those below a prefix; none for an unknown one."""
+    if prefix and prefix in sections:
+        title, model = sections[prefix]
+        return _section(title, describe_groups(model))
+    lines: list[str] = []
+    for title, model in sections.values():
+        if prefix:
+            fields = [each for each in describe_fields(model) if is_below(each.name, prefix)]
+        else:
+            fields = list(describe_groups(model))
+        lines += _section(title, fields) if fields else []
+    return [*lines, NOTE] if lines else []
+
+
+def _section(title: str, fields: Iterable[FieldText]) -> list[str]:
+    lines = [f"{title}:"]
+    for field in fields:
+        lines.append(f"  {field.name}  [{field.default}]" if field.default else f"  {field.name}")
+        lines += textwrap.wrap(
+            field.meaning, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT
+        )
+    return [*lines, ""]
+
+
+def _unknown(sections: Sections, prefix: str) -> str:
+    """Return the sentence about a prefix that no setting has."""
+    names = [name for name in sections if name]
+    for _, model in sections.values():
+        for field in describe_fields(model):
+            names += [field.name, field.name.rpartition(".")[0]]
+    near = list(dict.fromkeys(difflib.get_close_matches(prefix, filter(None, names), n=3)))
+    hint = f"did you mean {' or '.join(near)}?" if near else "without a prefix all are listed"
+    return f"no setting begins with {prefix}; {hint}"

@@ -1,0 +1,1 @@
+"""Completion of verbs, options and settings in shells."""
