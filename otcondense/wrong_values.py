@@ -52,17 +52,34 @@ PATTERNS: Mapping[str, str] = {r"^[\w-]+$": "text of letters, digits, _ and -"}
 """What texts of a form must be."""
 OTHERWISE = "a value of another kind"
 """For errors that no setting of ours has today."""
-IN_YAML: Mapping[str, str] = {"None": "null", "True": "true", "False": "false"}
+
+
+class _InYaml(reprlib.Repr):
+    """Shortened texts of values, with the words of YAML."""
+
+    def repr_NoneType(self, _: None, __: int) -> str:
+        return "null"
+
+    def repr_bool(self, value: bool, _: int) -> str:  # noqa: FBT001 - called by reprlib
+        return str(value).lower()
+
+
+_IN_YAML = _InYaml()
 
 
 def expected_value(error: ErrorDetails) -> str:
     """Return what a setting must be, to go after "must be"."""
-    context = error.get("ctx", {})
+    context = {name: _plain(value) for name, value in error.get("ctx", {}).items()}
     if context.get("pattern") in PATTERNS:
         return PATTERNS[context["pattern"]]
     if error["type"] in WITH_LIMITS:
         return WITH_LIMITS[error["type"]].format_map(context)
     return FIXED.get(error["type"], OTHERWISE)
+
+
+def _plain(value: Any) -> Any:
+    """Return a limit as a person writes it: 1 for 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def own_message(error: ErrorDetails) -> str:
@@ -83,5 +100,4 @@ def described(error: ErrorDetails) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as a configuration file has it, shortened if it is long."""
-    text = reprlib.repr(value)
-    return IN_YAML.get(text, text)
+    return _IN_YAML.repr(value)

@@ -49,7 +49,7 @@ def _described(
         first = listed.setdefault(inner, field.name)
         is_first = first == field.name
         more = "" if is_first else f" Its settings are those of {first}."
-        yield FieldText(f"{field.name}.*", "", f"{field.meaning}{more}".strip())
+        yield FieldText(f"{field.name}.*", "", f"{field.meaning.strip()}{more}".strip())
         if is_first:
             yield from _described(inner, field.name, listed)
 

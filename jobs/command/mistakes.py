@@ -61,6 +61,9 @@ def _lines(found: list[tuple[_Place, ErrorDetails]], origin: str | None) -> Iter
 def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
     """Return the sentence about a setting that none of its types fits."""
     first = errors[0]
+    if isinstance(first["input"], dict):
+        # A group that one of the types takes, and whose own check failed, is of that type.
+        first = next((error for error in errors if error["type"] == "value_error"), first)
     if first["type"] == "missing":
         place = f", or set it in {origin}" if origin else ""
         return f"{name} must be set: add {name}=VALUE to the command line{place}"

@@ -19,6 +19,7 @@ from otcondense.diffusion.sizes import LETTERS, Family
 from otcondense.errors import InputError
 from otcondense.fetched import load_pickled
 from otcondense.reading import open_regular
+from otcondense.tensor_names import misfit, shapes_of
 
 WRAPPER = "module."
 """Prefix of every name in the state of a DistributedDataParallel model."""
@@ -97,16 +98,11 @@ def from_public(state: dict[str, Tensor], public: PublicModel) -> tuple[Transfor
     # Names alone can describe a huge model: one without memory tells which tensors there must be.
     with torch.device("meta"):
         shapes = Transformer(config.size, config, num_classes, image_shape).state_dict()
-    wanted = {name: tuple(tensor.shape) for name, tensor in shapes.items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    names = wanted.keys() | found.keys()
-    wrong = sorted(name for name in names if wanted.get(name) != found.get(name))
-    if wrong:
-        first = wrong[0]
+    difference = misfit(shapes_of(shapes), shapes_of(state))
+    if difference is not None:
         raise InputError(
             f"the checkpoint must have the tensors of a {public.family} of width {config.width} "
-            f"and depth {config.depth}; {len(wrong)} differ, the first is {first}: "
-            f"expected {wanted.get(first)}, found {found.get(first)}"
+            f"and depth {config.depth}; {difference}"
         )
     model = build_model(config, num_classes, image_shape)
     model.load_state_dict(reverse_time(state, model) if public.data_first else state)

@@ -19,6 +19,7 @@ from otcondense.encoders.presets import PIXELS
 from otcondense.encoders.transforms import InputSpec, pretrained_config
 from otcondense.errors import InputError
 from otcondense.reading import RefusedFileError, open_regular
+from otcondense.tensor_names import misfit, shapes_of
 
 
 class EncoderOutput(NamedTuple):
@@ -203,7 +204,7 @@ def weights_file(weights: str) -> Path:
 def load_weights(model: nn.Module, path: Path, config: EncoderConfig) -> None:
     """Load a .safetensors file into a model.
 
-    Raises: InputError naming the tensors that are missing, unexpected or of another shape.
+    Raises: InputError naming the first tensors that differ, and the likely cause.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -212,12 +213,19 @@ def load_weights(model: nn.Module, path: Path, config: EncoderConfig) -> None:
         tensors = load_file(path)
         if not config.classes():
             tensors = without_classifier(tensors, config.name)
-        model.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"encoder weights {path} do not fit {config.name} with in_chans={config.in_chans} and "
-            f"num_classes={config.classes()}: {error}"
+            f"encoder weights {path} must be a whole .safetensors file, found one that cannot be "
+            f"read ({error}); fetch or train it again"
         ) from error
+    wanted, found = shapes_of(model.state_dict()), shapes_of(tensors)
+    difference = misfit(wanted, found)
+    if difference is not None:
+        raise InputError(
+            f"encoder weights {path} do not fit {config.name} with in_chans={config.in_chans} and "
+            f"num_classes={config.classes()}: {difference}"
+        )
+    model.load_state_dict(tensors)
 
 
 def without_classifier(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

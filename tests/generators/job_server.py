@@ -131,6 +131,7 @@ async def _submit(state: FakeJobServer, _name: str, request: web.Request) -> web
         text = f"Traceback:\n  File\nValueError: Job with submission_id {name} already exists."
         return web.Response(status=500, text=text)
     state.add_job(name, "SUCCEEDED", "the log\n")
+    state.jobs[name]["entrypoint"] = values["entrypoint"]
     return web.json_response({"job_id": name, "submission_id": name})
 
 

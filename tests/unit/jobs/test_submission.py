@@ -24,7 +24,7 @@ from otcondense.errors import InputError
 from tests.generators.job_server import TOKEN, FakeJobServer, job_server
 from tests.verbs import call
 
-SHARED_RUN = ("run", "--config", "jobs/configs/demo.yaml", "--run", "/shared/run")
+SHARED_RUN = ("run", "--config", "demo", "--run", "/shared/run")
 
 
 @pytest.fixture(autouse=True)
@@ -271,7 +271,7 @@ def test_a_job_is_sent_with_its_working_directory(
     assert server.packages == {name: pack(checkout).data}
     assert server.submissions == [
         {
-            "entrypoint": f"{START}run --config jobs/configs/demo.yaml --run /shared/run",
+            "entrypoint": f"{START}run --config demo --run /shared/run",
             "runtime_env": {"working_dir": f"gcs://{name}", "env_vars": {"A": "b=c"}},
             "metadata": {"verb": "run"},
             "entrypoint_num_cpus": 2.0,
@@ -391,8 +391,7 @@ def test_a_submitted_verb_is_listed_as_it_was_typed(
     call("submit", ["list", "--address", server.address])
     line = capsys.readouterr().out.splitlines()[1]
     assert line.endswith(
-        "  otcondense export_samples --config jobs/configs/demo.yaml --run "
-        "/shared/run --output /shared/samples.npz"
+        "  otcondense export_samples --config demo --run /shared/run --output /shared/samples.npz"
     )
 
 
