@@ -7,6 +7,9 @@ PYTEST = $(BIN)/python -m pytest -q --durations=25
 TWO = -n 2 --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 
+# Each target ends with the line to go on with.
+NEXT = @printf '\nnext: %s\n'
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo experiments test test-slow test-ci test-all chaos check style types imports secrets \
 	licences vulnerabilities sbom bench gpu-bundle report clean
@@ -26,10 +29,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 setup: $(VENV)/.installed ## create .venv with the pinned versions (about 7 GB)
+	@$(if $(filter setup,$(MAKECMDGOALS)),printf '\nnext: %s\n' 'source $(BIN)/activate && otcondense',:)
 
 demo: setup ## all stages on real images, and a comparison with six random draws
 	$(BIN)/otcondense compare --config jobs/configs/demo.yaml --compare jobs/configs/compare/demo.yaml
 	$(BIN)/otcondense run --config jobs/configs/demo.yaml
+	$(NEXT) '$(BIN)/otcondense dashboard runs/demo'
+	$(NEXT) '$(BIN)/otcondense export runs/demo --output subset.json'
 
 COMPARE := $(BIN)/otcondense compare --config jobs/configs/fashion.yaml --compare jobs/configs/compare
 TABLES := docs/experiments
@@ -43,12 +49,15 @@ experiments: setup ## the comparisons on photographs: hours on two cores; finish
 	$(COMPARE)/fashion-parts.yaml --output $(TABLES)/fashion-parts
 	$(COMPARE)/fashion-lengths.yaml --output $(TABLES)/fashion-lengths $(LONG)
 	$(COMPARE)/fashion-autoguidance.yaml --output $(TABLES)/fashion-autoguidance $(LONG)
+	$(NEXT) 'look at $(TABLES)/*/summary.csv'
 
 test: setup ## unit, page and Ray tests; all Ray tests share one cluster
 	$(PYTEST) $(TWO) -m "not (slow or full)"
+	$(NEXT) 'make check, then make test-slow'
 
 test-slow: setup ## interrupted runs, killed workers, sweeps, jobs, training
 	$(PYTEST) $(TWO) -m "slow and not full"
+	$(NEXT) 'make test-all'
 
 test-ci: setup ## test, and an interrupted run, a killed worker, damaged files, other numbers of workers
 	$(PYTEST) $(TWO) -m "ci or not (slow or full)"
@@ -61,11 +70,13 @@ test-ci test-all: export OTCONDENSE_TEST_SECONDS = 60
 test-all: test test-slow ## also nodes, all kinds of chaos, object store, comparison, quick benchmarks
 	$(PYTEST) -m full
 	$(BIN)/python -m benchmarks.run_all --quick
+	$(NEXT) 'make bench'
 
 chaos: setup ## break runs at random and check that nothing is lost; CHAOS="--seed 1 --from 0 --count 20"
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 check: style types imports secrets licences vulnerabilities ## format, lint, types, imports, secrets, licences, known vulnerabilities (OFFLINE=1: not those)
+	$(NEXT) 'make test'
 
 style: setup
 	$(BIN)/ruff format --check .
@@ -95,12 +106,16 @@ sbom: setup ## write docs/sbom.cdx.json, the list of all packages with versions 
 
 bench: setup ## every benchmark, with its yardstick in the same run
 	$(BIN)/python -m benchmarks.run_all
+	$(NEXT) 'look at benchmarks/README.md'
 
 gpu-bundle: setup ## write build/gpu-bundle: wheels for a GPU machine that has torch and no network
 	$(BIN)/python -m benchmarks.gpu_bundle
+	$(NEXT) 'copy build/gpu-bundle to the machine, and there: python3 install.py'
 
 report: setup ## write the report of the demo's run again
 	$(BIN)/otcondense report --config jobs/configs/demo.yaml
+	$(NEXT) '$(BIN)/otcondense dashboard runs/demo'
 
 clean: ## delete the demo's data and runs, keep .venv
 	rm -rf data runs build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	$(NEXT) 'make demo'

@@ -1,5 +1,6 @@
 """What a setting must be, in our words, by the kind of error that pydantic reports."""
 
+import re
 import reprlib
 from collections.abc import Mapping
 from typing import Any
@@ -57,7 +58,7 @@ OTHERWISE = "a value of another kind"
 class _InYaml(reprlib.Repr):
     """Shortened texts of values, with the words of YAML."""
 
-    def repr_NoneType(self, _: None, __: int) -> str:
+    def repr_NoneType(self, _: None, __: int) -> str:  # noqa: N802 - called by reprlib
         return "null"
 
     def repr_bool(self, value: bool, _: int) -> str:  # noqa: FBT001 - called by reprlib
@@ -85,7 +86,7 @@ def _plain(value: Any) -> Any:
 def own_message(error: ErrorDetails) -> str:
     """Return the message of a check of ours, without what pydantic puts before it."""
     message = error["msg"].removeprefix("Value error, ")
-    in_yaml = message.replace("found None", f"found {shown(None)}")
+    in_yaml = re.sub(r"(=|found )None\b", rf"\1{shown(None)}", message)
     return f"{in_yaml[0].lower()}{in_yaml[1:]}"
 
 
