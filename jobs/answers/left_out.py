@@ -1,0 +1,111 @@
+"""What a run could not choose, and why: each reason with its number of images."""
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+
+from jobs.run_directory.listing import run_listing
+from jobs.run_directory.run import Run
+from otcondense.report.answer import LeftOut
+from otcondense.store import CopySummary, read_table, stored_summary
+from pipeline.quarantine import quarantine_file
+
+SHOWN = 3
+"""Examples of a reason."""
+POLICIES = {
+    "merge": "counted as one candidate with their copy",
+    "drop": "dropped",
+}
+"""What was done with copies, by policy."""
+
+
+def left_out(run: Run, chosen: Mapping[str, Mapping[str, int]]) -> Iterator[LeftOut]:
+    """Yield the reasons for which images were no candidates.
+
+    Args:
+        run: the run; its features are extracted.
+        chosen: by method and class, the number of chosen images.
+
+    Raises: InputError if the source is needed and cannot be listed.
+    """
+    yield from _unreadable(run)
+    yield from _ignored(run)
+    yield from _copies(run, next(iter(chosen), None))
+    yield from _small_classes(run, next(iter(chosen.values()), {}))
+
+
+def _unreadable(run: Run) -> Iterator[LeftOut]:
+    """Yield the unreadable images, one entry for each reason if there are few reasons."""
+    name = quarantine_file(run.features_directory(run.config.encoder))
+    if not run.store.exists(name):
+        return
+    lost = read_table(run.store, name)
+    if len(lost):
+        examples = [f"{row['image_id']} ({row['reason']})" for row in _first(lost)]
+        yield LeftOut(len(lost), "image", "cannot be read", run.store.path(name), tuple(examples))
+
+
+def _first(table: pa.Table) -> list[dict[str, str]]:
+    """Return the first row of each reason, at most `SHOWN`."""
+    firsts: dict[str, dict[str, str]] = {}
+    for row in table.to_pylist():
+        firsts.setdefault(row["reason"], row)
+    return list(firsts.values())[:SHOWN]
+
+
+def _ignored(run: Run) -> Iterator[LeftOut]:
+    ignored = run_listing(run).ignored
+    if len(ignored):
+        yield LeftOut(
+            count=len(ignored),
+            what="file",
+            reason="of the source not looked at: no image by its name, hidden, or in no folder of "
+            "a class",
+            examples=tuple(ignored[:SHOWN]),
+        )
+
+
+def _copies(run: Run, method: str | None) -> Iterator[LeftOut]:
+    """Yield the copies in all classes, which every method sees alike."""
+    if method is None:
+        return
+    found = [each for each in _copy_summaries(run, method) if each is not None]
+    for policy, meaning in POLICIES.items():
+        of_policy = [each for each in found if each.policy == policy]
+        exact = sum(each.exact for each in of_policy)
+        near = sum(each.near for each in of_policy)
+        if exact:
+            yield LeftOut(exact, "image", f"equal to another one of the class, {meaning}")
+        if near:
+            yield LeftOut(near, "image", f"nearly equal to another one of the class, {meaning}")
+    held_out = sum(each.held_out for each in found)
+    if held_out:
+        yield LeftOut(held_out, "image", "equal to a held-out image, left out of the class")
+
+
+def _copy_summaries(run: Run, method: str) -> Iterator[CopySummary | None]:
+    directory = run.selection_directory(method)
+    for name in run_listing(run).names:
+        summary = stored_summary(run.store, directory, name)
+        yield None if summary is None else summary.copies
+
+
+def _small_classes(run: Run, chosen: Mapping[str, int]) -> Iterator[LeftOut]:
+    """Yield the classes in which nothing was chosen because all images were taken."""
+    sizes = run_listing(run).sizes
+    small = [name for name, count in chosen.items() if count >= sizes.get(name, 0)]
+    if small:
+        yield LeftOut(
+            count=len(small),
+            what="class",
+            plural="classes",
+            reason="with no more images than the budget: taken whole, nothing was selected there",
+            examples=tuple(small[:SHOWN]),
+        )
+
+
+def chosen_by_class(manifest: pa.Table) -> dict[str, int]:
+    """Return the number of chosen images of each class, in the order of the manifest."""
+    counts = manifest.group_by("class_name", use_threads=False).aggregate([([], "count_all")])
+    names = counts.column("class_name").to_pylist()
+    return dict(zip(names, counts.column("count_all").to_pylist(), strict=True))

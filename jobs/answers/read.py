@@ -1,0 +1,144 @@
+"""Reads what a run found from its files; nothing is computed or written."""
+
+import math
+import shlex
+from collections.abc import Iterator, Mapping
+
+from jobs.answers.draws import BASELINE, DRAWN_METRICS, DrawRecord, read_draws
+from jobs.answers.left_out import chosen_by_class, left_out
+from jobs.run_directory.listing import run_listing
+from jobs.run_directory.results import CheckpointMetrics, read_metrics
+from jobs.run_directory.run import Run
+from jobs.run_directory.selection_config import Subset
+from otcondense.report.answer import Answer, Compared, RandomComparison, SubsetAnswer
+from otcondense.store import read_manifest, stored_summary
+
+MODEL_METRICS = ("fid", "mind", "coverage", "recall", "held_out_loss")
+"""Metrics of trained models that the answer tells."""
+
+
+def read_answer(run: Run) -> Answer:
+    """Return what a run has found so far.
+
+    Raises: InputError if a manifest is damaged, or the source is needed and cannot be listed.
+    """
+    chosen: dict[str, dict[str, int]] = {}
+    for subset in _in_order(run):
+        if run.store.exists(run.manifest(subset.name)):
+            manifest = read_manifest(run.store, run.manifest(subset.name))
+            chosen[subset.name] = chosen_by_class(manifest)
+    subsets = tuple(_subset(run, name, counts) for name, counts in chosen.items())
+    is_compared = any(subset.compared for subset in subsets)
+    return Answer(
+        run=run.store.root,
+        subsets=subsets,
+        left_out=tuple(left_out(run, chosen)) if chosen else (),
+        not_compared="" if is_compared or not subsets else _why_not(run),
+        next_command=_next_command(run, subsets),
+    )
+
+
+def _in_order(run: Run) -> list[Subset]:
+    """Return the subsets of the run, those of the baseline last."""
+    selection = run.config.selection
+    every = [subset for method in selection.methods for subset in selection.subsets_of(method)]
+    return sorted(every, key=lambda subset: subset.method == BASELINE)
+
+
+def _subset(run: Run, name: str, counts: Mapping[str, int]) -> SubsetAnswer:
+    sizes = run_listing(run).sizes
+    is_baseline = run.config.selection.subset(name).method == BASELINE
+    return SubsetAnswer(
+        method=name,
+        manifest=run.store.path(run.manifest(name)),
+        num_chosen=sum(counts.values()),
+        num_images=sum(sizes.get(each, 0) for each in counts),
+        num_classes=len(counts),
+        unrepresented=_unrepresented(run, name, counts),
+        compared=() if is_baseline else tuple(_compared(run, name)),
+    )
+
+
+def _unrepresented(run: Run, name: str, counts: Mapping[str, int]) -> float | None:
+    """Return the mean over classes of the share of images that no chosen one represents."""
+    directory = run.selection_directory(name)
+    found = [stored_summary(run.store, directory, each) for each in counts]
+    shares = [each.left_out_share for each in found if each is not None]
+    return sum(shares) / len(shares) if shares else None
+
+
+def _compared(run: Run, name: str) -> Iterator[Compared]:
+    """Yield the comparison of the chosen images with random draws, then that of each model."""
+    record = read_draws(run, name)
+    if record is not None:
+        yield _of_images(record)
+    yield from _of_models(run, name)
+
+
+def _of_images(record: DrawRecord) -> Compared:
+    metrics = [
+        RandomComparison(metric, record.values[metric], tuple(record.draws[metric]))
+        for metric in DRAWN_METRICS
+        if metric in record.values
+    ]
+    return Compared("the chosen images", record.network, record.num_held_out, tuple(metrics))
+
+
+def _of_models(run: Run, name: str) -> Iterator[Compared]:
+    """Yield the comparison of each model with the one that was trained on a random draw."""
+    last: dict[tuple[str, str], CheckpointMetrics] = {}
+    for row in read_metrics(run):
+        last[row.model, row.method] = row
+    baseline = _baseline_of(run, name)
+    for (model, method), row in last.items():
+        other = last.get((model, baseline))
+        if method == name and other is not None and other.step == row.step:
+            yield Compared(
+                what=f"model {model} after {row.step:,} steps",
+                network=row.record.encoder,
+                num_held_out=row.record.num_held_out,
+                metrics=tuple(_of_records(row.record.values, other.record.values)),
+            )
+
+
+def _baseline_of(run: Run, name: str) -> str:
+    """Return the random subset of the same budget."""
+    selection = run.config.selection
+    budgets = selection.subset(name).budgets
+    same = [each.name for each in selection.subsets_of(BASELINE) if each.budgets == budgets]
+    return same[0] if same else BASELINE
+
+
+def _of_records(
+    values: Mapping[str, float], random: Mapping[str, float]
+) -> Iterator[RandomComparison]:
+    for metric in MODEL_METRICS:
+        if metric in values and metric in random:
+            errors = [each.get(f"{metric}_std", math.nan) for each in (values, random)]
+            error = math.hypot(*errors)
+            known = None if math.isnan(error) else error
+            yield RandomComparison(metric, values[metric], (random[metric],), known)
+
+
+def _why_not(run: Run) -> str:
+    config = run.config
+    if not config.source.has_images:
+        return "the source has features without images"
+    if config.held_out is None:
+        return "no images are held out; set held_out"
+    if all(config.selection.subset(each).method == BASELINE for each in config.selection.subsets):
+        return f"{BASELINE} is the only method"
+    return "it is not measured yet; run otcondense evaluate"
+
+
+def _next_command(run: Run, subsets: tuple[SubsetAnswer, ...]) -> str:
+    """Return the export of the first subset; empty if there is none."""
+    if not subsets:
+        return ""
+    words = ["otcondense", "export", run.config.run, "--method", subsets[0].method]
+    if run.config.source.kind == "image_folder":
+        name = run.config.run.rstrip("/").rpartition("/")[2]
+        words += ["--format", "image_folder", "--output", f"{name}-subset"]
+    else:
+        words += ["--output", "subset.json"]
+    return shlex.join(words)
