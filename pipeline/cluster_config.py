@@ -8,6 +8,10 @@ from otcondense.config import Config
 class ClusterConfig(Config):
     """The cluster of a run; nothing here changes a result."""
 
+    use_ray: bool | None = None
+    """Whether stages work with Ray. false does everything in the process of the command, one unit
+    after another, with the same results: enough for a laptop and small sources. By default with
+    Ray, and without it if it does not start and the source has at most 10,000 images."""
     gpus: int | None = Field(default=None, ge=0)
     """GPUs that the cluster has when its autoscaler has started all nodes. By default, those that
     are there when a stage starts."""

@@ -15,6 +15,10 @@ BASELINE = "random"
 """The method whose subsets are random draws."""
 
 
+LEAST_HELD_OUT = 10
+"""Fewest held-out images that a subset is compared with."""
+
+
 @dataclass(frozen=True)
 class DrawRecord:
     """The metrics of one subset and of random subsets with as many images of each class."""

@@ -1,5 +1,7 @@
 """What a run could not choose, and why: each reason with its number of images."""
 
+import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
@@ -12,6 +14,8 @@ from pipeline.quarantine import quarantine_file
 
 SHOWN = 3
 """Examples of a reason."""
+REASON = 100
+"""Characters of the reason of one image."""
 POLICIES = {
     "merge": "counted as one candidate with their copy",
     "drop": "dropped",
@@ -34,6 +38,12 @@ def left_out(run: Run, chosen: Mapping[str, Mapping[str, int]]) -> Iterator[Left
     yield from _small_classes(run, next(iter(chosen.values()), {}))
 
 
+def readable(run: Run) -> dict[str, int]:
+    """Return the number of images of each class that can be read."""
+    lost = _unreadable_by_class(run)
+    return {name: size - lost[name] for name, size in run_listing(run).sizes.items()}
+
+
 def _unreadable(run: Run) -> Iterator[LeftOut]:
     """Yield the unreadable images, one entry for each reason if there are few reasons."""
     name = quarantine_file(run.features_directory(run.config.encoder))
@@ -41,8 +51,23 @@ def _unreadable(run: Run) -> Iterator[LeftOut]:
         return
     lost = read_table(run.store, name)
     if len(lost):
-        examples = [f"{row['image_id']} ({row['reason']})" for row in _first(lost)]
+        examples = [_shown(row) for row in _first(lost)]
         yield LeftOut(len(lost), "image", "cannot be read", run.store.path(name), tuple(examples))
+
+
+def _shown(row: Mapping[str, str]) -> str:
+    reason = textwrap.shorten(row["reason"], REASON, placeholder=" ...")
+    return f"{row['image_id']}: {reason}"
+
+
+def _unreadable_by_class(run: Run) -> Counter[str]:
+    """Return the number of images of each class that are listed and cannot be read."""
+    name = quarantine_file(run.features_directory(run.config.encoder))
+    if not run.store.exists(name):
+        return Counter()
+    unusable = {each.image_id for each in run_listing(run).unusable}
+    rows = read_table(run.store, name).to_pylist()
+    return Counter(row["class_name"] for row in rows if row["image_id"] not in unusable)
 
 
 def _first(table: pa.Table) -> list[dict[str, str]]:
@@ -92,13 +117,12 @@ def _copy_summaries(run: Run, method: str) -> Iterator[CopySummary | None]:
 
 def _small_classes(run: Run, chosen: Mapping[str, int]) -> Iterator[LeftOut]:
     """Yield the classes in which nothing was chosen because all images were taken."""
-    sizes = run_listing(run).sizes
+    sizes = readable(run)
     small = [name for name, count in chosen.items() if count >= sizes.get(name, 0)]
     if small:
         yield LeftOut(
             count=len(small),
             what="class",
-            plural="classes",
             reason="with no more images than the budget: taken whole, nothing was selected there",
             examples=tuple(small[:SHOWN]),
         )

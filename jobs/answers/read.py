@@ -4,12 +4,18 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 
-from jobs.answers.draws import BASELINE, DRAWN_METRICS, DrawRecord, read_draws
-from jobs.answers.left_out import chosen_by_class, left_out
-from jobs.run_directory.listing import run_listing
+from jobs.answers.draws import (
+    BASELINE,
+    DRAWN_METRICS,
+    LEAST_HELD_OUT,
+    DrawRecord,
+    read_draws,
+)
+from jobs.answers.left_out import chosen_by_class, left_out, readable
 from jobs.run_directory.results import CheckpointMetrics, read_metrics
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import Subset
+from otcondense.datasets import list_images
 from otcondense.report.answer import Answer, Compared, RandomComparison, SubsetAnswer
 from otcondense.store import read_manifest, stored_summary
 
@@ -46,7 +52,7 @@ def _in_order(run: Run) -> list[Subset]:
 
 
 def _subset(run: Run, name: str, counts: Mapping[str, int]) -> SubsetAnswer:
-    sizes = run_listing(run).sizes
+    sizes = readable(run)
     is_baseline = run.config.selection.subset(name).method == BASELINE
     return SubsetAnswer(
         method=name,
@@ -128,6 +134,11 @@ def _why_not(run: Run) -> str:
         return "no images are held out; set held_out"
     if all(config.selection.subset(each).method == BASELINE for each in config.selection.subsets):
         return f"{BASELINE} is the only method"
+    if config.num_draws == 0:
+        return "random_draws is 0, or unset with models that random is not trained with"
+    held_out = len(list_images(config.held_out))
+    if held_out < LEAST_HELD_OUT:
+        return f"{held_out} held-out images are too few, at least {LEAST_HELD_OUT} are needed"
     return "it is not measured yet; run otcondense evaluate"
 
 

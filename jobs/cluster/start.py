@@ -18,7 +18,7 @@ from ray._private import ray_constants
 from jobs.cluster.children import children_stopped_on_failure
 from jobs.cluster.private_files import make_token_private, private_temporary_folder
 from jobs.cluster.watch import watch_cluster
-from otcondense.errors import InputError
+from jobs.command.without_ray import NoRayError
 
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -101,7 +101,7 @@ def _has_package() -> bool:
 def _start_here(cpus: int) -> None:
     """Start a cluster on this machine; tries again where Ray's start times out.
 
-    Raises: InputError if every start timed out.
+    Raises: NoRayError if every start timed out.
     """
     folder = private_temporary_folder()
     for attempt in range(STARTS):
@@ -119,9 +119,10 @@ def _start_here(cpus: int) -> None:
                 raise
             ray.shutdown()
             if attempt + 1 == STARTS:
-                raise InputError(
+                raise NoRayError(
                     f"Ray did not start in time on this machine in {STARTS} tries; "
-                    "the machine seems to be overloaded, run the same command again"
+                    "the machine seems to be overloaded; run the same command again, or set "
+                    "cluster.use_ray=false to work without Ray"
                 ) from error
         else:
             return

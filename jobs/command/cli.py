@@ -8,6 +8,7 @@ from jobs.command.choice import DEFAULT_CONFIG, chosen_config
 from jobs.command.exit import DONE, RESUME, exit_with
 from jobs.command.settings_help import OF_A_RUN, VerbParser
 from jobs.command.verbs import VERBS
+from jobs.command.without_ray import on_ray_or_here
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.fresh import confirm, deletion_of
 from jobs.run_directory.opening import reading_run, working_run
@@ -20,8 +21,13 @@ from otcondense.forecast.hardware import PRESETS, Hardware
 RunCommand = Callable[[Run, argparse.Namespace], int | None]
 
 
-def run_parser(verb: str) -> VerbParser:
-    """Return the parser of a verb that works on a run."""
+def run_parser(verb: str, words: str = "RUN key=value") -> VerbParser:
+    """Return the parser of a verb that works on a run.
+
+    Args:
+        verb: name in `VERBS`.
+        words: what the arguments without an option are.
+    """
     chosen = VERBS[verb]
     parser = VerbParser(
         prog=f"otcondense {verb}", description=f"{chosen.summary}.", allow_abbrev=False
@@ -37,7 +43,7 @@ def run_parser(verb: str) -> VerbParser:
     parser.add_argument(
         "words",
         nargs="*",
-        metavar="RUN key=value",
+        metavar=words,
         help="run directory, or its URI such as s3://bucket/run; settings that override the "
         "configuration",
     )
@@ -84,6 +90,7 @@ def run_on_directory(
     command: RunCommand,
     arguments: Sequence[str] | None = None,
     forecast: Callable[[Run, str | None], None] | None = None,
+    choose: Callable[[argparse.Namespace], RunConfig] | None = None,
 ) -> None:
     """Run a verb on its run directory and leave the process.
 
@@ -93,6 +100,7 @@ def run_on_directory(
         arguments: the command line; None reads the process's own.
         forecast: prints what the verb would do on the hardware of `--on`; it adds the options
             `--dry-run` and `--on`.
+        choose: returns the configuration; by default that of a file or of the run.
     """
     if forecast is not None:
         add_dry_run(parser)
@@ -100,7 +108,7 @@ def run_on_directory(
     def work() -> int:
         options = parser.parse_intermixed_args(arguments)
         started = time.perf_counter()
-        config = chosen_config(options.verb, options.config, options.run, options.words)
+        config = (choose or _chosen)(options)
         if forecast is not None and options.dry_run:
             forecast(Run(config), options.on)
             return DONE
@@ -114,6 +122,10 @@ def run_on_directory(
     exit_with(work, advice=RESUME)
 
 
+def _chosen(options: argparse.Namespace) -> RunConfig:
+    return chosen_config(options.verb, options.config, options.run, options.words)
+
+
 def _open_and_run(config: RunConfig, command: RunCommand, options: argparse.Namespace) -> int:
     """Run a verb on its run directory, opened as the verb needs it; return its exit status."""
     verb = options.verb
@@ -122,8 +134,15 @@ def _open_and_run(config: RunConfig, command: RunCommand, options: argparse.Name
     is_fresh = verb.can_be_fresh and options.fresh
     with working_run(config, may_start=verb.access is Access.STARTS, check=is_fresh) as run:
         if not is_fresh:
-            return command(run, options) or DONE
+            return _run(run, command, options)
         deletion = deletion_of(run, verb.name)
         confirm(deletion, yes=options.yes)
         with deletion.in_force():
-            return command(run, options) or DONE
+            return _run(run, command, options)
+
+
+def _run(run: Run, command: RunCommand, options: argparse.Namespace) -> int:
+    """Run a verb; stages work in this process if there shall be no Ray."""
+    if not options.verb.is_stage:
+        return command(run, options) or DONE
+    return on_ray_or_here(run, lambda each: command(each, options)) or DONE

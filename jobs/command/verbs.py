@@ -22,10 +22,15 @@ class Verb:
         return self.access is not None
 
     @property
-    def can_be_fresh(self) -> bool:
-        """Whether it takes `--fresh`: it is a stage that computes, or all of them."""
+    def is_stage(self) -> bool:
+        """Whether it is a stage that computes, or all of them."""
         is_stage = self.name in (ALL, *(stage.name for stage in STAGES))
         return is_stage and self.access is not Access.READS
+
+    @property
+    def can_be_fresh(self) -> bool:
+        """Whether it takes `--fresh`."""
+        return self.is_stage
 
 
 GROUPS: dict[str, tuple[Verb, ...]] = {

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.command.progress import Progress, note
+from jobs.evaluate.draws import compare_with_random
 from jobs.evaluate.encoding import ImageEncoding, LazyPlace, NetworkImages
 from jobs.evaluate.losses import LossFiles, loss_files
 from jobs.evaluate.tasks import SampleFigures, SampleTask, SubsetTask
@@ -52,7 +53,7 @@ class _Measurement:
 
 
 def evaluate(run: Run, apart: str = "") -> None:
-    """Measure each subset, then the samples of each checkpoint.
+    """Compare each subset with random draws, then measure it and the samples of each checkpoint.
 
     Args:
         run: the run.
@@ -62,6 +63,10 @@ def evaluate(run: Run, apart: str = "") -> None:
         note("evaluate", "held_out is not configured, nothing is measured")
         return
 
+    if not apart:
+        compare_with_random(run)
+    if not run.config.models:
+        return
     evaluation = Evaluation(run, apart)
     measurements = list(_measurements(run))
     expected = [each.fingerprint(evaluation) for each in measurements]

@@ -1,10 +1,88 @@
 """`otcondense run`: the command line."""
 
 import argparse
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from jobs.command.choice import chosen_config, named_run
 from jobs.command.cli import run_on_directory, run_parser
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.marker import find_marker, store_of
 from jobs.run_directory.run import Run
+from otcondense.datasets.suffixes import IMAGE_SUFFIXES
+from otcondense.errors import InputError
+from otcondense.reading import with_home
+
+MINUTES = 10.0
+"""How long `--train` may take by default."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = run_parser("run", words="RUN|FOLDER key=value")
+    made.add_argument(
+        "--train",
+        choices=("tiny",),
+        help="with a folder of images: train a small model on the subset and on a random one",
+    )
+    made.add_argument(
+        "--minutes",
+        type=float,
+        help="how long --train may take on this machine, which sets the number of steps "
+        f"[{MINUTES:g}]",
+    )
+    return made
+
+
+def choose(options: argparse.Namespace) -> RunConfig:
+    """Return the configuration: of a folder of images, else of a file or an existing run.
+
+    Raises: InputError for a mistake.
+    """
+    _check_minutes(options)
+    folders = [word for word in options.words if "=" not in word and _is_image_folder(word)]
+    if not folders:
+        if options.train is not None:
+            raise InputError("--train needs a folder of images, as in otcondense run my-photos/")
+        return chosen_config(options.verb, options.config, options.run, options.words)
+    from jobs.run.folder_config import FolderRequest, folder_config
+
+    others = [word for word in options.words if "=" not in word and word != folders[0]]
+    request = FolderRequest(
+        folder=folders[0],
+        run=named_run(options.run, others),
+        config=options.config,
+        settings=[word for word in options.words if "=" in word],
+        train=options.train is not None,
+        minutes=MINUTES if options.minutes is None else options.minutes,
+    )
+    return folder_config(request)
+
+
+def _check_minutes(options: argparse.Namespace) -> None:
+    if options.minutes is None:
+        return
+    if options.train is None:
+        raise InputError("--minutes is for --train, found it without; add --train tiny")
+    if not options.minutes > 0:
+        raise InputError(f"--minutes must be above 0, found {options.minutes:g}")
+
+
+def _is_image_folder(word: str) -> bool:
+    """Tell whether a word names a folder of this machine with images in it that is no run."""
+    if "://" in word or not (place := with_home(word)).is_dir():
+        return False
+    try:
+        find_marker(store_of(word))
+    except InputError:  # it holds something else than a run
+        return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in _names(place))
+    return False
+
+
+def _names(folder: Path) -> Iterator[str]:
+    for _, _, names in os.walk(folder):
+        yield from names
 
 
 def work(run: Run, _: argparse.Namespace) -> None:
@@ -23,7 +101,7 @@ def forecast(run: Run, on: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the verb and leave the process."""
-    run_on_directory(run_parser("run"), work, arguments, forecast)
+    run_on_directory(parser(), work, arguments, forecast, choose)
 
 
 if __name__ == "__main__":

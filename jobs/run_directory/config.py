@@ -19,6 +19,9 @@ from otcondense.representations import LatentConfig, TextConfig, TokenConfig
 from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig, RepresentationResources
 
+DEFAULT_DRAWS = 20
+"""Random subsets of a run without models: as many as tell one in twenty."""
+
 
 class ScoresConfig(Config):
     """Difficulty scores of images (`otcondense score`)."""
@@ -122,6 +125,10 @@ class RunConfig(Config):
     """The actors that extract latents and tokens in parallel; they do not change the result."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Metrics of the samples against the held-out images."""
+    random_draws: int | None = Field(default=None, ge=0)
+    """Random subsets that each subset is compared with on held-out images, through the judge and
+    without training, so that its lead and the noise are known; by default 20 if images are held out
+    and no model is trained, else 0."""
 
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":
@@ -206,6 +213,15 @@ class RunConfig(Config):
                     raise ValueError(
                         f"models.{name}.training.flip needs {part}.mirror=true, found false"
                     )
+
+    @property
+    def num_draws(self) -> int:
+        """Random subsets that each subset is compared with; 0 compares nothing."""
+        if self.held_out is None or not self.source.has_images:
+            return 0
+        if self.random_draws is None:
+            return 0 if self.models else DEFAULT_DRAWS
+        return self.random_draws
 
     @property
     def trainings(self) -> list[tuple[str, str]]:

@@ -76,6 +76,10 @@ def _trains(config: RunConfig) -> bool:
     return bool(config.models)
 
 
+def _measures(config: RunConfig) -> bool:
+    return bool(config.models) or config.num_draws > 0
+
+
 def _scores_denoising(config: RunConfig) -> bool:
     return "denoising" in config.selection.score_kinds()
 
@@ -207,13 +211,14 @@ STAGES: tuple[Stage, ...] = (
         outputs=(
             f"training/*-{HASH}/metrics/{STEP}-{HASH}.json",
             f"selection/*-{HASH}/quality-{HASH}.json",
+            f"selection/*-{HASH}/draws-{HASH}.json",
             f"evaluation/*{CLASS_PART}",
             f"evaluation/*{SHARD_PART}",
             f"evaluation/*-{HASH}/{STEP}.parquet",
             f"held_out/pixels-{HASH}.parquet",
         ),
-        is_part_of=_trains,
-        bars=lambda _: [JUDGE_BAR, EVALUATION_BAR],
+        is_part_of=_measures,
+        bars=lambda config: [JUDGE_BAR, EVALUATION_BAR] if config.models else [],
         bar_keys=("evaluate", "evaluate-images"),
         uses=("select_subset", "sample"),
     ),

@@ -6,18 +6,14 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32
 
-from jobs.cluster.start import start_ray
-from jobs.command.progress import Progress
-from jobs.run_directory.listing import run_listing
+from jobs.judging.full_images import class_names, contents, extract_held_out, held_out_run
 from jobs.run_directory.run import Run
 from jobs.trials.trial import Sweep
-from otcondense.datasets import order_classes
 from otcondense.evaluation import subset_quality
 from otcondense.store import (
     SelectionSummary,
     array_column,
     array_field,
-    class_file,
     fingerprint,
     read_array,
     read_class_features,
@@ -25,33 +21,16 @@ from otcondense.store import (
     read_fingerprint,
     read_manifest,
     read_table,
-    stored_metadata,
     write_table,
 )
-from pipeline.extract import extract_features
-
-
-def class_names(run: Run) -> list[str]:
-    """Return the names of the source's classes in order."""
-    return order_classes(run_listing(run).names)
-
-
-def contents(run: Run, directory: str) -> list[str]:
-    """Return the digest of every class's features in a directory."""
-    digests = []
-    for name in class_names(run):
-        metadata = stored_metadata(run.store, class_file(directory, name))
-        assert metadata, f"features are extracted before their digests are read: {directory}"
-        digests.append(str(metadata["content"]))
-    return digests
 
 
 def write_reference(sweep: Sweep) -> str:
     """Write the features that subsets are compared with, unless they exist; return their digest."""
-    other = _reference_run(sweep.run)
+    other = held_out_run(sweep.run)
     directory = other.features_directory(other.config.judge_or_encoder)
     if other is not sweep.run:
-        _extract_held_out(sweep.run, other, directory)
+        extract_held_out(sweep.run, other)
 
     name = reference_file(sweep)
     digest = fingerprint([contents(other, directory), sweep.config.reference_images])
@@ -61,32 +40,6 @@ def write_reference(sweep: Sweep) -> str:
         table = pa.Table.from_arrays([array_column(rows)], schema=schema)
         write_table(sweep.run.store, name, table, fingerprint=digest)
     return digest
-
-
-def _reference_run(run: Run) -> Run:
-    """Return a run whose source is the held-out images; `run` itself if it has none."""
-    held_out = run.config.held_out
-    if held_out is None or not run.config.source.has_images:
-        return run
-    return Run(run.config.model_copy(update={"source": held_out}))
-
-
-def _extract_held_out(run: Run, other: Run, directory: str) -> None:
-    start_ray()
-    judge = run.config.judge_or_encoder
-    key = fingerprint(other.features_key(judge))
-    bar = ("extract_features-held_out", "extract held-out images", "image")
-    with Progress(run.store, *bar) as progress:
-        extract_features(
-            run.store.root,
-            directory,
-            other.config.source,
-            judge,
-            run.config.extraction,
-            key,
-            progress.show,
-            run.config.cluster,
-        )
 
 
 def reference_file(sweep: Sweep) -> str:

@@ -167,6 +167,12 @@ def _settings(base: RunConfig) -> Values:
     Newer fields are left out at their default, so that finished trials are still found.
     """
     plain = base.model_dump(mode="json", exclude=_WHERE)
+    for source in (plain["source"], plain["held_out"] or {}):
+        for name in ("part", "held_out_share"):
+            if source.get(name) is None:
+                source.pop(name, None)
+    if plain["random_draws"] is None:
+        del plain["random_draws"]
     for model in plain["models"].values():
         if model["sampling"]["autoguidance"] is None:
             del model["sampling"]["autoguidance"]

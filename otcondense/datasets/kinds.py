@@ -59,6 +59,14 @@ SOURCES: dict[str, Source] = {
         split_is_folder=True,
         identity_columns=(),
     ),
+    "one_class": Source(
+        layout="PATH/IMAGE, also with folders: all images are of one class",
+        folder="of images",
+        scanner="otcondense.datasets.one_class:scan_one_class",
+        images_are_files=True,
+        split_is_folder=True,
+        identity_columns=(),
+    ),
     "parquet": Source(
         layout="Parquet files with a column of images (bytes, or paths "
         "below PATH) and a column of labels",

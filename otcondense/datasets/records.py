@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,8 +18,11 @@ IDENTITY = ("path", "kind", "classes", "class_names", "max_pixels")
 """Settings of every source that decide which images there are and how they are decoded."""
 
 
-OPTIONAL_IDENTITY = ("shards", "split")
+OPTIONAL_IDENTITY = ("shards", "split", "part", "held_out_share")
 """Those that a source need not have."""
+LEAST_CLASS = 20
+"""Smallest class of which images are held out: of a smaller one, too few would be left or held out
+to tell anything."""
 PATTERN = frozenset("*?[")
 """Characters that make a path a pattern."""
 
@@ -60,6 +63,12 @@ class SourceConfig(Config):
     _quarantine.parquet, and the run fails if there are more."""
     max_pixels: int = Field(default=PIXEL_LIMIT, ge=1, le=2 * PIXEL_LIMIT)
     """Images with more pixels are not decoded but counted as unreadable."""
+    part: Literal["rest", "held_out"] | None = None
+    """Use one part of the source: held_out is held_out_share of the images of each class with at
+    least 20 images, the same ones each time (by a hash of their ids); rest is all others. Set rest
+    for source and held_out for held_out, with one path, to hold out images of one folder."""
+    held_out_share: float | None = Field(default=None, gt=0, lt=1)
+    """Share of each class that is held out, for part."""
     allow_links: bool = False
     """Whether symbolic links may lead out of the source folder."""
 
@@ -80,6 +89,15 @@ class SourceConfig(Config):
         if kind not in SOURCES:
             raise ValueError(f"must be one of {', '.join(SOURCES)}")
         return kind
+
+    @model_validator(mode="after")
+    def _check_part(self) -> "SourceConfig":
+        if (self.part is None) != (self.held_out_share is None):
+            raise ValueError(
+                "part and held_out_share must be set together, found "
+                f"part={self.part} and held_out_share={self.held_out_share}"
+            )
+        return self
 
     @property
     def has_images(self) -> bool:

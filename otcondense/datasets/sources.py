@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 import pyarrow as pa
 
 from otcondense.datasets.files import source_state
+from otcondense.datasets.hold_out import of_part
 from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.listing import Listing, Records
 from otcondense.datasets.records import SourceConfig, image_path
@@ -46,7 +47,7 @@ def _scan_unless_unchanged(source: SourceConfig, _state: str) -> Listing:
 
 def _scan(source: SourceConfig) -> Listing:
     scanner: Callable[[SourceConfig], Listing] = resolve_name(SOURCES[source.kind].scanner)
-    listing = scanner(source)
+    listing = of_part(source, scanner(source))
     give_memory_back()
     return listing
 

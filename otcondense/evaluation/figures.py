@@ -4,7 +4,7 @@
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from jaxtyping import Float
@@ -42,6 +42,12 @@ class FeatureSets:
     config: EvaluationConfig
     training: Float[Tensor, "l d"] | None = None
     """Features of the images that the model was trained on."""
+
+    def with_samples(self, samples: EncodedImages) -> "FeatureSets":
+        """Return other samples against the same held-out images, whose statistics are shared."""
+        made = replace(self, samples=samples)
+        made.__dict__["held_out_statistics"] = self.held_out_statistics
+        return made
 
     @cached_property
     def sample_statistics(self) -> FeatureStatistics:

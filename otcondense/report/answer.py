@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from otcondense.counts import counted
 from otcondense.evaluation.registry import METRICS, Metric, sign
 
 Verdict = Literal["better", "worse", "within noise", "noise unknown"]
@@ -157,15 +158,13 @@ class LeftOut:
     where: str = ""
     """Path of the list of them; empty if there is none."""
     examples: tuple[str, ...] = ()
-    plural: str = ""
-    """Of `what`; by default with an s."""
+    """Some of them, each with its own reason if they have different ones."""
 
     @property
     def text(self) -> str:
-        """The reason with number, examples and place."""
-        examples = f", such as {', '.join(self.examples)}" if self.examples else ""
+        """The reason with number and place, without the examples."""
         where = f" (all in {self.where})" if self.where else ""
-        return f"{_counted(self.count, self.what, self.plural)} {self.reason}{examples}{where}"
+        return f"{counted(self.count, self.what)} {self.reason}{where}"
 
 
 @dataclass(frozen=True)
@@ -191,30 +190,27 @@ def answer_lines(answer: Answer) -> list[str]:
         lines.append(f"  not compared with random draws: {answer.not_compared}")
     if answer.left_out:
         lines.append("left out")
-        lines += [f"  {each.text}" for each in answer.left_out]
+        for each in answer.left_out:
+            lines.append(f"  {each.text}")
+            lines += [f"    {example}" for example in each.examples]
     if answer.next_command:
         lines += ["next", f"  {answer.next_command}"]
     return lines
 
 
 def _subset_lines(subset: SubsetAnswer) -> Iterator[str]:
-    images = _counted(subset.num_images, "image")
-    classes = _counted(subset.num_classes, "class", "classes")
+    images = counted(subset.num_images, "image")
+    classes = counted(subset.num_classes, "class")
     yield f"subset {subset.method}: {subset.num_chosen:,} of {images} in {classes}"
     yield f"  {subset.manifest}"
     for compared in subset.compared:
-        held_out = _counted(compared.num_held_out, "held-out image")
+        held_out = counted(compared.num_held_out, "held-out image")
         yield f"  {compared.what} against random: {compared.verdict}"
         yield f"    by {compared.network} on {held_out}:"
         yield from (f"    {each.text}" for each in compared.metrics)
         yield f"    {compared.origin_of_noise}"
     if subset.unrepresented:
         yield f"  {subset.unrepresented:.0%} of the images are like no chosen one (outliers)"
-
-
-def _counted(count: int, one: str, many: str = "") -> str:
-    """Return a number with its noun: `1 image`, `2 images`."""
-    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,0 +1,112 @@
+"""Compares each subset with random draws of the same sizes, through the judge, without training."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jobs.answers.draws import (
+    BASELINE,
+    DRAWN_METRICS,
+    LEAST_HELD_OUT,
+    DrawRecord,
+    read_draws,
+    write_draws,
+)
+from jobs.command.progress import note
+from jobs.judging.full_images import class_names, contents, extract_held_out, held_out_run, places
+from jobs.run_directory.identity import identity
+from jobs.run_directory.run import Run
+from otcondense.evaluation import METRICS_VERSION
+from otcondense.evaluation.random_draws import ClassRows, compare_with_draws
+from otcondense.store import (
+    fingerprint,
+    read_class_features,
+    read_class_selection,
+    read_columns,
+)
+
+DRAWS_VERSION = 1
+"""Part of the fingerprint; a change of the draws needs a new number."""
+
+
+def compare_with_random(run: Run) -> None:
+    """Write the comparison of each subset with random draws, unless it is there.
+
+    Raises: InputError as the extraction of features does.
+    """
+    subsets = [each for each in run.config.selection.subsets if not _is_baseline(run, each)]
+    if run.config.num_draws == 0 or not subsets:
+        return
+    other = held_out_run(run)
+    held_out = extract_held_out(run, other)
+    judge = run.config.judge_or_encoder
+    digests = [contents(run, run.features_directory(judge)), contents(other, held_out)]
+    features = [read_class_features(run.store, held_out, name) for name in class_names(other)]
+    rows = np.concatenate([each.features for each in features])
+    least = max(LEAST_HELD_OUT, run.config.evaluation.minimum_images)
+    if len(rows) < least:
+        note("evaluate", f"{len(rows)} held-out images are too few to compare with; {least} are")
+        return
+    written = 0
+    for subset in subsets:
+        expected = _fingerprint(run, subset, digests)
+        record = read_draws(run, subset)
+        if record is None or record.fingerprint != expected:
+            write_draws(run, subset, _record(run, subset, rows, expected))
+            written += 1
+    finished = len(subsets) - written
+    note(
+        "evaluate",
+        f"{len(subsets)} subset(s) against {run.config.num_draws} random draws, {finished} already "
+        "finished",
+    )
+
+
+def _is_baseline(run: Run, subset: str) -> bool:
+    return run.config.selection.subset(subset).method == BASELINE
+
+
+def _fingerprint(run: Run, subset: str, digests: list[list[str]]) -> str:
+    """Return the fingerprint of everything that the comparison depends on."""
+    settings = identity(run.config.evaluation)
+    versions = [DRAWS_VERSION, METRICS_VERSION, list(DRAWN_METRICS)]
+    manifest = run.manifest_fingerprint(subset)
+    return fingerprint([versions, run.config.num_draws, settings, manifest, digests])
+
+
+def _record(run: Run, subset: str, held_out: np.ndarray, expected: str) -> DrawRecord:
+    config = run.config
+    classes = list(_classes(run, subset))
+    found = compare_with_draws(
+        classes, held_out, config.num_draws, config.evaluation, DRAWN_METRICS
+    )
+    name = config.judge_or_encoder.name
+    return DrawRecord(expected, name, len(held_out), found.values, found.draws)
+
+
+def _classes(run: Run, subset: str) -> Iterator[ClassRows]:
+    """Yield the classes of a subset; copies of held-out images and excluded ones are not drawn."""
+    judge = run.config.judge_or_encoder
+    excluded = set(run.config.selection.excluded())
+    held_out = _held_out_hashes(run)
+    for name in class_names(run):
+        features = read_class_features(run.store, run.features_directory(judge), name)
+        selection = read_class_selection(run.store, run.selection_directory(subset), name)
+        rows = places(features.image_ids)
+        chosen = [rows[selection.image_ids[index]] for index in selection.indices]
+        known = zip(selection.image_ids, selection.sha256, strict=True)
+        candidates = [
+            rows[image_id]
+            for image_id, sha256 in known
+            if image_id in rows and image_id not in excluded and sha256 not in held_out
+        ]
+        yield ClassRows(
+            features.features, np.array(chosen, np.int64), np.array(candidates, np.int64)
+        )
+
+
+def _held_out_hashes(run: Run) -> set[str]:
+    name = run.held_out_hashes()
+    if name is None or not run.store.exists(name):
+        return set()
+    return set(read_columns(run.store, name, ["sha256"]).column(0).to_pylist())

@@ -1,0 +1,176 @@
+"""The configuration of a run on a folder of images, without a configuration file."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs.command.progress import note
+from jobs.command.settings import build, override, read_values
+from jobs.run.folder import Folder, find_folder
+from jobs.run.networks import find_encoder, find_judge
+from jobs.run.tiny import NAME, tiny_model
+from jobs.run_directory.config import DEFAULT_DRAWS, RunConfig
+from jobs.run_directory.marker import MARKER, read_marker, store_of
+from jobs.run_directory.opening import own_configuration
+from otcondense.counts import counted
+from otcondense.errors import InputError
+from otcondense.machine import available_cpus
+
+METHOD = "geometry_aware"
+BUDGET = 10
+"""Images to choose from each class."""
+FEW_CPUS = 2
+"""So many cores are too few for Ray's processes: one process is faster."""
+FEW_IMAGES = 1000
+"""So many images are encoded in less time than Ray takes to start."""
+SIDES = (8, 16, 32, 64, 128, 256)
+"""Sizes of images for models and samples, in pixels."""
+TINY_SIDE = 32
+"""Largest size of images for the tiny model: it has 64 tokens then."""
+UNUSUAL = re.compile(r"[^\w.-]+")
+"""What the name of a run does not have."""
+
+
+@dataclass(frozen=True)
+class FolderRequest:
+    """What a command line asks for."""
+
+    folder: str
+    run: str | None
+    """Run directory; None makes one from the folder's name."""
+    config: str | None
+    """Configuration file whose source is replaced by the folder; None makes a configuration."""
+    settings: Sequence[str]
+    """`key=value` pairs."""
+    train: bool
+    """Whether a tiny model is trained."""
+    minutes: float
+    """How long that may take."""
+
+
+def folder_config(request: FolderRequest) -> RunConfig:
+    """Return the configuration of a run on a folder; an earlier run of it keeps its own.
+
+    Raises: InputError if the folder has no images, no network is at hand, the run directory is of
+        another folder, or a setting is wrong.
+    """
+    root = request.run or default_run(request.folder)
+    if request.config is not None:
+        values = read_values(request.config, list(request.settings))
+        source = values.setdefault("source", {})
+        source["path"] = str(Path(request.folder).expanduser().resolve())
+        return build(RunConfig, {**values, "run": root}, request.config)
+    if read_marker(store_of(root)) is not None:
+        return _earlier(request, root)
+    given: dict[str, Any] = {}
+    override(given, request.settings)
+    folder = find_folder(request.folder, allow_links=_allows_links(given))
+    values = {"run": root, **_values(folder, given)}
+    override(values, request.settings)
+    config = build(RunConfig, values, None)
+    config = _with_model(config, request)
+    _tell(config, folder)
+    return config
+
+
+def default_run(folder: str) -> str:
+    """Return the run directory of a folder: `runs/` and its name."""
+    name = UNUSUAL.sub("-", Path(folder).expanduser().resolve().name).strip("-.")
+    return f"runs/{name or 'images'}"
+
+
+def _earlier(request: FolderRequest, root: str) -> RunConfig:
+    """Return the configuration of the run that was made from the folder before."""
+    values = own_configuration(root)
+    path = Path(request.folder).expanduser().resolve()
+    if Path(values["source"]["path"]).resolve() != path:
+        raise InputError(
+            f"{root} is a run of {values['source']['path']}, not of {path}; name another run "
+            "directory with --run"
+        )
+    override(values, request.settings)
+    note("configuration", f"that of {root}, which was made from this folder before")
+    return _with_model(build(RunConfig, values, f"{root}/{MARKER}"), request)
+
+
+def _allows_links(given: dict[str, Any]) -> bool:
+    source = given.get("source")
+    return bool(source.get("allow_links")) if isinstance(source, dict) else False
+
+
+def _values(folder: Folder, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings for a folder, but for those that were given."""
+    look = folder.look()
+    several = len(folder.listing.names) > 1
+    encoder = given["encoder"] if "encoder" in given else find_encoder()
+    values: dict[str, Any] = {
+        "source": dict(folder.source),
+        "encoder": encoder,
+        "confidence": {"kind": "probe" if several else "none"},
+        "selection": {"budget": BUDGET, "small_class": "take_all", "methods": [METHOD, "random"]},
+        "pixels": {"size": side_of(look.side), "channels": 1 if look.is_grey else 3},
+        "cluster": {"use_ray": None if _is_worth_ray(len(folder.listing)) else False},
+    }
+    if folder.held_out is not None:
+        values |= {"held_out": dict(folder.held_out), "random_draws": DEFAULT_DRAWS}
+        if "judge" not in given:
+            name = encoder.get("name") if isinstance(encoder, dict) else None
+            values["judge"] = find_judge(str(name or "resnet50"))
+    return values
+
+
+def side_of(pixels: int, most: int = SIDES[-1]) -> int:
+    """Return the largest size of images for models that is not above `pixels` and `most`."""
+    return max((side for side in SIDES if side <= min(pixels, most)), default=SIDES[0])
+
+
+def _is_worth_ray(images: int) -> bool:
+    """Tell whether Ray makes a run faster: on a cluster, or with cores and images for it."""
+    on_cluster = bool(os.environ.get("RAY_ADDRESS"))
+    return on_cluster or (available_cpus() > FEW_CPUS and images > FEW_IMAGES)
+
+
+def _with_model(config: RunConfig, request: FolderRequest) -> RunConfig:
+    """Return the configuration with a tiny model, if that is asked for and it has no model.
+
+    The number of steps is measured once and then part of the configuration, so that a restart has
+    the same model.
+    """
+    if not request.train or config.models:
+        return config
+    values = config.model_dump(mode="json", exclude_unset=True)
+    method = config.selection.methods[0]
+    values["pixels"] = {
+        **config.pixels.model_dump(),
+        "size": side_of(config.pixels.size, TINY_SIDE),
+    }
+    shape = (config.pixels.channels, values["pixels"]["size"], values["pixels"]["size"])
+    classes = len(config.source.classes or ()) or LABELS
+    values["models"] = {NAME: tiny_model(method, request.minutes, classes, shape)}
+    override(values, request.settings)
+    made = build(RunConfig, values, None)
+    steps = made.models[NAME].training.num_steps
+    note("train", f"{steps:,} steps on each subset, measured for {request.minutes:g} minutes")
+    return made
+
+
+LABELS = 100
+"""Classes of the model that is measured: their number does not change its speed."""
+
+
+def _tell(config: RunConfig, folder: Folder) -> None:
+    """Print what was decided."""
+    sizes = folder.listing.sizes
+    images, classes = sum(sizes.values()), len(sizes)
+    found = f"{counted(images, 'image')} to choose from in {counted(classes, 'class')}"
+    note("folder", f"{folder.path}: {found}")
+    for text in folder.notes:
+        note("folder", text)
+    judge = "none" if config.judge is None else config.judge.name
+    note("networks", f"{config.encoder.name} encodes, {judge} judges")
+    if config.cluster.use_ray is False:
+        note("ray", "not used: everything works in this process (cluster.use_ray=true changes it)")
+    note("run", f"{config.run}; it keeps these settings, key=value changes one")

@@ -1,0 +1,20 @@
+"""Counts with their nouns, the same in every table, page and report."""
+
+ENDINGS = ("s", "x", "ch", "sh")
+"""Nouns that end in one of these take es: classes, batches."""
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun, such as 1 image, 2,000 images or 20 classes.
+
+    Args:
+        count: how many.
+        noun: for one.
+        plural: for any other number; by default made by the rule of English.
+    """
+    return f"{count:,} {noun if count == 1 else plural or plural_of(noun)}"
+
+
+def plural_of(noun: str) -> str:
+    """Return the plural of a noun by the rule of English."""
+    return noun + ("es" if noun.endswith(ENDINGS) else "s")
