@@ -69,7 +69,7 @@ def folder_config(request: FolderRequest) -> RunConfig:
     override(given, request.settings)
     folder = find_folder(request.folder, allow_links=_allows_links(given))
     values = {"run": root, **_values(folder, given)}
-    override(values, request.settings)
+    override(values, [each for each in request.settings if not _is_of_model(each, request)])
     config = build(RunConfig, values, None)
     config = _with_model(config, request)
     _tell(config, folder)
@@ -91,9 +91,17 @@ def _earlier(request: FolderRequest, root: str) -> RunConfig:
             f"{root} is a run of {values['source']['path']}, not of {path}; name another run "
             "directory with --run"
         )
-    override(values, request.settings)
+    has_model = NAME in values.get("models", {})
+    override(
+        values, [each for each in request.settings if has_model or not _is_of_model(each, request)]
+    )
     note("configuration", f"that of {root}, which was made from this folder before")
     return _with_model(build(RunConfig, values, f"{root}/{MARKER}"), request)
+
+
+def _is_of_model(setting: str, request: FolderRequest) -> bool:
+    """Tell whether a setting is one of the tiny model, which is made later."""
+    return request.train and setting.startswith(f"models.{NAME}.")
 
 
 def _allows_links(given: dict[str, Any]) -> bool:

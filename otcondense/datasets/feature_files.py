@@ -217,7 +217,7 @@ def _read_parquet_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.
         opened.check(source.features_column)
         for group in np.unique(groups):
             table = opened.file.read_row_group(int(group), columns=[source.features_column])
-            matrix = _matrix(path, table.column(0))
+            matrix = feature_matrix(path, table.column(0))
             for position in np.flatnonzero(groups == group):
                 found[int(position)] = matrix[rows[position] - starts[group]].copy()
 
@@ -227,8 +227,11 @@ def _read_parquet_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.
     return np.stack([found[position] for position in range(len(rows))])
 
 
-def _matrix(path: str, column: Any) -> np.ndarray:
-    """Return a column of lists of numbers as [n, d]."""
+def feature_matrix(path: str, column: Any) -> np.ndarray:
+    """Return a column of lists of numbers as float32 [n, d].
+
+    Raises: InputError if it holds something else, or lists of several lengths.
+    """
     values = pa.concat_arrays(column.chunks)
     if isinstance(values, pa.ExtensionArray):
         values = values.storage

@@ -1,0 +1,1 @@
+"""A subset of features in files, without a run directory."""

@@ -1,0 +1,58 @@
+"""`otcondense select`: the command line."""
+
+import argparse
+from collections.abc import Sequence
+
+from jobs.command.exit import exit_with
+from jobs.command.parser import plain_parser
+
+EPILOG = """\
+FEATURES is a .npy file [n, d]; an .npz file with features, and optional labels, ids, cross_entropy
+and logits; or a .parquet file with such columns. An option names a file (.npy, or .txt with a line
+for each row), or an array or column of FEATURES. Without labels, all rows are one class.
+key=value is a setting of the method, such as kappa=1.2 or small_class=take_all.
+
+  otcondense select features.npy --labels labels.npy --budget 10 --output subset.json
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = plain_parser("select", epilog=EPILOG)
+    made.add_argument("features", metavar="FEATURES", help="file of features, a row for each image")
+    made.add_argument("--labels", help="class of each row, whole numbers or text [labels]")
+    made.add_argument("--ids", help="name of each row, all different [ids, else the row's number]")
+    made.add_argument("--cross-entropy", help="of the own class, in nats [cross_entropy]")
+    made.add_argument("--logits", help="outputs of a classifier, [n, classes] [logits]")
+    made.add_argument("--budget", default="10", help="rows of each class, 1%%, or {total: N} [10]")
+    made.add_argument("--method", default="geometry_aware", help="selection method [%(default)s]")
+    made.add_argument("--seed", type=int, default=0, help="of methods that draw [%(default)s]")
+    made.add_argument(
+        "--duplicates",
+        choices=("merge", "drop", "keep"),
+        default="merge",
+        help="copies in a class: one candidate of their weight, no weight, or as others [merge]",
+    )
+    made.add_argument(
+        "--output",
+        required=True,
+        help=".json: list of ids, else of row numbers; .npy: row numbers; .parquet: the manifest",
+    )
+    made.add_argument("settings", nargs="*", metavar="key=value", help="settings of the method")
+    return made
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the verb."""
+    from jobs.select.command import select
+
+    select(options)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the verb and leave the process."""
+    exit_with(lambda: work(parser().parse_intermixed_args(arguments)))
+
+
+if __name__ == "__main__":
+    main()

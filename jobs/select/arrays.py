@@ -1,0 +1,172 @@
+"""Arrays of features, labels and confidences from .npy, .npz, Parquet and text files."""
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from otcondense import npy
+from otcondense.datasets.feature_files import feature_matrix
+from otcondense.datasets.parquet_open import open_parquet
+from otcondense.errors import InputError
+from otcondense.reading import RefusedFileError, open_regular, read_text
+
+SUFFIXES = (".npy", ".npz", ".parquet")
+MEMBER = ".npy"
+"""Suffix of an array in an .npz file."""
+EXPANSION = 100
+"""Bytes of an array that a byte of an .npz file may stand for; zeros could be a thousand."""
+FLOOR = 2**26
+"""Bytes that any array may have."""
+SHOWN = 5
+"""Names that a message lists."""
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """A file that holds one array, or several by name."""
+
+    path: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its arrays or columns; none for a file of one array.
+
+        Raises: InputError if it is missing or damaged.
+        """
+        if self.path.endswith(".npz"):
+            with _archive(self.path) as archive:
+                members = archive.namelist()
+            return tuple(name.removesuffix(MEMBER) for name in members if name.endswith(MEMBER))
+        if self.path.endswith(".parquet"):
+            with open_parquet(self.path) as opened:
+                return tuple(opened.schema.names)
+        return ()
+
+    def read(self, name: str = "") -> np.ndarray:
+        """Return one array.
+
+        Args:
+            name: of the array or column; empty for a file of one array.
+
+        Raises: InputError if it is missing, damaged or larger than the file can hold.
+        """
+        if self.path.endswith(".npz"):
+            return _member(self.path, name)
+        if self.path.endswith(".parquet"):
+            return _column(self.path, name)
+        if self.path.endswith(".npy"):
+            return _array(self.path)
+        text = read_text(self.path, "it must be a text file with one value per line")
+        return np.array(text.removesuffix("\n").split("\n"))
+
+
+def open_arrays(path: str) -> ArrayFile:
+    """Return the file of features.
+
+    Raises: InputError if there is none of a known form.
+    """
+    if not path.endswith(SUFFIXES):
+        raise InputError(f"features must be a {', '.join(SUFFIXES)} file, found {path}")
+    try:
+        open_regular(path).close()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"features must be a file, found nothing at {path}") from error
+    except RefusedFileError as error:
+        raise InputError(f"features must be a file; {error}") from error
+    return ArrayFile(path)
+
+
+def find_array(file: ArrayFile, default: str, named: str | None) -> np.ndarray | None:
+    """Return an array that an option names, or the one of the default name; None if neither is.
+
+    Args:
+        file: of the features.
+        default: name in that file.
+        named: value of the option: a file, or a name in the file of the features.
+
+    Raises: InputError if the named one is missing.
+    """
+    names = file.names
+    if named is None:
+        return file.read(default) if default in names else None
+    if named in names:
+        return file.read(named)
+    if Path(named).is_file():
+        return ArrayFile(named).read()
+    there = f"; {file.path} has {', '.join(names[:SHOWN])}" if names else ""
+    raise InputError(f"--{default.replace('_', '-')} names no file: {named}{there}")
+
+
+def find_features(file: ArrayFile) -> np.ndarray:
+    """Return the features as float32 [n, d].
+
+    Raises: InputError if there are none, or they are not numbers [n, d].
+    """
+    names = file.names
+    if names and "features" not in names and len(names) > 1:
+        raise InputError(
+            f"{file.path} must have an array `features`, found {', '.join(names[:SHOWN])}"
+        )
+    values = file.read("features" if "features" in names else next(iter(names), ""))
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise InputError(
+            f"features in {file.path} must be numbers [n, d], found {values.dtype} "
+            f"{list(values.shape)}"
+        )
+    return values.astype(np.float32, copy=False)
+
+
+@contextmanager
+def _archive(path: str) -> Iterator[zipfile.ZipFile]:
+    with open_regular(path) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except zipfile.BadZipFile as error:
+            raise InputError(f"{path} is not a readable .npz file ({error})") from error
+        with archive:
+            yield archive
+
+
+def _member(path: str, name: str) -> np.ndarray:
+    with _archive(path) as archive, npy.readable(path):
+        info = archive.getinfo(f"{name}{MEMBER}")
+        with archive.open(info) as file:
+            header = npy.read_header(file)
+            _check_size(path, header.size_bytes, info.compress_size)
+            try:
+                return npy.read_array(file, header)
+            except zipfile.BadZipFile as error:
+                raise ValueError(str(error)) from error
+
+
+def _array(path: str) -> np.ndarray:
+    with open_regular(path) as file, npy.readable(path):
+        header = npy.read_header(file)
+        start = file.tell()
+        held = file.seek(0, 2) - start
+        if header.size_bytes > held:
+            raise ValueError(f"it claims {header.text} and has {held} bytes")
+        file.seek(start)
+        return npy.read_array(file, header)
+
+
+def _check_size(path: str, claimed: int, stored: int) -> None:
+    if claimed > max(EXPANSION * stored, FLOOR):
+        raise InputError(
+            f"{path} must hold about as much as it takes, found an array of {claimed:,} bytes in "
+            f"{stored:,}; is it the right file?"
+        )
+
+
+def _column(path: str, name: str) -> np.ndarray:
+    with open_parquet(path) as opened:
+        column: Any = opened.column(name)
+        if hasattr(column.type, "value_type") and not hasattr(column.type, "index_type"):
+            return feature_matrix(path, column)
+        values: np.ndarray = np.array(column.to_pylist())
+        return values
