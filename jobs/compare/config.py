@@ -5,10 +5,10 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from jobs.run_directory.config import RunConfig
-from jobs.trials.config import FULL_METRICS, METHOD, SUBSET_METRICS, SUBSET_PREFIX, SweepConfig
+from jobs.trials.config import FULL_METRICS, METHOD, SUBSET_METRICS, SweepConfig
 from otcondense.config import Config
 from otcondense.evaluation.comparison import Correction
-from otcondense.evaluation.registry import Direction, Metric, metrics_of
+from otcondense.evaluation.registry import SUBSET_PREFIX, Direction, Metric, metrics_of
 
 SAMPLE_METRICS = {**FULL_METRICS, **metrics_of("network", "adm")}
 """Metrics of the samples of a trial."""

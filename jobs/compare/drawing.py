@@ -14,7 +14,7 @@ from jobs.compare.config import CompareConfig, direction_of
 from jobs.compare.overview import heading_text
 from jobs.compare.statements import guidances_of, place_text, seeds_text, verdict
 from jobs.compare.summary import Cell, Figure, places
-from otcondense.evaluation.registry import direction_phrase
+from otcondense.evaluation.registry import bounds_of, direction_phrase
 from otcondense.report.plots import colour_of
 from otcondense.report.svg import GRID, SOFT, Picture, Point, Scale, fitted
 
@@ -45,7 +45,7 @@ TICKS = 5
 """Most distances between the ticks of an axis of values."""
 NAME_LENGTH = 29
 """Letters of a name that fit."""
-MARKS = "a dot is a seed, a line the 95 % interval"
+MARKS = "a dot is a seed, a line the 95 % interval of the mean"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def _height(cells: Sequence[Cell]) -> int:
 def _curves(picture: Picture, cells: Sequence[Cell], edges: Point, look: _Look) -> None:
     """Draw the lines over the training lengths, evenly spaced."""
     every = list(itertools.chain.from_iterable(cell.figures for cell in cells))
-    vertical = fitted(_all_values(every), edges[1], edges[0])
+    bounds = bounds_of(cells[0].metric)
+    vertical = fitted(_all_values(every), edges[1], edges[0], bounds)
     horizontal = Scale(-0.4, len(cells) - 0.6, *CURVES)
     for tick in vertical.ticks(TICKS):
         y = vertical.at(tick)
@@ -164,7 +165,8 @@ def _all_values(figures: Sequence[Figure]) -> list[float]:
 
 def _dots(picture: Picture, cell: Cell, edges: Point, look: _Look) -> None:
     """Draw a row for each variant, best first."""
-    scale = fitted(_all_values(cell.figures), look.column(DOTS[0]), look.column(DOTS[1]))
+    ends = (look.column(DOTS[0]), look.column(DOTS[1]))
+    scale = fitted(_all_values(cell.figures), *ends, bounds_of(cell.metric))
     bottom = edges[0] + ROW * len(cell.figures)
     for tick in scale.ticks(TICKS):
         x = scale.at(tick)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from jobs.compare.config import CompareConfig, direction_of
 from jobs.compare.statements import Verdict, guidances_of, seeds_text, verdict
 from jobs.compare.summary import SHOWN_DIGITS, Cell, Figure, mean_ranks
+from otcondense.counts import counted
 from otcondense.evaluation.registry import direction_phrase
 
 BEST_GROUP = "*"
@@ -83,7 +84,7 @@ def _variants(found: Iterable[Cell]) -> Iterator[str]:
 def heading_text(cell: Cell, guidances: Sequence[float]) -> str:
     """Return images and guidance of a table; guidance only if there are several."""
     guidance = f", guidance {cell.guidance:g}" if len(guidances) > 1 else ""
-    return f"{cell.num_images:,} images{guidance}"
+    return f"{counted(cell.num_images, 'image')}{guidance}"
 
 
 def _entry(cell: Cell, variant: str) -> Entry | None:
@@ -123,7 +124,7 @@ def overview_text(overview: Overview) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
 
     title = (
-        f"{overview.metric} ({overview.direction}) after {overview.step:,} steps; "
+        f"{overview.metric} ({overview.direction}) after {counted(overview.step, 'step')}; "
         f"difference from {overview.against}, better seeds"
     )
     body = []

@@ -19,10 +19,12 @@ from jobs.compare.statements import (
 from jobs.compare.summary import Cell, Figure, mean_ranks, places, unmeasured
 from jobs.trials.config import VARIANT
 from jobs.trials.trial import Sweep
-from otcondense.evaluation.registry import METRICS, direction_phrase
+from otcondense.counts import counted
+from otcondense.evaluation.registry import METRICS, bounds_of, direction_phrase
 from otcondense.report.embed import Plot, embed
 from otcondense.report.page import render_page as render_template
-from otcondense.report.plots import Spread, colour_of, interval_curves, seed_dots
+from otcondense.report.plots import colour_of
+from otcondense.report.spreads import Spread, interval_curves, seed_dots
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _panels(
         heading = f"{metric} ({direction_phrase(direction_of(metric))})"
         for (size, guidance), own in places(_of_metric(found, metric)).items():
             suffix = f", guidance {guidance:g}" if len(guidances) > 1 else ""
-            title = f"{metric}, {size:,} chosen images{suffix}"
+            title = f"{metric}, {counted(size, 'chosen image')}{suffix}"
             name = f"{metric}-{size}" + (f"-{guidance:g}" if suffix else "")
             panels.setdefault(heading, []).append(_panel(title, name, own, variants))
     return panels
@@ -148,6 +150,7 @@ def _panels(
 
 def _panel(title: str, name: str, own: Sequence[Cell], variants: Sequence[str]) -> Panel:
     spreads = [_spreads(cell) for cell in own]
+    bounds = bounds_of(own[0].metric)
 
     curve = None
     if len(own) > 1:
@@ -156,13 +159,13 @@ def _panel(title: str, name: str, own: Sequence[Cell], variants: Sequence[str]) 
             f"{title}: mean over seeds with 95 % confidence intervals, over training steps; "
             "the tables below have the numbers."
         )
-        curve = embed(f"curve-{name}", interval_curves(flat, title, variants), words)
+        curve = embed(f"curve-{name}", interval_curves(flat, title, variants, bounds), words)
 
     words = (
-        f"{title}, {own[-1].step:,} training steps: one dot for each seed, "
+        f"{title}, {counted(own[-1].step, 'training step')}: one dot for each seed, "
         "one line for the interval."
     )
-    dots = embed(f"dots-{name}", seed_dots(spreads[-1], own[-1].metric, variants), words)
+    dots = embed(f"dots-{name}", seed_dots(spreads[-1], own[-1].metric, variants, bounds), words)
     return Panel(title, curve, dots, tuple(own))
 
 
@@ -171,7 +174,9 @@ def _spreads(cell: Cell) -> list[Spread]:
 
 
 def _spread(figure: Figure, step: int) -> Spread:
-    half = figure.interval.high - figure.interval.mean
+    # An interval is cut at the bounds of its metric, on one side if at all: the other is whole.
+    interval = figure.interval
+    half = max(interval.high - interval.mean, interval.mean - interval.low)
     return Spread(
         method=figure.variant,
         steps=step,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from jobs.compare.config import CompareConfig
 from jobs.compare.summary import Cell, Figure
+from otcondense.counts import counted
 from otcondense.evaluation.comparison import seeds_to_pass
 
 Verdict = Literal["", "better", "worse", "within the noise", "too few seeds", "no common seed"]
@@ -36,7 +37,7 @@ def seeds_text(figure: Figure, cell: Cell) -> str:
 def place_text(cell: Cell, guidances: Sequence[float]) -> str:
     """Return images, guidance and steps of a table; guidance only if there are several."""
     guidance = f", guidance {cell.guidance:g}" if len(guidances) > 1 else ""
-    return f"{cell.num_images:,} images{guidance}, {cell.step:,} steps"
+    return f"{counted(cell.num_images, 'image')}{guidance}, {counted(cell.step, 'step')}"
 
 
 def guidances_of(found: Sequence[Cell]) -> tuple[float, ...]:

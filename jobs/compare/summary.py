@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from jobs.compare.config import CompareConfig, direction_of, find_metric
@@ -15,7 +15,7 @@ from otcondense.evaluation.comparison import (
     compare_in_pairs,
     mean_interval,
 )
-from otcondense.evaluation.registry import sign
+from otcondense.evaluation.registry import bounds_of, sign
 
 SHOWN_DIGITS = 4
 """Significant digits of the values in tables; means that look equal have equal ranks."""
@@ -144,7 +144,7 @@ def _figures(metric: str, rows: Sequence[Row], config: CompareConfig) -> tuple[F
     differences: Mapping[str, Difference] = {}
     if config.against in values:
         differences = _differences(values, config.against, config.correction)
-    intervals = {name: mean_interval(list(each.values())) for name, each in values.items()}
+    intervals = {name: _interval(metric, list(each.values())) for name, each in values.items()}
     ranks = _ranks(metric, intervals)
     order = sorted(values, key=partial(_order, metric, intervals))
     best_group = _best_group(values, order[0], config.correction)
@@ -156,6 +156,18 @@ def _figures(metric: str, rows: Sequence[Row], config: CompareConfig) -> tuple[F
             Figure(name, intervals[name], own, ranks[name], difference, best_group[name])
         )
     return tuple(figures)
+
+
+def _interval(metric: str, values: Sequence[float]) -> Interval:
+    """Return the confidence interval of the mean, within the bounds of the metric.
+
+    Student's interval of a share can go beyond 0 or 1; what is cut off holds no possible value.
+    """
+    found = mean_interval(values)
+    low, high = bounds_of(metric)
+    if found.count == 1:
+        return found
+    return replace(found, low=max(low, found.low), high=min(high, found.high))
 
 
 def _order(metric: str, intervals: Mapping[str, Interval], name: str) -> tuple[float, str]:

@@ -23,6 +23,7 @@ from jobs.dashboard.overview import Overview, overview
 from jobs.dashboard.pictures import media_type, sample_sheet, thumbnail
 from jobs.dashboard.training_view import training_view
 from jobs.run_directory.run import REPORT, Run
+from otcondense.counts import counted
 from otcondense.errors import InputError
 
 HERE = Path(__file__).parent
@@ -74,7 +75,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    environment.globals.update(plotly_version=get_plotlyjs_version())
+    environment.globals.update(plotly_version=get_plotlyjs_version(), counted=counted)
     return environment
 
 

@@ -1,24 +1,17 @@
 """Thumbnails of the source's images and sheets of samples."""
 
-import io
 from functools import partial
-
-from PIL import Image
 
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from jobs.thumbnails.stored import Pictures
 from otcondense.datasets import image_locations, read_image_bytes
-from otcondense.datasets.decoding import UnreadableImageError, decode_reduced
+from otcondense.datasets.thumbnails import THUMBNAIL_SIDE, thumbnail
+from otcondense.datasets.unreadable import UnreadableImageError
 from otcondense.diffusion.samples import read_samples
 from otcondense.errors import InputError
 from otcondense.report import image_sheet
 
-SMALLEST_SHOWN = 64
-"""Images up to this side are enlarged by whole numbers, so that their pixels can be seen."""
-JPEG_QUALITY = 85
-"""Of Pillow's scale up to 95."""
-REDUCING_GAP = 2.0
-"""Pillow first reduces a JPEG file to at least twice the wanted size, which is faster."""
 SAMPLES_SHOWN = 60
 SHEET_WIDTH = 900
 """Pixels, the width of the page's column."""
@@ -26,7 +19,23 @@ TILE = 40
 """Smallest side of a sample on the sheet, in pixels."""
 
 
-def thumbnail(run: Run, image_id: str, side: int) -> bytes:
+def chosen_picture(stored: Pictures, run: Run, image_id: str, side: int) -> bytes:
+    """Return a picture of an image: the stored thumbnail where it is large enough, or alone left.
+
+    Raises: InputError if the image has no stored thumbnail and its source cannot be read from here.
+    """
+    known = stored.get(image_id)
+    if known is not None and side <= THUMBNAIL_SIDE:
+        return known
+    try:
+        return source_picture(run, image_id, side)
+    except InputError:
+        if known is None:
+            raise
+        return known
+
+
+def source_picture(run: Run, image_id: str, side: int) -> bytes:
     """Return a picture of one image of the source, PNG where it is tiny, else JPEG.
 
     Args:
@@ -39,32 +48,10 @@ def thumbnail(run: Run, image_id: str, side: int) -> bytes:
     """
     try:
         (location,) = image_locations(run.config.source, [image_id], partial(run_listing, run))
-        image = decode_reduced(
-            read_image_bytes(location), side=side, max_pixels=run.config.source.max_pixels
-        )
+        data = read_image_bytes(location)
+        return thumbnail(data, side=side, max_pixels=run.config.source.max_pixels)
     except (OSError, UnreadableImageError) as error:
         raise InputError(f"image {image_id!r} cannot be read from here ({error})") from error
-    return _encoded(image, side)
-
-
-def _encoded(image: Image.Image, side: int) -> bytes:
-    buffer = io.BytesIO()
-    longest = max(image.size)
-    if longest <= SMALLEST_SHOWN:
-        times = max(1, side // longest)
-        image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST).save(
-            buffer, "PNG"
-        )
-    else:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
-        image.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()
-
-
-def media_type(picture: bytes) -> str:
-    """Return the media type of a picture that `thumbnail` made."""
-    return "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
-
 
 def sample_sheet(run: Run, model: str, method: str, step: int) -> bytes:
     """Return the first samples of one checkpoint as a PNG sheet.

@@ -3,8 +3,6 @@
 `otcondense evaluate`
 """
 
-import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,13 +18,11 @@ from jobs.run_directory.results import (
     MetricRecord,
     SubsetRecord,
     is_finished,
-    read_metrics,
     subset_quality_file,
     write_record,
 )
 from jobs.run_directory.run import Run
 from otcondense.evaluation import count_copies, rounded_values
-from otcondense.evaluation.registry import METRICS
 from otcondense.store import fingerprint
 from pipeline.evaluation_place import Task
 
@@ -186,19 +182,3 @@ def note_copies(evaluation: Evaluation) -> None:
             f"{copies} of {len(features)} are copies of another one; with k copies of each, the "
             "balls of precision, density and coverage are empty: leave the copies out",
         )
-
-
-def print_table(run: Run) -> None:
-    """Print method × metric, a row for each checkpoint; metrics without any value are left out."""
-    rows = read_metrics(run)
-    if not rows:
-        return
-    measured = set(itertools.chain.from_iterable(row.record.values for row in rows))
-    summary = [metric.name for metric in METRICS.values() if metric.in_summary]
-    names = [name for name in summary if name in measured]
-    headings = "".join(f"{name:>17}" for name in names)
-    print(f"\n{'model':<8}{'method':<18}{'steps':>7}{headings}")
-    for row in rows:
-        values = [row.record.values.get(name, math.nan) for name in names]
-        figures = "".join(f"{value:>17.3f}" for value in values)
-        print(f"{row.model:<8}{row.method:<18}{row.step:>7}{figures}")

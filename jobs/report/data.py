@@ -1,6 +1,6 @@
 """Collects the data of the report from the files of a run."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import torch
@@ -14,6 +14,7 @@ from jobs.run_directory.marker import describe
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
 from jobs.run_directory.run import CURVE_FILE, Run
 from jobs.run_directory.stage_log import stage_seconds
+from jobs.thumbnails.stored import FULL_CLASSES, FULL_IMAGES, Pictures, write_thumbnails
 from otcondense.datasets.images import ListedImages
 from otcondense.diffusion.samples import read_samples
 from otcondense.encoders import weights_sha256
@@ -32,6 +33,7 @@ from otcondense.report import (
     SampleSheet,
     StageTime,
     SubsetRow,
+    Thumbnail,
     class_history,
     class_map,
     loss_curve,
@@ -45,8 +47,6 @@ from otcondense.store import (
     read_manifest,
 )
 
-SHEET_CLASSES = 20
-"""Classes whose chosen images the report shows; the first ones of the source."""
 SHEET_SAMPLES = 30
 """Samples that the report shows with their nearest images."""
 HISTORY_CLASSES = 5
@@ -171,16 +171,21 @@ def _subset_rows(run: Run) -> Iterator[SubsetRow]:
 def _class_sheets(run: Run, selections: Selections) -> Iterator[ClassSheet]:
     if not run.config.source.has_images:
         return
-    chosen = {method: chosen_images(run, method) for method in selections}
-    for selection in next(iter(selections.values()), [])[:SHEET_CLASSES]:
-        images = {}
-        for method, listed in chosen.items():
-            images[method] = listed.load(_rows_of_class(listed, selection.class_index))
-        yield ClassSheet(selection.class_name, images)
+    pictures = {method: write_thumbnails(run, method) for method in selections}
+    names = [each.class_name for each in next(iter(selections.values()), [])]
+    for number, name in enumerate(names[:FULL_CLASSES]):
+        images, counts = {}, {}
+        for method, classes in selections.items():
+            chosen = [classes[number].image_ids[row] for row in classes[number].indices]
+            images[method] = tuple(_shown(chosen, pictures[method]))
+            counts[method] = len(chosen)
+        yield ClassSheet(name, images, counts)
 
 
-def _rows_of_class(images: ListedImages, class_index: int) -> list[int]:
-    return [row for row, image in enumerate(images.wanted) if image.class_index == class_index]
+def _shown(image_ids: Sequence[str], pictures: Pictures) -> Iterator[Thumbnail]:
+    for image_id in image_ids[:FULL_IMAGES]:
+        if image_id in pictures:
+            yield Thumbnail(image_id, pictures[image_id])
 
 
 def _class_cards(records: list[CheckpointMetrics], selections: Selections) -> Iterator[ClassCard]:

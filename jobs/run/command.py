@@ -3,7 +3,7 @@
 import time
 
 from jobs.answers.read import read_answer
-from jobs.evaluate.stage import print_table
+from jobs.evaluate.table import print_table
 from jobs.requirements.compiler import check_compiler
 from jobs.run_directory.run import Run
 from jobs.run_directory.stage_log import log_stage, print_stages

@@ -15,8 +15,6 @@ SUBSET_METRICS = metrics_of("distribution")
 """Metrics of subset trials: of the subset itself."""
 FULL_METRICS = metrics_of("samples", "distribution", "copying", "denoising")
 """Metrics of full trials: of the samples, and of the model."""
-SUBSET_PREFIX = "subset_"
-"""Prefix of the metrics of the subset itself in the results of full trials."""
 OBJECTIVES = ("objective", "lower_bound", "transport_cost")
 """Values of a selection that cannot compare trials."""
 SHARED_SETTINGS = (

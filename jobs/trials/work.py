@@ -13,11 +13,12 @@ from jobs.run_directory.stages import TRAINING_INPUTS, stages_of
 from jobs.sample.stage import sample
 from jobs.select_subset.stage import select_subset
 from jobs.train.stage import train
-from jobs.trials.config import SUBSET_METRICS, SUBSET_PREFIX, SweepConfig
+from jobs.trials.config import SUBSET_METRICS, SweepConfig
 from jobs.trials.records import Record, Records, Rung
 from jobs.trials.reference import measure_subset, reference_file
 from jobs.trials.trial import Sweep, Trial, Values
 from otcondense.errors import InputError
+from otcondense.evaluation.registry import SUBSET_PREFIX
 from otcondense.store import fingerprint
 
 

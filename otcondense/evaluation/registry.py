@@ -7,6 +7,7 @@ A new metric is its function (in `figures.py`, `denoising.py` or `adm.py`), one 
 row of `tests/unit/evaluation/test_registry.py`.
 """
 
+import math
 import pkgutil
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,6 +25,16 @@ Group = Literal["samples", "distribution", "network", "subset", "copying", "deno
 - denoising: the averaged model itself, on held-out and chosen images;
 - adm: samples, by the protocol of ADM's evaluator.
 """
+
+Bounds = tuple[float, float]
+"""Least and greatest possible value of a quantity."""
+ANY: Bounds = (-math.inf, math.inf)
+SHARE: Bounds = (0.0, 1.0)
+SIZE: Bounds = (0.0, math.inf)
+"""Of distances, losses and counts."""
+
+SUBSET_PREFIX = "subset_"
+"""Prefix of the metrics of the subset itself, in the results of trials that train a model."""
 
 FIGURES = "otcondense.evaluation.figures"
 DENOISING = "otcondense.evaluation.denoising"
@@ -50,6 +61,8 @@ class Metric:
     """`module:function` of its standard error, or of its spread over parts; stored as NAME_std."""
     floor: float | None = None
     """If lower is better: all values below this one are equally good."""
+    bounds: Bounds = ANY
+    """Least and greatest value that it can have; no axis or interval goes beyond them."""
     in_report: bool = True
     """Whether tables of the report have a column for it."""
     in_summary: bool = False
@@ -102,6 +115,7 @@ _LIST = (
         function=f"{FIGURES}:fid",
         error=f"{FIGURES}:frechet_distance_error",
         digits=2,
+        bounds=SIZE,
         meaning="Fréchet distance between the features of the samples and of the held-out images; "
         "through Inception by torch-fidelity.",
         in_summary=True,
@@ -114,6 +128,7 @@ _LIST = (
         function=f"{FIGURES}:frechet_distance",
         error=f"{FIGURES}:frechet_distance_error",
         digits=2,
+        bounds=SIZE,
         meaning="Fréchet distance between features, as FID, by our own function; also of subsets "
         "without training.",
         in_summary=True,
@@ -136,6 +151,7 @@ _LIST = (
         group="distribution",
         function=f"{FIGURES}:mind",
         digits=2,
+        bounds=SIZE,
         meaning="Sliced Wasserstein distance over 1,000 random directions: it compares whole "
         "distributions, so that equal means and covariances alone do not make it small.",
     ),
@@ -157,6 +173,7 @@ _LIST = (
         function=f"{FIGURES}:inception_score",
         error=f"{FIGURES}:inception_score_error",
         digits=2,
+        bounds=(1.0, math.inf),
         meaning="Inception Score: confident and varied classes; it sees neither copies nor the "
         "variety within a class.",
         in_summary=True,
@@ -169,6 +186,7 @@ _LIST = (
         function=f"{FIGURES}:precision",
         error=f"{FIGURES}:precision_error",
         digits=3,
+        bounds=SHARE,
         meaning="Share of samples in the neighbourhood of a held-out image: do samples look real?",
         in_summary=True,
     ),
@@ -180,6 +198,7 @@ _LIST = (
         function=f"{FIGURES}:recall",
         error=f"{FIGURES}:recall_error",
         digits=3,
+        bounds=SHARE,
         meaning="Share of held-out images in the neighbourhood of a sample: is the variety there?",
         in_summary=True,
     ),
@@ -190,6 +209,7 @@ _LIST = (
         group="distribution",
         function=f"{FIGURES}:density",
         digits=3,
+        bounds=SIZE,
         meaning="Mean number of neighbourhoods of held-out images that a sample lies in, divided "
         "by k; 1 is expected of the true distribution.",
         in_report=False,
@@ -202,6 +222,7 @@ _LIST = (
         function=f"{FIGURES}:coverage",
         error=f"{FIGURES}:coverage_error",
         digits=3,
+        bounds=SHARE,
         meaning="Share of held-out images with a sample in their neighbourhood; more robust "
         "against outliers than recall.",
         in_summary=True,
@@ -213,6 +234,7 @@ _LIST = (
         group="subset",
         function=f"{FIGURES}:duplicate_share",
         digits=3,
+        bounds=SHARE,
         meaning="Share of chosen images with a near duplicate among the chosen images.",
     ),
     Metric(
@@ -222,6 +244,7 @@ _LIST = (
         group="subset",
         function=f"{FIGURES}:leakage_share",
         digits=3,
+        bounds=SHARE,
         meaning="Share of chosen images with a near duplicate among the held-out images, which "
         "makes all other metrics look too good.",
     ),
@@ -232,6 +255,7 @@ _LIST = (
         group="adm",
         function=f"{ADM}:adm_fid",
         digits=2,
+        bounds=SIZE,
         meaning="FID by ADM's protocol, against its reference statistics: the number that papers "
         "on ImageNet report.",
     ),
@@ -242,6 +266,7 @@ _LIST = (
         group="adm",
         function=f"{ADM}:adm_inception_score",
         digits=1,
+        bounds=(1.0, math.inf),
         meaning="Inception Score by ADM's protocol: over parts of 5,000 samples in file order.",
     ),
     Metric(
@@ -251,6 +276,7 @@ _LIST = (
         group="adm",
         function=f"{ADM}:adm_sfid",
         digits=2,
+        bounds=SIZE,
         meaning="FID (ADM) on spatial features: do layouts look real?",
     ),
     Metric(
@@ -260,6 +286,7 @@ _LIST = (
         group="adm",
         function=f"{ADM}:adm_precision",
         digits=2,
+        bounds=SHARE,
         meaning="Precision by ADM's protocol; in half precision unless the configuration says "
         "otherwise.",
     ),
@@ -270,6 +297,7 @@ _LIST = (
         group="adm",
         function=f"{ADM}:adm_recall",
         digits=2,
+        bounds=SHARE,
         meaning="Recall by ADM's protocol.",
     ),
     Metric(
@@ -280,6 +308,7 @@ _LIST = (
         function=f"{FIGURES}:copy_share",
         error=f"{FIGURES}:copy_share_error",
         digits=3,
+        bounds=SHARE,
         meaning="Share of samples that are nearer to a chosen image than to a held-out image, for "
         "sets of equal size: 0.5 means no copying, 1 means that all samples are copies.",
         floor=0.5,
@@ -292,6 +321,7 @@ _LIST = (
         group="copying",
         function=f"{FIGURES}:near_copy_share",
         digits=3,
+        bounds=SHARE,
         meaning="Share of samples whose nearest chosen image is less than a third as far away as "
         "the second nearest: the model repeats single images.",
     ),
@@ -302,6 +332,7 @@ _LIST = (
         group="copying",
         function=f"{FIGURES}:copy_distance_ratio",
         digits=3,
+        bounds=SIZE,
         meaning="Median of the distance to the nearest chosen image divided by the distance to the "
         "nearest held-out image; below 1, samples lean towards the chosen images.",
     ),
@@ -312,6 +343,7 @@ _LIST = (
         group="copying",
         function=f"{FIGURES}:authenticity",
         digits=3,
+        bounds=SHARE,
         meaning="Share of samples that are farther from their nearest chosen image than that image "
         "is from its own nearest neighbour.",
     ),
@@ -332,6 +364,7 @@ _LIST = (
         group="copying",
         function=f"{FIGURES}:nearest_training_distance",
         digits=3,
+        bounds=SIZE,
         meaning="Median distance from a sample to its nearest chosen image.",
         in_report=False,
     ),
@@ -342,6 +375,7 @@ _LIST = (
         group="denoising",
         function=f"{DENOISING}:held_out_loss",
         digits=4,
+        bounds=SIZE,
         meaning="Mean denoising error of the averaged model on held-out images; it turns up while "
         "the loss on the chosen images still falls: the model begins to memorise.",
     ),
@@ -352,6 +386,7 @@ _LIST = (
         group="denoising",
         function=f"{DENOISING}:training_loss",
         digits=4,
+        bounds=SIZE,
         meaning="The same error on the chosen images.",
         in_report=False,
     ),
@@ -374,6 +409,19 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _LIST}
 def metrics_of(*groups: Group) -> dict[str, Metric]:
     """Return the metrics of some groups by name, in the order of tables."""
     return {name: metric for name, metric in METRICS.items() if metric.group in groups}
+
+
+def bounds_of(name: str) -> Bounds:
+    """Return the bounds of a quantity by its name in any result file.
+
+    The name can have the judge before it (JUDGE.precision) or say that it is of the subset itself
+    (subset_precision). Everything else called a share is one.
+    """
+    plain = name.rpartition(".")[2]
+    for each in (plain, plain.removeprefix(SUBSET_PREFIX)):
+        if each in METRICS:
+            return METRICS[each].bounds
+    return SHARE if plain.endswith("_share") else ANY
 
 
 def direction_phrase(direction: Direction) -> str:

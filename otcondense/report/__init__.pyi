@@ -13,6 +13,7 @@ from .data import ReportData as ReportData
 from .data import SampleSheet as SampleSheet
 from .data import StageTime as StageTime
 from .data import SubsetRow as SubsetRow
+from .data import Thumbnail as Thumbnail
 from .published import Published as Published
 from .published import published_for as published_for
 from .render import render_report as render_report
@@ -34,6 +35,7 @@ __all__ = [
     "Sheet",
     "StageTime",
     "SubsetRow",
+    "Thumbnail",
     "class_history",
     "class_map",
     "image_sheet",

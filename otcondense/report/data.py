@@ -1,7 +1,7 @@
 """The data of a report: plain arrays and numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,12 +37,23 @@ class SubsetRow:
 
 
 @dataclass(frozen=True)
+class Thumbnail:
+    """A small picture of one image."""
+
+    image_id: str
+    data: bytes
+    """PNG or JPEG, at most `THUMBNAIL_SIDE` pixels on each side."""
+
+
+@dataclass(frozen=True)
 class ClassSheet:
     """Chosen images of one class by several methods."""
 
     class_name: str
-    images: Mapping[str, UInt8[np.ndarray, "_ c h w"]]
-    """By method, in the order of choice."""
+    images: Mapping[str, Sequence[Thumbnail]]
+    """By method, in the order of choice; the first ones, if there are many."""
+    num_chosen: Mapping[str, int] = field(default_factory=dict)
+    """By method, all chosen images of the class, where it is more than are shown."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from otcondense.counts import counted
 from otcondense.durations import duration
 
 REPORT = "otcondense.report"
@@ -34,6 +35,7 @@ def render_page(package: str, template: str, context: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(duration=duration)
+    environment.globals.update(counted=counted)
     scripts = {"plotly": get_plotlyjs(), "draw": _resource("draw_plots.js.j2")}
     page: str = environment.get_template(template).render(
         **context,

@@ -5,8 +5,8 @@ colours come from the style sheet of the page; see `otcondense/report/style.css`
 """
 
 import html
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float, Int
 from scipy.sparse.linalg import svds
 
-from otcondense.evaluation.registry import Metric
+from otcondense.evaluation.registry import Bounds, Metric
 from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
 
 COLOURS = (
@@ -44,10 +44,6 @@ SYMBOLS = (
 )
 DASHES = ("solid", "dash", "dot", "dashdot")
 MUTED = "#8a94a3"
-AXIS_HEIGHT = 70
-"""Pixels of the axis of `seed_dots`."""
-ROW_HEIGHT = 26
-"""Pixels of each row of `seed_dots`."""
 SMALL = 32
 """Matrices with at most this many rows or columns get all their singular values."""
 SMOOTHING = 0.05
@@ -72,11 +68,12 @@ def metric_curves(rows: Sequence[MetricRow], metric: Metric, methods: Sequence[s
             values = [row.values[metric.name] for row in own]
             figure.add_scatter(
                 x=[row.steps for row in own],
-                y=_rounded(values),
+                y=rounded(values),
                 mode="lines+markers",
-                **_style(method, methods, size=8),
+                **style_of(method, methods, size=8),
                 showlegend=False,
             )
+    keep_within(figure.layout.yaxis, metric.bounds)
     if metric.name == "copy_share":
         line = {"color": MUTED, "width": 1, "dash": "dot"}
         figure.add_hline(y=metric.floor, line=line, annotation_text="no copying")
@@ -98,8 +95,8 @@ def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
     )
     figure.update_xaxes(constrain="domain")
     figure.add_scatter(
-        x=_rounded(points[:, 0]),
-        y=_rounded(points[:, 1]),
+        x=rounded(points[:, 0]),
+        y=rounded(points[:, 1]),
         mode="markers",
         name=f"all {len(points):,} images",
         marker={"color": MUTED, "size": 6, "opacity": 0.4},
@@ -116,7 +113,7 @@ def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
         _points(figure, points[rows], f"left out by {label(method)} ({len(rows)})", marker)
     for method, rows in data.chosen.items():
         marker = {
-            **_style(method, methods, size=12)["marker"],
+            **style_of(method, methods, size=12)["marker"],
             "line": {"color": "#ffffff", "width": 1.5},
         }
         _points(figure, points[rows], f"chosen by {label(method)} ({len(rows)})", marker)
@@ -125,9 +122,9 @@ def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
 
 def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figure:
     """Draw the objective after each step, a line for each stage, and the proven lower bound."""
-    figure = base_figure("", "step", height=280)
-    figure.update_yaxes(title_text="objective")
-    style = _style(data.method, methods, size=6)
+    figure = base_figure("", "steps of the selection: an image is added or exchanged", height=280)
+    figure.update_yaxes(title_text="objective, in units of the cost")
+    style = style_of(data.method, methods, size=6)
     for number, stage in enumerate(dict.fromkeys(data.stages)):
         steps = [step for step, each in enumerate(data.stages) if each == stage]
         line = {**style["line"], "dash": DASHES[number % len(DASHES)]}
@@ -135,7 +132,7 @@ def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figu
         if steps[0] > 0:
             # Joined to the stage before.
             steps = [steps[0] - 1, *steps]
-        values = _rounded(data.objective[steps])
+        values = rounded(data.objective[steps])
         figure.add_scatter(
             x=[step + 1 for step in steps],
             y=values,
@@ -148,7 +145,7 @@ def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figu
         ends = [1, max(2, len(data.objective))]
         figure.add_scatter(
             x=ends,
-            y=_rounded([data.bound] * 2),
+            y=rounded([data.bound] * 2),
             mode="lines",
             name="lower bound",
             line={"color": MUTED, "dash": "dash"},
@@ -159,15 +156,15 @@ def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figu
 def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figure:
     """Draw training losses of one model: running means, the recorded values faint behind them."""
     figure = base_figure("", "training steps", height=300)
-    figure.update_yaxes(title_text="loss")
+    figure.update_yaxes(title_text="loss, mean over a batch")
     for curve in curves:
-        style = _style(curve.method, methods, size=4)
+        style = style_of(curve.method, methods, size=4)
         window = max(1, round(SMOOTHING * len(curve.loss)))
         steps = [int(step) for step in curve.steps]
         if window > 1:
             figure.add_scatter(
                 x=steps,
-                y=_rounded(curve.loss),
+                y=rounded(curve.loss),
                 mode="lines",
                 opacity=0.25,
                 hoverinfo="skip",
@@ -176,81 +173,12 @@ def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figur
             )
         figure.add_scatter(
             x=steps,
-            y=_rounded(running_mean(curve.loss, window)),
+            y=rounded(running_mean(curve.loss, window)),
             mode="lines",
             name=label(curve.method),
             line=style["line"],
         )
     return figure
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A metric of one method over several seeds, at one training length."""
-
-    method: str
-    steps: int
-    mean: float
-    half_width: float | None
-    """Half the width of the confidence interval; None for a single seed."""
-    values: tuple[float, ...]
-    """One for each seed."""
-
-
-def interval_curves(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> go.Figure:
-    """Draw means over the training length, one line for each method, and confidence intervals."""
-    figure = base_figure(title, "training steps", height=300)
-    lengths = sorted({each.steps for each in spreads})
-    for method in methods:
-        of_method = [each for each in spreads if each.method == method]
-        own = sorted(of_method, key=lambda each: each.steps)
-        if own:
-            bars = {
-                "type": "data",
-                "array": _rounded(each.half_width or 0.0 for each in own),
-                "thickness": 1.2,
-                "width": 4,
-            }
-            means = [each.mean for each in own]
-            figure.add_scatter(
-                x=[lengths.index(each.steps) for each in own],
-                y=_rounded(means),
-                error_y=bars,
-                mode="lines+markers",
-                **_style(method, methods, size=8),
-                showlegend=False,
-            )
-    return figure.update_xaxes(
-        tickvals=list(range(len(lengths))), ticktext=[f"{each:,}" for each in lengths]
-    )
-
-
-def seed_dots(spreads: Sequence[Spread], title: str, methods: Sequence[str]) -> go.Figure:
-    """Draw one row for each method, in order: a dot for each seed and a line for the interval."""
-    figure = base_figure("", title, height=AXIS_HEIGHT + ROW_HEIGHT * len(spreads))
-    for row, each in enumerate(spreads):
-        style = _style(each.method, methods, size=8)
-        half = each.half_width or 0.0
-        figure.add_scatter(
-            x=_rounded([each.mean - half, each.mean, each.mean + half]),
-            y=[row] * 3,
-            mode="lines",
-            line={"color": style["line"]["color"], "width": 1.5},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        figure.add_scatter(
-            x=_rounded(each.values),
-            y=[row] * len(each.values),
-            mode="markers",
-            **style,
-            showlegend=False,
-            opacity=0.8,
-        )
-    names = [label(each.method) for each in spreads]
-    return figure.update_yaxes(
-        tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5]
-    )
 
 
 def principal_plane(
@@ -327,18 +255,19 @@ def _spokes(
 
 def _with_gaps(values: Float[np.ndarray, "n 3"]) -> list[float | None]:
     """Return coordinates in a row, None for nan."""
-    return [None if np.isnan(value) else value for value in _rounded(values.ravel())]
+    return [None if np.isnan(value) else value for value in rounded(values.ravel())]
 
 
 def _points(
     figure: go.Figure, points: Float[np.ndarray, "n 2"], name: str, marker: Mapping[str, Any]
 ) -> None:
     figure.add_scatter(
-        x=_rounded(points[:, 0]), y=_rounded(points[:, 1]), mode="markers", name=name, marker=marker
+        x=rounded(points[:, 0]), y=rounded(points[:, 1]), mode="markers", name=name, marker=marker
     )
 
 
-def _style(method: str, methods: Sequence[str], size: int) -> dict[str, Any]:
+def style_of(method: str, methods: Sequence[str], size: int) -> dict[str, Any]:
+    """Return name, line and marker of a method, the same in all figures of one report."""
     colour = colour_of(method, methods)
     number = methods.index(method)
     # Colours repeat; the shift makes pairs of colour and symbol repeat much later.
@@ -381,6 +310,13 @@ def base_figure(title: str, x_title: str, height: int) -> go.Figure:
     )
 
 
-def _rounded(values: Any) -> list[float]:
+def keep_within(axis: Any, bounds: Bounds) -> None:
+    """Keep an axis that fits its values within the least and greatest possible value."""
+    for name, bound in zip(("minallowed", "maxallowed"), bounds, strict=True):
+        if math.isfinite(bound):
+            axis.update({name: bound, "autorangeoptions": {name: bound}})
+
+
+def rounded(values: Any) -> list[float]:
     """Return plain numbers to 6 significant digits, for small files and reproducible bytes."""
     return [float(f"{float(value):.6g}") for value in values]

@@ -9,21 +9,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from otcondense.datasets.thumbnails import THUMBNAIL_SIDE, media_type
 from otcondense.evaluation.registry import metrics_of
-from otcondense.report.data import ClassCard, ClassSheet, ReportData, SampleSheet
+from otcondense.report.data import ClassCard, ClassSheet, ReportData, SampleSheet, Thumbnail
 from otcondense.report.embed import Plot, embed, history_plot, loss_plots, map_plot
+from otcondense.report.orders import order_statements
 from otcondense.report.page import render_page
 from otcondense.report.plots import colour_of, metric_curves
 from otcondense.report.published import Published
 from otcondense.report.sheets import Sheet, image_sheet, row_length
-from otcondense.report.tables import COPYING, QUALITY, metric_tables, order_statements, subset_table
+from otcondense.report.tables import COPYING, QUALITY, metric_tables, subset_table
 
 ADM = tuple(metrics_of("adm").values())
 """Columns of the published figures."""
-CLASS_WIDTH = 440
-"""Most pixels of a row of chosen images."""
-CLASS_TILE = 32
-"""Least side of a chosen image in pixels."""
 STRIP_WIDTH = 760
 """Most pixels of a row of samples."""
 STRIP_TILE = 40
@@ -32,10 +30,10 @@ STRIP_TILE = 40
 
 @dataclass(frozen=True)
 class Picture:
-    """An image sheet in the page."""
+    """A picture in the page."""
 
     source: str
-    """PNG as a data URI."""
+    """PNG or JPEG as a data URI."""
     width: int
     height: int
     alt: str
@@ -145,14 +143,18 @@ def _figure(values: Mapping[str, float], name: str) -> str:
 
 
 def _class_row(sheet: ClassSheet) -> dict[str, Any]:
-    pictures = {}
+    pictures, more = {}, {}
     for method, images in sheet.images.items():
-        if len(images):
-            alt = f"{len(images)} images of class {sheet.class_name} chosen by {method}"
-            pictures[method] = _picture(
-                image_sheet(images, width=CLASS_WIDTH, tile=CLASS_TILE), alt
-            )
-    return {"name": sheet.class_name, "pictures": pictures}
+        if images:
+            pictures[method] = [_thumbnail(each, rank + 1) for rank, each in enumerate(images)]
+            more[method] = sheet.num_chosen.get(method, 0) - len(images)
+    return {"name": sheet.class_name, "pictures": pictures, "more": more}
+
+
+def _thumbnail(each: Thumbnail, rank: int) -> Picture:
+    text = base64.b64encode(each.data).decode("ascii")
+    source = f"data:{media_type(each.data)};base64,{text}"
+    return Picture(source, THUMBNAIL_SIDE, THUMBNAIL_SIDE, f"choice {rank}: {each.image_id}")
 
 
 def _sample_view(sheet: SampleSheet) -> dict[str, Any]:

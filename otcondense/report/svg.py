@@ -47,12 +47,17 @@ class Scale:
         return [number * step for number in range(first, last + 1)]
 
 
-def fitted(values: Iterable[float], start: float, end: float) -> Scale:
-    """Return a scale that shows all values, with some room."""
+def fitted(
+    values: Iterable[float],
+    start: float,
+    end: float,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Scale:
+    """Return a scale that shows all values, with some room inside their bounds."""
     found = list(values)
     low, high = min(found), max(found)
     room = (high - low) * MARGIN or abs(high) * FLAT_RANGE or 1.0
-    return Scale(low - room, high + room, start, end)
+    return Scale(max(bounds[0], low - room), min(bounds[1], high + room), start, end)
 
 
 @dataclass

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from jobs.evaluate.losses import loss_files
-from jobs.evaluate.stage import encode_shared, evaluate, print_table
+from jobs.evaluate.stage import encode_shared, evaluate
+from jobs.evaluate.table import print_table
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.loss_images import write_held_out_pixels
 from jobs.judging.run_images import UNKNOWN_CLASS, HeldOutImages, SampledImages

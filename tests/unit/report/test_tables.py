@@ -4,8 +4,9 @@ import pytest
 
 from otcondense.evaluation.registry import METRICS
 from otcondense.report.data import MetricRow, SubsetRow
+from otcondense.report.orders import order_statements
 from otcondense.report.published import PUBLISHED, published_for
-from otcondense.report.tables import COPYING, QUALITY, metric_tables, order_statements, subset_table
+from otcondense.report.tables import COPYING, QUALITY, metric_tables, subset_table
 
 
 def row(method, steps, model="SiT", **values):
@@ -24,12 +25,15 @@ def best_marks(table):
     ]
 
 
+ERRORS = {"fid_std": 0.1, "recall_std": 0.01}
+
+
 def test_the_best_figure_of_each_training_length_is_marked_in_its_direction():
     rows = [
-        row("a", 600, fid=3.0, recall=0.5),
-        row("b", 600, fid=2.0, recall=0.4),
-        row("a", 2500, fid=1.0, recall=0.1),
-        row("b", 2500, fid=1.5, recall=0.2),
+        row("a", 600, fid=3.0, recall=0.5, **ERRORS),
+        row("b", 600, fid=2.0, recall=0.4, **ERRORS),
+        row("a", 2500, fid=1.0, recall=0.1, **ERRORS),
+        row("b", 2500, fid=1.5, recall=0.2, **ERRORS),
     ]
     (table,) = metric_tables(rows)
     assert [metric.title for metric in table.metrics] == ["FID", "Recall"]
@@ -41,27 +45,42 @@ def test_the_best_figure_of_each_training_length_is_marked_in_its_direction():
     )
 
 
-def test_values_that_look_equal_share_the_mark_and_a_single_method_has_none():
-    (table,) = metric_tables(
-        [row("a", 1, fid=2.001), row("b", 1, fid=2.004), row("c", 1, fid=2.4), row("a", 2, fid=1.0)]
-    )
-    assert [
-        [cell.best for line in group.lines for cell in line.cells] for group in table.groups
-    ] == [[True, True, False], [False]]
+def marks(rows, metrics=QUALITY):
+    (table,) = metric_tables(rows, metrics)
+    return [[line.cells[0].mark for line in group.lines] for group in table.groups]
+
+
+@pytest.mark.parametrize(
+    ("values", "errors", "expected"),
+    [
+        ((2.0, 3.0), (0.1, 0.1), ["best", ""]),
+        ((2.0, 2.25), (0.1, 0.1), ["ahead", ""]),  # 2.5 standard errors of one, 1.8 of both
+        ((2.0, 3.0), (0.1, None), ["ahead", ""]),
+        ((2.0, 3.0, 2.1), (0.1, 0.1, 0.1), ["ahead", "", ""]),
+        ((2.001, 2.004, 2.4), (0.0, 0.0, 0.0), ["", "", ""]),  # look equal
+        ((2.0, 2.0), (0.1, 0.1), ["", ""]),
+        ((2.0,), (0.1,), [""]),
+        ((None, 2.0), (None, 0.1), ["", ""]),
+    ],
+)
+def test_only_what_is_better_beyond_the_noise_is_called_best(values, errors, expected):
+    rows = []
+    for name, value, error in zip("abc", values, errors, strict=False):
+        known = {"fid": value, "fid_std": error, "recall": 0.5}
+        rows.append(row(name, 1, **{key: each for key, each in known.items() if each is not None}))
+    assert marks(rows) == [expected]
 
 
 def test_copy_shares_below_half_are_equally_good():
-    (table,) = metric_tables(
-        [
-            row("a", 1, copy_share=0.41, copy_share_std=0.02),
-            row("b", 1, copy_share=0.5),
-            row("c", 1, copy_share=0.6),
-        ],
-        COPYING,
-    )
-    cells = [line.cells[0] for line in table.groups[0].lines]
-    assert [cell.best for cell in cells] == [True, True, False]
-    assert [cell.spread for cell in cells] == ["0.020", "", ""]
+    rows = [
+        row("a", 1, copy_share=0.41, copy_share_std=0.02),
+        row("b", 1, copy_share=0.5),
+        row("c", 1, copy_share=0.6),
+    ]
+    assert marks(rows, COPYING) == [["", "", ""]]
+    assert marks(rows[::2], COPYING) == [["ahead", ""]]
+    (table,) = metric_tables(rows, COPYING)
+    assert [line.cells[0].spread for line in table.groups[0].lines] == ["0.020", "", ""]
 
 
 def test_missing_values_are_shown_as_missing():
@@ -87,8 +106,8 @@ def test_each_model_has_its_table():
 
 def test_subsets_compete_only_at_equal_size():
     rows = [
-        SubsetRow("a", 10, 50, {"frechet_distance": 4.0}),
-        SubsetRow("b", 10, 50, {"frechet_distance": 3.0}),
+        SubsetRow("a", 10, 50, {"frechet_distance": 4.0, "frechet_distance_std": 0.1}),
+        SubsetRow("b", 10, 50, {"frechet_distance": 3.0, "frechet_distance_std": 0.1}),
         SubsetRow("a", 20, 50, {"frechet_distance": 1.0}),
     ]
     table = subset_table(rows)
@@ -100,31 +119,42 @@ def test_subsets_compete_only_at_equal_size():
     ("long", "verdict"),
     [
         ({"a": (1.0, 0.9), "b": (2.0, 0.5)}, "by FID the order does not flip."),
-        ({"a": (2.0, 0.9), "b": (1.0, 0.5)}, "by FID the order flips."),
+        ({"a": (2.0, 0.9), "b": (1.0, 0.5)}, "by FID the order flips, beyond the noise."),
+        ({"a": (1.1, 0.9), "b": (1.0, 0.5)}, "by FID the order changes, but within the noise."),
         (
             {"a": (1.0, 0.5), "b": (2.0, 0.9)},
             "by FID the order does not flip; but it flips by Recall.",
         ),
         (
             {"a": (2.0, 0.5), "b": (1.0, 0.9)},
-            "by FID the order flips; it also flips by Recall.",
+            "by FID the order flips, beyond the noise; it also flips by Recall.",
         ),
+        ({"a": (1.0, 0.69), "b": (2.0, 0.7)}, "by FID the order does not flip."),
     ],
 )
-def test_the_report_says_whether_the_order_flipped(long, verdict):
-    short = [row("a", 600, fid=3.0, recall=0.8), row("b", 600, fid=4.0, recall=0.7)]
-    (found,) = order_statements(
-        [*short, *(row(name, 2500, fid=fid, recall=recall) for name, (fid, recall) in long.items())]
-    )
+def test_the_report_says_whether_the_order_flipped_beyond_the_noise(long, verdict):
+    short = {"a": (3.0, 0.8), "b": (4.0, 0.7)}
+    rows = []
+    for steps, values in ((600, short), (2500, long)):
+        for name, (fid, recall) in values.items():
+            rows.append(row(name, steps, fid=fid, recall=recall, **ERRORS))
+    (found,) = order_statements(rows)
     assert (found.model, found.verdict) == ("SiT", verdict)
     assert found.orders[0] == ("600 steps", "a, b")
+
+
+def test_without_standard_errors_a_changed_order_is_no_flip():
+    rows = [row("a", 1, fid=3.0), row("b", 1, fid=4.0), row("a", 2, fid=2.0), row("b", 2, fid=1.0)]
+    (found,) = order_statements(rows)
+    assert "without standard errors" in found.verdict
+    assert "flips" not in found.verdict
 
 
 def test_equal_values_share_a_place_in_the_order():
     (found,) = order_statements(
         [row("a", 1, fid=2.0), row("b", 1, fid=2.0), row("a", 2, fid=1.0), row("b", 2, fid=1.001)]
     )
-    assert found.orders == (("1 steps", "a = b"), ("2 steps", "a = b"))
+    assert found.orders == (("1 step", "a = b"), ("2 steps", "a = b"))
     assert "does not flip" in found.verdict
 
 
