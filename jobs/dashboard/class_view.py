@@ -5,13 +5,14 @@ the course of the search.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.run import Run
+from otcondense.datasets import order_classes
 from otcondense.errors import InputError
 from otcondense.report.builders import class_history, class_map
 from otcondense.report.embed import Plot, history_plot, map_plot
@@ -68,14 +69,16 @@ class ClassView:
     class_name: str
     num_images: int
     proof: str
-    figures: dict[str, float]
-    """By the titles of `MEASURES`."""
+    figures: dict[str, str]
+    """Values with their units by the titles of `MEASURES`."""
     chosen: tuple[ChosenView, ...]
     left_out: tuple[ImageView, ...]
     num_left_out: int
     history: Plot | None
     map: Plot | None
     """None if the features have been deleted."""
+    neighbours: tuple[str | None, str | None]
+    """The class before and the one after, among those that the method has selected."""
 
 
 def class_view(run: Run, method: str, class_name: str, number: int = 0) -> ClassView:
@@ -103,11 +106,26 @@ def class_view(run: Run, method: str, class_name: str, number: int = 0) -> Class
         num_left_out=len(left_out),
         history=_history(selection, method, number, run.config.selection.subsets),
         map=_map(run, selection, method, number),
+        neighbours=_neighbours(selected_classes(run, method), class_name),
     )
 
 
-def _figures(measures: dict[str, float]) -> dict[str, float]:
-    return {title: measures[name] for name, title in MEASURES.items() if name in measures}
+def selected_classes(run: Run, method: str) -> list[str]:
+    """Return the names of the classes that a method has selected, in the order of classes."""
+    names = run.store.list(run.selection_directory(method))
+    selected = [name for name in names if name.endswith("/selection.parquet")]
+    return order_classes(name.split("/")[-2].removeprefix("class_name=") for name in selected)
+
+
+def _neighbours(names: Sequence[str], name: str) -> tuple[str | None, str | None]:
+    place = names.index(name)
+    before = names[place - 1] if place else None
+    return before, next(iter(names[place + 1 : place + 2]), None)
+
+
+def _figures(measures: dict[str, float]) -> dict[str, str]:
+    known = {name: measure for name, measure in MEASURES.items() if name in measures}
+    return {measure.title: measure.text(measures[name]) for name, measure in known.items()}
 
 
 def read_selection(run: Run, method: str, class_name: str) -> ClassSelection:
@@ -115,15 +133,20 @@ def read_selection(run: Run, method: str, class_name: str) -> ClassSelection:
 
     Raises: InputError if there is none, or its file is damaged.
     """
+    check_method(run, method)
+    directory = run.selection_directory(method)
+    if not _is_plain(class_name) or not run.store.exists(selection_file(directory, class_name)):
+        raise InputError(f"class {class_name!r} has no selection by {method} in this run")
+    return read_class_selection(run.store, directory, class_name)
+
+
+def check_method(run: Run, method: str) -> None:
+    """Raise InputError if the run has no such method."""
     methods = run.config.selection.subsets
     if method not in methods:
         raise InputError(
             f"method must be one of the run's ({', '.join(methods)}), found {method!r}"
         )
-    directory = run.selection_directory(method)
-    if not _is_plain(class_name) or not run.store.exists(selection_file(directory, class_name)):
-        raise InputError(f"class {class_name!r} has no selection by {method} in this run")
-    return read_class_selection(run.store, directory, class_name)
 
 
 def _is_plain(class_name: str) -> bool:
@@ -144,7 +167,7 @@ def _proof(selection: ClassSelection, measures: dict[str, float]) -> str:
         if gap < LARGEST_GAP:
             return (
                 "Proven: no single swap lowers the objective, "
-                f"and no subset of this size is more than {gap:.2%} better."
+                f"and no subset of this size is better by more than {gap:.2%} of the objective."
             )
         return "Proven: no single swap lowers the objective."
     return "This method gives no proof."

@@ -10,11 +10,14 @@ from pydantic import Field
 
 from actors.units import progress_of
 from jobs.command.wording import stage_state
+from jobs.dashboard.class_view import selected_classes
 from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import bars_of
 from otcondense.config import Config
+from otcondense.counts import counted
+from otcondense.datasets.stored import stored_classes
 from otcondense.durations import duration
 from otcondense.store import (
     StageProgress,
@@ -39,6 +42,8 @@ class StageView(Config):
     unit: str = ""
     done: int = 0
     total: int = 0
+    count: str = ""
+    """What is done, in words, such as 3 of 20 classes; empty before the stage has begun."""
     state: str
     """In words: waiting, running, no news for …, finished, with the number of failures."""
     is_live: bool = False
@@ -140,6 +145,7 @@ def _stage_view(stage: StageProgress, now: float) -> StageView:
         unit=stage.unit,
         done=stage.done,
         total=stage.total,
+        count=f"{stage.done:,} of {counted(stage.total, stage.unit)}" if stage.total else "",
         state=state,
         is_live=state == "running",
         seconds=seconds,
@@ -152,13 +158,24 @@ def _stage_view(stage: StageProgress, now: float) -> StageView:
 
 
 def _classes(run: Run, stages: Sequence[StageProgress], now: float) -> Iterator[ClassState]:
-    """Yield every class and method; without logs, those that have a selection."""
+    """Yield every class and method.
+
+    Without logs, these are the selections on disk; before the first one, the classes of the source
+    as soon as it is listed.
+    """
     units = next((stage.units for stage in stages if stage.stage == SELECTION_BAR.key), None)
     if units is None:
-        units = selections_on_disk(run)
+        units = selections_on_disk(run) or tuple(_awaited(run))
     usual = _usual_seconds(units)
     for unit in units:
         yield _class_state(unit, usual, now)
+
+
+def _awaited(run: Run) -> Iterator[UnitProgress]:
+    """Yield the selections that will be made, while the source's features are extracted."""
+    for method in run.config.selection.subsets:
+        for name in stored_classes(run.store, run.config.source):
+            yield UnitProgress(name=f"{method}, class {name}", method=method, class_name=name)
 
 
 def _usual_seconds(units: Sequence[UnitProgress]) -> float:
@@ -204,18 +221,9 @@ def selections_on_disk(run: Run) -> tuple[UnitProgress, ...]:
     """Return the finished selections of a run as units of progress, read from their files."""
     places: list[tuple[str, str]] = []
     for method in run.config.selection.subsets:
-        places += [(method, name) for name in _class_names(run, method)]
+        places += [(method, name) for name in selected_classes(run, method)]
     with ThreadPoolExecutor(READERS) as pool:
         return tuple(pool.map(lambda place: _unit_on_disk(run, *place), places))
-
-
-def _class_names(run: Run, method: str) -> list[str]:
-    names = run.store.list(run.selection_directory(method))
-    return [
-        name.split("/")[-2].removeprefix("class_name=")
-        for name in names
-        if name.endswith("/selection.parquet")
-    ]
 
 
 def _unit_on_disk(run: Run, method: str, class_name: str) -> UnitProgress:

@@ -53,6 +53,7 @@ def source_picture(run: Run, image_id: str, side: int) -> bytes:
     except (OSError, UnreadableImageError) as error:
         raise InputError(f"image {image_id!r} cannot be read from here ({error})") from error
 
+
 def sample_sheet(run: Run, model: str, method: str, step: int) -> bytes:
     """Return the first samples of one checkpoint as a PNG sheet.
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 import torch
 import yaml
 
+from jobs.answers.read import read_answer
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import chosen_images
 from jobs.report.copies import budget_facts, copy_rows
@@ -70,6 +71,7 @@ def collect(run: Run) -> ReportData:
     config = run.config.model_dump(mode="json")
     return ReportData(
         title=f"OTCondense: {run.config.run}",
+        answer=read_answer(run) if selections else None,
         facts=_facts(run, selections),
         metrics=tuple(_metric_rows(run, records)),
         subsets=tuple(_subset_rows(run)),

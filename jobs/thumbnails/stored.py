@@ -88,9 +88,7 @@ def kept_rows(manifest: pa.Table) -> pa.Table:
     """
     classes = pc.unique(manifest.column("class_name")).slice(0, FULL_CLASSES)
     rank = manifest.column("rank")
-    is_shown = pc.and_(
-        pc.is_in(manifest.column("class_name"), classes), pc.less(rank, FULL_IMAGES)
-    )
+    is_shown = pc.and_(pc.is_in(manifest.column("class_name"), classes), pc.less(rank, FULL_IMAGES))
     shown = manifest.filter(is_shown)
     rest = manifest.filter(pc.invert(is_shown))
     order = pc.sort_indices(rest, [("rank", "ascending"), ("class_index", "ascending")])

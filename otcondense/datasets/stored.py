@@ -85,6 +85,12 @@ def source_listing(store: Store, source: SourceConfig) -> Listing:
     return scan_images(source)
 
 
+def stored_classes(store: Store, source: SourceConfig) -> tuple[str, ...]:
+    """Return the classes of a stored listing without reading its images; none if there is none."""
+    metadata = stored_metadata(store, listing_file(source)) or {}
+    return tuple(metadata.get("classes", ()))
+
+
 @lru_cache(maxsize=KEPT)
 def _read(store: Store, source: SourceConfig, _content: str) -> Listing:
     """Return a stored listing.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from otcondense.report.answer import Answer
 from otcondense.report.published import Published
 
 
@@ -167,6 +168,8 @@ class ReportData:
     """All data of a report; it skips sections without data."""
 
     title: str
+    answer: Answer | None = None
+    """What the run found; the report begins with it."""
     summary: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     """A few numbers for the top of the page, by name."""

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Int
-from scipy.sparse.linalg import svds
 
 from otcondense.evaluation.registry import Bounds, Metric
 from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
+from otcondense.report.planes import principal_plane
 
 COLOURS = (
     "#3b7dea",
@@ -44,8 +44,6 @@ SYMBOLS = (
 )
 DASHES = ("solid", "dash", "dot", "dashdot")
 MUTED = "#8a94a3"
-SMALL = 32
-"""Matrices with at most this many rows or columns get all their singular values."""
 SMOOTHING = 0.05
 """Share of the points of a loss curve that its running mean spans."""
 
@@ -179,40 +177,6 @@ def loss_curves(curves: Sequence[LossCurve], methods: Sequence[str]) -> go.Figur
             line=style["line"],
         )
     return figure
-
-
-def principal_plane(
-    features: Float[np.ndarray, "n d"],
-) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " 2"]]:
-    """Project features on the two directions of largest variance.
-
-    Returns: the projections, with fixed signs, and the shares of the variance.
-    """
-    centred = np.asarray(features, dtype=np.float64) - features.mean(axis=0)
-    padded = np.pad(centred, ((0, max(0, 2 - len(centred))), (0, max(0, 2 - centred.shape[1]))))
-    spread, directions = _two_largest(padded)
-    largest = directions[np.arange(2), np.abs(directions).argmax(axis=1)]
-    directions = directions * np.sign(largest)[:, None]
-
-    total = float((centred**2).sum())
-    shares = spread**2 / total if total > 0 else np.zeros(2)
-    return padded[: len(centred)] @ directions.T, shares
-
-
-def _two_largest(
-    matrix: Float[np.ndarray, "n d"],
-) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, "2 d"]]:
-    """Return the two largest singular values, the largest first, and their right vectors."""
-    if min(matrix.shape) <= SMALL or not matrix.any():
-        _, spread, directions = np.linalg.svd(matrix, full_matrices=False)
-        return spread[:2], directions[:2]
-    # For a class of ImageNet all singular values take a second, the first two a tenth of that.
-    # A fixed start gives a fixed result; single precision is far finer than a screen.
-    start = np.ones(min(matrix.shape), dtype=np.float32)
-    _, spread, directions = svds(
-        matrix.astype(np.float32), k=2, v0=start, return_singular_vectors="vh"
-    )
-    return spread[::-1], directions[::-1]
 
 
 def running_mean(values: Float[np.ndarray, " t"], window: int) -> Float[np.ndarray, " t"]:

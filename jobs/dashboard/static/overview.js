@@ -2,20 +2,22 @@
 const POLL_MS = 2000;
 const IDLE_POLL_MS = 15000;
 const NOT_LIVE_POLL_MS = 5000;
-// With more classes than this, tiles are small and have no names.
-const NAMED_TILES = 150;
+// With more classes than this, tiles have no names; with more than the other, names are short.
+const NAMED_TILES = 2000;
+const WIDE_TILES = 150;
 // Above this share of the colour scale a tile is bright and needs dark text.
 const BRIGHT_SHARE = 0.45;
 const SHOWN_DIGITS = 4;
-const STATES = ["failed", "slow", "running", "queued", "done", "skipped"];
 const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 
-const measures = JSON.parse(document.getElementById("measures").textContent);
+const { measures, states } = JSON.parse(document.getElementById("words").textContent);
+const STATES = Object.keys(states);
 const controls = document.getElementById("controls");
 const place = (id) => document.getElementById(id);
 let view = null;
 let seen = null;
 let tag = null;
+let finished = null;
 
 function element(name, text, properties = {}) {
   const made = document.createElement(name);
@@ -25,6 +27,17 @@ function element(name, text, properties = {}) {
 
 function short(value) {
   return value === undefined ? "" : String(Number(Number(value).toPrecision(SHOWN_DIGITS)));
+}
+
+function withUnit(key, value) {
+  const { unit } = measures[key];
+  if (value === undefined) return "";
+  return `${short(unit === "%" ? 100 * value : value)} ${unit}`.trim();
+}
+
+function heading(key) {
+  const { title, unit } = measures[key];
+  return unit ? `${title}, ${unit}` : title;
 }
 
 const settings = () => Object.fromEntries(new FormData(controls));
@@ -37,9 +50,9 @@ function address(item) {
 
 function describe(item) {
   const step = isActive(item) ? `, ${item.step ?? "starting"}` : "";
-  const parts = [`${item.class_name}: ${item.state}${step}`];
+  const parts = [`${item.class_name}: ${states[item.state]}${step}`];
   for (const [key, value] of Object.entries(item.measures ?? {})) {
-    parts.push(`${measures[key]} ${short(value)}`);
+    parts.push(`${measures[key].title} ${withUnit(key, value)}`);
   }
   if (item.message) parts.push(item.message);
   return parts.join("; ");
@@ -56,14 +69,15 @@ function stageRow(stage) {
   const figures = Object.entries(stage.figures ?? {});
   const state = [stage.state, ...figures.map(([name, value]) => `${name} ${short(value)}`)];
   const number = { className: "number" };
+  const time = stage.left ? "number" : "number ended";
   const row = element("tr");
   row.append(
     element("th", stage.title, { scope: "row" }),
-    element("td", total ? `${done} / ${total} ${stage.unit}` : "", number),
+    element("td", stage.count ?? "", number),
     barCell,
-    element("td", stage.time ?? "", number),
-    element("td", stage.left ?? "", number),
-    element("td", state.join(", ")),
+    element("td", stage.time ?? "", { className: time }),
+    element("td", stage.left ?? "", { className: "number left" }),
+    element("td", state.join(", "), { className: "state" }),
   );
   return row;
 }
@@ -167,7 +181,8 @@ function showTiles(shown) {
   const scale = scaleOf(shown, colour);
   const grid = place("tiles");
   const focused = [...grid.children].indexOf(document.activeElement);
-  grid.style.setProperty("--tile", isNamed ? "7rem" : "1.5rem");
+  const named = shown.length <= WIDE_TILES ? "7rem" : "5.5rem";
+  grid.style.setProperty("--tile", isNamed ? named : "1.5rem");
   grid.replaceChildren(...shown.map((item) => tile(item, isNamed, colour, scale)));
   if (grid.children.length) (grid.children[focused] ?? grid.children[0]).tabIndex = 0;
   if (focused >= 0) grid.children[focused]?.focus();
@@ -175,14 +190,14 @@ function showTiles(shown) {
 }
 
 function showLegend(shown, colour, scale) {
-  const items = colour === "state" ? stateLegend(shown) : scaleLegend(scale);
+  const items = colour === "state" ? stateLegend(shown) : scaleLegend(colour, scale);
   place("legend").replaceChildren(...items);
 }
 
-function scaleLegend(scale) {
+function scaleLegend(key, scale) {
   if (scale.isEmpty) return [element("span", "no class has this measure")];
   const ramp = element("i", undefined, { className: "ramp" });
-  return [element("span", short(scale.low)), ramp, element("span", short(scale.high))];
+  return [element("span", withUnit(key, scale.low)), ramp, element("span", withUnit(key, scale.high))];
 }
 
 function stateLegend(shown) {
@@ -191,7 +206,7 @@ function stateLegend(shown) {
     const mark = element("i");
     mark.dataset.state = state;
     const item = element("span");
-    item.append(mark, `${state} ${count}`);
+    item.append(mark, `${states[state]} ${count}`);
     return item;
   });
 }
@@ -218,12 +233,13 @@ function columnHead(key, title, position) {
 function classRow(item, keys) {
   const name = element("th", canOpen(item) ? undefined : item.class_name, { scope: "row" });
   if (canOpen(item)) name.append(element("a", item.class_name, { href: address(item) }));
-  const state = isActive(item) ? `${item.state}: ${item.step ?? "starting"}` : item.state;
+  const title = states[item.state];
+  const state = isActive(item) ? `${title}: ${item.step ?? "starting"}` : title;
   const row = element("tr");
   row.append(
     name,
     element("td", state, { className: "words" }),
-    ...keys.map((key) => element("td", short(item.measures?.[key]))),
+    ...keys.map((key) => element("td", withUnit(key, item.measures?.[key]))),
   );
   return row;
 }
@@ -232,7 +248,7 @@ function showTable(shown) {
   const hasValue = (key) => shown.some((item) => item.measures?.[key] !== undefined);
   const keys = Object.keys(measures).filter(hasValue);
   const columns = [["class_name", "class"], ["state", "state"]];
-  columns.push(...keys.map((key) => [key, measures[key]]));
+  columns.push(...keys.map((key) => [key, heading(key)]));
   const heads = columns.map(([key, title], position) => columnHead(key, title, position));
   place("columns").replaceChildren(...heads);
   place("rows").replaceChildren(...shown.map((item) => classRow(item, keys)));
@@ -246,7 +262,7 @@ function showClasses() {
   place("tiles").hidden = asTable;
   place("table").hidden = !asTable;
   place("legend").hidden = asTable;
-  place("shown").textContent = `${shown.length} of ${total} classes`;
+  place("shown").textContent = `${shown.length} of ${total} ${total === 1 ? "class" : "classes"}`;
   if (asTable) showTable(shown);
   else showTiles(shown);
 }
@@ -258,8 +274,9 @@ function headline() {
 }
 
 function showNews() {
-  const counts = Object.entries(view.counts ?? {}).map(([state, count]) => `${count} ${state}`);
-  const selections = counts.length ? ` Selections: ${counts.join(", ")}.` : "";
+  const known = STATES.filter((state) => view.counts?.[state]);
+  const counts = known.map((state) => `${view.counts[state]} ${states[state]}`);
+  const selections = counts.length ? ` Selections of a class: ${counts.join(", ")}.` : "";
   const text = `${headline()}.${selections}`;
   // Screen readers announce every change of this element.
   if (place("news").textContent !== text) place("news").textContent = text;
@@ -271,6 +288,20 @@ function show() {
   showFailures();
   showClasses();
   document.body.dataset.shown = "true";
+}
+
+// The server escapes everything in its templates, and the page's policy runs no inline script.
+async function showAnswer() {
+  const ended = view.stages.filter((stage) => stage.state.startsWith("finished")).length;
+  if (ended === finished) return;
+  const isFirst = finished === null;
+  finished = ended;
+  if (isFirst) return; // the page came with its answer
+  const answer = await fetch("/answer", { cache: "no-store" });
+  if (!answer.ok) return;
+  const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+  place("answer").replaceChildren(...parsed.body.childNodes);
+  place("answer-section").hidden = !place("answer").textContent.trim();
 }
 
 async function readRun() {
@@ -287,6 +318,7 @@ async function readRun() {
     seen = text;
     view = { classes: [], stages: [], ...JSON.parse(text) };
     show();
+    await showAnswer();
   }
 }
 

@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from otcondense.errors import InputError
 from otcondense.evaluation.registry import METRICS
 from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
+from otcondense.report.planes import class_plane, principal_plane
 from otcondense.report.plots import (
     COLOURS,
     feature_map,
@@ -17,7 +18,6 @@ from otcondense.report.plots import (
     loss_curves,
     metric_curves,
     objective_history,
-    principal_plane,
     running_mean,
 )
 from otcondense.report.sheets import FRAME, FRAME_COLOUR, GAP, LARGEST, image_sheet, row_length
@@ -82,6 +82,20 @@ def test_the_plane_is_that_of_a_principal_component_analysis(n, d):
     np.testing.assert_allclose(shares, reference.explained_variance_ratio_, atol=1e-12)
     again, _ = principal_plane(features[::-1])
     np.testing.assert_allclose(again[::-1], points, atol=1e-9)
+
+
+def test_the_plane_of_classes_separates_their_means_where_the_images_spread_elsewhere():
+    generator = np.random.default_rng(0)
+    means = np.zeros((3, 5))
+    means[1, 0] = means[2, 1] = 4.0
+    classes = np.arange(90) % 3
+    features = means[classes] + generator.normal(size=(90, 5)) * [0.1, 0.1, 9.0, 9.0, 9.0]
+    points, shares = class_plane(features, means)
+    centres = np.stack([points[classes == number].mean(axis=0) for number in range(3)])
+    distances = [np.linalg.norm(centres[a] - centres[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
+    np.testing.assert_allclose(distances, [4.0, 4.0, np.sqrt(32.0)], rtol=0.05)
+    assert shares.sum() < 0.1
+    np.testing.assert_array_equal(class_plane(features, means[:2])[0], principal_plane(features)[0])
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (2, 1), (5, 1), (1, 1)])

@@ -27,6 +27,7 @@ from otcondense.report import (
     published_for,
     render_report,
 )
+from otcondense.report.answer import Answer, Compared, LeftOut, RandomComparison, SubsetAnswer
 
 VOID = {"meta", "img", "link", "br", "input"}
 
@@ -63,6 +64,29 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
+ANSWER = Answer(
+    run="runs/digits",
+    subsets=(
+        SubsetAnswer(
+            method="geometry_aware",
+            manifest="runs/digits/subset.parquet",
+            num_chosen=10,
+            num_images=1,
+            num_classes=1,
+            unrepresented=0.05,
+            compared=(
+                Compared(
+                    what="the chosen images",
+                    network="judge",
+                    num_held_out=1,
+                    metrics=(RandomComparison("coverage", 0.91, (0.85, 0.86, 0.84)),),
+                ),
+            ),
+        ),
+    ),
+    left_out=(LeftOut(1, "image", "cannot be read", "lost.parquet", ("b/1.png (damaged)",)),),
+    next_command="otcondense export runs/digits --output digits",
+)
 THUMBNAILS = (Thumbnail("a.png", b"\x89PNG..."), Thumbnail("b.jpg", b"\xff\xd8..."))
 
 
@@ -90,6 +114,7 @@ def example(name="geometry_aware", class_name="3"):
     )
     return ReportData(
         title=f"Digits by {name}",
+        answer=ANSWER,
         summary="A summary.",
         facts={"images": "1,400"},
         metrics=rows,
@@ -151,6 +176,11 @@ def test_all_that_was_asked_for_is_on_the_page(page):
         "Proven: no subset of this size is below 1.5 (gap 25.0%)",
         "1 min 15 s",
         "and 2 more",
+        "geometry_aware: 10 of 1 image in 1 class",
+        "runs/digits/subset.parquet",
+        "The chosen images against random draws: better in coverage",
+        "1 image cannot be read, such as b/1.png (damaged) (all in lost.parquet)",
+        "otcondense export runs/digits --output digits",
         "10 of 140 5.0% 2 25.0% 3.25",
         "measured by 50 samples",
         "random 100,000 35.86 D2C Not comparable",
@@ -266,6 +296,11 @@ def test_classes_that_are_not_shown_are_counted():
         dataclasses.replace(data, class_cards=(*data.class_cards, *cards))
     )
     assert words not in render_report(data)
+
+
+def test_the_report_begins_with_its_answer(page):
+    assert [each["id"] for each in page.all("section")][:2] == ["answer", "results"]
+    assert page.text.index("Next") < page.text.index("can flip with compute")
 
 
 def test_sections_without_data_are_left_out():
