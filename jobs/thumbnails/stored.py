@@ -31,7 +31,7 @@ FULL_CLASSES = 20
 FULL_IMAGES = 24
 """Images that are kept of each of them."""
 MOST = 2_000
-"""Thumbnails of one subset: some 8 MB. The other classes share what is left, first choices first."""
+"""Thumbnails of one subset: some 8 MB. Other classes share what is left, first choices first."""
 Pictures = Mapping[str, bytes]
 """Thumbnails as PNG or JPEG, by image id."""
 SCHEMA = pa.schema([("image_id", pa.string()), ("picture", pa.binary())])
