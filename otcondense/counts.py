@@ -2,6 +2,8 @@
 
 ENDINGS = ("s", "x", "ch", "sh")
 """Nouns that end in one of these take es: classes, batches."""
+HARD = ("epoch",)
+"""Nouns whose ch is a k: epochs."""
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
@@ -17,4 +19,5 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 
 def plural_of(noun: str) -> str:
     """Return the plural of a noun by the rule of English."""
-    return noun + ("es" if noun.endswith(ENDINGS) else "s")
+    takes_es = noun.endswith(ENDINGS) and noun not in HARD
+    return noun + ("es" if takes_es else "s")

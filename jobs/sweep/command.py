@@ -5,6 +5,7 @@ from jobs.command.settings import build
 from jobs.command.yaml_files import read_yaml
 from jobs.run_directory.run import Run
 from jobs.sweep.page import render_page
+from jobs.sweep.repeats import Repeated, best_two, repeat_best
 from jobs.trials.config import SweepConfig
 from jobs.trials.records import Record, write_results
 from jobs.trials.sweep import run_sweep
@@ -14,12 +15,14 @@ PAGE = "report.html"
 
 
 def sweep_settings(run: Run, sweep_file: str) -> None:
-    """Run the missing trials of a sweep, then write its results."""
+    """Run the missing trials of a sweep, repeat the best two, then write the results."""
     sweep = Sweep(build(SweepConfig, read_yaml(sweep_file, "sweep"), sweep_file), run.config)
-    show(sweep, run_sweep(sweep))
+    records = run_sweep(sweep)
+    write_results(sweep, records)  # before the repeats, so that an interruption keeps them
+    show(sweep, records, repeat_best(sweep, records))
 
 
-def show(sweep: Sweep, records: list[Record]) -> None:
+def show(sweep: Sweep, records: list[Record], repeated: Repeated | None) -> None:
     """Write the tables and the page; print failures, the best trial and the directory."""
     best = write_results(sweep, records)
     title = sweep.title
@@ -27,13 +30,16 @@ def show(sweep: Sweep, records: list[Record]) -> None:
     for record in records:
         if record.state == "failed":
             note("failed", f"{describe(record.values)}: {record.message}")
-    sweep.run.store.write_bytes(f"{sweep.directory}/{PAGE}", render_page(sweep, records).encode())
+    page = render_page(sweep, records, repeated)
+    sweep.run.store.write_bytes(f"{sweep.directory}/{PAGE}", page.encode())
     note(title, f"{where}/{PAGE}, results.csv and results.parquet")
     if best is None:
         note(title, "no trial finished")
         return
-    note(
-        "best",
-        f"{describe(best.values)}: {sweep.config.metric} {best.metric(sweep.config.metric):.6g}",
-    )
+    metric = sweep.config.metric
+    note("best", f"{describe(best.values)}: {metric} {best.metric(metric):.6g}")
+    if repeated is not None:
+        note("best, repeated", repeated.words)
+    elif len(best_two(sweep, records)) > 1:
+        note("best, repeated", "not repeated, so the noise is unknown")
     note("", f"otcondense run --config {where}/best.yaml")

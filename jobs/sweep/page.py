@@ -10,12 +10,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from jobs.sweep.repeats import Repeated
 from jobs.trials.records import Record, best_record, result_row
 from jobs.trials.trial import Sweep, describe
-from otcondense.evaluation.registry import direction_phrase, sign
+from otcondense.counts import counted
+from otcondense.evaluation.registry import bounds_of, direction_phrase, sign
 from otcondense.report.embed import Plot, embed
 from otcondense.report.page import render_page as render_template
-from otcondense.report.plots import COLOURS, base_figure, label
+from otcondense.report.plots import COLOURS, base_figure, keep_within, label
 
 Row = dict[str, Any]
 HEIGHT = 340
@@ -30,8 +32,14 @@ FRONT_SIZE = 12
 """Of the point of a trial on the Pareto front."""
 
 
-def render_page(sweep: Sweep, records: Sequence[Record]) -> str:
-    """Return the page; the same records give the same text, and all data is escaped."""
+def render_page(sweep: Sweep, records: Sequence[Record], repeated: Repeated | None = None) -> str:
+    """Return the page; the same records give the same text, and all data is escaped.
+
+    Args:
+        sweep: the sweep.
+        records: of its trials.
+        repeated: the best two with further seeds; None if they were not repeated.
+    """
     config = sweep.config
     rows = sorted(map(result_row, records), key=lambda row: _order(row, sweep))
     measured = [row for row in rows if row["state"] == "finished"]
@@ -45,15 +53,41 @@ def render_page(sweep: Sweep, records: Sequence[Record]) -> str:
         "counts": dict(counts),
         "best": "",
         "best_key": "",
+        "mark": "best" if repeated is not None and repeated.verdict == "better" else "ahead",
+        "repeated": repeated,
+        "describe": describe,
+        "reference": _reference(sweep),
         "wide": list(_wide_figures(sweep, measured)),
         "curves": list(_response_curves(sweep, measured)),
         "columns": columns,
         "rows": [_texts(row, columns) for row in rows],
     }
-    if best is not None:
+    equal = _equals(best, measured, config.metric)
+    if len(equal) > 1:
+        context["best"] = f"{len(equal)} trials with equal values"
+    elif best is not None:
         context["best"] = describe(best.values)
         context["best_key"] = best.key
     return render_template("jobs.sweep", "page.html.j2", context)
+
+
+def _equals(best: Record | None, rows: Sequence[Row], metric: str) -> list[Row]:
+    """Return the trials whose value looks like that of the best one."""
+    if best is None:
+        return []
+    value = best.metric(metric)
+    return [row for row in rows if _text(row.get(metric)) == _text(value)]
+
+
+def _reference(sweep: Sweep) -> str:
+    """Return what the trials are measured against, where it is not what a run measures against."""
+    config = sweep.config
+    if config.kind == "full":
+        return ""
+    most = counted(config.reference_images, "image")
+    if sweep.base.held_out is None or not sweep.base.source.has_images:
+        return f"at most {most} of the source itself, as no images are held out"
+    return f"the held-out images, at most {most}, evenly spaced"
 
 
 def _order(row: Row, sweep: Sweep) -> float:
@@ -74,7 +108,7 @@ def _wide_figures(sweep: Sweep, rows: list[Row]) -> Iterator[Plot]:
     if len(rows) > 1 and len(axes) > 1 and config.metric in axes:
         words = (
             "Each finished trial is a line from its settings to its metric; "
-            "the best one is thick and orange."
+            "the one with the best value is thick and orange."
         )
         yield embed("coordinates", _lines(axes, rows), words)
 
@@ -181,7 +215,10 @@ def _response_curves(sweep: Sweep, rows: list[Row]) -> Iterator[Plot]:
             mode="lines",
             line={"color": FRONT_COLOUR},
         )
-        words = f"{metric} over {name}; the line joins the best trial of each value."
+        words = (
+            f"{metric} over {name}; the line joins the best trial of each value, so that luck "
+            "favours values with many trials."
+        )
         yield _plot(f"response-{number}", [points, line], words, name, metric)
 
 
@@ -189,6 +226,8 @@ def _plot(name: str, traces: Sequence[Any], words: str, x_title: str, y_title: s
     figure = base_figure("", label(x_title), HEIGHT)
     figure.update_layout(showlegend=False)
     figure.update_yaxes(title_text=label(y_title))
+    keep_within(figure.layout.xaxis, bounds_of(x_title))
+    keep_within(figure.layout.yaxis, bounds_of(y_title))
     figure.add_traces(traces)
     return embed(name, figure, words)
 

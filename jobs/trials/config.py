@@ -99,6 +99,9 @@ class SweepConfig(Config):
     continue (ASHA)."""
     stop_early: bool = True
     """Full trials: whether bad ones stop at an early checkpoint."""
+    repeats: int | None = Field(default=None, ge=0)
+    """Further seeds with which the best two settings are measured again, to tell whether the best
+    one is better beyond the noise; 0 for none. By default 6 for subsets, and 2 for full trials."""
     reference_images: int = Field(default=10_000, ge=4)
     """Number of images that subsets are compared with: held-out images if the configuration has
     them, else images of the source; evenly spaced."""

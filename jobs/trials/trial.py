@@ -156,9 +156,10 @@ _HOW = {
     "max_failures",
     "ensemble_size",
     "loggers",
+    "repeats",
 }
 """Fields that change where and how fast a sweep runs, and at most the last digits of its results,
-as another device does."""
+as another device does; and what is done after it."""
 
 
 def _settings(base: RunConfig) -> Values:

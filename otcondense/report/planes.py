@@ -39,7 +39,7 @@ def class_plane(
     return _projected(np.asarray(features - centre, dtype=np.float64), directions)
 
 
-def principal_directions(centred: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "2 d"]:
+def principal_directions(centred: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "2 _"]:
     """Return the two directions of largest variance of centred rows; the largest entry is positive.
 
     Missing rows or columns count as zeros.
@@ -47,12 +47,12 @@ def principal_directions(centred: Float[np.ndarray, "n d"]) -> Float[np.ndarray,
     padded = _padded(centred)
     directions = _two_largest(padded)
     largest = directions[np.arange(2), np.abs(directions).argmax(axis=1)]
-    signed: Float[np.ndarray, "2 d"] = directions * np.sign(largest)[:, None]
+    signed: Float[np.ndarray, "2 _"] = directions * np.sign(largest)[:, None]
     return signed
 
 
 def _projected(
-    centred: Float[np.ndarray, "n d"], directions: Float[np.ndarray, "2 d"]
+    centred: Float[np.ndarray, "n d"], directions: Float[np.ndarray, "2 _"]
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " 2"]]:
     points = _padded(centred)[: len(centred)] @ directions.T
     total = float((centred**2).sum())

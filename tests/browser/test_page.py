@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
 from otcondense.store import UnitProgress
 from tests.generators.page_runs import BUDGET, HOSTILE, METHODS, make_run, write_units
@@ -66,7 +67,10 @@ def test_classes_of_a_finished_run_can_be_coloured_sorted_and_searched(
 ) -> None:
     page = open_page(serve(run))
     expect(tiles(page)).to_have_count(len(CLASSES))
-    expect(page.locator("#news")).to_contain_text(f"Selections: {len(CLASSES) * len(METHODS)} done")
+    expect(page.locator("#news")).to_contain_text(
+        f"Selections of a class: {len(CLASSES) * len(METHODS)} done"
+    )
+    expect(page.locator("#answer")).to_contain_text("Not compared with random draws")
     keep(page, "finished")
     page.get_by_label("Colour").select_option("objective")
     colours = {tile.evaluate("each => each.style.background") for tile in tiles(page).all()}
@@ -107,6 +111,96 @@ def test_a_class_shows_its_images_its_map_and_a_second_method(run: Run, serve, o
     keep(page, "class")
 
 
+def test_a_thumbnail_is_enlarged_by_keyboard_and_pointer(run: Run, serve, open_page) -> None:
+    page = open_page(f"{serve(run)}/class?method=geometry_aware&name=bee")
+    first = page.locator("a.enlarge").first
+    first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#large")).to_be_visible()
+    until(page, "document.getElementById('large-image').naturalWidth > 400")
+    before = page.locator("#large-words").inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#large-words")).not_to_have_text(before)
+    assert_accessible(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("#large")).to_be_hidden()
+    assert page.evaluate("document.activeElement.className") == "enlarge"
+    first.click()
+    expect(page.locator("#large-words")).to_have_text(before)
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("#large")).to_be_hidden()
+
+
+def test_classes_lead_to_their_neighbours(run: Run, serve, open_page) -> None:
+    page = open_page(f"{serve(run)}/class?method=random&name=bee")
+    page.get_by_role("link", name="Next: cat").click()
+    expect(page.locator("h1")).to_have_text("cat")
+    page.get_by_role("link", name="Previous: bee").click()
+    page.get_by_role("link", name="Previous: ant").click()
+    expect(page.locator("h1")).to_have_text("ant")
+
+
+def test_the_map_shows_pictures_and_leads_to_a_class(run: Run, serve, open_page) -> None:
+    page = open_page(f"{serve(run)}/map?method=geometry_aware")
+    expect(page.locator("#news")).to_contain_text(
+        f"{len(CLASSES)} classes: {len(CLASSES) * BUDGET}"
+    )
+    page.locator("#canvas").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#place")).to_contain_text(": chosen image")
+    until(page, "document.getElementById('card-image').naturalWidth > 0")
+    shown = page.locator("#place").inner_text()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#place")).not_to_have_text(shown)
+    box = page.locator("#canvas").bounding_box()
+    card = page.locator("#card")
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    expect(card).to_be_hidden()
+    keep(page, "map")
+    name = page.locator("#names a").first
+    page.get_by_text("The classes as a list").click()
+    expect(page.locator("#names a")).to_have_count(len(CLASSES))
+    words = name.inner_text()
+    name.click()
+    expect(page.locator("h1")).to_have_text(words)
+
+
+def test_the_training_is_followed_without_a_reload(
+    run: Run, serve, open_page, tmp_path: Path
+) -> None:
+    model = {
+        "training": {"subsets": ["random"], "num_steps": 20, "checkpoint_steps": [20]},
+        "sampling": {},
+    }
+    values = run.config.model_dump(mode="json") | {"run": str(tmp_path / "run")}
+    live = Run(RunConfig.model_validate(values | {"models": {"sit": model}}))
+    live.store.write_bytes("config.yaml", run.store.read_bytes("config.yaml"))
+    write_units(live, [UnitProgress(name="u", state="running")], finished=False)
+    page = open_page(f"{serve(live)}/training")
+    expect(page.locator("#loss")).to_contain_text("No training has started")
+    steps = f"logs/{live.training_directory('sit', 'random')}/steps.jsonl"
+    live.store.append_line(steps, '{"step": 1, "loss": 2.5}')
+    expect(page.locator("#loss figcaption")).to_contain_text("random 2.5")
+    expect(page.locator(".plot .main-svg").first).to_be_visible()
+    live.store.append_line(steps, '{"step": 2, "loss": 1.5}')
+    expect(page.locator("#loss figcaption")).to_contain_text("random 1.5")
+    assert "random 1.5" in page.locator("[data-plot]").get_attribute("aria-label")
+
+
+def test_a_phone_shows_the_state_of_every_stage(run: Run, serve, open_page, tmp_path: Path) -> None:
+    units = [UnitProgress(name="a", class_name="ant", method="random", state="skipped")]
+    page = open_page(serve(with_states(run, units, tmp_path, finished=True)))
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("#stages .state").last).to_have_text("finished")
+    for state in page.locator("#stages .state").all():
+        box = state.bounding_box()
+        assert box["x"] + box["width"] <= 390
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(page.locator("#legend")).to_contain_text("done (earlier)")
+    expect(page.locator("#stages")).to_contain_text("1 of 1 class")
+    keep(page, "phone")
+
+
 def test_a_hostile_class_name_stays_text(run: Run, serve, open_page) -> None:
     page = open_page(serve(run))
     tiles(page).filter(has_text="script").click()
@@ -130,7 +224,7 @@ def test_a_live_run_updates_without_a_reload(run: Run, serve, open_page, tmp_pat
     ]
     live = with_states(run, units, tmp_path)
     page = open_page(serve(live))
-    expect(page.locator("#news")).to_have_text("Running. Selections: 3 queued.")
+    expect(page.locator("#news")).to_have_text("Running. Selections of a class: 3 queued.")
     started = {
         "state": "running",
         "started": time.time(),
@@ -198,6 +292,7 @@ def test_the_keyboard_moves_through_a_thousand_classes(
         "n00000001: done"
     )
     assert page.locator('#tiles [tabindex="0"]').count() == 1
+    assert page.locator("#tiles > *").nth(999).inner_text() == "n00000999"
     page.get_by_label("Colour").select_option("objective")
     keep(page, "thousand")
     page.get_by_text("table", exact=True).click()
@@ -220,7 +315,7 @@ def test_a_wrong_token_shows_nothing_and_a_right_one_leaves_the_address(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "view", ["/", "/class?method=geometry_aware&name=cat&compare=random", "/training"]
+    "view", ["/", "/class?method=geometry_aware&name=cat&compare=random", "/training", "/map"]
 )
 def test_every_view_is_accessible(run: Run, serve, open_page, view: str, scheme: str) -> None:
     page = open_page(serve(run) + view, color_scheme=scheme)

@@ -12,7 +12,7 @@ from tests.commands import Command, Ended
 from tests.runs import results
 
 # kappa * budget = 32 passes the 30 images of a class: that trial must fail and the others go on.
-SWEEP = {"name": "chaos", "space": {"kappa": [1.05, 1.5, 8.0]}}
+SWEEP = {"name": "chaos", "repeats": 0, "space": {"kappa": [1.05, 1.5, 8.0]}}
 TRIAL = "ray::ImplicitFunc"
 
 

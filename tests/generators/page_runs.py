@@ -1,6 +1,7 @@
 """Runs for the page: real selections of small classes with images, made without a cluster."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from jobs.run_directory.run import Run
 from otcondense.datasets import scan_images
 from otcondense.store import (
     ClassFeatures,
+    ClassSelection,
     StageProgress,
     UnitProgress,
+    manifest_table,
     sha256_bytes,
     write_class_features,
     write_class_selection,
     write_progress,
+    write_table,
 )
 
 METHODS = ("geometry_aware", "random")
@@ -33,7 +37,7 @@ BUDGET = 4
 def make_run(
     root: Path, class_names: tuple[str, ...] = ("ant", "bee", "cat"), run: str | None = None
 ) -> Run:
-    """Write images, features, selections by two methods and their progress."""
+    """Write images, features, selections by two methods, their manifests and progress."""
     generator = np.random.default_rng(0)
     for name in class_names:
         (root / "images" / name).mkdir(parents=True)
@@ -58,10 +62,14 @@ def make_run(
 def write_selections(run: Run) -> None:
     """Select every class by every method on random features; write the files of the stage."""
     units = []
+    selected: dict[str, list[ClassSelection]] = {method: [] for method in METHODS}
     directory = run.features_directory(run.config.encoder)
     listing = scan_images(run.config.source)
     for number, name in enumerate(listing.names):
         features = class_features(name, number, listing.ids_of(name))
+        root = Path(run.config.source.path)
+        hashes = [sha256_bytes((root / each).read_bytes()) for each in features.image_ids]
+        features = replace(features, sha256=hashes)
         write_class_features(run.store, directory, features, fingerprint="f")
         for method in METHODS:
             settings = run.config.selection.selector_settings(method, BUDGET)
@@ -69,6 +77,7 @@ def write_selections(run: Run) -> None:
             write_class_selection(
                 run.store, run.selection_directory(method), selection, fingerprint="f"
             )
+            selected[method].append(selection)
             shared = {
                 "name": f"{method}, class {name}",
                 "class_name": name,
@@ -84,6 +93,9 @@ def write_selections(run: Run) -> None:
                     **progress_of(selection.summary),
                 )
             )
+    for method, selections in selected.items():
+        table = manifest_table(selections)
+        write_table(run.store, run.manifest(method), table, fingerprint="f")
     write_units(run, units, finished=True)
 
 

@@ -20,10 +20,15 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),  # Ray Tune's and TensorBoard's, as in a user's process
 ]
 # A budget of 40 passes the 30 images of a class: those trials must fail and the others go on.
-SUBSETS = {"name": "subsets", "space": {"kappa": [1.05, 1.5], "selection.budget": [3, 4, 40]}}
+SUBSETS = {
+    "name": "subsets",
+    "repeats": 0,
+    "space": {"kappa": [1.05, 1.5], "selection.budget": [3, 4, 40]},
+}
 FULL = {
     "name": "full",
     "kind": "full",
+    "repeats": 0,
     "metric": "fid",
     "reduction_factor": 2,
     "space": {"kappa": [1.05, 1.5]},
@@ -115,10 +120,21 @@ def test_a_killed_sweep_resumes_and_ends_with_the_same_bytes(undisturbed: str, r
 def test_a_later_sweep_skips_the_selections_of_an_earlier_one(undisturbed: str, root: Path) -> None:
     before = write_times((root / "undisturbed").glob("selection/*/*/selection.parquet"))
     space = {"kappa": [1.05, 1.5], "selection.budget": [4]}
-    sweep_of(root, {"name": "later", "metric": "recall", "space": space}, "undisturbed")
+    sweep_of(
+        root, {"name": "later", "repeats": 0, "metric": "recall", "space": space}, "undisturbed"
+    )
     after = write_times((root / "undisturbed").glob("selection/*/*/selection.parquet"))
     assert after == before
     assert len(list((root / "undisturbed").glob("sweeps/later-*/trials/*.json"))) == 2
+
+
+@pytest.mark.slow
+def test_the_best_two_are_repeated_with_further_seeds(undisturbed: str, root: Path) -> None:
+    sweep = {"name": "noise", "repeats": 2, "space": {"kappa": [1.05, 1.5]}}
+    output = sweep_of(root, sweep, "undisturbed")
+    assert "2 further seeds" in output
+    folder = next((root / "undisturbed/sweeps").glob("noise-repeats-*"))
+    assert len(list(folder.glob("trials/*.json"))) in (2, 4)  # equal trials are made once
 
 
 @pytest.mark.full

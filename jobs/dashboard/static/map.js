@@ -4,6 +4,8 @@ const MARGIN = 16;
 const NEAR_PIXELS = 14;
 const CHOSEN_RADIUS = 5;
 const OTHER_RADIUS = 2;
+// With more classes than this, their names would cover each other.
+const NAMED_CLASSES = 40;
 // Each class turns the colour wheel by the golden angle, so that neighbours in the list differ.
 const GOLDEN_DEGREES = 137.508;
 const place = (id) => document.getElementById(id);
@@ -83,6 +85,7 @@ function draw() {
     }
   }
   pen.globalAlpha = 1;
+  drawNames(pen, isDark);
   if (current) {
     pen.strokeStyle = isDark ? "#ffffff" : "#000000";
     pen.lineWidth = 2;
@@ -90,6 +93,22 @@ function draw() {
     pen.arc(current.left, current.top, CHOSEN_RADIUS + 3, 0, 2 * Math.PI);
     pen.stroke();
   }
+}
+
+function drawNames(pen, isDark) {
+  if (classes.length > NAMED_CLASSES) return;
+  pen.font = "600 13px system-ui, sans-serif";
+  pen.textAlign = "center";
+  pen.lineWidth = 4;
+  pen.strokeStyle = isDark ? "#181e27" : "#ffffff";
+  pen.fillStyle = isDark ? "#e8ecf2" : "#1b2330";
+  classes.forEach((each, number) => {
+    const own = points.filter((point) => point.number === number && isWanted(point));
+    if (!own.length) return;
+    const mean = (key) => own.reduce((sum, point) => sum + point[key], 0) / own.length;
+    pen.strokeText(each.name, mean("left"), mean("top"));
+    pen.fillText(each.name, mean("left"), mean("top"));
+  });
 }
 
 function nearest(left, top) {

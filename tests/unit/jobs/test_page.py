@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -20,12 +21,16 @@ from jobs.command.settings import load_config
 from jobs.dashboard.__main__ import main
 from jobs.dashboard.access import Access, AccessMiddleware
 from jobs.dashboard.app import create_app
-from jobs.dashboard.class_view import class_view
+from jobs.dashboard.atlas import shown_rows
+from jobs.dashboard.class_view import class_view, read_selection
 from jobs.dashboard.command import TOKEN_VARIABLE, access_for
 from jobs.dashboard.overview import overview
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.listing import write_source_listing
 from jobs.run_directory.opening import read_run
 from jobs.run_directory.run import Run
+from jobs.thumbnails.stored import write_thumbnails
+from otcondense.datasets import order_classes
 from otcondense.durations import duration
 from otcondense.errors import InputError
 from otcondense.store import (
@@ -154,6 +159,100 @@ def test_without_logs_the_classes_are_read_from_their_selections(run: Run, chang
         )
 
 
+def test_the_classes_are_named_while_the_features_are_extracted(changed: Run) -> None:
+    for name in ("logs", "selection"):
+        changed.store.remove(name)
+    assert overview(changed).classes == ()  # the source is not listed for the page
+    write_source_listing(changed)
+    found = [(each.method, each.class_name, each.state) for each in overview(changed).classes]
+    names = order_classes(["ant", "bee", HOSTILE])
+    assert found == [(method, name, "queued") for method in METHODS for name in names]
+
+
+def test_the_answer_comes_first_and_alone(run: Run, changed: Run) -> None:
+    with client(run) as page:
+        first = page.get("/").text
+        alone = page.get("/answer").text
+    assert first.index("answer-title") < first.index("stages-title") < first.index("classes-title")
+    for text in (first, alone):
+        assert run.manifest(METHODS[0]) in text
+        assert "Not compared with random draws" in text
+    changed.store.remove(changed.manifest(METHODS[0]))
+    changed.store.remove(changed.manifest(METHODS[1]))
+    with client(changed) as page:
+        assert 'id="answer-section" hidden' in page.get("/").text
+        assert page.get("/answer").text.strip() == ""
+
+
+def test_an_answer_that_cannot_be_read_is_said(changed: Run) -> None:
+    changed.store.write_bytes(changed.manifest(METHODS[0]), b"damaged")
+    with client(changed) as page:
+        assert "The answer cannot be read from here" in page.get("/").text
+
+
+def test_a_thumbnail_outlives_its_source(changed: Run, tmp_path: Path) -> None:
+    pictures = write_thumbnails(changed, "random")
+    source = Path(changed.config.source.path)
+    away = tmp_path / "away"
+    source.rename(away)
+    try:
+        selection = read_selection(changed, "random", "ant")
+        chosen = int(selection.indices[0])
+        place = {"method": "random", "name": "ant"}
+        with client(changed) as page:
+            answers = [
+                page.get("/image", params={**place, "row": chosen, "side": side})
+                for side in (96, 768)
+            ]
+            other = next(row for row in range(IMAGES) if row not in selection.indices)
+            assert page.get("/image", params={**place, "row": other}).status_code == 404
+    finally:
+        away.rename(source)
+    expected = pictures[selection.image_ids[chosen]]
+    assert [answer.content for answer in answers] == [expected, expected]
+
+
+def test_the_map_has_points_of_every_class(run: Run) -> None:
+    with client(run) as page:
+        assert page.get("/map").status_code == 200
+        found = page.get("/api/map", params={"method": "geometry_aware"}).json()
+    assert {each["name"] for each in found["classes"]} == {"ant", "bee", HOSTILE}
+    for each in found["classes"]:
+        selection = read_selection(run, "geometry_aware", each["name"])
+        assert each["rows"][: each["num_chosen"]] == selection.indices.tolist()
+        assert sorted(each["rows"]) == list(range(IMAGES))
+        assert len(each["x"]) == len(each["y"]) == IMAGES
+    assert 0 < sum(found["shares"]) <= 1
+
+
+def test_a_map_without_features_says_so(changed: Run) -> None:
+    changed.store.remove("features")
+    with client(changed) as page:
+        answer = page.get("/api/map", params={"method": "random"})
+        assert (answer.status_code, "has features" in answer.text) == (404, True)
+        assert page.get("/map", params={"method": "other"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("chosen", "size", "most", "expected_chosen", "expected"),
+    [
+        ([5, 1], 6, 10, [5, 1], 6),
+        ([5, 1, 3, 0], 40, 4, [5, 1], 4),
+        ([5], 40, 9, [5], 9),
+        (list(range(30)), 32, 10, list(range(8)), 10),
+        ([2, 0], 40, 1, [2], 1),
+        ([], 3, 2, [], 2),
+    ],
+)
+def test_the_map_shows_chosen_and_other_images_of_a_class(
+    chosen: list[int], size: int, most: int, expected_chosen: list[int], expected: int
+) -> None:
+    rows = shown_rows(np.array(chosen, dtype=np.int64), size, most).tolist()
+    assert len(rows) == len(set(rows)) == expected
+    assert [row for row in rows if row in chosen] == expected_chosen
+    assert rows[: len(expected_chosen)] == expected_chosen
+
+
 def test_a_class_view_shows_the_selection(run: Run) -> None:
     view = class_view(run, "geometry_aware", "bee")
     selection = read_class_selection(run.store, run.selection_directory("geometry_aware"), "bee")
@@ -164,7 +263,9 @@ def test_a_class_view_shows_the_selection(run: Run) -> None:
     )
     assert all(each.image not in each.represents for each in view.chosen)
     assert view.proof.startswith("Proven: no single swap lowers the objective")
-    assert view.figures["objective"] == selection.summary.objective
+    assert view.figures["objective"] == f"{selection.summary.objective:.4g}"
+    assert view.figures["left out"].endswith(" %")
+    assert view.neighbours == ("ant", None)
 
 
 def test_a_class_is_shown_after_its_features_were_deleted(changed: Run) -> None:
@@ -198,6 +299,9 @@ def test_pages_and_pictures_are_served(run: Run) -> None:
             "/assets/style.css",
             "/assets/draw_plots.js",
             "/static/overview.js",
+            "/static/enlarge.js",
+            "/static/map.js",
+            "/static/training.js",
             "/static/page.css",
         ):
             assert page.get(asset).status_code == 200
@@ -217,6 +321,9 @@ def test_pages_and_pictures_are_served(run: Run) -> None:
         ("/class?method=random&name=nowhere", 404),
         ("/class?method=herding&name=ant", 404),
         ("/class?method=random&name=ant&compare=x", 404),
+        ("/map?method=" + 300 * "x", 422),
+        ("/api/map?method=herding", 404),
+        ("/api/map", 422),
         ("/samples?model=m&method=random&step=3", 404),
         ("/static/../app.py", 404),
         ("/static/%2e%2e/app.py", 404),

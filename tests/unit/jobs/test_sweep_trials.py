@@ -417,10 +417,10 @@ def test_the_page_shows_every_trial_and_escapes_what_it_shows(tmp_path):
     assert page == render_page(sweep, records)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
-    assert '<tr class="best"><td>b</td>' in page
+    assert '<tr class="ahead"><td>b</td>' in page  # one value of each: the noise is unknown
     for name in ("plot-coordinates", "plot-front", "plot-response-0", "plot-response-1"):
         assert f'id="{name}"' in page
-    assert "2 finished, 1 failed" in page
+    assert "2 trials finished, 1 trial failed" in page
     assert "http:" not in page.split("<script>")[0]
     assert "https:" not in page.split("<script>")[0]
     assert "'unsafe-inline'" not in page.split("script-src")[1].split(";")[0]
@@ -441,7 +441,7 @@ def test_a_page_without_measured_trials_has_no_plots(tmp_path):
         Sweep(sweep_config(), base(tmp_path)),
         [Record(key="c", fingerprint="f", values={"kappa": 9}, state="failed")],
     )
-    assert "1 failed" in page
+    assert "1 trial failed" in page
     assert "data-plot=" not in page.split("<script>")[0]
 
 
