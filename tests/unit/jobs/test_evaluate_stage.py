@@ -270,9 +270,13 @@ def test_the_table_has_no_metric_without_a_value(
     capsys.readouterr()
     print_table(run)
     printed = capsys.readouterr().out
-    assert "coverage" in printed
-    assert "inception_score" not in printed  # the judge has no classes
+    assert "Coverage ↑" in printed
+    assert "IS ↑" not in printed  # the judge has no classes
     assert "nan" not in printed
+    assert "FID ↓" in printed
+    assert " FD ↓" not in printed  # it repeats FID
+    header, row = printed.splitlines()[1:3]
+    assert len(header) == len(row)
 
 
 def test_other_samples_are_measured_again(run: Run, work: Work) -> None:
