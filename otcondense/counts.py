@@ -14,10 +14,12 @@ def counted(count: int, noun: str, plural: str = "") -> str:
         noun: for one.
         plural: for any other number; by default made by the rule of English.
     """
-    return f"{count:,} {noun if count == 1 else plural or plural_of(noun)}"
+    return f"{count:,} {noun if count == 1 else plural or plural_of(noun)}".rstrip()
 
 
 def plural_of(noun: str) -> str:
-    """Return the plural of a noun by the rule of English."""
+    """Return the plural of a noun by the rule of English; nothing of nothing."""
+    if not noun:
+        return ""
     takes_es = noun.endswith(ENDINGS) and noun not in HARD
     return noun + ("es" if takes_es else "s")

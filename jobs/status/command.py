@@ -11,6 +11,7 @@ from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budget_rules import range_and_sum
 from jobs.run_directory.marker import read_marker, store_of
 from jobs.run_directory.stages import place_of_bar
+from otcondense.counts import counted
 from otcondense.durations import duration
 from otcondense.errors import InputError
 from otcondense.store import StageProgress, UnitProgress, read_all_progress
@@ -50,7 +51,7 @@ def print_status(stages: Sequence[StageProgress], now: float) -> None:
 
 
 def _stage_line(stage: StageProgress, now: float) -> str:
-    count = f"{stage.done}/{stage.total} {stage.unit}"
+    count = f"{stage.done:,}/{counted(stage.total, stage.unit)}"
     taken = duration(stage.updated - stage.started)
     left = ""
     if stage.eta_seconds is not None:
@@ -78,7 +79,7 @@ def unit_line(unit: UnitProgress, now: float) -> str:
     """Return what a worker is doing, in words."""
     parts = [unit.step or "starting"]
     if unit.swaps:
-        parts.append(f"{unit.swaps} swaps")
+        parts.append(counted(unit.swaps, "swap"))
     if unit.objective is not None:
         parts.append(f"objective {unit.objective:.6g}")
     if unit.started:

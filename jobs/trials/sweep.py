@@ -17,6 +17,7 @@ from jobs.trials.reference import contents, write_reference
 from jobs.trials.trial import Sweep, Trial
 from jobs.trials.tuning import run_trials
 from jobs.trials.work import trial_fingerprint
+from otcondense.counts import counted
 from otcondense.store import fingerprint
 
 
@@ -33,7 +34,7 @@ def run_sweep(sweep: Sweep) -> list[Record]:
         left = (sweep.config.num_trials or 0) - len(settled)
     note(
         sweep.title,
-        f"{left + len(settled)} trials, {len(settled)} of them already finished",
+        f"{counted(left + len(settled), 'trial')}, {len(settled)} of them already finished",
     )
     if left > 0:
         start_ray()

@@ -75,4 +75,5 @@ def _two_largest(matrix: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "2 d"]:
     # A fixed start gives a fixed result; single precision is far finer than a screen.
     start = np.ones(min(matrix.shape), dtype=np.float32)
     _, _, directions = svds(matrix.astype(np.float32), k=2, v0=start, return_singular_vectors="vh")
-    return directions[::-1]
+    largest: Float[np.ndarray, "2 d"] = directions[::-1]
+    return largest

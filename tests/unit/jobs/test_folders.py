@@ -7,6 +7,7 @@ import pytest
 
 SHARED = frozenset(
     {
+        "answers",
         "cluster",
         "command",
         "forecasts",
@@ -14,6 +15,7 @@ SHARED = frozenset(
         "representations",
         "requirements",
         "run_directory",
+        "thumbnails",
         "work_units",
     }
 )
