@@ -19,6 +19,7 @@ from jobs.cluster.children import children_stopped_on_failure
 from jobs.cluster.private_files import make_token_private, private_temporary_folder
 from jobs.cluster.watch import watch_cluster
 from jobs.command.without_ray import NoRayError
+from otcondense.cpus import usable_cpus
 
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -68,7 +69,7 @@ def start_ray(num_cpus: int | None = None) -> None:
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             ray_constants.ENABLE_RAY_CLUSTER = False
             make_token_private()
-            _start_here(max(LEAST_CPUS, num_cpus or len(os.sched_getaffinity(0))))
+            _start_here(max(LEAST_CPUS, num_cpus or usable_cpus()))
     watch_cluster()
 
 

@@ -23,6 +23,8 @@ MOST_CONNECTIONS = 128
 LEAST_CONNECTIONS = 4
 RESERVED_FILES = 24
 """Files that the page itself opens while it answers: images, results, workers' pipes."""
+OPEN_FILES = Path("/dev/fd")
+"""The open files of the process that looks, on Linux and on macOS."""
 BACKLOG = 64
 """Connections accepted at once, before the limit can close any."""
 BACKLOG_SHARE = 8
@@ -111,7 +113,7 @@ def run_server(app: ASGIApp, listener: socket.socket) -> None:
 
 def affordable_connections() -> int:
     """Return how many connections leave enough files for the page's own work."""
-    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    open_files = len(list(OPEN_FILES.iterdir()))
     free = _allowed_files() - open_files - RESERVED_FILES - affordable_backlog()
     return max(LEAST_CONNECTIONS, min(MOST_CONNECTIONS, free))
 

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 from jobs.doctor.finding import Finding, Verdict
 from jobs.run_directory.marker import VERSIONED
+from otcondense.cpus import usable_cpus
 
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 OLDEST_PYTHON = (3, 11)
@@ -118,11 +119,6 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def usable_cpus() -> int:
-    """Return how many CPUs this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def check_threads(setting: str | None, cpus: int) -> Finding:

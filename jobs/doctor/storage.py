@@ -25,6 +25,10 @@ LARGEST_STORE_BYTES = 200 * 10**9
 """Ray gives the object store no more by default."""
 STORE_OF_SHARED = 0.95
 """Ray uses at most this share of /dev/shm."""
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Ray keeps its object store
+"""Linux's file system in memory."""
+MOUNTS = Path("/proc/mounts")
+"""Linux's list of file systems."""
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Memory limit of a container."""
 SHARED_TYPES = (
@@ -118,7 +122,9 @@ def _shared(root: Path) -> Finding:
 
 def file_system(path: Path) -> str:
     """Return the type of the file system of a path."""
-    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    if not MOUNTS.exists():  # no Linux
+        return "unknown"
+    mounts = [line.split()[1:3] for line in MOUNTS.read_text().splitlines()]
     resolved = path.resolve()
     inside = [(where, kind) for where, kind in mounts if resolved.is_relative_to(where)]
     return max(inside, key=lambda mount: len(mount[0]), default=("/", "unknown"))[1]
@@ -174,6 +180,8 @@ def check_shared_memory(total: int, free: int, memory: int, *, has_gpus: bool) -
 
 
 def _shared_memory() -> Finding:
-    usage = shutil.disk_usage("/dev/shm")  # noqa: S108 - where Ray keeps its object store
+    if not SHARED_MEMORY.exists():  # no Linux
+        return Finding("shared memory", "ok", "this system has no size of its own for it")
+    usage = shutil.disk_usage(SHARED_MEMORY)
     has_gpus = bool(list(Path("/dev").glob("nvidia[0-9]*")))
     return check_shared_memory(usage.total, usage.free, machine_memory(), has_gpus=has_gpus)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.command.settings import build, read_values
 from jobs.run_directory.config import RunConfig
+from otcondense.cpus import usable_cpus
 from otcondense.errors import InputError
 from otcondense.forecast.hardware import PRESETS, Hardware
 from pipeline.cluster_config import ClusterConfig
@@ -64,7 +65,7 @@ def _gpus_here() -> int:
 
 def this_machine() -> Hardware:
     """Return this machine; its GPUs are taken to be as fast as an H100."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cpus()
     return nodes_of("this machine", 1, _gpus_here(), cores)
 
 
