@@ -20,6 +20,7 @@ from otcondense.selection.parameters import Parameters
 from otcondense.selection.selector_config import SelectorConfig, check_indices, check_size
 from otcondense.selection.units import in_class_units
 from otcondense.selection.watch import Moment, Watcher, nobody
+from otcondense.wrong_values import described
 
 AnySelector = TypeVar("AnySelector", bound="Selector")
 
@@ -261,6 +262,6 @@ class Selector(Parameters, ABC):
 
 
 def _describe(detail: Any) -> str:
-    """Return the location, the message and the found value of one validation error."""
-    location = ".".join(str(part) for part in detail["loc"])
-    return f"{location}: {detail['msg']}, found {detail['input']!r}"
+    """Return the name of a wrong parameter, what it must be, and the found value."""
+    name = ".".join(str(part) for part in detail["loc"])
+    return f"{name} {described(detail)}".strip()
