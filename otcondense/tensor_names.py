@@ -1,4 +1,4 @@
-"""Why a file of weights does not fit a network: the tensors that differ, and the likely cause."""
+"""What keeps a file of weights from fitting a network: tensors that differ, and the likely cause."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
 
 
 def misfit(wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str | None:
-    """Return what differs and why, as a part of a sentence; None if nothing does.
+    """Return which tensors differ, as a part of a sentence; None if none does.
 
     Args:
         wanted: shapes of the network's tensors by name.
@@ -27,7 +27,7 @@ def misfit(wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str | Non
         return None
     first = ", ".join(_difference(name, wanted, found) for name in wrong[:NAMED])
     rest = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-    return f"{len(wrong)} of {len(names)} tensors differ: {first}{rest}; {_cause(wanted, found)}"
+    return f"{len(wrong)} of {len(names)} tensors differ: {first}{rest}"
 
 
 def _difference(name: str, wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
@@ -42,8 +42,14 @@ def _text(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "one number"
 
 
+def encoder_misfit(wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str | None:
+    """Return which tensors of an encoder differ, and the likely cause; None if none does."""
+    difference = misfit(wanted, found)
+    return difference and f"{difference}; {_cause(wanted, found)}"
+
+
 def _cause(wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
-    """Return the likely cause, judged by which names and shapes differ."""
+    """Return the likely cause in the words of an encoder's settings."""
     shared = [name for name in wanted if name in found]
     prefix = _prefix(wanted, found)
     if prefix:

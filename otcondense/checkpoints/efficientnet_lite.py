@@ -23,7 +23,7 @@ from otcondense.fetched import read_tensors
 from otcondense.reading import DAMAGED_ARCHIVE, check_size, open_regular, read_regular
 from otcondense.store.hashing import sha256_bytes
 from otcondense.store.local_files import write_whole
-from otcondense.tensor_names import misfit, shapes_of
+from otcondense.tensor_names import encoder_misfit, shapes_of
 
 SIZES = (0, 1, 2)
 """Sizes that a package carries."""
@@ -169,7 +169,7 @@ def write_weights(size: int, source: Path, target: Path) -> None:
     for name, tensor in model.state_dict().items():
         if name.endswith(COUNTER):
             tensors[name] = torch.zeros_like(tensor)
-    difference = misfit(shapes_of(model.state_dict()), shapes_of(tensors))
+    difference = encoder_misfit(shapes_of(model.state_dict()), shapes_of(tensors))
     if difference is not None:
         raise InputError(f"{source} does not fit {timm_name(size)}: {difference}")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from otcondense.encoders.presets import PIXELS
 from otcondense.encoders.transforms import InputSpec, pretrained_config
 from otcondense.errors import InputError
 from otcondense.reading import RefusedFileError, open_regular
-from otcondense.tensor_names import misfit, shapes_of
+from otcondense.tensor_names import encoder_misfit, shapes_of
 
 
 class EncoderOutput(NamedTuple):
@@ -219,7 +219,7 @@ def load_weights(model: nn.Module, path: Path, config: EncoderConfig) -> None:
             f"read ({error}); fetch or train it again"
         ) from error
     wanted, found = shapes_of(model.state_dict()), shapes_of(tensors)
-    difference = misfit(wanted, found)
+    difference = encoder_misfit(wanted, found)
     if difference is not None:
         raise InputError(
             f"encoder weights {path} do not fit {config.name} with in_chans={config.in_chans} and "

@@ -2,7 +2,7 @@
 
 import pytest
 
-from otcondense.tensor_names import Shape, misfit
+from otcondense.tensor_names import Shape, encoder_misfit, misfit
 
 NETWORK: dict[str, Shape] = {
     "conv.weight": (8, 3, 3, 3),
@@ -55,8 +55,9 @@ def changed(**shapes: Shape) -> dict[str, Shape]:
     ],
 )
 def test_the_first_tensors_and_the_cause_are_named(found: dict[str, Shape], message: str) -> None:
-    assert misfit(NETWORK, found) == message
+    assert encoder_misfit(NETWORK, found) == message
+    assert message.startswith(f"{misfit(NETWORK, found)}; ")
 
 
 def test_weights_that_fit_are_no_mistake() -> None:
-    assert misfit(NETWORK, dict(reversed(NETWORK.items()))) is None
+    assert encoder_misfit(NETWORK, dict(reversed(NETWORK.items()))) is None
