@@ -1,4 +1,4 @@
-"""What keeps a file of weights from fitting a network: tensors that differ, and the likely cause."""
+"""What keeps weights from fitting a network: the tensors that differ, and the likely cause."""
 
 from collections.abc import Mapping
 
