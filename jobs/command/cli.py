@@ -44,8 +44,8 @@ def run_parser(verb: str, words: str = "RUN key=value") -> VerbParser:
         "words",
         nargs="*",
         metavar=words,
-        help="run directory, or its URI such as s3://bucket/run; settings that override the "
-        "configuration",
+        help=f"{'folder of images, or ' if 'FOLDER' in words else ''}run directory, or its URI "
+        "such as s3://bucket/run; settings that override the configuration",
     )
     parser.set_defaults(verb=chosen)
     return parser

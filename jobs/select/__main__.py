@@ -7,12 +7,11 @@ from jobs.command.exit import exit_with
 from jobs.command.parser import plain_parser
 
 EPILOG = """\
-FEATURES is a .npy file [n, d]; an .npz file with features, and optional labels, ids, cross_entropy
-and logits; or a .parquet file with such columns. An option names a file (.npy, or .txt with a line
-for each row), or an array or column of FEATURES. Without labels, all rows are one class.
-key=value is a setting of the method, such as kappa=1.2 or small_class=take_all.
+FEATURES is .npy [n, d], or .npz or .parquet with features and, where known,
+labels, ids, cross_entropy and logits. An option names a file (.npy, or .txt
+with a line for each row), or an array of FEATURES. Without labels: one class.
 
-  otcondense select features.npy --labels labels.npy --budget 10 --output subset.json
+  otcondense select features.npy --labels labels.npy --output subset.json
 """
 
 
@@ -38,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help=".json: list of ids, else of row numbers; .npy: row numbers; .parquet: the manifest",
     )
-    made.add_argument("settings", nargs="*", metavar="key=value", help="settings of the method")
+    made.add_argument("settings", nargs="*", metavar="key=value", help="settings of the method: kappa=1.2")
     return made
 
 
