@@ -12,7 +12,15 @@ import torch
 
 from jobs.command.settings import build, read_values
 from jobs.measure.config import MeasureConfig
-from jobs.measure.image_sets import check_place, iterate_images
+from jobs.measure.image_sets import (
+    MIXED_SIDE,
+    MixedSizesError,
+    Reading,
+    Size,
+    check_place,
+    iterate_images,
+)
+from otcondense.counts import counted
 from otcondense.devices import resolve_device
 from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
@@ -39,13 +47,49 @@ STD = "_std"
 def measure(config: MeasureConfig) -> dict[str, Any]:
     """Return all metrics of a set of images and their inputs.
 
+    Images that cannot be read are left out and counted. Photos of different sizes are brought to
+    one size, which the record names.
+
     Raises: InputError for images, statistics or weights that are missing or do not fit.
     """
     for path in (config.samples, config.against, config.training):
         if path is not None:
             check_place(path)
-    samples = image_set(config.samples)
-    against = _comparison(config)
+    reading = Reading(None if config.size is None else (config.size, config.size))
+    try:
+        record = _measure(config, reading)
+    except MixedSizesError:
+        if reading.size is not None:
+            raise
+        reading = Reading(_common_size(config.samples))
+        record = _measure(config, reading)
+    return {**record, **_about_reading(reading)}
+
+
+def _common_size(samples: str) -> Size:
+    """Return the size of the samples if all have the same, else `MIXED_SIDE`."""
+    try:
+        sizes = {tuple(part.shape[2:]) for part in iterate_images(samples)}
+    except MixedSizesError:
+        return (MIXED_SIDE, MIXED_SIDE)
+    ((height, width),) = sizes
+    return (height, width)
+
+
+def _about_reading(reading: Reading) -> dict[str, Any]:
+    """Return the size that images were brought to, and how many could not be read."""
+    about: dict[str, Any] = {}
+    if reading.size is not None:
+        about["resized_to"] = list(reading.size)
+    lost = {path: len(images) for path, images in reading.lost.items() if images}
+    if lost:
+        about["left_out"] = lost
+    return about
+
+
+def _measure(config: MeasureConfig, reading: Reading) -> dict[str, Any]:
+    samples = image_set(config.samples, reading)
+    against = _comparison(config, reading)
     if against.reference is not None:
         check_sizes(samples, against.reference)
 
@@ -56,6 +100,7 @@ def measure(config: MeasureConfig) -> dict[str, Any]:
 
     device = torch.device(resolve_device("auto" if config.judge is None else config.judge.device))
     figures = sample_figures(samples, against, judge, further, config.evaluation, device)
+    _note_lost(reading)
     if against.held_out is not None:
         _note_copies(judge, against.held_out)
     return _record(config, figures, judge, further)
@@ -69,19 +114,34 @@ def _note_copies(judge: Judge, held_out: ImageSet) -> None:
         print(f"{copies} of the {len(features)} images of `against` are copies of another one")
 
 
-def image_set(path: str) -> ImageSet:
+def _note_lost(reading: Reading) -> None:
+    """Name the images that cannot be read."""
+    for path, images in reading.lost.items():
+        if images:
+            name, reason = next(iter(images.items()))
+            print(
+                f"{counted(len(images), 'image')} of {path} cannot be read and left out, such as "
+                f"{name} ({reason})"
+            )
+    if reading.size is not None:
+        height, width = reading.size
+        print(f"images of other sizes are scaled and cut to {height} x {width} pixels")
+
+
+def image_set(path: str, reading: Reading) -> ImageSet:
     """Return the images at a path as a set to measure."""
-    return ImageSet(lambda: iterate_images(path))
+    return ImageSet(lambda: iterate_images(path, reading))
 
 
-def _comparison(config: MeasureConfig) -> Comparison:
+def _comparison(config: MeasureConfig, reading: Reading) -> Comparison:
     path = config.evaluation.reference
     reference = None if path is None else Reference.read(path)
-    return Comparison(_images(config.against), _images(config.training), reference)
+    against, training = config.against, config.training
+    return Comparison(_images(against, reading), _images(training, reading), reference)
 
 
-def _images(path: str | None) -> ImageSet | None:
-    return None if path is None else image_set(path)
+def _images(path: str | None, reading: Reading) -> ImageSet | None:
+    return None if path is None else image_set(path, reading)
 
 
 def _main_judge(config: MeasureConfig) -> Judge:

@@ -17,6 +17,10 @@ class MeasureConfig(Config):
     against `evaluation.reference`."""
     training: str | None = None
     """Images that the model was trained on, for the metrics of copying."""
+    size: int | None = Field(default=None, ge=8)
+    """Height and width that image files are scaled to cover and cut out of, from their centre. By
+    default, sets of one size are taken as they are, and photos of different sizes get the size of
+    the samples if these have one, else 256."""
     cache: str | None = None
     """Directory to keep features in, so that measuring again with other settings needs no forward
     pass."""

@@ -1,6 +1,8 @@
 """Images to measure, one part at a time: from an .npz of ADM's form, a folder, or Parquet."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,11 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from otcondense.datasets import UnreadableImageError, decode_image
+from otcondense.datasets import SourceConfig, UnreadableImageError, center_crop, decode_image
 from otcondense.datasets.access import IMAGE_BYTES
+from otcondense.datasets.files import list_tree
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
-from otcondense.datasets.suffixes import IMAGE_SUFFIXES
+from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_suffix
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images
 from otcondense.reading import RefusedFileError, open_regular, read_regular
@@ -32,29 +35,84 @@ COLUMN = "image.bytes"
 """Column of the bytes of image files, as `datasets` writes it."""
 Row = tuple[str, UInt8[np.ndarray, "c h w"]]
 """An image with its name for messages."""
+MIXED_SIDE = 256
+"""Height and width of photos of different sizes, if no size is given and the samples have none."""
+MOST_LOST = 0.5
+"""Largest share of images that may be unreadable."""
+Size = tuple[int, int]
+"""Height and width in pixels."""
 
 
-def iterate_images(path: str) -> Iterator[UInt8[Tensor, "b c h w"]]:
+class MixedSizesError(InputError):
+    """The images of a set differ in size, and no size was given to bring them to."""
+
+
+@dataclass
+class Reading:
+    """How images are read from files, and what was found on the way."""
+
+    size: Size | None = None
+    """Size that images of any size are scaled to cover and cut out of, from their centre; None
+    takes images of one size as they are."""
+    lost: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By path of the set, the images that cannot be read, with their reason."""
+
+    def decoded(self, path: str, rows: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[Row]:
+        """Yield the images that can be read.
+
+        Args:
+            path: of the set.
+            rows: name of each image, and a function that returns its file's bytes.
+
+        Raises: InputError if more than `MOST_LOST` of them cannot be read.
+        """
+        lost = self.lost.setdefault(path, {})
+        count = 0
+        for name, read in rows:
+            count += 1
+            try:
+                yield name, self._pixels(read())
+            except (UnreadableImageError, OSError) as error:
+                lost[name] = str(error)
+        if len(lost) > MOST_LOST * count:
+            name, reason = next(iter(lost.items()))
+            raise InputError(
+                f"{len(lost)} of {count} images of {path} cannot be read, such as {name} "
+                f"({reason}); repair them or leave them out"
+            )
+
+    def _pixels(self, data: bytes) -> UInt8[np.ndarray, "c h w"]:
+        image = decode_image(data, channels=3, max_pixels=MAX_PIXELS)
+        if self.size is not None and (image.height, image.width) != self.size:
+            image = center_crop(image, self.size)
+        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def iterate_images(path: str, reading: Reading | None = None) -> Iterator[UInt8[Tensor, "b c h w"]]:
     """Yield all images below `path` in the order of their names, as RGB of one size.
 
-    Our own files of grey images give grey images.
+    Our own files of grey images give grey images. Hidden files are no images, as in sources.
 
     Args:
+        reading: the size of images in files, and what is noted about them.
         path: an .npz with arr_0 of [n, h, w, c] bytes; a .parquet file, or a folder of them, as
             `otcondense sample` and `otcondense export_samples` write; or a folder of images,
             nested or not.
 
-    Raises: InputError if there are none, one cannot be decoded, or two differ in size.
+    Raises: InputError if there are none or most cannot be decoded; MixedSizesError if two differ in
+        size, and no size is given.
     """
     check_place(path)
     place = Path(path)
+    used = reading or Reading()
     if place.is_dir():
-        tables = sorted(place.glob("*.parquet"))
-        yield from _of_one_size(path, _parquet(tables) if tables else _folder(place))
+        tables = sorted(each for each in place.glob("*.parquet") if not each.name.startswith("."))
+        found = _parquet(path, tables, used) if tables else _folder(path, used)
     elif place.suffix == ".npz":
-        yield from _of_one_size(path, npz_images(path))
+        found = npz_images(path)
     else:
-        yield from _of_one_size(path, _parquet([place]))
+        found = _parquet(path, [place], used)
+    yield from _of_one_size(path, found)
 
 
 def check_place(path: str) -> None:
@@ -76,16 +134,16 @@ def check_place(path: str) -> None:
         raise InputError(f"images must be {forms}, found {path}")
 
 
-def _parquet(files: list[Path]) -> Iterator[UInt8[Tensor, "b c h w"]]:
+def _parquet(path: str, files: list[Path], reading: Reading) -> Iterator[UInt8[Tensor, "b c h w"]]:
     for file in files:
         if stored_metadata(Store(str(file.parent)), file.name) is None:
-            yield from _exported(file)
+            yield from _exported(path, file, reading)
         else:
             images = torch.from_numpy(read_images(Store(str(file.parent)), file.name)[0])
             yield from torch.split(images, PART)
 
 
-def _exported(file: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
+def _exported(path: str, file: Path, reading: Reading) -> Iterator[UInt8[Tensor, "b c h w"]]:
     """Yield the images of a file in the form of `datasets`.
 
     Each row is a struct of encoded bytes and path.
@@ -99,28 +157,41 @@ def _exported(file: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
                 f"found {kind}"
             )
         opened.check(COLUMN)
-        yield from _parts(_cells(file, opened))
+        yield from _parts(reading.decoded(path, _cells(file, opened)))
 
 
-def _cells(file: Path, opened: ParquetSource) -> Iterator[Row]:
-    """Yield the decoded images of a file, which holds equal ones as a dictionary."""
+def _cells(file: Path, opened: ParquetSource) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the images of a file, which holds equal ones as a dictionary."""
     row = 0
     for group in range(len(opened.groups)):
         # A batch of two row groups would have two dictionaries.
         for batch in opened.file.iter_batches(BATCH, row_groups=[group], columns=[COLUMN]):
             for value in batch.column(0).field("bytes"):
-                name = f"{file}, row {row}"
-                yield name, _decoded(value.as_py() or b"", name)
+                data: bytes = value.as_py() or b""
+                yield f"{file}, row {row}", partial(bytes, data)
                 row += 1
 
 
-def _folder(root: Path) -> Iterator[UInt8[Tensor, "b c h w"]]:
-    candidates = (file for file in root.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-    files = sorted(file for file in candidates if not file.is_dir())
-    if not files:
+def _folder(path: str, reading: Reading) -> Iterator[UInt8[Tensor, "b c h w"]]:
+    tree = list_tree(SourceConfig(path=path, allow_links=True))
+    is_image = tree.are(IMAGE_SUFFIXES | UNREAD_SUFFIXES)
+    if not tree.are(IMAGE_SUFFIXES).any():
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(f"{root} must hold images ({suffixes}) or .parquet files, found neither")
-    yield from _parts((str(file), _pixels(file)) for file in files)
+        raise InputError(f"{path} must hold images ({suffixes}) or .parquet files, found neither")
+    files = sorted(Path(path, name) for name in tree.paths(is_image).to_pylist())
+    rows = ((str(file), partial(_bytes, file)) for file in files)
+    yield from _parts(reading.decoded(path, rows))
+
+
+def _bytes(file: Path) -> bytes:
+    """Return the bytes of an image file.
+
+    Raises: OSError if it cannot be read, UnreadableImageError for a suffix that is not read.
+    """
+    suffix = file.suffix.lower()
+    if suffix in UNREAD_SUFFIXES:
+        raise UnreadableImageError(unread_suffix(suffix))
+    return read_regular(file, IMAGE_BYTES)
 
 
 def _parts(rows: Iterable[Row]) -> Iterator[UInt8[Tensor, "b c h w"]]:
@@ -140,31 +211,10 @@ def _stack(rows: list[Row]) -> UInt8[Tensor, "b c h w"]:
     first = rows[0][1]
     for name, row in rows:
         if row.shape != first.shape:
-            raise InputError(
-                f"{name} is {_size(row)}, the images before it {_size(first)}; "
-                "resize all to one size"
+            raise MixedSizesError(
+                f"{name} is {_size(row)}, the images before it {_size(first)}; set size=SIDE"
             )
     return torch.from_numpy(np.stack([row for _, row in rows]))
-
-
-def _pixels(file: Path) -> UInt8[np.ndarray, "c h w"]:
-    try:
-        data = read_regular(file, IMAGE_BYTES)
-    except OSError as error:
-        raise InputError(
-            f"image {file} cannot be read ({error}); repair it or leave it out"
-        ) from error
-    return _decoded(data, str(file))
-
-
-def _decoded(data: bytes, name: str) -> UInt8[np.ndarray, "c h w"]:
-    try:
-        image = decode_image(data, channels=3, max_pixels=MAX_PIXELS)
-    except UnreadableImageError as error:
-        raise InputError(
-            f"image {name} cannot be decoded ({error}); repair it or leave it out"
-        ) from error
-    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
 def _of_one_size(
@@ -174,9 +224,9 @@ def _of_one_size(
     for part in parts:
         first = part.shape[1:] if first is None else first
         if part.shape[1:] != first:
-            raise InputError(
+            raise MixedSizesError(
                 f"images of {path} must have one size, "
-                f"found {_size(part[0])} after {'x'.join(map(str, first))}"
+                f"found {_size(part[0])} after {'x'.join(map(str, first))}; set size=SIDE"
             )
         yield part
     if first is None:

@@ -37,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help=".json: list of ids, else of row numbers; .npy: row numbers; .parquet: the manifest",
     )
-    made.add_argument("settings", nargs="*", metavar="key=value", help="settings of the method: kappa=1.2")
+    made.add_argument(
+        "settings", nargs="*", metavar="key=value", help="settings of the method: kappa=1.2"
+    )
     return made
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from actors.class_selection import run_selector
 from actors.reduced_class import CopyRules
 from jobs.command.progress import note
-from jobs.command.settings import override
+from jobs.command.settings import build, override
 from jobs.command.yaml_text import parse_yaml
 from jobs.run_directory.budget_rules import check_budget, is_exact, resolve
 from jobs.run_directory.selection_config import SelectionConfig
@@ -140,8 +140,8 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError(
                 f"{name} is not a setting of {options.method}; there are {', '.join(known)}"
             )
-    made = SELECTORS[options.method](budget=1, seed=options.seed, **given)
-    return made.config.model_dump(mode="json")
+    config = build(SELECTORS[options.method].Config, {**given, "budget": 1}, None)
+    return {**config.model_dump(mode="json"), "seed": options.seed}
 
 
 def _budgets(text: str, sizes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, bool]]:
@@ -172,7 +172,10 @@ def _select(
         if not must_meet[name]:
             used["small_class"] = "take_all"
         features = _class_features(rows, name, number, of_class)
-        yield run_selector(options.method, used, features, rules=rules)
+        try:
+            yield run_selector(options.method, used, features, rules=rules)
+        except InputError as error:
+            raise InputError(f"class {name}: {error}") from error
 
 
 def _class_features(

@@ -1,0 +1,130 @@
+"""`otcondense select`: a subset of features in files, without a run directory and without Ray."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.verbs import call, output_of
+
+ROWS, CLASSES = 90, ("a", "b", "ü")
+FAST = ["rebuilds=0"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same features as .npy, .npz and Parquet."""
+    root = tmp_path_factory.mktemp("features")
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(ROWS, 4)).astype(np.float32)
+    labels = np.array(CLASSES)[np.arange(ROWS) % len(CLASSES)]
+    logits = generator.normal(size=(ROWS, len(CLASSES))).astype(np.float32)
+    ids = np.array([f"image {row}" for row in range(ROWS)])
+    np.save(root / "f.npy", features)
+    np.save(root / "l.npy", labels)
+    np.save(root / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (root / "l.txt").write_text("\n".join(labels) + "\n")
+    np.savez_compressed(root / "f.npz", features=features, labels=labels, logits=logits, ids=ids)
+    table = pa.table({"features": pa.array(list(features)), "kind": labels, "name": ids})
+    pq.write_table(table, root / "f.parquet")
+    return root
+
+
+def chosen(folder: Path, tmp_path: Path, *words: str) -> list[Any]:
+    """Return the list that a command line writes."""
+    output = tmp_path / "subset.json"
+    names = [str(folder / word) if (folder / word).exists() else word for word in words]
+    call("select", [*names, f"--output={output}", *FAST])
+    found: list[Any] = json.loads(output.read_text())
+    return found
+
+
+def test_rows_are_chosen_from_each_class(folder: Path, tmp_path: Path) -> None:
+    rows = chosen(folder, tmp_path, "f.npy", "--labels", "l.npy", "--budget=4")
+    labels = np.load(folder / "l.npy")[rows]
+    assert labels.tolist() == ["a"] * 4 + ["b"] * 4 + ["ü"] * 4
+    assert len(set(rows)) == 12
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("f.npy", "--labels", "l.txt"),
+        ("f.parquet", "--labels", "kind"),
+        ("f.npy", "--labels", "l.npy", "--duplicates=keep"),
+    ],
+    ids=["text", "parquet", "no copies"],
+)
+def test_all_forms_of_a_file_give_the_same_subset(
+    folder: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    expected = chosen(folder, tmp_path, "f.npy", "--labels", "l.npy", "--budget=3")
+    assert chosen(folder, tmp_path, *words, "--budget=3") == expected
+
+
+def test_ids_and_logits_are_taken_from_the_file(folder: Path, tmp_path: Path) -> None:
+    names = chosen(folder, tmp_path, "f.npz", "--budget=10%")
+    assert len(names) == 9
+    assert all(name.startswith("image ") for name in names)
+
+
+def test_a_parquet_file_has_the_columns_of_a_manifest(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "subset.parquet"
+    call("select", [str(folder / "f.npz"), "--budget={total: 7}", f"--output={output}", *FAST])
+    table = pq.read_table(output)
+    assert {"image_id", "class_name", "rank", "weight", "cross_entropy"} <= set(table.column_names)
+    assert len(table) == 7
+    assert np.isfinite(table.column("cross_entropy").to_numpy()).all(), "logits were used"
+
+
+def test_rows_without_labels_are_one_class(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "subset.npy"
+    said = output_of("select", [str(folder / "f.npy"), f"--output={output}", "--method=random"])
+    assert "10 of 90 rows in 1 class" in said
+    assert len(set(np.load(output).tolist())) == 10
+
+
+MISTAKES = {
+    ("f.npy", "--budget=0"): "--budget must be a number, a share or a total, found 0",
+    ("f.npy", "--budget=100"): "class all: budget must be at most the number of images",
+    ("f.npy", "kapa=1"): "kapa is not a setting of geometry_aware",
+    ("f.npy", "kappa=0.1"): "kappa must be",
+    ("f.npy", "--method=magic"): "--method must be among geometry_aware",
+    ("f.npy", "--labels=nothing.npy"): "--labels names no file: nothing.npy",
+    ("l.npy",): "must be numbers [n, d], found <U1 [90]",
+    ("objects.npy",): "is not a readable array of plain numbers or text",
+    ("l.txt",): "features must be a .npy, .npz, .parquet file",
+    ("none.npy",): "found nothing at none.npy",
+    ("f.npy", "--ids", "l.npy"): "ids must all be different",
+    ("f.npz", "--cross-entropy", "logits"): "cross_entropy must be numbers [n]",
+}
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES.items())
+def test_a_mistake_is_one_sentence(
+    folder: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        chosen(folder, tmp_path, *words)
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_ray_is_not_even_imported(folder: Path, tmp_path: Path) -> None:
+    words = [str(folder / "f.npy"), "--budget=2", f"--output={tmp_path / 's.json'}"]
+    program = (
+        "import sys; from jobs.select.__main__ import main; "
+        f"main({words!r}); assert 'ray' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
