@@ -1,6 +1,5 @@
 """One selector on one class."""
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -10,20 +9,13 @@ from actors.reduced_class import CopyRules, ReducedClass, reduce_class
 from otcondense.errors import InputError
 from otcondense.selection import SELECTORS
 from otcondense.selection.base import Selector
+from otcondense.selection.class_seed import class_seed
 from otcondense.selection.diagnostics import as_json
 from otcondense.selection.watch import Watcher, nobody
 from otcondense.store import ClassFeatures, ClassSelection, SelectionSummary
 
 KEEP_ALL = CopyRules()
 """Copies are images like all others."""
-SEED_BYTES = 4
-"""Bytes of the hash in the seed of a class: scikit-learn takes no seed of 2**32 or more."""
-
-
-def class_seed(seed: int, class_name: str) -> int:
-    """Return the seed of one class; it depends on nothing but the arguments."""
-    digest = hashlib.sha256(f"{seed}/{class_name}".encode()).digest()
-    return int.from_bytes(digest[:SEED_BYTES])
 
 
 def run_selector(

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 
 from otcondense.errors import InputError
+from otcondense.selection.budgets import images_in, share_of
 
 Budget = int | str | dict[str, int | str]
 """A number or a share such as "1%" of each class, either of them by class name, or a total such as
@@ -79,13 +80,10 @@ def _share(text: str, name: str) -> Decimal:
 
     Raises: ValueError if the text is no percentage above 0 and up to 100.
     """
-    try:
-        percent = Decimal(text.strip().removesuffix("%")) if text.strip().endswith("%") else None
-    except InvalidOperation:
-        percent = None
-    if percent is None or not percent.is_finite() or not 0 < percent <= 100:
+    share = share_of(text)
+    if share is None:
         raise ValueError(f"{name} must be {EXPECTED}, found {text!r}")
-    return percent / 100
+    return share
 
 
 def is_increasing(budgets: Sequence[int | str]) -> bool:
@@ -149,8 +147,7 @@ SHOWN = 5
 def _of_class(budget: int | str, size: int) -> int:
     if isinstance(budget, int):
         return budget
-    images = (_share(budget, "selection.budget") * size).quantize(Decimal(1), ROUND_HALF_UP)
-    return min(size, max(1, int(images)))
+    return images_in(_share(budget, "selection.budget"), size)
 
 
 def _allocate(budget: Mapping[str, int | str], sizes: Mapping[str, int]) -> dict[str, int]:

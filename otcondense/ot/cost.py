@@ -25,6 +25,13 @@ class SquaredEuclidean:
     Without centring, a large common shift of the features would cancel the significant digits.
     Distances that are small against the norms, as those between all images but a distant one, are
     computed again from the difference of the rows.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from otcondense.ot import SquaredEuclidean
+    >>> SquaredEuclidean()(torch.tensor([[0.0], [3.0]])).tolist()
+    [[0.0, 9.0], [9.0, 0.0]]
     """
 
     workers: int = 1

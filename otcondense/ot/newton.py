@@ -264,7 +264,20 @@ class SemiDualNewton:
     start anneals epsilon from the range of the cost. Every step is damped until the value
     increases, and replaced by a Sinkhorn sweep where Newton's direction fails.
 
-    Source: the semi-dual of Cuturi & Peyre (2018), eq. 2.5, with a dummy row.
+    Examples
+    --------
+    >>> import torch
+    >>> from otcondense.ot import PartialProblem, SemiDualNewton
+    >>> cost = torch.tensor(
+    ...     [[0.0, 1.0, 9.0], [9.0, 1.0, 0.0]]
+    ... )  # two chosen images, three of the class
+    >>> problem = PartialProblem(cost, epsilon=0.1, kappa=1.2)
+    >>> round(float(SemiDualNewton()(problem).transport_cost), 3)
+    0.2
+
+    References
+    ----------
+    .. [1] the semi-dual of Cuturi & Peyre (2018), eq. 2.5, with a dummy row.
     """
 
     tolerance: float = 1e-10

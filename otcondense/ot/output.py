@@ -19,6 +19,20 @@ class PartialOutput:
 
     The plan is the Gibbs plan of f and its conjugate g. It meets the column masses exactly, so that
     the remaining error is in the rows.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from otcondense.ot import PartialProblem, SemiDualNewton
+    >>> cost = torch.tensor(
+    ...     [[0.0, 1.0, 9.0], [9.0, 1.0, 0.0]]
+    ... )  # two chosen images, three of the class
+    >>> problem = PartialProblem(cost.double(), epsilon=0.1, kappa=1.2)
+    >>> output = SemiDualNewton()(problem)
+    >>> [round(mass, 2) for mass in output.plan.sum(dim=1).tolist()]
+    [0.5, 0.5]
+    >>> bool(output.converged), bool(output.certified_error < 1e-6)
+    (True, True)
     """
 
     problem: PartialProblem

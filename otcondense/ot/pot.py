@@ -22,6 +22,17 @@ class PotSolver:
     """Solves one problem a call, since POT's solvers take no batches.
 
     The output of `"emd"` has epsilon 0: its regularised value is that of the linear program.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from otcondense.ot import PartialProblem, PotSolver
+    >>> cost = torch.tensor(
+    ...     [[0.0, 1.0, 9.0], [9.0, 1.0, 0.0]]
+    ... )  # two chosen images, three of the class
+    >>> problem = PartialProblem(cost, epsilon=0.0, kappa=1.2)
+    >>> round(float(PotSolver("emd")(problem).transport_cost), 3)
+    0.2
     """
 
     method: Literal["emd", "sinkhorn"] = "emd"

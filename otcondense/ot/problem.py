@@ -32,6 +32,17 @@ class PartialProblem:
 
     Raises: InputError for epsilon < 0, kappa < 1, negative masses, or masses with a wrong shape or
         sum (1 for a, kappa for b).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from otcondense.ot import PartialProblem
+    >>> cost = torch.tensor(
+    ...     [[0.0, 1.0, 9.0], [9.0, 1.0, 0.0]]
+    ... )  # two chosen images, three of the class
+    >>> problem = PartialProblem(cost, epsilon=0.1, kappa=1.2)
+    >>> problem.row_mass.tolist(), problem.has_dummy
+    ([0.5, 0.5], True)
     """
 
     cost_matrix: Float[Tensor, "*batch k n"]

@@ -22,7 +22,20 @@ class Sinkhorn:
     the kernel, in the dtype of the cost. Its plan loses mass where the cost is large relative to
     epsilon; `marginal_error` reports the loss.
 
-    Source: arXiv:2606.05883, entropic solution of the balanced problem with a dummy source.
+    Examples
+    --------
+    >>> import torch
+    >>> from otcondense.ot import PartialProblem, Sinkhorn
+    >>> cost = torch.tensor(
+    ...     [[0.0, 1.0, 9.0], [9.0, 1.0, 0.0]]
+    ... )  # two chosen images, three of the class
+    >>> problem = PartialProblem(cost, epsilon=0.1, kappa=1.2)
+    >>> round(float(Sinkhorn(max_iterations=500)(problem).transport_cost), 3)
+    0.2
+
+    References
+    ----------
+    .. [1] arXiv:2606.05883, entropic solution of the balanced problem with a dummy source.
     """
 
     max_iterations: int = 20

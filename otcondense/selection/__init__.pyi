@@ -13,8 +13,10 @@ from .baselines.subzerocore import SubZeroCoreSelector as SubZeroCoreSelector
 from .baselines.uniprot import UniProtSelector as UniProtSelector
 from .baselines.zcore import ZCoreSelector as ZCoreSelector
 from .candidates import Candidates as Candidates
+from .class_selector import ClassSelector as ClassSelector
 from .diagnostics import Diagnostics as Diagnostics
 from .diagnostics import as_json as as_json
+from .engine.lower_bound_config import LowerBoundConfig as LowerBoundConfig
 from .geometry_aware import GeometryAwareSelector as GeometryAwareSelector
 from .registry import SELECTORS as SELECTORS
 from .selector_config import SelectorConfig as SelectorConfig
@@ -25,6 +27,7 @@ __all__ = [
     "SELECTORS",
     "Candidates",
     "CcsSelector",
+    "ClassSelector",
     "D2cSelector",
     "Diagnostics",
     "DqSelector",
@@ -34,6 +37,7 @@ __all__ = [
     "KCenterSelector",
     "KMeansSelector",
     "KMedoidsSelector",
+    "LowerBoundConfig",
     "Moment",
     "NearestMeanSelector",
     "RandomSelector",

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from otcondense.errors import InputError
 from otcondense.history import Step
-from otcondense.selection.candidates import Candidates, validate_candidates
+from otcondense.selection.candidates import Candidates, check_one_class, validate_candidates
 from otcondense.selection.diagnostics import Diagnostics
+from otcondense.selection.gap import in_words
 from otcondense.selection.nearest import first_minimum
 from otcondense.selection.parameters import Parameters
 from otcondense.selection.selector_config import SelectorConfig, check_indices, check_size
@@ -30,22 +31,55 @@ class Selector(Parameters, ABC):
 
     Works like a scikit-learn estimator: construct, call `fit`, read the results. Subclasses are
     final. Each one lists its parameters in its constructor, describes and validates them in its
-    frozen `Config`, and implements `_fit`, which sets at least `indices_`.
+    frozen `Config`, and implements `_fit`, which sets at least `indices_`. For labelled data of
+    several classes, see `ClassSelector`.
 
-    Attributes:
-        config: the parameters as validated values, after construction, `set_params` and `fit`.
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Seed of every random draw, >= 0.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
 
-    Attributes after `fit`:
-        indices_: chosen images in order of choice, [budget].
-        objective_: value of the selector's own objective, nan if it has none.
-        lower_bound_: proven lower bound on the best objective over all subsets of that size, nan if
-            there is none.
-        history_: the steps of the selection, with the objective after each one.
-        represented_mass_: share of the class's mass that each image receives from the subset, [n],
-            sums to 1.
-        assignment_: the chosen image that represents each image, -1 if it is left out, [n].
-        terms_: the parts of the objective.
-        diagnostics_: further facts about the computation.
+    Attributes
+    ----------
+    config : SelectorConfig
+        The parameters as validated values, after construction, `set_params` and `fit`.
+    indices_ : array of int, [budget]
+        Chosen images, in order of choice.
+    objective_ : float
+        Value of the selector's own objective, nan if it has none.
+    lower_bound_ : float
+        Proven lower bound on the best objective over all subsets of that size, nan if there is
+        none.
+    history_ : list of Step
+        The steps of the selection, with the objective after each one.
+    represented_mass_ : array of float, [n]
+        Share of the class's mass that each image receives from the subset; sums to 1.
+    assignment_ : array of int, [n]
+        The chosen image that represents each image, -1 if it is left out.
+    terms_ : dict of str to float
+        The parts of the objective.
+    diagnostics_ : Diagnostics
+        Further facts about the computation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import SELECTORS
+    >>> features = np.random.default_rng(0).normal(size=(20, 3))
+    >>> for name in ("random", "herding", "k_center"):
+    ...     selector = SELECTORS[name](budget=4).fit(features)
+    ...     print(name, len(selector.indices_))
+    random 4
+    herding 4
+    k_center 4
     """
 
     VERSION: ClassVar[int] = 1
@@ -104,9 +138,17 @@ class Selector(Parameters, ABC):
             ) from error
 
     def watch(self: AnySelector, watcher: Watcher) -> AnySelector:
-        """Call `watcher` at every step of later fits.
+        """Call a function at every step of later fits. Watching does not change any result.
 
-        An exception that it raises ends the fit. Watching does not change any result.
+        Parameters
+        ----------
+        watcher : callable
+            Called with a `Moment`. An exception that it raises ends the fit.
+
+        Returns
+        -------
+        Selector
+            The selector itself.
         """
         self._watcher = watcher
         return self
@@ -118,6 +160,7 @@ class Selector(Parameters, ABC):
     def fit(
         self: AnySelector,
         features: ArrayLike | None,
+        y: ArrayLike | None = None,
         *,
         cross_entropy: ArrayLike | None = None,
         difficulty: ArrayLike | None = None,
@@ -127,16 +170,34 @@ class Selector(Parameters, ABC):
     ) -> AnySelector:
         """Choose the subset of one class.
 
-        Args:
-            features: [n, d] features of the class, any float or integer type.
-            cross_entropy: [n] cross-entropy of the true class in nats, >= 0.
-            difficulty: [n] difficulty score.
-            logits: [n, c] logits of a classifier.
-            cost: [n, n] cost matrix, row = chosen image, column = class image.
-            weights: [n] weight of each image in the class.
+        Parameters
+        ----------
+        features : array of numbers, [n, d], or None
+            Features of the class; None only with `cost`, if the selector needs no features.
+        y : array, [n], or None
+            Labels, all equal: several classes are refused, since a selector sees one
+            (`ClassSelector` takes them).
+        cross_entropy : array of float, [n], or None
+            Cross-entropy of the true class in nats, >= 0.
+        difficulty : array of float, [n], or None
+            Difficulty score.
+        logits : array of float, [n, c], or None
+            Logits of a classifier.
+        cost : array of float, [n, n], or None
+            Cost matrix, row = chosen image, column = class image.
+        weights : array of float, [n], or None
+            Weight of each image in the class, >= 0.
 
-        Raises: InputError (a ValueError) with the name of the parameter or argument, the expected
-            and the found value.
+        Returns
+        -------
+        Selector
+            The selector itself.
+
+        Raises
+        ------
+        InputError
+            A ValueError with the name of the parameter or argument, the expected and the found
+            value.
         """
         self._check()
         candidates = validate_candidates(
@@ -147,6 +208,7 @@ class Selector(Parameters, ABC):
             cost=cost,
             weights=weights,
         )
+        check_one_class(y, candidates.size)
         budget = self._budget_for(candidates)
         self._choose(candidates, lambda scaled: self._fit(scaled, budget))
         assert len(set(self.indices_.tolist())) == len(self.indices_) == budget
@@ -160,12 +222,28 @@ class Selector(Parameters, ABC):
     ) -> dict[int, AnySelector]:
         """Choose nested subsets: each holds the one before it, in the same order.
 
-        Args:
-            features: as for `fit`.
-            budgets: increasing numbers of images.
-            data: the other arguments of `fit`.
+        Parameters
+        ----------
+        features : array of numbers, [n, d], or None
+            As for `fit`.
+        budgets : sequence of int, default (10, 50, 100)
+            Increasing numbers of images.
+        **data : array or None
+            The other arguments of `fit`.
 
-        Returns: one fitted selector for each budget.
+        Returns
+        -------
+        dict of int to Selector
+            One fitted selector for each budget.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from otcondense.selection import HerdingSelector
+        >>> features = np.random.default_rng(0).normal(size=(20, 3))
+        >>> path = HerdingSelector().fit_path(features, budgets=(2, 5))
+        >>> bool((path[5].indices_[:2] == path[2].indices_).all())
+        True
         """
         if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] < 1:
             raise InputError(f"budgets must be increasing numbers >= 1, found {tuple(budgets)}")
@@ -185,7 +263,11 @@ class Selector(Parameters, ABC):
         scaled = self._in_units(candidates)
         self._cost_unit = scaled.cost_unit
         self._clear_results()
-        choose(scaled)
+        try:
+            choose(scaled)
+        except BaseException:
+            self._clear_results()
+            raise
         self._represent(scaled)
         self._restore_units(scaled.cost_unit)
 
@@ -225,7 +307,17 @@ class Selector(Parameters, ABC):
         check_size(self.config, candidates.size, budget)
         return budget
 
+    def __repr__(self) -> str:
+        """Return the constructor call and, after `fit`, the result in words."""
+        call = super().__repr__()
+        if not hasattr(self, "indices_"):
+            return call
+        size = len(self.assignment_)
+        return f"{call}: {in_words(len(self.indices_), size, self.objective_, self.lower_bound_)}"
+
     def _clear_results(self) -> None:
+        # A fit that fails leaves no subset, its own or that of an earlier one.
+        vars(self).pop("indices_", None)
         self.objective_ = float("nan")
         self.lower_bound_ = float("nan")
         self.history_ = []

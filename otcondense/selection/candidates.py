@@ -17,6 +17,12 @@ class Candidates:
     """One class: every array is finite, float64 and contiguous, with one row per image.
 
     `features`, `cost` or both are given. Selectors that need features say so.
+
+    Examples
+    --------
+    >>> from otcondense.selection.candidates import validate_candidates
+    >>> validate_candidates([[0.0], [2.0]], weights=[1, 3]).mass
+    array([0.25, 0.75])
     """
 
     features: Float[np.ndarray, "n d"] | None
@@ -62,7 +68,25 @@ class Candidates:
         return array
 
 
-def _to_numpy(values: Any) -> NDArray[Any]:
+def check_one_class(y: ArrayLike | None, size: int) -> None:
+    """Check the labels that a selector of one class is given.
+
+    Raises: InputError for labels of several classes, or another number of them than of images.
+    """
+    if y is None:
+        return
+    labels = to_numpy(y)
+    if labels.shape != (size,):
+        raise InputError(f"y must have one label per image ({size}), found shape {labels.shape}")
+    classes = len(set(labels.tolist()))
+    if classes > 1:
+        raise InputError(
+            f"y must hold one class, found {classes}: a selector sees one class at a time; "
+            "ClassSelector(selector).fit(X, y) chooses from every class"
+        )
+
+
+def to_numpy(values: Any) -> NDArray[Any]:
     """Return an array; a tensor may be on any device and of any dtype, bfloat16 too."""
     torch = sys.modules.get("torch")  # no tensor exists before the first import of torch
     if torch is not None and isinstance(values, torch.Tensor):
@@ -81,7 +105,7 @@ def as_rows(
 
     Raises: InputError with the name of the argument, the expected and the found shape or value.
     """
-    array = _to_numpy(values)
+    array = to_numpy(values)
     if array.dtype.kind not in "fiub":
         raise InputError(f"{name} must be numeric, found dtype {array.dtype}")
     array = np.ascontiguousarray(array, dtype=np.float64)

@@ -22,6 +22,13 @@ class Diagnostics:
     """Diagnostics of a selector that has none; other selectors add fields.
 
     A field is None if its value is not known.
+
+    Examples
+    --------
+    >>> from otcondense.selection import KMedoidsSelector, as_json
+    >>> selector = KMedoidsSelector(budget=1).fit([[0.0], [1.0], [5.0]])
+    >>> as_json(selector.diagnostics_)
+    {'evaluations': 3, 'swaps': 0, 'swap_gain': 0.0}
     """
 
 

@@ -30,75 +30,119 @@ class GeometryAwareSelector(Selector):
     """Chooses the subset with the least transport cost to its class.
 
     Two further terms of the objective make the statistics of the subset match those of the class,
-    and prefer images with confident labels. All costs are squared distances of the features.
+    and prefer images with confident labels. All costs are squared distances of the features. The
+    search starts from a greedy choice and swaps until no swap lowers the objective; a lower bound
+    then says how far from the best possible subset the result can be.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: seed of the rebuilds, >= 0. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        kappa: capacity of each class image, >= 1, as a multiple of its share of the class. At 1 the
-            whole class must be covered; above 1 a share 1 - 1/kappa is left out. A class of at most
-            kappa * budget images is chosen with 1 (see `kappa_`). None is the preset's, else 1.05.
-            Default None.
-        alpha: weight of the statistics term, >= 0, without unit. None is 1 if features are given,
-            else 0. Default None.
-        beta: weight of the mean cross-entropy, >= 0, in cost units per nat; with scale "relative"
-            in multiples of the median cost. None is 0.05 if the cross-entropy is given, else 0.
-            Default None.
-        epsilon: entropic regularisation, > 0, in cost units. None uses `epsilon_relative`.
-            Default None.
-        epsilon_relative: entropic regularisation, > 0, as a share of the median cost. Default 0.05.
-        scale: units of beta: "relative" to the median cost of the class, or "absolute" as in the
-            paper (epsilon is then required). None is "absolute" with a preset, else "relative".
-            Default None.
-        objective: transport term: "regularized" is the regularised value, which bounds can certify;
-            "transport" is the cost of the converged plan, as in the paper, which needs an
-            exhaustive search. Default "regularized".
-        statistics: statistics term: "diagonal" compares standard deviations, as in the paper,
-            "full" full covariances. None is the preset's, else "diagonal". Default None.
-        solver: solver of the transport term: "newton" has certified bounds; "sinkhorn" and "pot"
-            need an exhaustive search. Default "newton".
-        preset: the paper's scale, epsilon, kappa, alpha, beta and statistics for an encoder:
-            "inception", "googlenet", "resnet34" or "resnet50". "paper" is the published selection
-            itself: the parameters of Inception with `reference="authors"`. Given parameters take
-            precedence. Default None.
-        start: start of the swaps: "greedy" is the exact greedy choice under the same objective,
-            "k_medoids" trimmed k-medoids. Default "greedy".
-        reference: "authors" runs the algorithm of the paper's published code, in its absolute
-            units (epsilon is required). Default None.
-        rebuilds: number of further searches for a better subset, >= 0. None is as many as solve no
-            more problems than the first search (or 3 per image of the budget, if that is more), if
-            budget * images^2 is at most 16,000,000, else 0. No rebuild is started once the
-            objective is within the tolerance of the lower bound. Default None.
-        swap_tolerance: a swap must lower the objective by more than this share of the median cost,
-            0 < tolerance <= 0.01. Default 1e-8.
-        max_passes: passes over the chosen images, >= 0, before the search stops without a proof.
-            None is no limit. Default None.
-        max_seconds: seconds, >= 0, before the search stops without a proof; the result then depends
-            on the machine. None is no limit. Default None.
-        memory_limit_gb: largest forecast of memory in GB (1e9 bytes), > 0. None is 90 % of the
-            memory of the machine. Default None.
-        lower_bound: limits on the work of the lower bound; None skips it. Default
-            `LowerBoundConfig()`.
-        threads: number of threads, >= 1; the result does not depend on it. None is torch's setting.
-            Default None.
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Seed of the rebuilds, >= 0.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    kappa : float or None, default None
+        Capacity of each class image, >= 1, as a multiple of its share of the class. At 1 the whole
+        class must be covered; above 1 a share 1 - 1/kappa is left out. A class of at most kappa *
+        budget images is chosen with 1 (see `kappa_`). None is the preset's, else 1.05.
+    alpha : float or None, default None
+        Weight of the statistics term, >= 0, without unit. None is 1 if features are given, else 0.
+    beta : float or None, default None
+        Weight of the mean cross-entropy, >= 0, in cost units per nat; with scale "relative" in
+        multiples of the median cost. None is 0.05 if the cross-entropy is given, else 0.
+    epsilon : float or None, default None
+        Entropic regularisation, > 0, in cost units. None uses `epsilon_relative`.
+    epsilon_relative : float, default 0.05
+        Entropic regularisation, > 0, as a share of the median cost.
+    scale : {"relative", "absolute"} or None, default None
+        Units of beta: "relative" to the median cost of the class, or "absolute" as in the paper
+        (epsilon is then required). None is "absolute" with a preset, else "relative".
+    objective : {"regularized", "transport"}, default "regularized"
+        Transport term: "regularized" is the regularised value, which bounds can certify;
+        "transport" is the cost of the converged plan, as in the paper, which needs an exhaustive
+        search.
+    statistics : {"diagonal", "full"} or None, default None
+        Statistics term: "diagonal" compares standard deviations, as in the paper, "full" full
+        covariances. None is the preset's, else "diagonal".
+    solver : {"newton", "sinkhorn", "pot"}, default "newton"
+        Solver of the transport term: "newton" has certified bounds; "sinkhorn" and "pot" need an
+        exhaustive search.
+    preset : {"paper", "inception", "googlenet", "resnet34", "resnet50"} or None, default None
+        The paper's scale, epsilon, kappa, alpha, beta and statistics for an encoder: "inception",
+        "googlenet", "resnet34" or "resnet50". "paper" is the published selection itself: the
+        parameters of Inception with `reference="authors"`. Given parameters take precedence.
+    start : {"greedy", "k_medoids"}, default "greedy"
+        Start of the swaps: "greedy" is the exact greedy choice under the same objective,
+        "k_medoids" trimmed k-medoids.
+    reference : {"authors"} or None, default None
+        "authors" runs the algorithm of the paper's published code, in its absolute units (epsilon
+        is required).
+    rebuilds : int or None, default None
+        Number of further searches for a better subset, >= 0. None is as many as solve no more
+        problems than the first search (or 3 per image of the budget, if that is more), if budget *
+        images^2 is at most 16,000,000, else 0. No rebuild is started once the objective is within
+        the tolerance of the lower bound.
+    swap_tolerance : float, default 1e-08
+        A swap must lower the objective by more than this share of the median cost, 0 < tolerance <=
+        0.01.
+    max_passes : int or None, default None
+        Passes over the chosen images, >= 0, before the search stops without a proof. None is no
+        limit.
+    max_seconds : float or None, default None
+        Seconds, >= 0, before the search stops without a proof; the result then depends on the
+        machine. None is no limit.
+    memory_limit_gb : float or None, default None
+        Largest forecast of memory in GB (1e9 bytes), > 0. None is 90 % of the memory of the
+        machine.
+    lower_bound : LowerBoundConfig, mapping or None, default LowerBoundConfig()
+        Limits on the work of the lower bound; None skips it.
+    threads : int or None, default None
+        Number of threads, >= 1; the result does not depend on it. None is torch's setting.
 
-    Attributes in addition to those of every selector:
-        kappa_: the capacity used. It is 1 for a class of at most kappa * budget images: every
-            chosen image could otherwise ship all its mass to itself, and all subsets would be
-            equal.
-        greedy_indices_: the start of the swap stage, in order of choice.
-        swap_optimal_: whether it is proven that no single swap lowers the objective (by more than
-            `swap_tolerance`). Nothing is claimed if rounding or the solver leave the objective less
-            certain than that, as with an image 1e10 away from all others.
-        profile_: seconds of each stage and peak memory. Only these differ from run to run.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, in order of choice; an image that came in by a swap has the place of the one
+        that went out.
+    objective_ : float
+        Value of the objective, in cost units.
+    lower_bound_ : float
+        Proven lower bound on the objective of all subsets of that size; nan if there is none.
+    kappa_ : float
+        The capacity used. It is 1 for a class of at most kappa * budget images: every chosen image
+        could otherwise ship all its mass to itself, and all subsets would be equal.
+    greedy_indices_ : array of int, [budget]
+        The start of the swap stage, in order of choice.
+    swap_optimal_ : bool
+        Whether it is proven that no single swap lowers the objective (by more than
+        `swap_tolerance`). Nothing is claimed if rounding or the solver leave the objective less
+        certain than that, as with an image 1e10 away from all others.
+    diagnostics_ : GeometryAwareDiagnostics
+        Work of the search, and the gap.
+    profile_ : dict of str to float
+        Seconds of each stage and peak memory. Only these differ from run to run.
 
-    Source: arXiv:2606.05883 for the objective; the search and its certificates are our own
-    (docs/method.md).
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import GeometryAwareSelector
+    >>> features = np.random.default_rng(0).normal(size=(40, 4))  # one class: [images, features]
+    >>> selector = GeometryAwareSelector(budget=3).fit(features)
+    >>> selector.swap_optimal_
+    True
+    >>> selector
+    GeometryAwareSelector(budget=3): 3 of 40 images, objective 2.944, gap 7.7 %
+
+    References
+    ----------
+    The objective is that of [1]_; the search and its certificates are our own (docs/method.md).
+
+    .. [1] arXiv:2606.05883.
     """
 
     VERSION: ClassVar[int] = 2
@@ -251,11 +295,19 @@ class GeometryAwareSelector(Selector):
         The first call is a `fit`. The indices of later candidates continue those of earlier ones. A
         cost matrix cannot grow: give the features.
 
-        Args:
-            features: features of the new candidates.
-            data: the other arguments of `fit`, for the new candidates.
+        Parameters
+        ----------
+        features : array of numbers, [m, d]
+            Features of the new candidates.
+        **data : array or None
+            The other arguments of `fit`, for the new candidates.
+
+        Returns
+        -------
+        GeometryAwareSelector
+            The selector itself.
         """
-        if not hasattr(self, "_candidates"):
+        if not hasattr(self, "indices_"):
             return self.fit(features, **data)
         self._check()
         merged = _concatenate(self._candidates, validate_candidates(features, **data))

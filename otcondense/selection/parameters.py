@@ -7,6 +7,9 @@ from otcondense.errors import InputError
 
 Estimator = TypeVar("Estimator", bound="Parameters")
 
+NESTED = "__"
+"""Stands between the name of a parameter that is a selector and the name of one of its own."""
+
 
 class Parameters:
     """Reads the parameters from the signature of the constructor.
@@ -21,29 +24,83 @@ class Parameters:
         del arguments["self"]
         return arguments
 
-    def get_params(self, *, deep: bool = True) -> dict[str, object]:  # noqa: ARG002
+    def get_params(self, *, deep: bool = True) -> dict[str, object]:
         """Return all parameters by name.
 
-        Args:
-            deep: ignored: no parameter is an estimator. scikit-learn passes it.
+        Parameters
+        ----------
+        deep : bool, default True
+            Whether to return those of a parameter that is a selector too, as `selector__budget`.
+
+        Returns
+        -------
+        dict of str to object
+            The parameters, as they were given.
         """
-        return {name: getattr(self, name) for name in self._parameters()}
+        params: dict[str, object] = {name: getattr(self, name) for name in self._parameters()}
+        for name, value in list(params.items()):
+            if deep and isinstance(value, Parameters):
+                for inner, each in value.get_params().items():
+                    params[f"{name}{NESTED}{inner}"] = each
+        return params
 
     def set_params(self: Estimator, **params: object) -> Estimator:
         """Change parameters by name.
 
-        Raises: InputError for an unknown name, or a value out of range; nothing is then changed.
+        Parameters
+        ----------
+        **params : object
+            New values; `selector__budget` is the budget of the parameter `selector`.
+
+        Returns
+        -------
+        Selector or ClassSelector
+            The object itself.
+
+        Raises
+        ------
+        InputError
+            For an unknown name, or a value out of range; nothing is then changed.
         """
-        unknown = sorted(params.keys() - self._parameters().keys())
+        own = {name: value for name, value in params.items() if NESTED not in name}
+        nested = self._nested(params, {**self.get_params(deep=False), **own})
+        unknown = sorted(own.keys() - self._parameters().keys())
         if unknown:
             raise InputError(
                 f"{type(self).__name__} must be given its own parameters "
                 f"({', '.join(self._parameters())}), found {', '.join(unknown)}"
             )
-        self._check({**self.get_params(), **params})
-        for name, value in params.items():
+        self._check({**self.get_params(deep=False), **own})
+        for estimator, values in nested:
+            estimator.set_params(**values)
+        for name, value in own.items():
             setattr(self, name, value)
         return self
+
+    def _nested(
+        self, params: dict[str, object], current: dict[str, object]
+    ) -> list[tuple["Parameters", dict[str, object]]]:
+        """Return the selectors among the current parameters that get new values, and those.
+
+        Raises: InputError for a name whose first part is no selector.
+        """
+        found: dict[str, dict[str, object]] = {}
+        for name, value in params.items():
+            outer, _, inner = name.partition(NESTED)
+            if inner:
+                found.setdefault(outer, {})[inner] = value
+        wrong = [name for name in found if not isinstance(current.get(name), Parameters)]
+        if wrong:
+            raise InputError(
+                f"{type(self).__name__} must have a selector as {wrong[0]} to set "
+                f"{wrong[0]}{NESTED}{next(iter(found[wrong[0]]))}, found {current.get(wrong[0])!r}"
+            )
+        pairs = []
+        for name, values in found.items():
+            estimator = current[name]
+            assert isinstance(estimator, Parameters)
+            pairs.append((estimator, values))
+        return pairs
 
     def _check(self, params: dict[str, object]) -> None:
         """Raise an InputError if the parameters cannot be used."""
@@ -61,6 +118,6 @@ class Parameters:
 
     def __repr__(self) -> str:
         """Return the constructor call with the parameters that differ from their defaults."""
-        changed = self._changed(self.get_params())
+        changed = self._changed(self.get_params(deep=False))
         arguments = ", ".join(f"{name}={value!r}" for name, value in changed.items())
         return f"{type(self).__name__}({arguments})"

@@ -11,7 +11,14 @@ from otcondense.errors import InputError
 
 
 class SelectorConfig(Config):
-    """Parameters of every selector, as validated values."""
+    """Parameters of every selector, as validated values.
+
+    Examples
+    --------
+    >>> from otcondense.selection import HerdingSelector
+    >>> HerdingSelector(budget=3, include=[7]).config.include
+    (7,)
+    """
 
     budget: int = Field(default=10, ge=1)
     """Number of images to choose from the class."""

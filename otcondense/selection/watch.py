@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Moment:
-    """The state of a selector at one step."""
+    """The state of a selector at one step.
+
+    Examples
+    --------
+    >>> from otcondense.selection import HerdingSelector
+    >>> moments = []
+    >>> selector = HerdingSelector(budget=2).watch(moments.append).fit([[0.0], [1.0], [5.0]])
+    >>> [(moment.stage, moment.chosen) for moment in moments]
+    [('greedy', 1), ('greedy', 2)]
+    """
 
     stage: str
     """Current stage: cost matrix, greedy, swaps, lower bound or rebuilds."""

@@ -42,22 +42,50 @@ class CcsSelector(Selector):
     evenly from the strata: they share the budget from the smallest to the largest, each giving
     min(members, remaining budget / remaining strata). `fit` needs `difficulty`.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: seed of the draws, >= 0. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        hard: hard end of the score: "low" for AUM and other margins, "high" for losses and errors.
-            Default "low".
-        dropped_share: share of the hardest images to drop, 0 <= share < 1; fewer are dropped if the
-            budget needs them. Default 0.3.
-        strata: number of strata, >= 1. Default 50.
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Seed of the draws, >= 0.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    hard : {"low", "high"}, default "low"
+        Hard end of the score: "low" for AUM and other margins, "high" for losses and errors.
+    dropped_share : float, default 0.3
+        Share of the hardest images to drop, 0 <= share < 1; fewer are dropped if the budget needs
+        them.
+    strata : int, default 50
+        Number of strata, >= 1.
 
-    Source: Zheng et al., "Coverage-centric coreset selection for high pruning rates", ICLR 2023,
-    algorithm 1; here per class.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, stratum by stratum.
+    objective_ : float
+        Nan: this method has no objective.
+    diagnostics_ : CcsDiagnostics
+        Images dropped, and images drawn from each stratum.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import CcsSelector
+    >>> difficulty = np.arange(100)  # low is hard
+    >>> selector = CcsSelector(budget=10, strata=10).fit(np.zeros((100, 2)), difficulty=difficulty)
+    >>> selector.diagnostics_.dropped
+    30
+    >>> int(selector.indices_.min())
+    32
+
+    References
+    ----------
+    .. [1] Zheng et al., "Coverage-centric coreset selection for high pruning rates", ICLR 2023,
+       algorithm 1; here per class.
     """
 
     Config: ClassVar[type[SelectorConfig]] = CcsConfig

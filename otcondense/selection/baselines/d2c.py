@@ -50,24 +50,49 @@ class D2cSelector(Selector):
     If a class is too small for the interval, the widest one that fits is used,
     (n − 1) // (budget − 1), and `diagnostics_` says so. `fit` needs `difficulty`.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: ignored: the choice is deterministic. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        interval: step between ranks, >= 1; only for variant "interval". None takes the paper's for
-            budgets of 10, 50 and 100 (96, 16 and 10), and the widest that fits for other budgets.
-            Default None.
-        variant: "interval" takes ranks 0, k, 2k, ... from the easiest; "min", "max" and "medium"
-            take the easiest, the hardest and those around the median. Default "interval".
-        hard: hard end of the score: "high" for denoising errors and losses, "low" for margins.
-            Default "high".
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Ignored: the choice is deterministic.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    interval : int or None, default None
+        Step between ranks, >= 1; only for variant "interval". None takes the paper's for budgets of
+        10, 50 and 100 (96, 16 and 10), and the widest that fits for other budgets.
+    variant : {"interval", "min", "max", "medium"}, default "interval"
+        "interval" takes ranks 0, k, 2k, ... from the easiest; "min", "max" and "medium" take the
+        easiest, the hardest and those around the median.
+    hard : {"low", "high"}, default "high"
+        Hard end of the score: "high" for denoising errors and losses, "low" for margins.
 
-    Source: "Diffusion dataset condensation", arXiv:2507.05914, algorithm 2 and the intervals of its
-    experiments.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, from easy to hard.
+    objective_ : float
+        Nan: this method has no objective.
+    diagnostics_ : D2cDiagnostics
+        The interval used and wanted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import D2cSelector
+    >>> error = np.arange(100)  # high is hard
+    >>> selector = D2cSelector(budget=4, interval=20).fit(np.zeros((100, 2)), difficulty=error)
+    >>> selector.indices_
+    array([ 0, 20, 40, 60])
+
+    References
+    ----------
+    .. [1] "Diffusion dataset condensation", arXiv:2507.05914, algorithm 2 and the intervals of its
+       experiments.
     """
 
     Config: ClassVar[type[SelectorConfig]] = D2cConfig

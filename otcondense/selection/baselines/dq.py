@@ -48,20 +48,46 @@ class DqSelector(Selector):
     Images that a bin cannot give are taken from the next one. The authors' fractions would give
     fewer images than the budget.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: seed of the draws, >= 0. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        bins: number of bins, >= 1, each an equal share of the class. Default 10.
-        trade_off: weight, > 0, of representing the remaining images against differing from the bin
-            (lambda in the GraphCut gain). Default 1.
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Seed of the draws, >= 0.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    bins : int, default 10
+        Number of bins, >= 1, each an equal share of the class.
+    trade_off : float, default 1.0
+        Weight, > 0, of representing the remaining images against differing from the bin (lambda in
+        the GraphCut gain).
 
-    Source: Zhou et al., "Dataset quantization", ICCV 2023, sections 3.2 and 3.3, without the pixel
-    stage.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, bin by bin.
+    objective_ : float
+        Nan: this method has no objective.
+    diagnostics_ : DqDiagnostics
+        Images in each bin, and images drawn from it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import DqSelector
+    >>> features = np.random.default_rng(0).normal(size=(60, 4))
+    >>> selector = DqSelector(budget=6, bins=3).fit(features)
+    >>> selector.diagnostics_
+    DqDiagnostics(bins=(20, 20, 20), drawn_per_bin=(2, 2, 2))
+
+    References
+    ----------
+    .. [1] Zhou et al., "Dataset quantization", ICCV 2023, sections 3.2 and 3.3, without the pixel
+       stage.
     """
 
     Config: ClassVar[type[SelectorConfig]] = DqConfig

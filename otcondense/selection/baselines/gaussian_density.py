@@ -72,23 +72,49 @@ class GaussianDensitySelector(Selector):
     it; the paper does not treat that case. Here the covariance is shrunk to (1 − s) S + s (tr S /
     d) I, with s as Ledoit and Wolf estimate it from the class: deterministic, the same in any
     rotation or unit of the features, and S itself for many images. `covariance="ppca"` is the
-    paper's second score, which is never singular. Weights count in mean and covariance.
-    `objective_` is nan. `fit` needs `features`.
+    paper's second score, which is never singular. Weights count in mean and covariance. `fit` needs
+    `features`.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: ignored: the choice is deterministic. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        covariance: "shrunk" or "ppca". Default "shrunk".
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Ignored: the choice is deterministic.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    covariance : {"shrunk", "ppca"}, default "shrunk"
+        "shrunk" is the covariance shrunk towards a multiple of the identity, "ppca" the second
+        score of the paper.
 
-    Source: DeVries, Drozdzal and Taylor, "Instance selection for GANs", NeurIPS 2020
-    (arXiv:2007.15255); Ledoit and Wolf, "A well-conditioned estimator for
-    large-dimensional covariance matrices", Journal of Multivariate Analysis 88, 2004; Tipping and
-    Bishop, "Probabilistic principal component analysis", 1999.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, the densest first.
+    objective_ : float
+        Nan: this method has no objective.
+    diagnostics_ : GaussianDensityDiagnostics
+        Directions and shrinkage of the Gaussian.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import GaussianDensitySelector
+    >>> features = np.array([[0.0], [1.0], [1.1], [0.9], [9.0]])
+    >>> GaussianDensitySelector(budget=2).fit(features).indices_
+    array([2, 1])
+
+    References
+    ----------
+    .. [1] DeVries, Drozdzal and Taylor, "Instance selection for GANs", NeurIPS 2020
+       (arXiv:2007.15255).
+    .. [2] Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
+       matrices", Journal of Multivariate Analysis 88, 2004.
+    .. [3] Tipping and Bishop, "Probabilistic principal component analysis", 1999.
     """
 
     Config: ClassVar[type[SelectorConfig]] = GaussianDensityConfig

@@ -24,22 +24,43 @@ class HerdingSelector(Selector):
     """Herding in feature space.
 
     Step t takes the image x, among those not yet chosen, that minimises
-    ‖t·mean − (sum of the chosen) − x‖. `objective_` is the squared distance between the mean of the
-    subset and the mean of the class. `fit` needs `features`.
+    ‖t·mean − (sum of the chosen) − x‖. `fit` needs `features`.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: ignored: the choice is deterministic. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        variant: "welling" is the published method; "deepcore" takes the farthest image in place of
-            the nearest, as that library computes it. Default "welling".
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Ignored: the choice is deterministic.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    variant : {"welling", "deepcore"}, default "welling"
+        "welling" is the published method; "deepcore" takes the farthest image in place of the
+        nearest, as that library computes it.
 
-    Source: Welling, "Herding dynamical weights to learn", ICML 2009, in the form of iCaRL (Rebuffi
-    et al., CVPR 2017, algorithm 4).
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, in order of choice.
+    objective_ : float
+        Squared distance between the mean of the subset and the mean of the class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import HerdingSelector
+    >>> features = np.array([[0.0], [1.0], [4.0], [7.0]])  # their mean is 3
+    >>> HerdingSelector(budget=3).fit(features).indices_
+    array([2, 1, 3])
+
+    References
+    ----------
+    .. [1] Welling, "Herding dynamical weights to learn", ICML 2009, in the form of iCaRL (Rebuffi
+       et al., CVPR 2017, algorithm 4).
     """
 
     Config: ClassVar[type[SelectorConfig]] = HerdingConfig

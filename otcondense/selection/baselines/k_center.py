@@ -23,22 +23,44 @@ class KCenterConfig(SelectorConfig):
 class KCenterSelector(Selector):
     """Greedy k-center: each step takes the image that is farthest from its nearest chosen image.
 
-    The radius is at most twice the best one. `objective_` is the largest cost (squared Euclidean
-    distance, or the cost given) of a class image from the subset.
+    The radius is at most twice the best one.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: seed of a random first image, >= 0. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        start: first image: "random", or "medoid" for the one with the smallest mean cost to the
-            class. Default "random".
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Seed of a random first image, >= 0.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    start : {"random", "medoid"}, default "random"
+        First image: "random", or "medoid" for the one with the smallest mean cost to the class.
 
-    Source: Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; Sener and
-    Savarese, ICLR 2018, algorithm 1.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, in order of choice.
+    objective_ : float
+        Largest cost (squared Euclidean distance, or the cost given) of a class image from the
+        subset.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import KCenterSelector
+    >>> features = np.array([[0.0], [1.0], [2.0], [10.0]])
+    >>> selector = KCenterSelector(budget=2, start="medoid").fit(features)
+    >>> selector.indices_, selector.objective_
+    (array([2, 3]), 4.0)
+
+    References
+    ----------
+    .. [1] Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985.
+    .. [2] Sener and Savarese, ICLR 2018, algorithm 1.
     """
 
     Config: ClassVar[type[SelectorConfig]] = KCenterConfig

@@ -35,22 +35,43 @@ class _Clustering:
 class KMeansSelector(Selector):
     """Weighted k-means; each centre takes its nearest free image, in order of decreasing mass.
 
-    Lloyd's iterations start from k-means++ seedings. `objective_` is the inertia: the weighted mean
-    squared distance of the class to its nearest centre. `fit` needs `features`.
+    Lloyd's iterations start from k-means++ seedings. `fit` needs `features`.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: seed of the seedings, >= 0. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        restarts: number of runs from different seedings, >= 1; the one with the smallest inertia is
-            kept. Default 3.
-        max_iterations: upper limit on the Lloyd iterations of a run, >= 1. Default 100.
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Seed of the seedings, >= 0.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    restarts : int, default 3
+        Number of runs from different seedings, >= 1; the one with the smallest inertia is kept.
+    max_iterations : int, default 100
+        Upper limit on the Lloyd iterations of a run, >= 1.
 
-    Source: Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, by decreasing mass of their centres.
+    objective_ : float
+        Inertia: weighted mean squared distance of the class to its nearest centre.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import KMeansSelector
+    >>> features = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0], [13.0]])
+    >>> KMeansSelector(budget=2).fit(features).indices_
+    array([4, 1])
+
+    References
+    ----------
+    .. [1] Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
     """
 
     Config: ClassVar[type[SelectorConfig]] = KMeansConfig

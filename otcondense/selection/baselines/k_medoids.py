@@ -47,22 +47,48 @@ class KMedoidsSelector(Selector):
     """Images with a small mean cost from each class image to the nearest of them.
 
     Each greedy step takes the image that lowers the mean cost most; then chosen images are swapped
-    for others until no single swap lowers it (PAM: the two parts are BUILD and SWAP). `objective_`
-    is the mean cost (squared Euclidean distance, or the cost given), weighted if the class is. The
-    [n, n] costs are held in memory.
+    for others until no single swap lowers it (PAM: the two parts are BUILD and SWAP). The [n, n]
+    costs are held in memory.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: ignored: the choice is deterministic. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        swaps: whether to swap after the greedy part. Default True.
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Ignored: the choice is deterministic.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    swaps : bool, default True
+        Whether to swap after the greedy part.
 
-    Source: Kaufman and Rousseeuw, "Finding groups in data", 1990 (PAM); Schubert and Rousseeuw,
-    Information Systems 101, 2021 (FasterPAM).
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, in order of choice; an image that came in by a swap has the place of the
+        one that went out.
+    objective_ : float
+        Weighted mean cost (squared Euclidean distance, or the cost given) of the class to the
+        nearest chosen image.
+    diagnostics_ : KMedoidsDiagnostics
+        Work of the greedy part, and what the swaps gained.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import KMedoidsSelector
+    >>> features = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
+    >>> selector = KMedoidsSelector(budget=2).fit(features)
+    >>> selector.indices_, round(selector.objective_, 3)
+    (array([1, 4]), 0.667)
+
+    References
+    ----------
+    .. [1] Kaufman and Rousseeuw, "Finding groups in data", 1990 (PAM).
+    .. [2] Schubert and Rousseeuw, Information Systems 101, 2021 (FasterPAM).
     """
 
     Config: ClassVar[type[SelectorConfig]] = KMedoidsConfig

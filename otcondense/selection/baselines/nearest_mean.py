@@ -19,17 +19,35 @@ class NearestMeanConfig(SelectorConfig):
 class NearestMeanSelector(Selector):
     """Takes the images with the smallest Euclidean distance to the (weighted) mean of the features.
 
-    `objective_` is the mean squared distance of the chosen images to that mean. `fit` needs
-    `features`.
+    `fit` needs `features`.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: ignored: the choice is deterministic. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Ignored: the choice is deterministic.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, the nearest first.
+    objective_ : float
+        Mean squared distance of the chosen images to the mean of the class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import NearestMeanSelector
+    >>> features = np.array([[0.0], [1.0], [4.0], [7.0]])  # their mean is 3
+    >>> NearestMeanSelector(budget=2).fit(features).indices_
+    array([2, 1])
     """
 
     Config: ClassVar[type[SelectorConfig]] = NearestMeanConfig

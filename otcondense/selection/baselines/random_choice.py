@@ -20,17 +20,41 @@ class RandomSelector(Selector):
 
     With weights, each draw takes an image with probability proportional to its weight.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: seed of the draws, >= 0. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Seed of the draws, >= 0.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
 
-    Source: Efraimidis and Spirakis, "Weighted random sampling with a reservoir", Information
-    Processing Letters 97, 2006.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, in order of their draw.
+    objective_ : float
+        Nan: this method has no objective.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import RandomSelector
+    >>> features = np.zeros((100, 2))
+    >>> selector = RandomSelector(budget=3, seed=1).fit(features)
+    >>> len(set(selector.indices_.tolist()))
+    3
+    >>> bool((selector.indices_ == RandomSelector(budget=3, seed=1).fit(features).indices_).all())
+    True
+
+    References
+    ----------
+    .. [1] Efraimidis and Spirakis, "Weighted random sampling with a reservoir", Information
+       Processing Letters 97, 2006.
     """
 
     Config: ClassVar[type[SelectorConfig]] = RandomConfig

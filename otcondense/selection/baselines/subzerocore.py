@@ -55,22 +55,46 @@ class SubZeroCoreSelector(Selector):
     as costs, or the cost given), so that neither origin nor unit of the features matters; w is 1
     for equal radii; weights of the class count in the sum over x, not in K.
 
-    `objective_` is the weighted mean over x of the largest cost minus its best w_j · (largest cost
-    − cost), which is the mean cost to the nearest chosen image if all w are 1. The [n, n] costs are
-    held in memory.
+    The [n, n] costs are held in memory.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: ignored: the choice is deterministic. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        coverage: wanted coverage, 0 < coverage < 1. Default 0.6.
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Ignored: the choice is deterministic.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    coverage : float, default 0.6
+        Wanted coverage, 0 < coverage < 1.
 
-    Source: Moser et al., "SubZeroCore: a submodular approach with zero training for coreset
-    selection", arXiv:2509.21748.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, in order of choice.
+    objective_ : float
+        Weighted mean over x of the largest cost minus its best w_j · (largest cost − cost); the
+        mean cost to the nearest chosen image if all w are 1.
+    diagnostics_ : SubZeroCoreDiagnostics
+        Neighbours that set the radii, and savings computed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import SubZeroCoreSelector
+    >>> features = np.concatenate([np.arange(10.0), [100.0]])[:, None]  # the last one is an outlier
+    >>> selector = SubZeroCoreSelector(budget=3).fit(features)
+    >>> 10 in selector.indices_
+    False
+
+    References
+    ----------
+    .. [1] Moser et al., "SubZeroCore: a submodular approach with zero training for coreset
+       selection", arXiv:2509.21748.
     """
 
     Config: ClassVar[type[SelectorConfig]] = SubZeroCoreConfig

@@ -47,22 +47,45 @@ class UniProtSelector(Selector):
     Decided here: the similarity is the largest cost − cost (squared Euclidean distances, or the
     cost given). Since all chosen mass is shipped, any other constant gives the same choice.
 
-    `objective_` is the transport cost between the subset and the class; during the choice, the mass
-    that is not shipped yet costs the largest cost. `assignment_` is the nearest chosen image, as in
-    the other baselines: the plan would give copies to different ones. The [n, n] costs are held in
-    memory.
+    `assignment_` is the nearest chosen image, as in the other baselines: the plan would give copies
+    to different ones. The [n, n] costs are held in memory.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: ignored: the choice is deterministic. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Ignored: the choice is deterministic.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
 
-    Source: Chanda et al., "UniPROT: uniform prototype selection via partial optimal transport with
-    submodular guarantees", AISTATS 2026 (arXiv:2604.10952).
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, in order of choice.
+    objective_ : float
+        Transport cost between the subset and the class; during the choice, the mass that is not
+        shipped yet costs the largest cost.
+    diagnostics_ : UniProtDiagnostics
+        Gains bounded, and gains computed exactly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import UniProtSelector
+    >>> features = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
+    >>> selector = UniProtSelector(budget=2).fit(features)
+    >>> selector.indices_, round(selector.objective_, 3)
+    (array([1, 4]), 0.667)
+
+    References
+    ----------
+    .. [1] Chanda et al., "UniPROT: uniform prototype selection via partial optimal transport with
+       submodular guarantees", AISTATS 2026 (arXiv:2604.10952).
     """
 
     Config: ClassVar[type[SelectorConfig]] = UniProtConfig

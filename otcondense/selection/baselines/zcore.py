@@ -39,21 +39,43 @@ class ZCoreSelector(Selector):
     The paper scores a whole unlabelled set with 10⁶ draws. In this project selectors see one class:
     the planes, the points and the redundancy are those of the class, and the budget is met in every
     class. The number of draws follows its size. Decided here: images at distance 0 from the covered
-    one share the whole loss; ties go to the lower index; weights of the class are not used;
-    `objective_` is nan. `fit` needs `features`.
+    one share the whole loss; ties go to the lower index; weights of the class are not used.
+    `fit` needs `features`.
 
-    Args:
-        budget: number of images to choose, >= 1. Default 10.
-        seed: seed of the draws, >= 0. Default 0.
-        small_class: "error" refuses a class with fewer images than the budget, "take_all" takes all
-            of it. Default "error".
-        include: indices of images that must be chosen; they come first. Default ().
-        exclude: indices of images that must not be chosen; they still count as part of the class.
-            Default ().
-        draws_per_image: number of draws for each image of the class, >= 1. Default 100.
+    Parameters
+    ----------
+    budget : int, default 10
+        Number of images to choose, >= 1.
+    seed : int, default 0
+        Seed of the draws, >= 0.
+    small_class : {"error", "take_all"}, default "error"
+        "error" refuses a class with fewer images than the budget, "take_all" takes all of it.
+    include : sequence of int, default ()
+        Indices of images that must be chosen; they come first.
+    exclude : sequence of int, default ()
+        Indices of images that must not be chosen; they still count as part of the class.
+    draws_per_image : int, default 100
+        Number of draws for each image of the class, >= 1.
 
-    Source: Griffin, Marks and Corso, "Zero-shot coreset selection: efficient pruning for unlabeled
-    data", arXiv:2411.15349.
+    Attributes
+    ----------
+    indices_ : array of int, [budget]
+        Chosen images, those with the highest score first.
+    objective_ : float
+        Nan: this method has no objective.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otcondense.selection import ZCoreSelector
+    >>> features = np.random.default_rng(0).normal(size=(40, 5))
+    >>> ZCoreSelector(budget=3, seed=0).fit(features).indices_
+    array([24, 33, 25])
+
+    References
+    ----------
+    .. [1] Griffin, Marks and Corso, "Zero-shot coreset selection: efficient pruning for unlabeled
+       data", arXiv:2411.15349.
     """
 
     Config: ClassVar[type[SelectorConfig]] = ZCoreConfig

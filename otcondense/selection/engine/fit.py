@@ -19,6 +19,7 @@ from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.engine.search import Search, SearchLimits
 from otcondense.selection.engine.start import k_medoids
 from otcondense.selection.forecast import peak_memory
+from otcondense.selection.gap import gap
 from otcondense.selection.geometry_aware_config import GeometryAwareConfig
 from otcondense.selection.objective import Units, build_problem
 from otcondense.selection.watch import Moment, Watcher
@@ -235,15 +236,6 @@ class GeometryAwareFit:
         )
         self.lower_bound = bound.value
         self.lower_bound_method = bound.method
-
-
-def gap(objective: float, lower_bound: float) -> float:
-    """Return the share of the objective by which it may exceed the best one; nan if unknown."""
-    if objective == lower_bound == 0:
-        return 0.0
-    if objective > 0 and math.isfinite(lower_bound):
-        return (objective - lower_bound) / objective
-    return math.nan
 
 
 def _known(value: float) -> float | None:

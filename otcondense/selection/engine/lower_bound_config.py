@@ -6,7 +6,15 @@ from otcondense.config import Config
 
 
 class LowerBoundConfig(Config):
-    """Limits on the work of the lower bound."""
+    """Limits on the work of the lower bound.
+
+    Examples
+    --------
+    >>> from otcondense.selection import GeometryAwareSelector, LowerBoundConfig
+    >>> quick = GeometryAwareSelector(lower_bound=LowerBoundConfig(max_iterations=40))
+    >>> quick.config.lower_bound.tolerance
+    0.001
+    """
 
     max_iterations: int = Field(default=120, ge=0)
     """Evaluations of the dual function over all rounds; 0 evaluates the starting point only."""

@@ -239,7 +239,6 @@ def test_the_signature_lists_every_parameter_with_the_default_of_its_configurati
     for parameter in parameters.values():
         if (name, parameter.name) not in RESOLVED:
             assert parameter.default == fields[parameter.name].default
-        assert f"\n        {parameter.name}: " in (selector.__doc__ or "")
     assert selector().config == selector.Config()
 
 
@@ -289,6 +288,23 @@ def test_the_representation_shows_the_changed_parameters(
     arguments = {"budget": 4, **settings}
     shown = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     assert repr(selector(**arguments)) == f"{selector.__name__}({shown})"
+    fitted = repr(fit(name, settings, 4, arrays()))
+    assert fitted.startswith(f"{selector.__name__}({shown}): 4 of 30 images")
+    assert ("objective" in fitted) == bool(np.isfinite(fit(name, settings, 4, arrays()).objective_))
+    assert ("gap" in fitted) == (name == "geometry_aware")
+
+
+@every_selector
+def test_a_fit_that_fails_leaves_no_subset_of_an_earlier_one(name: str) -> None:
+    selector = fit(name, {}, 4, arrays())
+
+    def stop(_: object) -> None:
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        selector.watch(stop).fit(**arrays())
+    assert not hasattr(selector, "indices_")
+    assert repr(selector) == f"{type(selector).__name__}(budget=4)"
 
 
 @every_row
