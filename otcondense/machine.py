@@ -1,9 +1,32 @@
-"""Facts about this machine that Python knows on some systems only."""
+"""Facts about this machine that systems tell in different ways: Linux, and macOS on CPUs.
+
+Only Linux is tested; the branches of other systems follow Python's documentation.
+"""
 
 import os
+import sys
+
+FREE_SHARE = 0.5
+"""Share of the memory that counts as free where the system does not tell."""
+KIBIBYTE = 1024
 
 
-def available_cpus() -> int:
-    """Return the number of cores that this process may use; on macOS, of all of them."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+def total_memory() -> int:
+    """Return the memory of this machine in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def free_memory() -> int:
+    """Return the free memory of this machine in bytes; where unknown, half of all."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError):  # macOS does not know it
+        return int(FREE_SHARE * total_memory())
+
+
+def peak_memory() -> int:
+    """Return the largest memory of this process so far in bytes."""
+    import resource  # Windows has none, and needs this function for no result
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * KIBIBYTE

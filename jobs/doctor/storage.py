@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.doctor.finding import Finding
+from otcondense.machine import total_memory
 from otcondense.store import Store
 
 PROBE_BYTES = 1 << 20
@@ -151,7 +152,7 @@ def free_space(name: str, path: Path) -> Finding:
 
 def machine_memory() -> int:
     """Return the bytes of memory of this machine, or of this container if it has a limit."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = total_memory()
     limit = CGROUP_LIMIT.read_text().strip() if CGROUP_LIMIT.exists() else "max"
     return min(memory, int(limit)) if limit.isdigit() else memory
 

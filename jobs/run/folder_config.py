@@ -16,8 +16,8 @@ from jobs.run_directory.config import DEFAULT_DRAWS, RunConfig
 from jobs.run_directory.marker import MARKER, read_marker, store_of
 from jobs.run_directory.opening import own_configuration
 from otcondense.counts import counted
+from otcondense.cpus import usable_cpus
 from otcondense.errors import InputError
-from otcondense.machine import available_cpus
 
 METHOD = "geometry_aware"
 BUDGET = 10
@@ -138,7 +138,7 @@ def side_of(pixels: int, most: int = SIDES[-1]) -> int:
 def _is_worth_ray(images: int) -> bool:
     """Tell whether Ray makes a run faster: on a cluster, or with cores and images for it."""
     on_cluster = bool(os.environ.get("RAY_ADDRESS"))
-    return on_cluster or (available_cpus() > FEW_CPUS and images > FEW_IMAGES)
+    return on_cluster or (usable_cpus() > FEW_CPUS and images > FEW_IMAGES)
 
 
 def _with_model(config: RunConfig, request: FolderRequest) -> RunConfig:

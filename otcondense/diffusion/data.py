@@ -1,6 +1,5 @@
 """Training data: pixels or moments of latents, on the device or streamed from a file."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -11,6 +10,7 @@ from jaxtyping import Float, Float16, Int, UInt8
 from torch import Tensor
 
 from otcondense.diffusion.random_streams import Draws
+from otcondense.machine import free_memory
 from otcondense.store.images import to_unit_range
 
 RESIDENT_SHARE = 0.5
@@ -109,7 +109,7 @@ def free_bytes(device: str) -> int:
     """Return the free memory of a device; for the CPU, of this machine."""
     if device.startswith("cuda"):
         return int(torch.cuda.mem_get_info(torch.device(device))[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return free_memory()
 
 
 def fits(size: int, device: str, limit_gb: float | None) -> bool:

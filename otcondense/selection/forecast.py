@@ -1,10 +1,9 @@
 """Forecast of the memory and time of a class, before any allocation."""
 
-import os
-import resource
 from dataclasses import dataclass
 
 from otcondense.errors import InputError
+from otcondense.machine import total_memory
 from otcondense.selection.candidates import Candidates
 
 DOUBLE = 8
@@ -68,12 +67,7 @@ def check_costs(candidates: Candidates) -> None:
 
 def available_memory() -> int:
     """Return the memory of the machine in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def peak_memory() -> int:
-    """Return the largest memory of this process so far in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return total_memory()
 
 
 def check_memory(

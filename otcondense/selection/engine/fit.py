@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from otcondense.machine import peak_memory
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.engine.cuts import CutSearch
 from otcondense.selection.engine.exhaustive import ExhaustiveSearch
@@ -18,7 +19,6 @@ from otcondense.selection.engine.outcome import Outcome, describe
 from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.engine.search import Search, SearchLimits
 from otcondense.selection.engine.start import k_medoids
-from otcondense.selection.forecast import peak_memory
 from otcondense.selection.gap import gap
 from otcondense.selection.geometry_aware_config import GeometryAwareConfig
 from otcondense.selection.objective import Units, build_problem

@@ -1,0 +1,59 @@
+"""Facts about the machine on systems that do not tell all of them, such as macOS."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from otcondense import machine
+
+LINUX_ONLY = re.compile(
+    r"sched_getaffinity|SC_AVPHYS|\"/proc|'/proc|/dev/shm|memfd_create|eventfd|posix_fadvise|"
+    r"posix_fallocate|copy_file_range|prctl|pidfd|import fcntl|import resource"
+)
+ALLOWED = {
+    "otcondense/machine.py": "the wrappers themselves",
+    "otcondense/cpus.py": "asks only where there is an answer",
+    "otcondense/store/lock.py": "fcntl.flock, which macOS has",
+    "otcondense/diffusion/node_tables.py": "several workers; it falls back to files of its own",
+    "jobs/doctor/cluster.py": "a check of Ray's ports; /proc has no such folder elsewhere",
+    "jobs/doctor/gpus.py": "a check of NVIDIA's driver, if it is there",
+    "jobs/doctor/machine.py": "resource.getrlimit, which macOS has",
+    "jobs/doctor/storage.py": "checks of mounts and shared memory, if they are there",
+    "jobs/dashboard/server.py": "resource.getrlimit, which macOS has",
+}
+"""Files that may name what only some systems have, with the reason."""
+
+
+def test_no_other_file_needs_linux() -> None:
+    root = Path(machine.__file__).parents[1]
+    found = {
+        path.relative_to(root).as_posix()
+        for folder in ("otcondense", "pipeline", "actors", "jobs")
+        for path in (root / folder).rglob("*.py")
+        if LINUX_ONLY.search(path.read_text())
+    }
+    assert found == set(ALLOWED)
+
+
+def test_half_of_the_memory_is_free_where_the_system_does_not_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert 0 < machine.free_memory() < machine.total_memory()
+    ask = os.sysconf
+
+    def sysconf(name: str) -> int:
+        if name == "SC_AVPHYS_PAGES":
+            raise ValueError("unrecognized configuration name")
+        return ask(name)
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    assert machine.free_memory() == machine.total_memory() // 2
+
+
+def test_memory_is_in_bytes_on_each_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    linux = machine.peak_memory()
+    assert linux > 10**7
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert machine.peak_memory() == pytest.approx(linux / 1024, rel=0.1)
