@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from jobs.measure.__main__ import main
 from jobs.measure.command import measure
 from jobs.measure.config import MeasureConfig
+from otcondense.datasets import center_crop, decode_image
 from otcondense.encoders import EncoderConfig
 from otcondense.errors import InputError
 from otcondense.evaluation import EncodedImages
@@ -230,12 +231,50 @@ def test_invalid_images_are_named(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found neither"):
         measure(config(root, samples=str(tmp_path)))
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    Image.new("RGB", (8, 9)).save(tmp_path / "b.png")
-    with pytest.raises(InputError, match=r"b\.png is 3x9x8, the images before it 3x8x8"):
-        measure(config(root, samples=str(tmp_path)))
     (tmp_path / "b.png").write_bytes(b"none")
-    with pytest.raises(InputError, match=r"b\.png cannot be decoded"):
+    (tmp_path / "c.heic").write_bytes(b"none")
+    with pytest.raises(InputError, match=r"2 of 3 images of .* cannot be read, such as .*b\.png"):
         measure(config(root, samples=str(tmp_path)))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of different sizes and colours, two that cannot be read, and hidden ones."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number, pixel in enumerate(pixels(COUNT, 3)):
+        image = Image.fromarray(pixel).resize((20 + number, 30), Image.Resampling.BICUBIC)
+        image.convert(("RGB", "L", "CMYK")[number % 3]).save(folder / f"{number:02d} ä.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "00 ä.jpg").read_bytes()[:200])
+    (folder / "phone.heic").write_bytes(b"none")
+    (folder / "._01.jpg").write_bytes(b"none")
+    (folder / ".trash").mkdir()
+    (folder / ".trash" / "a.jpg").write_bytes((folder / "00 ä.jpg").read_bytes())
+    return folder
+
+
+def test_photos_of_any_size_get_that_of_the_samples(
+    root: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = measure(config(root, against=str(photos)))
+    assert found["num_held_out"] == COUNT
+    assert found["resized_to"] == [SIZE, SIZE]
+    assert found["left_out"] == {str(photos): 2}
+    said = capsys.readouterr().out
+    assert f"2 images of {photos} cannot be read" in said
+    assert f"scaled and cut to {SIZE} x {SIZE} pixels" in said
+
+    for path in photos.glob("*ä.jpg"):
+        image = decode_image(path.read_bytes(), channels=3, max_pixels=10**6)
+        center_crop(image, (SIZE, SIZE)).save(tmp_path / f"{path.stem}.png")
+    assert measure(config(root, against=str(tmp_path)))["values"] == found["values"]
+
+
+@pytest.mark.parametrize(("size", "expected"), [(None, [256, 256]), (24, [24, 24])])
+def test_photos_as_samples_get_the_size_of_the_setting(
+    root: Path, photos: Path, size: int | None, expected: list[int]
+) -> None:
+    found = measure(config(root, samples=str(photos), size=size))
+    assert (found["num_samples"], found["resized_to"]) == (COUNT, expected)
 
 
 def test_a_missing_setting_names_the_command_line_once(capsys: pytest.CaptureFixture[str]) -> None:
