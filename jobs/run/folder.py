@@ -1,7 +1,7 @@
 """What lies in a folder of images: classes or one class, splits, sizes and colours."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,34 +98,53 @@ def find_folder(path: str, *, allow_links: bool) -> Folder:
     root = str(Path(path).expanduser().resolve())
     plain = {"path": root, "max_lost_share": LOST_SHARE, "allow_links": allow_links}
     tree = list_tree(SourceConfig.model_validate(plain))
-    tops = _images_by_top(tree)
+    tops = _images_below(tree, 0)
     if not tops:
         raise InputError(
             f"{path} must hold images ({' '.join(sorted(IMAGE_SUFFIXES))}) or folders of them, "
             f"found {len(tree)} other file(s)"
         )
     in_root = tops.pop("", 0)
-    if not tops:
+    if not tops or (in_root and len(tops) == 1):
+        in_all = in_root + sum(tops.values())
         return _with_part(
-            {**plain, "kind": "one_class"}, [f"{counted(in_root, 'image')} of one class"]
+            {**plain, "kind": "one_class"}, [f"{counted(in_all, 'image')} of one class"]
         )
     splits = _splits(tree, tops)
     if splits:
-        return _with_splits(plain, splits)
+        return _with_splits(plain, splits, tree)
     notes = []
     if in_root:
         notes.append(f"{counted(in_root, 'image')} in no folder of a class, left out")
-    empty = sorted(set(tree.tops) - set(tops))
-    if empty:
-        plain["classes"] = sorted(tops)
-        notes.append(f"folders without images, left out: {shorten(empty)}")
-    return _with_part({**plain, "kind": "image_folder"}, notes)
+    classes, empty = _classes(tree.tops, tops)
+    notes += empty
+    return _with_part({**plain, **classes, "kind": "image_folder"}, notes)
 
 
-def _images_by_top(tree: Tree) -> dict[str, int]:
-    """Return the number of images below each visible top folder; "" is the root itself."""
-    tops = pa.array([folder.top for folder in tree.folders])
-    used = tops.take(pa.array(tree.folder[tree.are(IMAGE_SUFFIXES)]))
+def _classes(
+    folders: Iterable[str], with_images: Iterable[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the setting of the classes if there are folders without images, and a note on them."""
+    used = sorted(with_images)
+    empty = sorted(set(folders) - set(used))
+    if not empty:
+        return {}, []
+    return {"classes": used}, [f"folders without images, left out: {shorten(empty)}"]
+
+
+def _images_below(tree: Tree, depth: int, top: str = "") -> dict[str, int]:
+    """Return the number of images below each folder, by its name at a depth.
+
+    Args:
+        tree: of all files.
+        depth: 0 for the folders below the root ("" is the root itself), 1 for those below `top`.
+        top: a folder below the root.
+    """
+    parts = [folder.name.split("/") for folder in tree.folders]
+    names = [
+        each[depth] if len(each) > depth and (not top or each[0] == top) else None for each in parts
+    ]
+    used = pa.array(names).take(pa.array(tree.folder[tree.are(IMAGE_SUFFIXES)])).drop_null()
     return {each["values"]: each["counts"] for each in used.value_counts().to_pylist()}
 
 
@@ -140,14 +159,23 @@ def _splits(tree: Tree, tops: Mapping[str, int]) -> dict[str, str]:
     return found if "train" in found else {}
 
 
-def _with_splits(plain: Mapping[str, Any], splits: Mapping[str, str]) -> Folder:
+def _with_splits(plain: Mapping[str, Any], splits: Mapping[str, str], tree: Tree) -> Folder:
     """Return a folder of splits: the training part, and another one as held-out images."""
-    source = {**plain, "kind": "image_folder", "split": splits["train"]}
+    source, notes = _of_split(plain, splits["train"], tree)
     other = splits.get("test") or splits.get("validation")
     if other is None:
-        return _with_part(source, [f"images of {splits['train']}"])
-    notes = (f"images of {splits['train']} to choose from, those of {other} are held out",)
-    return Folder(str(plain["path"]), source, {**source, "split": other}, notes)
+        return _with_part(source, [f"images of {splits['train']}", *notes])
+    held_out, _ = _of_split(plain, other, tree)
+    told = f"images of {splits['train']} to choose from, those of {other} are held out"
+    return Folder(str(plain["path"]), source, held_out, (told, *notes))
+
+
+def _of_split(plain: Mapping[str, Any], split: str, tree: Tree) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings of one split, and notes on folders without images."""
+    (folders,) = (folder.folders for folder in tree.folders if folder.name == split)
+    visible = [name for name in folders if not name.startswith(".")]
+    classes, notes = _classes(visible, _images_below(tree, 1, split))
+    return {**plain, **classes, "kind": "image_folder", "split": split}, notes
 
 
 def _with_part(source: Mapping[str, Any], notes: Sequence[str]) -> Folder:

