@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.answers.draws import draws_file
 from jobs.command.settings import load_config
 from jobs.command.verbs import VERBS
 from jobs.run_directory.bars import IMPORT_BAR, encoder_bar, extraction_bar, training_bar
@@ -87,6 +88,7 @@ def files(run: Run) -> dict[str, list[str]]:
         "evaluate": [
             run.metrics_file(model, method, step),
             subset_quality_file(run, method),
+            draws_file(run, method),
             class_file("evaluation/held_out-inception-0a1b2c3d", "a"),
             shard_file("evaluation/chosen-inception-0a1b2c3d", 3),
             "evaluation/l2-geometry_aware-0a1b2c3d-inception-0a1b2c3d/000007.parquet",
