@@ -229,6 +229,7 @@ def _plot(name: str, traces: Sequence[Any], words: str, x_title: str, y_title: s
     keep_within(figure.layout.xaxis, bounds_of(x_title))
     keep_within(figure.layout.yaxis, bounds_of(y_title))
     figure.add_traces(traces)
+    figure.update_traces(cliponaxis=False)
     return embed(name, figure, words)
 
 

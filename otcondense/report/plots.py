@@ -76,6 +76,7 @@ def metric_curves(rows: Sequence[MetricRow], metric: Metric, methods: Sequence[s
         line = {"color": MUTED, "width": 1, "dash": "dot"}
         figure.add_hline(y=metric.floor, line=line, annotation_text="no copying")
 
+    figure.update_traces(cliponaxis=False)
     lengths = sorted({row.steps for row in rows})
     return figure.update_xaxes(tickvals=lengths, ticktext=[f"{each:,}" for each in lengths])
 
@@ -276,9 +277,9 @@ def base_figure(title: str, x_title: str, height: int) -> go.Figure:
 
 def keep_within(axis: Any, bounds: Bounds) -> None:
     """Keep an axis that fits its values within the least and greatest possible value."""
-    for name, bound in zip(("minallowed", "maxallowed"), bounds, strict=True):
+    for name, bound in zip(("clipmin", "clipmax"), bounds, strict=True):
         if math.isfinite(bound):
-            axis.update({name: bound, "autorangeoptions": {name: bound}})
+            axis.update(autorangeoptions={name: bound})
 
 
 def rounded(values: Any) -> list[float]:

@@ -66,6 +66,7 @@ def interval_curves(
                 **style_of(method, methods, size=8),
                 showlegend=False,
             )
+    figure.update_traces(cliponaxis=False)
     return figure.update_xaxes(
         tickvals=list(range(len(lengths))), ticktext=[f"{each:,}" for each in lengths]
     )
@@ -98,6 +99,7 @@ def seed_dots(
             showlegend=False,
             opacity=0.8,
         )
+    figure.update_traces(cliponaxis=False)
     names = [label(each.method) for each in spreads]
     return figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5]

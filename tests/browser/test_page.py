@@ -321,6 +321,8 @@ def test_every_view_is_accessible(run: Run, serve, open_page, view: str, scheme:
     page = open_page(serve(run) + view, color_scheme=scheme)
     if view == "/":
         expect(tiles(page)).to_have_count(len(CLASSES))
+    elif view == "/map":
+        expect(page.locator("#news")).to_contain_text(f"{len(CLASSES)} classes")
     elif "class" in view:
         expect(page.locator(".plot .main-svg").first).to_be_visible()
     keep(page, f"{scheme}-{view.strip('/').split('?')[0] or 'overview'}")

@@ -166,4 +166,4 @@ def test_subsets_are_measured_on_pixels(config):
     assert not run.store.exists(run.images_file("random")), (
         "read a part at a time, from where they are"
     )
-    assert collect(run).class_sheets[0].images["random"].shape == (2, 3, 16, 16)
+    assert len(collect(run).class_sheets[0].images["random"]) == 2

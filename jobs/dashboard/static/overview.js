@@ -29,6 +29,8 @@ function short(value) {
   return value === undefined ? "" : String(Number(Number(value).toPrecision(SHOWN_DIGITS)));
 }
 
+const grouped = (count) => count.toLocaleString("en");
+
 function withUnit(key, value) {
   const { unit } = measures[key];
   if (value === undefined) return "";
@@ -206,7 +208,7 @@ function stateLegend(shown) {
     const mark = element("i");
     mark.dataset.state = state;
     const item = element("span");
-    item.append(mark, `${states[state]} ${count}`);
+    item.append(mark, `${states[state]} ${grouped(count)}`);
     return item;
   });
 }
@@ -262,7 +264,8 @@ function showClasses() {
   place("tiles").hidden = asTable;
   place("table").hidden = !asTable;
   place("legend").hidden = asTable;
-  place("shown").textContent = `${shown.length} of ${total} ${total === 1 ? "class" : "classes"}`;
+  const noun = total === 1 ? "class" : "classes";
+  place("shown").textContent = `${grouped(shown.length)} of ${grouped(total)} ${noun}`;
   if (asTable) showTable(shown);
   else showTiles(shown);
 }
@@ -275,7 +278,7 @@ function headline() {
 
 function showNews() {
   const known = STATES.filter((state) => view.counts?.[state]);
-  const counts = known.map((state) => `${view.counts[state]} ${states[state]}`);
+  const counts = known.map((state) => `${grouped(view.counts[state])} ${states[state]}`);
   const selections = counts.length ? ` Selections of a class: ${counts.join(", ")}.` : "";
   const text = `${headline()}.${selections}`;
   // Screen readers announce every change of this element.

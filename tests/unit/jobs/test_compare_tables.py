@@ -55,6 +55,27 @@ def test_values_below_the_floor_of_a_metric_are_equally_good() -> None:
     assert [figure.rank for figure in found.figures] == [1.5, 1.5, 3.0]
 
 
+def test_an_interval_stays_within_what_its_metric_can_be() -> None:
+    rows = [
+        {
+            "variant": name,
+            "num_images": 9,
+            "guidance": 1.0,
+            "step": 1,
+            "seed": seed,
+            "recall": value,
+        }
+        for name, values in (("random", (1.0, 0.97, 0.99)), ("ours", (0.0, 0.2, 0.01)))
+        for seed, value in enumerate(values)
+    ]
+    config = CONFIG.model_copy(update={"metrics": ("recall",)})
+    (found,) = cells(rows, config)
+    ends = {each.variant: (each.interval.low, each.interval.high) for each in found.figures}
+    assert ends["random"][1] == 1.0
+    assert ends["random"][0] == pytest.approx(0.9487, abs=1e-4)  # the other end is as it was
+    assert ends["ours"][0] == 0.0
+
+
 def test_too_few_seeds_are_not_called_noise() -> None:
     found = tables(records(4))
     short, long = statements(found, CONFIG)

@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 from otcondense.errors import InputError
-from otcondense.evaluation.registry import METRICS
+from otcondense.evaluation.registry import METRICS, SHARE, bounds_of
 from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
 from otcondense.report.planes import class_plane, principal_plane
 from otcondense.report.plots import (
@@ -21,6 +21,8 @@ from otcondense.report.plots import (
     running_mean,
 )
 from otcondense.report.sheets import FRAME, FRAME_COLOUR, GAP, LARGEST, image_sheet, row_length
+from otcondense.report.spreads import Spread, interval_curves, seed_dots
+from otcondense.report.svg import fitted
 
 
 def pixels(sheet):
@@ -166,3 +168,40 @@ def test_loss_curves_show_recorded_and_smoothed_values():
 
 def test_plotly_gets_names_without_markup():
     assert label("<b onclick=x>&") == "&lt;b onclick=x&gt;&amp;"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("recall", (0.0, 1.0)),
+        ("judge.recall", (0.0, 1.0)),
+        ("subset_coverage", (0.0, 1.0)),
+        ("left_out_share", (0.0, 1.0)),
+        ("frechet_distance", (0.0, np.inf)),
+        ("kappa", (-np.inf, np.inf)),
+        ("loss_gap", (-np.inf, np.inf)),
+    ],
+)
+def test_a_quantity_has_the_bounds_of_its_metric(name, expected):
+    assert bounds_of(name) == expected
+
+
+def test_no_axis_and_no_interval_leaves_what_a_share_can_be():
+    spreads = [
+        Spread("a", 1, 0.98, 0.05, (0.97, 0.99)),
+        Spread("b", 1, 0.01, 0.05, (0.0, 0.02)),
+    ]
+    curves = interval_curves(spreads, "recall", ["a", "b"], SHARE)
+    for trace in curves.data:
+        bars = trace.error_y
+        assert trace.y[0] + bars.array[0] <= 1
+        assert trace.y[0] - bars.arrayminus[0] >= 0
+    dots = seed_dots(spreads, "recall", ["a", "b"], SHARE)
+    assert dots.data[0].x == (0.93, 0.98, 1)
+    assert dots.data[2].x == (0, 0.01, 0.06)
+    rows = [MetricRow("m", "a", 1, {"recall": 1.0}, 5, 5, "judge", "0" * 64)]
+    figures = (curves.layout.yaxis, dots.layout.xaxis)
+    for axis in (*figures, metric_curves(rows, METRICS["recall"], ["a"]).layout.yaxis):
+        assert (axis.autorangeoptions.clipmin, axis.autorangeoptions.clipmax) == (0, 1)
+    assert fitted([0.9, 1.0], 0.0, 100.0, SHARE).high == 1.0
+    assert fitted([0.0, 0.0], 0.0, 100.0, SHARE).low == 0.0
