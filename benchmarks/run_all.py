@@ -8,12 +8,10 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results"
-README = HERE / "README.md"
+from benchmarks.tables import RESULTS, write_tables
+
 BENCHMARKS = (
     "selection",
     "large_class",
@@ -33,7 +31,6 @@ BENCHMARKS = (
     "cluster_rehearsal",
     "outliers",
 )
-MARK = "<!-- tables: written by `python -m benchmarks.run_all` -->"
 
 
 def run(name: str, *, quick: bool) -> dict[str, Any] | None:
@@ -56,57 +53,6 @@ def file_name(record: dict[str, Any]) -> str:
     machine = record["machine"]
     device = machine["gpu"] or f"{machine['cpu']} {machine['cores']} cores"
     return f"{record['benchmark']}-{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}.json"
-
-
-def table(record: dict[str, Any]) -> str:
-    """Return one result as a table, a row for each figure that has a number."""
-    machine = record["machine"]
-    device = (
-        machine["gpu"]
-        or f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads"
-    )
-    rows = [
-        f"## {record['benchmark']} on {device}",
-        "",
-        f"Commit `{record['commit']}`, torch {machine['torch']}.",
-        "",
-    ]
-    rows += ["| figure | measured | asked | |", "|---|---|---|---|"]
-    for name, value in sorted(record["figures"].items()):
-        if isinstance(value, int | float):
-            bound = record["bounds"].get(name)
-            rows.append(f"| {name} | {value:.4g} | {_asked(bound)} | {_verdict(value, bound)} |")
-    return "\n".join(rows)
-
-
-def _asked(bound: dict[str, float] | None) -> str:
-    return (
-        ""
-        if bound is None
-        else ", ".join(f"{kind.replace('_', ' ')} {limit:g}" for kind, limit in bound.items())
-    )
-
-
-def _verdict(value: float, bound: dict[str, float] | None) -> str:
-    if bound is None:
-        return ""
-    return (
-        "met"
-        if bound.get("at_least", float("-inf")) <= value <= bound.get("at_most", float("inf"))
-        else "**missed**"
-    )
-
-
-def write_tables() -> None:
-    """Rewrite the tables of README.md from all results."""
-    text = README.read_text(encoding="utf-8").split(MARK)[0]
-    records = [
-        json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))
-    ]
-    README.write_text(
-        text + MARK + "\n\n" + "\n\n".join(table(record) for record in records) + "\n",
-        encoding="utf-8",
-    )
 
 
 def main() -> None:

@@ -1,0 +1,35 @@
+"""What each row of the tables of README.md says, and which figures it shows."""
+
+from benchmarks.rows.data import DECODING, EXTRACTION, LISTING, READING
+from benchmarks.rows.gpu import GPU
+from benchmarks.rows.models import ENSEMBLES, EVALUATION, SAMPLING, SAVING, TRAINING
+from benchmarks.rows.row import Row
+from benchmarks.rows.running import LOAD, PAGE, REHEARSAL, SCHEDULING
+from benchmarks.rows.selection import LARGE_CLASS, SELECTION
+
+__all__ = ["SECTIONS", "Row"]
+
+SECTIONS: dict[str, dict[str, tuple[Row, ...]]] = {
+    "Selection": {"selection": SELECTION, "large_class": LARGE_CLASS},
+    "Reading images and features": {
+        "decoding": DECODING,
+        "listing": LISTING,
+        "reading": READING,
+        "extraction": EXTRACTION,
+    },
+    "Training, sampling and metrics": {
+        "training": TRAINING,
+        "sampling": SAMPLING,
+        "ensembles": ENSEMBLES,
+        "saving": SAVING,
+        "evaluation": EVALUATION,
+    },
+    "Scheduling, load and the page": {
+        "scheduling": SCHEDULING,
+        "load": LOAD,
+        "page": PAGE,
+        "cluster_rehearsal": REHEARSAL,
+    },
+    "One GPU": {"gpu_all": GPU},
+}
+"""The tables, in their order: rows by benchmark under the title of a table."""

@@ -1,0 +1,60 @@
+"""Rows about one GPU."""
+
+from benchmarks.rows.row import Row
+
+
+def _training_on_gpu(name: str, batch: int) -> Row:
+    case = f"training/{name}_256_batch_{batch}_compiled_bfloat16"
+    return Row(
+        f"train {name} at 256 pixels, batch {batch}",
+        f"{case}/images_per_s",
+        "images/s",
+        "rate of large bfloat16 products",
+        ratio=f"{case}/peak_share",
+        ratio_unit="of it",
+    )
+
+
+def _encoder_on_gpu(words: str, name: str) -> Row:
+    return Row(
+        f"encode with {words}, images from host memory",
+        f"encoders/{name}/from_host_images_per_s",
+        "images/s",
+        "images on the GPU already",
+        f"encoders/{name}/resident_images_per_s",
+        f"encoders/{name}/from_host_ratio",
+        "times its rate",
+    )
+
+
+def _metric_on_gpu(words: str, name: str) -> Row:
+    return Row(f"{words} of 50,000 images", f"metrics/{name}/seconds", "s")
+
+
+GPU = (
+    _training_on_gpu("DiT-L/2", 128),
+    _training_on_gpu("SiT-L/2", 128),
+    _training_on_gpu("DiT-XL/2", 96),
+    Row(
+        "sample SiT-L/2, 250 guided steps",
+        "sampling/SiT-L/2_256_batch_128_compiled_guided/images_per_s_at_250_steps",
+        "images/s",
+        "rate of large bfloat16 products",
+        ratio="sampling/SiT-L/2_256_batch_128_compiled_guided/peak_share",
+        ratio_unit="of it",
+    ),
+    _encoder_on_gpu("DINOv2-L/14 in bfloat16", "dinov2-l14_bfloat16"),
+    _encoder_on_gpu("Inception-v3 in bfloat16", "inception-v3_bfloat16"),
+    _metric_on_gpu("Fréchet distance", "frechet"),
+    _metric_on_gpu("kernel distance", "kernel"),
+    _metric_on_gpu("precision and recall", "precision_recall"),
+    _metric_on_gpu("density and coverage", "density_coverage"),
+    Row(
+        "choose 10 of 1,300 images, no bound",
+        "selection/budget_10_device/seconds",
+        "s",
+        "one CPU core",
+        "selection/budget_10_cpu/seconds",
+    ),
+    Row("cases that failed", "failed_cases"),
+)

@@ -1,0 +1,54 @@
+"""Rows about the selection."""
+
+from benchmarks.rows.row import Row
+
+PLAIN_EVALUATION = "the paper's evaluation, written plainly, extrapolated"
+AUTHORS_SEARCH = "subset of the published search"
+
+
+def _selection(budget: int) -> tuple[Row, ...]:
+    k = f"k{budget}"
+    return (
+        Row(
+            f"choose {budget} of 1,300 images, with the proof",
+            f"seconds_{k}",
+            "s",
+            PLAIN_EVALUATION,
+            f"yardstick_seconds_{k}",
+            f"times_faster_{k}",
+            "times faster",
+        ),
+        Row(f"lower bound of {budget}, in addition", f"lower_bound_seconds_{k}", "s"),
+        Row(f"distance of {budget} from that bound, at most", f"gap_percent_{k}", "%"),
+        Row(
+            f"objective of {budget} (lower is better)",
+            f"objective_ours_{k}",
+            "",
+            AUTHORS_SEARCH,
+            f"objective_authors_{k}",
+        ),
+        Row(f"peak memory of the process, {budget} images", f"peak_memory_gb_{k}", "GB"),
+    )
+
+
+SELECTION = (
+    *_selection(10),
+    *_selection(50),
+    *_selection(100),
+    Row(
+        "choice of 10, 50 and 100 proven: no single swap helps (1 is yes)",
+        "proven_k10 proven_k50 proven_k100",
+    ),
+    Row(
+        "classes with an objective no worse than that of the published search",
+        ratio="quality_not_worse_share",
+        ratio_unit="of the classes",
+    ),
+    Row("the same classes: proven", ratio="quality_proven_share", ratio_unit="of the classes"),
+)
+LARGE_CLASS = (
+    Row(
+        "choose 10 of 20,000 images, with the proof", "seconds", "s", "forecast", "forecast_seconds"
+    ),
+    Row("its peak memory", "peak_memory_gb", "GB", "forecast", "forecast_memory_gb"),
+)
