@@ -12,7 +12,7 @@ NEXT = @printf '\nnext: %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo experiments test test-slow test-ci test-all chaos check style types imports secrets \
-	licences vulnerabilities sbom bench gpu-bundle report clean
+	licences vulnerabilities site-check docs site figures sbom bench gpu-bundle report clean
 
 # docs/licences.md has a note on each that is not permissive.
 LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla Public License;NVIDIA
@@ -75,7 +75,7 @@ test-all: test test-slow ## also nodes, all kinds of chaos, object store, compar
 chaos: setup ## break runs at random and check that nothing is lost; CHAOS="--seed 1 --from 0 --count 20"
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
-check: style types imports secrets licences vulnerabilities ## format, lint, types, imports, secrets, licences, known vulnerabilities (OFFLINE=1: not those)
+check: style types imports secrets licences vulnerabilities site-check ## format, lint, types, imports, secrets, licences, known vulnerabilities (OFFLINE=1: not those), links of the site
 	$(NEXT) 'make test'
 
 style: setup
@@ -96,6 +96,23 @@ licences: setup
 
 vulnerabilities: setup
 	$(if $(OFFLINE),@echo "not audited: OFFLINE is set",@$(BIN)/python .ci/audit $(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off)
+
+# The theme prints an advertisement for its successor without this.
+docs site site-check: export NO_MKDOCS_2_WARNING = 1
+
+docs: setup ## serve the documentation on this machine: http://127.0.0.1:8267
+	$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8267
+
+site: setup ## build the documentation into build/site, notebooks run
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open build/site/index.html, or serve it with make docs"
+
+# Without the notebooks, which are tests of their own (tests/unit/website).
+site-check: setup
+	OTCONDENSE_NOTEBOOKS=skip $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site-check
+
+figures: setup ## compute the figures of the documentation again (docs/images)
+	$(BIN)/python -m website.figures
 
 # Its tool has an environment of its own: with a package that the tool needs (rfc3987-syntax),
 # `import ray` takes 1.4 s longer in every process.
