@@ -78,10 +78,10 @@ def commands_page() -> str:
     return "\n".join(lines)
 
 
-def help_of(verb: Verb) -> str:
-    """Return what `otcondense VERB --help` prints."""
+def help_of(verb: Verb, *actions: str) -> str:
+    """Return what `otcondense VERB ACTION --help` prints; most verbs have no actions."""
     printed = io.StringIO()
-    command = [f"otcondense {verb.name}", "--help"]
+    command = [f"otcondense {verb.name}", *actions, "--help"]
     size = mock.patch.dict(os.environ, COLUMNS=str(HELP_WIDTH))
     arguments, out = mock.patch.object(sys, "argv", command), contextlib.redirect_stdout(printed)
     with size, arguments, out, contextlib.suppress(SystemExit):

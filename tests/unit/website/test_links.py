@@ -1,21 +1,15 @@
 """Every link of the documentation leads somewhere, in the repository and on the site."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 from pymdownx.slugs import slugify
 
+from tests.unit.website.pages import PAGES
 from website.links import OUTSIDE, BrokenLinkError, Links, links_in
 
 ROOT = Path()
-PAGES = subprocess.run(
-    ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-    capture_output=True,
-    text=True,
-    check=True,
-).stdout.split()
 HEADING = re.compile(r"^#{1,6} (?P<words>.+)$", re.MULTILINE)
 MARKUP = re.compile(r"[`*]|\]\([^)]*\)|\[")
 slug = slugify(case="lower")
