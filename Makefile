@@ -40,11 +40,16 @@ demo: setup ## all stages on real images, and a comparison with six random draws
 COMPARE := $(BIN)/otcondense compare --config jobs/configs/fashion.yaml --compare jobs/configs/compare
 TABLES := docs/experiments
 LONG := models.sit.training.num_steps=8000 models.sit.training.checkpoint_steps=[2000,8000]
+# D2C's scores are of a model that is trained on all images.
+SCORER := selection.methods=[random] selection.budget=1000 models.sit.training.subsets=[random] \
+	models.sit.training.num_steps=4000 models.sit.training.checkpoint_steps=[4000]
 
 experiments: setup ## the comparisons on photographs: hours on two cores; finished trials are kept
 	$(BIN)/otcondense prefetch --config jobs/configs/fashion.yaml
 	$(COMPARE)/fashion.yaml --output $(TABLES)/fashion
-	$(COMPARE)/fashion-methods.yaml --output $(TABLES)/fashion-methods
+	$(BIN)/otcondense run --config jobs/configs/fashion.yaml --run runs/fashion-scorer $(SCORER)
+	$(COMPARE)/fashion-methods.yaml --output $(TABLES)/fashion-methods \
+		scores.denoising.checkpoint=$$(realpath runs/fashion-scorer/training/sit-random-*/checkpoints/step-004000)
 	$(COMPARE)/fashion-encoders.yaml --output $(TABLES)/fashion-encoders
 	$(COMPARE)/fashion-parts.yaml --output $(TABLES)/fashion-parts
 	$(COMPARE)/fashion-lengths.yaml --output $(TABLES)/fashion-lengths $(LONG)
