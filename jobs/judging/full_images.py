@@ -7,8 +7,9 @@ from jobs.command.progress import Progress
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets import order_classes
-from otcondense.store import class_file, fingerprint, stored_metadata
+from otcondense.store import class_file, fingerprint, read_columns, stored_metadata
 from pipeline.extract import extract_features
+from pipeline.quarantine import quarantine_file
 
 HELD_OUT_BAR = ("extract_features-held_out", "extract held-out images", "image")
 
@@ -62,6 +63,19 @@ def extract_held_out(run: Run, other: Run) -> str:
             run.config.cluster,
         )
     return directory
+
+
+def unreadable_held_out(run: Run) -> list[str]:
+    """Return the ids of the held-out images that the extraction of their features could not read.
+
+    They are in no measurement then, so that a folder with some can be measured.
+    """
+    other = held_out_run(run)
+    name = quarantine_file(other.features_directory(other.config.judge_or_encoder))
+    if other is run or not run.store.exists(name):
+        return []
+    ids: list[str] = read_columns(run.store, name, ["image_id"]).column(0).to_pylist()
+    return ids
 
 
 def places(image_ids: Sequence[str]) -> Mapping[str, int]:

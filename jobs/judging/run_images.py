@@ -1,14 +1,16 @@
 """The image sets of a run that are measured: held-out images, chosen images, and samples."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from jaxtyping import Int
 
+from jobs.judging.full_images import unreadable_held_out
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets import Listing, scan_images
@@ -38,8 +40,13 @@ class HeldOutImages:
 
     @cached_property
     def listing(self) -> Listing:
-        """Their list, made once by each command."""
-        return scan_images(self.source)
+        """Their list, made once by each command, without those that are known to be unreadable."""
+        listing = scan_images(self.source)
+        lost = unreadable_held_out(self.run)
+        if not lost:
+            return listing
+        is_lost = pc.is_in(listing.table.column("image_id"), pa.array(lost, pa.large_string()))
+        return replace(listing, table=listing.table.filter(pc.invert(is_lost)))
 
     @cached_property
     def pixels(self) -> ListedImages:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobs.answers.draws import BASELINE
 from jobs.command.progress import note
 from jobs.command.settings import build, override, read_values
 from jobs.run.folder import Folder, find_folder
@@ -113,21 +114,27 @@ def _values(folder: Folder, given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings for a folder, but for those that were given."""
     look = folder.look()
     several = len(folder.listing.names) > 1
-    encoder = given["encoder"] if "encoder" in given else find_encoder()
+    encoder = {} if _is_named(given, "encoder") else find_encoder()
     values: dict[str, Any] = {
         "source": dict(folder.source),
         "encoder": encoder,
         "confidence": {"kind": "probe" if several else "none"},
-        "selection": {"budget": BUDGET, "small_class": "take_all", "methods": [METHOD, "random"]},
+        "selection": {"budget": BUDGET, "small_class": "take_all", "methods": [METHOD, BASELINE]},
         "pixels": {"size": side_of(look.side), "channels": 1 if look.is_grey else 3},
         "cluster": {"use_ray": None if _is_worth_ray(len(folder.listing)) else False},
     }
     if folder.held_out is not None:
         values |= {"held_out": dict(folder.held_out), "random_draws": DEFAULT_DRAWS}
-        if "judge" not in given:
-            name = encoder.get("name") if isinstance(encoder, dict) else None
-            values["judge"] = find_judge(str(name or "resnet50"))
+        if not _is_named(given, "judge"):
+            name = encoder.get("name") or given["encoder"]["name"]
+            values["judge"] = find_judge(str(name))
     return values
+
+
+def _is_named(given: dict[str, Any], network: str) -> bool:
+    """Tell whether a network is chosen by the settings, not only changed."""
+    settings = given.get(network)
+    return isinstance(settings, dict) and "name" in settings
 
 
 def side_of(pixels: int, most: int = SIDES[-1]) -> int:
@@ -150,14 +157,15 @@ def _with_model(config: RunConfig, request: FolderRequest) -> RunConfig:
     if not request.train or config.models:
         return config
     values = config.model_dump(mode="json", exclude_unset=True)
-    method = config.selection.methods[0]
+    methods = config.selection.methods
+    subsets = [methods[0], *(each for each in methods[1:] if each == BASELINE)]
     values["pixels"] = {
         **config.pixels.model_dump(),
         "size": side_of(config.pixels.size, TINY_SIDE),
     }
     shape = (config.pixels.channels, values["pixels"]["size"], values["pixels"]["size"])
     classes = len(config.source.classes or ()) or LABELS
-    values["models"] = {NAME: tiny_model(method, request.minutes, classes, shape)}
+    values["models"] = {NAME: tiny_model(subsets, request.minutes, classes, shape)}
     override(values, request.settings)
     made = build(RunConfig, values, None)
     steps = made.models[NAME].training.num_steps

@@ -43,6 +43,8 @@ JUDGES: tuple[Settings, ...] = (
 """Judges, the best first; the encoder is no judge."""
 PIXELS = {"name": "pixels", "image_size": 16, "num_classes": 0}
 """The judge if there is no second network."""
+UNTRAINED = {"name": "resnet18", "weights": "random", "num_classes": 0}
+"""The judge if there is no network at all."""
 
 
 def find_encoder() -> Settings:
@@ -67,8 +69,9 @@ def find_judge(encoder: str) -> Settings:
     others = [each for each in JUDGES if EncoderConfig.model_validate(each).name != used]
     found = _first(others)
     if found is None:
-        note("judge", "no second network is here, so that pixels judge the subset")
-    return found or PIXELS
+        found = UNTRAINED if used == PIXELS["name"] else PIXELS
+        note("judge", f"no second network is here, so that {found['name']} judges the subset")
+    return found
 
 
 def _first(candidates: Sequence[Settings]) -> Settings | None:

@@ -1,6 +1,7 @@
 """A small model for a folder of images, trained for as many steps as fit into some minutes."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,8 +15,6 @@ NAME = "tiny"
 """Name of the model, and value of `--train`."""
 PATCH = 4
 """Pixels of the side of a token."""
-TRAINED_SUBSETS = 2
-"""The method's and a random one, which take the same time."""
 TRAINING_SHARE = 0.8
 """Share of the minutes that is training; samples and metrics take the rest."""
 LEAST_STEPS, MOST_STEPS = 200, 20_000
@@ -26,14 +25,14 @@ SAMPLES = 400
 """Images that are drawn from each model to measure it."""
 
 
-def training_settings(method: str) -> dict[str, Any]:
+def training_settings(subsets: Sequence[str]) -> dict[str, Any]:
     """Return the settings of the training but for its length.
 
     The model is that of `configs/fashion.yaml`, for which they were chosen by trials.
     """
     return {
         "model": {"name": f"SiT-S/{PATCH}", "width": 64, "depth": 4, "num_heads": 4},
-        "subsets": [method, "random"],
+        "subsets": list(subsets),
         "num_workers": 0,
         "global_batch_size": 32,
         "learning_rate": 6.0e-3,
@@ -41,32 +40,33 @@ def training_settings(method: str) -> dict[str, Any]:
 
 
 def tiny_model(
-    method: str, minutes: float, num_classes: int, shape: tuple[int, int, int]
+    subsets: Sequence[str], minutes: float, num_classes: int, shape: tuple[int, int, int]
 ) -> dict[str, Any]:
     """Return the settings of a model whose training takes some minutes on this machine.
 
     Args:
-        method: whose subset it is trained on, besides a random one.
-        minutes: for both trainings, samples and metrics.
+        subsets: that it is trained on, one training each.
+        minutes: for all trainings, samples and metrics.
         num_classes: of the source.
         shape: channels, height and width of the images.
     """
-    settings = training_settings(method)
+    settings = training_settings(subsets)
     seconds = seconds_per_step(TrainingConfig.model_validate(settings), num_classes, shape)
-    steps = steps_in(minutes, seconds)
+    steps = steps_in(minutes, seconds, len(subsets))
     sampling = {"method": "heun", "num_steps": 15, "cfg_scale": 1.0, "num_samples": SAMPLES}
     training = {**settings, "num_steps": steps, "checkpoint_steps": [steps]}
     return {"training": training, "sampling": sampling}
 
 
-def steps_in(minutes: float, seconds: float) -> int:
+def steps_in(minutes: float, seconds: float, trainings: int) -> int:
     """Return how many steps each training has, to two digits.
 
     Args:
         minutes: for everything.
         seconds: of one step.
+        trainings: how many there are.
     """
-    steps = int(minutes * 60 * TRAINING_SHARE / TRAINED_SUBSETS / seconds)
+    steps = int(minutes * 60 * TRAINING_SHARE / trainings / seconds)
     digits = 10 ** max(0, len(str(steps)) - 2)
     return min(MOST_STEPS, max(LEAST_STEPS, steps // digits * digits))
 

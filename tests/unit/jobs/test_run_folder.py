@@ -15,6 +15,7 @@ from jobs.run.networks import find_encoder
 from jobs.run.tiny import LEAST_STEPS, MOST_STEPS, steps_in, training_settings
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.opening import read_run
+from otcondense.datasets import SourceConfig, scan_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.errors import InputError
 from tests.runs import results
@@ -24,7 +25,7 @@ PIXELS = "{name: pixels, image_size: 8, num_classes: 0}"
 NETWORKS = [f"encoder={PIXELS}", f"judge={PIXELS.replace('8', '10')}"]
 """Networks without weights."""
 FAST = [*NETWORKS, "selection.budget=4", "selection.settings.geometry_aware.rebuilds=0"]
-SIZES = {"Straße": 24, "old photos": 22, "rare": 3}
+SIZES = {"Straße": 60, "old photos": 22, "rare": 3}
 
 
 @pytest.fixture
@@ -49,6 +50,13 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+def damage_a_held_out_image(photos: Path) -> None:
+    source = SourceConfig(
+        path=str(photos), classes=("Straße",), part="held_out", held_out_share=0.1
+    )
+    Path(scan_images(source).records[0].path).write_bytes(b"none")
+
+
 def config_of(folder: Path, *settings: str, **changes: object) -> RunConfig:
     values = {"folder": str(folder), "run": None, "config": None, "settings": settings}
     request = {**values, "train": False, "minutes": 1.0, **changes}
@@ -56,20 +64,21 @@ def config_of(folder: Path, *settings: str, **changes: object) -> RunConfig:
 
 
 def test_a_folder_becomes_a_subset_in_one_process(photos: Path, tmp_path: Path) -> None:
+    damage_a_held_out_image(photos)
     said = output_of("run", [str(photos), *FAST])
     assert not ray.is_initialized()
     run = read_run("runs/my-photos")
     answer = read_answer(run)
     assert [each.method for each in answer.subsets] == ["geometry_aware", "random"]
     chosen = answer.subsets[0]
-    assert (chosen.num_chosen, chosen.num_images, chosen.num_classes) == (4 + 4 + 3, 39, 3)
+    assert (chosen.num_chosen, chosen.num_images, chosen.num_classes) == (4 + 4 + 3, 54 + 17 + 3, 3)
     (compared,) = chosen.compared
     assert (compared.network, compared.num_held_out, compared.num_draws) == ("pixels", 10, 20)
     lost = {each.reason.split(",")[0]: each.count for each in answer.left_out}
     assert lost["cannot be read"] == 1
     assert lost["of the source not looked at: no image by its name"] == 3
     assert lost["with no more images than the budget: taken whole"] == 1
-    for text in ("10 images held out to measure", chosen.manifest, answer.next_command):
+    for text in ("11 images held out to measure", chosen.manifest, answer.next_command):
         assert text in said
 
     before = results(tmp_path / "runs/my-photos")
@@ -150,6 +159,17 @@ def test_the_length_of_the_tiny_model_is_part_of_the_run(photos: Path) -> None:
     assert again == config
 
 
+@pytest.mark.slow
+def test_a_tiny_model_is_trained_on_both_subsets_and_compared(photos: Path) -> None:
+    damage_a_held_out_image(photos)
+    steps = ["models.tiny.training.num_steps=20", "models.tiny.training.checkpoint_steps=[20]"]
+    samples = ["models.tiny.sampling.num_samples=20", "models.tiny.sampling.num_steps=2"]
+    call("run", [str(photos), "--train=tiny", "--minutes=0.01", *FAST, *steps, *samples])
+    (images, model) = read_answer(read_run("runs/my-photos")).subsets[0].compared
+    assert (images.what, model.what) == ("the chosen images", "model tiny after 20 steps")
+    assert images.num_held_out == model.num_held_out == 10
+
+
 @pytest.mark.parametrize(
     ("minutes", "seconds", "steps"),
     [(10, 0.05, 4800), (10, 0.0517, 4600), (1, 1, LEAST_STEPS), (600, 0.01, MOST_STEPS)],
@@ -157,9 +177,9 @@ def test_the_length_of_the_tiny_model_is_part_of_the_run(photos: Path) -> None:
 def test_steps_fill_the_minutes_of_both_trainings(
     minutes: float, seconds: float, steps: int
 ) -> None:
-    assert steps_in(minutes, seconds) == steps
+    assert steps_in(minutes, seconds, 2) == steps
     TrainingConfig.model_validate(
-        {**training_settings("random"), "num_steps": steps, "checkpoint_steps": [steps]}
+        {**training_settings(["random"]), "num_steps": steps, "checkpoint_steps": [steps]}
     )
 
 
