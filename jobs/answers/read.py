@@ -15,7 +15,7 @@ from jobs.answers.left_out import chosen_by_class, left_out, readable
 from jobs.run_directory.results import CheckpointMetrics, read_metrics
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import Subset
-from otcondense.datasets import list_images
+from otcondense.datasets import SOURCES, list_images
 from otcondense.report.answer import Answer, Compared, RandomComparison, SubsetAnswer
 from otcondense.store import read_manifest, stored_summary
 
@@ -147,7 +147,7 @@ def _next_command(run: Run, subsets: tuple[SubsetAnswer, ...]) -> str:
     if not subsets:
         return ""
     words = ["otcondense", "export", run.config.run, "--method", subsets[0].method]
-    if run.config.source.kind == "image_folder":
+    if SOURCES[run.config.source.kind].images_are_files:
         name = run.config.run.rstrip("/").rpartition("/")[2]
         words += ["--format", "image_folder", "--output", f"{name}-subset"]
     else:

@@ -31,6 +31,8 @@ SIDES = (8, 16, 32, 64, 128, 256)
 """Sizes of images for models and samples, in pixels."""
 TINY_SIDE = 32
 """Largest size of images for the tiny model: it has 64 tokens then."""
+LABELS = 100
+"""Classes of the model that is measured: their number does not change its speed."""
 UNUSUAL = re.compile(r"[^\w.-]+")
 """What the name of a run does not have."""
 
@@ -171,10 +173,6 @@ def _with_model(config: RunConfig, request: FolderRequest) -> RunConfig:
     steps = made.models[NAME].training.num_steps
     note("train", f"{steps:,} steps on each subset, measured for {request.minutes:g} minutes")
     return made
-
-
-LABELS = 100
-"""Classes of the model that is measured: their number does not change its speed."""
 
 
 def _tell(config: RunConfig, folder: Folder) -> None:

@@ -42,6 +42,8 @@ class Source:
     """Whether there are images, not only their features."""
     images_are_files: bool = False
     """Whether every image is a file below the root, and its id the path of the file there."""
+    id_has_class: bool = False
+    """Whether the first folder of an id is its class."""
     split_is_folder: bool = False
     """Whether a split is a folder below the root, not a part of the files."""
     identity_columns: tuple[str, ...] = COLUMNS
@@ -56,6 +58,7 @@ SOURCES: dict[str, Source] = {
         folder="with one folder per class",
         scanner="otcondense.datasets.image_folder:scan_image_folder",
         images_are_files=True,
+        id_has_class=True,
         split_is_folder=True,
         identity_columns=(),
     ),

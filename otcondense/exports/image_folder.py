@@ -85,12 +85,13 @@ def write_image_folder(export: Export, target: Path) -> list[str]:
         )
     rows = export.manifest.select(["class_name", "rank"]).to_pylist()
     keeps_names = SOURCES[export.source.kind].images_are_files
-    taken = {image.image_id for image in export.images} if keeps_names else set()
+    ids = [image.image_id for image in export.images]
+    names = [_name(export, image_id, **row) for image_id, row in zip(ids, rows, strict=True)]
+    taken = set(names) if keeps_names else set()
     changes = _Changes()
     contents = read_all(export.images)
-    for image, data, row in zip(export.images, contents, rows, strict=True):
+    for image, data, name in zip(export.images, contents, names, strict=True):
         picture = read_picture(image, data)
-        name = image.image_id if keeps_names else f"{row['class_name']}/{row['rank']:06d}"
         file = _file(picture, name, taken)
         _place(export, picture, file, target)
         if file.is_encoded:
@@ -98,6 +99,14 @@ def write_image_folder(export: Export, target: Path) -> list[str]:
         elif keeps_names and file.name != name:
             changes.renamed.append(f"{_suffix(name)} as {_suffix(file.name)}")
     return changes.sentences()
+
+
+def _name(export: Export, image_id: str, class_name: str, rank: int) -> str:
+    """Return the name of an image in the folder, before its content is known."""
+    kind = SOURCES[export.source.kind]
+    if not kind.images_are_files:
+        return f"{class_name}/{rank:06d}"
+    return image_id if kind.id_has_class else f"{class_name}/{image_id}"
 
 
 def _suffix(name: str) -> str:

@@ -47,6 +47,17 @@ def test_the_suffixes_are_those_of_torchvision():
     assert set(IMG_EXTENSIONS) >= LOADER_SUFFIXES
 
 
+def test_the_images_of_one_class_lie_in_its_folder(tmp_path):
+    for name in ("a.png", "day 1/a.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / "photos" / name)
+    source = SourceConfig(path=str(tmp_path / "photos"), kind="one_class")
+    output, _ = export(source, whole_manifest(source), tmp_path, "image_folder")
+    folder = ImageFolder(str(output))
+    assert folder.classes == ["photos"]
+    assert len(folder) == 2
+
+
 @pytest.mark.parametrize("files", ["link", "copy"])
 def test_image_folder_has_every_image_with_its_pixels(source, manifest, tmp_path, files):
     output, said = export(source, manifest, tmp_path, "image_folder", files=files)
