@@ -14,7 +14,9 @@ from jobs.run.folder_config import FolderRequest, default_run, folder_config, si
 from jobs.run.networks import find_encoder
 from jobs.run.tiny import LEAST_STEPS, MOST_STEPS, steps_in, training_settings
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.marker import write_marker
 from jobs.run_directory.opening import read_run
+from jobs.run_directory.run import Run
 from otcondense.datasets import SourceConfig, scan_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.errors import InputError
@@ -63,6 +65,7 @@ def config_of(folder: Path, *settings: str, **changes: object) -> RunConfig:
     return folder_config(FolderRequest(**request))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_subset_in_one_process(photos: Path, tmp_path: Path) -> None:
     damage_a_held_out_image(photos)
     said = output_of("run", [str(photos), *FAST])
@@ -124,7 +127,7 @@ def test_a_folder_of_splits_has_its_own_held_out_images(photos: Path, tmp_path: 
 
 
 def test_a_run_of_another_folder_is_not_touched(photos: Path, tmp_path: Path) -> None:
-    output_of("run", [str(photos / "rare"), *FAST])
+    write_marker(Run(config_of(photos / "rare", *NETWORKS)))
     other = tmp_path / "rare"
     other.mkdir()
     Image.new("L", (9, 9)).save(other / "a.png")
