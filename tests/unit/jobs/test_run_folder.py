@@ -104,7 +104,7 @@ def test_the_settings_of_the_user_win(photos: Path) -> None:
 def test_sizes_and_colours_come_from_the_images(photos: Path) -> None:
     folder = find_folder(str(photos), allow_links=False)
     look = folder.look()
-    assert (look.side, look.is_grey) == (49, False)
+    assert (look.side, look.is_grey) == (50, False)
     assert config_of(photos, *NETWORKS).pixels.shape == (3, 32, 32)
     assert [side_of(7), side_of(64), side_of(4000)] == [8, 64, 256]
 
