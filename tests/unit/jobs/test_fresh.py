@@ -183,7 +183,8 @@ def test_a_terminal_is_asked(
     else:
         with pytest.raises(InputError, match="nothing was deleted"):
             confirm(deletion, yes=False, ask=ask)
-    assert "8 files (8 bytes) of evaluate, report" in asked[0]
+    count = len(results_of(["evaluate", "report"]))
+    assert f"{count} files ({count} bytes) of evaluate, report" in asked[0]
 
 
 def test_folders_that_become_empty_are_deleted(run: Run) -> None:

@@ -21,6 +21,7 @@ from jobs.run_directory.stages import (
     stages_of,
     verb_of,
 )
+from jobs.thumbnails.stored import thumbnails_file
 from otcondense.datasets.stored import listing_file, others_file
 from otcondense.store import class_file, selection_file
 from pipeline.shard_files import shard_file
@@ -94,7 +95,7 @@ def files(run: Run) -> dict[str, list[str]]:
             "evaluation/l2-geometry_aware-0a1b2c3d-inception-0a1b2c3d/000007.parquet",
             run.held_out_pixels_file(),
         ],
-        "report": [REPORT],
+        "report": [REPORT, thumbnails_file(run, method)],
     }
 
 
