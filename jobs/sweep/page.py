@@ -87,7 +87,7 @@ def _reference(sweep: Sweep) -> str:
     most = counted(config.reference_images, "image")
     if sweep.base.held_out is None or not sweep.base.source.has_images:
         return f"at most {most} of the source itself, as no images are held out"
-    return f"the held-out images, at most {most}, evenly spaced"
+    return f"the held-out images (at most {most}, evenly spaced)"
 
 
 def _order(row: Row, sweep: Sweep) -> float:

@@ -7,13 +7,14 @@ from jobs.cluster.start import start_ray
 from jobs.command.progress import note
 from jobs.evaluate.stage import encode_shared
 from jobs.extract_features.stage import extract
+from jobs.judging.full_images import contents
 from jobs.run_directory.run import Run
 from jobs.score.stage import score_difficulty
 from jobs.trials.config import SweepConfig
 from jobs.trials.ensembles import evaluating, train_ensembles
 from jobs.trials.loggers import log_callbacks, require
 from jobs.trials.records import Record, Records
-from jobs.trials.reference import contents, write_reference
+from jobs.trials.reference import write_reference
 from jobs.trials.trial import Sweep, Trial
 from jobs.trials.tuning import run_trials
 from jobs.trials.work import trial_fingerprint

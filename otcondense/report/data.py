@@ -175,6 +175,8 @@ class ReportData:
     """A few numbers for the top of the page, by name."""
     metrics: tuple[MetricRow, ...] = ()
     subsets: tuple[SubsetRow, ...] = ()
+    sample_size: str = ""
+    """Size of the samples, in which chosen images are measured too, such as 32 × 32."""
     class_sheets: tuple[ClassSheet, ...] = ()
     class_cards: tuple[ClassCard, ...] = ()
     copies: tuple[CopyRow, ...] = ()
