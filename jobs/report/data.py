@@ -75,7 +75,7 @@ def collect(run: Run) -> ReportData:
         facts=_facts(run, selections),
         metrics=tuple(_metric_rows(run, records)),
         subsets=tuple(_subset_rows(run)),
-        sample_size=" × ".join(str(side) for side in run.config.pixels.shape[1:]),
+        sample_size="x".join(str(side) for side in run.config.pixels.shape[1:]),
         class_sheets=tuple(_class_sheets(run, selections)),
         class_cards=tuple(_class_cards(records, selections)),
         copies=tuple(copy_rows(selections)),

@@ -176,7 +176,7 @@ class ReportData:
     metrics: tuple[MetricRow, ...] = ()
     subsets: tuple[SubsetRow, ...] = ()
     sample_size: str = ""
-    """Size of the samples, in which chosen images are measured too, such as 32 × 32."""
+    """Size of the samples, in which chosen images are measured too, such as 32x32."""
     class_sheets: tuple[ClassSheet, ...] = ()
     class_cards: tuple[ClassCard, ...] = ()
     copies: tuple[CopyRow, ...] = ()

@@ -118,7 +118,7 @@ def example(name="geometry_aware", class_name="3"):
         summary="A summary.",
         facts={"images": "1,400"},
         metrics=rows,
-        sample_size="8 × 8",
+        sample_size="8x8",
         subsets=(SubsetRow(name, 10, 40, {"frechet_distance": 3.5}),),
         class_sheets=(ClassSheet(class_name, {name: THUMBNAILS, "random": ()}, {name: 4}),),
         sample_sheets=(
@@ -177,7 +177,7 @@ def test_all_that_was_asked_for_is_on_the_page(page):
         "Proven: no subset of this size is below 1.5 (gap 25.0%)",
         "1 min 15 s",
         "and 2 more",
-        "they and the held-out images in 8 × 8 pixels",
+        "they and the held-out images in 8x8 pixels",
         "geometry_aware: 10 of 1 image in 1 class",
         "runs/digits/subset.parquet",
         "The chosen images against random draws: better in coverage",
