@@ -46,6 +46,11 @@ def on_page_content(html: str, **_: object) -> str:
     return with_maths(html)
 
 
+def on_post_page(output: str, **_: object) -> str:
+    """Return a page whose search has a name for screen readers, which the theme forgets."""
+    return output.replace('role="dialog">', 'role="dialog" aria-label="Search">')
+
+
 def on_post_build(config: MkDocsConfig) -> None:
     """Refuse a site that fetches anything from elsewhere."""
     check_site(Path(config.site_dir))
