@@ -59,11 +59,12 @@ def run_selector(
         class_index=features.class_index,
         image_ids=features.image_ids,
         indices=rows[selector.indices_],
-        represented_mass=reduced.mass(selector.represented_mass_),
+        received_mass=reduced.mass(selector.received_mass_),
         assignment=reduced.assignment(selector.assignment_),
         cross_entropy=features.cross_entropy,
         sha256=features.sha256,
-        gain=_gains(selector),
+        rank=selector.rank_,
+        gain=selector.gain_,
         summary=_summary(selector, reduced),
     )
 
@@ -107,16 +108,6 @@ def _positions(features: ClassFeatures, image_ids: list[str]) -> list[int]:
             f"found no {missing[0]}"
         )
     return [rows[image_id] for image_id in image_ids]
-
-
-def _gains(selector: Selector) -> Float[np.ndarray, " budget"]:
-    """Return the decrease of the objective when each chosen image was added; nan if unknown."""
-    gains: dict[int, float] = {}
-    previous = float("nan")
-    for step in selector.history_:
-        gains[step.added] = previous - step.objective
-        previous = step.objective
-    return np.array([gains.get(int(index), float("nan")) for index in selector.indices_])
 
 
 def _summary(selector: Selector, reduced: ReducedClass) -> SelectionSummary:

@@ -118,10 +118,11 @@ def make_selection(number: int) -> ClassSelection:
         class_index=number,
         image_ids=[f"{name}/{name}_{row:05d}.JPEG" for row in range(IMAGES)],
         indices=indices,
-        represented_mass=np.where(assignment < 0, 0.0, 1 / (assignment >= 0).sum()),
+        received_mass=np.where(assignment < 0, 0.0, 1 / (assignment >= 0).sum()),
         assignment=assignment,
         cross_entropy=generator.exponential(size=IMAGES).astype(np.float32),
         sha256=[f"{row:064x}" for row in range(IMAGES)],
+        rank=np.arange(BUDGET),
         gain=generator.random(BUDGET),
         summary=SelectionSummary(
             objective=objective,

@@ -1,6 +1,9 @@
-"""One step of a selection, shared by the selectors and the selection files."""
+"""Steps and shares of a selection, shared by the selectors and the selection files."""
 
 from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
 
 
 @dataclass(frozen=True)
@@ -17,3 +20,19 @@ class Step:
     """Position of the image that went out; None if nothing did."""
     objective: float
     """Objective after the step; nan if the selector has none."""
+
+
+def represented_mass(
+    indices: Int[np.ndarray, " budget"],
+    assignment: Int[np.ndarray, " n"],
+    received: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, " budget"]:
+    """Return the share of its class that each chosen image represents.
+
+    Args:
+        indices: the chosen images.
+        assignment: the chosen image that represents each image, -1 for none.
+        received: share of the class's mass that each image receives.
+    """
+    shares = [float(received[assignment == index].sum()) for index in indices]
+    return np.array(shares)

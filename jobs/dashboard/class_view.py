@@ -176,12 +176,12 @@ def _proof(selection: ClassSelection, measures: dict[str, float]) -> str:
 def _chosen(selection: ClassSelection) -> Iterator[ChosenView]:
     for rank, index in enumerate(selection.indices):
         members = np.flatnonzero(selection.assignment == index)
-        heaviest = members[np.argsort(-selection.represented_mass[members], kind="stable")]
+        heaviest = members[np.argsort(-selection.received_mass[members], kind="stable")]
         shown = [int(row) for row in heaviest[:REPRESENTED_SHOWN] if row != index]
         yield ChosenView(
             image=_image(selection, int(index)),
             rank=rank + 1,
-            share=float(selection.represented_mass[members].sum()),
+            share=float(selection.received_mass[members].sum()),
             count=len(members),
             gain=_finite(float(selection.gain[rank])),
             represents=tuple(_image(selection, row) for row in shown),

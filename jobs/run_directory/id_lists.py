@@ -5,7 +5,7 @@ from pathlib import Path
 
 from otcondense.errors import InputError
 from otcondense.reading import parse_json, read_text
-from otcondense.store import Store, read_manifest
+from otcondense.store import Store, read_table
 
 LISTS_KEPT = 8
 """Lists that a process keeps, by file and time: names of results need them again and again."""
@@ -33,13 +33,25 @@ def read_ids(path: str, setting: str) -> tuple[str, ...]:
 def _read(path: str, setting: str, _changed: tuple[int, int]) -> tuple[str, ...]:
     if path.endswith(".parquet"):
         place = Path(path)
-        manifest = read_manifest(Store(str(place.parent)), place.name)
-        found = manifest.column("image_id").to_pylist()
+        # Manifests of earlier versions, which have other columns, list images too.
+        found = _of_manifest(Store(str(place.parent)), place.name)
     else:
         found = _listed(path, setting)
     if not found:
         raise InputError(f"{setting} must list at least one image, found none in {path}")
     return tuple(dict.fromkeys(found))
+
+
+def _of_manifest(store: Store, name: str) -> list[str]:
+    if not store.exists(name):
+        raise InputError(f"there is no subset manifest {store.path(name)}")
+    table = read_table(store, name)
+    if "image_id" not in table.column_names:
+        raise InputError(
+            f"{store.path(name)} must have a column image_id, found {', '.join(table.column_names)}"
+        )
+    found: list[str] = table.column("image_id").to_pylist()
+    return found
 
 
 def _listed(path: str, setting: str) -> list[str]:

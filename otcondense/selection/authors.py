@@ -7,6 +7,7 @@ rows.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -33,6 +34,8 @@ class AuthorsResult:
     indices: list[int]
     objective: float
     history: list[Step]
+    gain: Float[np.ndarray, " budget"]
+    """Increase of the objective without each image; nan for a single one."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,14 @@ def _subset_cost(data: _Class, chosen: list[int]) -> float:
     return float(geometry + data.settings.beta * data.cross_entropy[indices].mean().float())
 
 
+def _gain(data: _Class, chosen: list[int], value: float) -> Float[np.ndarray, " k"]:
+    """Return the increase of the cost without each image, nan without a rest."""
+    if len(chosen) == 1:
+        return np.full(1, np.nan)
+    rests = [[*chosen[:place], *chosen[place + 1 :]] for place in range(len(chosen))]
+    return np.array([_subset_cost(data, rest) for rest in rests]) - value
+
+
 def authors_select(
     features: Float[Tensor, "n d"],
     cross_entropy: Float[Tensor, " n"] | None,
@@ -248,7 +259,7 @@ def authors_select(
         history.append(Step(step, "swap", swap.newcomer, removed, swap.cost))
         chosen[swap.position] = swap.newcomer
         value = swap.cost
-    return AuthorsResult(greedy, chosen, value, history)
+    return AuthorsResult(greedy, chosen, value, history, _gain(data, chosen, value))
 
 
 def select_as_authors(config: GeometryAwareConfig, candidates: Candidates) -> AuthorsResult:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
 from otcondense.errors import InputError
-from otcondense.history import Step
+from otcondense.history import Step, represented_mass
 from otcondense.selection.candidates import Candidates, check_one_class, validate_candidates
 from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.gap import in_words
@@ -22,6 +22,9 @@ from otcondense.selection.selector_config import SelectorConfig, check_indices, 
 from otcondense.selection.units import in_class_units
 from otcondense.selection.watch import Moment, Watcher, nobody
 from otcondense.wrong_values import described
+
+GAIN_TIE = 1e-6
+"""Gains closer than this share of the largest one are equal: those of copies, up to rounding."""
 
 AnySelector = TypeVar("AnySelector", bound="Selector")
 
@@ -60,7 +63,16 @@ class Selector(Parameters, ABC):
         none.
     history_ : list of Step
         The steps of the selection, with the objective after each one.
-    represented_mass_ : array of float, [n]
+    gain_ : array of float, [budget]
+        Increase of the objective if the chosen image is left out of the subset, and nothing takes
+        its place; nan if there is no objective, or no rest. It can be negative.
+    rank_ : array of int, [budget]
+        Place of the chosen image by decreasing gain, from 0; of equal or unknown gains, the image
+        chosen first comes first.
+    represented_mass_ : array of float, [budget]
+        Share of the class's mass that the chosen image represents: what the images assigned to it
+        receive. Sums to 1, or less if images are left out.
+    received_mass_ : array of float, [n]
         Share of the class's mass that each image receives from the subset; sums to 1.
     assignment_ : array of int, [n]
         The chosen image that represents each image, -1 if it is left out.
@@ -98,7 +110,10 @@ class Selector(Parameters, ABC):
     objective_: float
     lower_bound_: float
     history_: list[Step]
-    represented_mass_: Float[np.ndarray, " n"]
+    gain_: Float[np.ndarray, " budget"]
+    rank_: Int[np.ndarray, " budget"]
+    represented_mass_: Float[np.ndarray, " budget"]
+    received_mass_: Float[np.ndarray, " n"]
     assignment_: Int[np.ndarray, " n"]
     terms_: dict[str, float]
     diagnostics_: Diagnostics
@@ -269,6 +284,7 @@ class Selector(Parameters, ABC):
             self._clear_results()
             raise
         self._represent(scaled)
+        self._rank()
         self._restore_units(scaled.cost_unit)
 
     def _in_units(self, candidates: Candidates) -> Candidates:
@@ -278,6 +294,7 @@ class Selector(Parameters, ABC):
     def _restore_units(self, cost_unit: float) -> None:
         """Multiply every result that is a cost by the unit of cost."""
         self.objective_ *= cost_unit
+        self.gain_ = self.gain_ * cost_unit
         self.lower_bound_ *= cost_unit
         self.terms_ = {name: value * cost_unit for name, value in self.terms_.items()}
         self.history_ = [
@@ -323,7 +340,8 @@ class Selector(Parameters, ABC):
         self.history_ = []
         self.terms_ = {}
         self.diagnostics_ = Diagnostics()
-        self.represented_mass_ = np.empty(0)
+        self.gain_ = np.empty(0)
+        self.received_mass_ = np.empty(0)
         self.assignment_ = np.empty(0, dtype=np.int64)
 
     def _represent(self, candidates: Candidates) -> None:
@@ -331,8 +349,21 @@ class Selector(Parameters, ABC):
         if not len(self.assignment_):
             chosen = np.sort(self.indices_)
             self.assignment_ = chosen[first_minimum(candidates.distances().to(chosen))]
-        if not len(self.represented_mass_):
-            self.represented_mass_ = candidates.mass
+        if not len(self.received_mass_):
+            self.received_mass_ = candidates.mass
+        self.represented_mass_ = represented_mass(
+            self.indices_, self.assignment_, self.received_mass_
+        )
+
+    def _rank(self) -> None:
+        """Rank the chosen images by their gains, which are nan if the selector has set none."""
+        if not len(self.gain_):
+            self.gain_ = np.full(len(self.indices_), np.nan)
+        largest = np.abs(self.gain_).max(initial=0, where=np.isfinite(self.gain_))
+        steps = np.rint(self.gain_ / (GAIN_TIE * largest or 1.0))
+        # Nan is last in the order of numbers.
+        self.rank_ = np.empty(len(self.indices_), dtype=np.int64)
+        self.rank_[np.argsort(-steps, kind="stable")] = np.arange(len(self.indices_))
 
     def _record(self, index: int, objective: float = float("nan")) -> None:
         """Append the choice of one image to the history and report it to the watcher."""

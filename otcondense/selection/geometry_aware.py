@@ -259,7 +259,8 @@ class GeometryAwareSelector(Selector):
         self.history_ = fit.search.history
         self.objective_ = fit.outcome.objective
         self.terms_ = fit.outcome.terms
-        self.represented_mass_ = fit.outcome.represented_mass
+        self.received_mass_ = fit.outcome.received_mass
+        self.gain_ = fit.outcome.gain
         self.assignment_ = fit.outcome.assignment
         self.diagnostics_ = fit.outcome.diagnostics
         if self.kappa_ != self.config.kappa:
@@ -284,6 +285,7 @@ class GeometryAwareSelector(Selector):
         self.greedy_indices_ = np.asarray(result.greedy_indices, dtype=np.int64)
         self.objective_ = float(result.objective)
         self.history_ = result.history
+        self.gain_ = result.gain
         self.swap_optimal_ = False
         self.diagnostics_ = GeometryAwareDiagnostics()
 

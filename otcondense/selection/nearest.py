@@ -28,6 +28,30 @@ REFINED_VALUES = 1 << 19
 """Number of values in the intermediate results of a block of such distances (4 MB)."""
 
 
+def second_minimum(
+    values: Float[np.ndarray, "n k"],
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Return the position of the minimum of each row, it, and the next value; inf for one column.
+
+    Without one of the columns, the minimum of the rows where it was is the next value.
+    """
+    rows = np.arange(len(values))
+    position = values.argmin(axis=1)
+    others = values.copy()
+    others[rows, position] = np.inf
+    return position, values[rows, position], others.min(axis=1)
+
+
+def mean_gains(
+    values: Float[np.ndarray, "n k"], mass: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " k"]:
+    """Return the increase of the mean of the row minima without each column; nan for one column."""
+    if values.shape[1] == 1:
+        return np.full(1, np.nan)
+    position, first, second = second_minimum(values)
+    return np.bincount(position, weights=(second - first) * mass, minlength=values.shape[1])
+
+
 class Distances:
     """Costs from all images of a class to chosen ones, computed on request.
 

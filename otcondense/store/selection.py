@@ -8,15 +8,17 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 
 from otcondense.errors import InputError, MissingInputError
+from otcondense.history import represented_mass
 from otcondense.store.files import Store
 from otcondense.store.selection_summary import SelectionSummary
 from otcondense.store.tables import read_table, stored_metadata, table_metadata, write_table
 
-SELECTION_SCHEMA_VERSION = 1
+SELECTION_SCHEMA_VERSION = 2
 MANIFEST_TYPES = {
     "image_id": pa.string(),
     "class_name": pa.string(),
     "class_index": pa.int32(),
+    "choice": pa.int32(),
     "rank": pa.int32(),
     "weight": pa.float64(),
     "represented_mass": pa.float64(),
@@ -37,16 +39,23 @@ class ClassSelection:
     """All images of the class, in the order of the feature file."""
     indices: Int[np.ndarray, " budget"]
     """Positions of the chosen images in `image_ids`, in order of choice."""
-    represented_mass: Float[np.ndarray, " n"]
+    received_mass: Float[np.ndarray, " n"]
     """Share of the class's mass each image receives from the subset; sums to 1."""
     assignment: Int[np.ndarray, " n"]
     """Position of the chosen image that represents each image, -1 for a left-out image."""
     cross_entropy: Float[np.ndarray, " n"] | None
     sha256: list[str]
+    rank: Int[np.ndarray, " budget"]
+    """Place of each chosen image by decreasing gain, from 0."""
     gain: Float[np.ndarray, " budget"]
-    """Decrease of the objective when each chosen image was added; nan if unknown."""
+    """Increase of the objective if each chosen image is left out of the subset; nan if unknown."""
     summary: SelectionSummary = field(default_factory=SelectionSummary)
     """Objective, terms, lower bound, history and diagnostics."""
+
+    @property
+    def represented_mass(self) -> Float[np.ndarray, " budget"]:
+        """Share of the class that each chosen image represents; sums to 1 if none is left out."""
+        return represented_mass(self.indices, self.assignment, self.received_mass)
 
 
 def selection_file(directory: str, class_name: str) -> str:
@@ -59,10 +68,14 @@ def write_class_selection(
 ) -> None:
     """Write the selection file of one class, whole or not at all: one row for each image."""
     size = len(selection.image_ids)
+    choice = np.full(size, -1, dtype=np.int32)
+    choice[selection.indices] = np.arange(len(selection.indices), dtype=np.int32)
     rank = np.full(size, -1, dtype=np.int32)
-    rank[selection.indices] = np.arange(len(selection.indices), dtype=np.int32)
+    rank[selection.indices] = selection.rank
     gain = np.full(size, np.nan)
     gain[selection.indices] = selection.gain
+    represented = np.full(size, np.nan)
+    represented[selection.indices] = selection.represented_mass
     entropy = selection.cross_entropy
     if entropy is None:
         entropy = np.full(size, np.nan)
@@ -70,8 +83,10 @@ def write_class_selection(
     table = pa.table(
         {
             "image_id": pa.array(selection.image_ids, pa.string()),
+            "choice": pa.array(choice, mask=choice < 0),
             "rank": pa.array(rank, mask=rank < 0),
-            "represented_mass": pa.array(selection.represented_mass, pa.float64()),
+            "received_mass": pa.array(selection.received_mass, pa.float64()),
+            "represented_mass": pa.array(represented, pa.float64(), from_pandas=True),
             "assignment": pa.array(selection.assignment, pa.int32()),
             "gain": pa.array(gain, pa.float64(), from_pandas=True),
             "cross_entropy": pa.array(entropy, pa.float32(), from_pandas=True),
@@ -100,18 +115,19 @@ def read_class_selection(store: Store, directory: str, class_name: str) -> Class
     """
     table = read_table(store, selection_file(directory, class_name))
     metadata = table_metadata(table)
-    rank = table.column("rank").fill_null(-1).to_numpy()
-    chosen = np.flatnonzero(rank >= 0)
-    indices = chosen[np.argsort(rank[chosen])]
+    choice = table.column("choice").fill_null(-1).to_numpy()
+    chosen = np.flatnonzero(choice >= 0)
+    indices = chosen[np.argsort(choice[chosen])]
     return ClassSelection(
         class_name=str(metadata["class_name"]),
         class_index=int(metadata["class_index"]),
         image_ids=table.column("image_id").to_pylist(),
         indices=indices,
-        represented_mass=table.column("represented_mass").to_numpy(),
+        received_mass=table.column("received_mass").to_numpy(),
         assignment=table.column("assignment").to_numpy(),
         cross_entropy=table.column("cross_entropy").to_numpy(),
         sha256=table.column("sha256").to_pylist(),
+        rank=table.column("rank").fill_null(-1).to_numpy()[indices],
         gain=table.column("gain").to_numpy()[indices],
         summary=SelectionSummary.from_json(metadata["summary"]),
     )
@@ -146,8 +162,8 @@ def manifest_table(selections: list[ClassSelection]) -> pa.Table:
 
 def _manifest_rows(selection: ClassSelection) -> Iterator[dict[str, object]]:
     """Yield one row of the manifest for each chosen image of one class, in order of choice."""
-    for rank, index in enumerate(selection.indices):
-        share = float(selection.represented_mass[selection.assignment == index].sum())
+    shares = selection.represented_mass.tolist()
+    for choice, (index, share) in enumerate(zip(selection.indices, shares, strict=True)):
         entropy = None
         if selection.cross_entropy is not None:
             entropy = float(selection.cross_entropy[index])
@@ -155,10 +171,11 @@ def _manifest_rows(selection: ClassSelection) -> Iterator[dict[str, object]]:
             "image_id": selection.image_ids[index],
             "class_name": selection.class_name,
             "class_index": selection.class_index,
-            "rank": rank,
+            "choice": choice,
+            "rank": int(selection.rank[choice]),
             "weight": share * len(selection.indices),
             "represented_mass": share,
-            "gain": float(selection.gain[rank]),
+            "gain": float(selection.gain[choice]),
             "cross_entropy": entropy,
             "sha256": selection.sha256[index],
         }

@@ -103,3 +103,6 @@ class HerdingSelector(Selector):
             self.objective_ = float(np.square(total / step - mean).sum())
             self._record(index, self.objective_)
         self.indices_ = np.array(order)
+        if budget > 1:
+            rests = (total - distances.rows[order]) / (budget - 1)
+            self.gain_ = np.square(rests - mean).sum(axis=1) - self.objective_

@@ -99,6 +99,8 @@ class KCenterSelector(Selector):
     def _fit(self, candidates: Candidates, budget: int) -> None:
         distances = candidates.distances()
         nearest = np.full(candidates.size, np.inf)
+        second = np.full(candidates.size, np.inf)
+        place = np.zeros(candidates.size, dtype=np.int64)
         barred = barred_images(self.config, candidates.size)
 
         order: list[int] = []
@@ -111,7 +113,13 @@ class KCenterSelector(Selector):
                 index = int(first_minimum(np.where(barred, np.inf, -nearest)))
             order.append(index)
             barred[index] = True
-            nearest = np.minimum(nearest, distances.to(np.array([index]))[:, 0])
+            cost = distances.to(np.array([index]))[:, 0]
+            place[cost < nearest] = step
+            second = np.minimum(second, np.maximum(nearest, cost))
+            nearest = np.minimum(nearest, cost)
             self.objective_ = float(nearest.max())
             self._record(index, self.objective_)
         self.indices_ = np.array(order)
+        if budget > 1:
+            radii = [np.where(place == k, second, nearest).max() for k in range(budget)]
+            self.gain_ = np.array(radii) - self.objective_

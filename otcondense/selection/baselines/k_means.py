@@ -10,7 +10,7 @@ from pydantic import Field
 
 from otcondense.selection.base import Selector
 from otcondense.selection.candidates import Candidates
-from otcondense.selection.nearest import Distances, first_minimum
+from otcondense.selection.nearest import Distances, first_minimum, mean_gains
 from otcondense.selection.selector_config import SelectorConfig, barred_images
 
 
@@ -60,6 +60,8 @@ class KMeansSelector(Selector):
         Chosen images, by decreasing mass of their centres.
     objective_ : float
         Inertia: weighted mean squared distance of the class to its nearest centre.
+    gain_ : array of float, [budget]
+        Increase of the inertia without the centre of the chosen image.
 
     Examples
     --------
@@ -106,13 +108,15 @@ class KMeansSelector(Selector):
         fixed = len(self.config.include)
         barred = barred_images(self.config, candidates.size)
         order = list(self.config.include)
-        for centre in (fixed + np.argsort(-mass[fixed:], kind="stable")).tolist():
+        centres = np.argsort(-mass[fixed:], kind="stable") + fixed
+        for centre in centres.tolist():
             index = int(first_minimum(np.where(barred, np.inf, away[:, centre])))
             order.append(index)
             barred[index] = True
         for index in order:
             self._record(index)
         self.indices_ = np.array(order)
+        self.gain_ = mean_gains(away, candidates.mass)[[*range(fixed), *centres.tolist()]]
 
     def _best_run(
         self, distances: Distances, mass: Float[np.ndarray, " n"], count: int

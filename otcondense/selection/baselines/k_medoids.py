@@ -17,6 +17,7 @@ from otcondense.selection.baselines.medoid_swaps import Medoids, improve_by_swap
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.forecast import check_costs
+from otcondense.selection.nearest import mean_gains
 from otcondense.selection.selector_config import SelectorConfig, free_images
 from otcondense.selection.watch import Moment
 
@@ -124,6 +125,7 @@ class KMedoidsSelector(Selector):
             improve_by_swaps(problem, medoids, len(self.config.include), free, self._swap)
             order = medoids.chosen
         self.indices_ = np.array(order)
+        self.gain_ = mean_gains(problem.cost[order].T, problem.mass)
         gain = 1 - self.objective_ / greedy if greedy > 0 else 0.0
         self.diagnostics_ = KMedoidsDiagnostics(evaluations, len(self.history_) - budget, gain)
 

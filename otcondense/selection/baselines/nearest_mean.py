@@ -80,3 +80,6 @@ class NearestMeanSelector(Selector):
         for count, index in enumerate(self.indices_.tolist(), start=1):
             self.objective_ = float(to_mean[self.indices_[:count]].mean())
             self._record(index, self.objective_)
+        if budget > 1:
+            chosen = to_mean[self.indices_]
+            self.gain_ = (chosen.sum() - chosen) / (budget - 1) - self.objective_

@@ -18,7 +18,7 @@ from otcondense.selection.baselines.facility_location import (
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.forecast import check_costs
-from otcondense.selection.nearest import TIE
+from otcondense.selection.nearest import TIE, mean_gains
 from otcondense.selection.selector_config import SelectorConfig, free_images
 
 
@@ -129,6 +129,7 @@ class SubZeroCoreSelector(Selector):
         free = free_images(self.config, candidates.size)
         order, evaluations = lazy_greedy(problem, self.config.include, free, budget, self._take)
         self.indices_ = np.array(order)
+        self.gain_ = mean_gains(problem.cost[order].T, problem.mass)
         self.diagnostics_ = SubZeroCoreDiagnostics(neighbours, evaluations)
 
     def _take(self, index: int, objective: float) -> None:

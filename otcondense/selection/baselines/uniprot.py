@@ -70,6 +70,8 @@ class UniProtSelector(Selector):
     objective_ : float
         Transport cost between the subset and the class; during the choice, the mass that is not
         shipped yet costs the largest cost.
+    gain_ : array of float, [budget]
+        nan: a plan without each image would take as long as the selection.
     diagnostics_ : UniProtDiagnostics
         Gains bounded, and gains computed exactly.
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from otcondense.ot import PartialOutput
 from otcondense.ot.exact import linear_value
 from otcondense.selection.diagnostics import GeometryAwareDiagnostics
+from otcondense.selection.engine.leave_one_out import objectives_without
 from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.engine.search import Search
 
@@ -18,8 +19,9 @@ class Outcome:
 
     objective: float
     terms: dict[str, float]
-    represented_mass: Float[np.ndarray, " n"]
+    received_mass: Float[np.ndarray, " n"]
     assignment: Int[np.ndarray, " n"]
+    gain: Float[np.ndarray, " k"]
     diagnostics: GeometryAwareDiagnostics
 
 
@@ -32,7 +34,9 @@ def describe(search: Search, problem: SubsetProblem) -> Outcome:
     terms = problem.terms(search.subset, output)
     mass, assignment = _representation(search.subset, output)
     diagnostics = _diagnostics(search, problem, output)
-    return Outcome(sum(terms.values()), terms, mass, assignment, diagnostics)
+    objective = sum(terms.values())
+    gain = objectives_without(problem, search.subset, output.f).numpy() - objective
+    return Outcome(objective, terms, mass, assignment, gain, diagnostics)
 
 
 def _representation(

@@ -101,17 +101,17 @@ def test_the_file_has_a_row_for_every_image_and_the_masses_sum_to_one(
     write_class_selection(store, "s", selection, fingerprint="f")
     read = read_class_selection(store, "s", "c")
     assert len(read.image_ids) == len(read.assignment) == 40
-    assert read.represented_mass.sum() == pytest.approx(1)
+    assert read.received_mass.sum() == pytest.approx(1)
     assert read.summary.copies == selection.summary.copies
     assert set(read.assignment.tolist()) <= {-1, *read.indices.tolist()}
     assert (read.assignment[COPIES] == read.assignment[30]).all()
     assert read.assignment[5] == read.assignment[6] == -1
-    assert read.represented_mass[[5, 6]].tolist() == [0, 0]
+    assert read.received_mass[[5, 6]].tolist() == [0, 0]
     assert read.summary.copies.held_out == 2
     shares = manifest_table([read]).column("represented_mass").to_numpy()
-    assert shares.sum() == pytest.approx(read.represented_mass[read.assignment >= 0].sum())
+    assert shares.sum() == pytest.approx(read.received_mass[read.assignment >= 0].sum())
     if policy == "drop":
-        assert read.represented_mass[COPIES].sum() == 0
+        assert read.received_mass[COPIES].sum() == 0
         assert (read.assignment[COPIES] == read.assignment[3]).all()
 
 
@@ -129,7 +129,7 @@ def test_dropping_copies_is_selecting_from_the_class_without_them(
     assert dropped.indices.tolist() == expected.indices.tolist()
     assert dropped.summary.objective == expected.summary.objective
     assert repr(dropped.summary.history) == repr(expected.summary.history)
-    assert dropped.represented_mass[:30].tolist() == expected.represented_mass.tolist()
+    assert dropped.received_mass[:30].tolist() == expected.received_mass.tolist()
 
 
 @every_method

@@ -72,6 +72,7 @@ def written(root: Path) -> dict[str, tuple[str, Callable[[Store], Any]]]:
         np.full(9, 1),
         None,
         features.sha256,
+        np.arange(2),
         np.ones(2),
     )
     write_class_selection(store, "selection", selection, fingerprint="f")

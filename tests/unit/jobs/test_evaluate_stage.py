@@ -70,9 +70,10 @@ def write_manifest(run: Run, root: Path) -> None:
                 class_index=index,
                 image_ids=ids,
                 indices=chosen,
-                represented_mass=np.full(len(ids), 1 / len(ids)),
+                received_mass=np.full(len(ids), 1 / len(ids)),
                 assignment=np.resize(chosen, len(ids)),
                 cross_entropy=None,
+                rank=np.arange(len(chosen)),
                 gain=np.full(len(chosen), np.nan),
                 sha256=[sha256_bytes((root / each).read_bytes()) for each in ids],
             )

@@ -259,7 +259,7 @@ def test_a_class_view_shows_the_selection(run: Run) -> None:
     assert [each.image.row for each in view.chosen] == selection.indices.tolist()
     assert sum(each.count for each in view.chosen) + view.num_left_out == IMAGES
     assert sum(each.share for each in view.chosen) == pytest.approx(
-        selection.represented_mass[selection.assignment >= 0].sum()
+        selection.received_mass[selection.assignment >= 0].sum()
     )
     assert all(each.image not in each.represents for each in view.chosen)
     assert view.proof.startswith("Proven: no single swap lowers the objective")

@@ -48,6 +48,7 @@ def manifest(source):
                 assignment,
                 None,
                 hashes,
+                np.arange(2),
                 np.ones(2),
             )
         )

@@ -19,10 +19,11 @@ def selection(*objectives: float) -> ClassSelection:
         class_index=3,
         image_ids=["a", "b", "c"],
         indices=np.array([1]),
-        represented_mass=np.array([0.5, 0.5, 0.0]),
+        received_mass=np.array([0.5, 0.5, 0.0]),
         assignment=np.array([1, 1, -1]),
         cross_entropy=None,
         sha256=["x", "y", "z"],
+        rank=np.array([0]),
         gain=np.array([1.0]),
         summary=SelectionSummary(objective=2.0, lower_bound=1.5, history=tuple(steps)),
     )

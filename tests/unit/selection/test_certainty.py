@@ -89,14 +89,14 @@ def test_the_plan_of_an_unfinished_solver_is_rounded_to_the_prescribed_masses(
 
 
 @pytest.mark.parametrize("solver", ["newton", "sinkhorn"])
-def test_the_represented_mass_sums_to_one_at_a_small_epsilon(
+def test_the_received_mass_sums_to_one_at_a_small_epsilon(
     solver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_problem, "SINKHORN_ITERATIONS", 200)
     features = np.random.default_rng(1).normal(size=(12, 3))
     settings: dict[str, Any] = {"solver": solver, "lower_bound": None, "rebuilds": 0}
     selector = GeometryAwareSelector(3, epsilon_relative=1e-4, **settings).fit(features)
-    assert selector.represented_mass_.sum() == pytest.approx(1, abs=1e-8)
+    assert selector.received_mass_.sum() == pytest.approx(1, abs=1e-8)
     found = selector.diagnostics_
     if found.marginal_error > 1e-6:
         assert not selector.swap_optimal_

@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -76,12 +77,13 @@ def test_the_assignment_stays_within_the_class(name: str) -> None:
     assert set(chosen.assignment_.tolist()) <= {-1, *chosen.indices_.tolist()}
 
 
-@pytest.mark.parametrize(
-    "name", ["random", pytest.param("geometry_aware", marks=pytest.mark.slow)]
-)
-def test_the_result_does_not_depend_on_the_number_of_processes(name: str) -> None:
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["geometry_aware", "random"])
+@pytest.mark.filterwarnings("ignore")  # in a thread of joblib, one that is an error would stop it
+def test_the_result_does_not_depend_on_the_number_of_processes(name: str, backend: str) -> None:
     one = ClassSelector(quick(name)).fit(**arrays())
-    two = ClassSelector(quick(name), n_jobs=2).fit(**arrays())
+    with joblib.parallel_config(backend=backend):
+        two = ClassSelector(quick(name), n_jobs=2).fit(**arrays())
     assert one.indices_.tobytes() == two.indices_.tobytes()
     assert one.assignment_.tobytes() == two.assignment_.tobytes()
     assert repr(one.objective_) == repr(two.objective_)
@@ -177,7 +179,7 @@ def test_mistakes_are_refused_by_name(
 def test_what_is_no_selector_is_refused_by_fit() -> None:
     selector = ClassSelector()
     selector.__dict__["selector"] = "random"
-    with pytest.raises(InputError, match="selector must be a Selector .* found 'random'"):
+    with pytest.raises(InputError, match=r"selector must be a Selector .* found 'random'"):
         selector.fit(arrays()["X"], LABELS)
 
 

@@ -32,7 +32,7 @@ def test_every_selector_chooses_from_every_size(
     selector = SELECTORS[method](budget=BUDGET, small_class=small_class_setting)
     selector.fit(data.features, difficulty=data.cross_entropy)
     assert len(set(selector.indices_.tolist())) == BUDGET
-    assert selector.represented_mass_.sum() == pytest.approx(1)
+    assert selector.received_mass_.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("kappa", [1.0, 1.0001, 1.05, 1.5, 2.0, 5.0, 1e6])
@@ -82,7 +82,7 @@ def test_identical_images_give_the_first_ones_or_a_draw(
     selector = SELECTORS[method](budget=BUDGET, small_class="take_all", **settings)
     selector.fit(np.full((size, 3), value), difficulty=np.full(size, 2.0))
     assert len(set(selector.indices_.tolist())) == BUDGET
-    assert selector.represented_mass_.sum() == pytest.approx(1)
+    assert selector.received_mass_.sum() == pytest.approx(1)
     if method == "geometry_aware":
         assert sorted(selector.indices_.tolist()) == list(range(BUDGET))
         assert selector.objective_ == 0

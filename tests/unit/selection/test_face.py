@@ -78,8 +78,8 @@ def test_chooses_exactly_the_budget_and_assigns_every_image(
     chosen = selector.indices_.tolist()
     assert len(set(chosen)) == len(chosen) == budget
     assert set(chosen) <= set(range(30))
-    assert selector.represented_mass_.shape == selector.assignment_.shape == (30,)
-    assert selector.represented_mass_.sum() == pytest.approx(1)
+    assert selector.received_mass_.shape == selector.assignment_.shape == (30,)
+    assert selector.received_mass_.sum() == pytest.approx(1)
     assert set(selector.assignment_.tolist()) <= {-1, *chosen}
     steps = selector.history_
     if all(step.stage == "greedy" for step in steps):
@@ -168,7 +168,7 @@ def test_included_images_come_first_and_excluded_ones_are_never_chosen(
     assert selector.indices_.tolist()[:count] == include
     assert len(set(selector.indices_.tolist()) - set(exclude)) == 6
     assert selector.assignment_.shape == (30,)
-    assert selector.represented_mass_.sum() == pytest.approx(1)
+    assert selector.received_mass_.sum() == pytest.approx(1)
 
 
 @every_row

@@ -139,10 +139,10 @@ def test_a_change_of_feature_units_changes_nothing():
 def test_masses_respect_the_capacity_and_outliers_are_left_out():
     data = small_class(7, 60, width=4, outliers=6)
     selector = fit(data, budget=5, kappa=1.25)
-    assert selector.represented_mass_.sum() == pytest.approx(1.0, abs=1e-9)
-    assert (selector.represented_mass_ <= 1.25 / 60 + 1e-12).all()
+    assert selector.received_mass_.sum() == pytest.approx(1.0, abs=1e-9)
+    assert (selector.received_mass_ <= 1.25 / 60 + 1e-12).all()
     assert set(selector.assignment_.tolist()) == {*selector.indices_.tolist(), -1}
-    assert ((selector.represented_mass_ < 0.5 * 1.25 / 60) == (selector.assignment_ == -1)).all()
+    assert ((selector.received_mass_ < 0.5 * 1.25 / 60) == (selector.assignment_ == -1)).all()
     assert np.mean(selector.assignment_[:6] == -1) > 0.5
 
 
@@ -168,7 +168,7 @@ def test_results_are_the_same_bytes_for_any_number_of_threads(options):
         assert other.indices_.tolist() == results[0].indices_.tolist()
         assert other.objective_ == results[0].objective_
         assert other.lower_bound_ == results[0].lower_bound_
-        assert other.represented_mass_.tobytes() == results[0].represented_mass_.tobytes()
+        assert other.received_mass_.tobytes() == results[0].received_mass_.tobytes()
         assert other.history_ == results[0].history_
         assert other.diagnostics_ == results[0].diagnostics_
     assert torch.get_num_threads() == before

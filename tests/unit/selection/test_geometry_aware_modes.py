@@ -113,7 +113,7 @@ def test_among_duplicates_the_lower_index_wins():
 def test_take_all_takes_a_class_up_to_the_size_of_the_budget():
     selector = GeometryAwareSelector(budget=40, small_class="take_all").fit(DATA.features)
     assert selector.indices_.tolist() == list(range(30))
-    assert selector.represented_mass_.sum() == pytest.approx(1.0)
+    assert selector.received_mass_.sum() == pytest.approx(1.0)
     assert GeometryAwareSelector(budget=3, small_class="take_all").fit(
         np.ones((1, 2))
     ).indices_.tolist() == [0]
@@ -214,7 +214,7 @@ def test_later_candidates_join_the_class():
     first = selector.objective_
     selector.partial_fit(DATA.features[20:], cross_entropy=DATA.cross_entropy[20:])
     assert selector.swap_optimal_
-    assert selector.represented_mass_.shape == (30,)
+    assert selector.received_mass_.shape == (30,)
     assert selector.objective_ != first
     again = GeometryAwareSelector(budget=4, start="k_medoids", **QUICK).fit(
         DATA.features, cross_entropy=DATA.cross_entropy

@@ -108,7 +108,7 @@ def test_no_selector_depends_on_the_unit(method: str, scale: float) -> None:
     assert other.indices_.tolist() == plain.indices_.tolist()
     if np.isfinite(plain.objective_):
         assert other.objective_ == pytest.approx(plain.objective_ * scale**2, rel=1e-9)
-    assert np.isfinite(other.represented_mass_).all()
+    assert np.isfinite(other.received_mass_).all()
 
 
 @pytest.mark.parametrize("method", SELECTORS)
@@ -147,7 +147,7 @@ def test_duplicates_give_distinct_images(method: str, scale: float) -> None:
     settings = QUICK if method == "geometry_aware" else {}
     selector = SELECTORS[method](budget=7, **settings).fit(features, difficulty=difficulty)
     assert len(set(selector.indices_.tolist())) == 7
-    assert np.isfinite(selector.represented_mass_).all()
+    assert np.isfinite(selector.received_mass_).all()
 
 
 @pytest.mark.parametrize("method", ["geometry_aware", "herding", "k_medoids"])

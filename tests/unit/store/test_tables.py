@@ -55,10 +55,11 @@ def selection(size: int = 5) -> ClassSelection:
         class_index=1,
         image_ids=[f"{i}" for i in range(size)],
         indices=np.array([3, 0]),
-        represented_mass=np.array([0.3, 0.3, 0.0, 0.4, 0.0]),
+        received_mass=np.array([0.3, 0.3, 0.0, 0.4, 0.0]),
         assignment=np.array([0, 0, -1, 3, -1]),
         cross_entropy=np.arange(5, dtype=np.float32),
         sha256=[f"{i:064x}" for i in range(size)],
+        rank=np.array([1, 0]),
         gain=np.array([np.nan, 0.5]),
         summary=SelectionSummary(
             objective=1.5,
@@ -203,7 +204,8 @@ def test_the_manifest_has_the_represented_mass_of_each_chosen_image(tmp_path: Pa
     write_table(store, "subset.parquet", manifest_table([selection()]), fingerprint="f")
     rows = read_manifest(store, "subset.parquet").to_pylist()
     assert [row["image_id"] for row in rows] == ["3", "0"]
-    assert [row["rank"] for row in rows] == [0, 1]
+    assert [row["choice"] for row in rows] == [0, 1]
+    assert [row["rank"] for row in rows] == [1, 0]
     assert [row["represented_mass"] for row in rows] == pytest.approx([0.4, 0.6])
     assert [row["weight"] for row in rows] == pytest.approx([0.8, 1.2])
     assert rows[0]["gain"] is None
