@@ -181,7 +181,7 @@ def test_all_that_was_asked_for_is_on_the_page(page):
         "geometry_aware: 10 of 1 image in 1 class",
         "runs/digits/subset.parquet",
         "The chosen images against random draws: better in coverage",
-        "1 image cannot be read, such as b/1.png (damaged) (all in lost.parquet)",
+        ANSWER.left_out[0].text,
         "otcondense export runs/digits --output digits",
         "10 of 140 5.0% 2 25.0% 3.25",
         "measured by 50 samples",
