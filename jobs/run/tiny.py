@@ -67,7 +67,7 @@ def steps_in(minutes: float, seconds: float, trainings: int) -> int:
         trainings: how many there are.
     """
     steps = int(minutes * 60 * TRAINING_SHARE / trainings / seconds)
-    digits = 10 ** max(0, len(str(steps)) - 2)
+    digits: int = 10 ** max(0, len(str(steps)) - 2)
     return min(MOST_STEPS, max(LEAST_STEPS, steps // digits * digits))
 
 

@@ -69,17 +69,14 @@ def class_clone(
 
     Its seed is that of the class, and its `include` and `exclude` hold places within the class.
     """
-    params = selector.get_params()
-    seed = selector.config.seed
-    return type(selector)(
-        **{
-            **params,
-            "budget": budget,
-            "seed": class_seed(seed, str(label)),
-            "include": _places(selector.config.include, rows),
-            "exclude": _places(selector.config.exclude, rows),
-        }
-    )
+    params: dict[str, Any] = {
+        **selector.get_params(),
+        "budget": budget,
+        "seed": class_seed(selector.config.seed, str(label)),
+        "include": _places(selector.config.include, rows),
+        "exclude": _places(selector.config.exclude, rows),
+    }
+    return type(selector)(**params)
 
 
 def _places(wanted: Sequence[int], rows: Int[np.ndarray, " m"]) -> tuple[int, ...]:
