@@ -36,6 +36,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "measure": ("samples=samples.npz", "against=images"),
     "prefetch": ("CONFIG",),
     "run": CONFIG,
+    "select": ("features.npy", "--output", "subset.json"),
     "status": ("RUN",),
     "submit": ("run",),
     "sweep": (*CONFIG, "--sweep", "sweep.yaml"),
