@@ -87,10 +87,12 @@ def kept_rows(manifest: pa.Table) -> pa.Table:
     choices of all others, then the second ones, and so on, while there is room.
     """
     classes = pc.unique(manifest.column("class_name")).slice(0, FULL_CLASSES)
-    rank = manifest.column("rank")
-    is_shown = pc.and_(pc.is_in(manifest.column("class_name"), classes), pc.less(rank, FULL_IMAGES))
+    choice = manifest.column("choice")
+    is_shown = pc.and_(
+        pc.is_in(manifest.column("class_name"), classes), pc.less(choice, FULL_IMAGES)
+    )
     shown = manifest.filter(is_shown)
     rest = manifest.filter(pc.invert(is_shown))
-    order = pc.sort_indices(rest, [("rank", "ascending"), ("class_index", "ascending")])
+    order = pc.sort_indices(rest, [("choice", "ascending"), ("class_index", "ascending")])
     room = max(0, MOST - len(shown))
     return pa.concat_tables([shown, rest.take(order.slice(0, room))])

@@ -22,7 +22,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def rows(manifest: pa.Table) -> list[tuple[str, int]]:
-    columns = (manifest.column(name).to_pylist() for name in ("class_name", "rank"))
+    columns = (manifest.column(name).to_pylist() for name in ("class_name", "choice"))
     return list(zip(*columns, strict=True))
 
 
