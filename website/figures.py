@@ -39,7 +39,7 @@ FOLLOWERS = 150.0
 LEFT_OUT = "#c0392b"
 CHART = (70.0, 960.0)
 CHART_HEIGHT = 330
-MOST_GAP = 0.25
+MOST_GAP = 0.4
 """Top of the axis of the gap; a larger gap is an error."""
 
 
@@ -148,7 +148,7 @@ def gap_figure(classes: Sequence[Float[np.ndarray, "n 64"]]) -> bytes:
     picture.text((EDGE, 28.0), title, is_title=True)
     vertical = Scale(0.0, MOST_GAP, CHART_HEIGHT + 60.0, 60.0)
     horizontal = Scale(0.0, len(BUDGETS) - 1.0, CHART[0] + 20, CHART[1] - 60)
-    for tick in vertical.ticks(5):
+    for tick in vertical.ticks(4):
         y = vertical.at(tick)
         picture.line([(CHART[0], y), (CHART[1], y)], GRID)
         picture.text((CHART[0] - 8, y + 4), f"{tick:.0%}", "end", SOFT)
