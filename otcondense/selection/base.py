@@ -17,8 +17,8 @@ from otcondense.selection.candidates import Candidates, check_one_class, validat
 from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.gap import in_words
 from otcondense.selection.nearest import first_minimum
-from otcondense.selection.parameters import Parameters
 from otcondense.selection.selector_config import SelectorConfig, check_indices, check_size
+from otcondense.selection.shown import Chosen, Shown
 from otcondense.selection.units import in_class_units
 from otcondense.selection.watch import Moment, Watcher, nobody
 from otcondense.wrong_values import described
@@ -29,7 +29,7 @@ GAIN_TIE = 1e-6
 AnySelector = TypeVar("AnySelector", bound="Selector")
 
 
-class Selector(Parameters, ABC):
+class Selector(Shown, ABC):
     """Chooses `budget` images of one class.
 
     Works like a scikit-learn estimator: construct, call `fit`, read the results. Subclasses are
@@ -332,9 +332,17 @@ class Selector(Parameters, ABC):
         size = len(self.assignment_)
         return f"{call}: {in_words(len(self.indices_), size, self.objective_, self.lower_bound_)}"
 
+    def _chosen(self) -> Chosen:
+        share = self.represented_mass_
+        return Chosen(self.indices_, self.rank_, self.gain_, share, share * len(share))
+
+    def _histories(self) -> dict[str, list[Step]]:
+        return {"objective": self.history_}
+
     def _clear_results(self) -> None:
         # A fit that fails leaves no subset, its own or that of an earlier one.
         vars(self).pop("indices_", None)
+        self._images = ()
         self.objective_ = float("nan")
         self.lower_bound_ = float("nan")
         self.history_ = []

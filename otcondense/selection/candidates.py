@@ -98,6 +98,35 @@ def to_numpy(values: Any) -> NDArray[Any]:
     return array
 
 
+def as_matrix(name: str, values: Any) -> NDArray[Any]:
+    """Return numbers of any kind as an array with two dimensions, not converted or copied.
+
+    Only an array of objects, such as a table of mixed columns, becomes float64.
+
+    Raises: InputError with the name of the argument, the expected and the found value.
+    """
+    if hasattr(values, "toarray"):
+        raise InputError(f"{name} must be a dense array, found a sparse one; give {name}.toarray()")
+    array = to_numpy(values)
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name} must be numeric, found an object: {error}") from error
+    if array.dtype.kind == "c":
+        raise InputError(
+            f"{name} must be real numbers, found dtype {array.dtype}: Complex data not supported"
+        )
+    if array.ndim != 2:
+        raise InputError(f"{name} must have 2 dimensions, found shape {array.shape}")
+    if array.shape[1] == 0:
+        raise InputError(
+            f"{name} must have columns, found 0 feature(s) (shape={array.shape}) while a minimum "
+            "of 1 is required"
+        )
+    return array
+
+
 def as_rows(
     name: str, values: ArrayLike, ndim: int, size: int | None = None
 ) -> NDArray[np.float64]:

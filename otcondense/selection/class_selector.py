@@ -1,15 +1,16 @@
 """One selector for every class of labelled data."""
 
 from collections.abc import Hashable, Mapping
-from typing import final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike, NDArray
 
 from otcondense.errors import InputError
+from otcondense.history import Step
 from otcondense.selection.base import Selector
-from otcondense.selection.candidates import to_numpy
+from otcondense.selection.candidates import as_matrix, to_numpy
 from otcondense.selection.class_jobs import (
     SHOWN,
     ClassBudget,
@@ -20,11 +21,14 @@ from otcondense.selection.class_jobs import (
 )
 from otcondense.selection.gap import in_words
 from otcondense.selection.geometry_aware import GeometryAwareSelector
-from otcondense.selection.parameters import Parameters
+from otcondense.selection.shown import Chosen, Shown
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
 
 
 @final
-class ClassSelector(Parameters):
+class ClassSelector(Shown):
     """Chooses a subset of every class of labelled data.
 
     Each class gets a selector of its own with the parameters of `selector`, as in the commands: its
@@ -98,8 +102,8 @@ class ClassSelector(Parameters):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike | None = None,
+        X: Any,
+        y: Any = None,
         *,
         cross_entropy: ArrayLike | None = None,
         difficulty: ArrayLike | None = None,
@@ -133,9 +137,7 @@ class ClassSelector(Parameters):
         InputError
             A ValueError with the class, the name of the argument, the expected and the found value.
         """
-        features = to_numpy(X)
-        if features.ndim != 2:
-            raise InputError(f"X must have 2 dimensions, found shape {features.shape}")
+        features = as_matrix("X", X)
         data = {
             "cross_entropy": cross_entropy,
             "difficulty": difficulty,
@@ -186,6 +188,35 @@ class ClassSelector(Parameters):
             chosen.append(rows[each.indices_])
             self.assignment_[rows] = np.where(each.assignment_ < 0, -1, rows[each.assignment_])
         self.indices_ = np.concatenate(chosen)
+        self._images = ()
+
+    def _chosen(self) -> Chosen:
+        fitted = list(self.selectors_.values())
+        shares = [each.represented_mass_ for each in fitted]
+        return Chosen(
+            index=self.indices_,
+            rank=np.concatenate([each.rank_ for each in fitted]),
+            gain=np.concatenate([each.gain_ for each in fitted]),
+            represented_mass=np.concatenate(shares),
+            weight=np.concatenate([share * len(share) for share in shares]),
+            label=np.repeat(self.classes_, [len(share) for share in shares]),
+        )
+
+    def _histories(self) -> dict[str, list[Step]]:
+        return {str(label): each.history_ for label, each in self.selectors_.items()}
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "indices_")
+
+    def __sklearn_tags__(self) -> "Tags":
+        """Return what scikit-learn asks of an estimator; only scikit-learn calls this."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            input_tags=InputTags(sparse=False, allow_nan=False),
+        )
 
     def __repr__(self) -> str:
         """Return the constructor call and, after `fit`, the result in words."""
@@ -197,7 +228,7 @@ class ClassSelector(Parameters):
         return f"{call}: {words}"
 
 
-def _classes(y: ArrayLike | None, size: int) -> tuple[NDArray[np.generic], Int[np.ndarray, " n"]]:
+def _classes(y: Any, size: int) -> tuple[NDArray[np.generic], Int[np.ndarray, " n"]]:
     """Return the sorted labels, and the place of each image's label among them.
 
     Raises: InputError for another number of labels than of images, or labels without an order.
