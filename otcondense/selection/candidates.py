@@ -122,7 +122,7 @@ def as_matrix(name: str, values: Any) -> NDArray[Any]:
     if array.shape[1] == 0:
         raise InputError(
             f"{name} must have columns, found 0 feature(s) (shape={array.shape}) while a minimum "
-            "of 1 is required"
+            "of 1 is required; give features"
         )
     return array
 
