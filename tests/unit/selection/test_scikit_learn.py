@@ -1,5 +1,8 @@
 """The estimator checks of scikit-learn, run on `ClassSelector` with every selector."""
 
+from collections.abc import Iterator
+
+import jaxtyping
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -21,6 +24,14 @@ NOT_RUN = {
 """Methods that the checks cannot fit, each with its reason."""
 QUICK = "herding"
 """Method of the checks in every test run; those of the others are slow together."""
+
+
+@pytest.fixture(autouse=True)
+def without_checked_types() -> Iterator[None]:
+    """Turn off the check of types that tests add: the checks give values of wrong types."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def methods() -> list[object]:
