@@ -21,3 +21,21 @@ from website.docstrings import with_sections
 )
 def test_a_paragraph_becomes_a_section(house, expected) -> None:
     assert with_sections(f"What it does.\n\n{house}\n") == f"What it does.\n\n{expected}\n"
+
+
+def test_examples_alone_become_a_section_of_the_other_style() -> None:
+    text = "What it is.\n\nExamples\n--------\n>>> [1]\n[1]\n"
+    assert with_sections(text) == "What it is.\n\nExamples:\n    >>> [1]\n    [1]\n"
+
+
+def test_examples_before_references_become_a_section() -> None:
+    text = "What it is.\n\nExamples\n--------\n>>> 1\n1\n\nReferences\n----------\n.. [1] A book.\n"
+    expected = (
+        "What it is.\n\nExamples:\n    >>> 1\n    1\n\nReferences\n----------\n.. [1] A book.\n"
+    )
+    assert with_sections(text) == expected
+
+
+def test_examples_beside_other_sections_stay_as_they_are() -> None:
+    text = "What it is.\n\nParameters\n----------\na : int\n\nExamples\n--------\n>>> 1\n1\n"
+    assert with_sections(text) == text
