@@ -123,10 +123,14 @@ def _value(value: Any) -> Iterator[str]:
 def _figures_for_pages() -> Iterator[None]:
     """Draw without a screen, and with the same bytes each time."""
     import matplotlib as mpl
+    from matplotlib import pyplot as plt
 
     mpl.use("agg")
-    with mpl.rc_context({"svg.hashsalt": "otcondense", "figure.dpi": 80}):
-        yield
+    try:
+        with mpl.rc_context({"svg.hashsalt": "otcondense", "figure.dpi": 80}):
+            yield
+    finally:
+        plt.close("all")  # also those of a cell that failed
 
 
 def _figures() -> Iterator[str]:

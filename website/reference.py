@@ -2,11 +2,10 @@
 
 import ast
 import contextlib
+import importlib
 import io
 import itertools
 import os
-import runpy
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,11 +80,11 @@ def commands_page() -> str:
 def help_of(verb: Verb, *actions: str) -> str:
     """Return what `otcondense VERB ACTION --help` prints; most verbs have no actions."""
     printed = io.StringIO()
-    command = [f"otcondense {verb.name}", *actions, "--help"]
     size = mock.patch.dict(os.environ, COLUMNS=str(HELP_WIDTH))
-    arguments, out = mock.patch.object(sys, "argv", command), contextlib.redirect_stdout(printed)
-    with size, arguments, out, contextlib.suppress(SystemExit):
-        runpy.run_module(f"jobs.{verb.name}", run_name="__main__", alter_sys=True)
+    out = contextlib.redirect_stdout(printed)
+    verb_module = importlib.import_module(f"jobs.{verb.name}.__main__")
+    with size, out, contextlib.suppress(SystemExit):
+        verb_module.main([*actions, "--help"])
     return printed.getvalue()
 
 

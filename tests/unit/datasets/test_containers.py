@@ -67,7 +67,8 @@ def test_the_functions_of_every_kind_exist(kind):
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(ValidationError, match="must be one of image_folder, parquet, webdataset"):
+    known = "must be one of image_folder, one_class, parquet, webdataset"
+    with pytest.raises(ValidationError, match=known):
         SourceConfig(path="x", kind="zip")
 
 

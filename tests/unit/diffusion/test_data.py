@@ -182,7 +182,7 @@ def test_identity_has_the_used_inputs_and_the_model_that_made_them(store):
     write_text(store, 3, (4, 5))
     assert inputs_identity(store, replace(inputs, tokens=""))[3] != found[3]
     assert inputs_identity(store, Inputs(manifest=inputs.manifest)) == []
-    with pytest.raises(InputError, match=r"jobs\.extract_text"):
+    with pytest.raises(InputError, match=r"otcondense extract_text"):
         inputs_identity(store, replace(inputs, text="text/none.parquet"))
 
 

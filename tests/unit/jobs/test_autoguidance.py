@@ -59,7 +59,7 @@ def test_a_missing_weak_checkpoint_is_named(run: Run) -> None:
     place = checkpoint_directory(run.training_directory("sit", METHOD), 2)
     run.store.remove(f"{place}/ema.safetensors")
     with pytest.raises(
-        InputError, match=r"autoguidance of models.sit needs .* step 2 .* otcondense train"
+        InputError, match=r"autoguidance of models.sit needs .* step 2 .*`otcondense train`"
     ):
         list(sampling_units_of(run, "sit", METHOD, 6))
     with pytest.raises(InputError):
