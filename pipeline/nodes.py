@@ -6,6 +6,8 @@ A worker needs all of its resources on one node.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from otcondense.counts import counted
+
 Node = Mapping[str, float]
 """Resources of one node as Ray names them."""
 
@@ -27,7 +29,7 @@ class Demand:
         return {kind: amount for kind, amount in both.items() if amount}
 
     def __str__(self) -> str:
-        return f"{self.count} worker(s) of {self.cpus:g} CPUs and {self.gpus:g} GPUs"
+        return f"{counted(self.count, 'worker')} of {self.cpus:g} CPUs and {self.gpus:g} GPUs"
 
 
 def total(nodes: Sequence[Node], kind: str) -> float:

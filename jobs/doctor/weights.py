@@ -9,6 +9,7 @@ from jobs.doctor.storage import SHARED_TYPES, existing, file_system
 from jobs.requirements.weight_files import find
 from jobs.requirements.weights import Need, needs
 from jobs.run_directory.config import RunConfig
+from otcondense.counts import counted
 from otcondense.errors import InputError
 
 PREFETCH = (
@@ -74,5 +75,5 @@ def _check(need: Need) -> Finding:
         remedy = PREFETCH if is_fetched else f"copy {need.place} here, or correct the path"
         return Finding("weights", "wrong", str(error).partition(";")[0], remedy)
     size = sum(path.stat().st_size for path in paths)
-    seen = f"{need.used_for}: {need.place}, {len(paths)} file(s), {size / 1e6:.1f} MB"
+    seen = f"{need.used_for}: {need.place}, {counted(len(paths), 'file')}, {size / 1e6:.1f} MB"
     return Finding("weights", "ok", seen)

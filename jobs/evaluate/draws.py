@@ -16,6 +16,7 @@ from jobs.command.progress import note
 from jobs.judging.full_images import class_names, contents, extract_held_out, held_out_run, places
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
+from otcondense.counts import counted
 from otcondense.evaluation import METRICS_VERSION
 from otcondense.evaluation.random_draws import ClassRows, compare_with_draws
 from otcondense.store import (
@@ -45,7 +46,8 @@ def compare_with_random(run: Run) -> None:
     rows = np.concatenate([each.features for each in features])
     least = max(LEAST_HELD_OUT, run.config.evaluation.minimum_images)
     if len(rows) < least:
-        note("evaluate", f"{len(rows)} held-out images are too few to compare with; {least} are")
+        found = counted(len(rows), "held-out image")
+        note("evaluate", f"{found}: too few to compare subsets with, which takes {least}")
         return
     written = 0
     for subset in subsets:
@@ -57,8 +59,8 @@ def compare_with_random(run: Run) -> None:
     finished = len(subsets) - written
     note(
         "evaluate",
-        f"{len(subsets)} subset(s) against {run.config.num_draws} random draws, {finished} already "
-        "finished",
+        f"{counted(len(subsets), 'subset')} against {run.config.num_draws} random draws, "
+        f"{finished} already finished",
     )
 
 

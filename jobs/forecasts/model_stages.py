@@ -8,6 +8,7 @@ from jobs.forecasts.image_stages import HALF_BYTES, SourceFacts, extraction_work
 from jobs.forecasts.networks import VAE_DECODER_FLOPS, autoencoder, judges
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import ModelConfigs, RunConfig
+from otcondense.counts import counted
 from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.diffusion.attach import Attachments
 from otcondense.diffusion.forecast import (
@@ -126,7 +127,7 @@ def sampling_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -
         kept = _checkpoints(config, name)
         sampling = model.sampling
         work = SamplingWork(
-            title=f"{name}: {kept} checkpoint(s), {sampling.num_samples:,} images each",
+            title=f"{name}: {counted(kept, 'checkpoint')}, {sampling.num_samples:,} images each",
             samples=kept * sampling.num_samples,
             flops=_pass_flops(config, model, classes),
             passes=sampling_passes(sampling, _method(model.training, sampling)),
@@ -160,7 +161,7 @@ def evaluation_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware)
     ]
     judge = config.judge_or_encoder
     work = EvaluationWork(
-        title=f"{len(samples)} set(s) of samples, {facts.held_out:,} held-out images",
+        title=f"{counted(len(samples), 'set')} of samples, {facts.held_out:,} held-out images",
         images=Images(facts.held_out + sum(chosen), facts.mean_bytes),
         held_out=facts.held_out,
         samples=samples,

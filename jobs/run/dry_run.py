@@ -10,6 +10,7 @@ from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.budgets import in_numbers
 from jobs.run_directory.run import Run
 from otcondense.byte_sizes import byte_size
+from otcondense.counts import counted
 from otcondense.diffusion.forecast import TrainingForecast
 from otcondense.forecast.measured import STEP_IMAGES
 from otcondense.selection.forecast import forecast
@@ -50,7 +51,7 @@ def _print_selection(run: Run, known: Known) -> None:
         memory = forecast(sizes[largest], 0, budgets[largest]).memory_bytes
         note(
             "select",
-            f"{len(selection.methods)} method(s), {len(sizes)} classes, "
+            f"{counted(len(selection.methods), 'method')}, {counted(len(sizes), 'class')}, "
             f"{in_numbers(budgets, sizes)}; memory of a worker: {byte_size(memory)} and features",
         )
 

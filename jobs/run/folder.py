@@ -102,7 +102,7 @@ def find_folder(path: str, *, allow_links: bool) -> Folder:
     if not tops:
         raise InputError(
             f"{path} must hold images ({' '.join(sorted(IMAGE_SUFFIXES))}) or folders of them, "
-            f"found {len(tree)} other file(s)"
+            f"found {counted(len(tree), 'other file')}"
         )
     in_root = tops.pop("", 0)
     if not tops or (in_root and len(tops) == 1):

@@ -13,6 +13,7 @@ from jobs.train.sample_grid import write_grid
 from jobs.train.saves import Saves, saving
 from jobs.train.shared import from_first
 from jobs.train.worker import Workers
+from otcondense.counts import counted
 from otcondense.diffusion.batches import batches
 from otcondense.diffusion.forecast import forecast_training
 from otcondense.diffusion.training import Batch, TrainState, create_state, make_batch, train_step
@@ -65,7 +66,7 @@ def _out_of_memory(job: TrainJob) -> str:
     found = forecast_training(config, job.num_classes, job.image_shape, job.attachments())
     return (
         f"training {config.model.name} ran out of memory with {share} images on each of "
-        f"{config.world_size} worker(s) in {config.accumulation} part(s); "
+        f"{counted(config.world_size, 'worker')} in {counted(config.accumulation, 'part')}; "
         f"the forecast is {found.text}; raise accumulation or num_workers, "
         "lower global_batch_size, or set precision=bfloat16; "
         "resident_gb=0 takes the training data off the device"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import ray
 
+from otcondense.counts import counted
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.diffusion.world_size import largest_world_size
 from otcondense.errors import InputError
@@ -36,7 +37,7 @@ class Placement:
     @property
     def words(self) -> str:
         """Number and kind of the workers."""
-        return f"{self.num_workers} worker(s) on {'GPUs' if self.use_gpu else 'CPUs'}"
+        return f"{counted(self.num_workers, 'worker')} on {'GPUs' if self.use_gpu else 'CPUs'}"
 
     @property
     def failed_starts(self) -> int:

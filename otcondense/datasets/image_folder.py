@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool
 
+from otcondense.counts import counted
 from otcondense.datasets.building import build_listing
 from otcondense.datasets.files import list_tree
 from otcondense.datasets.ids import check_relative_paths
@@ -37,7 +38,7 @@ def scan_image_folder(source: SourceConfig) -> Listing:
     if not tops:
         raise InputError(
             f"{source.path} must hold one folder of images per class, "
-            f"found no folder and {len(tree)} file(s)"
+            f"found no folder and {counted(len(tree), 'file')}"
         )
     used = used_classes(source, tops)
     classes = _all_classes(source, tops)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from otcondense.counts import counted
 from otcondense.datasets.building import build_listing
 from otcondense.datasets.files import list_tree
 from otcondense.datasets.ids import check_relative_paths
@@ -26,7 +27,7 @@ def scan_one_class(source: SourceConfig) -> Listing:
     if not is_image.any():
         raise InputError(
             f"{source.path} must hold images ({' '.join(sorted(IMAGE_SUFFIXES))}), found "
-            f"{len(tree)} other file(s)"
+            f"{counted(len(tree), 'other file')}"
         )
     name = class_name(source.path)
     check_class_name(name, source.path)

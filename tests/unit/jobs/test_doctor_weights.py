@@ -69,7 +69,7 @@ def test_weights_and_compiler_of_a_configuration_are_checked(
     found = report("--config", CONFIG, "source.path=x", *words)
     (present,) = (each for each in found["weights"] if each["seen"].startswith("latents: "))
     assert present["verdict"] == "ok"
-    assert present["seen"].endswith("1 file(s), 2.0 MB")
+    assert present["seen"].endswith("1 file, 2.0 MB")
     (absent,) = (each for each in found["weights"] if "/nowhere/tokens" in each["seen"])
     assert absent["verdict"] == "wrong"
     assert absent["mend"].startswith("copy /nowhere/tokens.safetensors here")

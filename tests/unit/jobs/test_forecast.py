@@ -61,7 +61,7 @@ def test_a_dry_run_counts_and_writes_nothing(arguments, tmp_path, capsys):
     )
     assert re.search(r"\d+ images/s decoded .*; 17 images sampled, 1 unreadable", output)
     assert re.search(r"time: [\d.]+ s on \d+ core\(s\) \(decoding [\d.]+ s, encoding", output)
-    assert "1 method(s), 2 classes, 5 to 10 images a class, 15 in all" in output
+    assert "1 method, 2 classes, 5 to 10 images a class, 15 in all" in output
     assert sorted(tmp_path.rglob("*")) == before
 
 

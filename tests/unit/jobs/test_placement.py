@@ -138,7 +138,7 @@ def test_workers_that_are_not_replaced_end_a_training_with_a_sentence() -> None:
     failure = ControllerError(WorkerGroupStartupTimeoutError(8))
     found = _cause(failure, Placement(8, use_gpu=True, strategy="PACK", wait_minutes=2))
     assert isinstance(found, InputError)
-    assert "could not be replaced within 2 min: training needs 8 worker(s)" in str(found)
+    assert "could not be replaced within 2 min: training needs 8 workers" in str(found)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a process without a GPU")

@@ -90,7 +90,7 @@ def test_the_autoscaler_is_asked_and_waited_for(
     assert found == [EIGHT]
     assert 300 <= cluster.now < 320
     assert cluster.requests == [8 * [{"CPU": 1, "GPU": 1}], []]
-    assert "sample: waiting up to 30 min for 8 worker(s)" in capsys.readouterr().err
+    assert "sample: waiting up to 30 min for 8 workers" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("least", "is_refused"), [(1, False), (8, True)])
