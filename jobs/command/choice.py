@@ -8,7 +8,7 @@ from jobs.command.verbs import Verb
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.marker import MARKER, read_marker, store_of
 from jobs.run_directory.opening import own_configuration
-from jobs.run_directory.stages import Access
+from jobs.run_directory.stages import ALL, Access
 from otcondense.errors import InputError
 
 DEFAULT_CONFIG = "demo"
@@ -35,6 +35,11 @@ def chosen_config(
     if file is not None:
         return load_config(file, settings, root)
     if verb.access is Access.STARTS and (root is None or not _is_run(root)):
+        if root is not None and directory is None:
+            raise InputError(
+                f"{root} must be a run{_or_folder(verb)}, found none there; a new run of the "
+                f"example: otcondense {verb.name} --run {root}; of a configuration: --config FILE"
+            )
         note("configuration", f"{DEFAULT_CONFIG}; --config names another")
         return load_config(DEFAULT_CONFIG, settings, root)
     if root is None:
@@ -58,6 +63,10 @@ def named_run(directory: str | None, words: Sequence[str]) -> str | None:
             "a setting looks like key=value, see --help-settings for the keys"
         )
     return named[0] if named else None
+
+
+def _or_folder(verb: Verb) -> str:
+    return " or a folder of images" if verb.name == ALL else ""
 
 
 def _is_run(root: str) -> bool:

@@ -1,6 +1,7 @@
 """`otcondense run`: the command line."""
 
 import argparse
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -65,8 +66,8 @@ def _check_minutes(options: argparse.Namespace) -> None:
         return
     if options.train is None:
         raise InputError("--minutes is for --train, found it without; add --train tiny")
-    if not options.minutes > 0:
-        raise InputError(f"--minutes must be above 0, found {options.minutes:g}")
+    if not 0 < options.minutes < math.inf:
+        raise InputError(f"--minutes must be a number above 0, found {options.minutes:g}")
 
 
 def _is_image_folder(word: str) -> bool:

@@ -97,9 +97,26 @@ def find_array(file: ArrayFile, default: str, named: str | None) -> np.ndarray |
     if named in names:
         return file.read(named)
     if Path(named).is_file():
-        return ArrayFile(named).read()
+        other = ArrayFile(named)
+        return other.read(_only(other, default))
     there = f"; {file.path} has {', '.join(names[:SHOWN])}" if names else ""
     raise InputError(f"--{default.replace('_', '-')} names no file: {named}{there}")
+
+
+def _only(file: ArrayFile, default: str) -> str:
+    """Return the name of the array of a file: the default one or its only one.
+
+    Raises: InputError if it has several, or none.
+    """
+    names = file.names
+    if not file.path.endswith((".npz", ".parquet")):
+        return ""
+    if default in names or len(names) == 1:
+        return default if default in names else names[0]
+    raise InputError(
+        f"{file.path} must have an array `{default}`, or one array alone, found "
+        f"{', '.join(names[:SHOWN]) or 'none'}"
+    )
 
 
 def find_features(file: ArrayFile) -> np.ndarray:
@@ -107,13 +124,8 @@ def find_features(file: ArrayFile) -> np.ndarray:
 
     Raises: InputError if there are none, or they are not numbers [n, d].
     """
-    names = file.names
-    if names and "features" not in names and len(names) > 1:
-        raise InputError(
-            f"{file.path} must have an array `features`, found {', '.join(names[:SHOWN])}"
-        )
-    values = file.read("features" if "features" in names else next(iter(names), ""))
-    if values.ndim != 2 or values.dtype.kind not in "fiu":
+    values = file.read(_only(file, "features"))
+    if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
         raise InputError(
             f"features in {file.path} must be numbers [n, d], found {values.dtype} "
             f"{list(values.shape)}"

@@ -24,6 +24,7 @@ from otcondense.counts import counted
 from otcondense.datasets import order_classes
 from otcondense.encoders.confidence import cross_entropy
 from otcondense.errors import InputError
+from otcondense.exports.outputs import new_output
 from otcondense.selection import SELECTORS
 from otcondense.store import (
     ClassFeatures,
@@ -35,6 +36,8 @@ from otcondense.store import (
 )
 
 OUTPUTS = (".json", ".npy", ".parquet")
+CHOICES = ("include", "exclude")
+"""Settings that hold numbers of rows."""
 ONE_CLASS = "all"
 """Name of the class of rows without labels."""
 
@@ -65,16 +68,17 @@ class Rows:
 def select(options: argparse.Namespace) -> None:
     """Select a subset and write it.
 
-    Raises: InputError for files, budgets or settings that cannot be used.
+    Raises: InputError for files, budgets or settings that cannot be used, or an output that exists.
     """
     if not options.output.endswith(OUTPUTS):
         raise InputError(f"--output must end in {', '.join(OUTPUTS)}, found {options.output}")
     if options.method not in SELECTORS:
         raise InputError(f"--method must be among {', '.join(SELECTORS)}, found {options.method}")
+    output = new_output(options.output)
     settings = _settings(options)
     rows = read_rows(options)
     selections = list(_select(rows, options, settings))
-    _write(options.output, rows, selections)
+    _write(output.absolute(), rows, selections)
     chosen = sum(len(each.indices) for each in selections)
     classes = counted(len(selections), "class")
     note("select", f"{chosen:,} of {counted(len(rows.ids), 'row')} in {classes}: {options.output}")
@@ -96,12 +100,12 @@ def read_rows(options: argparse.Namespace) -> Rows:
     labels, ids = found["labels"], found["ids"]
     width = len(str(count))
     plain = [f"{row:0{width}d}" for row in range(count)]  # sorted as numbers are
-    named = plain if ids is None else [str(each) for each in ids.tolist()]
+    named = plain if ids is None else _texts("ids", ids)
     if len(set(named)) < count:
         raise InputError("ids must all be different, found some twice")
     return Rows(
         features=features,
-        labels=[ONE_CLASS] * count if labels is None else [str(each) for each in labels.tolist()],
+        labels=[ONE_CLASS] * count if labels is None else _texts("labels", labels),
         ids=named,
         has_ids=ids is not None,
         cross_entropy=_numbers("cross_entropy", found["cross_entropy"], 1),
@@ -114,6 +118,24 @@ def _of_length(file: ArrayFile, name: str, named: str | None, count: int) -> np.
     if values is not None and len(values) != count:
         raise InputError(f"{name} must have a value for each of {count} rows, found {len(values)}")
     return values
+
+
+def _texts(name: str, values: np.ndarray) -> list[str]:
+    """Return labels or ids as texts.
+
+    Raises: InputError if they are not one axis of texts or numbers, or one of them is missing.
+    """
+    if values.ndim != 1:
+        raise InputError(f"{name} must have one axis [n], found {list(values.shape)}")
+    texts = []
+    for row, each in enumerate(values.tolist()):
+        is_missing = each is None or each == "" or each != each
+        if is_missing or not isinstance(each, (str, bytes, int, float)):
+            raise InputError(
+                f"{name} must be a text or a number in each row, found {each!r} in row {row}"
+            )
+        texts.append(each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each))
+    return texts
 
 
 def _numbers(name: str, values: np.ndarray | None, axes: int) -> np.ndarray | None:
@@ -140,7 +162,9 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError(
                 f"{name} is not a setting of {options.method}; there are {', '.join(known)}"
             )
-    config = build(SELECTORS[options.method].Config, {**given, "budget": 1}, None)
+    included = given.get("include")
+    least = max(1, len(included) if isinstance(included, list) else 1)  # the budget comes later
+    config = build(SELECTORS[options.method].Config, {**given, "budget": least}, None)
     return {**config.model_dump(mode="json"), "seed": options.seed}
 
 
@@ -167,8 +191,9 @@ def _select(
     budgets, must_meet = _budgets(options.budget, sizes)
     near = SelectionConfig.model_fields["near_copies"].default
     rules = CopyRules(options.duplicates, 0.0 if options.duplicates == "keep" else near)
+    _check_rows(rows, settings)
     for number, (name, of_class) in enumerate(classes.items()):
-        used = {**settings, "budget": budgets[name]}
+        used = {**settings, "budget": budgets[name], **_own_rows(rows, settings, of_class)}
         if not must_meet[name]:
             used["small_class"] = "take_all"
         features = _class_features(rows, name, number, of_class)
@@ -176,6 +201,23 @@ def _select(
             yield run_selector(options.method, used, features, rules=rules)
         except InputError as error:
             raise InputError(f"class {name}: {error}") from error
+
+
+def _check_rows(rows: Rows, settings: Mapping[str, Any]) -> None:
+    for name in CHOICES:
+        outside = [row for row in settings[name] if row >= len(rows.ids)]
+        if outside:
+            raise InputError(
+                f"{name} must hold numbers of rows below {len(rows.ids)}, found {outside[0]}"
+            )
+
+
+def _own_rows(
+    rows: Rows, settings: Mapping[str, Any], of_class: Int[np.ndarray, " k"]
+) -> dict[str, list[str]]:
+    """Return the ids of the rows of one class that are included, and excluded."""
+    own = set(of_class.tolist())
+    return {name: [rows.ids[row] for row in settings[name] if row in own] for name in CHOICES}
 
 
 def _class_features(
@@ -208,18 +250,17 @@ def _class_features(
     )
 
 
-def _write(path: str, rows: Rows, selections: list[ClassSelection]) -> None:
+def _write(target: Path, rows: Rows, selections: list[ClassSelection]) -> None:
     """Write the subset in the format of the suffix."""
     manifest = manifest_table(selections)
     ids: list[str] = manifest.column("image_id").to_pylist()
     places = {image_id: row for row, image_id in enumerate(rows.ids)}
     numbers = [places[each] for each in ids]
     output = io.BytesIO()
-    if path.endswith(".parquet"):
+    if target.suffix == ".parquet":
         pq.write_table(manifest, output)
-    elif path.endswith(".npy"):
+    elif target.suffix == ".npy":
         np.save(output, np.array(numbers, np.int64))
     else:
         output.write(f"{canonical_json(ids if rows.has_ids else numbers)}\n".encode())
-    target = Path(path).absolute()
     Store(str(target.parent)).write_bytes(target.name, output.getvalue())

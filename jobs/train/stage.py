@@ -178,7 +178,8 @@ def _fit(run: Run, training: _Training, placement: Placement | None) -> None:
             placement,
         )
     workers = "" if placement is None else f", by {placement.words}"
-    _note(training, f"resumed from step {result.resumed_from}{workers}")
+    start = f"resumed from step {result.resumed_from}" if result.resumed_from else "from the start"
+    _note(training, f"{start}{workers}")
 
 
 def _note_finished(run: Run, training: _Training) -> None:

@@ -47,8 +47,8 @@ class _Changes:
 def plan_image_folder(export: Export) -> list[str]:
     """Return what becomes of images that ImageFolder would not find or would read wrongly."""
     sentences = [
-        "images that torchvision's ImageFolder would not find or would cut off (GIF, AVIF, 16-bit "
-        "grey) become PNG files of 8 bits, and the others stay as they are"
+        "images that torchvision's ImageFolder would not find or would misread (GIF, AVIF, 16-bit "
+        "grey, turned by EXIF) become PNG files of 8 bits, and the others stay as they are"
     ]
     named = export.named_classes()
     if [named.get(index) for index in range(len(named))] != sorted(named.values()):
@@ -72,7 +72,8 @@ def write_image_folder(export: Export, target: Path) -> list[str]:
 
     Images that are files keep their names; only a suffix that ImageFolder does not know is replaced
     by one that fits the content. The ids of other images need not be names of files, so the name of
-    such an image is its rank. GIF, AVIF and 16-bit grey images become PNG files.
+    such an image is its rank. GIF, AVIF, 16-bit grey images and those turned by
+    EXIF become PNG files.
 
     Returns: sentences on the images that were changed.
 
@@ -117,7 +118,7 @@ def _file(picture: Picture, name: str, taken: set[str]) -> _File:
     """Return how an image is written; the new name is added to the `taken` ones."""
     is_known = _suffix(name) in LOADER_SUFFIXES
     fitting = _suffix(name) if is_known else SUFFIXES.get(picture.form)
-    if picture.is_cut_off:
+    if picture.is_misread:
         fitting = None
     suffix = fitting or ENCODED_SUFFIX
     if suffix != _suffix(name):

@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from otcondense.datasets.decoding import FORMATS, UnreadableImageError, decode_image
 from otcondense.datasets.wanted import WantedImage
@@ -26,6 +26,8 @@ SUFFIXES = {
 """Suffix of each format that torchvision's ImageFolder has one for, by Pillow's name."""
 GREY_MODES = frozenset({"1", "L", "I"})
 """Pillow's modes of grey images, without the bits after a semicolon."""
+UPRIGHT = 1
+"""EXIF orientation of an image that is stored as it is shown."""
 QUALITY = 95
 """Of JPEG files: the highest that Pillow advises, with colour at the full resolution."""
 
@@ -40,6 +42,8 @@ class Picture:
     """Format by content, as Pillow names it."""
     mode: str
     """Pillow's mode."""
+    is_turned: bool = False
+    """Whether its EXIF data turn it, which most loaders leave out: its pixels lie on their side."""
 
     @property
     def is_cut_off(self) -> bool:
@@ -49,7 +53,14 @@ class Picture:
     @property
     def what(self) -> str:
         """Its kind in words, for counts."""
-        return "16-bit grey" if self.is_cut_off else self.form
+        if self.is_cut_off:
+            return "16-bit grey"
+        return f"{self.form} turned by EXIF" if self.is_turned else self.form
+
+    @property
+    def is_misread(self) -> bool:
+        """Whether loaders would get other pixels than the workflow."""
+        return self.is_cut_off or self.is_turned
 
 
 def read_picture(image: WantedImage, data: bytes) -> Picture:
@@ -59,7 +70,8 @@ def read_picture(image: WantedImage, data: bytes) -> Picture:
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            return Picture(image, data, str(opened.format), opened.mode)
+            turned = opened.getexif().get(ExifTags.Base.Orientation, UPRIGHT) != UPRIGHT
+            return Picture(image, data, str(opened.format), opened.mode, turned)
     except Exception as error:  # headers of damaged files raise errors of every type
         raise _unreadable(image, error) from error
 

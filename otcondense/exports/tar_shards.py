@@ -20,8 +20,8 @@ JPEG_FORMATS = frozenset({"JPEG", "MPO"})
 """Pillow's names of JPEG files; MPO is one that holds further pictures."""
 PLANS = {
     "keep": "images keep their bytes, all under the key jpg, whatever their format; only 16-bit "
-    "grey images, which loaders would cut off, become PNG files of 8 bits; --encode jpg or png "
-    "makes all of one format",
+    "grey images and those turned by EXIF, which loaders misread, become PNG files of 8 bits; "
+    "--encode jpg or png makes all of one format",
     "jpg": "images of other formats become JPEG files, which loses some quality; JPEG files keep "
     "their bytes",
     "png": "images of other formats, and 16-bit grey ones, become PNG files of 8 bits; other PNG "
@@ -106,10 +106,11 @@ def _stored(image: WantedImage, data: bytes, export: Export) -> _Stored:
 def _new_format(picture: Picture, wanted: str) -> str | None:
     """Return the format that an image gets; None if it keeps its bytes."""
     if wanted == "keep":
-        return "png" if picture.is_cut_off else None
+        return "png" if picture.is_misread else None
     if wanted == "jpg":
-        return None if picture.form in JPEG_FORMATS else "jpg"
-    is_plain = picture.form == "PNG" and not picture.is_cut_off
+        is_plain = picture.form in JPEG_FORMATS and not picture.is_turned
+        return None if is_plain else "jpg"
+    is_plain = picture.form == "PNG" and not picture.is_misread
     return None if is_plain else "png"
 
 

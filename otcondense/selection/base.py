@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
+from otcondense.counts import counted
 from otcondense.errors import InputError
 from otcondense.history import Step, represented_mass
 from otcondense.selection.candidates import Candidates, check_one_class, validate_candidates
@@ -319,7 +320,7 @@ class Selector(Shown, ABC):
         if budget > candidates.size:
             raise InputError(
                 f"budget must be at most the number of images, found budget {budget} for "
-                f"{candidates.size} images; lower it or set small_class=take_all"
+                f"{counted(candidates.size, 'image')}; lower it or set small_class=take_all"
             )
         check_size(self.config, candidates.size, budget)
         return budget

@@ -21,6 +21,7 @@ from otcondense.selection.class_jobs import (
 )
 from otcondense.selection.gap import in_words
 from otcondense.selection.geometry_aware import GeometryAwareSelector
+from otcondense.selection.selector_config import check_indices
 from otcondense.selection.shown import Chosen, Shown
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class ClassSelector(Shown):
             raise InputError(
                 f"selector must be a Selector such as GeometryAwareSelector(), found {selector!r}"
             )
+        check_indices(selector.config, sum(len(each) for each in rows.values()))
         budget = selector.budget if self.budget is None else self.budget
         budgets = class_budgets(budget, {label: len(each) for label, each in rows.items()})
         jobs = []

@@ -71,7 +71,7 @@ class Store:
                 f"{self.root} must be a local directory or a URI that fsspec can open, "
                 f"such as s3://bucket/run; found: {error}"
             ) from error
-        return filesystem, root.rstrip("/")
+        return filesystem, root.rstrip("/") or "/"
 
     @property
     def is_local(self) -> bool:

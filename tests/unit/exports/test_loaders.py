@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
-from PIL import Image
+from PIL import ExifTags, Image
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
@@ -87,6 +87,25 @@ def test_image_folder_has_every_image_with_its_pixels(source, manifest, tmp_path
     assert said[2].startswith(f"{4 + avif} images became PNG files (")
     assert all(part in said[2] for part in ("16-bit grey 2", "GIF 2"))
     assert said[3] == "2 images got another suffix (.gif as .jpg 1, .jfif as .jpg 1)"
+
+
+@pytest.mark.parametrize("form", ["image_folder", "webdataset"])
+def test_photos_turned_by_exif_lie_upright(tmp_path, form):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    path = tmp_path / "photos" / "a" / "turned.jpg"
+    Image.new("RGB", (6, 4), "red").save(path, exif=exif)
+    source = SourceConfig(path=str(tmp_path / "photos"))
+    output, said = export(source, whole_manifest(source), tmp_path, form)
+    if form == "image_folder":
+        [(file, _)] = ImageFolder(str(output)).samples
+        assert Image.open(file).size == (4, 6)
+    else:
+        with tarfile.open(output / "000000.tar") as shard:
+            [name] = [each for each in shard.getnames() if each.endswith(".jpg")]
+            assert Image.open(shard.extractfile(name)).size == (4, 6)
+    assert any("JPEG turned by EXIF" in each for each in said)
 
 
 def test_other_labels_than_those_of_the_manifest_are_said(tmp_path):

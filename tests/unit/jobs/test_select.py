@@ -42,6 +42,7 @@ def chosen(folder: Path, tmp_path: Path, *words: str) -> list[Any]:
     names = [str(folder / word) if (folder / word).exists() else word for word in words]
     call("select", [*names, f"--output={output}", *FAST])
     found: list[Any] = json.loads(output.read_text())
+    output.unlink()
     return found
 
 
@@ -57,9 +58,10 @@ def test_rows_are_chosen_from_each_class(folder: Path, tmp_path: Path) -> None:
     [
         ("f.npy", "--labels", "l.txt"),
         ("f.parquet", "--labels", "kind"),
+        ("f.npy", "--labels", "f.npz"),
         ("f.npy", "--labels", "l.npy", "--duplicates=keep"),
     ],
-    ids=["text", "parquet", "no copies"],
+    ids=["text", "parquet", "npz", "no copies"],
 )
 def test_all_forms_of_a_file_give_the_same_subset(
     folder: Path, tmp_path: Path, words: tuple[str, ...]
@@ -118,6 +120,45 @@ def test_a_mistake_is_one_sentence(
         chosen(folder, tmp_path, *words)
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_several_rows_can_be_included(folder: Path, tmp_path: Path) -> None:
+    words = ("f.npy", "--labels", "l.npy", "--budget=3", "include=[9,10,12]", "exclude=[0,1]")
+    rows = set(chosen(folder, tmp_path, *words))
+    assert rows > {9, 10, 12}
+    assert rows.isdisjoint({0, 1})
+
+
+@pytest.mark.parametrize("output", ["f.npy", "sub.json", "s3://bucket/s.json", "f.npy/s.json"])
+def test_nothing_that_exists_is_written_over(
+    folder: Path, tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sub.json").mkdir()
+    np.save(tmp_path / "f.npy", np.load(folder / "f.npy"))
+    before = (tmp_path / "f.npy").read_bytes()
+    place = output if "://" in output else str(tmp_path / output)
+    with pytest.raises(SystemExit):
+        call("select", [str(tmp_path / "f.npy"), "--budget=3", f"--output={place}", *FAST])
+    assert "--output must" in capsys.readouterr().err
+    assert (tmp_path / "f.npy").read_bytes() == before
+    assert {each.name for each in tmp_path.iterdir()} == {"f.npy", "sub.json"}
+
+
+MISSING = {
+    "nan": np.where(np.arange(ROWS) == 5, np.nan, 1.0),
+    "two axes": np.full((ROWS, 1), "a"),
+    "empty text": np.where(np.arange(ROWS) == 5, "", "a"),
+}
+
+
+@pytest.mark.parametrize("labels", MISSING.values(), ids=MISSING)
+def test_missing_labels_are_no_class(
+    folder: Path, tmp_path: Path, labels: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "l.npy", labels)
+    with pytest.raises(SystemExit):
+        chosen(folder, tmp_path, "f.npy", "--labels", str(tmp_path / "l.npy"))
+    assert "labels must" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -215,3 +215,10 @@ def test_the_representation_says_what_was_chosen() -> None:
     assert repr(selector) == "ClassSelector(selector=RandomSelector(budget=2))"
     fitted = repr(selector.fit(np.zeros((60, 1)), LABELS))
     assert fitted == f"{ClassSelector(RandomSelector(budget=2))!r}: 6 of 60 images in 3 classes"
+
+
+@pytest.mark.parametrize("name", ["include", "exclude"])
+def test_rows_that_are_not_there_are_refused(name) -> None:
+    selector = ClassSelector(RandomSelector(budget=2, **{name: [1000]}))
+    with pytest.raises(InputError, match=f"{name} must hold indices below the number of images"):
+        selector.fit(arrays()["X"], LABELS)
