@@ -75,11 +75,16 @@ class RandomComparison:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the difference is larger than the noise."""
+        """Whether the difference is larger than the noise.
+
+        Beside one draw alone, it is never better or worse: the noise of draws is unknown.
+        """
         if self.noise is None or not math.isfinite(self.gain):
             return "noise unknown"
         if abs(self.gain) <= NOISE_FACTOR * self.noise:
             return "within noise"
+        if len(self.random) == 1:
+            return "noise unknown"
         return "better" if self.gain > 0 else "worse"
 
     @property

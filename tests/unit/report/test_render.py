@@ -180,7 +180,7 @@ def test_all_that_was_asked_for_is_on_the_page(page):
         "they and the held-out images in 8x8 pixels",
         "geometry_aware: 10 of 1 image in 1 class",
         "runs/digits/subset.parquet",
-        "The chosen images against random draws: better in coverage",
+        "The chosen images against 3 random draws: better in coverage",
         ANSWER.left_out[0].text,
         "otcondense export runs/digits --output digits",
         "10 of 140 5.0% 2 25.0% 3.25",
