@@ -14,6 +14,7 @@ import pytest
 
 from tests.ray.head import Head, free_port
 from tests.ray.tiny import write_config
+from tests.runs import results
 from tests.verbs import call
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -71,15 +72,6 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return subprocess.CompletedProcess(arguments, status, printed.out, printed.err)
 
     return run
-
-
-def results(run: Path) -> dict[str, bytes]:
-    names = {str(path.relative_to(run)): path for path in sorted(run.rglob("*")) if path.is_file()}
-    return {
-        name: path.read_bytes()
-        for name, path in names.items()
-        if not name.startswith(("logs/", ".lock", "report", "config"))
-    }
 
 
 @pytest.fixture(scope="module")
