@@ -130,7 +130,15 @@ def find_features(file: ArrayFile) -> np.ndarray:
             f"features in {file.path} must be numbers [n, d], found {values.dtype} "
             f"{list(values.shape)}"
         )
-    return values.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32, copy=False)
+    too_large = np.isinf(narrow) & np.isfinite(values)
+    if too_large.any():
+        raise InputError(
+            f"features in {file.path} must fit 32-bit numbers, found {values[too_large][0]:g}; "
+            "scale them"
+        )
+    return narrow
 
 
 @contextmanager

@@ -164,8 +164,8 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
             )
     included = given.get("include")
     least = max(1, len(included) if isinstance(included, list) else 1)  # the budget comes later
-    config = build(SELECTORS[options.method].Config, {**given, "budget": least}, None)
-    return {**config.model_dump(mode="json"), "seed": options.seed}
+    values = {**given, "budget": least, "seed": options.seed}
+    return build(SELECTORS[options.method].Config, values, None).model_dump(mode="json")
 
 
 def _budgets(text: str, sizes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, bool]]:

@@ -27,6 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     logits = generator.normal(size=(ROWS, len(CLASSES))).astype(np.float32)
     ids = np.array([f"image {row}" for row in range(ROWS)])
     np.save(root / "f.npy", features)
+    np.save(root / "large.npy", np.full((3, 2), 1e200))
+    np.save(root / "empty.npy", features[:0])
     np.save(root / "l.npy", labels)
     np.save(root / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     (root / "l.txt").write_text("\n".join(labels) + "\n")
@@ -99,6 +101,9 @@ MISTAKES = {
     ("f.npy", "kappa=0.1"): "kappa must be",
     ("f.npy", "--method=magic"): "--method must be among geometry_aware",
     ("f.npy", "--labels=nothing.npy"): "--labels names no file: nothing.npy",
+    ("f.npy", "--seed=-1"): "seed must be",
+    ("large.npy",): "features in",
+    ("empty.npy",): "must be numbers [n, d], found float32 [0, 4]",
     ("l.npy",): "must be numbers [n, d], found <U1 [90]",
     ("objects.npy",): "is not a readable array of plain numbers or text",
     ("l.txt",): "features must be a .npy, .npz, .parquet file",
