@@ -1,9 +1,9 @@
 """The command `otcondense VERB`: finds the folders of the workflow and runs a verb of theirs.
 
 The workflow (`jobs`, `pipeline`, `actors`) is an application on top of this package. In a checkout
-its folders lie beside the package; a wheel carries them below `otcondense/_workflow`, so that their
-common names do not land among the installed packages. This module starts them by name and imports
-nothing of theirs, and nothing heavy.
+its folders lie next to the package; a wheel carries them below `otcondense/_workflow`, so that
+their common names do not land among the installed packages. This module starts them by name and
+imports nothing of theirs, and nothing heavy.
 """
 
 import os
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     folder = workflow_folder()
     if folder is None:
-        _stop(f"the folders {', '.join(FOLDERS)} belong beside the package, found none there")
+        _stop(f"the folders {', '.join(FOLDERS)} must lie next to the package, found none there")
         return
     verb = words[0].replace("-", "_") if words else ""
     is_verb = verb.isidentifier() and (folder / "jobs" / verb / "__main__.py").is_file()

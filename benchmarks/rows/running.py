@@ -8,7 +8,9 @@ PIECES = ("features", "latents", "training", "sampling", "evaluation")
 
 SCHEDULING = (
     Row(
-        "cost of Ray and files for each class, beside 0.7 s of work", "overhead_ms_per_class", "ms"
+        "cost of Ray and files for each class of 0.7 s of work",
+        "overhead_ms_per_class",
+        "ms",
     ),
     Row(
         "64 workers, replayed from measured times",

@@ -1,7 +1,7 @@
 """Is the best trial better than the second one? Both are repeated with further seeds.
 
 The best of many trials is the best partly by luck. The further seeds were not used to find it, so
-their difference is free of that luck. The repeats are a sweep of their own, beside the first.
+their difference is free of that luck. The repeats are a sweep of their own.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A subset beside random subsets of the same sizes, through one network and without training."""
+"""A subset against random subsets of the same sizes, through one network and without training."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

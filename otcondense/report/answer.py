@@ -32,7 +32,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class RandomComparison:
-    """One metric of a subset beside the same metric of random subsets of the same sizes."""
+    """One metric of a subset, and of random subsets of the same sizes."""
 
     metric: str
     """Name in `otcondense.evaluation.registry.METRICS`."""
@@ -77,7 +77,7 @@ class RandomComparison:
     def verdict(self) -> Verdict:
         """Whether the difference is larger than the noise.
 
-        Beside one draw alone, it is never better or worse: the noise of draws is unknown.
+        Against one draw alone, it is never better or worse: the noise of draws is unknown.
         """
         if self.noise is None or not math.isfinite(self.gain):
             return "noise unknown"

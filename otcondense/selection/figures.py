@@ -40,7 +40,7 @@ def history_and_map(
     indices: Int[np.ndarray, " k"],
     assignment: Int[np.ndarray, " n"],
 ) -> go.Figure:
-    """Draw the same beside a map of the images in their two main directions.
+    """Draw the same next to a map of the images in their two main directions.
 
     Raises: InputError for features of another number of images.
     """
