@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.shapes import check_shapes
+from tests.shapes import check_shapes, check_some_calls
 from tests.verbs import call
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class Stopwatch:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     Stopwatch.lap()
+    check_some_calls()
 
 
 class SharedFixtures:
