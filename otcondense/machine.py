@@ -1,4 +1,4 @@
-"""Facts about this machine that systems tell in different ways: Linux, and macOS on CPUs.
+"""Facts about this machine, such as its CPUs and memory, that systems tell in different ways: Linux, and macOS on CPUs.
 
 Only Linux is tested; the branches of other systems follow Python's documentation.
 """
@@ -9,6 +9,16 @@ import sys
 FREE_SHARE = 0.5
 """Share of the memory that counts as free where the system does not tell."""
 KIBIBYTE = 1024
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use; all of the machine's where none are kept from it.
+
+    macOS cannot keep a process to some of them, and does not know the question.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def total_memory() -> int:

@@ -19,7 +19,7 @@ from jobs.cluster.children import children_stopped_on_failure
 from jobs.cluster.private_files import make_token_private, private_temporary_folder
 from jobs.cluster.watch import watch_cluster
 from jobs.command.without_ray import NoRayError
-from otcondense.cpus import usable_cpus
+from otcondense.machine import usable_cpus
 
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.run_directory.stages import verb_of
+from jobs.run_directory.stages import command_of
 from otcondense.errors import InputError, MissingInputError, remote_fault, storage_fault
 
 DONE = 0
@@ -53,10 +53,9 @@ def _status(work: Work, advice: str) -> int:
     try:
         return _flushed(work)
     except MissingInputError as error:
-        verb = verb_of(error.file)
+        command = command_of(error.file)
         return _report(
-            f"error: {error}; run `otcondense {verb}` first, with the same run and settings",
-            MISTAKE,
+            f"error: {error}; run {command} first, with the same run and settings", MISTAKE
         )
     except InputError as error:
         return _report(f"error: {error}", MISTAKE)

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from jobs.doctor.finding import Finding, Verdict
 from jobs.run_directory.marker import VERSIONED
-from otcondense.cpus import usable_cpus
+from otcondense.machine import usable_cpus
 
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 OLDEST_PYTHON = (3, 11)

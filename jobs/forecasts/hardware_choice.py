@@ -7,9 +7,9 @@ from typing import Any
 
 from jobs.command.settings import build, read_values
 from jobs.run_directory.config import RunConfig
-from otcondense.cpus import usable_cpus
 from otcondense.errors import InputError
 from otcondense.forecast.hardware import PRESETS, Hardware
+from otcondense.machine import usable_cpus
 from pipeline.cluster_config import ClusterConfig
 
 HERE = "here"

@@ -17,8 +17,8 @@ from jobs.run_directory.config import DEFAULT_DRAWS, RunConfig
 from jobs.run_directory.marker import MARKER, read_marker, store_of
 from jobs.run_directory.opening import own_configuration
 from otcondense.counts import counted
-from otcondense.cpus import usable_cpus
 from otcondense.errors import InputError
+from otcondense.machine import usable_cpus
 
 METHOD = "geometry_aware"
 BUDGET = 10

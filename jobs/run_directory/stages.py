@@ -287,11 +287,19 @@ def place_of_bar(key: str) -> int:
 
 
 def verb_of(name: str) -> str:
-    """Return the verb that writes the file `name` of a run; `run` if it belongs to no stage."""
-    if name.startswith(SWEEPS):
-        return "sweep"
+    """Return the stage that writes the file `name` of a run; `run` if it belongs to no stage."""
     stage = _longest_match(name, lambda stage: stage.outputs)
     return "run" if stage is None else stage.name
+
+
+def command_of(name: str) -> str:
+    """Return the command that writes the file `name` of a run, in words.
+
+    The names of files do not tell sweeps and comparisons apart.
+    """
+    if name.startswith(SWEEPS):
+        return "`otcondense sweep` or `otcondense compare`, whichever made it,"
+    return f"`otcondense {verb_of(name)}`"
 
 
 def _longest_match(name: str, patterns_of: Callable[[Stage], tuple[str, ...]]) -> Stage | None:

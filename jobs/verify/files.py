@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from jobs.run_directory.marker import DESCRIPTION, is_description_damaged
-from jobs.run_directory.stages import verb_of
+from jobs.run_directory.stages import command_of, verb_of
 from otcondense.errors import InputError
 from otcondense.store import Store, read_columns, read_unchanged, table_metadata
 
@@ -31,7 +31,7 @@ class Problem:
         return verb_of(self.file)
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.found}; run `otcondense {self.verb}` again to rewrite it"
+        return f"{self.file}: {self.found}; run {command_of(self.file)} again to rewrite it"
 
 
 @dataclass(frozen=True)

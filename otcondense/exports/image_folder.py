@@ -9,7 +9,7 @@ from otcondense.datasets.locations import is_local_file
 from otcondense.datasets.ordered import read_all
 from otcondense.errors import InputError
 from otcondense.exports.export import Export
-from otcondense.exports.pictures import SUFFIXES, Picture, counted, encode, read_picture
+from otcondense.exports.pictures import SUFFIXES, Picture, encode, read_picture, tally
 
 LOADER_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -38,9 +38,9 @@ class _Changes:
     def sentences(self) -> list[str]:
         found = []
         if self.encoded:
-            found.append(f"{len(self.encoded)} images became PNG files ({counted(self.encoded)})")
+            found.append(f"{len(self.encoded)} images became PNG files ({tally(self.encoded)})")
         if self.renamed:
-            found.append(f"{len(self.renamed)} images got another suffix ({counted(self.renamed)})")
+            found.append(f"{len(self.renamed)} images got another suffix ({tally(self.renamed)})")
         return found
 
 
@@ -62,7 +62,7 @@ def plan_image_folder(export: Export) -> list[str]:
         if unknown:
             sentences.append(
                 f"{len(unknown)} of {len(suffixes)} images have a suffix that ImageFolder leaves "
-                f"out ({counted(unknown)}); they get one that fits their content"
+                f"out ({tally(unknown)}); they get one that fits their content"
             )
     return sentences
 

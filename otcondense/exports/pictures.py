@@ -105,7 +105,7 @@ def _unreadable(image: WantedImage, error: Exception) -> InputError:
     )
 
 
-def counted(things: Iterable[str]) -> str:
+def tally(things: Iterable[str]) -> str:
     """Return how often each thing occurs, such as `GIF 2, AVIF 1`."""
     listed = list(things)
     return ", ".join(f"{thing} {listed.count(thing)}" for thing in sorted(set(listed)))

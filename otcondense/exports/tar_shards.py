@@ -12,7 +12,7 @@ import pyarrow as pa
 from otcondense.datasets.ordered import read_all
 from otcondense.datasets.wanted import WantedImage
 from otcondense.exports.export import CLASSES_FILE, Export, classes_text
-from otcondense.exports.pictures import Picture, counted, encode, read_picture
+from otcondense.exports.pictures import Picture, encode, read_picture, tally
 from otcondense.store.json_text import canonical_json
 
 IMAGES_PER_SHARD = 1000
@@ -73,7 +73,7 @@ def write_webdataset(export: Export, target: Path) -> list[str]:
     index = canonical_json({"samples": len(export.images), "shards": shards}, indent=1)
     (target / "index.json").write_text(index + "\n")
     (target / CLASSES_FILE).write_text(classes_text(export.class_names()), encoding="utf-8")
-    return [f"{len(changes)} images: {counted(changes)}"] if changes else []
+    return [f"{len(changes)} images: {tally(changes)}"] if changes else []
 
 
 def _write_shard(path: Path, export: Export, rows: range, contents: Iterator[bytes]) -> list[str]:

@@ -14,7 +14,6 @@ LINUX_ONLY = re.compile(
 )
 ALLOWED = {
     "otcondense/machine.py": "the wrappers themselves",
-    "otcondense/cpus.py": "asks only where there is an answer",
     "otcondense/store/lock.py": "fcntl.flock, which macOS has",
     "otcondense/diffusion/node_tables.py": "several workers; it falls back to files of its own",
     "jobs/doctor/cluster.py": "a check of Ray's ports; /proc has no such folder elsewhere",
@@ -57,3 +56,19 @@ def test_memory_is_in_bytes_on_each_system(monkeypatch: pytest.MonkeyPatch) -> N
     assert linux > 10**7
     monkeypatch.setattr("sys.platform", "darwin")
     assert machine.peak_memory() == pytest.approx(linux / 1024, rel=0.1)
+
+
+def test_a_process_kept_to_one_cpu_has_one() -> None:
+    kept = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(kept)})
+        assert machine.usable_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, kept)
+    assert machine.usable_cpus() == len(kept)
+
+
+def test_a_system_without_the_question_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert machine.usable_cpus() == os.cpu_count()

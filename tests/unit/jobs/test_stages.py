@@ -16,6 +16,7 @@ from jobs.run_directory.stages import (
     STAGES,
     Stage,
     bars_of,
+    command_of,
     matches,
     place_of_bar,
     stages_of,
@@ -119,6 +120,11 @@ def test_every_file_of_a_run_belongs_to_the_stage_that_writes_it(
     assert list(files) == [stage.name for stage in STAGES]
     for verb, names in files.items():
         assert {name: verb_of(name) for name in names} == dict.fromkeys(names, verb)
+
+
+def test_a_file_of_a_sweep_may_be_one_of_a_comparison() -> None:
+    assert "`otcondense sweep` or `otcondense compare`" in command_of("sweeps/a-0a1b2c3d/x.json")
+    assert command_of("report.html") == "`otcondense report`"
 
 
 def test_other_files_belong_to_the_run_itself() -> None:
