@@ -1,4 +1,4 @@
-"""Facts about this machine, such as its CPUs and memory, that systems tell in different ways: Linux, and macOS on CPUs.
+"""Facts about this machine that systems tell in different ways: Linux, and macOS on CPUs.
 
 Only Linux is tested; the branches of other systems follow Python's documentation.
 """

@@ -17,7 +17,10 @@ MISTAKE = 2
 """A mistake of the user's, or storage that failed."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
-RESUME = "Finished work is kept; run the same command again to resume."
+RESUME = (
+    "Finished work is kept; run the same command again to resume (a training from its last "
+    "checkpoint)."
+)
 
 Work = Callable[[], int | None]
 
@@ -43,7 +46,7 @@ def exit_with(work: Work, advice: str = "") -> None:
             `DONE`.
         advice: a sentence added when the verb is interrupted or the storage fails.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     status = _LAST.status = _status(work, advice)
     if status != DONE:
         sys.exit(status)
@@ -59,10 +62,11 @@ def _status(work: Work, advice: str) -> int:
         )
     except InputError as error:
         return _report(f"error: {error}", MISTAKE)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave_at_once)
-        return _report(_join("interrupted.", advice), INTERRUPTED)
+        where = f": {error}" if error.args else ""
+        return _report(_join(f"interrupted{where}.", advice), INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has left, as `head` does: there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -104,7 +108,11 @@ def _join(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _interrupt(*_: Any) -> None:
+def interrupt(*_: Any) -> None:
+    """Answer a signal as Ctrl-C is answered.
+
+    Raises: KeyboardInterrupt.
+    """
     raise KeyboardInterrupt
 
 

@@ -30,8 +30,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--minutes",
         type=float,
-        help="how long --train may take on this machine, which sets the number of steps "
-        f"[{MINUTES:g}]",
+        help="how long the model of --train may take to train, sample and measure on this machine; "
+        f"features and selection come before and are not counted [{MINUTES:g}]",
     )
     return made
 
@@ -57,6 +57,7 @@ def choose(options: argparse.Namespace) -> RunConfig:
         settings=[word for word in options.words if "=" in word],
         train=options.train is not None,
         minutes=MINUTES if options.minutes is None else options.minutes,
+        is_dry=options.dry_run,
     )
     return folder_config(request)
 

@@ -12,13 +12,17 @@ from jobs.command.progress import note
 from jobs.command.settings import build, override, read_values
 from jobs.run.folder import Folder, find_folder
 from jobs.run.networks import find_encoder, find_judge
-from jobs.run.tiny import NAME, tiny_model
+from jobs.run.tiny import NAME, TinyWork, tiny_model
+from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import DEFAULT_DRAWS, RunConfig
 from jobs.run_directory.marker import MARKER, read_marker, store_of
 from jobs.run_directory.opening import own_configuration
 from otcondense.counts import counted
+from otcondense.datasets import scan_images
+from otcondense.durations import duration
 from otcondense.errors import InputError
 from otcondense.machine import usable_cpus
+from pipeline.forecast import encode_seconds
 
 METHOD = "geometry_aware"
 BUDGET = 10
@@ -52,6 +56,8 @@ class FolderRequest:
     """Whether a tiny model is trained."""
     minutes: float
     """How long that may take."""
+    is_dry: bool = False
+    """Whether nothing is written, as weights that are fetched or made."""
 
 
 def folder_config(request: FolderRequest) -> RunConfig:
@@ -71,7 +77,7 @@ def folder_config(request: FolderRequest) -> RunConfig:
     given: dict[str, Any] = {}
     override(given, request.settings)
     folder = find_folder(request.folder, allow_links=_allows_links(given))
-    values = {"run": root, **_values(folder, given)}
+    values = {"run": root, **_values(folder, given, is_dry=request.is_dry)}
     override(values, [each for each in request.settings if not _is_of_model(each, request)])
     config = build(RunConfig, values, None)
     config = _with_model(config, request)
@@ -112,11 +118,11 @@ def _allows_links(given: dict[str, Any]) -> bool:
     return bool(source.get("allow_links")) if isinstance(source, dict) else False
 
 
-def _values(folder: Folder, given: dict[str, Any]) -> dict[str, Any]:
+def _values(folder: Folder, given: dict[str, Any], *, is_dry: bool) -> dict[str, Any]:
     """Return the settings for a folder, but for those that were given."""
     look = folder.look()
     several = len(folder.listing.names) > 1
-    encoder = {} if _is_named(given, "encoder") else find_encoder()
+    encoder = {} if _is_named(given, "encoder") else find_encoder(is_dry=is_dry)
     values: dict[str, Any] = {
         "source": dict(folder.source),
         "encoder": encoder,
@@ -129,7 +135,7 @@ def _values(folder: Folder, given: dict[str, Any]) -> dict[str, Any]:
         values |= {"held_out": dict(folder.held_out), "random_draws": DEFAULT_DRAWS}
         if not _is_named(given, "judge"):
             name = encoder.get("name") or given["encoder"]["name"]
-            values["judge"] = find_judge(str(name))
+            values["judge"] = find_judge(str(name), is_dry=is_dry)
     return values
 
 
@@ -159,20 +165,46 @@ def _with_model(config: RunConfig, request: FolderRequest) -> RunConfig:
     if not request.train or config.models:
         return config
     values = config.model_dump(mode="json", exclude_unset=True)
-    methods = config.selection.methods
-    subsets = [methods[0], *(each for each in methods[1:] if each == BASELINE)]
     values["pixels"] = {
         **config.pixels.model_dump(),
         "size": side_of(config.pixels.size, TINY_SIDE),
     }
-    shape = (config.pixels.channels, values["pixels"]["size"], values["pixels"]["size"])
-    classes = len(config.source.classes or ()) or LABELS
-    values["models"] = {NAME: tiny_model(subsets, request.minutes, classes, shape)}
+    model, plan = tiny_model(_tiny_work(config, request.minutes, values["pixels"]["size"]))
+    values["models"] = {NAME: model}
     override(values, request.settings)
     made = build(RunConfig, values, None)
-    steps = made.models[NAME].training.num_steps
-    note("train", f"{steps:,} steps on each subset, measured for {request.minutes:g} minutes")
+    settings = made.models[NAME]
+    note(
+        "train",
+        f"{settings.training.num_steps:,} steps on each subset, "
+        f"{counted(settings.sampling.num_samples, 'sample')} of each model: measured here, "
+        f"{duration(plan.seconds)} to train, sample and measure ({request.minutes:g} min asked); "
+        "features and selection come before",
+    )
     return made
+
+
+def _tiny_work(config: RunConfig, minutes: float, side: int) -> TinyWork:
+    """Return what the minutes of the tiny model are for."""
+    methods = config.selection.methods
+    subsets = (methods[0], *(each for each in methods[1:] if each == BASELINE))
+    encoded, judge_seconds = 0, 0.0
+    if config.held_out is not None:
+        sizes = scan_images(config.source).sizes
+        budgets = [
+            resolve(each.budgets[-1], sizes) for each in map(config.selection.subset, subsets)
+        ]
+        chosen = sum(sum(each.values()) for each in budgets)
+        encoded = 2 * len(scan_images(config.held_out)) + chosen  # held-out ones in two sizes
+        judge_seconds = encode_seconds(config.judge_or_encoder)
+    return TinyWork(
+        subsets=subsets,
+        minutes=minutes,
+        num_classes=len(config.source.classes or ()) or LABELS,
+        shape=(config.pixels.channels, side, side),
+        encoded=encoded,
+        judge_seconds=judge_seconds,
+    )
 
 
 def _tell(config: RunConfig, folder: Folder) -> None:

@@ -1,13 +1,15 @@
-"""A small model for a folder of images, trained for as many steps as fit into some minutes."""
+"""A small model for a folder of images: as many steps and samples as fit into some minutes."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from otcondense.diffusion import TrainingConfig
+from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.diffusion.data import Pixels, TrainingSet
+from otcondense.diffusion.forecast import TRAINING_PASSES, sampling_passes
 from otcondense.diffusion.training import create_state, make_batch, train_step
 from otcondense.threads import one_thread_on
 
@@ -15,14 +17,46 @@ NAME = "tiny"
 """Name of the model, and value of `--train`."""
 PATCH = 4
 """Pixels of the side of a token."""
-TRAINING_SHARE = 0.8
-"""Share of the minutes that is training; samples and metrics take the rest."""
+TRAINING_SHARE = 0.5
+"""Least share of the minutes that is training, as long as there are more samples than the fewest."""
 LEAST_STEPS, MOST_STEPS = 200, 20_000
 """Fewer teach nothing; more make a model of this size repeat its images."""
 WARM_UP, TIMED = 3, 10
 """Steps before the clock starts, and steps that it measures."""
-SAMPLES = 400
+FEWEST_SAMPLES, SAMPLES = 100, 400
 """Images that are drawn from each model to measure it."""
+CHECKPOINT_STEPS = 100
+"""Steps between two checkpoints: seconds of work, as most are lost when the power fails."""
+
+
+@dataclass(frozen=True)
+class TinyWork:
+    """What the minutes are for."""
+
+    subsets: tuple[str, ...]
+    """That the model is trained on, one training each."""
+    minutes: float
+    """For trainings, samples and their measures."""
+    num_classes: int
+    """Of the source."""
+    shape: tuple[int, int, int]
+    """Channels, height and width of the images."""
+    encoded: int = 0
+    """Images that the judge encodes besides samples."""
+    judge_seconds: float = 0.0
+    """Time in which the judge encodes one image; 0 without held-out images."""
+
+
+@dataclass(frozen=True)
+class TinyPlan:
+    """How far the minutes go."""
+
+    steps: int
+    """Of each training."""
+    samples: int
+    """From each model."""
+    seconds: float
+    """Of all trainings, samples and measures, as the rates have it."""
 
 
 def training_settings(subsets: Sequence[str]) -> dict[str, Any]:
@@ -39,36 +73,46 @@ def training_settings(subsets: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def tiny_model(
-    subsets: Sequence[str], minutes: float, num_classes: int, shape: tuple[int, int, int]
-) -> dict[str, Any]:
-    """Return the settings of a model whose training takes some minutes on this machine.
+def tiny_model(work: TinyWork) -> tuple[dict[str, Any], TinyPlan]:
+    """Return the settings of a model that takes some minutes on this machine, and their plan."""
+    settings = training_settings(work.subsets)
+    config = TrainingConfig.model_validate(settings)
+    step = seconds_per_step(config, work.num_classes, work.shape)
+    sampling = {"method": "heun", "num_steps": 15, "cfg_scale": 1.0}
+    passes = sampling_passes(SamplerConfig.model_validate(sampling), "heun")
+    drawn = passes * step / TRAINING_PASSES / config.global_batch_size
+    plan = plan_of(work, step, drawn + work.judge_seconds)
+    training = {
+        **settings,
+        "num_steps": plan.steps,
+        "checkpoint_steps": [plan.steps],
+        "checkpoint_every": CHECKPOINT_STEPS,
+    }
+    return {"training": training, "sampling": {**sampling, "num_samples": plan.samples}}, plan
+
+
+def plan_of(work: TinyWork, step: float, sample: float) -> TinyPlan:
+    """Return steps, to two digits, and samples, to ten, that fill the minutes.
 
     Args:
-        subsets: that it is trained on, one training each.
-        minutes: for all trainings, samples and metrics.
-        num_classes: of the source.
-        shape: channels, height and width of the images.
+        work: what the minutes are for.
+        step: seconds of one step.
+        sample: seconds in which one sample is drawn and measured.
     """
-    settings = training_settings(subsets)
-    seconds = seconds_per_step(TrainingConfig.model_validate(settings), num_classes, shape)
-    steps = steps_in(minutes, seconds, len(subsets))
-    sampling = {"method": "heun", "num_steps": 15, "cfg_scale": 1.0, "num_samples": SAMPLES}
-    training = {**settings, "num_steps": steps, "checkpoint_steps": [steps]}
-    return {"training": training, "sampling": sampling}
+    trainings = len(work.subsets)
+    shared = work.encoded * work.judge_seconds
+    each = (60 * work.minutes - shared) / trainings
+    fitting = int((each * (1 - TRAINING_SHARE)) / sample) // 10 * 10
+    samples = min(SAMPLES, max(FEWEST_SAMPLES, fitting))
+    steps = min(MOST_STEPS, max(LEAST_STEPS, _two_digits((each - samples * sample) / step)))
+    return TinyPlan(steps, samples, shared + trainings * (steps * step + samples * sample))
 
 
-def steps_in(minutes: float, seconds: float, trainings: int) -> int:
-    """Return how many steps each training has, to two digits.
-
-    Args:
-        minutes: for everything.
-        seconds: of one step.
-        trainings: how many there are.
-    """
-    steps = int(minutes * 60 * TRAINING_SHARE / trainings / seconds)
-    digits: int = 10 ** max(0, len(str(steps)) - 2)
-    return min(MOST_STEPS, max(LEAST_STEPS, steps // digits * digits))
+def _two_digits(count: float) -> int:
+    """Return a number rounded down to two digits; 0 for negative ones."""
+    whole = max(0, int(count))
+    unit: int = 10 ** max(0, len(str(whole)) - 2)
+    return whole // unit * unit
 
 
 def seconds_per_step(

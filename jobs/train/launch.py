@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError
 from jobs.cluster.start import in_thread
 from jobs.train.best import write_summaries
 from jobs.train.held_out import HeldOutLosses
+from jobs.train.interruption import stop_after_step
 from jobs.train.job import TrainJob
 from jobs.train.loop import LoopOutcome, run_loop, worker_main
 from jobs.train.loss_curve import stored_curve
@@ -114,8 +115,8 @@ def _fit_here(job: TrainJob) -> LoopOutcome:
     Ray Tune would take the reports of Ray Train's workers for the reports of a sweep's trial.
     """
     device = _device_here(job.config, cluster_gpus())
-    with one_thread_on(device):
-        return run_loop(job, Workers(device=device))
+    with one_thread_on(device), stop_after_step() as stop:
+        return run_loop(job, Workers(device=device), stop)
 
 
 def _device_here(config: TrainingConfig, gpus: float) -> str:

