@@ -191,10 +191,8 @@ def _tiny_work(config: RunConfig, minutes: float, side: int) -> TinyWork:
     encoded, judge_seconds = 0, 0.0
     if config.held_out is not None:
         sizes = scan_images(config.source).sizes
-        budgets = [
-            resolve(each.budgets[-1], sizes) for each in map(config.selection.subset, subsets)
-        ]
-        chosen = sum(sum(each.values()) for each in budgets)
+        budgets = [config.selection.subset(each).budgets[-1] for each in subsets]
+        chosen = sum(sum(resolve(each, sizes).values()) for each in budgets)
         encoded = 2 * len(scan_images(config.held_out)) + chosen  # held-out ones in two sizes
         judge_seconds = encode_seconds(config.judge_or_encoder)
     return TinyWork(

