@@ -1,13 +1,16 @@
-"""What a run could not choose, and why: each reason with its number of images."""
+"""What a run could not choose, and why, and what needs a look: each with its number of images."""
 
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 
+from jobs.answers.class_copies import copies_across_classes
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from otcondense.datasets.suffixes import IMAGE_SUFFIXES
 from otcondense.report.answer import LeftOut
 from otcondense.store import CopySummary, read_table, stored_summary
 from pipeline.quarantine import quarantine_file
@@ -35,6 +38,7 @@ def left_out(run: Run, chosen: Mapping[str, Mapping[str, int]]) -> Iterator[Left
     yield from _unreadable(run)
     yield from _ignored(run)
     yield from _copies(run, next(iter(chosen), None))
+    yield from copies_across_classes(run)
     yield from _small_classes(run, next(iter(chosen.values()), {}))
 
 
@@ -79,15 +83,31 @@ def _first(table: pa.Table) -> list[dict[str, str]]:
 
 
 def _ignored(run: Run) -> Iterator[LeftOut]:
-    ignored = run_listing(run).ignored
-    if len(ignored):
+    """Yield the files that were not looked at; images that lie in the wrong place come first."""
+    loose, others = [], []
+    for name in run_listing(run).ignored:
+        (loose if _is_visible_image(name) else others).append(name)
+    if loose:
         yield LeftOut(
-            count=len(ignored),
-            what="file",
-            reason="of the source not looked at: no image by its name, hidden, or in no folder of "
-            "a class",
-            examples=tuple(ignored[:SHOWN]),
+            count=len(loose),
+            what="image",
+            reason="not looked at: in no folder of a class",
+            examples=tuple(loose[:SHOWN]),
         )
+    if others:
+        yield LeftOut(
+            count=len(others),
+            what="file",
+            reason="not looked at: hidden, or no image by its name",
+            examples=tuple(others[:SHOWN]),
+        )
+
+
+def _is_visible_image(name: str) -> bool:
+    """Tell whether a file is an image by its name, and neither it nor a folder of it is hidden."""
+    parts = PurePosixPath(name)
+    is_hidden = any(part.startswith(".") for part in parts.parts)
+    return parts.suffix.lower() in IMAGE_SUFFIXES and not is_hidden
 
 
 def _copies(run: Run, method: str | None) -> Iterator[LeftOut]:

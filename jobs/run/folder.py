@@ -115,7 +115,8 @@ def find_folder(path: str, *, allow_links: bool) -> Folder:
         return _with_splits(plain, splits, tree)
     notes = []
     if in_root:
-        notes.append(f"{counted(in_root, 'image')} in no folder of a class, left out")
+        found = f"{counted(in_root, 'image')} in no folder of a class, left out"
+        notes.append(f"{found}: {shorten(_loose(tree))}")
     classes, empty = _classes(tree.tops, tops)
     notes += empty
     return _with_part({**plain, **classes, "kind": "image_folder"}, notes)
@@ -130,6 +131,13 @@ def _classes(
     if not empty:
         return {}, []
     return {"classes": used}, [f"folders without images, left out: {shorten(empty)}"]
+
+
+def _loose(tree: Tree) -> list[str]:
+    """Return the names of the images in the root itself."""
+    rows = np.flatnonzero((tree.folder == 0) & tree.are(IMAGE_SUFFIXES))
+    names: list[str] = tree.names.take(pa.array(rows)).to_pylist()
+    return names
 
 
 def _images_below(tree: Tree, depth: int, top: str = "") -> dict[str, int]:

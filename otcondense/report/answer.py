@@ -154,7 +154,7 @@ class SubsetAnswer:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Images or files that could not be chosen, for one reason."""
+    """Images or files that could not be chosen, or need a look, for one reason."""
 
     count: int
     what: str
@@ -164,6 +164,18 @@ class LeftOut:
     """Path of the list of them; empty if there is none."""
     examples: tuple[str, ...] = ()
     """Some of them, each with its own reason if they have different ones."""
+    is_kept: bool = False
+    """Whether this is only a remark: they could be chosen."""
+
+    @property
+    def more(self) -> int:
+        """Number of those that the examples do not name."""
+        return self.count - len(self.examples) if self.examples else 0
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The examples, and how many more there are."""
+        return (*self.examples, *([f"and {self.more:,} more"] if self.more else ()))
 
     @property
     def text(self) -> str:
@@ -193,11 +205,11 @@ def answer_lines(answer: Answer) -> list[str]:
         lines += _subset_lines(subset)
     if answer.not_compared:
         lines.append(f"  not compared with random draws: {answer.not_compared}")
-    if answer.left_out:
-        lines.append("left out")
-        for each in answer.left_out:
-            lines.append(f"  {each.text}")
-            lines += [f"    {example}" for example in each.examples]
+    for title, is_kept in (("left out", False), ("kept, but look at", True)):
+        of_title = [each for each in answer.left_out if each.is_kept is is_kept]
+        lines += [title] if of_title else []
+        for each in of_title:
+            lines += [f"  {each.text}", *(f"    {line}" for line in each.lines)]
     if answer.next_command:
         lines += ["next", f"  {answer.next_command}"]
     return lines

@@ -59,6 +59,8 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "rare" / "._Bild.jpg").write_bytes(b"none")
     (root / "notes.txt").write_text("none")
     (root / "loose.jpg").write_bytes(b"none")
+    copied = root / "Straße" / "Bild 01 ä.jpg"
+    (root / "rare" / "copied.jpg").write_bytes(copied.read_bytes())
     (root / "texts").mkdir()
     return root
 
@@ -86,14 +88,21 @@ def test_a_folder_becomes_a_subset_in_one_process(photos: Path, tmp_path: Path) 
     answer = read_answer(run)
     assert [each.method for each in answer.subsets] == ["geometry_aware", "random"]
     chosen = answer.subsets[0]
-    assert (chosen.num_chosen, chosen.num_images, chosen.num_classes) == (4 + 4 + 3, 54 + 17 + 3, 3)
+    assert (chosen.num_chosen, chosen.num_images, chosen.num_classes) == (4 + 4 + 4, 54 + 17 + 4, 3)
     (compared,) = chosen.compared
     assert (compared.network, compared.num_held_out, compared.num_draws) == ("pixels", 10, 20)
     lost = {each.reason.split(",")[0]: each.count for each in answer.left_out}
     assert lost["cannot be read"] == 1
-    assert lost["of the source not looked at: no image by its name"] == 3
+    assert lost["not looked at: in no folder of a class"] == 1
+    assert lost["not looked at: hidden"] == 2
+    assert lost["with the same bytes in another class: kept in each"] == 2
     assert lost["with no more images than the budget: taken whole"] == 1
-    for text in ("11 images held out to measure", chosen.manifest, answer.next_command):
+    for text in (
+        "11 images held out to measure",
+        "    loose.jpg\n",
+        chosen.manifest,
+        answer.next_command,
+    ):
         assert text in said
 
     before = results(tmp_path / "runs/my-photos")

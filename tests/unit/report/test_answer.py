@@ -51,7 +51,8 @@ def test_the_end_of_a_run_says_where_how_good_and_what_is_missing() -> None:
     compared = Compared("the chosen images", "lite2", 1, metrics)
     subset = SubsetAnswer("geometry_aware", "/r/subset.parquet", 10, 79, 1, 0.02, (compared,))
     lost = LeftOut(2, "image", "cannot be read", "/r/q.parquet", ("a.jpg: empty",))
-    answer = Answer("/r", (subset,), (lost,), next_command="otcondense export r")
+    copied = LeftOut(2, "image", "twice", examples=("b/1", "c/1"), is_kept=True)
+    answer = Answer("/r", (subset,), (copied, lost), next_command="otcondense export r")
     assert answer_lines(answer) == [
         "subset geometry_aware: 10 of 79 images in 1 class",
         "  /r/subset.parquet",
@@ -64,6 +65,11 @@ def test_the_end_of_a_run_says_where_how_good_and_what_is_missing() -> None:
         "left out",
         "  2 images cannot be read (all in /r/q.parquet)",
         "    a.jpg: empty",
+        "    and 1 more",
+        "kept, but look at",
+        "  2 images twice",
+        "    b/1",
+        "    c/1",
         "next",
         "  otcondense export r",
     ]
