@@ -13,6 +13,7 @@ from jobs.answers.draws import (
     write_draws,
 )
 from jobs.command.progress import note
+from jobs.command.wording import earlier_part
 from jobs.judging.full_images import class_names, contents, extract_held_out, held_out_run, places
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
@@ -59,8 +60,8 @@ def compare_with_random(run: Run) -> None:
     finished = len(subsets) - written
     note(
         "evaluate",
-        f"{counted(len(subsets), 'subset')} against {run.config.num_draws} random draws, "
-        f"{finished} already finished",
+        f"{counted(len(subsets), 'subset')} against {run.config.num_draws} random draws"
+        f"{earlier_part(finished, len(subsets), 'subset')}",
     )
 
 

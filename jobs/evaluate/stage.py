@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.command.progress import Progress, note
+from jobs.command.wording import earlier_part
 from jobs.evaluate.draws import compare_with_random
 from jobs.evaluate.encoding import ImageEncoding, LazyPlace, NetworkImages
 from jobs.evaluate.losses import LossFiles, loss_files
@@ -22,6 +23,7 @@ from jobs.run_directory.results import (
     write_record,
 )
 from jobs.run_directory.run import Run
+from otcondense.counts import counted
 from otcondense.evaluation import count_copies, rounded_values
 from otcondense.store import fingerprint
 from pipeline.evaluation_place import Task
@@ -71,7 +73,8 @@ def evaluate(run: Run, apart: str = "") -> None:
     if measurements:
         _measure(evaluation, measurements, missing)
     skipped = len(measurements) - len(missing)
-    note("evaluate", f"{len(measurements)} sets of images, {skipped} already finished")
+    ending = earlier_part(skipped, len(measurements), "set")
+    note("evaluate", f"{counted(len(measurements), 'set')} of images{ending}")
 
 
 def encode_shared(run: Run) -> None:

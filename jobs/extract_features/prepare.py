@@ -1,6 +1,7 @@
 """Write the images of the demo and train its encoders, unless they are already there."""
 
 from jobs.command.progress import Progress, note
+from jobs.command.wording import EARLIER
 from jobs.run_directory.bars import encoder_bar
 from jobs.run_directory.listing import write_source_listing
 from jobs.run_directory.run import Run
@@ -26,5 +27,5 @@ def prepare(run: Run) -> None:
                 progress.show(encoder.train.epochs, encoder.train.epochs)
             result = f"accuracy on its training images {trained.accuracy:.3f}"
             if trained.skipped:
-                result = "already finished"
+                result = EARLIER
             note(f"train encoder {encoder.name}", f"{trained.weights}, {result}")

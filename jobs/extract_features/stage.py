@@ -2,11 +2,13 @@
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.command.wording import EARLIER, earlier_part
 from jobs.extract_features.prepare import prepare
 from jobs.run_directory.bars import IMPORT_BAR, extraction_bar
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from otcondense.counts import counted
 from otcondense.datasets.labels import shorten
 from otcondense.encoders import EncoderConfig
 from otcondense.store import fingerprint
@@ -50,7 +52,7 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
             progress.show,
             run.config.cluster,
         )
-    note(title, f"{result.num_images} images of {_classes(result)}")
+    note(title, f"{counted(result.num_images, 'image')} of {_classes(result)}")
     if result.classes_recognised:
         note(
             title,
@@ -92,7 +94,7 @@ def _warn_of_order(run: Run, encoder: EncoderConfig, title: str) -> None:
 
 def _classes(result: ExtractionResult) -> str:
     classes = result.classes_done + result.classes_skipped
-    return f"{classes} classes, {result.classes_skipped} of them already finished"
+    return counted(classes, "class") + earlier_part(result.classes_skipped, classes, "class")
 
 
 def _import(run: Run) -> None:
@@ -105,7 +107,7 @@ def _import(run: Run) -> None:
             fingerprint(run.features_key(run.config.encoder)),
             progress.show,
         )
-    note("import features", f"{result.num_images} rows of {_classes(result)}; no images")
+    note("import features", f"{counted(result.num_images, 'row')} of {_classes(result)}; no images")
 
 
 def _probe(run: Run) -> None:
@@ -120,5 +122,5 @@ def _probe(run: Run) -> None:
         run.config.confidence.probe,
         fingerprint(run.probe_key()),
     )
-    ending = ", already finished" if is_skipped else ""
-    note("probe", f"confidences of {len(names)} classes in {directory}{ending}")
+    ending = f", {EARLIER}" if is_skipped else ""
+    note("probe", f"confidences of {counted(len(names), 'class')} in {directory}{ending}")

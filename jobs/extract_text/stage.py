@@ -5,8 +5,10 @@ from pathlib import Path
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import note
+from jobs.command.wording import EARLIER
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from otcondense.counts import counted
 from otcondense.representations import TextModel
 from otcondense.representations.tables import has_text, write_text
 from pipeline.text_task import TextJob, write_text_on_cluster
@@ -20,8 +22,9 @@ def extract(run: Run) -> None:
     """
     classes = dict(enumerate(run_listing(run).classes))
     extract_text = _on_cluster if _needs_cluster(run) else _here
-    finished = "" if extract_text(run, classes) else ", already finished"
-    note("text", f"embeddings of {len(classes)} class names in {run.text_file()}{finished}")
+    finished = "" if extract_text(run, classes) else f", {EARLIER}"
+    names = counted(len(classes), "class name")
+    note("text", f"embeddings of {names} in {run.text_file()}{finished}")
 
 
 def _needs_cluster(run: Run) -> bool:

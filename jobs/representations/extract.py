@@ -2,10 +2,12 @@
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.command.wording import earlier_part
 from jobs.representations.chosen import chosen_images
 from jobs.run_directory.bars import LATENTS_BAR, PIXELS_BAR, TOKENS_BAR, Bar
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from otcondense.counts import counted
 from otcondense.representations import RepresentationConfig
 from pipeline.pixel_work import PixelWork
 from pipeline.represent import ChosenWork, chosen_listing, extract_chosen, representation_work
@@ -44,6 +46,6 @@ def _extract(run: Run, bar: Bar, images: str, directory: str, work: ChosenWork) 
     classes = result.classes_done + result.classes_skipped
     note(
         bar.title,
-        f"{result.num_images} images of {classes} classes in {directory}, "
-        f"{result.classes_skipped} of them already finished",
+        f"{counted(result.num_images, 'image')} of {counted(classes, 'class')} in {directory}"
+        f"{earlier_part(result.classes_skipped, classes, 'class')}",
     )

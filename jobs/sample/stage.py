@@ -9,8 +9,10 @@ from actors.workers import RayBackend
 from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.command.wording import earlier_part
 from jobs.run_directory.bars import SAMPLE_BAR
 from jobs.run_directory.run import Run
+from otcondense.counts import counted
 from otcondense.diffusion.checkpoint_files import sound_checkpoint
 from otcondense.diffusion.checkpoint_state import Checkpoint, checkpoint_directory
 from otcondense.diffusion.sampler_config import SamplerConfig, of_trained
@@ -38,7 +40,8 @@ def sample(run: Run) -> None:
     skipped = len(units) - len(missing)
     note(
         "sample",
-        f"{len(checkpoints)} checkpoints, {skipped} of {len(units)} batches already finished",
+        f"{counted(len(checkpoints), 'checkpoint')}, {counted(len(units), 'batch')}"
+        f"{earlier_part(skipped, len(units), 'batch')}",
     )
 
 

@@ -12,11 +12,13 @@ from actors.workers import RayBackend
 from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.command.wording import earlier_part
 from jobs.representations.extract import extract_images, extract_pixels
 from jobs.run_directory.bars import SCORE_BAR
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.work_units.scores import denoising_units, margins_fingerprint, scoring_checkpoint
+from otcondense.counts import counted
 from otcondense.datasets import order_classes
 from otcondense.encoders.margins import area_under_margin
 from otcondense.errors import InputError
@@ -53,7 +55,8 @@ def score(run: Run, kind: ScoreKind) -> None:
     scored = _score_denoising if kind == "denoising" else _score_margins
     finished = scored(run, names)
     place = run.scores_directory(kind)
-    note(f"score {kind}", f"{len(names)} classes in {place}, {finished} of them already finished")
+    ending = earlier_part(finished, len(names), "class")
+    note(f"score {kind}", f"{counted(len(names), 'class')} in {place}{ending}")
 
 
 def _score_margins(run: Run, names: list[str]) -> int:

@@ -13,12 +13,14 @@ from actors.workers import RayBackend
 from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.command.wording import earlier_part
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.copy_facts import copy_facts
 from jobs.run_directory.run import Run
 from jobs.select_subset.held_out import write_held_out_hashes
 from jobs.work_units.selection import Listed, selection_units
+from otcondense.counts import counted
 from otcondense.datasets import order_classes
 from otcondense.selection.watch import Watcher
 from otcondense.store import (
@@ -47,7 +49,8 @@ def select_subset(run: Run) -> None:
 
     _select(run, units, open_units)
     finished = len(units) - len(open_units)
-    note("select", f"{len(units)} selections of a class, {finished} of them already finished")
+    ending = earlier_part(finished, len(units), "selection")
+    note("select", f"{counted(len(units), 'selection')} of a class{ending}")
 
     for name, text in write_manifests(run, listed).items():
         note("select", f"{name}: {text}")

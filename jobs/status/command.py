@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jobs.command.exit import DONE, PROBLEMS
-from jobs.command.wording import stage_state
+from jobs.command.wording import is_earlier, stage_state
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budget_rules import range_and_sum
 from jobs.run_directory.marker import read_marker, store_of
@@ -52,7 +52,7 @@ def print_status(stages: Sequence[StageProgress], now: float) -> None:
 
 def _stage_line(stage: StageProgress, now: float) -> str:
     count = f"{stage.done:,}/{counted(stage.total, stage.unit)}"
-    taken = duration(stage.updated - stage.started)
+    taken = "" if is_earlier(stage) else duration(stage.updated - stage.started)
     left = ""
     if stage.eta_seconds is not None:
         left = duration(stage.eta_seconds)

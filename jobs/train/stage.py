@@ -7,6 +7,7 @@ from functools import partial
 from jobs.cluster.side_by_side import side_by_side
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
+from jobs.command.wording import EARLIER
 from jobs.judging.loss_images import write_held_out_pixels
 from jobs.judging.run_images import HeldOutImages
 from jobs.run_directory.bars import Bar, training_bar
@@ -186,7 +187,7 @@ def _note_finished(run: Run, training: _Training) -> None:
     restore_summaries(training.job)
     with Progress(run.store, *training.bar) as progress:
         progress.show(training.job.config.num_steps, training.job.config.num_steps)
-    _note(training, "already finished")
+    _note(training, EARLIER)
 
 
 def _note(training: _Training, ending: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import note
+from jobs.command.wording import earlier_part
 from jobs.evaluate.stage import encode_shared
 from jobs.extract_features.stage import extract
 from jobs.judging.full_images import contents
@@ -35,7 +36,8 @@ def run_sweep(sweep: Sweep) -> list[Record]:
         left = (sweep.config.num_trials or 0) - len(settled)
     note(
         sweep.title,
-        f"{counted(left + len(settled), 'trial')}, {len(settled)} of them already finished",
+        counted(left + len(settled), "trial")
+        + earlier_part(len(settled), left + len(settled), "trial"),
     )
     if left > 0:
         start_ray()

@@ -149,7 +149,7 @@ def test_features_without_images_are_enough(
     ]
     arguments.append("selection.settings.geometry_aware.rebuilds=0")
     call("run", arguments)
-    assert "30 rows of 2 classes, 0 " in capsys.readouterr().out
+    assert "30 rows of 2 classes;" in capsys.readouterr().out
     manifest = read_manifest(Store(str(run)), next(run.glob("subset-*.parquet")).name)
     assert manifest.num_rows == 20
     assert np.isfinite(manifest.column("cross_entropy").to_numpy()).all()
