@@ -31,11 +31,13 @@ def check_ray(address: str | None) -> Iterator[Finding]:
     Args:
         address: the cluster's dashboard; None skips the cluster.
     """
+    listeners = ray_listeners()
+    has_cluster = bool(address or os.environ.get("RAY_ADDRESS") or listeners)
     yield _address()
-    yield from _authentication()
+    yield from check_token(has_cluster=has_cluster)
     if address is not None:
         yield _reach(address)
-    yield check_listeners(ray_listeners())
+    yield check_listeners(listeners)
 
 
 def _address() -> Finding:
@@ -57,7 +59,8 @@ def _address() -> Finding:
     return Finding("Ray address", "ok", f"RAY_ADDRESS={address}")
 
 
-def _authentication() -> Iterator[Finding]:
+def check_token(*, has_cluster: bool) -> Iterator[Finding]:
+    """Yield findings on the token; a machine without a cluster needs none before one is started."""
     try:
         mode = authentication_mode()
         token = find_token()
@@ -67,6 +70,13 @@ def _authentication() -> Iterator[Finding]:
             "wrong",
             str(error),
             "correct the variable or the file, or unset the variable",
+        )
+        return
+    if mode == "unset" and token is None and not has_cluster:
+        yield Finding(
+            "authentication",
+            "ok",
+            "no cluster here; one that a command starts gets a token by itself",
         )
         return
     yield _mode(mode)

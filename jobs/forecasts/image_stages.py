@@ -1,7 +1,7 @@
 """The forecast of the stages up to the inputs of the training."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.forecasts.networks import (
     T5_BYTES,
@@ -92,7 +92,7 @@ def subset_stage(
     )
     pool = config.selection.pool
     workers = workers_of(hardware, asked=pool.num_actors, gpus_each=0, cores_each=pool.num_cpus)
-    return selection_stage(work, workers)
+    return replace(selection_stage(work, workers), subject=(subset.name,))
 
 
 def selected_images(config: RunConfig, facts: SourceFacts) -> int:

@@ -1,6 +1,7 @@
 """The forecast of training, sampling and evaluation."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -100,7 +101,7 @@ def model_stage(
         bfloat16=training.precision == "bfloat16",
         compiled=training.compile_blocks,
     )
-    return training_stage(work, hardware, workers)
+    return replace(training_stage(work, hardware, workers), subject=(model, subset))
 
 
 def _gradient_bytes(training: TrainingConfig, workers: Workers) -> int:
@@ -140,7 +141,7 @@ def sampling_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -
         workers = workers_of(
             hardware, asked=pool.num_actors, gpus_each=pool.num_gpus, cores_each=pool.num_cpus
         )
-        yield sampling_stage(work, hardware, workers)
+        yield replace(sampling_stage(work, hardware, workers), subject=(name,))
 
 
 def evaluation_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> Iterator[Stage]:

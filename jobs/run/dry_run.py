@@ -2,6 +2,7 @@
 
 from jobs.command.progress import note
 from jobs.extract_features.dry_run import feature_stages, forecast_features
+from jobs.forecasts.finished import finished_part
 from jobs.forecasts.known import Known
 from jobs.forecasts.model_stages import training_size, training_workers
 from jobs.forecasts.printing import print_time, print_total
@@ -13,6 +14,7 @@ from otcondense.byte_sizes import byte_size
 from otcondense.counts import counted
 from otcondense.diffusion.forecast import TrainingForecast
 from otcondense.forecast.measured import STEP_IMAGES
+from otcondense.forecast.stages import Stage
 from otcondense.selection.forecast import forecast
 
 PETA = 1e15
@@ -30,15 +32,29 @@ def forecast_run(run: Run, on: str | None = None) -> None:
     """
     known = forecast_features(run, on)
     _print_selection(run, known)
-    stages = later_stages(run.config, known.facts, known.hardware)
-    for stage in stages:
-        note(stage.name, stage.title)
-        if stage.name == "train":
-            _print_size(run, stage.title.split(" ")[0], known)
-        print_time(stage, known.hardware)
+    stages = [_print_stage(run, stage, known) for stage in _later(run, known)]
     if run.config.models and run.config.held_out is None:
         note("evaluate", "held_out is not configured, nothing is measured")
     print_total([*feature_stages(run, known), *stages], known.hardware)
+
+
+def _later(run: Run, known: Known) -> list[Stage]:
+    return later_stages(run.config, known.facts, known.hardware)
+
+
+def _print_stage(run: Run, stage: Stage, known: Known) -> Stage:
+    """Print the work of one stage; return it with the time of what is left of it."""
+    note(stage.name, stage.title)
+    finished = finished_part(run, stage, list(known.facts.sizes))
+    if finished.text:
+        note("", finished.text)
+    rest = finished.rest(stage)
+    if finished.is_all:
+        return rest
+    if stage.name == "train":
+        _print_size(run, stage.subject[0], known)
+    print_time(rest, known.hardware)
+    return rest
 
 
 def _print_selection(run: Run, known: Known) -> None:

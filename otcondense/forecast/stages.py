@@ -47,6 +47,8 @@ class Stage:
     """What works on it."""
     beside: bool = False
     """Whether it takes place beside the stage before it, on devices of its own."""
+    subject: tuple[str, ...] = ()
+    """Names of what it works on: a subset, a model, or a model and a subset."""
 
     @property
     def seconds(self) -> float:

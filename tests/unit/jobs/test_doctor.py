@@ -14,6 +14,7 @@ from jobs.doctor.cluster import (
     Listener,
     check_listeners,
     check_ray,
+    check_token,
     decode_address,
     ray_listeners,
 )
@@ -66,7 +67,7 @@ def test_a_token_that_others_may_read_is_wrong(home, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("environment", "name", "verdict", "words"),
     [
-        ({}, "authentication", "note", "RAY_AUTH_MODE is not set"),
+        ({"RAY_ADDRESS": "a:1"}, "authentication", "note", "RAY_AUTH_MODE is not set"),
         ({"RAY_AUTH_MODE": "disabled"}, "authentication", "wrong", "RAY_AUTH_MODE=disabled"),
         (
             {"RAY_AUTH_MODE": "tokn"},
@@ -98,6 +99,12 @@ def test_authentication_and_address(monkeypatch, environment, name, verdict, wor
     assert finding.verdict == verdict
     assert words in finding.seen
     assert bool(finding.remedy) == (verdict != "ok")
+
+
+def test_a_machine_without_a_cluster_is_told_nothing_of_tokens():
+    (finding,) = check_token(has_cluster=False)
+    assert (finding.verdict, finding.remedy) == ("ok", "")
+    assert len(list(check_token(has_cluster=True))) == 2
 
 
 def test_a_token_file_that_cannot_be_decoded(home, monkeypatch):

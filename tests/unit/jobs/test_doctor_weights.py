@@ -77,8 +77,18 @@ def test_weights_and_compiler_of_a_configuration_are_checked(
     assert "models.l2 compiles" in found["C compiler"][0]["seen"]
 
 
-def test_without_a_configuration_the_compiler_is_noted(report: Report) -> None:
+def test_without_a_configuration_the_compiler_and_encoders_of_folders_are_noted(
+    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "otcondense/encoders/tf_efficientnet_lite1.safetensors"
+    file.parent.mkdir(parents=True)
+    file.touch()
     found = report()
+    (encoders,) = found["encoders for run FOLDER"]
+    assert encoders["verdict"] == "ok"
+    assert "here: " in encoders["seen"]
+    assert "efficientnet-lite1" in encoders["seen"].partition(";")[0]
     assert [each["verdict"] for each in found["C compiler"]] == ["note"]
     assert "weights" not in found
 
