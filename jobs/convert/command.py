@@ -32,8 +32,8 @@ def import_public(options: argparse.Namespace) -> None:
 
 def export_public(options: argparse.Namespace) -> None:
     """Write one of our checkpoints under the public names."""
-    model, _ = _load(options)
     output = new_output(options.target, "TARGET")
+    model, _ = _load(options)
     with write_whole(output) as temporary:
         temporary.write_bytes(save(to_public(model)))
 
@@ -42,6 +42,8 @@ def export_diffusers(options: argparse.Namespace) -> None:
     """Write one of our checkpoints as a folder that DiTPipeline.from_pretrained loads."""
     from otcondense.checkpoints.dit_pipeline import export_pipeline
 
+    new_output(options.target, "TARGET")
+    names = read_class_names(options.class_names) if options.class_names else None
     model, checkpoint = _load(options)
     objective = checkpoint.state.objective
     prediction = OBJECTIVES[objective].diffusers_prediction
@@ -52,8 +54,6 @@ def export_diffusers(options: argparse.Namespace) -> None:
             f"found objective {objective} in {options.source}"
         )
 
-    new_output(options.target, "TARGET")
-    names = read_class_names(options.class_names) if options.class_names else None
     export_pipeline(model, options.autoencoder, options.target, names, prediction_type=prediction)
 
 

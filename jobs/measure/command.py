@@ -37,6 +37,7 @@ from otcondense.evaluation import (
     sample_figures,
     settings_record,
 )
+from otcondense.exports.outputs import check_output
 from otcondense.store import Store
 from pipeline.judges import load_main_network, load_network
 
@@ -224,6 +225,8 @@ def measure_and_print(options: argparse.Namespace) -> None:
     """
     values = read_values(options.config, options.settings, "settings")
     config = build(MeasureConfig, values, options.config)
+    if options.output is not None:
+        check_output(options.output)
     record = measure(config)
     print_figures(record)
 

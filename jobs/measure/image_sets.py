@@ -122,7 +122,11 @@ def check_place(path: str) -> None:
     """
     place = Path(path)
     forms = "an .npz file, a .parquet file or a folder"
+    if not path.strip():
+        raise InputError(f"images must be {forms}, found an empty name")
     if place.is_dir():
+        if not _has_images(place):
+            raise _no_images(path)
         return
     try:
         open_regular(place).close()
@@ -132,6 +136,19 @@ def check_place(path: str) -> None:
         raise InputError(f"images must be {forms}, found nothing at {path}") from error
     if place.suffix not in FILES:
         raise InputError(f"images must be {forms}, found {path}")
+
+
+def _has_images(folder: Path) -> bool:
+    """Tell whether there is a table in a folder, or a visible image somewhere below it."""
+    if any(not each.name.startswith(".") for each in folder.glob("*.parquet")):
+        return True
+    tree = list_tree(SourceConfig(path=str(folder), allow_links=True))
+    return bool(tree.are(IMAGE_SUFFIXES).any())
+
+
+def _no_images(path: str) -> InputError:
+    suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+    return InputError(f"{path} must hold images ({suffixes}) or .parquet files, found neither")
 
 
 def _parquet(path: str, files: list[Path], reading: Reading) -> Iterator[UInt8[Tensor, "b c h w"]]:
@@ -176,8 +193,7 @@ def _folder(path: str, reading: Reading) -> Iterator[UInt8[Tensor, "b c h w"]]:
     tree = list_tree(SourceConfig(path=path, allow_links=True))
     is_image = tree.are(IMAGE_SUFFIXES | UNREAD_SUFFIXES)
     if not tree.are(IMAGE_SUFFIXES).any():
-        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(f"{path} must hold images ({suffixes}) or .parquet files, found neither")
+        raise _no_images(path)
     files = sorted(Path(path, name) for name in tree.paths(is_image).to_pylist())
     rows = ((str(file), partial(_bytes, file)) for file in files)
     yield from _parts(reading.decoded(path, rows))

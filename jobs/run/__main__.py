@@ -73,7 +73,7 @@ def _check_minutes(options: argparse.Namespace) -> None:
 
 def _is_image_folder(word: str) -> bool:
     """Tell whether a word names a folder of this machine with images in it that is no run."""
-    if "://" in word or not (place := with_home(word)).is_dir():
+    if not word.strip() or "://" in word or not (place := with_home(word)).is_dir():
         return False
     try:
         find_marker(store_of(word))

@@ -67,7 +67,11 @@ def store_of(root: str) -> Store:
     """Return the store of a run directory; `~` is the home folder.
 
     Workers have other working directories, so that a path on a local disk is absolute.
+
+    Raises: InputError if the name is empty.
     """
+    if not root.strip():
+        raise InputError("a run directory must have a name, found an empty one; name it, as runs/a")
     return Store(root if "://" in root else str(with_home(root).resolve()))
 
 
@@ -160,7 +164,7 @@ def read_marker(store: Store) -> Marker | None:
     if marker.layout != LAYOUT_VERSION:
         raise InputError(
             f"{store.root} must have layout {LAYOUT_VERSION}, found {marker.layout}: "
-            "another version of OTCondense wrote it; choose another directory with --run"
+            "another version of OTCondense wrote it; use that version, or another directory"
         )
     return marker
 
@@ -177,7 +181,7 @@ def find_marker(store: Store) -> Marker | None:
         return Marker()
     raise InputError(
         f"{store.root} holds files that no run made, such as {entries[0]}; "
-        "choose another directory with --run"
+        "name a run, or an empty or new directory for a new one"
     )
 
 

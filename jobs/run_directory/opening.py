@@ -168,5 +168,5 @@ def _refuse_other_source(run: Run, earlier: Mapping[str, Any]) -> None:
     if differences:
         raise InputError(
             f"run {run.store.root} was made from another source ({'; '.join(differences)}); "
-            "choose another directory with --run NEW, or leave out --config to use the run's own"
+            "name another directory for a new run, or leave out --config to use the run's own"
         )

@@ -11,6 +11,7 @@ from jobs.command.verbs import VERBS
 from jobs.run_directory.stages import Access
 from otcondense.errors import InputError
 from tests.runs import start_run
+from tests.verbs import call
 
 STARTING = [name for name, verb in VERBS.items() if verb.access is Access.STARTS]
 OTHERS = [name for name, verb in VERBS.items() if verb.access in (Access.WORKS, Access.READS)]
@@ -62,6 +63,18 @@ def test_other_verbs_need_a_run(tmp_path: Path, verb: str) -> None:
     with pytest.raises(InputError, match=f"as in `otcondense {verb} RUN`"):
         chosen_config(VERBS[verb], None, None, ["selection.budget=3"])
     assert not new.exists()
+
+
+@pytest.mark.parametrize("verb", [*STARTING, *OTHERS, "status", "dashboard"])
+def test_an_empty_name_is_no_run(
+    verb: str, root: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It must not stand for the working directory."""
+    monkeypatch.chdir(root)
+    more = {"export": ["--output=o"], "export_samples": ["--output=o"], "sweep": ["--sweep=demo"]}
+    with pytest.raises(SystemExit):
+        call(verb, ["", *more.get(verb, [])])
+    assert "a run directory must have a name, found an empty one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["run", "export"])

@@ -286,12 +286,30 @@ def test_a_missing_setting_names_the_command_line_once(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("setting", ["samples", "against", "training"])
-def test_paths_are_checked_before_weights(root: Path, setting: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("nowhere", "found nothing at nowhere"),
+        ("", "found an empty name"),
+        ("empty", "empty must hold images"),
+    ],
+)
+def test_paths_are_checked_before_weights(
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    path: str,
+    found: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty/.hidden").mkdir(parents=True)
+    (tmp_path / "empty/.hidden/a.png").touch()
     judge = {"name": "test_resnet", "weights": str(root / "absent.safetensors"), "num_classes": 3}
     paths = {name: str(root / f"{name}.npz") for name in ("samples", "training")}
     values = {**paths, "against": str(root / "held_out.npz"), "judge": judge}
-    with pytest.raises(InputError, match="found nothing at nowhere"):
-        measure(MeasureConfig.model_validate({**values, setting: "nowhere"}))
+    with pytest.raises(InputError, match=found):
+        measure(MeasureConfig.model_validate({**values, setting: path}))
     with pytest.raises(InputError, match=r"absent\.safetensors"):
         measure(MeasureConfig.model_validate(values))
 
