@@ -10,9 +10,9 @@ from otcondense.errors import InputError
 
 NAME_WIDTH = 18
 FIRST_COMMANDS = (
-    ("run --dry-run", "what the example on scikit-learn's digits will take"),
-    ("run", "the example: subset, model, samples, metrics and report in runs/demo"),
-    ("dashboard runs/demo", "the page of that run, while it works and afterwards"),
+    ("run --dry-run", "what the example on digits will take"),
+    ("run", "the example: from images to report.html"),
+    ("dashboard runs/demo", "its page, while it works and afterwards"),
 )
 """The commands to begin with, and what each is for."""
 COMMAND_WIDTH = 32
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _list_verbs(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] not in ("-h", "--help"):
         raise InputError(_unknown(arguments[0]))
-    print("usage: otcondense VERB ...        otcondense VERB --help shows the options of a verb")
+    print("usage: otcondense VERB ...     (otcondense VERB --help shows its options)")
     for group, verbs in GROUPS.items():
         print(f"\n{group}")
         for verb in verbs:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from jobs.command.exit import MISTAKE
 from jobs.command.fields import FieldText, describe_fields, describe_groups, is_below
 
-WIDTH = 100
+WIDTH = 80
 INDENT = " " * 6
 OF_A_RUN = "settings (key=value on the command line, or in the configuration file)"
 """Title of the settings of a run, which have no prefix of their own."""
@@ -67,7 +67,14 @@ def settings_help(sections: Sections, prefix: str) -> list[str]:
 def _section(title: str, fields: Iterable[FieldText]) -> list[str]:
     lines = [f"{title}:"]
     for field in fields:
-        lines.append(f"  {field.name}  [{field.default}]" if field.default else f"  {field.name}")
+        default = f"  [{field.default}]" if field.default else ""
+        lines += textwrap.wrap(
+            f"{field.name}{default}",
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent=INDENT,
+            break_long_words=False,
+        )
         lines += textwrap.wrap(
             field.meaning, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT
         )

@@ -8,10 +8,12 @@ from jobs.command.parser import plain_parser
 
 SHELLS = ("bash", "zsh", "fish")
 EPILOG = """Write the output where your shell looks for it; new shells then have it:
-  otcondense completion bash > ~/.local/share/bash-completion/completions/otcondense
+  otcondense completion bash \\
+    > ~/.local/share/bash-completion/completions/otcondense
   otcondense completion zsh > "${fpath[1]}/_otcondense"
   otcondense completion fish > ~/.config/fish/completions/otcondense.fish
-It holds the verbs, options and settings of this version; write it again after an update."""
+It holds the verbs, options and settings of this version; write it again after
+an update."""
 
 
 def parser() -> argparse.ArgumentParser:

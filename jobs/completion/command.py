@@ -1,69 +1,9 @@
-"""The words of a command line, and the scripts that complete them."""
+"""The scripts that let shells complete a command line."""
 
 import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
-from jobs.command.fields import describe_fields
-from jobs.command.parser import parser_of
-from jobs.command.settings_help import VerbParser
-from jobs.command.verbs import VERBS
-from jobs.command.yaml_files import SHIPPED, SUFFIX
-
-FILES = {"--config": "configuration", "--compare": "comparison", "--sweep": "sweep"}
-"""Options that take the name of a shipped file, and the kind of the file."""
-NAME = "NAME"
-"""Part of a setting that stands for a name of the user's choice."""
-
-
-@dataclass(frozen=True)
-class VerbWords:
-    """What can follow a verb."""
-
-    name: str
-    summary: str
-    words: tuple[str, ...]
-    """Options, and the commands of a verb that has some."""
-    settings: tuple[str, ...]
-    """Beginnings of settings, such as `selection.budget=`."""
-
-
-def every_verb() -> list[VerbWords]:
-    """Return the verbs in the order of their table."""
-    return [_words(name) for name in VERBS]
-
-
-def _words(name: str) -> VerbWords:
-    parser = parser_of(name)
-    words: list[str] = []
-    for action in parser._actions:
-        words += action.option_strings
-        if not action.option_strings:
-            words += [str(choice) for choice in action.choices or ()]
-    settings: tuple[str, ...] = ()
-    if isinstance(parser, VerbParser) and "" in parser.sections:
-        _, model = parser.sections[""]
-        settings = tuple(dict.fromkeys(map(_beginning, describe_names(model))))
-    return VerbWords(name, VERBS[name].summary, tuple(words), settings)
-
-
-def describe_names(model: type) -> Iterable[str]:
-    """Return the names of all settings of a model."""
-    return [field.name for field in describe_fields(model)]
-
-
-def _beginning(setting: str) -> str:
-    """Return the part of a setting that can be completed: up to a name of the user's choice."""
-    before, separator, _ = setting.partition(f".{NAME}")
-    return f"{before}." if separator else f"{setting}="
-
-
-def shipped_names() -> Mapping[str, list[str]]:
-    """Return the names of the shipped files by the option that takes them."""
-    return {
-        option: sorted(path.stem for path in SHIPPED[kind].glob(f"*{SUFFIX}"))
-        for option, kind in FILES.items()
-    }
+from jobs.completion.words import SUBMIT, VerbWords, every_verb
 
 
 def completion(shell: str) -> str:
@@ -75,34 +15,43 @@ def completion(shell: str) -> str:
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](every_verb())
 
 
+BASH_START = """\
+_otcondense() {
+    local words=() word verb=${COMP_WORDS[1]} place=$COMP_CWORD
+    local current=${COMP_WORDS[COMP_CWORD]}
+    [[ $current != = ]] || { current=; place=$((place + 1)); }
+    [[ ${COMP_WORDS[place - 1]} != = ]] || place=$((place - 1))
+"""
+"""An option and its value can be parted by a blank or by =, which is a word of its own."""
+BASH_END = """\
+    mapfile -t COMPREPLY < <(compgen -W "${words[*]}" -- "$current")
+    [[ ${COMPREPLY[0]} != *[=.] ]] || compopt -o nospace 2>/dev/null
+}
+complete -o default -F _otcondense otcondense
+"""
+
+
 def _bash(verbs: list[VerbWords]) -> str:
     lines = ["# Completion of otcondense for bash; `otcondense completion bash` wrote it."]
-    lines += ["_otcondense() {", "    local words=() current=${COMP_WORDS[COMP_CWORD]}"]
+    lines += BASH_START.splitlines()
+    lines += [f"    if [[ $verb == {SUBMIT} ]]; then"]
+    lines += ['        for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do']
+    lines += ["            [[ $word == -* ]] || { verb=$word; break; }", "        done", "    fi"]
     lines += ["    if ((COMP_CWORD == 1)); then", f"        words=({_listed(_names(verbs))})"]
-    lines += ["    else", *_bash_files(), "        case ${COMP_WORDS[1]} in"]
-    lines += _cases(verbs, "words")
-    lines += ["        esac ;;", "        esac", "    fi"]
-    lines += ['    mapfile -t COMPREPLY < <(compgen -W "${words[*]}" -- "$current")']
-    lines += ["    [[ ${COMPREPLY[0]} != *[=.] ]] || compopt -o nospace 2>/dev/null", "}"]
-    return "\n".join([*lines, "complete -o default -F _otcondense otcondense", ""])
-
-
-def _bash_files() -> list[str]:
-    lines = ["        case ${COMP_WORDS[COMP_CWORD - 1]} in"]
-    for option, names in shipped_names().items():
-        lines.append(f"        {option}) words=({_listed(names)}) ;;")
-    return [*lines, "        *)"]
+    lines += ["    else", "        case $verb:${COMP_WORDS[place - 1]} in"]
+    lines += [*_cases(verbs, "words"), "        esac", "    fi"]
+    return "\n".join([*lines, BASH_END])
 
 
 def _zsh(verbs: list[VerbWords]) -> str:
     lines = ["#compdef otcondense", "# `otcondense completion zsh` wrote it."]
-    lines += ["_otcondense() {", "    local -a found", "    if ((CURRENT == 2)); then"]
-    lines += [f"        found=({_listed(_names(verbs))})", "    else"]
-    lines += ["        case ${words[CURRENT - 1]} in"]
-    for option, names in shipped_names().items():
-        lines.append(f"        {option}) found=({_listed(names)}) ;;")
-    lines += ["        *)", "        case ${words[2]} in", *_cases(verbs, "found")]
-    lines += ["        esac ;;", "        esac", "        _files", "    fi"]
+    lines += ["_otcondense() {", "    local -a found", "    local word verb=${words[2]}"]
+    lines += [f"    if [[ $verb == {SUBMIT} ]]; then"]
+    lines += ["        for word in ${words[3,CURRENT-1]}; do"]
+    lines += ["            [[ $word == -* ]] || { verb=$word; break; }", "        done", "    fi"]
+    lines += ["    if ((CURRENT == 2)); then", f"        found=({_listed(_names(verbs))})"]
+    lines += ["    else", "        case $verb:${words[CURRENT - 1]} in"]
+    lines += [*_cases(verbs, "found"), "        esac", "        _files", "    fi"]
     lines += ["    compadd -S '' -- ${(M)found:#*[=.]}", "    compadd -- ${found:#*[=.]}", "}"]
     return "\n".join([*lines, '_otcondense "$@"', ""])
 
@@ -115,12 +64,13 @@ def _fish(verbs: list[VerbWords]) -> str:
             f"-a {verb.name} -d {shlex.quote(verb.summary)}"
         )
     for verb in verbs:
-        seen = f"complete -c otcondense -n '__fish_seen_subcommand_from {verb.name}'"
+        seen = f"__fish_seen_subcommand_from {' '.join(verb.spellings)}"
         words = " ".join([*verb.words, *verb.settings])
-        lines.append(f"{seen} -a {shlex.quote(words)}")
-    for option, names in shipped_names().items():
-        before = f"string match -q -- {option} (commandline -opc)[-1]"
-        lines.append(f"complete -c otcondense -n '{before}' -a '{' '.join(names)}'")
+        lines.append(f"complete -c otcondense -n '{seen}' -a {shlex.quote(words)}")
+        for option, values in verb.values.items():
+            if values:
+                before = f"{seen}; and string match -q -- {option} (commandline -opc)[-1]"
+                lines.append(f"complete -c otcondense -n '{before}' -a '{' '.join(values)}'")
     return "\n".join([*lines, ""])
 
 
@@ -128,14 +78,15 @@ def _names(verbs: Iterable[VerbWords]) -> list[str]:
     return [*(verb.name for verb in verbs), "--help", "--version"]
 
 
-def _cases(verbs: Iterable[VerbWords], variable: str) -> list[str]:
-    """Return the branches of a case over the verbs; those of equal settings share a line each."""
-    lines = []
+def _cases(verbs: Iterable[VerbWords], variable: str) -> Iterator[str]:
+    """Yield the branches of a case over `verb:word before`, those with values first."""
     for verb in verbs:
-        spelled = "|".join(dict.fromkeys([verb.name, verb.name.replace("_", "-")]))
+        for option, values in verb.values.items():
+            before = "|".join(f"{name}:{option}" for name in verb.spellings)
+            yield f"        {before}) {variable}=({_listed(values)}) ;;"
+        before = "|".join(f"{name}:*" for name in verb.spellings)
         words = _listed([*verb.words, *verb.settings])
-        lines.append(f"        {spelled}) {variable}=({words}) ;;")
-    return lines
+        yield f"        {before}) {variable}=({words}) ;;"
 
 
 def _listed(words: Iterable[str]) -> str:

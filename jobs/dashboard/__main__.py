@@ -11,14 +11,18 @@ LARGEST_PORT = 65_535
 PORT_DIGITS = 5
 DESCRIPTION = """Serve a page that shows a run and its chosen images.
 
-The page reads only the files of the run, during the run and after Ray has ended. On a cluster,
-start it on a machine that can read the files, and open it through a tunnel:
+The page reads only the files of the run, during the run and after Ray has
+ended. On a cluster, start it on a machine that can read the files, and open it
+through a tunnel:
 
-    ssh -L 8266:127.0.0.1:8266 HEAD 'otcondense/.venv/bin/otcondense dashboard /shared/runs/demo'
+    ssh -L 8266:127.0.0.1:8266 HEAD \\
+        'otcondense/.venv/bin/otcondense dashboard /shared/runs/demo'
     kubectl exec HEAD-POD -- otcondense dashboard /shared/runs/demo
     kubectl port-forward HEAD-POD 8266:8266
 
-or on a laptop that can read the bucket: `otcondense dashboard s3://bucket/runs/demo`.
+or on a laptop that can read the bucket:
+
+    otcondense dashboard s3://bucket/runs/demo
 """
 
 

@@ -26,7 +26,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         choices=KINDS,
         default=[],
-        help="representations to extract in addition to those the models need",
+        metavar="KIND",
+        help=f"representations ({', '.join(KINDS)}) to extract besides those the models need",
     )
     made.add_argument("--list", action="store_true", help="list the files, download nothing")
     made.add_argument(

@@ -9,11 +9,11 @@ from jobs.command.parser import plain_parser
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 EPILOG = """All other arguments are passed to the verb, as in
-  otcondense submit run --config jobs/configs/demo.yaml --run /shared/runs/demo --detach
+  otcondense submit run --config demo --run /shared/runs/demo --detach
 `list`, `follow ID` and `stop ID` work on submitted jobs.
 The token is Ray's own (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token).
-Exit status: that of the job; 2 for a mistake; 130 if the job was stopped, or if you
-pressed Ctrl-C while following it."""
+Exit status: that of the job; 2 for a mistake; 130 if the job was stopped, or if
+you pressed Ctrl-C while following it."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,6 +10,8 @@ from jobs.command.fields import describe_fields
 from jobs.command.verbs import VERBS
 from jobs.completion.command import completion
 
+BUDGETS = "selection.budgets="
+
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -46,6 +48,18 @@ def completed(script: Path, *words: str) -> list[str]:
         (["compare", "--compare", "demo"], {"demo", "demo-repeats"}),
         (["convert", "from"], {"from-public"}),
         (["measure", "sampl"], {"samples="}),
+        (["run", "--train", ""], {"tiny"}),
+        (["export", "--format", "im"], {"image_folder"}),
+        (["export", "--format", "=", "im"], {"image_folder"}),
+        (["export_samples", "--format", "="], {"npz", "png", "parquet"}),
+        (["select", "--method", "k_c"], {"k_center"}),
+        (["run", "--on", "he"], {"here"}),
+        (["export", "--output", ""], set()),  # bash offers names of files
+        (["train", "--run", ""], set()),
+        (["submit", "sel"], {"select", "select_subset"}),
+        (["submit", "fol"], {"follow"}),
+        (["submit", "--detach", "run", "selection.budget"], {"selection.budget=", BUDGETS}),
+        (["submit", "run", "--train", "t"], {"tiny"}),
         (["dashboard", "selection."], set()),
         (["nosuch", "--"], set()),
     ],

@@ -4,9 +4,11 @@ import importlib
 
 import pytest
 
+from jobs.__main__ import main as list_verbs
 from jobs.command.fields import describe_fields, describe_groups, is_below
 from jobs.command.verbs import VERBS
 from jobs.compare.config import CompareConfig
+from jobs.convert.__main__ import WAYS
 from jobs.measure.config import MeasureConfig
 from jobs.run_directory.config import RunConfig
 from jobs.trials.config import SweepConfig
@@ -14,6 +16,7 @@ from otcondense.config import Config
 from otcondense.forecast.hardware import Hardware
 
 SCREEN_LINES = 40
+SCREEN_COLUMNS = 80
 MODELS = (RunConfig, SweepConfig, CompareConfig, MeasureConfig, Hardware)
 WITH_SETTINGS = [name for name, verb in VERBS.items() if verb.takes_config]
 
@@ -25,15 +28,23 @@ def printed(verb: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> 
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("words", [*VERBS, *(f"convert {way}" for way in WAYS)])
 def test_the_help_of_a_verb_fits_a_screen(
-    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    lines = printed(verb, ["--help"], capsys).splitlines()
-    assert lines[0].startswith(f"usage: otcondense {verb} ")
+    verb, *more = words.split()
+    lines = printed(verb, [*more, "--help"], capsys).splitlines()
+    assert lines[0].startswith(f"usage: otcondense {words} ")
     assert len(lines) <= SCREEN_LINES
-    assert max(map(len, lines)) <= 100  # examples are not wrapped
+    assert max(map(len, lines)) <= SCREEN_COLUMNS
+
+
+def test_the_list_of_verbs_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    list_verbs([])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= SCREEN_LINES
+    assert max(map(len, lines)) <= SCREEN_COLUMNS
 
 
 @pytest.mark.parametrize("verb", [*WITH_SETTINGS, "measure"])
@@ -42,7 +53,7 @@ def test_the_settings_of_a_verb_are_listed_on_their_own(
 ) -> None:
     listed = printed(verb, ["--help-settings"], capsys)
     assert "\n  evaluation." in listed
-    assert max(map(len, listed.splitlines())) <= 100
+    assert max(map(len, listed.splitlines())) <= SCREEN_COLUMNS
 
 
 def test_a_prefix_lists_what_is_below_it_and_no_more(capsys: pytest.CaptureFixture[str]) -> None:
