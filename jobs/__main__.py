@@ -1,12 +1,12 @@
 """List the verbs: `otcondense`, or `python -m jobs` in a checkout."""
 
-import difflib
 import sys
 from collections.abc import Sequence
 
 from jobs.command.exit import exit_with
 from jobs.command.verbs import GROUPS, VERBS
 from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean
 
 NAME_WIDTH = 18
 FIRST_COMMANDS = (
@@ -40,9 +40,8 @@ def _unknown(word: str) -> str:
     """Return the sentence about a word that is not a verb."""
     if word in VERBS:
         return f"a verb is started as `otcondense {word}`, or here as `python -m jobs.{word}`"
-    near = difflib.get_close_matches(word.replace("-", "_"), VERBS, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`otcondense` lists the verbs"
-    return f"{word} is not a verb; {hint}"
+    hint = did_you_mean(word, VERBS, 3) or "; `otcondense` lists the verbs"
+    return f"{word} is not a verb{hint}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Mistakes in a configuration as sentences: one for each setting, in the words of the file."""
 
+import re
 import reprlib
 import types
 import typing
@@ -12,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from jobs.command.fields import model_of
 from otcondense.credentials import has_credentials
+from otcondense.near_names import did_you_mean
 from otcondense.wrong_values import expected_value, own_message, shown
 
 
@@ -75,7 +77,15 @@ def _line(name: str, errors: list[ErrorDetails], origin: str | None) -> str:
         found = "" if isinstance(first["input"], dict) else found
         return f"{name or origin or 'the settings'}: {own_message(first)}{found}"
     expected = " or ".join(dict.fromkeys(map(expected_value, errors)))
-    return f"{name or origin or 'the settings'} must be {expected}{found}"
+    hint = _hint(first) if found else ""
+    return f"{name or origin or 'the settings'} must be {expected}{found}{hint}"
+
+
+def _hint(error: ErrorDetails) -> str:
+    """Return the choice that a mistyped value is nearest to."""
+    if error["type"] != "literal_error" or not isinstance(error["input"], str):
+        return ""
+    return did_you_mean(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
 
 
 def _may_hold_credentials(value: object) -> bool:
@@ -91,12 +101,34 @@ def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> _Place:
     names: list[str] = []
     for number, part in enumerate(location):
         if _is_choice(annotation):
-            below = tuple(str(each) for each in location[number + 1 :] if each != "[key]")
+            below = _keys_below(_option(annotation, part), location[number + 1 :])
             return _Place(".".join(names), below, in_union=True)
         if part != "[key]":
             names.append(str(part))
         annotation = _inner(annotation, part)
     return _Place(".".join(names))
+
+
+def _keys_below(annotation: Any, location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Return the keys of a location below one type of a setting, without the parts of unions."""
+    keys: list[str] = []
+    for part in location:
+        if _is_choice(annotation):
+            annotation = _option(annotation, part)
+            continue
+        if part != "[key]":
+            keys.append(str(part))
+        annotation = _inner(annotation, part)
+    return tuple(keys)
+
+
+def _option(annotation: Any, part: int | str) -> Any:
+    """Return the type of a union that pydantic means by a part of a location; None for a value."""
+    for each in typing.get_args(annotation):
+        name = getattr(typing.get_origin(each) or each, "__name__", "")
+        if str(part) == name or str(part).startswith(f"{name}["):
+            return each
+    return None
 
 
 def _is_choice(annotation: Any) -> bool:

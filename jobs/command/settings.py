@@ -1,6 +1,5 @@
 """Reading a configuration: a YAML file, then `key=value` pairs from the command line."""
 
-import difflib
 import reprlib
 import types
 import typing
@@ -9,14 +8,17 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from jobs.command.fields import join, model_of
+from jobs.command.fields import describe_fields, join, model_of
 from jobs.command.mistakes import sentences
 from jobs.command.yaml_files import read_yaml
 from jobs.command.yaml_text import parse_yaml
 from jobs.run_directory.config import RunConfig
 from otcondense.credentials import has_credentials
 from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean, nearest_settings, suggested
 
+MOST_SUGGESTED = 3
+"""Names that a message suggests."""
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
@@ -127,6 +129,18 @@ def set_value(values: dict[str, Any], name: str, value: Any) -> None:
     values[keys[-1]] = value
 
 
+def _hint(model: type[BaseModel], key: object, path: str) -> str:
+    """Return the names that may be meant by an unknown key, in its group or below it."""
+    word = str(key)
+    names = [field.name for field in describe_fields(model, path)]
+    exact = [name for name in names if name.rpartition(".")[2] == word]
+    if exact:
+        return suggested(exact[:MOST_SUGGESTED])
+    known = [join(path, name) for name in model.model_fields]
+    near = did_you_mean(join(path, word), known) or suggested(nearest_settings(word, names))
+    return near or f"; there are {', '.join(model.model_fields)}"
+
+
 def _check_keys(annotation: Any, values: Any, path: str) -> None:
     """Refuse an unknown key with the nearest valid name."""
     model = model_of(annotation)
@@ -135,13 +149,9 @@ def _check_keys(annotation: Any, values: Any, path: str) -> None:
             if key in getattr(model, "RETIRED", ()):
                 continue
             if key not in model.model_fields:
-                near = difflib.get_close_matches(str(key), model.model_fields, n=1)
-                hint = (
-                    f"did you mean {join(path, near[0])}?"
-                    if near
-                    else f"there are {', '.join(model.model_fields)}"
+                raise InputError(
+                    f"{join(path, str(key))} is not a setting{_hint(model, key, path)}"
                 )
-                raise InputError(f"{join(path, str(key))} is not a setting; {hint}")
             _check_keys(model.model_fields[key].annotation, value, join(path, str(key)))
     elif isinstance(values, dict) and typing.get_origin(annotation) is dict:
         for key, value in values.items():

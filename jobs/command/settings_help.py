@@ -1,7 +1,6 @@
 """`--help-settings [PREFIX]`: the settings of a verb, with defaults and meanings."""
 
 import argparse
-import difflib
 import textwrap
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +9,7 @@ from pydantic import BaseModel
 
 from jobs.command.exit import MISTAKE
 from jobs.command.fields import FieldText, describe_fields, describe_groups, is_below
+from otcondense.near_names import nearest_settings, suggested
 
 WIDTH = 80
 INDENT = " " * 6
@@ -87,6 +87,5 @@ def _unknown(sections: Sections, prefix: str) -> str:
     for _, model in sections.values():
         for field in describe_fields(model):
             names += [field.name, field.name.rpartition(".")[0]]
-    near = list(dict.fromkeys(difflib.get_close_matches(prefix, filter(None, names), n=3)))
-    hint = f"did you mean {' or '.join(near)}?" if near else "without a prefix all are listed"
-    return f"no setting begins with {prefix}; {hint}"
+    near = suggested(nearest_settings(prefix, filter(None, names)))
+    return f"no setting begins with {prefix}{near or '; without a prefix all are listed'}"

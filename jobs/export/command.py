@@ -10,6 +10,7 @@ from jobs.run_directory.run import Run
 from otcondense.errors import InputError
 from otcondense.exports.features import FeatureExport, export_features
 from otcondense.exports.subsets import ExportConfig, export_subset
+from otcondense.near_names import did_you_mean
 from otcondense.reading import with_home
 from otcondense.store import read_manifest
 
@@ -38,6 +39,7 @@ def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
     if method not in subsets:
         raise InputError(
             f"--method must be one of the run's subsets ({', '.join(subsets)}), found {method}"
+            f"{did_you_mean(method, subsets)}"
         )
     names = ("files", "images", "encode")
     chosen = {name: getattr(options, name) for name in names}

@@ -10,6 +10,7 @@ from jobs.run_directory.config import RunConfig
 from otcondense.errors import InputError
 from otcondense.forecast.hardware import PRESETS, Hardware
 from otcondense.machine import usable_cpus
+from otcondense.near_names import did_you_mean
 from pipeline.cluster_config import ClusterConfig
 
 HERE = "here"
@@ -46,8 +47,11 @@ def chosen_hardware(on: str | None, config: RunConfig) -> Hardware:
     if on.endswith((".yaml", ".yml")):
         values: dict[str, Any] = {"name": on, **read_values(on, [], "hardware file")}
         return build(Hardware, values, on)
-    names = ", ".join([*PRESETS, CLUSTER, HERE])
-    raise InputError(f"--on must be one of {names}, or a .yaml file, found {on!r}")
+    names = [*PRESETS, CLUSTER, HERE]
+    raise InputError(
+        f"--on must be one of {', '.join(names)}, or a .yaml file, found {on!r}"
+        f"{did_you_mean(on, names)}"
+    )
 
 
 def _usual(config: RunConfig) -> str:

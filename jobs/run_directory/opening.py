@@ -1,5 +1,6 @@
 """Opening a run directory: to start a run, to work on one, or to read one."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -52,11 +53,17 @@ def read_run(root: str) -> Run:
         return Run(RunConfig.model_validate(values))
     except ValidationError as error:
         problem = error.errors()[0]
-        name = ".".join(map(str, problem["loc"]))
+        name = ".".join(itertools.takewhile(_is_key, map(str, problem["loc"])))
         raise InputError(
             f"{root} has a configuration that this version cannot use: {name} "
-            f"{described(problem)}; name a configuration file with --config"
+            f"{described(problem)}; run a stage with its configuration file (--config FILE), which "
+            "rewrites it"
         ) from error
+
+
+def _is_key(part: str) -> bool:
+    """Tell whether a part of a location is a key; pydantic also names the parts of unions there."""
+    return "[" not in part and part not in ("int", "str", "float", "bool")
 
 
 def reading_run(config: RunConfig) -> Run:

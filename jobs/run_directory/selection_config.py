@@ -10,6 +10,7 @@ from actors.pool_config import PoolConfig
 from jobs.run_directory.budget_rules import Budget, check_budget, is_increasing, label
 from jobs.run_directory.id_lists import read_ids
 from otcondense.config import Config
+from otcondense.near_names import did_you_mean
 from otcondense.selection import SELECTORS
 from otcondense.selection.selector_config import SelectorConfig
 from otcondense.store.score_kinds import HARD_END, ScoreKind
@@ -119,10 +120,10 @@ class SelectionConfig(Config):
     @model_validator(mode="after")
     def _check(self) -> "SelectionConfig":
         unknown = [name for name in self.methods if name not in SELECTORS]
-        if unknown:
-            raise ValueError(
-                f"methods must be among {', '.join(SELECTORS)}, found {', '.join(unknown)}"
-            )
+        if unknown or not self.methods:
+            found = ", ".join(unknown) or "none"
+            hint = "".join(did_you_mean(name, SELECTORS) for name in unknown[:1])
+            raise ValueError(f"methods must be among {', '.join(SELECTORS)}, found {found}{hint}")
         self._check_difficulties()
         self._check_budgets()
         return self

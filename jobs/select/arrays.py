@@ -61,7 +61,7 @@ class ArrayFile:
             return _column(self.path, name)
         if self.path.endswith(".npy"):
             return _array(self.path)
-        text = read_text(self.path, "it must be a text file with one value per line")
+        text = read_text(self.path, f"{self.path} must be a text file with one value per line")
         return np.array(text.removesuffix("\n").split("\n"))
 
 

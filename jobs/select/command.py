@@ -25,6 +25,7 @@ from otcondense.datasets import order_classes
 from otcondense.encoders.confidence import cross_entropy
 from otcondense.errors import InputError
 from otcondense.exports.outputs import new_output
+from otcondense.near_names import did_you_mean
 from otcondense.selection import SELECTORS
 from otcondense.store import (
     ClassFeatures,
@@ -73,7 +74,10 @@ def select(options: argparse.Namespace) -> None:
     if not options.output.endswith(OUTPUTS):
         raise InputError(f"--output must end in {', '.join(OUTPUTS)}, found {options.output}")
     if options.method not in SELECTORS:
-        raise InputError(f"--method must be among {', '.join(SELECTORS)}, found {options.method}")
+        raise InputError(
+            f"--method must be among {', '.join(SELECTORS)}, found {options.method}"
+            f"{did_you_mean(options.method, SELECTORS)}"
+        )
     output = new_output(options.output)
     settings = _settings(options)
     rows = read_rows(options)
@@ -159,9 +163,8 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     known = SELECTORS[options.method].Config.model_fields
     for name in given:
         if name not in known or name in ("budget", "seed"):
-            raise InputError(
-                f"{name} is not a setting of {options.method}; there are {', '.join(known)}"
-            )
+            hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+            raise InputError(f"{name} is not a setting of {options.method}{hint}")
     included = given.get("include")
     least = max(1, len(included) if isinstance(included, list) else 1)  # the budget comes later
     values = {**given, "budget": least, "seed": options.seed}

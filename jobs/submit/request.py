@@ -1,7 +1,6 @@
 """The request for a job: command, environment and resources, checked before it is sent."""
 
 import argparse
-import difflib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from otcondense.credentials import (
     is_secret_value,
 )
 from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean
 
 OWN_VERBS = ("list", "follow", "stop")
 """Verbs of `otcondense submit` itself."""
@@ -144,9 +144,9 @@ def _check_verb(verb: str) -> None:
         raise InputError(
             f"{verb} is not a verb of jobs: it works on one machine; run `otcondense {verb}` here"
         )
-    near = difflib.get_close_matches(verb, [*verbs, *OWN_VERBS], n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join([*verbs, *OWN_VERBS])}"
-    raise InputError(f"{verb} is not a verb of jobs; {hint}")
+    every = [*verbs, *OWN_VERBS]
+    hint = did_you_mean(verb, every) or f"; there are {', '.join(every)}"
+    raise InputError(f"{verb} is not a verb of jobs{hint}")
 
 
 def _parsed(request: JobRequest) -> argparse.Namespace:

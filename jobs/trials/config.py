@@ -1,5 +1,6 @@
 """Settings of a sweep: what it varies, how it finds trials, and what it compares them by."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -9,6 +10,7 @@ from jobs.run_directory.selection_config import SHARED_FIELDS
 from otcondense.config import Config
 from otcondense.datasets.names import check_given_name
 from otcondense.evaluation.registry import Direction, Metric, metrics_of
+from otcondense.near_names import did_you_mean
 from otcondense.selection import SELECTORS
 
 SUBSET_METRICS = metrics_of("distribution")
@@ -124,7 +126,7 @@ class SweepConfig(Config):
     @model_validator(mode="after")
     def _check(self) -> "SweepConfig":
         if self.method not in SELECTORS:
-            raise ValueError(f"method must be among {', '.join(SELECTORS)}, found {self.method}")
+            raise ValueError(_unknown_methods([self.method]))
         is_empty = any(isinstance(values, tuple) and not values for values in self.space.values())
         if is_empty or not (self.space or self.variants):
             raise ValueError("space must name at least one setting, each with at least one value")
@@ -161,9 +163,7 @@ class SweepConfig(Config):
         methods = [self.method_of(name) for name in self.variants]
         unknown = [method for method in methods if method not in SELECTORS]
         if unknown:
-            raise ValueError(
-                f"method must be among {', '.join(SELECTORS)}, found {', '.join(unknown)}"
-            )
+            raise ValueError(_unknown_methods(unknown))
         if self.variants and (VARIANT in self.space or self.search == "optuna"):
             raise ValueError(
                 "variants need search=grid or random, and no other setting called variant"
@@ -239,3 +239,9 @@ class SweepConfig(Config):
     def trained_model(self, config: RunConfig) -> str:
         """Return the model that full trials train."""
         return self.model or next(iter(config.models))
+
+
+def _unknown_methods(names: Sequence[str]) -> str:
+    """Return the sentence about methods that there are not."""
+    hint = did_you_mean(names[0], SELECTORS)
+    return f"method must be among {', '.join(SELECTORS)}, found {', '.join(names)}{hint}"

@@ -11,6 +11,7 @@ from otcondense.config import Config
 from otcondense.datasets.kinds import SOURCES, describe_kinds
 from otcondense.datasets.names import is_below
 from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean
 
 PIXEL_LIMIT = 89_478_485
 """Largest image that is decoded by default: 256 MiB as 8-bit RGB."""
@@ -87,7 +88,7 @@ class SourceConfig(Config):
     @classmethod
     def _check_kind(cls, kind: str) -> str:
         if kind not in SOURCES:
-            raise ValueError(f"must be one of {', '.join(SOURCES)}")
+            raise ValueError(f"must be one of {', '.join(SOURCES)}{did_you_mean(kind, SOURCES)}")
         return kind
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from otcondense.config import Config, without_defaults
 from otcondense.diffusion.registry import AUTO, objective_entry, sampling_methods
 from otcondense.diffusion.schedule_constants import NUM_TIMESTEPS
 from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean
 
 LATER_FIELDS = frozenset({"guidance_interval", "classes", "autoguidance"})
 """Fields that are newer than the first samples: left out of the identity at their default."""
@@ -74,7 +75,10 @@ class SamplerConfig(Config):
     def _check(self) -> "SamplerConfig":
         known = (AUTO, *sampling_methods())
         if self.method not in known:
-            raise ValueError(f"method must be one of {', '.join(known)}; found {self.method!r}")
+            raise ValueError(
+                f"method must be one of {', '.join(known)}, found {self.method!r}"
+                f"{did_you_mean(self.method, known)}"
+            )
 
         if self.autoguidance is not None and self.cfg_scale != 1:
             raise ValueError(

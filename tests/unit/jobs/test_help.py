@@ -69,15 +69,18 @@ def test_the_file_of_an_option_is_listed_by_its_name(capsys: pytest.CaptureFixtu
     assert "selection.budget" not in listed
 
 
+@pytest.mark.parametrize(
+    ("prefix", "nearest"), [("selction.budget", "selection.budget"), ("method", "selection.method")]
+)
 def test_an_unknown_prefix_is_answered_with_the_nearest(
-    capsys: pytest.CaptureFixture[str],
+    prefix: str, nearest: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
-        importlib.import_module("jobs.run.__main__").main(["--help-settings", "selction.budget"])
+        importlib.import_module("jobs.run.__main__").main(["--help-settings", prefix])
     assert end.value.code == 2
     found = capsys.readouterr().err
-    assert found.startswith("error: no setting begins with selction.budget; did you mean ")
-    assert "selection.budget" in found
+    assert found.startswith(f"error: no setting begins with {prefix}; did you mean ")
+    assert nearest in found
 
 
 def test_settings_that_groups_share_are_listed_once_and_can_be_asked_for() -> None:

@@ -29,10 +29,12 @@ WRONG: tuple[Any, ...] = (
     [],
     [None, 1, "x"],
     {"a": {"b": [1]}},
+    {"total": 5, "a": None},
 )
 THEIR_WORDS = re.compile(
     r"Input should|input should|should be|should have|should match|Value error|validation|pydantic|"
     r"Tuple|Dictionary|dictionary|Unable to|unable to|isinstance|instance of|Extra inputs|"
+    r"\.(int|str|float|bool)\b|dict\[|tuple\[|list\[|union\[|constrained-|"
     r"type=|\bNone\b|greater than|less than|valid (integer|number|string|boolean|list)"
 )
 LEAST: dict[type[BaseModel], dict[str, Any]] = {
@@ -98,6 +100,27 @@ def test_every_error_of_pydantic_has_words_of_ours() -> None:
         assert (text != OTHERWISE) == (known["type"] in {**FIXED, **WITH_LIMITS}) or (
             FIXED.get(known["type"]) == OTHERWISE
         )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "answer"),
+    [
+        ("selection.methods", [], "methods must be among geometry_aware, "),
+        ("selection.methods", ["k-center"], "found k-center; did you mean k_center?"),
+        ("selection.budget", {"total:5": None}, "selection.budget.total:5 must be "),
+        ("selection.budgt", 3, "selection.budgt is not a setting; did you mean selection.budget?"),
+        ("selection.small_class", "take-al", "found 'take-al'; did you mean take_all?"),
+        ("source.kind", "image-folder", "; did you mean image_folder?"),
+        ("budget", 3, "budget is not a setting; did you mean selection.budget?"),
+        ("kappe", 3, "did you mean selection.settings.geometry_aware.kappa?"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_nearest(
+    setting: str, value: Any, answer: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        build(RunConfig, with_value(LEAST[RunConfig], tuple(setting.split(".")), value), None)
+    assert answer in str(refused.value)
 
 
 @pytest.mark.parametrize(
