@@ -1,6 +1,7 @@
 """`--dry-run` of a whole run: the work of each stage, with time, cost and memory."""
 
 from jobs.command.progress import note
+from jobs.command.wording import EARLIER
 from jobs.extract_features.dry_run import feature_stages, forecast_features
 from jobs.forecasts.finished import finished_part
 from jobs.forecasts.known import Known
@@ -14,7 +15,7 @@ from otcondense.byte_sizes import byte_size
 from otcondense.counts import counted
 from otcondense.diffusion.forecast import TrainingForecast
 from otcondense.forecast.measured import STEP_IMAGES
-from otcondense.forecast.stages import Stage
+from otcondense.forecast.stages import Stage, total_seconds
 from otcondense.selection.forecast import forecast
 
 PETA = 1e15
@@ -35,7 +36,11 @@ def forecast_run(run: Run, on: str | None = None) -> None:
     stages = [_print_stage(run, stage, known) for stage in _later(run, known)]
     if run.config.models and run.config.held_out is None:
         note("evaluate", "held_out is not configured, nothing is measured")
-    print_total([*feature_stages(run, known), *stages], known.hardware)
+    every = [*feature_stages(run, known), *stages]
+    if not total_seconds(every):
+        note("all stages", EARLIER)
+        return
+    print_total(every, known.hardware)
 
 
 def _later(run: Run, known: Known) -> list[Stage]:

