@@ -4,6 +4,20 @@ import argparse
 from importlib import import_module
 
 from jobs.command.verbs import VERBS
+from otcondense.near_names import did_you_mean
+
+
+class OwnParser(argparse.ArgumentParser):
+    """A command line that answers a mistyped choice with the nearest one."""
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        known = [str(each) for each in action.choices]
+        hint = did_you_mean(str(value), known)
+        raise argparse.ArgumentError(
+            action, f"must be one of {', '.join(known)}, found {str(value)!r}{hint}"
+        )
 
 
 def plain_parser(
@@ -16,7 +30,7 @@ def plain_parser(
         description: longer than the summary in `VERBS`, where that is not enough.
         epilog: text below the options, printed as it stands.
     """
-    return argparse.ArgumentParser(
+    return OwnParser(
         prog=f"otcondense {verb}",
         description=description or VERBS[verb].summary + ".",
         epilog=epilog,

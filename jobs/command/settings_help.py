@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from jobs.command.exit import MISTAKE
 from jobs.command.fields import FieldText, describe_fields, describe_groups, is_below
+from jobs.command.parser import OwnParser
 from otcondense.near_names import nearest_settings, suggested
 
 WIDTH = 80
@@ -21,7 +22,7 @@ Sections = dict[str, tuple[str, type[BaseModel]]]
 """Title and settings by prefix: that of a run is empty, the file of `--sweep` has `sweep`."""
 
 
-class VerbParser(argparse.ArgumentParser):
+class VerbParser(OwnParser):
     """The command line of a verb that has settings."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:

@@ -71,3 +71,5 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
 
 VERBS: dict[str, Verb] = {verb.name: verb for verbs in GROUPS.values() for verb in verbs}
 """Every verb by its name."""
+OF_JOBS = ("list", "follow", "stop")
+"""Words after `otcondense submit` that are no verbs: they work on jobs that were submitted."""

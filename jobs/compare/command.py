@@ -23,7 +23,6 @@ from jobs.trials.records import Record
 from jobs.trials.sweep import run_sweep
 from jobs.trials.trial import Sweep, describe
 from otcondense.errors import InputError
-from otcondense.exports.outputs import check_output
 from otcondense.store import Store
 
 PAGE = "report.html"
@@ -37,12 +36,18 @@ def compare(run: Run, compare_file: str | None, output: str | None) -> None:
         compare_file: what to compare; None compares the methods of the run.
         output: second directory for the tables and the page.
     """
-    if output is not None:
-        check_output(output, is_folder=True)
-    values = read_yaml(compare_file, "comparison") if compare_file is not None else {}
-    config = build(CompareConfig, values, compare_file or "the defaults")
+    config = comparison(compare_file)
     sweep = Sweep(sweep_config(config, run), run.config, verb="compare")
     show(config, sweep, run_sweep(sweep), output)
+
+
+def comparison(compare_file: str | None) -> CompareConfig:
+    """Return what to compare.
+
+    Raises: InputError for a file that cannot be used.
+    """
+    values = read_yaml(compare_file, "comparison") if compare_file is not None else {}
+    return build(CompareConfig, values, compare_file or "the defaults")
 
 
 def sweep_config(config: CompareConfig, run: Run) -> SweepConfig:

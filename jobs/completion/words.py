@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from jobs.command.fields import describe_fields
 from jobs.command.parser import parser_of
 from jobs.command.settings_help import VerbParser
-from jobs.command.verbs import VERBS
+from jobs.command.verbs import OF_JOBS, VERBS
 from jobs.command.yaml_files import SHIPPED, SUFFIX
-from jobs.submit.request import OWN_VERBS
 from otcondense.forecast.hardware import PRESETS
 from otcondense.selection import SELECTORS
 
@@ -53,7 +52,7 @@ def _words(name: str) -> VerbWords:
     for action in parser._actions:
         words += action.option_strings or [str(choice) for choice in action.choices or ()]
     if name == SUBMIT:
-        words += [*OWN_VERBS, *(verb.name for verb in VERBS.values() if verb.runs_on_cluster)]
+        words += [*OF_JOBS, *(verb.name for verb in VERBS.values() if verb.runs_on_cluster)]
     settings: tuple[str, ...] = ()
     if isinstance(parser, VerbParser) and "" in parser.sections:
         _, model = parser.sections[""]

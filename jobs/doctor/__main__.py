@@ -32,10 +32,12 @@ def parser() -> argparse.ArgumentParser:
 def work(options: argparse.Namespace) -> int:
     """Run the verb.
 
-    Raises: InputError for settings without a configuration.
+    Raises: InputError for an empty name, or settings without a configuration.
     """
     from jobs.doctor.command import Options, doctor
 
+    if not options.storage.strip():
+        raise InputError("--storage must name a directory, found an empty name")
     if options.overrides and options.config is None:
         raise InputError(
             f"settings belong to a configuration, found {options.overrides[0]!r} without one; "

@@ -72,7 +72,7 @@ def check_token(*, has_cluster: bool) -> Iterator[Finding]:
             "correct the variable or the file, or unset the variable",
         )
         return
-    if mode == "unset" and token is None and not has_cluster:
+    if mode == "unset" and not has_cluster and (token is None or token.is_private):
         yield Finding(
             "authentication",
             "ok",

@@ -51,7 +51,7 @@ def findings_of(options: Options) -> Iterator[Finding]:
         yield from needed_gpu(config, seen=seen, on_cluster=on_cluster)
     yield compiler_finding(None if config is None else compiling_models(config))
     yield from check_ray(options.address)
-    yield from check_storage(options.storage)
+    yield from check_storage(options.storage, on_cluster=on_cluster)
     yield from check_folders(on_cluster=on_cluster)
     if config is not None:
         yield from check_weights(config)

@@ -48,11 +48,17 @@ SHARED_TYPES = (
 """How the types of file systems that several machines can share begin."""
 
 
-def check_storage(root: str) -> Iterator[Finding]:
-    """Yield findings on a place for runs, a directory or an fsspec URI, and on the free space."""
+def check_storage(root: str, *, on_cluster: bool) -> Iterator[Finding]:
+    """Yield findings on a place for runs, a directory or an fsspec URI, and on the free space.
+
+    Args:
+        root: the place.
+        on_cluster: whether the work is done by a cluster; one machine needs no shared storage.
+    """
     yield probe(root)
     if "://" not in root:
-        yield _shared(Path(root))
+        if on_cluster:
+            yield _shared(Path(root))
         yield free_space(f"disk of {root}", existing(Path(root)))
     session = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir()))
     yield free_space("disk of Ray's session", session)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jobs.doctor.finding import Finding
 from jobs.doctor.storage import SHARED_TYPES, existing, file_system
+from jobs.requirements.networks import AtHand, encoders
 from jobs.requirements.weight_files import find
 from jobs.requirements.weights import Need, needs
-from jobs.run.networks import AtHand, encoders
 from jobs.run_directory.config import RunConfig
 from otcondense.checkpoints.efficientnet_lite import SIZES, package_name
 from otcondense.counts import counted
@@ -68,9 +68,11 @@ def check_encoders() -> Finding:
         ],
     }
     seen = "; ".join(f"{where}: {_names(each)}" for where, each in found.items() if each)
-    packages = " ".join(package_name(size) for size in SIZES)
+    at_hand = {each.need.package for of_kind in found.values() for each in of_kind}
+    packages = " ".join(package_name(size) for size in SIZES if size not in at_hand)
     if seen:
-        return Finding(ENCODERS, "ok", f"{seen} (others: pip install {packages})")
+        more = f" (more: pip install {packages})" if packages else ""
+        return Finding(ENCODERS, "ok", f"{seen}{more}")
     hub = _names([each for each in networks if each.may_be_fetched])
     return Finding(
         ENCODERS,

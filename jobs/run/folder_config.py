@@ -10,8 +10,8 @@ from typing import Any
 from jobs.answers.draws import BASELINE
 from jobs.command.progress import note
 from jobs.command.settings import build, override, read_values
+from jobs.requirements.networks import find_encoder, find_judge, make_again
 from jobs.run.folder import Folder, find_folder
-from jobs.run.networks import find_encoder, find_judge, make_again
 from jobs.run.tiny import NAME, TinyWork, tiny_model
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import DEFAULT_DRAWS, RunConfig

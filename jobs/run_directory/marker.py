@@ -181,7 +181,7 @@ def find_marker(store: Store) -> Marker | None:
         return Marker()
     raise InputError(
         f"{store.root} holds files that no run made, such as {entries[0]}; "
-        "name a run, or an empty or new directory for a new one"
+        "name a run; a new one needs an empty or new directory"
     )
 
 

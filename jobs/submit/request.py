@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobs.cluster.job import Job, Submission
 from jobs.command.parser import parser_of
-from jobs.command.verbs import VERBS, Verb
+from jobs.command.verbs import OF_JOBS, VERBS, Verb
 from otcondense.credentials import (
     WHERE_INSTEAD,
     has_credentials,
@@ -16,9 +16,6 @@ from otcondense.credentials import (
 )
 from otcondense.errors import InputError
 from otcondense.near_names import did_you_mean
-
-OWN_VERBS = ("list", "follow", "stop")
-"""Verbs of `otcondense submit` itself."""
 
 START = "exec sh jobs/submit/start_job.sh "
 """Beginning of the entrypoint of a job; the script finds the Python that runs Ray."""
@@ -144,7 +141,7 @@ def _check_verb(verb: str) -> None:
         raise InputError(
             f"{verb} is not a verb of jobs: it works on one machine; run `otcondense {verb}` here"
         )
-    every = [*verbs, *OWN_VERBS]
+    every = [*verbs, *OF_JOBS]
     hint = did_you_mean(verb, every) or f"; there are {', '.join(every)}"
     raise InputError(f"{verb} is not a verb of jobs{hint}")
 

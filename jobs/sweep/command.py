@@ -16,10 +16,18 @@ PAGE = "report.html"
 
 def sweep_settings(run: Run, sweep_file: str) -> None:
     """Run the missing trials of a sweep, repeat the best two, then write the results."""
-    sweep = Sweep(build(SweepConfig, read_yaml(sweep_file, "sweep"), sweep_file), run.config)
+    sweep = Sweep(read_sweep(sweep_file), run.config)
     records = run_sweep(sweep)
     write_results(sweep, records)  # before the repeats, so that an interruption keeps them
     show(sweep, records, repeat_best(sweep, records))
+
+
+def read_sweep(sweep_file: str) -> SweepConfig:
+    """Return what to try.
+
+    Raises: InputError for a file that cannot be used.
+    """
+    return build(SweepConfig, read_yaml(sweep_file, "sweep"), sweep_file)
 
 
 def show(sweep: Sweep, records: list[Record], repeated: Repeated | None) -> None:

@@ -11,9 +11,9 @@ import yaml
 from PIL import Image
 
 from jobs.answers.read import read_answer
+from jobs.requirements.networks import find_encoder
 from jobs.run.folder import find_folder
 from jobs.run.folder_config import FolderRequest, default_run, folder_config, side_of
-from jobs.run.networks import find_encoder
 from jobs.run.tiny import (
     FEWEST_SAMPLES,
     LEAST_STEPS,
@@ -160,7 +160,7 @@ def test_missing_weights_name_the_files_to_bring(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(photos))
-    monkeypatch.setattr("jobs.run.networks.AtHand.is_packaged", False)
+    monkeypatch.setattr("jobs.requirements.networks.AtHand.is_packaged", False)
     with pytest.raises(InputError) as refused:
         find_encoder()
     text = str(refused.value)
