@@ -84,7 +84,8 @@ def _first(table: pa.Table) -> list[dict[str, str]]:
 
 def _ignored(run: Run) -> Iterator[LeftOut]:
     """Yield the files that were not looked at; images that lie in the wrong place come first."""
-    loose, others = [], []
+    loose: list[str] = []
+    others: list[str] = []
     for name in run_listing(run).ignored:
         (loose if _is_visible_image(name) else others).append(name)
     if loose:

@@ -18,7 +18,7 @@ NAME = "tiny"
 PATCH = 4
 """Pixels of the side of a token."""
 TRAINING_SHARE = 0.5
-"""Least share of the minutes that is training, unless the fewest samples need more."""
+"""Least share of the minutes that is training, as long as more than the fewest samples fit."""
 LEAST_STEPS, MOST_STEPS = 200, 20_000
 """Fewer teach nothing; more make a model of this size repeat its images."""
 WARM_UP, TIMED = 3, 10
@@ -102,7 +102,8 @@ def plan_of(work: TinyWork, step: float, sample: float) -> TinyPlan:
     trainings = len(work.subsets)
     shared = work.encoded * work.judge_seconds
     each = (60 * work.minutes - shared) / trainings
-    fitting = int((each * (1 - TRAINING_SHARE)) / sample) // 10 * 10
+    trained = max(TRAINING_SHARE * each, LEAST_STEPS * step)
+    fitting = int((each - trained) / sample) // 10 * 10
     samples = min(SAMPLES, max(FEWEST_SAMPLES, fitting))
     steps = min(MOST_STEPS, max(LEAST_STEPS, _two_digits((each - samples * sample) / step)))
     return TinyPlan(steps, samples, shared + trainings * (steps * step + samples * sample))

@@ -229,7 +229,7 @@ def test_another_source_is_refused_without_advice_to_delete(
     root = start(config)
     before = contents(root)
     other = changed(config, path=str(write_images(tmp_path / "other")))
-    with pytest.raises(InputError, match=r"another source \(source.path: .* choose another") as no:
+    with pytest.raises(InputError, match=r"another source \(source.path: .* name another") as no:
         start(other)
     assert "fresh" not in str(no.value)
     assert "delete" not in str(no.value)

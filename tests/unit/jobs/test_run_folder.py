@@ -187,7 +187,10 @@ def test_weights_of_a_package_land_where_every_directory_finds_them(
     assert sorted(os.listdir()) == sorted(["my photos", *([] if is_dry else ["cache"])])
 
 
-def test_the_length_of_the_tiny_model_is_part_of_the_run(photos: Path) -> None:
+def test_the_length_of_the_tiny_model_is_part_of_the_run(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.forecast.ENCODE_SECONDS", 0.01)
     config = config_of(
         photos, *NETWORKS, "models.tiny.sampling.num_samples=7", train=True, minutes=1e-3
     )

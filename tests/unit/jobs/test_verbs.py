@@ -39,7 +39,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "select": ("features.npy", "--output", "subset.json"),
     "status": ("RUN",),
     "submit": ("run",),
-    "sweep": (*CONFIG, "--sweep", "sweep.yaml"),
+    "sweep": (*CONFIG, "--sweep", "demo"),
     "verify": ("RUN",),
 }
 """Valid arguments of each verb. A new verb that is not a stage is one line here."""
