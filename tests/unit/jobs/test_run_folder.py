@@ -218,7 +218,7 @@ def test_a_tiny_model_is_trained_on_both_subsets_and_compared(photos: Path) -> N
     [
         (10, 0.05, 0.0, 5800, SAMPLES),  # no held-out images: samples are drawn only
         (10, 0.05, 0.1, 4900, SAMPLES),
-        (3, 0.05, 0.1, 870, 360),
+        (3, 0.05, 0.1, 890, 350),
         (0.5, 0.05, 0.1, LEAST_STEPS, FEWEST_SAMPLES),
         (600, 0.01, 0.1, MOST_STEPS, SAMPLES),
     ],

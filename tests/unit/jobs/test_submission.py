@@ -117,7 +117,10 @@ def test_an_invalid_request_is_refused(verb: str, arguments: tuple[str, ...], me
         ((*SHARED_RUN, "--nosuch"), "unrecognized arguments: --nosuch"),
         (("status", "/shared/run", "--nosuch"), "unrecognized arguments: --nosuch"),
         (("status",), "the following arguments are required: run"),
-        (("convert", "to-nothing"), "invalid choice: 'to-nothing'"),
+        (
+            ("convert", "to-nothing"),
+            "must be one of from-public, to-public, to-diffusers, found 'to-nothing'",
+        ),
         (("export", *SHARED_RUN[1:]), "the following arguments are required: --output"),
         (("measure", "--config", "/no/such.yaml", "--nosuch"), "unrecognized arguments: --nosuch"),
         (("verify", "s3://key:" + "pw@bucket/run"), "must be an address without credentials"),
