@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from jobs.command.settings import load_config
+from jobs.forecasts.finished import Finished
 from jobs.forecasts.hardware_choice import nodes_of
 from jobs.forecasts.image_stages import SourceFacts
 from jobs.forecasts.known import THREAD_SHARE, timed_here
@@ -17,7 +18,7 @@ from jobs.forecasts.model_stages import model_stage
 from jobs.forecasts.run_stages import later_stages
 from otcondense.encoders import EncoderConfig
 from otcondense.forecast.hardware import PRESETS, Hardware
-from otcondense.forecast.stages import total_seconds
+from otcondense.forecast.stages import Stage, Term, Workers, total_seconds
 from pipeline.forecast import DecodedSample
 from tests.verbs import call
 
@@ -47,6 +48,20 @@ def arguments(tmp_path):
     )
     shared = ["--config=jobs/configs/my-folder.yaml", f"--run={tmp_path / 'run'}", "--dry-run"]
     return [*shared, f"source.path={tmp_path / 'images'}", f"encoder={encoder}"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "text", "left"),
+    [
+        (0, "", 8.0),
+        (3, "3 of 4 classes finished earlier; for the rest:", 2.0),
+        (4, "finished earlier, skipped if its images are unchanged", 0.0),
+    ],
+)
+def test_what_is_finished_takes_no_time_again(parts, text, left):
+    stage = Stage("select_subset", "s", (Term("a", 6.0), Term("b", 2.0)), Workers(1, on_gpus=False))
+    finished = Finished(parts, 4, "class")
+    assert (finished.text, finished.rest(stage).seconds) == (text, left)
 
 
 def test_a_dry_run_counts_and_writes_nothing(arguments, tmp_path, capsys):

@@ -109,6 +109,10 @@ def test_a_folder_becomes_a_subset_in_one_process(photos: Path, tmp_path: Path) 
     again = output_of("run", [str(photos)])
     assert "that of runs/my-photos, which was made from this folder before" in again
     assert results(tmp_path / "runs/my-photos") == before
+    assert "images of 3 classes, finished earlier" in again
+    forecast = output_of("run", [str(photos), "--dry-run"])
+    assert forecast.count("finished earlier, skipped") == 4  # two networks, two subsets
+    assert results(tmp_path / "runs/my-photos") == before
 
     with pytest.raises(SystemExit):
         call("run", [str(photos), "--run=runs/my-photos", "source.kind=one_class"])
