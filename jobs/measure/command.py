@@ -17,7 +17,7 @@ from jobs.measure.image_sets import (
     MixedSizesError,
     Reading,
     Size,
-    check_place,
+    check_images,
     iterate_images,
 )
 from otcondense.counts import counted
@@ -55,7 +55,7 @@ def measure(config: MeasureConfig) -> dict[str, Any]:
     """
     for path in (config.samples, config.against, config.training):
         if path is not None:
-            check_place(path)
+            check_images(path)
     reading = Reading(None if config.size is None else (config.size, config.size))
     try:
         record = _measure(config, reading)

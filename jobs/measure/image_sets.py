@@ -16,6 +16,7 @@ from otcondense.datasets.access import IMAGE_BYTES
 from otcondense.datasets.files import list_tree
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_suffix
+from otcondense.datasets.trees import Tree
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images
 from otcondense.reading import RefusedFileError, open_regular, read_regular
@@ -106,7 +107,7 @@ def iterate_images(path: str, reading: Reading | None = None) -> Iterator[UInt8[
     place = Path(path)
     used = reading or Reading()
     if place.is_dir():
-        tables = sorted(each for each in place.glob("*.parquet") if not each.name.startswith("."))
+        tables = _tables(place)
         found = _parquet(path, tables, used) if tables else _folder(path, used)
     elif place.suffix == ".npz":
         found = npz_images(path)
@@ -125,8 +126,6 @@ def check_place(path: str) -> None:
     if not path.strip():
         raise InputError(f"images must be {forms}, found an empty name")
     if place.is_dir():
-        if not _has_images(place):
-            raise _no_images(path)
         return
     try:
         open_regular(place).close()
@@ -138,17 +137,30 @@ def check_place(path: str) -> None:
         raise InputError(f"images must be {forms}, found {path}")
 
 
-def _has_images(folder: Path) -> bool:
-    """Tell whether there is a table in a folder, or a visible image somewhere below it."""
-    if any(not each.name.startswith(".") for each in folder.glob("*.parquet")):
-        return True
-    tree = list_tree(SourceConfig(path=str(folder), allow_links=True))
-    return bool(tree.are(IMAGE_SUFFIXES).any())
+def check_images(path: str) -> None:
+    """Check as `check_place` does, and that a folder holds images.
+
+    Raises: InputError.
+    """
+    check_place(path)
+    if Path(path).is_dir() and not _tables(Path(path)):
+        _tree(path)
 
 
-def _no_images(path: str) -> InputError:
-    suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-    return InputError(f"{path} must hold images ({suffixes}) or .parquet files, found neither")
+def _tables(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.glob("*.parquet") if not each.name.startswith("."))
+
+
+def _tree(path: str) -> Tree:
+    """Return all files below a folder.
+
+    Raises: InputError if none of them is an image.
+    """
+    tree = list_tree(SourceConfig(path=path, allow_links=True))
+    if not tree.are(IMAGE_SUFFIXES).any():
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise InputError(f"{path} must hold images ({suffixes}) or .parquet files, found neither")
+    return tree
 
 
 def _parquet(path: str, files: list[Path], reading: Reading) -> Iterator[UInt8[Tensor, "b c h w"]]:
@@ -190,10 +202,8 @@ def _cells(file: Path, opened: ParquetSource) -> Iterator[tuple[str, Callable[[]
 
 
 def _folder(path: str, reading: Reading) -> Iterator[UInt8[Tensor, "b c h w"]]:
-    tree = list_tree(SourceConfig(path=path, allow_links=True))
+    tree = _tree(path)
     is_image = tree.are(IMAGE_SUFFIXES | UNREAD_SUFFIXES)
-    if not tree.are(IMAGE_SUFFIXES).any():
-        raise _no_images(path)
     files = sorted(Path(path, name) for name in tree.paths(is_image).to_pylist())
     rows = ((str(file), partial(_bytes, file)) for file in files)
     yield from _parts(reading.decoded(path, rows))
