@@ -17,9 +17,9 @@ from jobs.measure.image_sets import (
     MixedSizesError,
     Reading,
     Size,
-    check_images,
     iterate_images,
 )
+from jobs.measure.places import check_images
 from otcondense.counts import counted
 from otcondense.devices import resolve_device
 from otcondense.encoders import EncoderConfig

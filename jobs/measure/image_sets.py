@@ -11,15 +11,14 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from otcondense.datasets import SourceConfig, UnreadableImageError, center_crop, decode_image
+from jobs.measure.places import check_place, image_tree, tables_in
+from otcondense.datasets import UnreadableImageError, center_crop, decode_image
 from otcondense.datasets.access import IMAGE_BYTES
-from otcondense.datasets.files import list_tree
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_suffix
-from otcondense.datasets.trees import Tree
 from otcondense.errors import InputError
 from otcondense.evaluation import npz_images
-from otcondense.reading import RefusedFileError, open_regular, read_regular
+from otcondense.reading import read_regular
 from otcondense.store import Store, stored_metadata
 from otcondense.store.images import read_images
 
@@ -31,7 +30,6 @@ MAX_PIXELS = 2**26
 """Largest image that is decoded, against decompression bombs."""
 BATCH = 16
 """Rows of a Parquet file of image files that are read together."""
-FILES = (".npz", ".parquet")
 COLUMN = "image.bytes"
 """Column of the bytes of image files, as `datasets` writes it."""
 Row = tuple[str, UInt8[np.ndarray, "c h w"]]
@@ -107,60 +105,13 @@ def iterate_images(path: str, reading: Reading | None = None) -> Iterator[UInt8[
     place = Path(path)
     used = reading or Reading()
     if place.is_dir():
-        tables = _tables(place)
+        tables = tables_in(place)
         found = _parquet(path, tables, used) if tables else _folder(path, used)
     elif place.suffix == ".npz":
         found = npz_images(path)
     else:
         found = _parquet(path, [place], used)
     yield from _of_one_size(path, found)
-
-
-def check_place(path: str) -> None:
-    """Check that there are images of some form at a path, without reading them.
-
-    Raises: InputError naming the path and what is there.
-    """
-    place = Path(path)
-    forms = "an .npz file, a .parquet file or a folder"
-    if not path.strip():
-        raise InputError(f"images must be {forms}, found an empty name")
-    if place.is_dir():
-        return
-    try:
-        open_regular(place).close()
-    except RefusedFileError as error:
-        raise InputError(f"images must be {forms}; {error}") from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"images must be {forms}, found nothing at {path}") from error
-    if place.suffix not in FILES:
-        raise InputError(f"images must be {forms}, found {path}")
-
-
-def check_images(path: str) -> None:
-    """Check as `check_place` does, and that a folder holds images.
-
-    Raises: InputError.
-    """
-    check_place(path)
-    if Path(path).is_dir() and not _tables(Path(path)):
-        _tree(path)
-
-
-def _tables(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.glob("*.parquet") if not each.name.startswith("."))
-
-
-def _tree(path: str) -> Tree:
-    """Return all files below a folder.
-
-    Raises: InputError if none of them is an image.
-    """
-    tree = list_tree(SourceConfig(path=path, allow_links=True))
-    if not tree.are(IMAGE_SUFFIXES).any():
-        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(f"{path} must hold images ({suffixes}) or .parquet files, found neither")
-    return tree
 
 
 def _parquet(path: str, files: list[Path], reading: Reading) -> Iterator[UInt8[Tensor, "b c h w"]]:
@@ -202,7 +153,7 @@ def _cells(file: Path, opened: ParquetSource) -> Iterator[tuple[str, Callable[[]
 
 
 def _folder(path: str, reading: Reading) -> Iterator[UInt8[Tensor, "b c h w"]]:
-    tree = _tree(path)
+    tree = image_tree(path)
     is_image = tree.are(IMAGE_SUFFIXES | UNREAD_SUFFIXES)
     files = sorted(Path(path, name) for name in tree.paths(is_image).to_pylist())
     rows = ((str(file), partial(_bytes, file)) for file in files)
