@@ -118,7 +118,7 @@ def test_a_new_objective(tiny_config, digits, tmp_path, monkeypatch):
 
 def test_a_new_sampling_method_is_known_to_the_sampler(monkeypatch):
     entry = ObjectiveEntry(f"{__name__}:DATA", "SiT", ("leap",), preview_method="leap")
-    with pytest.raises(ValueError, match=r"method must be one of auto, heun, .*; found 'leap'"):
+    with pytest.raises(ValueError, match=r"method must be one of auto, heun, .*, found 'leap'"):
         SamplerConfig(method="leap")
     monkeypatch.setitem(OBJECTIVES, "data", entry)
     assert SamplerConfig(method="leap").method == "leap"
