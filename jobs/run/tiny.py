@@ -17,6 +17,8 @@ NAME = "tiny"
 """Name of the model, and value of `--train`."""
 PATCH = 4
 """Pixels of the side of a token."""
+PLANNED_SHARE = 0.8
+"""Share of the minutes that is filled by what is timed; the rest is for metrics and loading."""
 TRAINING_SHARE = 0.5
 """Least share of the minutes that is training, as long as more than the fewest samples fit."""
 LEAST_STEPS, MOST_STEPS = 200, 20_000
@@ -111,12 +113,13 @@ def plan_of(work: TinyWork, step: float, sample: float) -> TinyPlan:
     """
     trainings = len(work.subsets)
     shared = work.encoded * work.judge_seconds
-    each = (60 * work.minutes - shared) / trainings
+    each = (60 * PLANNED_SHARE * work.minutes - shared) / trainings
     trained = max(TRAINING_SHARE * each, LEAST_STEPS * step)
     fitting = int((each - trained) / sample) // SAMPLE_BATCH * SAMPLE_BATCH
     samples = min(SAMPLES, max(FEWEST_SAMPLES, fitting))
     steps = min(MOST_STEPS, max(LEAST_STEPS, _two_digits((each - samples * sample) / step)))
-    return TinyPlan(steps, samples, shared + trainings * (steps * step + samples * sample))
+    seconds = shared + trainings * (steps * step + samples * sample)
+    return TinyPlan(steps, samples, seconds / PLANNED_SHARE)
 
 
 def _two_digits(count: float) -> int:

@@ -220,9 +220,9 @@ def test_a_tiny_model_is_trained_on_both_subsets_and_compared(photos: Path) -> N
 @pytest.mark.parametrize(
     ("minutes", "step", "judge", "steps", "samples"),
     [
-        (10, 0.05, 0.0, 5800, SAMPLES),  # no held-out images: samples are drawn only
-        (10, 0.05, 0.1, 4900, SAMPLES),
-        (3, 0.05, 0.1, 890, 350),
+        (10, 0.05, 0.0, 4600, SAMPLES),  # no held-out images: samples are drawn only
+        (10, 0.05, 0.1, 3700, SAMPLES),
+        (3, 0.05, 0.1, 760, 250),
         (0.5, 0.05, 0.1, LEAST_STEPS, FEWEST_SAMPLES),
         (600, 0.01, 0.1, MOST_STEPS, SAMPLES),
     ],
