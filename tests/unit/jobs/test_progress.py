@@ -61,6 +61,8 @@ def test_units_are_followed_to_their_end(store: Store) -> None:
     assert (stage.before, stage.done, stage.total, stage.finished) == (1, 3, 3, True)
     assert stage.units[1].seconds == 2.0
     assert stage_state(stage, time.time()) == "finished, 1 failed"
+    earlier = stage.model_copy(update={"before": stage.total, "units": ()})
+    assert stage_state(earlier, time.time()) == "finished earlier"
 
 
 def test_a_failure_is_printed_at_once(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
