@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 
 from otcondense.errors import InputError
+from otcondense.shares import percent
 from otcondense.store import Store, class_file, fingerprint, write_table
 
 SHOWN = 5
@@ -82,7 +83,7 @@ def check_lost_share(lost: list[Lost], total: int, allowed: float, where: str) -
     if len(lost) > SHOWN:
         lines.append("\n  ...")
     raise InputError(
-        f"at most {allowed:.2%} of the {total} images may be unreadable (source.max_lost_share), "
+        f"at most {percent(allowed, 2)} of the {total} images may be unreadable (source.max_lost_share), "
         f"found {len(lost)} so far, listed in {where}:{''.join(lines)}\n"
         "repair these files, or allow a larger share"
     )

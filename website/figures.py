@@ -17,6 +17,7 @@ from PIL import Image
 from otcondense.report.plots import COLOURS
 from otcondense.report.svg import GRID, SOFT, Picture, Scale
 from otcondense.selection import GeometryAwareSelector
+from otcondense.shares import percent
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 DIGIT = 3
@@ -151,7 +152,7 @@ def gap_figure(classes: Sequence[Float[np.ndarray, "n 64"]]) -> bytes:
     for tick in vertical.ticks(4):
         y = vertical.at(tick)
         picture.line([(CHART[0], y), (CHART[1], y)], GRID)
-        picture.text((CHART[0] - 8, y + 4), f"{tick:.0%}", "end", SOFT)
+        picture.text((CHART[0] - 8, y + 4), percent(tick, 0), "end", SOFT)
     for place, budget in enumerate(BUDGETS):
         x = horizontal.at(place)
         picture.text((x, CHART_HEIGHT + 80.0), f"{budget}", "middle", SOFT)
@@ -170,7 +171,7 @@ def gap_figure(classes: Sequence[Float[np.ndarray, "n 64"]]) -> bytes:
     for place, value in enumerate(mean):
         at = (horizontal.at(place), vertical.at(value))
         picture.dot(at, 4.0, COLOURS[0])
-        picture.text((at[0] + 8, at[1] - 10), f"{value:.1%}", colour=COLOURS[0])
+        picture.text((at[0] + 8, at[1] - 10), percent(value), colour=COLOURS[0])
     return picture.render()
 
 

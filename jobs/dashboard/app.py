@@ -17,6 +17,7 @@ from jobs.dashboard.routes import add_class, add_map, add_overview, add_training
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
 from otcondense.errors import InputError
+from otcondense.shares import percent
 
 HERE = Path(__file__).parent
 COMPRESSED_BYTES = 2000
@@ -55,7 +56,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    environment.globals.update(plotly_version=get_plotlyjs_version(), counted=counted)
+    environment.globals.update(
+        plotly_version=get_plotlyjs_version(), counted=counted, percent=percent
+    )
     return environment
 
 

@@ -16,6 +16,7 @@ from otcondense.datasets import order_classes
 from otcondense.errors import InputError
 from otcondense.report.builders import class_history, class_map
 from otcondense.report.embed import Plot, history_plot, map_plot
+from otcondense.shares import gap_text
 from otcondense.store import (
     ClassSelection,
     class_file,
@@ -167,7 +168,8 @@ def _proof(selection: ClassSelection, measures: dict[str, float]) -> str:
         if gap < LARGEST_GAP:
             return (
                 "Proven: no single swap lowers the objective, "
-                f"and no subset of this size is better by more than {gap:.2%} of the objective."
+                "and no subset of this size is better by more than "
+                f"{gap_text(gap)} of the objective."
             )
         return "Proven: no single swap lowers the objective."
     return "This method gives no proof."

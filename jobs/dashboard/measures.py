@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
+from otcondense.shares import gap_text, percent
+
 SHOWN_DIGITS = 4
 """Significant digits of a measure."""
 
@@ -14,11 +16,16 @@ class Measure:
     unit: str
     """After the value; % for shares, whose values are 0 to 1."""
     meaning: str
+    is_bound: bool = False
+    """Whether it is proven, so that it is rounded up."""
 
     def text(self, value: float) -> str:
-        """Return a value with its unit."""
-        shown = value * 100 if self.unit == "%" else value
-        return f"{shown:.{SHOWN_DIGITS}g} {self.unit}".rstrip()
+        """Return a value with its unit; `withUnit` in overview.js does the same."""
+        if self.is_bound:
+            return gap_text(value)
+        if self.unit == "%":
+            return percent(value)
+        return f"{value:.{SHOWN_DIGITS}g} {self.unit}".rstrip()
 
 
 MEASURES = {
@@ -35,6 +42,7 @@ MEASURES = {
         "%",
         "By at most this part of the objective could any subset of the same size be better: "
         "proven by a lower bound.",
+        is_bound=True,
     ),
     "transport": Measure(
         "transport term", "", "Part of the objective: the cost of representing the class."

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jobs.doctor.finding import Finding
 from otcondense.machine import total_memory
+from otcondense.shares import percent
 from otcondense.store import Store
 
 PROBE_BYTES = 1 << 20
@@ -148,7 +149,7 @@ def free_space(name: str, path: Path) -> Finding:
             "wrong",
             seen,
             "free some space: "
-            f"Ray stops scheduling on a disk that is more than {RAY_LIMIT:.0%} full",
+            f"Ray stops scheduling on a disk that is more than {percent(RAY_LIMIT, 0)} full",
         )
     if usage.free < LOW_BYTES:
         remedy = "free some space; `--dry-run` shows how much a run will write"

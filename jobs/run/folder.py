@@ -22,6 +22,7 @@ from otcondense.datasets.splits import WORDS, is_split
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES
 from otcondense.datasets.trees import Tree
 from otcondense.errors import InputError
+from otcondense.shares import percent
 
 HELD_OUT_SHARE = 0.1
 """Share of each class that is held out if the folder has no split of its own."""
@@ -195,7 +196,7 @@ def _with_part(source: Mapping[str, Any], notes: Sequence[str]) -> Folder:
         return Folder(path, source, None, (*notes, "all classes are too small to hold images out"))
     shared = {**source, "held_out_share": HELD_OUT_SHARE}
     rule = (
-        f"{HELD_OUT_SHARE:.0%} of each class with at least {LEAST_CLASS} images, at least "
+        f"{percent(HELD_OUT_SHARE, 0)} of each class with at least {LEAST_CLASS} images, at least "
         f"{LEAST_HELD_OUT}, the same ones each time (by a hash of their names)"
     )
     told = f"{counted(sum(counts), 'image')} held out to measure: {rule}"

@@ -106,7 +106,9 @@ def label(budget: int | str) -> str:
 def describe(budget: Budget) -> str:
     """Return a budget in words."""
     if not isinstance(budget, dict):
-        return f"{budget} a class" if isinstance(budget, int) else f"{budget} of each class"
+        if isinstance(budget, int):
+            return f"{budget} a class"
+        return f"{budget.removesuffix('%')} % of each class"
     if is_total(budget):
         return f"{budget['total']} in all, {budget.get('allocation', ALLOCATIONS[0])}"
     return "a number for each class"

@@ -11,6 +11,7 @@ from typing import Literal
 
 from otcondense.counts import counted
 from otcondense.evaluation.registry import METRICS, Metric, sign
+from otcondense.shares import percent
 
 Verdict = Literal["better", "worse", "within noise", "noise unknown"]
 """How a value compares with random draws."""
@@ -227,7 +228,7 @@ def _subset_lines(subset: SubsetAnswer) -> Iterator[str]:
         yield from (f"    {each.text}" for each in compared.metrics)
         yield f"    {compared.origin_of_noise}"
     if subset.unrepresented:
-        yield f"  {subset.unrepresented:.0%} of the images are like no chosen one (outliers)"
+        yield f"  {percent(subset.unrepresented)} of the images are like no chosen one (outliers)"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,12 +1,15 @@
 """Figures in a page: JSON that is safe inside a script element, and a description in words."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from otcondense.report.data import FeatureMap, LossCurve, ObjectiveHistory
 from otcondense.report.plots import feature_map, loss_curves, objective_history
+from otcondense.selection.gap import gap
+from otcondense.shares import gap_text
 
 TWENTIETH = 20
 
@@ -38,8 +41,9 @@ def history_plot(data: ObjectiveHistory, number: int, methods: Sequence[str]) ->
     final = float(data.objective[-1])
     bound = ""
     if data.bound is not None:
-        gap = f" (gap {(final - data.bound) / abs(final):.1%})" if final else ""
-        bound = f" Proven: no subset of this size is below {data.bound:.5g}{gap}."
+        share = gap(final, data.bound)
+        words = f" (gap {gap_text(share)})" if math.isfinite(share) else ""
+        bound = f" Proven: no subset of this size is below {data.bound:.5g}{words}."
     words = (
         f"Class {data.class_name}, {data.method}: the objective ends at {final:.5g} after "
         f"{len(data.objective)} steps.{bound}"

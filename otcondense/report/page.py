@@ -8,6 +8,7 @@ from typing import Any
 
 from otcondense.counts import counted
 from otcondense.durations import duration
+from otcondense.shares import percent
 
 REPORT = "otcondense.report"
 
@@ -35,7 +36,7 @@ def render_page(package: str, template: str, context: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(duration=duration)
-    environment.globals.update(counted=counted)
+    environment.globals.update(counted=counted, percent=percent)
     scripts = {"plotly": get_plotlyjs(), "draw": _resource("draw_plots.js.j2")}
     page: str = environment.get_template(template).render(
         **context,

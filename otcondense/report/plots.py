@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from otcondense.evaluation.registry import Bounds, Metric
 from otcondense.report.data import FeatureMap, LossCurve, MetricRow, ObjectiveHistory
 from otcondense.report.planes import principal_plane
+from otcondense.shares import percent
 
 COLOURS = (
     "#3b7dea",
@@ -88,9 +89,9 @@ def _steps(row: MetricRow) -> int:
 def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
     """Draw the features of one class in two directions, with chosen and left-out images."""
     points, shares = principal_plane(data.features)
-    figure = base_figure("", f"first direction ({shares[0]:.0%} of the variance)", height=480)
+    figure = base_figure("", f"first direction ({percent(shares[0], 0)} of the variance)", height=480)
     figure.update_yaxes(
-        title_text=f"second direction ({shares[1]:.0%})", scaleanchor="x", constrain="domain"
+        title_text=f"second direction ({percent(shares[1], 0)})", scaleanchor="x", constrain="domain"
     )
     figure.update_xaxes(constrain="domain")
     figure.add_scatter(

@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from otcondense.report.plots import colour_of, metric_curves
 from otcondense.report.published import Published
 from otcondense.report.sheets import Sheet, image_sheet, row_length
 from otcondense.report.tables import COPYING, QUALITY, metric_tables, subset_table
+from otcondense.selection.gap import gap
+from otcondense.shares import gap_text, percent
 
 ADM = tuple(metrics_of("adm").values())
 """Columns of the published figures."""
@@ -118,7 +121,7 @@ def _card(card: ClassCard) -> dict[str, Any]:
         "class_name": card.class_name,
         "method": card.method,
         "count": f"{card.num_chosen:,} of {card.num_images:,}",
-        "left_out": f"{card.left_out_share:.1%}",
+        "left_out": percent(card.left_out_share),
         "objective": objective,
         "gap": _gap(card),
         "distances": {model: f"{value:.3g}" for model, value in card.distances.items()},
@@ -127,11 +130,10 @@ def _card(card: ClassCard) -> dict[str, Any]:
 
 def _gap(card: ClassCard) -> str:
     """Return the gap to the lower bound as a share of the objective; empty without a bound."""
-    bound = card.lower_bound
-    objective = card.objective
-    if bound is None or objective is None or not np.isfinite(bound) or objective == 0:
+    if card.lower_bound is None or card.objective is None:
         return ""
-    return f"{(objective - bound) / abs(objective):.1%}"
+    share = gap(card.objective, card.lower_bound)
+    return gap_text(share) if math.isfinite(share) else ""
 
 
 def _published_cells(row: Published) -> list[str]:

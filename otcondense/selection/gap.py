@@ -2,6 +2,8 @@
 
 import math
 
+from otcondense.shares import gap_text
+
 
 def gap(objective: float, lower_bound: float) -> float:
     """Return the share of the objective by which it may exceed the best one; nan if unknown."""
@@ -36,7 +38,7 @@ def in_words(
         words.append(f"{name} {objective:.4g}")
     share = gap(objective, lower_bound)
     if math.isfinite(share):
-        words.append(f"gap {share:.1%}".replace("%", " %"))
+        words.append(f"gap {gap_text(share)}")
     return ", ".join(words)
 
 

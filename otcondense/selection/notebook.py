@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from otcondense.shares import gap_text
+
 MOST_PICTURES = 60
 """Thumbnails in a piece: about 300 kB."""
 SIDE = 96
@@ -40,7 +42,7 @@ def facts_of(
     if math.isfinite(objective):
         facts.append(("objective", f"{objective:.6g}"))
     if math.isfinite(gap):
-        facts.append(("gap", f"{100 * gap:.2f} % of the objective at most"))
+        facts.append(("gap", f"{gap_text(gap)} of the objective at most"))
     facts.append(("left out", f"{left_out:,}"))
     return facts
 

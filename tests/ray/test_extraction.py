@@ -261,7 +261,7 @@ def test_a_class_without_one_good_image_ends_the_run(broken, encoder, tmp_path):
 
 def test_too_many_lost_images_end_the_run_early_with_a_list(broken, encoder, tmp_path):
     with pytest.raises(
-        InputError, match=r"at most 1\.00% of the 21 images may be unreadable .* found 8 so far,"
+        InputError, match=r"at most 1\.00 % of the 21 images may be unreadable .* found 8 so far,"
     ):
         extract_features(str(tmp_path / "run"), "features", broken, encoder, HERE, "stage")
     assert len(read_table(Store(str(tmp_path / "run")), "features/_quarantine.parquet")) == 8

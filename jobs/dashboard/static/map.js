@@ -1,5 +1,7 @@
 // The map of all classes on a canvas: pictures on hover, a click opens the class, arrow keys move.
 // All text from the run is set as text, never as markup.
+import { percent } from "./percent.js";
+
 const MARGIN = 16;
 const NEAR_PIXELS = 14;
 const CHOSEN_RADIUS = 5;
@@ -221,7 +223,7 @@ function showNews(found) {
     ? ` The features of ${text(found.missing, "class", "classes")} have been deleted.`
     : "";
   place("news").textContent = shown + missing;
-  const shares = found.shares.map((each) => `${(100 * each).toFixed(0)} %`).join(" and ");
+  const shares = found.shares.map((each) => percent(each, 0)).join(" and ");
   place("shares").textContent = `They hold ${shares} of the variance of the shown images.`;
 }
 

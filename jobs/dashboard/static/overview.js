@@ -1,4 +1,6 @@
 // The live view of stages and classes. All text from the run is set as text, never as markup.
+import { gapText, percent } from "./percent.js";
+
 const POLL_MS = 2000;
 const IDLE_POLL_MS = 15000;
 const NOT_LIVE_POLL_MS = 5000;
@@ -32,9 +34,10 @@ function short(value) {
 const grouped = (count) => count.toLocaleString("en");
 
 function withUnit(key, value) {
-  const { unit } = measures[key];
+  const { unit, is_bound: isBound } = measures[key];
   if (value === undefined) return "";
-  return `${short(unit === "%" ? 100 * value : value)} ${unit}`.trim();
+  if (isBound) return gapText(value);
+  return unit === "%" ? percent(value) : `${short(value)} ${unit}`.trim();
 }
 
 function heading(key) {

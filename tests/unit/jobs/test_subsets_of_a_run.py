@@ -231,7 +231,7 @@ def test_lists_and_budgets_that_do_not_fit_are_refused_before_anything_is_comput
 @pytest.mark.parametrize(
     ("budget", "numbers", "sentence"),
     [
-        ("10%", {"a": 3, "b": 2}, "budget of 10% of each class: 2 to 3 images a class, 5 in all"),
+        ("10%", {"a": 3, "b": 2}, "budget of 10 % of each class: 2 to 3 images a class, 5 in all"),
         (
             {"total": 12, "allocation": "proportional"},
             {"a": 8, "b": 4},
@@ -331,7 +331,7 @@ def test_the_report_shows_copies_and_budgets(tmp_path: Path) -> None:
     )
     select(run)
     shown = collect(run)
-    assert shown.facts["budget"] == "5% of each class; 20% of each class"
+    assert shown.facts["budget"] == "5 % of each class; 20 % of each class"
     assert shown.facts["copies"] == "1 exact, 0 near; merged into one candidate each"
     assert shown.facts["also held out"] == "1, left out"
     assert [(row.class_name, row.exact, row.held_out) for row in shown.copies] == [

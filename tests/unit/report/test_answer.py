@@ -61,7 +61,7 @@ def test_the_end_of_a_run_says_where_how_good_and_what_is_missing() -> None:
         "    coverage 0.950 against 0.850 ± 0.041 (higher is better), beats 4 of 4 draws",
         "    recall 0.860 against 0.850 ± 0.041 (higher is better), beats 3 of 4 draws",
         "    ± is the standard deviation of 4 random draws",
-        "  2% of the images are like no chosen one (outliers)",
+        "  2.0 % of the images are like no chosen one (outliers)",
         "left out",
         "  2 images cannot be read (all in /r/q.parquet)",
         "    a.jpg: empty",
