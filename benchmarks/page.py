@@ -26,7 +26,7 @@ import numpy as np
 from actors.units import progress_of
 from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
-from jobs.dashboard.overview import selections_on_disk
+from jobs.dashboard.class_states import selections_on_disk
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run

@@ -83,8 +83,8 @@ def check_lost_share(lost: list[Lost], total: int, allowed: float, where: str) -
     if len(lost) > SHOWN:
         lines.append("\n  ...")
     raise InputError(
-        f"at most {percent(allowed, 2)} of the {total} images may be unreadable (source.max_lost_share), "
-        f"found {len(lost)} so far, listed in {where}:{''.join(lines)}\n"
+        f"at most {percent(allowed, 2)} of the {total} images may be unreadable "
+        f"(source.max_lost_share), found {len(lost)} so far, listed in {where}:{''.join(lines)}\n"
         "repair these files, or allow a larger share"
     )
 

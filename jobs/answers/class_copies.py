@@ -38,9 +38,9 @@ def copies_across_classes(run: Run) -> Iterator[LeftOut]:
         yield LeftOut(
             count=len(found),
             what="image",
-            reason="with the same bytes in another class: kept in each, delete those in the wrong "
-            "class",
+            reason="with the same bytes in another class",
             examples=tuple(names.column("image_id").to_pylist()[:SHOWN]),
+            done="kept in each: delete those in the wrong class",
             is_kept=True,
         )
 

@@ -56,7 +56,14 @@ def _unreadable(run: Run) -> Iterator[LeftOut]:
     lost = read_table(run.store, name)
     if len(lost):
         examples = [_shown(row) for row in _first(lost)]
-        yield LeftOut(len(lost), "image", "cannot be read", run.store.path(name), tuple(examples))
+        yield LeftOut(
+            count=len(lost),
+            what="image",
+            reason="that cannot be read",
+            where=run.store.path(name),
+            examples=tuple(examples),
+            done="left out",
+        )
 
 
 def _shown(row: Mapping[str, str]) -> str:
@@ -92,15 +99,17 @@ def _ignored(run: Run) -> Iterator[LeftOut]:
         yield LeftOut(
             count=len(loose),
             what="image",
-            reason="not looked at: in no folder of a class",
+            reason="in no folder of a class",
             examples=tuple(loose[:SHOWN]),
+            done="not looked at",
         )
     if others:
         yield LeftOut(
             count=len(others),
             what="file",
-            reason="not looked at: hidden, or no image by its name",
+            reason="that are hidden or have no name of an image",
             examples=tuple(others[:SHOWN]),
+            done="not looked at",
         )
 
 
@@ -121,12 +130,12 @@ def _copies(run: Run, method: str | None) -> Iterator[LeftOut]:
         exact = sum(each.exact for each in of_policy)
         near = sum(each.near for each in of_policy)
         if exact:
-            yield LeftOut(exact, "image", f"equal to another one of the class, {meaning}")
+            yield LeftOut(exact, "image", "equal to another one of the class", done=meaning)
         if near:
-            yield LeftOut(near, "image", f"nearly equal to another one of the class, {meaning}")
+            yield LeftOut(near, "image", "nearly equal to another one of the class", done=meaning)
     held_out = sum(each.held_out for each in found)
     if held_out:
-        yield LeftOut(held_out, "image", "equal to a held-out image, left out of the class")
+        yield LeftOut(held_out, "image", "equal to a held-out image", done="left out of the class")
 
 
 def _copy_summaries(run: Run, method: str) -> Iterator[CopySummary | None]:
@@ -144,8 +153,9 @@ def _small_classes(run: Run, chosen: Mapping[str, int]) -> Iterator[LeftOut]:
         yield LeftOut(
             count=len(small),
             what="class",
-            reason="with no more images than the budget: taken whole, nothing was selected there",
+            reason="with no more images than the budget",
             examples=tuple(small[:SHOWN]),
+            done="taken whole, nothing was selected there",
         )
 
 

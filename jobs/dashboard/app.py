@@ -12,10 +12,12 @@ from plotly.offline import get_plotlyjs, get_plotlyjs_version
 from starlette.middleware.gzip import GZipMiddleware
 
 from jobs.dashboard.access import Access, AccessMiddleware
+from jobs.dashboard.followed import FollowedRun
 from jobs.dashboard.replies import Pages, unless_known
 from jobs.dashboard.routes import add_class, add_map, add_overview, add_training
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
+from otcondense.datasets.names import ORDER_OF_CLASSES
 from otcondense.errors import InputError
 from otcondense.shares import percent
 
@@ -31,7 +33,7 @@ def create_app(run: Run, access: Access) -> FastAPI:
     app.add_middleware(AccessMiddleware, access=access)
     app.exception_handler(InputError)(_not_found)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
-    pages = Pages(run, _environment())
+    pages = Pages(FollowedRun(run), _environment())
     add_overview(app, pages)
     add_class(app, pages)
     add_map(app, pages)
@@ -57,7 +59,10 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     environment.globals.update(
-        plotly_version=get_plotlyjs_version(), counted=counted, percent=percent
+        plotly_version=get_plotlyjs_version(),
+        counted=counted,
+        percent=percent,
+        order_of_classes=ORDER_OF_CLASSES,
     )
     return environment
 

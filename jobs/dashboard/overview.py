@@ -1,37 +1,25 @@
 """The progress of a run, stage by stage and class by class: the data of the first view."""
 
-import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 from pydantic import Field
 
-from actors.units import progress_of
-from jobs.command.wording import stage_state
-from jobs.dashboard.class_view import selected_classes
-from jobs.dashboard.measures import MEASURES
-from jobs.run_directory.bars import SELECTION_BAR
+from jobs.command.wording import SILENT_SECONDS, stage_state
+from jobs.dashboard.class_states import ClassState, class_states
 from jobs.run_directory.run import Run
+from jobs.run_directory.stage_log import stage_seconds
 from jobs.run_directory.stages import bars_of
 from otcondense.config import Config
 from otcondense.counts import counted
-from otcondense.datasets.stored import stored_classes
 from otcondense.durations import duration
-from otcondense.store import (
-    StageProgress,
-    UnitProgress,
-    read_all_progress,
-    stored_summary,
-)
+from otcondense.store import StageProgress, hash8, read_all_progress
 
-SLOW_FACTOR = 3.0
-"""A running class is slow after this many times the median time of the finished ones."""
-READERS = 8
-"""Threads that read selections: an object store answers slowly, but many requests at once."""
-SIGNIFICANT_DIGITS = 6
-"""Digits of a measure that are sent to the page, which shows four."""
+WAITING = "waiting"
+"""State of a stage that has not begun."""
+RunState = Literal["waiting", "running", "silent", "stopped", "finished"]
 
 
 class StageView(Config):
@@ -57,20 +45,6 @@ class StageView(Config):
     figures: dict[str, float] = Field(default_factory=dict)
 
 
-class ClassState(Config):
-    """One class under one method."""
-
-    method: str
-    class_name: str
-    state: str
-    """One of `UnitState`, or slow: running for much longer than the others took."""
-    step: str = ""
-    message: str = ""
-    attempts: int = 0
-    measures: dict[str, float] = Field(default_factory=dict)
-    """By the names of `MEASURES`."""
-
-
 class Failure(Config):
     """A failed unit of any stage."""
 
@@ -83,7 +57,16 @@ class Overview(Config):
     """All data of the first view."""
 
     run: str
+    configuration: str
+    """Digest of the configuration: a page of another one must be loaded again."""
+    results: str
+    """Digest that changes when a stage has ended, so that the answer is read again."""
     is_live: bool
+    state: RunState
+    """waiting: nothing has started. silent: a stage began and gives no news, in a long step or
+    interrupted. stopped: all that began has finished, but other stages have not begun."""
+    took: str
+    """Time of the stages over all starts, in words; empty before the first one has ended."""
     updated: float
     """Seconds since the epoch of the last news from any stage; 0 if there was none."""
     stages: tuple[StageView, ...]
@@ -102,17 +85,41 @@ def overview(run: Run) -> Overview:
     now = time.time()
     stages = read_all_progress(run.store)
     views = tuple(_stage_views(run, stages, now))
-    classes = tuple(_classes(run, stages, now))
+    classes = class_states(run, stages, now)
+    seconds = stage_seconds(run)
+    configuration = hash8(run.config.model_dump(mode="json"))
+    ended = [(stage.stage, stage.updated) for stage in stages if stage.finished]
+    updated = max((stage.updated for stage in stages), default=0.0)
     return Overview(
         run=run.config.run,
+        configuration=configuration,
+        results=hash8([configuration, ended, seconds]),
         is_live=any(view.is_live for view in views),
-        updated=max((stage.updated for stage in stages), default=0.0),
+        state=_run_state(stages, views, now - updated),
+        took=duration(sum(seconds.values())) if seconds else "",
+        updated=updated,
         stages=views,
         methods=run.config.selection.subsets,
         counts=dict(Counter(state.state for state in classes)),
         classes=classes,
         failures=tuple(_failures(stages)),
     )
+
+
+def _run_state(
+    stages: Sequence[StageProgress], views: Sequence[StageView], silent: float
+) -> RunState:
+    """Return what the run does; `silent` are the seconds since the last news of any stage."""
+    if not stages:
+        return "waiting"
+    if any(view.is_live for view in views):
+        return "running"
+    if not all(stage.finished for stage in stages):
+        return "silent"
+    if views[-1].state == WAITING:
+        # The next stage begins with imports and the start of Ray, which give no news.
+        return "running" if silent < SILENT_SECONDS else "stopped"
+    return "finished"
 
 
 def _failures(stages: Sequence[StageProgress]) -> Iterator[Failure]:
@@ -128,7 +135,7 @@ def _stage_views(run: Run, stages: Sequence[StageProgress], now: float) -> Itera
     for bar in bars_of(run.config):
         stage = known.pop(bar.key, None)
         if stage is None:
-            yield StageView(stage=bar.key, title=bar.title, state="waiting")
+            yield StageView(stage=bar.key, title=bar.title, state=WAITING)
         else:
             yield _stage_view(stage, now)
     for stage in known.values():
@@ -155,81 +162,3 @@ def _stage_view(stage: StageProgress, now: float) -> StageView:
         failed=sum(unit.state == "failed" for unit in stage.units),
         figures=stage.figures,
     )
-
-
-def _classes(run: Run, stages: Sequence[StageProgress], now: float) -> Iterator[ClassState]:
-    """Yield every class and method.
-
-    Without logs, these are the selections on disk; before the first one, the classes of the source
-    as soon as it is listed.
-    """
-    units = next((stage.units for stage in stages if stage.stage == SELECTION_BAR.key), None)
-    if units is None:
-        units = selections_on_disk(run) or tuple(_awaited(run))
-    usual = _usual_seconds(units)
-    for unit in units:
-        yield _class_state(unit, usual, now)
-
-
-def _awaited(run: Run) -> Iterator[UnitProgress]:
-    """Yield the selections that will be made, while the source's features are extracted."""
-    for method in run.config.selection.subsets:
-        for name in stored_classes(run.store, run.config.source):
-            yield UnitProgress(name=f"{method}, class {name}", method=method, class_name=name)
-
-
-def _usual_seconds(units: Sequence[UnitProgress]) -> float:
-    """Return the median time of the finished classes; infinite if none has finished."""
-    finished = [unit.seconds for unit in units if unit.state == "done" and unit.seconds]
-    return statistics.median(finished) if finished else float("inf")
-
-
-def _class_state(unit: UnitProgress, usual: float, now: float) -> ClassState:
-    seconds = unit.seconds
-    state: str = unit.state
-    if unit.state == "running":
-        if unit.started:
-            seconds = now - unit.started
-        if (seconds or 0.0) > SLOW_FACTOR * usual:
-            state = "slow"
-    return ClassState(
-        method=unit.method,
-        class_name=unit.class_name,
-        state=state,
-        step=unit.step,
-        message=unit.message,
-        attempts=unit.attempts,
-        measures=_measures(unit, seconds),
-    )
-
-
-def _measures(unit: UnitProgress, seconds: float | None) -> dict[str, float]:
-    live = {
-        "objective": unit.objective,
-        "swaps": unit.swaps or None,
-        "seconds": seconds,
-        "size": unit.size,
-    }
-    measures: dict[str, float] = {}
-    for name, value in {**live, **unit.measures}.items():
-        if name in MEASURES and value is not None:
-            measures[name] = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
-    return measures
-
-
-def selections_on_disk(run: Run) -> tuple[UnitProgress, ...]:
-    """Return the finished selections of a run as units of progress, read from their files."""
-    places: list[tuple[str, str]] = []
-    for method in run.config.selection.subsets:
-        places += [(method, name) for name in selected_classes(run, method)]
-    with ThreadPoolExecutor(READERS) as pool:
-        return tuple(pool.map(lambda place: _unit_on_disk(run, *place), places))
-
-
-def _unit_on_disk(run: Run, method: str, class_name: str) -> UnitProgress:
-    summary = stored_summary(run.store, run.selection_directory(method), class_name)
-    unit = UnitProgress(name=f"{method}, class {class_name}", method=method, class_name=class_name)
-    if summary is None:
-        message = f"its file is damaged; run `otcondense {SELECTION_BAR.key}` again"
-        return unit.model_copy(update={"state": "failed", "message": message})
-    return unit.model_copy(update={"state": "skipped", **progress_of(summary)})

@@ -1,25 +1,49 @@
 """Answers of the page: rendered templates, and bodies that a browser may already have."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from threading import Condition
+from typing import Any, ParamSpec, TypeVar
 
+from cachetools import TTLCache, cached
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment
 
+from jobs.dashboard.followed import FollowedRun
 from jobs.run_directory.run import REPORT, Run
 
 TAG_DIGITS = 24
 """Hexadecimal digits of an ETag: 96 bits, enough to tell versions of one page apart."""
 
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
 @dataclass(frozen=True)
 class Pages:
-    """The templates of one run."""
+    """The templates of one run, and what was read of it."""
 
-    run: Run
+    followed: FollowedRun
     environment: Environment
+
+    @property
+    def run(self) -> Run:
+        """The run with its present configuration."""
+        return self.followed.run
+
+    def kept(
+        self, cache: TTLCache[Any, Any]
+    ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+        """Keep results of a function until they are too old or the configuration has changed."""
+
+        def key(*values: Any) -> Any:
+            return (self.followed.version, *values)
+
+        made: Any = cached(cache, key=key, condition=Condition())
+        return made  # type: ignore[no-any-return]
 
     def render(self, template: str, **values: Any) -> HTMLResponse:
         """Return a page of the run; everything in `values` is escaped."""

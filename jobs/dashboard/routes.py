@@ -1,9 +1,8 @@
 """The addresses of the views: overview, class, map of all classes, training."""
 
-from threading import Condition
 from typing import Annotated
 
-from cachetools import TTLCache, cached
+from cachetools import TTLCache
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
@@ -30,6 +29,8 @@ PICTURE_BYTES = 64 * 2**20
 """Pictures of all viewers that are kept in memory."""
 PICTURE_SECONDS = 3600
 """The images of a source do not change while a run is looked at."""
+METHODS_KEPT = 16
+"""Methods whose thumbnails are kept."""
 CLASSES_KEPT = 64
 CLASS_SECONDS = 60
 """A new selection of a class shows its pictures after this time."""
@@ -44,17 +45,16 @@ Side = Annotated[int, Query(ge=16, le=LARGEST_SIDE)]
 
 def add_overview(app: FastAPI, pages: Pages) -> None:
     """Add the first view, its data, its answer and the report."""
-    run = pages.run
 
-    @cached(TTLCache(1, OVERVIEW_SECONDS), condition=Condition())
+    @pages.kept(TTLCache(1, OVERVIEW_SECONDS))
     def current() -> tuple[Overview, bytes]:
-        view = overview(run)
+        view = overview(pages.run)
         return view, view.model_dump_json(exclude_defaults=True).encode()
 
-    @cached(TTLCache(1, ANSWER_SECONDS), condition=Condition())
-    def found() -> Answer | str:
+    @pages.kept(TTLCache(1, ANSWER_SECONDS))
+    def answer_to(_results: str) -> Answer | str:
         try:
-            return read_answer(run)
+            return read_answer(pages.run)
         except (InputError, OSError) as error:
             return f"The answer cannot be read from here: {error}"
 
@@ -65,7 +65,7 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
         return pages.render(
             "overview.html.j2",
             view=view,
-            found=found(),
+            found=answer_to(view.results),
             measures=MEASURES,
             states=STATES,
             state_meanings=STATE_MEANINGS,
@@ -75,7 +75,7 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
     @app.get("/answer", response_class=HTMLResponse)
     def answer() -> Response:
         """Return the answer alone, for the first view while the run goes on."""
-        return pages.render("answer.html.j2", found=found())
+        return pages.render("answer.html.j2", found=answer_to(current()[0].results))
 
     @app.get("/api/run", response_model=Overview)
     def run_state(request: Request) -> Response:
@@ -86,32 +86,33 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
     @app.get(REPORT_PATH, response_class=HTMLResponse)
     def report() -> Response:
         """Show the report of the run."""
-        if not run.store.exists(REPORT):
+        store = pages.run.store
+        if not store.exists(REPORT):
             raise InputError("this run has no report yet; run `otcondense report` first")
-        return HTMLResponse(run.store.read_bytes(REPORT))
+        return HTMLResponse(store.read_bytes(REPORT))
 
 
 def add_class(app: FastAPI, pages: Pages) -> None:
     """Add the view of one class and the pictures of its images."""
-    run = pages.run
 
-    @cached(TTLCache(CLASSES_KEPT, CLASS_SECONDS), condition=Condition())
+    @pages.kept(TTLCache(CLASSES_KEPT, CLASS_SECONDS))
     def image_ids(method: str, name: str) -> list[str]:
-        return read_selection(run, method, name).image_ids
+        return read_selection(pages.run, method, name).image_ids
 
-    @cached(TTLCache(len(run.config.selection.subsets), CLASS_SECONDS), condition=Condition())
+    @pages.kept(TTLCache(METHODS_KEPT, CLASS_SECONDS))
     def thumbnails(method: str) -> Pictures:
-        return read_thumbnails(run, method) or {}
+        return read_thumbnails(pages.run, method) or {}
 
-    @cached(TTLCache(PICTURE_BYTES, PICTURE_SECONDS, getsizeof=len), condition=Condition())
+    @pages.kept(TTLCache(PICTURE_BYTES, PICTURE_SECONDS, getsizeof=len))
     def small_picture(method: str, image_id: str, side: int) -> bytes:
-        return chosen_picture(thumbnails(method), run, image_id, side)
+        return chosen_picture(thumbnails(method), pages.run, image_id, side)
 
     @app.get("/class", response_class=HTMLResponse)
     def one_class(
         method: Name, name: Name, compare: Annotated[str, Query(max_length=250)] = ""
     ) -> Response:
         """Show one class under one method, or under two side by side."""
+        run = pages.run
         shown = [method]
         if compare and compare != method:
             shown.append(compare)
@@ -140,21 +141,20 @@ def add_class(app: FastAPI, pages: Pages) -> None:
         if row >= len(known):
             raise InputError(f"row must be one of the {len(known)} of class {name!r}, found {row}")
         data = small_picture(method, known[row], side)
-        return unless_known(request, data, media_type(data), "private, max-age=3600")
+        return unless_known(request, data, media_type(data), "private, no-cache")
 
 
 def add_map(app: FastAPI, pages: Pages) -> None:
     """Add the map of all classes."""
-    run = pages.run
 
-    @cached(TTLCache(MAPS_KEPT, MAP_SECONDS), condition=Condition())
+    @pages.kept(TTLCache(MAPS_KEPT, MAP_SECONDS))
     def drawn(method: str) -> bytes:
-        return atlas(run, method).model_dump_json().encode()
+        return atlas(pages.run, method).model_dump_json().encode()
 
     @app.get("/map", response_class=HTMLResponse)
     def map_of_classes(method: Annotated[str, Query(max_length=250)] = "") -> Response:
         """Show the map of all classes under one method."""
-        methods = run.config.selection.subsets
+        methods = pages.run.config.selection.subsets
         shown = method if method in methods else methods[0]
         return pages.render("map.html.j2", method=shown, methods=methods)
 
@@ -166,17 +166,16 @@ def add_map(app: FastAPI, pages: Pages) -> None:
 
 def add_training(app: FastAPI, pages: Pages) -> None:
     """Add the view of the training, and the samples of its checkpoints."""
-    run = pages.run
 
     @app.get("/training", response_class=HTMLResponse)
     def training() -> Response:
         """Show losses and samples."""
-        return pages.render("training.html.j2", view=training_view(run))
+        return pages.render("training.html.j2", view=training_view(pages.run))
 
     @app.get("/samples", response_class=Response)
     def samples(
         request: Request, model: Name, method: Name, step: Annotated[int, Query(ge=0)]
     ) -> Response:
         """Return a sheet of samples of one checkpoint."""
-        sheet = sample_sheet(run, model, method, step)
+        sheet = sample_sheet(pages.run, model, method, step)
         return unless_known(request, sheet, "image/png", "private, no-cache")

@@ -10,6 +10,7 @@ from jobs.answers.read import read_answer
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import chosen_images
 from jobs.report.copies import budget_facts, copy_rows
+from jobs.report.histories import Selections, histories, histories_note
 from jobs.run_directory.copy_facts import copy_facts
 from jobs.run_directory.marker import describe
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
@@ -28,14 +29,12 @@ from otcondense.report import (
     LossCurve,
     LossPoint,
     MetricRow,
-    ObjectiveHistory,
     Published,
     ReportData,
     SampleSheet,
     StageTime,
     SubsetRow,
     Thumbnail,
-    class_history,
     class_map,
     loss_curve,
     published_for,
@@ -50,15 +49,10 @@ from otcondense.store import (
 
 SHEET_SAMPLES = 30
 """Samples that the report shows with their nearest images."""
-HISTORY_CLASSES = 5
-"""Classes whose objective the report draws."""
 PUBLISHED_SAMPLES = 50_000
 """Samples of the published figures."""
 PUBLISHED_GUIDANCE = 1.5
 """Guidance scale of the published figures."""
-
-Selections = Mapping[str, list[ClassSelection]]
-"""Finished selections by method, in the order of classes."""
 
 
 def collect(run: Run) -> ReportData:
@@ -83,7 +77,8 @@ def collect(run: Run) -> ReportData:
         protocol_differences=tuple(_protocol_differences(run)),
         sample_sheets=tuple(_sample_sheets(run, records)),
         feature_maps=tuple(_feature_maps(run, selections)),
-        histories=tuple(_histories(selections)),
+        histories=tuple(histories(selections)),
+        histories_note=histories_note(selections),
         loss_curves=tuple(_loss_curves(run)),
         stage_times=tuple(StageTime(name, seconds) for name, seconds in stage_seconds(run).items()),
         config_yaml=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
@@ -295,14 +290,6 @@ def _feature_maps(run: Run, selections: Selections) -> Iterator[FeatureMap]:
     if run.store.exists(class_file(directory, class_name)):
         features = read_class_features(run.store, directory, class_name).features
         yield class_map(features, first)
-
-
-def _histories(selections: Selections) -> Iterator[ObjectiveHistory]:
-    for method, classes in selections.items():
-        for selection in classes[:HISTORY_CLASSES]:
-            history = class_history(selection, method)
-            if history is not None:
-                yield history
 
 
 def _loss_curves(run: Run) -> Iterator[LossCurve]:

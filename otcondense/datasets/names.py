@@ -109,6 +109,13 @@ def shown_name(name: str) -> str:
     return ascii(name[:SHOWN]) + ("..." if len(name) > SHOWN else "")
 
 
+ORDER_OF_CLASSES = (
+    "Whole numbers by their value, other names by their characters, capitals first: the order of "
+    "the labels, the same everywhere."
+)
+"""What `order_classes` does, for people."""
+
+
 def order_classes(names: Iterable[str]) -> list[str]:
     """Return class names, each once, in the order of their indices.
 

@@ -165,8 +165,15 @@ class LeftOut:
     """Path of the list of them; empty if there is none."""
     examples: tuple[str, ...] = ()
     """Some of them, each with its own reason if they have different ones."""
+    done: str = ""
+    """What was done with them."""
     is_kept: bool = False
     """Whether this is only a remark: they could be chosen."""
+
+    @property
+    def number(self) -> str:
+        """How many there are, with their noun."""
+        return counted(self.count, self.what)
 
     @property
     def more(self) -> int:
@@ -181,8 +188,9 @@ class LeftOut:
     @property
     def text(self) -> str:
         """The reason with number and place, without the examples."""
+        done = f", {self.done}" if self.done else ""
         where = f" (all in {self.where})" if self.where else ""
-        return f"{counted(self.count, self.what)} {self.reason}{where}"
+        return f"{self.number} {self.reason}{done}{where}"
 
 
 @dataclass(frozen=True)

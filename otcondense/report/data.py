@@ -184,6 +184,8 @@ class ReportData:
     sample_sheets: tuple[SampleSheet, ...] = ()
     feature_maps: tuple[FeatureMap, ...] = ()
     histories: tuple[ObjectiveHistory, ...] = ()
+    histories_note: str = ""
+    """Which classes have no history, and why; empty if all have one."""
     loss_curves: tuple[LossCurve, ...] = ()
     stage_times: tuple[StageTime, ...] = ()
     published: tuple[Published, ...] = ()

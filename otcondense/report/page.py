@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from otcondense.counts import counted
+from otcondense.datasets.names import ORDER_OF_CLASSES
 from otcondense.durations import duration
 from otcondense.shares import percent
 
@@ -36,7 +37,7 @@ def render_page(package: str, template: str, context: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(duration=duration)
-    environment.globals.update(counted=counted, percent=percent)
+    environment.globals.update(counted=counted, percent=percent, order_of_classes=ORDER_OF_CLASSES)
     scripts = {"plotly": get_plotlyjs(), "draw": _resource("draw_plots.js.j2")}
     page: str = environment.get_template(template).render(
         **context,

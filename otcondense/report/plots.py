@@ -89,9 +89,13 @@ def _steps(row: MetricRow) -> int:
 def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
     """Draw the features of one class in two directions, with chosen and left-out images."""
     points, shares = principal_plane(data.features)
-    figure = base_figure("", f"first direction ({percent(shares[0], 0)} of the variance)", height=480)
+    figure = base_figure(
+        "", f"first direction ({percent(shares[0], 0)} of the variance)", height=480
+    )
     figure.update_yaxes(
-        title_text=f"second direction ({percent(shares[1], 0)})", scaleanchor="x", constrain="domain"
+        title_text=f"second direction ({percent(shares[1], 0)})",
+        scaleanchor="x",
+        constrain="domain",
     )
     figure.update_xaxes(constrain="domain")
     figure.add_scatter(

@@ -75,7 +75,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "published": published,
         "published_metrics": ADM,
         "order": order_statements(data.metrics),
-        "subset_table": subset_table(data.subsets) if data.subsets else None,
+        "subset_table": subset_table(data.subsets, data.sample_size) if data.subsets else None,
         "curves": _curves(data),
         "num_classes": len(classes),
         "class_rows": list(map(_class_row, sheets)),

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from otcondense.counts import counted
@@ -106,12 +106,17 @@ def _metric_table(model: str, rows: Sequence[MetricRow], wanted: Sequence[Metric
     return Table(model, metrics, tuple(groups), _provenance(rows), note)
 
 
-def subset_table(rows: Sequence[SubsetRow]) -> Table:
+def subset_table(rows: Sequence[SubsetRow], size: str = "") -> Table:
     """Return the table of metrics without training.
 
     It is grouped by the number of chosen images: only subsets of one size compare.
+
+    Args:
+        rows: the subsets.
+        size: pixels in which they were measured, such as 32x32: a part of the metrics' names,
+            because the same images in their own size have other values.
     """
-    metrics = _present(rows, QUALITY)
+    metrics = tuple(_in_size(metric, size) for metric in _present(rows, QUALITY))
     groups = []
     for size in sorted({row.num_images for row in rows}):
         group = [row for row in rows if row.num_images == size]
@@ -120,6 +125,10 @@ def subset_table(rows: Sequence[SubsetRow]) -> Table:
     held_out = [counted(count, "held-out image") for count in _held_out(rows)]
     provenance = f"Against {' and '.join(held_out)}."
     return Table("The chosen images", metrics, tuple(groups), provenance)
+
+
+def _in_size(metric: Metric, size: str) -> Metric:
+    return replace(metric, title=f"{metric.title} at {size}") if size else metric
 
 
 def _held_out(rows: Sequence[SubsetRow]) -> list[int]:

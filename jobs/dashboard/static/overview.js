@@ -3,6 +3,8 @@ import { gapText, percent } from "./percent.js";
 
 const POLL_MS = 2000;
 const IDLE_POLL_MS = 15000;
+// Some results of a stage are written just after its bar has ended.
+const SETTLE_MS = 20000;
 const NOT_LIVE_POLL_MS = 5000;
 // With more classes than this, tiles have no names; with more than the other, names are short.
 const NAMED_TILES = 2000;
@@ -19,7 +21,9 @@ const place = (id) => document.getElementById(id);
 let view = null;
 let seen = null;
 let tag = null;
-let finished = null;
+let places = new Map();
+let answered = null;
+let askAgain = 0;
 
 function element(name, text, properties = {}) {
   const made = document.createElement(name);
@@ -102,13 +106,14 @@ function showFailures() {
 }
 
 function sortValue(item, order) {
-  if (order === "class_name") return item.class_name;
+  if (order === "class_name") return placeOf(item);
   if (order === "state") return STATES.indexOf(item.state);
   return item.measures?.[order];
 }
 
-function compareValues(a, b) {
-  return typeof a === "string" ? a.localeCompare(b, undefined, { numeric: true }) : a - b;
+// The server sends the classes in the order that reports and manifests have too.
+function placeOf(item) {
+  return places.get(item.class_name);
 }
 
 function shownClasses() {
@@ -127,8 +132,7 @@ function shownClasses() {
     if (left === undefined || right === undefined) {
       return (left === undefined) - (right === undefined);
     }
-    const byValue = compareValues(left, right);
-    return direction * (byValue || compareValues(a.class_name, b.class_name));
+    return direction * (left - right || placeOf(a) - placeOf(b));
   });
 }
 
@@ -273,10 +277,28 @@ function showClasses() {
   else showTiles(shown);
 }
 
+function moment(seconds) {
+  const form = { dateStyle: "medium", timeStyle: "short" };
+  return new Date(seconds * 1000).toLocaleString("en-GB", form);
+}
+
+function waitingStages() {
+  const begun = view.stages.findLastIndex((stage) => stage.state !== "waiting");
+  return view.stages.slice(begun + 1).map((stage) => stage.title).join(", ");
+}
+
 function headline() {
-  if (view.is_live) return "Running";
-  if (!view.updated) return "No stage of this run has started";
-  return `Not running; last news at ${new Date(view.updated * 1000).toLocaleTimeString()}`;
+  const at = moment(view.updated);
+  const failures = view.failures?.length ? ", with failures" : "";
+  const took = view.took ? `; the stages took ${view.took}` : "";
+  const goOn = "the same command goes on where it stopped";
+  return {
+    waiting: "No stage of this run has started",
+    running: "Running",
+    silent: `No news since ${at}: interrupted, or in a long step. If it was interrupted, ${goOn}`,
+    stopped: `Stopped on ${at}. Not begun: ${waitingStages()}; ${goOn}`,
+    finished: `Finished on ${at}${failures}${took}`,
+  }[view.state];
 }
 
 function showNews() {
@@ -298,10 +320,11 @@ function show() {
 
 // The server escapes everything in its templates, and the page's policy runs no inline script.
 async function showAnswer() {
-  const ended = view.stages.filter((stage) => stage.state.startsWith("finished")).length;
-  if (ended === finished) return;
-  const isFirst = finished === null;
-  finished = ended;
+  const isNew = view.results !== answered;
+  if (!isNew && Date.now() < askAgain) return;
+  const isFirst = answered === null;
+  answered = view.results;
+  askAgain = isNew ? Date.now() + SETTLE_MS : Infinity;
   if (isFirst) return; // the page came with its answer
   const answer = await fetch("/answer", { cache: "no-store" });
   if (!answer.ok) return;
@@ -323,8 +346,10 @@ async function readRun() {
   if (text !== seen) {
     seen = text;
     view = { classes: [], stages: [], ...JSON.parse(text) };
+    // Another configuration can have other methods, other pages and other links.
+    if (view.configuration !== document.body.dataset.configuration) location.reload();
+    places = new Map(view.classes.map((item, at) => [item.class_name, at]));
     show();
-    await showAnswer();
   }
 }
 
@@ -332,6 +357,7 @@ async function poll() {
   let pause = IDLE_POLL_MS;
   try {
     await readRun();
+    if (view) await showAnswer();
     pause = view?.is_live ? POLL_MS : NOT_LIVE_POLL_MS;
   } catch (error) {
     const reason = `The page's server does not answer (${error.message})`;

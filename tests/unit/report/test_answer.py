@@ -50,7 +50,7 @@ def test_the_end_of_a_run_says_where_how_good_and_what_is_missing() -> None:
     )
     compared = Compared("the chosen images", "lite2", 1, metrics)
     subset = SubsetAnswer("geometry_aware", "/r/subset.parquet", 10, 79, 1, 0.02, (compared,))
-    lost = LeftOut(2, "image", "cannot be read", "/r/q.parquet", ("a.jpg: empty",))
+    lost = LeftOut(2, "image", "that cannot be read", "/r/q.parquet", ("a.jpg: empty",), "left out")
     copied = LeftOut(2, "image", "twice", examples=("b/1", "c/1"), is_kept=True)
     answer = Answer("/r", (subset,), (copied, lost), next_command="otcondense export r")
     assert answer_lines(answer) == [
@@ -63,7 +63,7 @@ def test_the_end_of_a_run_says_where_how_good_and_what_is_missing() -> None:
         "    ± is the standard deviation of 4 random draws",
         "  2.0 % of the images are like no chosen one (outliers)",
         "left out",
-        "  2 images cannot be read (all in /r/q.parquet)",
+        "  2 images that cannot be read, left out (all in /r/q.parquet)",
         "    a.jpg: empty",
         "    and 1 more",
         "kept, but look at",

@@ -84,7 +84,11 @@ ANSWER = Answer(
             ),
         ),
     ),
-    left_out=(LeftOut(1, "image", "cannot be read", "lost.parquet", ("b/1.png (damaged)",)),),
+    left_out=(
+        LeftOut(
+            3, "image", "that cannot be read", "lost.parquet", ("b/1.png (damaged)",), "left out"
+        ),
+    ),
     next_command="otcondense export runs/digits --output digits",
 )
 THUMBNAILS = (Thumbnail("a.png", b"\x89PNG..."), Thumbnail("b.jpg", b"\xff\xd8..."))
@@ -174,14 +178,16 @@ def test_all_that_was_asked_for_is_on_the_page(page):
         "by FID the order flips, beyond the noise",
         "50 samples against 40 held-out images through judge (weights cdcdcdcdcdcd)",
         "2 of 6 shown samples are nearer to a chosen image",
+        "FD at 8x8 ↓",
         "Proven: no subset of this size is below 1.5 (gap 25.0 %)",
         "1 min 15 s",
         "and 2 more",
-        "they and the held-out images in 8x8 pixels",
+        "are shrunk to 8x8 pixels",
         "geometry_aware: 10 of 1 image in 1 class",
         "runs/digits/subset.parquet",
         "The chosen images against 3 random draws: better in coverage",
-        ANSWER.left_out[0].text,
+        "3 images that cannot be read left out b/1.png (damaged) and 2 more "
+        "All of them: lost.parquet",
         "otcondense export runs/digits --output digits",
         "10 of 140 5.0 % 2 25.0 % 3.25",
         "measured by 50 samples",
