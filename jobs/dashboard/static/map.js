@@ -1,13 +1,15 @@
 // The map of all classes on a canvas: pictures on hover, a click opens the class, arrow keys move.
 // All text from the run is set as text, never as markup.
+import { placed } from "./names.js";
 import { percent } from "./percent.js";
 
 const MARGIN = 16;
 const NEAR_PIXELS = 14;
 const CHOSEN_RADIUS = 5;
 const OTHER_RADIUS = 2;
-// With more classes than this, their names would cover each other.
+// Names of so many classes, the largest ones, are shown where they have room.
 const NAMED_CLASSES = 40;
+const FONT = "600 13px system-ui, sans-serif";
 // Each class turns the colour wheel by the golden angle, so that neighbours in the list differ.
 const GOLDEN_DEGREES = 137.508;
 const place = (id) => document.getElementById(id);
@@ -17,6 +19,7 @@ const controls = place("controls");
 const { method, images } = atlas.dataset;
 let points = [];
 let classes = [];
+let labels = [];
 let current = null;
 
 const text = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
@@ -97,20 +100,39 @@ function draw() {
   }
 }
 
+function middles() {
+  const sums = classes.map((each) => ({ name: each.name, size: each.size, count: 0, left: 0, top: 0 }));
+  for (const point of points) {
+    const sum = sums[point.number];
+    sum.count += 1;
+    sum.left += point.left;
+    sum.top += point.top;
+  }
+  return sums.map((sum) => ({ ...sum, left: sum.left / sum.count, top: sum.top / sum.count }));
+}
+
+function placeNames() {
+  const pen = canvas.getContext("2d");
+  pen.font = FONT;
+  const largest = middles().filter(isWanted).sort((a, b) => b.size - a.size);
+  const frame = { width: canvas.clientWidth, height: canvas.clientHeight };
+  labels = placed(largest.slice(0, NAMED_CLASSES), frame, (text) => pen.measureText(text).width);
+  // For tests: a canvas has no text.
+  atlas.dataset.names = JSON.stringify(labels);
+}
+
 function drawNames(pen, isDark) {
-  if (classes.length > NAMED_CLASSES) return;
-  pen.font = "600 13px system-ui, sans-serif";
+  pen.font = FONT;
   pen.textAlign = "center";
+  pen.textBaseline = "middle";
   pen.lineWidth = 4;
+  pen.lineJoin = "round";
   pen.strokeStyle = isDark ? "#181e27" : "#ffffff";
   pen.fillStyle = isDark ? "#e8ecf2" : "#1b2330";
-  classes.forEach((each, number) => {
-    const own = points.filter((point) => point.number === number && isWanted(point));
-    if (!own.length) return;
-    const mean = (key) => own.reduce((sum, point) => sum + point[key], 0) / own.length;
-    pen.strokeText(each.name, mean("left"), mean("top"));
-    pen.fillText(each.name, mean("left"), mean("top"));
-  });
+  for (const { text: name, left, top, width, height } of labels) {
+    pen.strokeText(name, left + width / 2, top + height / 2);
+    pen.fillText(name, left + width / 2, top + height / 2);
+  }
 }
 
 function nearest(left, top) {
@@ -172,15 +194,21 @@ function move(key) {
   }
 }
 
+// A finger does not hover: its first tap shows an image, a second one opens the class.
+const isTouch = (event) => event.pointerType === "touch";
 canvas.addEventListener("pointermove", (event) => {
+  if (isTouch(event)) return;
   const box = canvas.getBoundingClientRect();
   select(nearest(event.clientX - box.left, event.clientY - box.top), false);
 });
-canvas.addEventListener("pointerleave", () => select(null, false));
+canvas.addEventListener("pointerleave", (event) => {
+  if (!isTouch(event)) select(null, false);
+});
 canvas.addEventListener("click", (event) => {
   const box = canvas.getBoundingClientRect();
   const point = nearest(event.clientX - box.left, event.clientY - box.top);
-  if (point) location.assign(address(point));
+  if (isTouch(event) && point !== current) select(point, true);
+  else if (point) location.assign(address(point));
 });
 canvas.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && current) location.assign(address(current));
@@ -191,12 +219,17 @@ canvas.addEventListener("keydown", (event) => {
   }
 });
 controls.addEventListener("input", (event) => {
-  if (event.target.name === "method") controls.submit();
-  else draw();
+  if (event.target.name === "method") {
+    controls.submit();
+    return;
+  }
+  placeNames();
+  draw();
 });
 controls.addEventListener("submit", (event) => event.preventDefault());
 new ResizeObserver(() => {
   scaled();
+  placeNames();
   draw();
   showCard(current);
 }).observe(canvas);
@@ -235,6 +268,7 @@ async function read() {
     classes = found.classes;
     points = pointsOf(found);
     scaled();
+    placeNames();
     draw();
     showNames();
     showNews(found);

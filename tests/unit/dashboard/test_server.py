@@ -15,10 +15,14 @@ import pytest
 import uvicorn
 
 from jobs.dashboard.__main__ import main, parser
-from jobs.dashboard.server import BACKLOG, LimitedProtocol, affordable_connections, listen
+from jobs.dashboard.server import (
+    BACKLOG,
+    LimitedProtocol,
+    affordable_connections,
+    listen,
+)
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
-from tests.generators.page_runs import make_run
 
 HALF_SENT = [
     b"",
@@ -109,11 +113,6 @@ def test_the_limit_follows_the_limit_on_files() -> None:
         assert affordable_connections() == 4
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return make_run(tmp_path_factory.mktemp("served"))
 
 
 @pytest.mark.slow
