@@ -27,6 +27,6 @@ def test_classes_turn_from_queued_to_done_while_one_looks(tmp_path: Path, serve,
         ended = command.end()
     assert ended.code == 0, ended.output
     expect(done).to_have_count(CLASSES, timeout=600_000)
-    expect(page.locator("#news")).to_contain_text("Not running")
+    expect(page.locator("#news")).to_contain_text("Finished on")
     done.first.click()
     expect(page.locator(".chosen > li").first).to_be_visible()

@@ -1,16 +1,19 @@
-"""The page in a real browser. Screenshots go to OTCONDENSE_SCREENSHOTS if that is set."""
+"""The page in a real browser."""
 
-import os
+import itertools
+import json
 import time
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
-from otcondense.store import UnitProgress
+from otcondense.store import UnitProgress, read_class_selection, selection_measures
+from tests.browser.looks import assert_accessible, assert_no_sideways_scrolling, keep, until
 from tests.generators.page_runs import BUDGET, HOSTILE, METHODS, make_run, write_units
 
 TOKEN = "a-token-of-the-test"
@@ -22,34 +25,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return make_run(tmp_path_factory.mktemp("page"), CLASSES)
 
 
-def keep(page: Page, name: str) -> None:
-    """Keep a screenshot if a directory is set for it."""
-    if os.environ.get("OTCONDENSE_SCREENSHOTS"):
-        page.screenshot(
-            path=str(Path(os.environ["OTCONDENSE_SCREENSHOTS"]) / f"{name}.png"), full_page=True
-        )
-
-
-PATIENCE = 60_000
-"""Milliseconds; machines of tests are busy."""
-expect.set_options(timeout=PATIENCE)
-
-
 def tiles(page: Page):
     return page.locator("#tiles > *")
-
-
-def until(page: Page, condition: str) -> None:
-    """Wait for a condition; the page's own policy keeps Playwright from waiting inside it."""
-    deadline = time.monotonic() + PATIENCE / 1000
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, condition
-        page.wait_for_timeout(50)
-
-
-def assert_accessible(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    assert not found, [(each["id"], each["nodes"][0]["html"]) for each in found]
 
 
 def with_states(
@@ -70,6 +47,7 @@ def test_classes_of_a_finished_run_can_be_coloured_sorted_and_searched(
     expect(page.locator("#news")).to_contain_text(
         f"Selections of a class: {len(CLASSES) * len(METHODS)} done"
     )
+    expect(page.locator("#news")).to_contain_text("Finished on")
     expect(page.locator("#answer")).to_contain_text("Not compared with random draws")
     keep(page, "finished")
     page.get_by_label("Colour").select_option("objective")
@@ -88,6 +66,10 @@ def test_classes_of_a_finished_run_can_be_coloured_sorted_and_searched(
     page.get_by_label("Search").fill("BE")
     expect(page.locator("#rows tr")).to_have_count(1)
     expect(page.locator("#rows")).to_contain_text("bee")
+    selection = read_class_selection(run.store, run.selection_directory("geometry_aware"), "bee")
+    values = selection_measures(selection.summary)
+    shown = [MEASURES[name].text(values[name]) for name in ("gap", "left_out_share", "transport")]
+    assert set(shown) <= set(page.locator("#rows td").all_inner_texts())
 
 
 def test_a_class_shows_its_images_its_map_and_a_second_method(run: Run, serve, open_page) -> None:
@@ -140,6 +122,26 @@ def test_classes_lead_to_their_neighbours(run: Run, serve, open_page) -> None:
     expect(page.locator("h1")).to_have_text("ant")
 
 
+def assert_names_have_room(page: Page) -> None:
+    """Assert that names on the map lie inside it and not over each other, on a phone too."""
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        until(page, f"document.getElementById('canvas').clientWidth <= {width}")
+        page.wait_for_timeout(100)
+        names = json.loads(page.locator("#atlas").get_attribute("data-names"))
+        size = page.evaluate("[canvas.clientWidth, canvas.clientHeight]")
+        assert names
+        for each in names:
+            assert 0 <= each["left"] <= size[0] - each["width"]
+            assert 0 <= each["top"] <= size[1] - each["height"]
+        for one, other in itertools.combinations(names, 2):
+            apart = abs(one["top"] - other["top"]) >= one["height"]
+            before, after = sorted((one, other), key=lambda each: each["left"])
+            assert apart or before["left"] + before["width"] <= after["left"]
+    assert_no_sideways_scrolling(page)
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_the_map_shows_pictures_and_leads_to_a_class(run: Run, serve, open_page) -> None:
     page = open_page(f"{serve(run)}/map?method=geometry_aware")
     expect(page.locator("#news")).to_contain_text(
@@ -157,6 +159,7 @@ def test_the_map_shows_pictures_and_leads_to_a_class(run: Run, serve, open_page)
     page.mouse.move(box["x"] + 2, box["y"] + 2)
     expect(card).to_be_hidden()
     keep(page, "map")
+    assert_names_have_room(page)
     name = page.locator("#names a").first
     page.get_by_text("The classes as a list").click()
     expect(page.locator("#names a")).to_have_count(len(CLASSES))
@@ -195,7 +198,7 @@ def test_a_phone_shows_the_state_of_every_stage(run: Run, serve, open_page, tmp_
     for state in page.locator("#stages .state").all():
         box = state.bounding_box()
         assert box["x"] + box["width"] <= 390
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert_no_sideways_scrolling(page)
     expect(page.locator("#legend")).to_contain_text("done (earlier)")
     expect(page.locator("#stages")).to_contain_text("1 of 1 class")
     keep(page, "phone")
@@ -240,6 +243,9 @@ def test_a_live_run_updates_without_a_reload(run: Run, serve, open_page, tmp_pat
     done = units[0].model_copy(update={"state": "done", "seconds": 3.0})
     write_units(live, [done, *units[1:]], finished=False)
     expect(page.locator('#tiles a[data-state="done"]')).to_have_count(1)
+    selection = live.config.selection.model_copy(update={"methods": ("random",)})
+    write_marker(Run(live.config.model_copy(update={"selection": selection})))
+    expect(page.get_by_label("Method").locator("option")).to_have_text("random")
 
 
 def test_failures_are_listed_with_their_messages(

@@ -7,6 +7,7 @@ from playwright.sync_api import Error, expect
 
 from jobs.run_directory.run import REPORT, Run
 from otcondense.report import render_report
+from tests.browser.looks import assert_accessible, assert_no_sideways_scrolling, keep
 from tests.generators.page_runs import make_run
 from tests.unit.report.test_render import example
 
@@ -22,6 +23,10 @@ def test_the_plots_of_the_report_are_drawn(run: Run, serve, open_page) -> None:
     page = open_page(f"{serve(run)}/report")
     expect(page.locator(".main-svg").first).to_be_visible()
     assert page.evaluate("window.origin") == "null"
+    page.set_viewport_size({"width": 390, "height": 844})
+    keep(page, "report-phone")
+    assert_no_sideways_scrolling(page)
+    assert_accessible(page)
 
 
 SCRIPT = b"<script>document.title = 'ran'</script><a href='/'>back</a>"

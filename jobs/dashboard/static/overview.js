@@ -210,12 +210,12 @@ function scaleLegend(key, scale) {
 }
 
 function stateLegend(shown) {
-  return STATES.map((state) => {
-    const count = shown.filter((item) => item.state === state).length;
+  const counted = (state) => shown.filter((item) => item.state === state).length;
+  return STATES.filter(counted).map((state) => {
     const mark = element("i");
     mark.dataset.state = state;
     const item = element("span");
-    item.append(mark, `${states[state]} ${grouped(count)}`);
+    item.append(mark, `${states[state]} ${grouped(counted(state))}`);
     return item;
   });
 }
