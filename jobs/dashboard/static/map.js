@@ -1,6 +1,6 @@
 // The map of all classes on a canvas: pictures on hover, a click opens the class, arrow keys move.
 // All text from the run is set as text, never as markup.
-import { placed } from "./names.js";
+import { middles, placed } from "./names.js";
 import { percent } from "./percent.js";
 
 const MARGIN = 16;
@@ -100,21 +100,10 @@ function draw() {
   }
 }
 
-function middles() {
-  const sums = classes.map((each) => ({ name: each.name, size: each.size, count: 0, left: 0, top: 0 }));
-  for (const point of points) {
-    const sum = sums[point.number];
-    sum.count += 1;
-    sum.left += point.left;
-    sum.top += point.top;
-  }
-  return sums.map((sum) => ({ ...sum, left: sum.left / sum.count, top: sum.top / sum.count }));
-}
-
 function placeNames() {
   const pen = canvas.getContext("2d");
   pen.font = FONT;
-  const largest = middles().filter(isWanted).sort((a, b) => b.size - a.size);
+  const largest = middles(classes, points).filter(isWanted).sort((a, b) => b.size - a.size);
   const frame = { width: canvas.clientWidth, height: canvas.clientHeight };
   labels = placed(largest.slice(0, NAMED_CLASSES), frame, (text) => pen.measureText(text).width);
   // For tests: a canvas has no text.

@@ -39,14 +39,29 @@ function places(middle, width, frame) {
   )));
 }
 
-// Returns the boxes of the names that have room, with their `text`; earlier names have first choice.
+// Returns the boxes of the names that have room, with their `text`; the first ones have first
+// choice.
 export function placed(names, frame, widthOf) {
   const made = [];
   for (const each of names) {
     const text = shortened(each.name, WIDEST * frame.width, widthOf);
     const width = widthOf(text) + 2 * EDGE;
-    const free = places(each, width, frame).find((box) => !made.some((other) => overlaps(box, other)));
+    const isFree = (box) => !made.some((other) => overlaps(box, other));
+    const free = places(each, width, frame).find(isFree);
     if (free) made.push({ ...free, text });
   }
   return made;
+}
+
+// Returns the middle of the shown images of each class.
+export function middles(classes, points) {
+  const empty = { count: 0, left: 0, top: 0 };
+  const sums = classes.map(({ name, size }) => ({ ...empty, name, size }));
+  for (const point of points) {
+    const sum = sums[point.number];
+    sum.count += 1;
+    sum.left += point.left;
+    sum.top += point.top;
+  }
+  return sums.map((sum) => ({ ...sum, left: sum.left / sum.count, top: sum.top / sum.count }));
 }

@@ -1,23 +1,17 @@
 // The live view of stages and classes. All text from the run is set as text, never as markup.
-import { gapText, percent } from "./percent.js";
+import { headline } from "./headline.js";
+import { showTiles } from "./tiles.js";
+import {
+  address, canOpen, element, grouped, heading, isActive, measures, place, short, states, STATES,
+  withUnit,
+} from "./words.js";
 
 const POLL_MS = 2000;
 const IDLE_POLL_MS = 15000;
 // Some results of a stage are written just after its bar has ended.
 const SETTLE_MS = 20000;
 const NOT_LIVE_POLL_MS = 5000;
-// With more classes than this, tiles have no names; with more than the other, names are short.
-const NAMED_TILES = 2000;
-const WIDE_TILES = 150;
-// Above this share of the colour scale a tile is bright and needs dark text.
-const BRIGHT_SHARE = 0.45;
-const SHOWN_DIGITS = 4;
-const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
-
-const { measures, states } = JSON.parse(document.getElementById("words").textContent);
-const STATES = Object.keys(states);
 const controls = document.getElementById("controls");
-const place = (id) => document.getElementById(id);
 let view = null;
 let seen = null;
 let tag = null;
@@ -25,47 +19,7 @@ let places = new Map();
 let answered = null;
 let askAgain = 0;
 
-function element(name, text, properties = {}) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  return Object.assign(made, properties);
-}
-
-function short(value) {
-  return value === undefined ? "" : String(Number(Number(value).toPrecision(SHOWN_DIGITS)));
-}
-
-const grouped = (count) => count.toLocaleString("en");
-
-function withUnit(key, value) {
-  const { unit, is_bound: isBound } = measures[key];
-  if (value === undefined) return "";
-  if (isBound) return gapText(value);
-  return unit === "%" ? percent(value) : `${short(value)} ${unit}`.trim();
-}
-
-function heading(key) {
-  const { title, unit } = measures[key];
-  return unit ? `${title}, ${unit}` : title;
-}
-
 const settings = () => Object.fromEntries(new FormData(controls));
-const isActive = (item) => item.state === "running" || item.state === "slow";
-const canOpen = (item) => item.state === "done" || item.state === "skipped";
-
-function address(item) {
-  return `/class?${new URLSearchParams({ method: item.method, name: item.class_name })}`;
-}
-
-function describe(item) {
-  const step = isActive(item) ? `, ${item.step ?? "starting"}` : "";
-  const parts = [`${item.class_name}: ${states[item.state]}${step}`];
-  for (const [key, value] of Object.entries(item.measures ?? {})) {
-    parts.push(`${measures[key].title} ${withUnit(key, value)}`);
-  }
-  if (item.message) parts.push(item.message);
-  return parts.join("; ");
-}
 
 function stageRow(stage) {
   const done = stage.done ?? 0;
@@ -136,90 +90,6 @@ function shownClasses() {
   });
 }
 
-function colourAt(share) {
-  const at = share * (RAMP.length - 1);
-  const left = Math.min(RAMP.length - 2, Math.floor(at));
-  const channels = RAMP[left].map((channel, number) => (
-    Math.round(channel + (at - left) * (RAMP[left + 1][number] - channel))
-  ));
-  return `rgb(${channels.join(" ")})`;
-}
-
-function scaleOf(shown, key) {
-  const known = shown.map((item) => item.measures?.[key]);
-  const values = known.filter((value) => value !== undefined);
-  const low = Math.min(...values);
-  const high = Math.max(...values);
-  const share = (value) => (high > low ? (value - low) / (high - low) : 0.5);
-  return {
-    low,
-    high,
-    colour: (value) => colourAt(share(value)),
-    isBright: (value) => share(value) > BRIGHT_SHARE,
-    isEmpty: values.length === 0,
-  };
-}
-
-function tile(item, isNamed, key, scale) {
-  const made = element(canOpen(item) ? "a" : "span", isNamed ? item.class_name : undefined, {
-    className: isNamed ? "tile named" : "tile",
-    title: describe(item),
-  });
-  if (canOpen(item)) made.href = address(item);
-  else made.setAttribute("role", "img");
-  made.setAttribute("aria-label", describe(item));
-  made.dataset.state = item.state;
-  made.tabIndex = -1;
-  if (key !== "state") colourTile(made, item.measures?.[key], scale);
-  return made;
-}
-
-function colourTile(made, value, scale) {
-  if (value === undefined) {
-    made.classList.add("blank");
-    made.style.background = "none";
-    return;
-  }
-  made.classList.add(scale.isBright(value) ? "bright" : "dark");
-  made.style.background = scale.colour(value);
-}
-
-function showTiles(shown) {
-  const { colour } = settings();
-  const isNamed = shown.length <= NAMED_TILES;
-  const scale = scaleOf(shown, colour);
-  const grid = place("tiles");
-  const focused = [...grid.children].indexOf(document.activeElement);
-  const named = shown.length <= WIDE_TILES ? "7rem" : "5.5rem";
-  grid.style.setProperty("--tile", isNamed ? named : "1.5rem");
-  grid.replaceChildren(...shown.map((item) => tile(item, isNamed, colour, scale)));
-  if (grid.children.length) (grid.children[focused] ?? grid.children[0]).tabIndex = 0;
-  if (focused >= 0) grid.children[focused]?.focus();
-  showLegend(shown, colour, scale);
-}
-
-function showLegend(shown, colour, scale) {
-  const items = colour === "state" ? stateLegend(shown) : scaleLegend(colour, scale);
-  place("legend").replaceChildren(...items);
-}
-
-function scaleLegend(key, scale) {
-  if (scale.isEmpty) return [element("span", "no class has this measure")];
-  const ramp = element("i", undefined, { className: "ramp" });
-  return [element("span", withUnit(key, scale.low)), ramp, element("span", withUnit(key, scale.high))];
-}
-
-function stateLegend(shown) {
-  const counted = (state) => shown.filter((item) => item.state === state).length;
-  return STATES.filter(counted).map((state) => {
-    const mark = element("i");
-    mark.dataset.state = state;
-    const item = element("span");
-    item.append(mark, `${states[state]} ${grouped(counted(state))}`);
-    return item;
-  });
-}
-
 function sortBy(key, position) {
   controls.elements.down.checked = key === settings().order && !controls.elements.down.checked;
   controls.elements.order.value = key;
@@ -274,38 +144,14 @@ function showClasses() {
   const noun = total === 1 ? "class" : "classes";
   place("shown").textContent = `${grouped(shown.length)} of ${grouped(total)} ${noun}`;
   if (asTable) showTable(shown);
-  else showTiles(shown);
-}
-
-function moment(seconds) {
-  const form = { dateStyle: "medium", timeStyle: "short" };
-  return new Date(seconds * 1000).toLocaleString("en-GB", form);
-}
-
-function waitingStages() {
-  const begun = view.stages.findLastIndex((stage) => stage.state !== "waiting");
-  return view.stages.slice(begun + 1).map((stage) => stage.title).join(", ");
-}
-
-function headline() {
-  const at = moment(view.updated);
-  const failures = view.failures?.length ? ", with failures" : "";
-  const took = view.took ? `; the stages took ${view.took}` : "";
-  const goOn = "the same command goes on where it stopped";
-  return {
-    waiting: "No stage of this run has started",
-    running: "Running",
-    silent: `No news since ${at}: interrupted, or in a long step. If it was interrupted, ${goOn}`,
-    stopped: `Stopped on ${at}. Not begun: ${waitingStages()}; ${goOn}`,
-    finished: `Finished on ${at}${failures}${took}`,
-  }[view.state];
+  else showTiles(shown, settings().colour);
 }
 
 function showNews() {
   const known = STATES.filter((state) => view.counts?.[state]);
   const counts = known.map((state) => `${grouped(view.counts[state])} ${states[state]}`);
   const selections = counts.length ? ` Selections of a class: ${counts.join(", ")}.` : "";
-  const text = `${headline()}.${selections}`;
+  const text = `${headline(view)}.${selections}`;
   // Screen readers announce every change of this element.
   if (place("news").textContent !== text) place("news").textContent = text;
 }
