@@ -52,10 +52,13 @@ def class_states(run: Run, stages: Sequence[StageProgress], now: float) -> tuple
 
 
 def _in_order(classes: Iterable[ClassState]) -> tuple[ClassState, ...]:
-    """Return the classes in their order everywhere else, not in that of the work."""
+    """Return the classes of each method in their order everywhere else, not in that of the work."""
     found = list(classes)
+    methods = list(dict.fromkeys(each.method for each in found))
     places = {name: at for at, name in enumerate(order_classes(each.class_name for each in found))}
-    return tuple(sorted(found, key=lambda each: places[each.class_name]))
+    return tuple(
+        sorted(found, key=lambda each: (methods.index(each.method), places[each.class_name]))
+    )
 
 
 def _awaited(run: Run) -> Iterator[UnitProgress]:
