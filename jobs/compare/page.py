@@ -159,7 +159,9 @@ def _panel(title: str, name: str, own: Sequence[Cell], variants: Sequence[str]) 
             f"{title}: mean over seeds with 95 % confidence intervals, over training steps; "
             "the tables below have the numbers."
         )
-        curve = embed(f"curve-{name}", interval_curves(flat, title, variants, bounds), words)
+        figure = interval_curves(flat, "", variants, bounds)
+        figure.update_yaxes(title_text=own[0].metric)
+        curve = embed(f"curve-{name}", figure, words)
 
     words = (
         f"{title}, {counted(own[-1].step, 'training step')}: one dot for each seed, "

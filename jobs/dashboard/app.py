@@ -19,6 +19,7 @@ from jobs.run_directory.run import Run
 from otcondense.counts import counted
 from otcondense.datasets.names import ORDER_OF_CLASSES
 from otcondense.errors import InputError
+from otcondense.report.page import unbroken
 from otcondense.shares import percent
 
 HERE = Path(__file__).parent
@@ -53,6 +54,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader,
         autoescape=True,
+        finalize=unbroken,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

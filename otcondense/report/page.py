@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -12,6 +13,9 @@ from otcondense.durations import duration
 from otcondense.shares import percent
 
 REPORT = "otcondense.report"
+BEFORE_SIGN = re.compile(r"(?<=[0-9]) (?=%)")
+NO_BREAK = "\u00a0"
+"""The space at which browsers break no line."""
 
 
 def render_page(package: str, template: str, context: Mapping[str, Any]) -> str:
@@ -32,6 +36,7 @@ def render_page(package: str, template: str, context: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=loader,
         autoescape=True,
+        finalize=unbroken,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -46,6 +51,16 @@ def render_page(package: str, template: str, context: Mapping[str, Any]) -> str:
         policy=_policy(list(scripts.values())),
     )
     return page
+
+
+def unbroken(value: Any) -> Any:
+    """Return a text of a page whose percentages are not broken at the end of a line.
+
+    It is the `finalize` of templates; markup is made of texts that went through it.
+    """
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return BEFORE_SIGN.sub(NO_BREAK, value)
+    return value
 
 
 def _policy(scripts: Sequence[str]) -> str:

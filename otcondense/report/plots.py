@@ -126,7 +126,7 @@ def feature_map(data: FeatureMap, methods: Sequence[str]) -> go.Figure:
 
 def objective_history(data: ObjectiveHistory, methods: Sequence[str]) -> go.Figure:
     """Draw the objective after each step, a line for each stage, and the proven lower bound."""
-    figure = base_figure("", "steps of the selection: an image is added or exchanged", height=280)
+    figure = base_figure("", "step: an image is added or exchanged", height=280)
     figure.update_yaxes(title_text="objective, in units of the cost")
     style = style_of(data.method, methods, size=6)
     for number, stage in enumerate(dict.fromkeys(data.stages)):
