@@ -118,9 +118,9 @@ def subset_table(rows: Sequence[SubsetRow], size: str = "") -> Table:
     """
     metrics = tuple(_in_size(metric, size) for metric in _present(rows, QUALITY))
     groups = []
-    for size in sorted({row.num_images for row in rows}):
-        group = [row for row in rows if row.num_images == size]
-        groups.append(Group(counted(size, "chosen image"), _lines(group, metrics)))
+    for count in sorted({row.num_images for row in rows}):
+        group = [row for row in rows if row.num_images == count]
+        groups.append(Group(counted(count, "chosen image"), _lines(group, metrics)))
 
     held_out = [counted(count, "held-out image") for count in _held_out(rows)]
     provenance = f"Against {' and '.join(held_out)}."

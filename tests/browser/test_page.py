@@ -143,7 +143,7 @@ def assert_names_have_room(page: Page) -> None:
 
 
 def test_the_map_shows_pictures_and_leads_to_a_class(run: Run, serve, open_page) -> None:
-    page = open_page(f"{serve(run)}/map?method=geometry_aware")
+    page = open_page(f"{serve(run)}/map?method=geometry_aware", reduced_motion="reduce")
     expect(page.locator("#news")).to_contain_text(
         f"{len(CLASSES)} classes: {len(CLASSES) * BUDGET}"
     )
@@ -191,7 +191,7 @@ def test_the_training_is_followed_without_a_reload(
 
 
 def test_a_phone_shows_the_state_of_every_stage(run: Run, serve, open_page, tmp_path: Path) -> None:
-    units = [UnitProgress(name="a", class_name="ant", method="random", state="skipped")]
+    units = [UnitProgress(name="a", class_name="ant", method="geometry_aware", state="skipped")]
     page = open_page(serve(with_states(run, units, tmp_path, finished=True)))
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.locator("#stages .state").last).to_have_text("finished")
@@ -245,7 +245,7 @@ def test_a_live_run_updates_without_a_reload(run: Run, serve, open_page, tmp_pat
     expect(page.locator('#tiles a[data-state="done"]')).to_have_count(1)
     selection = live.config.selection.model_copy(update={"methods": ("random",)})
     write_marker(Run(live.config.model_copy(update={"selection": selection})))
-    expect(page.get_by_label("Method").locator("option")).to_have_text("random")
+    expect(page.get_by_label("Method").locator("option")).to_have_count(1)
 
 
 def test_failures_are_listed_with_their_messages(
