@@ -34,6 +34,5 @@ def assert_accessible(page: Page) -> None:
 
 
 def assert_no_sideways_scrolling(page: Page) -> None:
-    """Assert that the page itself is no wider than the window; tables scroll in regions."""
-    width = page.viewport_size["width"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    """Wait until the page itself is no wider than the window; plots follow it after a moment."""
+    until(page, f"document.documentElement.scrollWidth <= {page.viewport_size['width']}")
