@@ -17,7 +17,7 @@ def gap(objective: float, lower_bound: float) -> float:
 def in_words(
     chosen: int, size: int, objective: float, lower_bound: float, classes: int | None = None
 ) -> str:
-    """Return a subset in words, such as "10 of 500 images, objective 31.4, gap 0.6 %".
+    """Return a subset in words, such as "10 of 500 images, objective 31.4, gap 6.2 %".
 
     Objective and gap are left out if they are nan.
 

@@ -136,7 +136,7 @@ class GeometryAwareSelector(Selector):
     >>> selector.swap_optimal_
     True
     >>> selector
-    GeometryAwareSelector(budget=3): 3 of 40 images, objective 2.944, gap 7.7 %
+    GeometryAwareSelector(budget=3): 3 of 40 images, objective 2.944, gap 7.8 %
 
     References
     ----------
