@@ -1,11 +1,16 @@
 """The base of every configuration model."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from functools import cache
+from typing import Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from otcondense.credentials import WHERE_INSTEAD, has_credentials
+
+NO_NUMBERS = frozenset({"bool", "bool_", "bytes"})
+"""Types, by name, that pydantic takes for numbers: true would be 1, and b"5" would be 5."""
 
 
 class Config(BaseModel):
@@ -21,6 +26,17 @@ class Config(BaseModel):
     RETIRED: ClassVar[frozenset[str]] = frozenset()
     """Settings of earlier versions that no longer exist: runs that name them can still be opened.
     They never changed a result."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_other_kinds(cls, value: Any, info: Any) -> Any:
+        """Refuse what is no number where one is wanted, and iterators, which can be read once."""
+        number = _number_of(cls, str(info.field_name))
+        if number is not None and any(type(each).__name__ in NO_NUMBERS for each in _flat(value)):
+            raise PydanticKnownError("int_type" if number is int else "float_type")
+        if isinstance(value, Iterator):
+            raise PydanticKnownError("list_type")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -70,3 +86,34 @@ def without_defaults(config: Config, fields: frozenset[str]) -> dict[str, Any]:
         if name in fields and getattr(config, name) == default:
             unchanged.add(name)
     return config.model_dump(mode="json", exclude=unchanged)
+
+
+@cache
+def _number_of(model: type[Config], field: str) -> type[int | float] | None:
+    """Return the type of numbers that a setting takes, alone or in a list; None if it takes bool.
+
+    Of both types, it is float.
+    """
+    leaves = list(_leaves(model.model_fields[field].annotation))
+    if any(each is bool or isinstance(each, bool) for each in leaves):
+        return None
+    return float if float in leaves else int if int in leaves else None
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    """Yield the types and choices that an annotation is made of."""
+    inner = get_args(annotation)
+    for each in inner:
+        yield from _leaves(each)
+    if not inner:
+        yield annotation
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """Yield a value, or those of a list or mapping."""
+    if isinstance(value, Mapping):
+        yield from value.values()
+    elif isinstance(value, (list, tuple)):
+        yield from value
+    else:
+        yield value

@@ -112,5 +112,5 @@ def readable(path: str) -> Iterator[None]:
     except (ValueError, EOFError) as error:
         raise InputError(
             f"{path} is not a readable array of plain numbers or text ({error}); "
-            "write it again with numpy.save"
+            "write such an array with numpy.save"
         ) from error

@@ -6,7 +6,8 @@ from decimal import Decimal
 from itertools import pairwise
 
 from otcondense.errors import InputError
-from otcondense.selection.budgets import images_in, share_of
+from otcondense.selection.budgets import as_text, images_in, images_or_share
+from otcondense.wrong_values import shown
 
 Budget = int | str | dict[str, int | str]
 """A number or a share such as "1%" of each class, either of them by class name, or a total such as
@@ -19,18 +20,32 @@ TOTAL_KEYS = frozenset({"total", "allocation"})
 HALVINGS = 100
 """Halvings of the interval of the level that meets a total: more than a float64 tells apart."""
 EXPECTED = (
-    'a number of images, a share such as "1%" (above 0, at most 100%), {total: NUMBER, allocation: '
-    f"{' | '.join(ALLOCATIONS)}}}, or a number or share for each class"
+    'a number of images, a share such as "1%" or 0.01 (above 0, at most 100%), {total: NUMBER, '
+    f"allocation: {' | '.join(ALLOCATIONS)}}}, or a number or share for each class"
 )
 """What a budget can be, for messages."""
 
 
-def check_budget(budget: Budget, name: str) -> None:
+def plain_budget(budget: object) -> object:
+    """Return a budget as `Budget` has it: shares as texts such as "1%", classes by their names.
+
+    What is no budget stays as it is, for `check_budget`.
+    """
+    if not isinstance(budget, dict):
+        return as_text(budget)
+    plain: dict[object, object] = {}
+    for key, each in budget.items():
+        is_number = isinstance(key, int) and not isinstance(key, bool)
+        plain[str(key) if is_number else key] = as_text(each)
+    return plain
+
+
+def check_budget(budget: object, name: str) -> None:
     """Check a budget without its source.
 
     Args:
-        budget: the budget.
-        name: of its setting, for messages.
+        budget: the budget, as `plain_budget` returns it.
+        name: of its setting or option, for messages.
 
     Raises: ValueError with the name, the expected and the found value.
     """
@@ -39,13 +54,13 @@ def check_budget(budget: Budget, name: str) -> None:
     elif is_total(budget):
         _check_total(budget, name)
     else:
-        if not budget:
-            raise ValueError(f"{name} must be {EXPECTED}, found {{}}")
+        if not budget or not all(isinstance(key, str) for key in budget):
+            raise ValueError(f"{name} must be {EXPECTED}, found {shown(budget)}")
         for class_name, each in budget.items():
             _check_one(each, f"{name}.{class_name}")
 
 
-def is_total(budget: Budget) -> bool:
+def is_total(budget: object) -> bool:
     """Tell whether a budget is that of all classes together."""
     return isinstance(budget, dict) and "total" in budget and budget.keys() <= TOTAL_KEYS
 
@@ -57,50 +72,46 @@ def is_exact(budget: Budget, class_name: str) -> bool:
     return isinstance(budget, int)
 
 
-def _check_one(budget: int | str, name: str) -> None:
-    if isinstance(budget, str):
-        _share(budget, name)
-    elif budget < 1:
-        raise ValueError(f"{name} must be at least 1, found {budget}")
+def _check_one(budget: object, name: str) -> None:
+    if images_or_share(budget) is not None:
+        return
+    is_number = isinstance(budget, int) and not isinstance(budget, bool)
+    expected = "at least 1" if is_number else EXPECTED
+    raise ValueError(f"{name} must be {expected}, found {shown(budget)}")
 
 
-def _check_total(budget: Mapping[str, int | str], name: str) -> None:
+def _check_total(budget: Mapping[str, object], name: str) -> None:
     total = budget["total"]
-    if not isinstance(total, int) or total < 1:
-        raise ValueError(f"{name}.total must be a number of at least 1, found {total!r}")
+    if not isinstance(total, int) or isinstance(total, bool) or total < 1:
+        raise ValueError(f"{name}.total must be a number of at least 1, found {shown(total)}")
     allocation = budget.get("allocation", ALLOCATIONS[0])
     if allocation not in ALLOCATIONS:
+        found = shown(allocation)
         raise ValueError(
-            f"{name}.allocation must be one of {', '.join(ALLOCATIONS)}, found {allocation!r}"
+            f"{name}.allocation must be one of {', '.join(ALLOCATIONS)}, found {found}"
         )
-
-
-def _share(text: str, name: str) -> Decimal:
-    """Return a share from 0 to 1.
-
-    Raises: ValueError if the text is no percentage above 0 and up to 100.
-    """
-    share = share_of(text)
-    if share is None:
-        raise ValueError(f"{name} must be {EXPECTED}, found {text!r}")
-    return share
 
 
 def is_increasing(budgets: Sequence[int | str]) -> bool:
     """Tell whether budgets are all numbers or all shares, and each is larger than the last."""
     if len({type(budget) for budget in budgets}) > 1:
         return False
-    values = [_share(each, "budgets") if isinstance(each, str) else each for each in budgets]
+    values = [_meaning(each) for each in budgets]
     return all(smaller < larger for smaller, larger in pairwise(values))
 
 
 def label(budget: int | str) -> str:
     """Return a budget as a part of a file's name: 10, or 2.5pct for a share."""
-    return (
-        str(budget)
-        if isinstance(budget, int)
-        else f"{(_share(budget, 'budget') * 100).normalize():f}pct"
-    )
+    if isinstance(budget, int):
+        return str(budget)
+    return f"{(_meaning(budget) * 100).normalize():f}pct"
+
+
+def _meaning(budget: int | str) -> int | Decimal:
+    """Return the number of images or the share that a checked budget means."""
+    found = images_or_share(budget)
+    assert found is not None
+    return found
 
 
 def describe(budget: Budget) -> str:
@@ -114,7 +125,9 @@ def describe(budget: Budget) -> str:
     return "a number for each class"
 
 
-def resolve(budget: Budget, sizes: Mapping[str, int]) -> dict[str, int]:
+def resolve(
+    budget: Budget, sizes: Mapping[str, int], setting: str = "selection.budget"
+) -> dict[str, int]:
     """Return how many images to choose from each class.
 
     A share is rounded to the nearest number, halves up. A total is met exactly: classes get what
@@ -124,6 +137,7 @@ def resolve(budget: Budget, sizes: Mapping[str, int]) -> dict[str, int]:
     Args:
         budget: checked by `check_budget`.
         sizes: images of each class, >= 1.
+        setting: that holds the budget, for messages.
 
     Raises: InputError if a mapping does not name every class, or a total is less than one image a
         class or more than all.
@@ -131,12 +145,12 @@ def resolve(budget: Budget, sizes: Mapping[str, int]) -> dict[str, int]:
     if not isinstance(budget, dict):
         return {name: _of_class(budget, size) for name, size in sizes.items()}
     if is_total(budget):
-        return _allocate(budget, sizes)
+        return _allocate(budget, sizes, setting)
     missing = sorted(set(sizes) - set(budget))
     surplus = sorted(set(budget) - set(sizes))
     if missing or surplus:
         raise InputError(
-            "selection.budget must name every class once; "
+            f"{setting} must name every class once; "
             f"missing: {missing[:SHOWN]}, not in the source: {surplus[:SHOWN]}"
         )
     return {name: _of_class(budget[name], size) for name, size in sizes.items()}
@@ -147,17 +161,18 @@ SHOWN = 5
 
 
 def _of_class(budget: int | str, size: int) -> int:
-    if isinstance(budget, int):
-        return budget
-    return images_in(_share(budget, "selection.budget"), size)
+    wanted = _meaning(budget)
+    return wanted if isinstance(wanted, int) else images_in(wanted, size)
 
 
-def _allocate(budget: Mapping[str, int | str], sizes: Mapping[str, int]) -> dict[str, int]:
+def _allocate(
+    budget: Mapping[str, int | str], sizes: Mapping[str, int], setting: str
+) -> dict[str, int]:
     total = int(budget["total"])
     available = sum(sizes.values())
     if not len(sizes) <= total <= available:
         raise InputError(
-            f"selection.budget.total must be from {len(sizes)} (one image a class) to {available} "
+            f"{setting}.total must be from {len(sizes)} (one image a class) to {available} "
             f"(all images of the source), found {total}"
         )
     power = {"uniform": 0.0, "sqrt": 0.5, "proportional": 1.0}[

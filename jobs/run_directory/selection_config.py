@@ -4,10 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, create_model, model_validator
+from pydantic import ConfigDict, Field, create_model, field_validator, model_validator
 
 from actors.pool_config import PoolConfig
-from jobs.run_directory.budget_rules import Budget, check_budget, is_increasing, label
+from jobs.run_directory.budget_rules import (
+    Budget,
+    check_budget,
+    is_increasing,
+    label,
+    plain_budget,
+)
 from jobs.run_directory.id_lists import read_ids
 from otcondense.config import Config
 from otcondense.near_names import did_you_mean
@@ -80,9 +86,9 @@ class SelectionConfig(Config):
     methods: tuple[str, ...] = ("geometry_aware", "random")
     """Selection methods to run, by name."""
     budget: int | str | dict[str, int | str] = 10
-    """Images to choose: a number from each class, a share of each class such as "1%", {total:
-    10000, allocation: uniform | proportional | sqrt} for all classes together, or a number or share
-    for each class name."""
+    """Images to choose: a number from each class, a share of each class such as "1%" or 0.01,
+    {total: 10000, allocation: uniform | proportional | sqrt} for all classes together, or a number
+    or share for each class name."""
     budgets: tuple[int | str, ...] = ()
     """Increasing numbers or shares such as [10, 50, 100], in place of budget: each method gives one
     subset for each, called METHOD-BUDGET, and each holds the one before it."""
@@ -116,6 +122,14 @@ class SelectionConfig(Config):
     (high is hard) or aum (low is hard)."""
     pool: PoolConfig = PoolConfig()
     """The actors that select classes in parallel; they do not change the result."""
+
+    @field_validator("budget", "budgets", mode="before")
+    @classmethod
+    def _with_plain_shares(cls, value: object) -> object:
+        """Write shares as texts, so that 0.01 and "1%" name the same results."""
+        if isinstance(value, (list, tuple)):
+            return [plain_budget(each) for each in value]
+        return plain_budget(value)
 
     @model_validator(mode="after")
     def _check(self) -> "SelectionConfig":

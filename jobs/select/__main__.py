@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
-from jobs.command.exit import exit_with
+from jobs.command.exit import MISTAKE, exit_with
 from jobs.command.parser import plain_parser
 
 EPILOG = """\
@@ -15,15 +16,44 @@ with a line for each row), or an array of FEATURES. Without labels: one class.
 """
 
 
+class _HelpSettings(argparse.Action):
+    """Prints the settings of the methods, or of one."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, values: Any, *__: Any) -> None:
+        from jobs.select.names import check_method
+        from jobs.select.settings import settings_lines
+        from otcondense.errors import InputError
+
+        try:
+            if values:
+                check_method(values, "--help-settings")
+        except InputError as error:
+            parser.exit(MISTAKE, f"error: {error}\n")
+        print("\n".join(settings_lines(values)))
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = plain_parser("select", epilog=EPILOG)
+    made.add_argument(
+        "--help-settings",
+        action=_HelpSettings,
+        nargs="?",
+        const="",
+        metavar="METHOD",
+        help="list the settings of all methods, or of one, and exit",
+    )
     made.add_argument("features", metavar="FEATURES", help="file of features, a row for each image")
     made.add_argument("--labels", help="class of each row, whole numbers or text [labels]")
     made.add_argument("--ids", help="name of each row, all different [ids, else the row's number]")
     made.add_argument("--cross-entropy", help="of the own class, in nats [cross_entropy]")
     made.add_argument("--logits", help="outputs of a classifier, [n, classes] [logits]")
-    made.add_argument("--budget", default="10", help="rows of each class, 1%%, or {total: N} [10]")
+    made.add_argument(
+        "--budget",
+        default="10",
+        help="rows of each class, a share such as 1%% or 0.01, or {total: N} [10]",
+    )
     made.add_argument("--method", default="geometry_aware", help="selection method [%(default)s]")
     made.add_argument("--seed", type=int, default=0, help="of methods that draw [%(default)s]")
     made.add_argument(
@@ -38,7 +68,10 @@ def parser() -> argparse.ArgumentParser:
         help=".json: list of ids, else of row numbers; .npy: row numbers; .parquet: the manifest",
     )
     made.add_argument(
-        "settings", nargs="*", metavar="key=value", help="settings of the method: kappa=1.2"
+        "settings",
+        nargs="*",
+        metavar="key=value",
+        help="settings of the method: kappa=1.2; rows by id, else by number: include=[3, 7]",
     )
     return made
 

@@ -1,19 +1,19 @@
 """Arrays of features, labels and confidences from .npy, .npz, Parquet and text files."""
 
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from jobs.select.columns import read_column
 from otcondense import npy
-from otcondense.datasets.feature_files import feature_matrix
 from otcondense.datasets.parquet_open import open_parquet
 from otcondense.errors import InputError
-from otcondense.reading import RefusedFileError, open_regular, read_text
+from otcondense.reading import DAMAGED_ARCHIVE, RefusedFileError, open_regular, read_text
 
 SUFFIXES = (".npy", ".npz", ".parquet")
 MEMBER = ".npy"
@@ -58,11 +58,12 @@ class ArrayFile:
         if self.path.endswith(".npz"):
             return _member(self.path, name)
         if self.path.endswith(".parquet"):
-            return _column(self.path, name)
+            return read_column(self.path, name)
         if self.path.endswith(".npy"):
             return _array(self.path)
-        text = read_text(self.path, f"{self.path} must be a text file with one value per line")
-        return np.array(text.removesuffix("\n").split("\n"))
+        text = read_text(self.path, f"{self.path} must be a text file with a value in each line")
+        lines = text.removesuffix("\n").split("\n")
+        return np.array([line.removesuffix("\r") for line in lines])
 
 
 def open_arrays(path: str) -> ArrayFile:
@@ -71,7 +72,10 @@ def open_arrays(path: str) -> ArrayFile:
     Raises: InputError if there is none of a known form.
     """
     if not path.endswith(SUFFIXES):
-        raise InputError(f"features must be a {', '.join(SUFFIXES)} file, found {path}")
+        raise InputError(
+            f"features must be a {', '.join(SUFFIXES)} file, found {path}; "
+            "write one with numpy.save, a row for each image"
+        )
     try:
         open_regular(path).close()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -122,23 +126,24 @@ def _only(file: ArrayFile, default: str) -> str:
 def find_features(file: ArrayFile) -> np.ndarray:
     """Return the features as float32 [n, d].
 
-    Raises: InputError if there are none, or they are not numbers [n, d].
+    Raises: InputError if there are none, or they are not finite numbers [n, d].
     """
     values = file.read(_only(file, "features"))
-    if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
+    where = f"features in {file.path}"
+    if values.ndim != 2 or values.dtype.kind not in "fiub" or not values.size:
         raise InputError(
-            f"features in {file.path} must be numbers [n, d], found {values.dtype} "
-            f"{list(values.shape)}"
+            f"{where} must be numbers [n, d], found {values.dtype} {list(values.shape)}; "
+            "give a row of numbers for each image"
         )
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32, copy=False)
-    too_large = np.isinf(narrow) & np.isfinite(values)
-    if too_large.any():
-        raise InputError(
-            f"features in {file.path} must fit 32-bit numbers, found {values[too_large][0]:g}; "
-            "scale them"
-        )
-    return narrow
+    if np.isfinite(narrow).all():
+        return narrow
+    row, column = np.argwhere(~np.isfinite(narrow))[0]
+    found = values[row, column]
+    if np.isfinite(found):
+        raise InputError(f"{where} must fit 32-bit numbers, found {found:g}; scale them")
+    raise InputError(f"{where} must be finite, found {found:g} in row {row}; leave such rows out")
 
 
 @contextmanager
@@ -146,8 +151,10 @@ def _archive(path: str) -> Iterator[zipfile.ZipFile]:
     with open_regular(path) as file:
         try:
             archive = zipfile.ZipFile(file)
-        except zipfile.BadZipFile as error:
-            raise InputError(f"{path} is not a readable .npz file ({error})") from error
+        except (*DAMAGED_ARCHIVE, ValueError, struct.error) as error:
+            raise InputError(
+                f"{path} is not a readable .npz file ({error}); write it again with numpy.savez"
+            ) from error
         with archive:
             yield archive
 
@@ -155,13 +162,13 @@ def _archive(path: str) -> Iterator[zipfile.ZipFile]:
 def _member(path: str, name: str) -> np.ndarray:
     with _archive(path) as archive, npy.readable(path):
         info = archive.getinfo(f"{name}{MEMBER}")
-        with archive.open(info) as file:
-            header = npy.read_header(file)
-            _check_size(path, header.size_bytes, info.compress_size)
-            try:
+        try:
+            with archive.open(info) as file:
+                header = npy.read_header(file)
+                _check_size(path, header.size_bytes, info.compress_size)
                 return npy.read_array(file, header)
-            except zipfile.BadZipFile as error:
-                raise ValueError(str(error)) from error
+        except DAMAGED_ARCHIVE as error:
+            raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _array(path: str) -> np.ndarray:
@@ -181,12 +188,3 @@ def _check_size(path: str, claimed: int, stored: int) -> None:
             f"{path} must hold about as much as it takes, found an array of {claimed:,} bytes in "
             f"{stored:,}; is it the right file?"
         )
-
-
-def _column(path: str, name: str) -> np.ndarray:
-    with open_parquet(path) as opened:
-        column: Any = opened.column(name)
-        if hasattr(column.type, "value_type") and not hasattr(column.type, "index_type"):
-            return feature_matrix(path, column)
-        values: np.ndarray = np.array(column.to_pylist())
-        return values

@@ -1,6 +1,7 @@
 """The interface of all selectors."""
 
 import copy
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from otcondense.selection.selector_config import SelectorConfig, check_indices, 
 from otcondense.selection.shown import Chosen, Shown
 from otcondense.selection.units import in_class_units
 from otcondense.selection.watch import Moment, Watcher, nobody
-from otcondense.wrong_values import described
+from otcondense.wrong_values import described, expected_value
 
 GAIN_TIE = 1e-6
 """Gains closer than this share of the largest one are equal: those of copies, up to rounding."""
@@ -394,6 +395,8 @@ class Selector(Shown, ABC):
 
 
 def _describe(detail: Any) -> str:
-    """Return the name of a wrong parameter, what it must be, and the found value."""
+    """Return the name of a wrong parameter, what it must be, and the found value, as in Python."""
     name = ".".join(str(part) for part in detail["loc"])
-    return f"{name} {described(detail)}".strip()
+    if detail["type"] in ("value_error", "missing"):
+        return f"{name} {described(detail)}".strip()
+    return f"{name} must be {expected_value(detail)}, found {reprlib.repr(detail['input'])}"

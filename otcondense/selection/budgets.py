@@ -2,11 +2,36 @@
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
+import numpy as np
+
 Budget = int | str
 """A number of images, or a share such as "1%"."""
 
 
-def share_of(text: str) -> Decimal | None:
+def images_or_share(budget: object) -> int | Decimal | None:
+    """Return the number of images, >= 1, or the share of the class, up to 1, that a budget means.
+
+    A whole number counts images. A number between 0 and 1, or a text such as "1%", is a share.
+
+    Returns: None if the budget is neither.
+    """
+    if isinstance(budget, str):
+        return _percentage(budget)
+    if isinstance(budget, (float, np.floating)) and 0 < budget < 1:
+        return Decimal(repr(float(budget)))
+    is_whole = isinstance(budget, (int, np.integer)) and not isinstance(budget, bool)
+    return int(budget) if is_whole and budget >= 1 else None
+
+
+def as_text(budget: object) -> object:
+    """Return a share such as 0.01 as the text "1%", so that it has one name; others unchanged."""
+    share = images_or_share(budget)
+    if isinstance(budget, str) or not isinstance(share, Decimal):
+        return budget
+    return f"{(share * 100).normalize():f}%"
+
+
+def _percentage(text: str) -> Decimal | None:
     """Return a percentage above 0 and up to 100 as a share; None if the text is none."""
     if not text.strip().endswith("%"):
         return None

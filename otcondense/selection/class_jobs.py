@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from otcondense.errors import InputError
 from otcondense.selection.base import Selector
-from otcondense.selection.budgets import images_in, share_of
+from otcondense.selection.budgets import images_in, images_or_share
 from otcondense.selection.class_seed import class_seed
 
 ClassBudget = int | np.integer[Any] | float | str
@@ -110,16 +109,10 @@ def class_budgets(
 
 
 def _of_class(budget: ClassBudget, size: int, name: str) -> int:
-    share: Decimal | None = None
-    if isinstance(budget, str):
-        share = share_of(budget)
-    elif isinstance(budget, float) and 0 < budget < 1:
-        share = Decimal(repr(float(budget)))
-    elif isinstance(budget, (int, np.integer)) and not isinstance(budget, bool) and budget >= 1:
-        return int(budget)
-    if share is None:
+    wanted = images_or_share(budget)
+    if wanted is None:
         raise InputError(
             f"{name} must be a number of images >= 1, or a share of the class such as 0.01 or "
             f'"1%", found {budget!r}'
         )
-    return images_in(share, size)
+    return wanted if isinstance(wanted, int) else images_in(wanted, size)

@@ -1,0 +1,31 @@
+"""Names that a command line gets wrong, answered with the nearest one."""
+
+import difflib
+from collections.abc import Iterable
+
+from otcondense.errors import InputError
+from otcondense.selection import SELECTORS
+
+
+def check_method(name: str, option: str) -> None:
+    """Refuse a method that there is not, or that needs what only a run has.
+
+    Raises: InputError with the option and the nearest name, or all names.
+    """
+    usable = [each for each, selector in SELECTORS.items() if "difficulty" not in selector.needs]
+    if name in usable:
+        return
+    if name in SELECTORS:
+        raise InputError(
+            f"{option} {name} needs difficulties, which only a run has: see `otcondense score`; "
+            f"here there are {', '.join(usable)}"
+        )
+    near = suggestion(name, usable)
+    there = near or f"; there are {', '.join(usable)}"
+    raise InputError(f"{option} must be the name of a method, found {name}{there}")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that names the nearest known name; empty if none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
