@@ -15,11 +15,17 @@ from pydantic import ValidationError
 from otcondense.counts import counted
 from otcondense.errors import InputError
 from otcondense.history import Step, represented_mass
-from otcondense.selection.candidates import Candidates, check_one_class, validate_candidates
+from otcondense.selection.candidates import Candidates, validate_candidates
 from otcondense.selection.diagnostics import Diagnostics
 from otcondense.selection.gap import in_words
+from otcondense.selection.labels import check_one_class
 from otcondense.selection.nearest import first_minimum
-from otcondense.selection.selector_config import SelectorConfig, check_indices, check_size
+from otcondense.selection.selector_config import (
+    SelectorConfig,
+    check_indices,
+    check_size,
+    increasing,
+)
 from otcondense.selection.shown import Chosen, Shown
 from otcondense.selection.units import in_class_units
 from otcondense.selection.watch import Moment, Watcher, nobody
@@ -216,6 +222,7 @@ class Selector(Shown, ABC):
             A ValueError with the name of the parameter or argument, the expected and the found
             value.
         """
+        self._clear_results()
         self._check()
         candidates = validate_candidates(
             features,
@@ -262,11 +269,9 @@ class Selector(Shown, ABC):
         >>> bool((path[5].indices_[:2] == path[2].indices_).all())
         True
         """
-        if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] < 1:
-            raise InputError(f"budgets must be increasing numbers >= 1, found {tuple(budgets)}")
         path: dict[int, AnySelector] = {}
         include = tuple(self.include)
-        for budget in budgets:
+        for budget in increasing(budgets):
             nested = copy.copy(self).set_params(budget=budget, include=include)
             path[budget] = nested.fit(features, **data)
             include = tuple(nested.indices_.tolist())
@@ -279,7 +284,7 @@ class Selector(Shown, ABC):
         """
         scaled = self._in_units(candidates)
         self._cost_unit = scaled.cost_unit
-        self._clear_results()
+        self._reset()
         try:
             choose(scaled)
         except BaseException:
@@ -341,10 +346,9 @@ class Selector(Shown, ABC):
     def _histories(self) -> dict[str, list[Step]]:
         return {"objective": self.history_}
 
-    def _clear_results(self) -> None:
-        # A fit that fails leaves no subset, its own or that of an earlier one.
-        vars(self).pop("indices_", None)
-        self._images = ()
+    def _reset(self) -> None:
+        """Set the results that a selector need not compute."""
+        self._clear_results()
         self.objective_ = float("nan")
         self.lower_bound_ = float("nan")
         self.history_ = []

@@ -1,14 +1,13 @@
 """The validated data of one class."""
 
-import sys
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from otcondense.errors import InputError
+from otcondense.selection.arrays import as_rows
 from otcondense.selection.nearest import Distances
 
 
@@ -66,91 +65,6 @@ class Candidates:
         if array is None:
             raise InputError(f"{selector} needs `{name}` for every image of the class, found None")
         return array
-
-
-def check_one_class(y: ArrayLike | None, size: int) -> None:
-    """Check the labels that a selector of one class is given.
-
-    Raises: InputError for labels of several classes, or another number of them than of images.
-    """
-    if y is None:
-        return
-    labels = to_numpy(y)
-    if labels.shape != (size,):
-        raise InputError(f"y must have one label per image ({size}), found shape {labels.shape}")
-    classes = len(set(labels.tolist()))
-    if classes > 1:
-        raise InputError(
-            f"y must hold one class, found {classes}: a selector sees one class at a time; "
-            "ClassSelector(selector).fit(X, y) chooses from every class"
-        )
-
-
-def to_numpy(values: Any) -> NDArray[Any]:
-    """Return an array; a tensor may be on any device and of any dtype, bfloat16 too."""
-    torch = sys.modules.get("torch")  # no tensor exists before the first import of torch
-    if torch is not None and isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        if values.dtype is torch.bfloat16:
-            values = values.float()
-        values = values.numpy()
-    array: NDArray[Any] = np.asarray(values)
-    return array
-
-
-def as_matrix(name: str, values: Any) -> NDArray[Any]:
-    """Return numbers of any kind as an array with two dimensions, not converted or copied.
-
-    Only an array of objects, such as a table of mixed columns, becomes float64.
-
-    Raises: InputError with the name of the argument, the expected and the found value.
-    """
-    if hasattr(values, "toarray"):
-        raise InputError(f"{name} must be a dense array, found a sparse one; give {name}.toarray()")
-    array = to_numpy(values)
-    if array.dtype.kind == "O":
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{name} must be numeric, found an object: {error}") from error
-    if array.dtype.kind == "c":
-        raise InputError(
-            f"{name} must be real numbers, found dtype {array.dtype}: Complex data not supported"
-        )
-    if array.ndim != 2:
-        raise InputError(f"{name} must have 2 dimensions, found shape {array.shape}")
-    if array.shape[1] == 0:
-        raise InputError(
-            f"{name} must have columns, found 0 feature(s) (shape={array.shape}) while a minimum "
-            "of 1 is required; give features"
-        )
-    return array
-
-
-def as_rows(
-    name: str, values: ArrayLike, ndim: int, size: int | None = None
-) -> NDArray[np.float64]:
-    """Return `values` as a finite, contiguous float64 array of `ndim` dimensions and `size` rows.
-
-    Raises: InputError with the name of the argument, the expected and the found shape or value.
-    """
-    array = to_numpy(values)
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"{name} must be numeric, found dtype {array.dtype}")
-    array = np.ascontiguousarray(array, dtype=np.float64)
-    if array.ndim != ndim:
-        raise InputError(f"{name} must have {ndim} dimension(s), found shape {array.shape}")
-    if size is not None and len(array) != size:
-        raise InputError(f"{name} must have one row per image ({size}), found {len(array)}")
-
-    finite = np.isfinite(array)
-    if not finite.all():
-        first = int(np.argwhere(~finite)[0][0])
-        raise InputError(
-            f"{name} must be finite, found {int((~finite).sum())} NaN or infinite value(s), "
-            f"the first in row {first}"
-        )
-    return array
 
 
 def validate_candidates(
@@ -221,10 +135,13 @@ def _normalised(values: ArrayLike | None, size: int) -> NDArray[np.float64] | No
     if values is None:
         return None
     mass = as_rows("weights", values, 1, size)
-    if (mass < 0).any() or mass.sum() <= 0:
+    if (mass < 0).any() or not mass.any():
         raise InputError(
             "weights must be >= 0 with a positive sum, found minimum "
             f"{mass.min()} and sum {mass.sum()}"
         )
+    with np.errstate(over="ignore"):
+        if np.isinf(mass.sum()):
+            mass = mass / mass.max()
     normalised: NDArray[np.float64] = mass / mass.sum()
     return normalised

@@ -50,7 +50,8 @@ def run_jobs(jobs: Sequence[ClassJob], n_jobs: int | None) -> list[Selector]:
 
     Raises: InputError for a number of processes that is 0 or no whole number.
     """
-    if n_jobs is not None and (not isinstance(n_jobs, int) or n_jobs == 0):
+    is_number = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and (not is_number or n_jobs == 0):
         raise InputError(
             f"n_jobs must be a number of processes, or -1 for one per CPU, found {n_jobs!r}"
         )

@@ -11,5 +11,6 @@ def class_seed(seed: int, class_name: str) -> int:
 
     With one seed for all, random methods would draw the same places in every class.
     """
-    digest = hashlib.sha256(f"{seed}/{class_name}".encode()).digest()
+    # The name of a folder that is not UTF-8 has surrogates.
+    digest = hashlib.sha256(f"{seed}/{class_name}".encode(errors="surrogatepass")).digest()
     return int.from_bytes(digest[:SEED_BYTES])

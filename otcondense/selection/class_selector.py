@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from otcondense.errors import InputError
 from otcondense.history import Step
+from otcondense.selection.arrays import as_matrix, of_all
 from otcondense.selection.base import Selector
-from otcondense.selection.candidates import as_matrix, to_numpy
 from otcondense.selection.class_jobs import (
-    SHOWN,
     ClassBudget,
     ClassJob,
     class_budgets,
@@ -21,6 +20,7 @@ from otcondense.selection.class_jobs import (
 )
 from otcondense.selection.gap import in_words
 from otcondense.selection.geometry_aware import GeometryAwareSelector
+from otcondense.selection.labels import classes_of
 from otcondense.selection.selector_config import check_indices
 from otcondense.selection.shown import Chosen, Shown
 
@@ -138,6 +138,7 @@ class ClassSelector(Shown):
         InputError
             A ValueError with the class, the name of the argument, the expected and the found value.
         """
+        self._clear_results()
         features = as_matrix("X", X)
         data = {
             "cross_entropy": cross_entropy,
@@ -147,8 +148,8 @@ class ClassSelector(Shown):
         }
         arrays: dict[str, NDArray[np.generic] | None] = {"features": features}
         for name, values in data.items():
-            arrays[name] = _of_all(name, values, len(features))
-        classes, places = _classes(y, len(features))
+            arrays[name] = of_all(name, values, len(features))
+        classes, places = classes_of(y, len(features))
         rows = {label: np.flatnonzero(places == k) for k, label in enumerate(classes.tolist())}
         jobs = self._jobs(arrays, rows)
         fitted = run_jobs(jobs, self.n_jobs)
@@ -228,37 +229,3 @@ class ClassSelector(Shown):
         chosen, size = len(self.indices_), len(self.assignment_)
         words = in_words(chosen, size, self.objective_, self.lower_bound_, len(self.classes_))
         return f"{call}: {words}"
-
-
-def _classes(y: Any, size: int) -> tuple[NDArray[np.generic], Int[np.ndarray, " n"]]:
-    """Return the sorted labels, and the place of each image's label among them.
-
-    Raises: InputError for another number of labels than of images, or labels without an order.
-    """
-    if y is None:
-        return np.zeros(1, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    labels = to_numpy(y)
-    if labels.shape != (size,):
-        raise InputError(f"y must have one label per image ({size}), found shape {labels.shape}")
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise InputError("y must hold a label for every image, found NaN or infinite values")
-    try:
-        classes, places = np.unique(labels, return_inverse=True)
-    except TypeError as error:
-        raise InputError(
-            f"y must hold labels of one kind, texts or numbers, found {labels[:SHOWN].tolist()}"
-        ) from error
-    return classes, places
-
-
-def _of_all(name: str, values: ArrayLike | None, size: int) -> NDArray[np.generic] | None:
-    """Return an argument of `fit` as an array with one row per image.
-
-    Raises: InputError with its name for another number of rows.
-    """
-    if values is None:
-        return None
-    array = to_numpy(values)
-    if array.ndim == 0 or len(array) != size:
-        raise InputError(f"{name} must have one row per image ({size}), found {array.shape}")
-    return array

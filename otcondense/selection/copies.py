@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
-from otcondense.selection.candidates import as_rows
+from otcondense.selection.arrays import as_rows
 
 NEIGHBOUR = 5
 """Neighbour whose distance is the usual one: four near copies of every image do not change it."""

@@ -31,7 +31,9 @@ def as_html(call: str, facts: Sequence[tuple[str, str]], files: Sequence[str]) -
     pictures = "".join(_picture(file) for file in files[:MOST_PICTURES])
     more = len(files) - MOST_PICTURES
     rest = f"<p>and {more:,} more</p>" if more > 0 else ""
-    return f"<div><code>{html.escape(call)}</code>{table}<div>{pictures}</div>{rest}</div>"
+    page = f"<div><code>{html.escape(call)}</code>{table}<div>{pictures}</div>{rest}</div>"
+    # A name that is not UTF-8 has surrogates, which no page can hold.
+    return page.encode(errors="backslashreplace").decode()
 
 
 def facts_of(

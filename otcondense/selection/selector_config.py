@@ -1,5 +1,7 @@
 """Parameters that every selector has."""
 
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -96,3 +98,19 @@ def included_first(
     """Return the included images, then the first of `order` that are not forced."""
     rest = order[~np.isin(order, [*config.include, *config.exclude])]
     return np.concatenate([np.array(config.include, dtype=np.int64), rest])[:budget]
+
+
+def increasing(budgets: Iterable[int]) -> list[int]:
+    """Return the budgets of nested subsets.
+
+    Raises: InputError unless they are increasing whole numbers >= 1.
+    """
+    found = list(budgets) if isinstance(budgets, Iterable) else []
+    whole = [each for each in found if isinstance(each, (int, np.integer))]
+    is_wrong = not found or len(whole) < len(found) or any(isinstance(each, bool) for each in found)
+    if is_wrong or whole[0] < 1 or any(b <= a for a, b in pairwise(whole)):
+        raise InputError(
+            "budgets must be a list of increasing numbers >= 1 such as (10, 50), found "
+            f"{tuple(found) or budgets!r}"
+        )
+    return [int(each) for each in whole]

@@ -1,7 +1,8 @@
 """Results of selectors as tables, figures, and pages of notebooks."""
 
+import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +46,12 @@ class Shown(Parameters):
     objective_: float
     lower_bound_: float
     _images: tuple[str, ...] = ()
+
+    def _clear_results(self) -> None:
+        """Remove all results: a fit that fails leaves no subset, its own or an earlier one's."""
+        for name in [each for each in vars(self) if each.endswith("_")]:
+            delattr(self, name)
+        self._images = ()
 
     @abstractmethod
     def _chosen(self) -> Chosen:
@@ -105,12 +112,12 @@ class Shown(Parameters):
             columns["image"] = [self._images[row] for row in chosen.index]
         return DataFrame(columns)
 
-    def with_images(self: Estimator, paths: Sequence[str | Path]) -> Estimator:
+    def with_images(self: Estimator, paths: Iterable[str | Path]) -> Estimator:
         """Say which file each image is, for tables and notebooks; the next fit forgets it.
 
         Parameters
         ----------
-        paths : sequence of str or path, [n]
+        paths : iterable of str or path, [n]
             Files on this machine, in the order of the rows of the data.
 
         Returns
@@ -125,9 +132,10 @@ class Shown(Parameters):
         """
         self._fitted()
         size = len(self.assignment_)
-        if len(paths) != size:
-            raise InputError(f"paths must have one file per image ({size}), found {len(paths)}")
-        self._images = tuple(str(path) for path in paths)
+        files = _files(paths)
+        if len(files) != size:
+            raise InputError(f"paths must have one file per image ({size}), found {len(files)}")
+        self._images = files
         return self
 
     def plot(self, features: Any = None) -> Any:
@@ -179,3 +187,18 @@ class Shown(Parameters):
         )
         files = [self._images[row] for row in self.indices_.tolist()] if self._images else []
         return as_html(call, facts, files)
+
+
+def _files(paths: Iterable[str | Path]) -> tuple[str, ...]:
+    """Return paths as texts.
+
+    Raises: InputError for one text, or anything else that is no list of paths.
+    """
+    if isinstance(paths, (str, bytes, Path)) or not isinstance(paths, Iterable):
+        raise InputError(f"paths must be a list with a path for each image, found {paths!r}")
+    files = []
+    for each in paths:
+        if not isinstance(each, (str, bytes, os.PathLike)):
+            raise InputError(f"paths must hold texts or paths, found {each!r}")
+        files.append(os.fsdecode(each))
+    return tuple(files)

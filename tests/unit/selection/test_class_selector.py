@@ -1,10 +1,12 @@
 """Labelled data: one selector for every class."""
 
 import inspect
+import math
 from typing import Any
 
 import joblib
 import numpy as np
+import pandas
 import pytest
 from sklearn.base import clone
 
@@ -21,6 +23,8 @@ from otcondense.store import ClassFeatures
 
 LABELS = np.array(["hen", "cat", "dog", "cat", "hen"] * 12)
 """24 cats and hens each, 12 dogs, mixed."""
+OF_LISTS = np.empty(60, dtype=object)
+OF_LISTS[:] = [[1] for _ in range(60)]
 
 every_selector = pytest.mark.parametrize("name", SELECTORS)
 
@@ -130,7 +134,6 @@ def test_labels_and_features_may_be_of_any_kind(kind: Any) -> None:
     X, y = arrays()["X"], (LABELS == "dog").astype(int)
     expected = ClassSelector(HerdingSelector(budget=2)).fit(X, y).indices_.tolist()
     if kind == "pandas":
-        pandas = pytest.importorskip("pandas")
         kind = pandas.DataFrame
         given = (pandas.DataFrame(X), pandas.Series(y))
     else:
@@ -158,14 +161,27 @@ def test_without_labels_all_images_are_one_class() -> None:
             {"weights": np.ones(59)},
             r"weights must have one row .* \(60\), found \(59,\)",
         ),
-        ({}, {"X": np.full((60, 2), np.nan)}, "class 'cat': features must be finite"),
+        ({}, {"X": np.full((60, 2), np.nan)}, "X must be finite, found 120 .* first in row 0"),
+        ({}, {"X": np.zeros((0, 2)), "y": []}, "X must hold at least one image"),
+        ({}, {"X": None}, "X must be an array of numbers, found None"),
+        ({}, {"X": np.full((60, 2), "a")}, "X must be numeric"),
+        ({}, {"y": [1, "a"] * 30}, r"texts or numbers, found \[1, 'a'"),
+        ({}, {"y": [math.nan, *LABELS[1:]]}, "texts or numbers, found"),
+        ({}, {"y": np.array([None, *LABELS[1:]])}, "a label for every image, found None in row 0"),
+        ({}, {"y": np.array([math.nan] * 60, dtype=object)}, "a label for every image"),
+        ({}, {"y": pandas.Series([pandas.NA] * 60)}, "a label for every image, found <NA>"),
+        ({}, {"y": np.full(60, "NaT", "M8[D]")}, "a label for every image"),
+        ({}, {"y": OF_LISTS}, "texts or numbers, found"),
+        ({}, {"cross_entropy": np.full(60, np.inf)}, "^cross_entropy must be finite"),
         ({"budget": 0}, {}, "budget must be a number of images >= 1"),
         ({"budget": 1.5}, {}, "a share of the class such as 0.01"),
         ({"budget": "many"}, {}, "found 'many'"),
         ({"budget": {"cat": 1}}, {}, r"missing: \['dog', 'hen'\], not in y: \[\]"),
         ({"budget": {"cat": 1, "dog": 0, "hen": 1}}, {}, r"budget\['dog'\] must be a number"),
         ({"budget": 13}, {}, "class 'dog': budget must be at most .* found budget 13 for 12"),
+        ({"budget": True}, {}, "budget must be a number of images >= 1"),
         ({"n_jobs": 0}, {}, "n_jobs must be a number of processes"),
+        ({"n_jobs": True}, {}, "n_jobs must be a number of processes"),
     ],
 )
 def test_mistakes_are_refused_by_name(
@@ -222,3 +238,8 @@ def test_rows_that_are_not_there_are_refused(name) -> None:
     selector = ClassSelector(RandomSelector(budget=2, **{name: [1000]}))
     with pytest.raises(InputError, match=f"{name} must hold indices below the number of images"):
         selector.fit(arrays()["X"], LABELS)
+
+
+def test_a_label_that_is_not_utf8_is_a_label() -> None:
+    labels = np.where(LABELS == "dog", "\udcff", LABELS)
+    assert len(ClassSelector(RandomSelector(budget=2)).fit(arrays()["X"], labels).indices_) == 6

@@ -89,8 +89,21 @@ def test_features_and_paths_must_be_those_of_the_fit() -> None:
     selector = fitted("herding")
     with pytest.raises(InputError, match=r"features must have one row per image \(20\), found 19"):
         selector.plot(features()[:-1])
-    with pytest.raises(InputError, match=r"paths must have one file per image \(20\), found 2"):
-        selector.with_images(["a", "b"])
+    for paths, message in {
+        ("a", "b"): r"paths must have one file per image \(20\), found 2",
+        "a" * 20: "paths must be a list with a path for each image",
+        None: "paths must be a list with a path for each image",
+        range(20): "paths must hold texts or paths, found 0",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            selector.with_images(paths)
+
+
+@pytest.mark.parametrize("name", ["a.png", "\udcff.png", b"\xff.png", "", "/", "x" * 5000])
+def test_images_are_given_one_by_one_and_any_name_can_be_shown(name: Any) -> None:
+    selector = fitted("herding").with_images(name for _ in range(20))
+    assert len(selector.to_frame()["image"]) == 3
+    assert "(not readable)" in selector._repr_html_().encode().decode()
 
 
 class Elements(HTMLParser):
@@ -144,3 +157,13 @@ def test_another_fit_forgets_the_files() -> None:
     selector = fitted("herding").with_images([f"{number}.png" for number in range(20)])
     assert "img" not in selector._repr_html_()
     assert "image" not in selector.fit(features()[:9]).to_frame().columns
+
+
+@every_selector
+def test_a_fit_that_is_refused_leaves_nothing_of_an_earlier_one(name: str) -> None:
+    selector = fitted(name)
+    with pytest.raises(InputError):
+        selector.fit(features()[:0])
+    assert not [each for each in vars(selector) if each.endswith("_")]
+    with pytest.raises(InputError, match="must be fitted first"):
+        selector.to_frame()

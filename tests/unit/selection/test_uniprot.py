@@ -52,6 +52,9 @@ def test_every_step_takes_the_largest_exact_gain(seed: int) -> None:
     first = cost.max() * 3 / 4 + partial_cost(cost, weights, chosen[:1], budget)
     assert selector.history_[0].objective == pytest.approx(first)
     assert selector.diagnostics_.solves < 14 + 13 + 12 + 11
+    rests = [[*chosen[:place], *chosen[place + 1 :]] for place in range(budget)]
+    without = [cost.max() / 4 + partial_cost(cost, weights, rest, budget) for rest in rests]
+    assert selector.gain_ == pytest.approx(np.array(without) - selector.objective_)
 
 
 @pytest.mark.parametrize("seed", range(4))
