@@ -3,7 +3,7 @@
 import copy
 import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -241,7 +241,7 @@ class Selector(Shown, ABC):
     def fit_path(
         self: AnySelector,
         features: ArrayLike | None,
-        budgets: Sequence[int] = (10, 50, 100),
+        budgets: Iterable[int] = (10, 50, 100),
         **data: ArrayLike | None,
     ) -> dict[int, AnySelector]:
         """Choose nested subsets: each holds the one before it, in the same order.
@@ -250,8 +250,8 @@ class Selector(Shown, ABC):
         ----------
         features : array of numbers, [n, d], or None
             As for `fit`.
-        budgets : sequence of int, default (10, 50, 100)
-            Increasing numbers of images.
+        budgets : iterable of int, default (10, 50, 100)
+            Increasing numbers of images, >= 1.
         **data : array or None
             The other arguments of `fit`.
 

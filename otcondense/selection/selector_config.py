@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -100,7 +100,7 @@ def included_first(
     return np.concatenate([np.array(config.include, dtype=np.int64), rest])[:budget]
 
 
-def increasing(budgets: Iterable[int]) -> list[int]:
+def increasing(budgets: Any) -> list[int]:
     """Return the budgets of nested subsets.
 
     Raises: InputError unless they are increasing whole numbers >= 1.

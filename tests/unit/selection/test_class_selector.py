@@ -6,7 +6,7 @@ from typing import Any
 
 import joblib
 import numpy as np
-import pandas
+import pandas as pd
 import pytest
 from sklearn.base import clone
 
@@ -134,8 +134,8 @@ def test_labels_and_features_may_be_of_any_kind(kind: Any) -> None:
     X, y = arrays()["X"], (LABELS == "dog").astype(int)
     expected = ClassSelector(HerdingSelector(budget=2)).fit(X, y).indices_.tolist()
     if kind == "pandas":
-        kind = pandas.DataFrame
-        given = (pandas.DataFrame(X), pandas.Series(y))
+        kind = pd.DataFrame
+        given = (pd.DataFrame(X), pd.Series(y))
     else:
         given = (kind(X), kind(y))
     assert ClassSelector(HerdingSelector(budget=2)).fit(*given).indices_.tolist() == expected
@@ -169,7 +169,7 @@ def test_without_labels_all_images_are_one_class() -> None:
         ({}, {"y": [math.nan, *LABELS[1:]]}, "texts or numbers, found"),
         ({}, {"y": np.array([None, *LABELS[1:]])}, "a label for every image, found None in row 0"),
         ({}, {"y": np.array([math.nan] * 60, dtype=object)}, "a label for every image"),
-        ({}, {"y": pandas.Series([pandas.NA] * 60)}, "a label for every image, found <NA>"),
+        ({}, {"y": pd.Series([pd.NA] * 60)}, "a label for every image, found <NA>"),
         ({}, {"y": np.full(60, "NaT", "M8[D]")}, "a label for every image"),
         ({}, {"y": OF_LISTS}, "texts or numbers, found"),
         ({}, {"cross_entropy": np.full(60, np.inf)}, "^cross_entropy must be finite"),

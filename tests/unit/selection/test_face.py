@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pandas import DataFrame
-from scipy.sparse import csr_array
 from sklearn.base import clone
 
 from otcondense.errors import InputError
 from otcondense.selection import SELECTORS, Selector, as_json
-from otcondense.selection.candidates import validate_candidates
 
 ROWS: list[tuple[str, dict[str, Any]]] = [
     ("geometry_aware", {"alpha": 0.0, "rebuilds": 2}),
@@ -318,31 +315,6 @@ def test_settings_from_a_configuration_rebuild_the_selector(
     assert SELECTORS[name](**stored).config == selector.config
 
 
-@pytest.mark.parametrize("include", [[True], [b"1"], 3, "12", iter([1, 2])])
-def test_a_list_of_other_things_than_indices_is_refused(include: Any) -> None:
-    with pytest.raises(InputError, match="include must be"):
-        SELECTORS["random"](include=include)
-
-
-@pytest.mark.parametrize("value", [np.int64(5), np.uint8(5), np.float32(5), 5.0])
-def test_numbers_of_numpy_are_numbers(value: Any) -> None:
-    assert SELECTORS["random"](budget=value, seed=value, include=[value]).config.include == (5,)
-
-
-@pytest.mark.parametrize(
-    "budgets", [5, None, [], "12", [3, 3], [5, 3], [0, 1], [True], [1.0], [[2]]]
-)
-def test_what_is_no_list_of_increasing_numbers_is_refused(budgets: Any) -> None:
-    with pytest.raises(InputError, match=r"budgets must be a list of increasing numbers >= 1"):
-        SELECTORS["random"]().fit_path(budgets=budgets, **arrays())
-
-
-@pytest.mark.parametrize("budgets", [np.array([2, 5]), iter([2, 5]), (np.int64(2), 5)])
-def test_budgets_of_a_path_may_be_any_list(budgets: Any) -> None:
-    path = SELECTORS["random"]().fit_path(budgets=budgets, **arrays())
-    assert [type(each) for each in path] == [int, int]
-
-
 def test_parameters_changed_by_assignment_are_checked_by_fit() -> None:
     selector = SELECTORS["random"]()
     selector.budget = 3
@@ -361,82 +333,3 @@ def test_diagnostics_are_stored_as_json_without_unknown_values(
     assert None not in stored.values()
     assert not any(isinstance(value, tuple) for value in stored.values())
     assert copy.deepcopy(selector).diagnostics_ == selector.diagnostics_
-
-
-@every_selector
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [("budget", 0), ("seed", -1), ("budget", True), ("budget", b"5"), ("seed", None)],
-)
-def test_values_out_of_range_are_named_with_the_found_value(
-    name: str, setting: str, value: int
-) -> None:
-    with pytest.raises(InputError, match=f"{setting}.*found {value!r}"):
-        SELECTORS[name](**{setting: value})
-
-
-@every_selector
-def test_an_unknown_choice_is_named_with_the_found_value(name: str) -> None:
-    with pytest.raises(InputError, match=r"small_class.*found 'drop'"):
-        SELECTORS[name]().set_params(small_class="drop")
-
-
-@every_selector
-def test_an_unknown_parameter_is_refused(name: str) -> None:
-    with pytest.raises(TypeError, match="colour"):
-        SELECTORS[name](colour="red")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"features": None}, "features or cost must be given"),
-        ({"features": np.zeros((0, 3))}, "at least one image"),
-        ({"features": np.zeros((3, 0))}, "at least one image and one column"),
-        ({"features": np.zeros(3)}, r"features must have 2 dimension\(s\), found shape \(3,\)"),
-        ({"features": np.array([["a"]])}, "features must be numeric"),
-        ({"features": [[1, 2], [3]]}, "features must have rows of one length"),
-        ({"features": csr_array(np.eye(3))}, r"give features\.toarray\(\)"),
-        ({"features": torch.eye(3).to_sparse()}, r"give features\.to_dense\(\)"),
-        ({"features": np.ma.masked_less(np.eye(3), 1)}, "a value everywhere, found masked ones"),
-        ({"features": np.eye(3) + 1j}, "features must be real numbers"),
-        ({"features": {"a": 1}}, "features must be an array of numbers, found {'a': 1}"),
-        ({"features": DataFrame({"x": [1], "t": "u"})}, "other values in the column 't'"),
-        (
-            {"features": np.array([[0.0], [np.nan]])},
-            "features must be finite, found 1 .* first in row 1",
-        ),
-        ({"features": np.array([[np.inf]])}, "features must be finite"),
-        (
-            {"features": np.zeros((3, 1)), "cross_entropy": [0, 0]},
-            r"cross_entropy must have one row per image \(3\), found 2",
-        ),
-        (
-            {"features": np.zeros((2, 1)), "cross_entropy": [0, -1]},
-            "cross_entropy must be >= 0, found -1.0 in row 1",
-        ),
-        (
-            {"features": np.zeros((2, 1)), "weights": [0, 0]},
-            "weights must be >= 0 with a positive sum",
-        ),
-        ({"features": None, "cost": np.zeros((2, 3))}, "cost must be a square matrix"),
-        (
-            {"features": None, "cost": -np.ones((2, 2))},
-            "cost must be a square matrix of values >= 0",
-        ),
-        (
-            {"features": np.zeros((3, 1)), "cost": np.zeros((2, 2))},
-            "cost must have one row per image",
-        ),
-    ],
-)
-def test_invalid_arrays_are_refused_by_name(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        validate_candidates(**arguments)
-
-
-@pytest.mark.parametrize("unit", [1, 5e-324, 5e307])
-def test_weights_are_normalised(unit: float) -> None:
-    weights = validate_candidates(np.zeros((2, 1)), weights=[unit, 3 * unit]).weights
-    assert weights is not None
-    assert weights.tolist() == pytest.approx([0.25, 0.75])
