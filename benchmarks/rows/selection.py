@@ -18,6 +18,11 @@ def _selection(budget: int) -> tuple[Row, ...]:
             f"times_faster_{k}",
             "times faster",
         ),
+        Row(
+            f"gain of each of the {budget}, part of that time",
+            ratio=f"gain_share_{k}",
+            ratio_unit="of it",
+        ),
         Row(f"lower bound of {budget}, in addition", f"lower_bound_seconds_{k}", "s"),
         Row(f"distance of {budget} from that bound, at most", f"gap_percent_{k}", "%"),
         Row(

@@ -260,7 +260,7 @@ class GeometryAwareSelector(Selector):
         self.objective_ = fit.outcome.objective
         self.terms_ = fit.outcome.terms
         self.received_mass_ = fit.outcome.received_mass
-        self.gain_ = fit.outcome.gain
+        self.gain_ = fit.gain
         self.assignment_ = fit.outcome.assignment
         self.diagnostics_ = fit.outcome.diagnostics
         if self.kappa_ != self.config.kappa:

@@ -9,11 +9,13 @@ from itertools import islice
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from otcondense.machine import peak_memory
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.engine.cuts import CutSearch
 from otcondense.selection.engine.exhaustive import ExhaustiveSearch
+from otcondense.selection.engine.leave_one_out import objectives_without
 from otcondense.selection.engine.lower_bound import subset_lower_bound
 from otcondense.selection.engine.outcome import Outcome, describe
 from otcondense.selection.engine.problem import SubsetProblem
@@ -54,6 +56,7 @@ class GeometryAwareFit:
         search: the final subset, its history and its proof.
         greedy_indices: the subset before the first swap, in order of choice.
         outcome: results of the final subset.
+        gain: increase of the objective without each of its images.
         proven: whether no single swap improves it, and its objective is certain enough to say so.
         lower_bound: lower bound over all subsets, nan if there is none.
         profile: seconds of each stage, and peak memory in bytes.
@@ -64,6 +67,7 @@ class GeometryAwareFit:
     search: Search
     greedy_indices: list[int]
     outcome: Outcome
+    gain: Float[np.ndarray, " k"]
     proven: bool
     lower_bound: float
     profile: dict[str, float]
@@ -107,6 +111,7 @@ class GeometryAwareFit:
             self._timed("lower_bound_s", self._bound)
             self._timed("rebuilds_s", self._rebuild)
             self._timed("outcome_s", self._describe)
+            self._timed("gain_s", self._leave_out_each)
         self.profile["peak_memory_bytes"] = peak_memory()
 
     def _timed(self, name: str, stage: Callable[[], None]) -> None:
@@ -206,6 +211,10 @@ class GeometryAwareFit:
         )
         self.outcome = replace(outcome, diagnostics=diagnostics)
         self.proven = self.search.proven and self._is_certain()
+
+    def _leave_out_each(self) -> None:
+        without = objectives_without(self.problem, self.search.subset, self.outcome.potentials)
+        self.gain = without.numpy() - self.outcome.objective
 
     def _is_certain(self) -> bool:
         """Return whether the objective is known to within the tolerance of a swap."""

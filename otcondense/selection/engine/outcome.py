@@ -4,11 +4,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from otcondense.ot import PartialOutput
 from otcondense.ot.exact import linear_value
 from otcondense.selection.diagnostics import GeometryAwareDiagnostics
-from otcondense.selection.engine.leave_one_out import objectives_without
 from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.engine.search import Search
 
@@ -21,7 +21,8 @@ class Outcome:
     terms: dict[str, float]
     received_mass: Float[np.ndarray, " n"]
     assignment: Int[np.ndarray, " n"]
-    gain: Float[np.ndarray, " k"]
+    potentials: Float[Tensor, " k"]
+    """Dual values of the chosen images."""
     diagnostics: GeometryAwareDiagnostics
 
 
@@ -35,8 +36,7 @@ def describe(search: Search, problem: SubsetProblem) -> Outcome:
     mass, assignment = _representation(search.subset, output)
     diagnostics = _diagnostics(search, problem, output)
     objective = sum(terms.values())
-    gain = objectives_without(problem, search.subset, output.f).numpy() - objective
-    return Outcome(objective, terms, mass, assignment, gain, diagnostics)
+    return Outcome(objective, terms, mass, assignment, output.f, diagnostics)
 
 
 def _representation(
