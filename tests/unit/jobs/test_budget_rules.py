@@ -69,7 +69,7 @@ def test_a_total_below_one_image_a_class_or_above_all_is_refused(total: int) -> 
 
 @pytest.mark.parametrize(
     "budget",
-    [0, -1, "1", "0%", "101%", "-1%", "nan%", "x%", "%", "", {}, {"total": 0}, {"total": "1%"},
+    [0, -1, True, 1.0, 1.5, "inf", "1e3", {"cat": True}, {"total": True}, "1", "0%", "101%", "-1%", "nan%", "x%", "%", "", {}, {"total": 0}, {"total": "1%"},
      {"total": 5, "allocation": "cubic"}, {"total": 5, "cat": 0}, {"cat": "many"}],
 )  # fmt: skip
 def test_budgets_that_mean_nothing_are_refused(budget: Any) -> None:
@@ -77,6 +77,21 @@ def test_budgets_that_mean_nothing_are_refused(budget: Any) -> None:
         check_budget(budget, "budget")
     with pytest.raises(ValueError, match="budget"):
         SelectionConfig(budget=budget)
+
+
+@pytest.mark.parametrize(
+    ("budget", "plain"),
+    [
+        (0.01, "1%"),
+        (0.005, "0.5%"),
+        ({"cat": 0.5, "dog": 3}, {"cat": "50%", "dog": 3}),
+        ({0: 3, 1: 0.25}, {"0": 3, "1": "25%"}),
+        ({"total": 10}, {"total": 10}),
+    ],
+)
+def test_a_share_has_one_name_in_a_configuration(budget: Any, plain: Any) -> None:
+    assert SelectionConfig(budget=budget).budget == plain
+    assert SelectionConfig(budgets=[0.01, "5%"]).budgets == ("1%", "5%")
 
 
 @pytest.mark.parametrize("budget", [{"a": 1}, {**SIZES, "e": 1}])
