@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from actors.pool_config import PoolConfig
 from jobs.run_directory.budget_rules import (
@@ -127,9 +128,12 @@ class SelectionConfig(Config):
     @classmethod
     def _with_plain_shares(cls, value: object) -> object:
         """Write shares as texts, so that 0.01 and "1%" name the same results."""
-        if isinstance(value, (list, tuple)):
-            return [plain_budget(each) for each in value]
-        return plain_budget(value)
+        several = isinstance(value, (list, tuple))
+        plain = [plain_budget(each) for each in (value if several else [value])]
+        groups = [each.values() if isinstance(each, dict) else [each] for each in plain]
+        if any(isinstance(each, float) for group in groups for each in group):
+            raise PydanticKnownError("int_type")  # 1.0 could be one image, or all
+        return plain if several else plain[0]
 
     @model_validator(mode="after")
     def _check(self) -> "SelectionConfig":

@@ -69,7 +69,8 @@ def test_a_total_below_one_image_a_class_or_above_all_is_refused(total: int) -> 
 
 @pytest.mark.parametrize(
     "budget",
-    [0, -1, True, 1.0, 1.5, "inf", "1e3", {"cat": True}, {"total": True}, "1", "0%", "101%", "-1%", "nan%", "x%", "%", "", {}, {"total": 0}, {"total": "1%"},
+    [0, -1, True, 1.0, 1.5, "inf", "1e3", {"cat": True}, {"total": True}, {"cat": 2.0}, "1", "0%",
+     "101%", "-1%", "nan%", "x%", "%", "", {}, {"total": 0}, {"total": "1%"},
      {"total": 5, "allocation": "cubic"}, {"total": 5, "cat": 0}, {"cat": "many"}],
 )  # fmt: skip
 def test_budgets_that_mean_nothing_are_refused(budget: Any) -> None:
