@@ -21,7 +21,6 @@ from otcondense.counts import counted
 from otcondense.encoders.confidence import cross_entropy
 from otcondense.errors import InputError
 from otcondense.exports.outputs import new_output
-from otcondense.selection import SELECTORS
 from otcondense.store import (
     ClassFeatures,
     ClassSelection,
@@ -45,8 +44,6 @@ def select(options: argparse.Namespace) -> None:
     output = new_output(options.output)
     settings = read_settings(options)
     rows = read_rows(options)
-    if "logits" in SELECTORS[options.method].needs and rows.logits is None:
-        raise InputError(f"--method {options.method} needs --logits, found none")
     selections = list(_select(rows, options, settings))
     _write(output.absolute(), rows, selections)
     chosen = sum(len(each.indices) for each in selections)

@@ -57,9 +57,7 @@ def read_settings(options: argparse.Namespace) -> SelectSettings:
     """
     given: dict[str, Any] = {}
     override(given, options.settings)
-    for name in OPTIONS:
-        if name in given:
-            raise InputError(f"{name} is an option here; use --{name}")
+    _check_names(given, options.method)
     values = {name: given.pop(name) for name in SharedSettings.model_fields if name in given}
     for name in LISTS:
         if isinstance(values.get(name), int):
@@ -68,6 +66,17 @@ def read_settings(options: argparse.Namespace) -> SelectSettings:
     used = {**given, "budget": 1, "seed": options.seed, "small_class": shared.small_class}
     method = build(SELECTORS[options.method].Config, used, None).model_dump(mode="json")
     return SelectSettings({name: method[name] for name in method if name not in LISTS}, shared)
+
+
+def _check_names(given: Mapping[str, object], method: str) -> None:
+    """Refuse settings that a method does not have, with the nearest name or all names."""
+    known = [name for name in SELECTORS[method].Config.model_fields if name not in OPTIONS]
+    for name in given:
+        if name in OPTIONS:
+            raise InputError(f"{name} is an option here; use --{name}")
+        if name not in known:
+            hint = suggestion(name, known) or f"; there are {', '.join(known)}"
+            raise InputError(f"{name} is not a setting of {method}{hint}")
 
 
 def listed_rows(rows: Rows, shared: SharedSettings) -> dict[str, list[int]]:

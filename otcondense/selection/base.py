@@ -97,7 +97,7 @@ class Selector(Results, ABC):
     Config: ClassVar[type[SelectorConfig]]
     """Validated form of the parameters; its defaults equal those of the constructor."""
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Arguments of `fit` that the selector requires: features, logits or difficulty.
+    """Arguments of `fit` that the selector requires: features or difficulty.
 
     A selector without any works on the features or on the cost alone.
     """

@@ -126,7 +126,7 @@ class UniProtSelector(Selector):
             self._record(search.plan.rows[-1], self.objective_)
 
         self.indices_ = np.array(search.plan.rows)
-        self.gain_ = _gains(search.plan, size * budget)
+        self.gain_ = _gains(search.plan, float(size * budget))
         self.diagnostics_ = UniProtDiagnostics(search.bounds, search.solves)
 
 

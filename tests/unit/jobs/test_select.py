@@ -14,7 +14,8 @@ import pytest
 from tests.verbs import call, output_of
 
 ROWS, CLASSES = 90, ("a", "b", "ü")
-FAST = ["rebuilds=0"]
+FAST = ["rebuilds=0", "lower_bound=null"]
+THREE = ["--method=k_medoids", "--budget=3"]
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +43,23 @@ def chosen(folder: Path, tmp_path: Path, *words: str) -> list[Any]:
     """Return the list that a command line writes."""
     output = tmp_path / "subset.json"
     names = [str(folder / word) if (folder / word).exists() else word for word in words]
-    call("select", [*names, f"--output={output}", *FAST])
+    fast = [] if any(word.startswith("--method") for word in words) else FAST
+    call("select", [*names, f"--output={output}", *fast])
     found: list[Any] = json.loads(output.read_text())
     output.unlink()
     return found
 
 
-def test_rows_are_chosen_from_each_class(folder: Path, tmp_path: Path) -> None:
-    rows = chosen(folder, tmp_path, "f.npy", "--labels", "l.npy", "--budget=4")
-    labels = np.load(folder / "l.npy")[rows]
-    assert labels.tolist() == ["a"] * 4 + ["b"] * 4 + ["ü"] * 4
-    assert len(set(rows)) == 12
+@pytest.fixture(scope="module")
+def three_rows(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[int]:
+    """Three rows of each class."""
+    return chosen(folder, tmp_path_factory.mktemp("three"), "f.npy", "--labels", "l.npy", *THREE)
+
+
+def test_rows_are_chosen_from_each_class(folder: Path, three_rows: list[int]) -> None:
+    labels = np.load(folder / "l.npy")[three_rows]
+    assert labels.tolist() == ["a"] * 3 + ["b"] * 3 + ["ü"] * 3
+    assert len(set(three_rows)) == 9
 
 
 @pytest.mark.parametrize(
@@ -66,10 +73,9 @@ def test_rows_are_chosen_from_each_class(folder: Path, tmp_path: Path) -> None:
     ids=["text", "parquet", "npz", "no copies"],
 )
 def test_all_forms_of_a_file_give_the_same_subset(
-    folder: Path, tmp_path: Path, words: tuple[str, ...]
+    folder: Path, tmp_path: Path, words: tuple[str, ...], three_rows: list[int]
 ) -> None:
-    expected = chosen(folder, tmp_path, "f.npy", "--labels", "l.npy", "--budget=3")
-    assert chosen(folder, tmp_path, *words, "--budget=3") == expected
+    assert chosen(folder, tmp_path, *words, *THREE) == three_rows
 
 
 def test_ids_and_logits_are_taken_from_the_file(folder: Path, tmp_path: Path) -> None:
@@ -104,7 +110,12 @@ MISTAKES = {
     ("f.npy", "--budget={a: 1}"): "--budget must name every class once; missing: ['all']",
     ("f.npy", "--budget={total: 99}"): "--budget.total must be from 1",
     ("f.npy", "--budget=100"): "class all: budget must be at most the number of images",
-    ("f.npy", "kapa=1"): "kapa is not a setting; did you mean kappa?",
+    ("f.npy", "kapa=1"): "kapa is not a setting of geometry_aware; did you mean kappa?",
+    (
+        "f.npy",
+        "--method=dq",
+        "rebuilds=0",
+    ): "rebuilds is not a setting of dq; there are small_class",
     ("f.npy", "budget=5"): "budget is an option here; use --budget",
     ("f.npy", "include=[90]"): "include must hold numbers of rows below 90, found 90",
     ("f.npz", "include=[image 900]"): "ids of rows, found image 900; did you mean image 9",
@@ -115,7 +126,6 @@ MISTAKES = {
     ("f.npy", "--method=magic"): "--method must be the name of a method, found magic; there are",
     ("f.npy", "--method=k-center"): "found k-center; did you mean k_center?",
     ("f.npy", "--method=ccs"): "--method ccs needs difficulties, which only a run has",
-    ("f.npy", "--method=dq"): "--method dq needs --logits, found none",
     ("f.npy", "--cross-entropy", "l.txt"): "cross_entropy must be a number in each row, found 'a'",
     ("f.npy", "--labels=nothing.npy"): "--labels names no file: nothing.npy",
     ("f.npy", "--seed=-1"): "seed must be",
@@ -144,8 +154,29 @@ def test_a_mistake_is_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
+def test_rows_are_included_by_their_ids_if_there_are_some(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("image 3\nimage 4\n")
+    words = ("f.npz", "--method=random", "--budget=0.1", f"include={tmp_path / 'ids.txt'}")
+    names = chosen(folder, tmp_path, *words, "exclude=[image 0]")
+    assert len(names) == 9
+    assert {"image 3", "image 4"} <= set(names)
+    assert "image 0" not in names
+
+
+@pytest.mark.parametrize(("method", "named"), [("", "zcore:"), ("k_medoids", "swaps  [true]")])
+def test_the_settings_of_methods_are_listed(
+    method: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        call("select", ["--help-settings", *filter(None, [method])])
+    assert end.value.code in (0, None)
+    listed = capsys.readouterr().out
+    assert listed.startswith("settings of every method (key=value):\n  small_class  [error]")
+    assert named in listed
+
+
 def test_several_rows_can_be_included(folder: Path, tmp_path: Path) -> None:
-    words = ("f.npy", "--labels", "l.npy", "--budget=3", "include=[9,10,12]", "exclude=[0,1]")
+    words = ("f.npy", "--labels", "l.npy", *THREE, "include=[9,10,12]", "exclude=[0,1]")
     rows = set(chosen(folder, tmp_path, *words))
     assert rows > {9, 10, 12}
     assert rows.isdisjoint({0, 1})
