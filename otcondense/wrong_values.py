@@ -94,6 +94,8 @@ def described(error: ErrorDetails) -> str:
     """Return what is wrong with a value, to go after its name."""
     if error["type"] == "missing":
         return "must be set"
+    if error["type"] == "extra_forbidden":
+        return "is not a setting"
     if error["type"] == "value_error":
         return own_message(error)
     return f"must be {expected_value(error)}, found {shown(error['input'])}"

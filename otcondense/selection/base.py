@@ -238,6 +238,11 @@ class Selector(Results, ABC):
         dict of int to Selector
             One fitted selector for each budget.
 
+        Raises
+        ------
+        InputError
+            Unless the budgets are increasing whole numbers, or as `fit`.
+
         Examples
         --------
         >>> import numpy as np
@@ -308,6 +313,6 @@ class Selector(Results, ABC):
 def _describe(detail: Any) -> str:
     """Return the name of a wrong parameter, what it must be, and the found value, as in Python."""
     name = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] in ("value_error", "missing"):
+    if detail["type"] in ("value_error", "missing", "extra_forbidden"):
         return f"{name} {described(detail)}".strip()
     return f"{name} must be {expected_value(detail)}, found {reprlib.repr(detail['input'])}"

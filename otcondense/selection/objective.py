@@ -22,6 +22,11 @@ DEFAULT_BETA = 0.05
 """Weight of the cross-entropy if `beta` is None."""
 
 
+LEAST_EPSILON = 1e-15
+"""Least epsilon as a share of the median cost: float64 does not tell costs closer than that apart,
+and Newton's steps are lost in rounding."""
+
+
 @dataclass(frozen=True)
 class Units:
     """Costs within the class, the units of relative parameters."""
@@ -87,17 +92,23 @@ def _epsilon(config: ObjectiveConfig, cost_unit: float, units: Units) -> float:
 
     If all images are equal, every subset has the same value, for any epsilon.
 
-    Raises: InputError for a given epsilon that is 0 or infinite in these units.
+    Raises: InputError for an epsilon that is 0 or infinite in these units, or lost in rounding.
     """
     if config.epsilon is None:
-        return config.epsilon_relative * units.typical
-    epsilon = config.epsilon / cost_unit
-    if not 0 < epsilon < math.inf:
+        epsilon = config.epsilon_relative * units.typical
+    else:
+        epsilon = config.epsilon / cost_unit
+    if 0 < epsilon < math.inf and epsilon >= LEAST_EPSILON * units.typical:
+        return epsilon
+    if config.epsilon is None:
         raise InputError(
-            "epsilon must be of the order of the squared distances, found "
-            f"{config.epsilon} with costs of about {cost_unit:.0e}; set epsilon_relative instead"
+            f"epsilon_relative must be at least {LEAST_EPSILON:g}, and finite in units of the "
+            f"class, found {config.epsilon_relative}"
         )
-    return epsilon
+    raise InputError(
+        "epsilon must be of the order of the squared distances, found "
+        f"{config.epsilon} with costs of about {cost_unit:.0e}; set epsilon_relative instead"
+    )
 
 
 def _cost_matrix(candidates: Candidates, workers: int) -> Float[Tensor, "n n"]:

@@ -17,6 +17,11 @@ from otcondense.selection.selector_config import increasing
 every_selector = pytest.mark.parametrize("name", SELECTORS)
 
 
+def test_an_unknown_setting_of_a_group_is_refused() -> None:
+    with pytest.raises(InputError, match=r"lower_bound\.colour is not a setting"):
+        SELECTORS["geometry_aware"]().set_params(lower_bound={"colour": 1})
+
+
 @pytest.mark.parametrize("include", [[True], [b"1"], 3, "12", iter([1, 2])])
 def test_a_list_of_other_things_than_indices_is_refused(include: Any) -> None:
     with pytest.raises(InputError, match="include must be"):

@@ -125,6 +125,13 @@ def test_features_far_larger_than_a_given_cost_are_refused() -> None:
         GeometryAwareSelector(5).fit(DATA.features, cost=np.full((24, 24), 1e-300))
 
 
+@pytest.mark.parametrize("name", ["epsilon", "epsilon_relative"])
+@pytest.mark.parametrize("value", [1e-320, 1e-300, 1e-30])
+def test_an_epsilon_that_is_lost_in_rounding_is_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"^{name} must be"):
+        GeometryAwareSelector(5).set_params(**{name: value}).fit(DATA.features)
+
+
 @pytest.mark.parametrize("method", SELECTORS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("array", ["features", "difficulty"])
