@@ -104,7 +104,7 @@ def label(budget: int | str) -> str:
     """Return a budget as a part of a file's name: 10, or 2.5pct for a share."""
     if isinstance(budget, int):
         return str(budget)
-    return f"{(_meaning(budget) * 100).normalize():f}pct"
+    return f"{(Decimal(_meaning(budget)) * 100).normalize():f}pct"
 
 
 def _meaning(budget: int | str) -> int | Decimal:

@@ -128,12 +128,12 @@ class SelectionConfig(Config):
     @classmethod
     def _with_plain_shares(cls, value: object) -> object:
         """Write shares as texts, so that 0.01 and "1%" name the same results."""
-        several = isinstance(value, (list, tuple))
-        plain = [plain_budget(each) for each in (value if several else [value])]
+        given = value if isinstance(value, (list, tuple)) else [value]
+        plain = [plain_budget(each) for each in given]
         groups = [each.values() if isinstance(each, dict) else [each] for each in plain]
         if any(isinstance(each, float) for group in groups for each in group):
             raise PydanticKnownError("int_type")  # 1.0 could be one image, or all
-        return plain if several else plain[0]
+        return plain[0] if given is not value else plain
 
     @model_validator(mode="after")
     def _check(self) -> "SelectionConfig":

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jobs.command.fields import model_of
 from jobs.command.settings import build, override
 from jobs.command.settings_help import settings_help
 from jobs.command.yaml_text import parse_yaml
@@ -135,8 +136,7 @@ def settings_lines(method: str) -> list[str]:
     names = [method] if method else list(SELECTORS)
     lines = settings_help({"": ("settings of every method (key=value)", SharedSettings)}, "")[:-1]
     for name in names:
-        own = SelectorSettings.model_fields[name].annotation
-        assert own is not None
-        if own.model_fields:
+        own = model_of(SelectorSettings.model_fields[name].annotation)
+        if own is not None and own.model_fields:
             lines += settings_help({"": (f"settings of --method {name}", own)}, "")[:-1]
     return lines

@@ -19,8 +19,9 @@ def images_or_share(budget: object) -> int | Decimal | None:
         return _percentage(budget)
     if isinstance(budget, (float, np.floating)) and 0 < budget < 1:
         return Decimal(repr(float(budget)))
-    is_whole = isinstance(budget, (int, np.integer)) and not isinstance(budget, bool)
-    return int(budget) if is_whole and budget >= 1 else None
+    if not isinstance(budget, (int, np.integer)) or isinstance(budget, bool) or budget < 1:
+        return None
+    return int(budget)
 
 
 def as_text(budget: object) -> object:

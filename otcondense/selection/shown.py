@@ -101,7 +101,7 @@ class Shown(Parameters):
 
         columns: dict[str, Any] = {"index": chosen.index}
         if chosen.label is not None:
-            columns["class"] = chosen.label
+            columns["class"] = _column(chosen.label)
         columns |= {
             "rank": chosen.rank,
             "gain": chosen.gain,
@@ -109,7 +109,7 @@ class Shown(Parameters):
             "weight": chosen.weight,
         }
         if self._images:
-            columns["image"] = [self._images[row] for row in chosen.index]
+            columns["image"] = _column(np.array([self._images[row] for row in chosen.index]))
         return DataFrame(columns)
 
     def with_images(self: Estimator, paths: Iterable[str | Path]) -> Estimator:
@@ -187,6 +187,17 @@ class Shown(Parameters):
         )
         files = [self._images[row] for row in self.indices_.tolist()] if self._images else []
         return as_html(call, facts, files)
+
+
+def _column(values: NDArray[np.generic]) -> Any:
+    """Return a column of a table; names that are not UTF-8 stay Python's texts, not Arrow's."""
+    from pandas import Series
+
+    try:
+        "".join(map(str, values)).encode()
+    except UnicodeEncodeError:
+        return Series(values.tolist(), dtype=object)
+    return values
 
 
 def _files(paths: Iterable[str | Path]) -> tuple[str, ...]:
