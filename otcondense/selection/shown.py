@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -109,7 +109,7 @@ class Shown(Parameters):
             "weight": chosen.weight,
         }
         if self._images:
-            columns["image"] = _column(np.array([self._images[row] for row in chosen.index]))
+            columns["image"] = _column([self._images[row] for row in chosen.index])
         return DataFrame(columns)
 
     def with_images(self: Estimator, paths: Iterable[str | Path]) -> Estimator:
@@ -189,14 +189,14 @@ class Shown(Parameters):
         return as_html(call, facts, files)
 
 
-def _column(values: NDArray[np.generic]) -> Any:
+def _column(values: Sequence[Any] | NDArray[np.generic]) -> Any:
     """Return a column of a table; names that are not UTF-8 stay Python's texts, not Arrow's."""
     from pandas import Series
 
     try:
         "".join(map(str, values)).encode()
     except UnicodeEncodeError:
-        return Series(values.tolist(), dtype=object)
+        return Series(list(values), dtype=object)
     return values
 
 

@@ -73,7 +73,7 @@ class GrowingPlan:
             grown._value_paths()
             if not np.isfinite(grown.worth[-1]):
                 break
-            if paths % PATHS_PER_CUT == PATHS_PER_CUT - 1:
+            if enough > -np.inf and paths % PATHS_PER_CUT == PATHS_PER_CUT - 1:
                 cut = grown._cut_so_far(gain, left)
                 bound = cut.bound(image)
                 if bound < enough:
