@@ -14,6 +14,7 @@ from benchmarks.tables import RESULTS, write_tables
 
 BENCHMARKS = (
     "selection",
+    "gains",
     "large_class",
     "decoding",
     "listing",

@@ -31,8 +31,6 @@ from otcondense.selection.authors_config import AuthorsSettings
 
 RATIOS = {10: 1000.0, 50: 2000.0, 100: 2000.0}
 """Lower limit on the ratio of the yardstick's time to ours, by budget."""
-GAIN_SHARE = 0.05
-"""Upper limit on the part of a selection's time that the gains take: they only describe it."""
 REPEATS = 3
 """Number of timed selections; their median is reported."""
 FIRST_QUALITY_SEED = 1000
@@ -65,8 +63,6 @@ class Ours:
 
     It only grows: only the first selections of a process show the need of a selection.
     """
-    gain_share: float
-    """Part of the seconds that goes into the gains of the chosen images."""
     lower_bound_seconds: float = 0.0
     peak_memory_with_bound_gb: float = 0.0
 
@@ -76,9 +72,7 @@ def our_selection(data: SyntheticClass, budget: int, **options: Any) -> Ours:
     selector = GeometryAwareSelector(budget=budget, **options)
     start = time.perf_counter()
     selector.fit(data.features, cross_entropy=data.cross_entropy)
-    seconds = time.perf_counter() - start
-    used = selector.profile_
-    return Ours(selector, seconds, used["peak_memory_bytes"] / 1e9, used["gain_s"] / seconds)
+    return Ours(selector, time.perf_counter() - start, selector.profile_["peak_memory_bytes"] / 1e9)
 
 
 def our_selections(data: SyntheticClass, budgets: tuple[int, ...]) -> dict[int, Ours]:
@@ -100,14 +94,8 @@ def our_selections(data: SyntheticClass, budgets: tuple[int, ...]) -> dict[int, 
             certified.selector,
             plain[budget].seconds,
             plain[budget].peak_memory_gb,
-            plain[budget].gain_share,
             certified.selector.profile_["lower_bound_s"],
             certified.peak_memory_gb,
-        )
-        print(
-            f"K={budget}: {found[budget].seconds:.2f} s, of it gains "
-            f"{100 * found[budget].gain_share:.2f} %",
-            flush=True,
         )
     return found
 
@@ -206,7 +194,6 @@ def measure_budget(
     )
     return {
         "seconds": ours.seconds,
-        "gain_share": ours.gain_share,
         "lower_bound_seconds": ours.lower_bound_seconds,
         "seconds_with_bound": ours.seconds + ours.lower_bound_seconds,
         "peak_memory_gb": ours.peak_memory_gb,
@@ -302,7 +289,6 @@ def limits(size: Size, *, quick: bool) -> dict[str, dict[str, float]]:
     for budget in size.budgets:
         bounds[f"proven_k{budget}"] = {"at_least": 1}
         bounds[f"peak_memory_gb_k{budget}"] = {"at_most": 1.0}
-        bounds[f"gain_share_k{budget}"] = {"at_most": GAIN_SHARE}
         if quick:
             continue
         bounds[f"seconds_k{budget}"] = {"at_most": SECONDS.get(budget, math.inf)}

@@ -5,12 +5,12 @@ from benchmarks.rows.gpu import GPU
 from benchmarks.rows.models import ENSEMBLES, EVALUATION, SAMPLING, SAVING, TRAINING
 from benchmarks.rows.row import Row
 from benchmarks.rows.running import LOAD, PAGE, REHEARSAL, SCHEDULING
-from benchmarks.rows.selection import LARGE_CLASS, SELECTION
+from benchmarks.rows.selection import GAINS, LARGE_CLASS, SELECTION
 
 __all__ = ["SECTIONS", "Row"]
 
 SECTIONS: dict[str, dict[str, tuple[Row, ...]]] = {
-    "Selection": {"selection": SELECTION, "large_class": LARGE_CLASS},
+    "Selection": {"selection": SELECTION, "gains": GAINS, "large_class": LARGE_CLASS},
     "Reading images and features": {
         "decoding": DECODING,
         "listing": LISTING,
