@@ -213,7 +213,8 @@ class GeometryAwareFit:
         self.proven = self.search.proven and self._is_certain()
 
     def _leave_out_each(self) -> None:
-        without = objectives_without(self.problem, self.search.subset, self.outcome.potentials)
+        potentials = self.outcome.potentials
+        without = objectives_without(self.problem, self.search.subset, potentials, self.workers)
         self.gain = without.numpy() - self.outcome.objective
 
     def _is_certain(self) -> bool:
