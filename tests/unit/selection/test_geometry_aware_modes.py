@@ -204,7 +204,7 @@ def test_a_path_of_budgets_gives_nested_subsets():
     for small, large in ((2, 5), (5, 9)):
         assert path[large].indices_[:small].tolist() == path[small].indices_.tolist()
         assert path[large].swap_optimal_
-    with pytest.raises(InputError, match="budgets must be increasing"):
+    with pytest.raises(InputError, match="budgets must be a list of increasing numbers"):
         GeometryAwareSelector().fit_path(DATA.features, budgets=(5, 2))
 
 
