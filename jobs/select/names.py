@@ -1,9 +1,7 @@
 """Names that a command line gets wrong, answered with the nearest one."""
 
-import difflib
-from collections.abc import Iterable
-
 from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean
 from otcondense.selection import SELECTORS
 
 
@@ -20,12 +18,5 @@ def check_method(name: str, option: str) -> None:
             f"{option} {name} needs difficulties, which only a run has: see `otcondense score`; "
             f"here there are {', '.join(usable)}"
         )
-    near = suggestion(name, usable)
-    there = near or f"; there are {', '.join(usable)}"
+    there = did_you_mean(name, usable) or f"; there are {', '.join(usable)}"
     raise InputError(f"{option} must be the name of a method, found {name}{there}")
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that names the nearest known name; empty if none is near."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -12,10 +12,10 @@ from jobs.command.yaml_text import parse_yaml
 from jobs.run_directory.budget_rules import check_budget, is_exact, plain_budget, resolve
 from jobs.run_directory.id_lists import read_ids
 from jobs.run_directory.selection_config import SelectorSettings
-from jobs.select.names import suggestion
 from jobs.select.rows import Rows
 from otcondense.config import Config
 from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean
 from otcondense.selection import SELECTORS
 
 OPTIONS = ("budget", "seed")
@@ -76,7 +76,7 @@ def _check_names(given: Mapping[str, object], method: str) -> None:
         if name in OPTIONS:
             raise InputError(f"{name} is an option here; use --{name}")
         if name not in known:
-            hint = suggestion(name, known) or f"; there are {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
             raise InputError(f"{name} is not a setting of {method}{hint}")
 
 
@@ -105,7 +105,7 @@ def _listed(
     for each in wanted:
         if each not in places:
             expected = "ids of rows" if rows.has_ids else f"numbers of rows below {len(rows.ids)}"
-            near = suggestion(each, places) if len(places) <= MOST_SUGGESTED else ""
+            near = did_you_mean(each, places) if len(places) <= MOST_SUGGESTED else ""
             hint = near if rows.has_ids else ""
             raise InputError(f"{name} must hold {expected}, found {each}{hint}")
         if each in seen:
