@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 from otcondense.history import Step
 from otcondense.report.planes import principal_plane
 from otcondense.selection.arrays import as_rows
+from otcondense.shares import percent
 
 COLOUR = "#3b7dea"
 MUTED = "#8a94a3"
@@ -63,8 +64,8 @@ def history_and_map(
         {"color": COLOUR, "size": 11, "line": {"color": "#ffffff", "width": 1.5}},
     )
     figure.update_xaxes(title_text="step", row=1, col=1)
-    figure.update_xaxes(title_text=f"first direction ({shares[0]:.0%})", row=1, col=2)
-    figure.update_yaxes(title_text=f"second direction ({shares[1]:.0%})", row=1, col=2)
+    figure.update_xaxes(title_text=f"first direction ({percent(shares[0], 0)})", row=1, col=2)
+    figure.update_yaxes(title_text=f"second direction ({percent(shares[1], 0)})", row=1, col=2)
     return figure.update_layout(template="simple_white", height=HEIGHT)
 
 
