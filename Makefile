@@ -12,7 +12,7 @@ NEXT = @printf '\nnext: %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo experiments test test-slow test-ci test-all chaos check style types imports secrets \
-	licences vulnerabilities site-check docs site figures sbom bench gpu-bundle report clean
+	licences vulnerabilities site-check docs site figures screenshots sbom bench gpu-bundle report clean
 
 # docs/licences.md has a note on each that is not permissive.
 LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla Public License;NVIDIA
@@ -129,6 +129,9 @@ site-check: setup
 
 figures: setup ## compute the figures of the documentation again (docs/images)
 	$(BIN)/python -m website.figures
+
+screenshots: demo ## take the pictures of the README again, of the demo's page and comparison
+	$(BIN)/python -m website.screenshots
 
 # Its tool has an environment of its own: with a package that the tool needs (rfc3987-syntax),
 # `import ray` takes 1.4 s longer in every process.

@@ -16,7 +16,7 @@ from jaxtyping import install_import_hook
 
 SCIENCE = Path(__file__).parents[1] / "otcondense"
 INNER_LOOPS = ("otcondense.ot.", "otcondense.selection.engine.")
-FIRST = 20
+FIRST = 3
 """Checked calls of a function in each test: the cases differ between tests more than in one."""
 EVERY = 50
 """Of the further calls, one in this many is checked, so that checks take a few percent."""

@@ -1,8 +1,7 @@
 """Budgets of a class: a number of images, or a share of it."""
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-
-import numpy as np
+from numbers import Integral, Real
 
 Budget = int | str
 """A number of images, or a share such as "1%"."""
@@ -17,9 +16,10 @@ def images_or_share(budget: object) -> int | Decimal | None:
     """
     if isinstance(budget, str):
         return _percentage(budget)
-    if isinstance(budget, (float, np.floating)) and 0 < budget < 1:
+    # NumPy's numbers are such too; status does not load NumPy.
+    if isinstance(budget, Real) and 0 < float(budget) < 1:
         return Decimal(repr(float(budget)))
-    if not isinstance(budget, (int, np.integer)) or isinstance(budget, bool) or budget < 1:
+    if not isinstance(budget, Integral) or isinstance(budget, bool) or budget < 1:
         return None
     return int(budget)
 

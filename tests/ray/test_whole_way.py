@@ -214,7 +214,7 @@ def test_a_run_of_another_source_is_refused_and_kept(
     error = capsys.readouterr().err
     assert stop.value.code == 2
     assert "was made from another source (source.path" in error
-    assert "--run NEW" in error
+    assert "name another directory" in error
     assert "delete" not in error
     assert results(finished / "run") == before
 

@@ -130,10 +130,16 @@ def test_ctrl_c_writes_a_checkpoint_and_leaves_no_trace(pressed, keep_best, make
             signal.raise_signal(signal.SIGINT)
         return train_step(state, *batches)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(train_loop, "train_step", step_and_press)
-        with pytest.raises(KeyboardInterrupt, match=f"the next start goes on after step {pressed}"):
-            train(job)
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(train_loop, "train_step", step_and_press)
+            with pytest.raises(
+                KeyboardInterrupt, match=f"the next start goes on after step {pressed}"
+            ):
+                train(job)
+    finally:
+        signal.signal(signal.SIGINT, earlier)
     assert train(job).resumed_from == pressed
     assert results(job) == results(undisturbed)
 
