@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -92,10 +93,10 @@ def missing(path):
 
 @pytest.mark.parametrize("damage", [emptied, flipped, swapped, missing])
 @pytest.mark.parametrize("marker", ["whole", "damaged", "of an earlier version"])
-def test_damaged_digits_are_written_again(tmp_path, damage, marker):
+def test_damaged_digits_are_written_again(digits, tmp_path, damage, marker):
     """What the workflow writes, it verifies: results would differ without a word."""
     root = tmp_path / "digits"
-    write_digits(root)
+    shutil.copytree(digits, root)
     before = tree_hash(root)
     damage(sorted((root / "train" / "3").iterdir())[2])
     if marker == "damaged":

@@ -154,19 +154,22 @@ def test_a_nested_subset_is_the_same_whatever_is_finished(
     assert chosen["a"] == expected
 
 
-@pytest.mark.parametrize("form", ["list", "lines", "json", "manifest"])
-def test_a_subset_is_extended(form: str, tmp_path: Path) -> None:
-    small = run_of(tmp_path, methods=["geometry_aware"], budget=3)
-    chosen = select(small)["geometry_aware"]
+@pytest.mark.parametrize(
+    ("form", "method"),
+    [("list", "geometry_aware"), ("lines", "herding"), ("json", "herding"), ("manifest", "dq")],
+)
+def test_a_subset_is_extended(form: str, method: str, tmp_path: Path) -> None:
+    small = run_of(tmp_path, methods=[method], budget=3)
+    chosen = select(small)[method]
     ids = [*chosen["a"], *chosen["b"]]
     start = tmp_path / f"start{'.parquet' if form == 'manifest' else '.txt'}"
     if form == "manifest":
-        start.write_bytes(small.store.read_bytes(small.manifest("geometry_aware")))
+        start.write_bytes(small.store.read_bytes(small.manifest(method)))
     else:
         start.write_text(json.dumps(ids) if form == "json" else "\r\n".join([*ids, ""]))
 
     given: dict[str, Any] = {"include": ids} if form == "list" else {"start": str(start)}
-    large = run_of(tmp_path, methods=["geometry_aware", "random"], budget=6, **given)
+    large = run_of(tmp_path, methods=[method, "random"], budget=6, **given)
     for subset, classes in select(large).items():
         for name in SIZES:
             assert classes[name][:3] == chosen[name], subset
