@@ -1,8 +1,10 @@
 """Reads what a run found from its files; nothing is computed or written."""
 
 import math
+import os
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from jobs.answers.draws import (
     BASELINE,
@@ -15,7 +17,8 @@ from jobs.answers.left_out import chosen_by_class, left_out, readable
 from jobs.run_directory.results import CheckpointMetrics, read_metrics
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import Subset
-from otcondense.datasets import SOURCES, list_images
+from otcondense.datasets import SOURCES, SourceConfig, list_images
+from otcondense.reading import with_home
 from otcondense.report.answer import Answer, Compared, RandomComparison, SubsetAnswer
 from otcondense.store import read_manifest, stored_summary
 
@@ -40,7 +43,7 @@ def read_answer(run: Run) -> Answer:
         subsets=subsets,
         left_out=tuple(left_out(run, chosen)) if chosen else (),
         not_compared="" if is_compared or not subsets else _why_not(run),
-        next_command=_next_command(run, subsets),
+        next_command=next_command(run, subsets),
     )
 
 
@@ -142,14 +145,21 @@ def _why_not(run: Run) -> str:
     return "it is not measured yet; run otcondense evaluate"
 
 
-def _next_command(run: Run, subsets: tuple[SubsetAnswer, ...]) -> str:
+def next_command(run: Run, subsets: tuple[SubsetAnswer, ...]) -> str:
     """Return the export of the first subset; empty if there is none."""
     if not subsets:
         return ""
     words = ["otcondense", "export", run.config.run, "--method", subsets[0].method]
     if SOURCES[run.config.source.kind].images_are_files:
         name = run.config.run.rstrip("/").rpartition("/")[2]
-        words += ["--format", "image_folder", "--output", f"{name}-subset"]
+        output = _outside(run.config.source, f"{name}-subset")
+        words += ["--format", "image_folder", "--output", output]
     else:
         words += ["--output", "subset.json"]
     return shlex.join(words)
+
+
+def _outside(source: SourceConfig, name: str) -> str:
+    """Return a path in the working directory, or next to the source if that directory is in it."""
+    root = with_home(source.path).resolve()
+    return os.path.relpath(root.parent / name) if Path.cwd().is_relative_to(root) else name

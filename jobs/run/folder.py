@@ -22,6 +22,7 @@ from otcondense.datasets.splits import WORDS, is_split
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES
 from otcondense.datasets.trees import Tree
 from otcondense.errors import InputError
+from otcondense.reading import with_home
 from otcondense.shares import percent
 
 HELD_OUT_SHARE = 0.1
@@ -87,11 +88,12 @@ def _headers(paths: Sequence[str]) -> Iterator[tuple[int, bool]]:
             continue
 
 
-def find_folder(path: str, *, allow_links: bool) -> Folder:
+def find_folder(path: str, run: str, *, allow_links: bool) -> Folder:
     """Return what lies in a folder of images.
 
     Args:
         path: of the folder.
+        run: its run directory, which may lie in the folder without becoming a class.
         allow_links: whether symbolic links may lead out of it.
 
     Raises: InputError if there are no images, or a link leads out.
@@ -118,20 +120,31 @@ def find_folder(path: str, *, allow_links: bool) -> Folder:
     if in_root:
         found = f"{counted(in_root, 'image')} in no folder of a class, left out"
         notes.append(f"{found}: {shorten(_loose(tree))}")
-    classes, empty = _classes(tree.tops, tops)
+    classes, empty = _classes(tree.tops, tops, _folder_of_run(run, root))
     notes += empty
     return _with_part({**plain, **classes, "kind": "image_folder"}, notes)
 
 
 def _classes(
-    folders: Iterable[str], with_images: Iterable[str]
+    folders: Iterable[str], with_images: Iterable[str], own: str = ""
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the setting of the classes if there are folders without images, and a note on them."""
+    """Return the setting of the classes if there are other folders, and a note on empty ones.
+
+    Args:
+        folders: all folders.
+        with_images: those that are classes.
+        own: the one that the run directory is in, or will be; empty if it is elsewhere.
+    """
     used = sorted(with_images)
-    empty = sorted(set(folders) - set(used))
-    if not empty:
-        return {}, []
-    return {"classes": used}, [f"folders without images, left out: {shorten(empty)}"]
+    empty = sorted(set(folders) - {*used, own})
+    notes = [f"folders without images, left out: {shorten(empty)}"] if empty else []
+    return ({"classes": used} if empty or own else {}), notes
+
+
+def _folder_of_run(run: str, root: str) -> str:
+    """Return the folder directly below the root that holds the run directory; empty if none."""
+    place = with_home(run).resolve()
+    return place.relative_to(root).parts[0] if Path(root) in place.parents else ""
 
 
 def _loose(tree: Tree) -> list[str]:

@@ -76,7 +76,7 @@ def folder_config(request: FolderRequest) -> RunConfig:
         return _earlier(request, root)
     given: dict[str, Any] = {}
     override(given, request.settings)
-    folder = find_folder(request.folder, allow_links=_allows_links(given))
+    folder = find_folder(request.folder, root, allow_links=_allows_links(given))
     values = {"run": root, **_values(folder, given, is_dry=request.is_dry)}
     override(values, [each for each in request.settings if not _is_of_model(each, request)])
     config = build(RunConfig, values, None)

@@ -10,7 +10,7 @@ import ray
 import yaml
 from PIL import Image
 
-from jobs.answers.read import read_answer
+from jobs.answers.read import next_command, read_answer
 from jobs.requirements.networks import find_encoder
 from jobs.run.folder import find_folder
 from jobs.run.folder_config import FolderRequest, default_run, folder_config, side_of
@@ -30,6 +30,7 @@ from jobs.run_directory.run import Run
 from otcondense.datasets import SourceConfig, scan_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.errors import InputError
+from otcondense.report.answer import SubsetAnswer
 from tests.runs import results
 from tests.verbs import call, output_of
 
@@ -127,11 +128,30 @@ def test_the_settings_of_the_user_win(photos: Path) -> None:
 
 
 def test_sizes_and_colours_come_from_the_images(photos: Path) -> None:
-    folder = find_folder(str(photos), allow_links=False)
+    folder = find_folder(str(photos), "runs/photos", allow_links=False)
     look = folder.look()
     assert (look.side, look.is_grey) == (50, False)
     assert config_of(photos, *NETWORKS).pixels.shape == (3, 32, 32)
     assert [side_of(7), side_of(64), side_of(4000)] == [8, 64, 256]
+
+
+@pytest.mark.parametrize("inner", [".", "a"])
+def test_a_run_may_lie_in_the_folder_of_its_images(
+    inner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does after `cd photos; otcondense run .`."""
+    photos = tmp_path / "photos"
+    for name in ("a", "b"):
+        (photos / name).mkdir(parents=True)
+        Image.new("L", (9, 9)).save(photos / name / "1.png")
+    monkeypatch.chdir(photos / inner)
+    run = Run(config_of(photos, *NETWORKS))
+    write_marker(run)
+    again = config_of(photos, *NETWORKS)
+    assert scan_images(again.source).sizes == {"a": 1, "b": 1}
+
+    export = next_command(run, (SubsetAnswer("random", "", 1, 2, 2),))
+    assert not Path(export.split()[-1]).resolve().is_relative_to(photos)
 
 
 def test_images_alone_are_one_class(photos: Path) -> None:
