@@ -22,24 +22,29 @@ def never() -> bool:
 def stop_after_step() -> Iterator[Callable[[], bool]]:
     """Yield a question: whether Ctrl-C or the end of the process has been asked for.
 
-    Within the block the first signal only changes the answer; a second one interrupts at once.
+    Within the block the first signal only changes the answer; a second one interrupts at once. A
+    signal that comes too late for an answer, as in the last step, interrupts after the block.
+
+    Raises: KeyboardInterrupt.
     """
     if threading.current_thread() is not threading.main_thread():
         yield never
         return
-    asked = threading.Event()
+    asked: list[int] = []  # an Event has a lock, on which a second signal would wait forever
 
     def remember(number: int, frame: Any) -> None:
-        if asked.is_set():
+        asked.append(number)
+        if asked[1:]:
             interrupt(number, frame)
-        asked.set()
 
     earlier = {number: signal.getsignal(number) for number in NUMBERS}
     changed = [number for number in NUMBERS if earlier[number] in OURS]
     for number in changed:
         signal.signal(number, remember)
     try:
-        yield asked.is_set
+        yield lambda: bool(asked)
     finally:
         for number in changed:
             signal.signal(number, earlier[number])
+    if asked:
+        interrupt()

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from jobs.train import loop as train_loop
+from jobs.train.interruption import stop_after_step
 from jobs.train.launch import train
 from jobs.train.loop import LoopOutcome, TrainJob, Workers, run_loop
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig, sample_batch
@@ -142,6 +143,11 @@ def test_ctrl_c_writes_a_checkpoint_and_leaves_no_trace(pressed, keep_best, make
         signal.signal(signal.SIGINT, earlier)
     assert train(job).resumed_from == pressed
     assert results(job) == results(undisturbed)
+
+
+def test_ctrl_c_in_the_last_step_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), stop_after_step():
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_a_damaged_checkpoint_is_recomputed(make_job):
