@@ -9,6 +9,7 @@ from pydantic import Field
 
 from jobs.command.wording import SILENT_SECONDS, stage_state
 from jobs.dashboard.class_states import ClassState, class_states
+from jobs.run_directory.bars import Bar
 from jobs.run_directory.run import Run
 from jobs.run_directory.stage_log import stage_seconds
 from jobs.run_directory.stages import bars_of
@@ -84,7 +85,8 @@ def overview(run: Run) -> Overview:
     """
     now = time.time()
     stages = read_all_progress(run.store)
-    views = tuple(_stage_views(run, stages, now))
+    bars = bars_of(run.config)
+    views = tuple(_stage_views(bars, stages, now))
     classes = class_states(run, stages, now)
     seconds = stage_seconds(run)
     configuration = hash8(run.config.model_dump(mode="json"))
@@ -95,7 +97,7 @@ def overview(run: Run) -> Overview:
         configuration=configuration,
         results=hash8([configuration, ended, seconds]),
         is_live=any(view.is_live for view in views),
-        state=_run_state(stages, views, now - updated),
+        state=_run_state(_awaited(bars, stages), views, len(bars), now - updated),
         took=duration(sum(seconds.values())) if seconds else "",
         updated=updated,
         stages=views,
@@ -106,17 +108,34 @@ def overview(run: Run) -> Overview:
     )
 
 
+def _awaited(bars: Sequence[Bar], stages: Sequence[StageProgress]) -> list[StageProgress]:
+    """Return the stages of the table, and the one that gave news last.
+
+    Others can be of an earlier configuration: what was interrupted then is not gone on with.
+    """
+    keys = {bar.key for bar in bars}
+    newest = max((stage.updated for stage in stages), default=0.0)
+    return [stage for stage in stages if stage.stage in keys or stage.updated == newest]
+
+
 def _run_state(
-    stages: Sequence[StageProgress], views: Sequence[StageView], silent: float
+    stages: Sequence[StageProgress], views: Sequence[StageView], length: int, silent: float
 ) -> RunState:
-    """Return what the run does; `silent` are the seconds since the last news of any stage."""
+    """Return what the run does.
+
+    Args:
+        stages: those whose end is waited for.
+        views: of all stages, those of the table first.
+        length: of the table.
+        silent: seconds since the last news of any stage.
+    """
     if not stages:
         return "waiting"
     if any(view.is_live for view in views):
         return "running"
     if not all(stage.finished for stage in stages):
         return "silent"
-    if views[-1].state == WAITING:
+    if views[length - 1].state == WAITING:
         # The next stage begins with imports and the start of Ray, which give no news.
         return "running" if silent < SILENT_SECONDS else "stopped"
     return "finished"
@@ -129,10 +148,12 @@ def _failures(stages: Sequence[StageProgress]) -> Iterator[Failure]:
                 yield Failure(stage=stage.title, name=unit.name, message=unit.message)
 
 
-def _stage_views(run: Run, stages: Sequence[StageProgress], now: float) -> Iterator[StageView]:
+def _stage_views(
+    bars: Sequence[Bar], stages: Sequence[StageProgress], now: float
+) -> Iterator[StageView]:
     """Yield the bars of the stage table in its order, then stages that the table lacks."""
     known = {stage.stage: stage for stage in stages}
-    for bar in bars_of(run.config):
+    for bar in bars:
         stage = known.pop(bar.key, None)
         if stage is None:
             yield StageView(stage=bar.key, title=bar.title, state=WAITING)

@@ -5,8 +5,11 @@ function moment(seconds) {
 }
 
 function waitingStages(view) {
-  const begun = view.stages.findLastIndex((stage) => stage.state !== "waiting");
-  return view.stages.slice(begun + 1).map((stage) => stage.title).join(", ");
+  // Stages of an earlier configuration have begun, and come last.
+  const end = view.stages.findLastIndex((stage) => stage.state === "waiting") + 1;
+  const stages = view.stages.slice(0, end);
+  const begun = stages.findLastIndex((stage) => stage.state !== "waiting");
+  return stages.slice(begun + 1).map((stage) => stage.title).join(", ");
 }
 
 export function headline(view) {

@@ -193,14 +193,26 @@ def test_the_state_of_the_run_is_json_of_the_documented_form(run: Run) -> None:
         ({"extract_features-resnet50": True}, 500.0, "stopped"),
         ({"extract_features-resnet50": True, "select_subset": True}, 5.0, "finished"),
         ({"extract_features-resnet50": True, "select_subset": False}, 500.0, "silent"),
+        ({"extract_features-resnet50": True, "train-of_before": True}, 500.0, "stopped"),
+        (
+            {
+                "extract_features-resnet50": True,
+                "select_subset": True,
+                "train-of_before": False,
+            },
+            500.0,
+            "finished",
+        ),
     ],
 )
 def test_the_page_says_how_the_run_ended(
     changed: Run, finished: dict[str, bool], silent: float, state: str
 ) -> None:
     changed.store.remove("logs")
+    now = time.time()
     for stage, is_finished in finished.items():
-        times = {"started": time.time() - 900, "updated": time.time() - silent}
+        late = 60.0 if stage.endswith("before") else 0.0
+        times = {"started": now - 900, "updated": now - silent - late}
         progress = StageProgress(
             stage=stage, title=stage, unit="class", finished=is_finished, **times
         )
