@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "settings",
         nargs="*",
+        default=[],
         metavar="key=value",
         help="samples, against, training, ... (--help-settings)",
     )

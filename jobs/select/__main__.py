@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "settings",
         nargs="*",
+        default=[],
         metavar="key=value",
         help="settings of the method: kappa=1.2; rows by id, else by number: include=[3, 7]",
     )
