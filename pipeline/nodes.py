@@ -52,4 +52,4 @@ def described(nodes: Sequence[Node]) -> str:
     """Return the number of nodes and the resources of the largest, for a message."""
     different = sorted({(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes})
     texts = [f"{cpus:g} CPUs and {gpus:g} GPUs" for cpus, gpus in reversed(different)]
-    return f"{len(nodes)} node(s) of up to {texts[0]}" if texts else "no node"
+    return f"{counted(len(nodes), 'node')} of up to {texts[0]}" if texts else "no node"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from otcondense.counts import counted
 from otcondense.devices import DeviceSetting
 from otcondense.errors import InputError
 from pipeline.cluster_config import ClusterConfig
@@ -51,7 +52,7 @@ def plan_resources(
     if encoders > room:
         raise InputError(
             f"extraction needs {encoders} times {least:g} CPUs and {gpus:g} GPUs, each on one "
-            f"node, for {encoders} encoder(s); the cluster has room for {room} "
+            f"node, for {counted(encoders, 'encoder')}; the cluster has room for {room} "
             f"({described(nodes)} free); lower extraction.num_encoders, cpus_per_encoder or "
             f"gpus_per_encoder{', or set device=cpu for the network' if gpus else ''}"
         )

@@ -7,6 +7,7 @@ from jobs.command.progress import note
 from jobs.export.options import PLACES, check_options, chosen_format
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from otcondense.counts import counted
 from otcondense.errors import InputError
 from otcondense.exports.features import FeatureExport, export_features
 from otcondense.exports.subsets import ExportConfig, export_subset
@@ -53,7 +54,7 @@ def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
         lambda sentence: note("export", sentence),
         partial(run_listing, run),
     )
-    note("export", f"{count} images as {form}: {options.output}")
+    note("export", f"{counted(count, 'image')} as {form}: {options.output}")
 
 
 def _export_features(run: Run, options: argparse.Namespace, form: str) -> None:
@@ -67,7 +68,7 @@ def _export_features(run: Run, options: argparse.Namespace, form: str) -> None:
         with_logits=bool(options.logits),
     )
     count = export_features(made, form, options.output)
-    note("export", f"features of {count} images as {form}: {options.output}")
+    note("export", f"features of {counted(count, 'image')} as {form}: {options.output}")
 
 
 def _refuse_source(output: str, run: Run) -> None:

@@ -56,21 +56,21 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
     if result.classes_recognised:
         note(
             title,
-            f"{result.classes_recognised} classes have images with other times and the same "
-            "content; their features were kept",
+            f"{counted(result.classes_recognised, 'class')} with images of other times and the "
+            "same content: their features were kept",
         )
     _warn_of_order(run, encoder, title)
     if result.num_quarantined:
         note(
             title,
-            f"{result.num_quarantined} unreadable images, listed in "
+            f"{counted(result.num_quarantined, 'unreadable image')}, listed in "
             f"{directory}/_quarantine.parquet",
         )
     if result.num_ignored:
         note(
             title,
-            f"{result.num_ignored} files of the source were ignored: no images by their name, "
-            "hidden, or outside the class folders",
+            f"{counted(result.num_ignored, 'file')} of the source ignored: no images by their "
+            "name, hidden, or outside the class folders",
         )
 
 

@@ -13,6 +13,7 @@ from jobs.forecasts.networks import (
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.selection_config import Subset
+from otcondense.counts import counted
 from otcondense.diffusion.forecast import LATENT_CHANNELS, LATENT_STRIDE
 from otcondense.encoders import EncoderConfig
 from otcondense.encoders.arithmetic import encoder_size
@@ -67,7 +68,7 @@ def feature_stage(
     """
     work = EncodingWork(
         name="extract_features",
-        title=f"{encoder.name}, {facts.images:,} images",
+        title=f"{encoder.name}, {counted(facts.images, 'image')}",
         images=Images(facts.images, facts.mean_bytes, encoder.decode_on == "gpu"),
         network=encoder_network(encoder),
         passes=1,
@@ -84,7 +85,7 @@ def subset_stage(
     budgets = resolve(subset.budgets[-1], facts.sizes)
     settings = config.selection.selector_settings(subset.method, 1)
     work = SelectionWork(
-        title=f"{subset.name}, {len(facts.sizes):,} classes",
+        title=f"{subset.name}, {counted(len(facts.sizes), 'class')}",
         sizes=list(facts.sizes.values()),
         budgets=list(budgets.values()),
         method=subset.method,
@@ -128,7 +129,7 @@ def _latents(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> Stage
     images = _images_of(config, settings, facts)
     work = EncodingWork(
         name="extract_latents",
-        title=f"{images.count:,} images",
+        title=counted(images.count, "image"),
         images=images,
         network=autoencoder(settings.image_size, VAE_ENCODER_FLOPS),
         passes=1 + settings.mirror,
@@ -146,7 +147,7 @@ def _tokens(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> Stage:
     images = _images_of(config, settings, facts)
     work = EncodingWork(
         name="extract_tokens",
-        title=f"{images.count:,} images",
+        title=counted(images.count, "image"),
         images=images,
         network=encoder_network(model),
         passes=1 + settings.mirror,

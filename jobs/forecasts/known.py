@@ -8,6 +8,7 @@ from jobs.forecasts.image_stages import SourceFacts
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from otcondense.counts import counted
 from otcondense.datasets import scan_images
 from otcondense.encoders.arithmetic import encoder_size
 from otcondense.forecast import measured
@@ -81,7 +82,8 @@ def _origin(config: RunConfig) -> str:
 
 
 def _print(hardware: Hardware, config: RunConfig) -> None:
-    shape = f"{hardware.nodes} node(s), {hardware.gpus} GPUs, {hardware.cores} cores"
+    numbers = {"node": hardware.nodes, "GPU": hardware.gpus, "core": hardware.cores}
+    shape = ", ".join(counted(number, noun) for noun, number in numbers.items())
     note("forecast for", f"{hardware.name}: {shape} (--on NAME chooses other hardware)")
     if hardware.gpus:
         text = "networks at speeds measured on an H100; links, storage and prices are assumed"

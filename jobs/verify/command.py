@@ -12,6 +12,7 @@ from jobs.verify.representations import check_representations
 from jobs.verify.scores import check_scores
 from jobs.verify.subsets import check_manifests, check_selections
 from jobs.verify.training import check_checkpoints, check_trainings
+from otcondense.counts import counted
 
 
 def verify(run: Run) -> list[Problem]:
@@ -52,5 +53,5 @@ def verify_run(run: Run) -> int:
     problems = verify(run)
     for problem in problems:
         print(problem)
-    note("verify", f"{len(run.store.list())} files, {len(problems)} problems")
+    note("verify", f"{counted(len(run.store.list()), 'file')}, {counted(len(problems), 'problem')}")
     return PROBLEMS if problems else DONE

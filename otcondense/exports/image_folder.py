@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from otcondense.counts import counted
 from otcondense.datasets.kinds import SOURCES
 from otcondense.datasets.locations import is_local_file
 from otcondense.datasets.ordered import read_all
@@ -38,9 +39,13 @@ class _Changes:
     def sentences(self) -> list[str]:
         found = []
         if self.encoded:
-            found.append(f"{len(self.encoded)} images became PNG files ({tally(self.encoded)})")
+            found.append(
+                f"{counted(len(self.encoded), 'image')} became PNG files ({tally(self.encoded)})"
+            )
         if self.renamed:
-            found.append(f"{len(self.renamed)} images got another suffix ({tally(self.renamed)})")
+            found.append(
+                f"{counted(len(self.renamed), 'image')} got another suffix ({tally(self.renamed)})"
+            )
         return found
 
 

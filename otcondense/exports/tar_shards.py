@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from otcondense.counts import counted
 from otcondense.datasets.ordered import read_all
 from otcondense.datasets.wanted import WantedImage
 from otcondense.exports.export import CLASSES_FILE, Export, classes_text
@@ -73,7 +74,7 @@ def write_webdataset(export: Export, target: Path) -> list[str]:
     index = canonical_json({"samples": len(export.images), "shards": shards}, indent=1)
     (target / "index.json").write_text(index + "\n")
     (target / CLASSES_FILE).write_text(classes_text(export.class_names()), encoding="utf-8")
-    return [f"{len(changes)} images: {tally(changes)}"] if changes else []
+    return [f"{counted(len(changes), 'image')}: {tally(changes)}"] if changes else []
 
 
 def _write_shard(path: Path, export: Export, rows: range, contents: Iterator[bytes]) -> list[str]:

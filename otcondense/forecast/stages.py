@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from otcondense.counts import plural_of
 from otcondense.forecast.hardware import Hardware
 
 HOUR = 3600
@@ -31,7 +32,8 @@ class Workers:
     @property
     def text(self) -> str:
         """Number and kind."""
-        return f"{self.count:g} {'GPU(s)' if self.on_gpus else 'core(s)'}"
+        noun = "GPU" if self.on_gpus else "core"
+        return f"{self.count:g} {noun if self.count == 1 else plural_of(noun)}"
 
 
 @dataclass(frozen=True)

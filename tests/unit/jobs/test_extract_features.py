@@ -56,4 +56,4 @@ def test_recognised_classes_are_counted(
     (tmp_path / "images" / "cat" / "1.png").touch()
     capsys.readouterr()
     extract(run)
-    assert "1 classes have images with other times and the same content" in capsys.readouterr().out
+    assert "1 class with images of other times and the same content" in capsys.readouterr().out

@@ -215,6 +215,6 @@ def test_nodes_as_numbers_and_words() -> None:
     assert fitting(nodes, 1, 1) == 12
     assert fitting(nodes, 1, 0) == 116
     assert fitting(nodes, 0, 1) == 16
-    assert described(nodes) == "3 node(s) of up to 96 CPUs and 8 GPUs"
+    assert described(nodes) == "3 nodes of up to 96 CPUs and 8 GPUs"
     assert described([]) == "no node"
     assert Demand(2, 1.0, 0.0).bundle == {"CPU": 1.0}
