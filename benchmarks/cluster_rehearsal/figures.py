@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.cluster_rehearsal.stand_ins import Slept
+from otcondense.shares import percent
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class StageFigures:
     def __str__(self) -> str:
         return (
             f"{self.stage:<11}{self.gpus:>5} GPUs{self.units:>6} units{self.seconds:>8.1f} s"
-            f"{self.busy_share:>8.0%} busy{self.overhead_seconds:>8.1f} s idle"
+            f"{percent(self.busy_share, 0):>9} busy{self.overhead_seconds:>8.1f} s idle"
         )
 
 

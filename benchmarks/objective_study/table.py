@@ -21,6 +21,7 @@ from scipy.stats import permutation_test
 
 from benchmarks.objective_study.judging import LARGER_IS_BETTER
 from benchmarks.objective_study.variants import DEFAULT, RANDOM
+from otcondense.shares import percent
 
 ALL = "all"
 FACTS = frozenset({"set", "parts", "part", "budget", "variant", "class", "draw", "seconds"})
@@ -182,8 +183,8 @@ def _lines_of_table(found: Sequence[Line]) -> Iterator[str]:
     for line in sorted(found, key=lambda each: -each.score):
         yield (
             f"| {line.variant} | {line.score:+.2f} ± {line.error:.2f} | "
-            f"{adjusted.get(line.variant, '')} | {line.won:.0%} of {line.pairs} | "
-            f"{line.better}, {line.worse} | {line.frechet:+.1%} |"
+            f"{adjusted.get(line.variant, '')} | {percent(line.won, 0)} of {line.pairs} | "
+            f"{line.better}, {line.worse} | {100 * line.frechet:+.1f} % |"
         )
 
 
