@@ -15,6 +15,7 @@ from otcondense.datasets import SourceConfig, read_image_bytes, scan_images
 from otcondense.datasets.decoding import UnreadableImageError, opened
 from otcondense.datasets.files import list_tree
 from otcondense.datasets.hold_out import LEAST_HELD_OUT, num_held_out
+from otcondense.datasets.image_folder import class_folders
 from otcondense.datasets.labels import shorten
 from otcondense.datasets.listing import Listing
 from otcondense.datasets.records import LEAST_CLASS
@@ -120,7 +121,7 @@ def find_folder(path: str, run: str, *, allow_links: bool) -> Folder:
     if in_root:
         found = f"{counted(in_root, 'image')} in no folder of a class, left out"
         notes.append(f"{found}: {shorten(_loose(tree))}")
-    classes, empty = _classes(tree.tops, tops, _folder_of_run(run, root))
+    classes, empty = _classes(class_folders(tree), tops, _folder_of_run(run, root))
     notes += empty
     return _with_part({**plain, **classes, "kind": "image_folder"}, notes)
 

@@ -33,7 +33,7 @@ def scan_image_folder(source: SourceConfig) -> Listing:
         names, a link that leaves the root, or a name that a later stage could not use.
     """
     tree = list_tree(source)
-    tops = _class_folders(tree)
+    tops = class_folders(tree)
     _refuse_splits(source, tree)
     if not tops:
         raise InputError(
@@ -54,8 +54,8 @@ def scan_image_folder(source: SourceConfig) -> Listing:
     return build_listing(source, parts, classes, ignored, tree.root)
 
 
-def _class_folders(tree: Tree) -> list[str]:
-    """Return the folders of classes, also those that are links to nothing."""
+def class_folders(tree: Tree) -> list[str]:
+    """Return the names of the folders of classes, also those of links that are not followed."""
     lost = [link.name for link in tree.folders[0].links if _is_folder_name(link)]
     return sorted({*tree.tops, *lost})
 

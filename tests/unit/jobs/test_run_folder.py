@@ -63,6 +63,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copied = root / "Straße" / "day 1" / "Bild 01 ä.jpg"
     (root / "rare" / "copied.jpg").write_bytes(copied.read_bytes())
     (root / "texts").mkdir()
+    (root / "loop").symlink_to(root)
     return root
 
 
