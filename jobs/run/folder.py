@@ -123,6 +123,8 @@ def find_folder(path: str, run: str, *, allow_links: bool) -> Folder:
         notes.append(f"{found}: {shorten(_loose(tree))}")
     classes, empty = _classes(class_folders(tree), tops, _folder_of_run(run, root))
     notes += empty
+    if all(map(is_split, tops)):
+        notes.append(f"taken as classes, as there are none in them: {shorten(sorted(tops))}")
     return _with_part({**plain, **classes, "kind": "image_folder"}, notes)
 
 

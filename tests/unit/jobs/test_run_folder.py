@@ -172,6 +172,14 @@ def test_a_folder_of_splits_has_its_own_held_out_images(photos: Path, tmp_path: 
     assert config.source.part is config.held_out.part is None
 
 
+def test_splits_without_classes_are_told(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (9, 9)).save(tmp_path / name / "1.png")
+    notes = find_folder(str(tmp_path), "runs/a", allow_links=False).notes
+    assert "taken as classes, as there are none in them: test, train" in notes
+
+
 def test_a_run_of_another_folder_is_not_touched(photos: Path, tmp_path: Path) -> None:
     write_marker(Run(config_of(photos / "rare", *NETWORKS)))
     other = tmp_path / "rare"
