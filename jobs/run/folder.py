@@ -20,7 +20,7 @@ from otcondense.datasets.labels import shorten
 from otcondense.datasets.listing import Listing
 from otcondense.datasets.records import LEAST_CLASS
 from otcondense.datasets.splits import WORDS, is_split
-from otcondense.datasets.suffixes import IMAGE_SUFFIXES
+from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from otcondense.datasets.trees import Tree
 from otcondense.errors import InputError
 from otcondense.reading import with_home
@@ -106,18 +106,18 @@ def find_folder(path: str, run: str, *, allow_links: bool) -> Folder:
     if not tops:
         raise InputError(
             f"{path} must hold images ({' '.join(sorted(IMAGE_SUFFIXES))}) or folders of them, "
-            f"found {counted(len(tree), 'other file')}"
+            f"found {_unread(tree) or counted(len(tree), 'other file')}"
         )
+    notes = [_unread(tree)] if _unread(tree) else []
     in_root = tops.pop("", 0)
     if not tops or (in_root and len(tops) == 1):
         in_all = in_root + sum(tops.values())
         return _with_part(
-            {**plain, "kind": "one_class"}, [f"{counted(in_all, 'image')} of one class"]
+            {**plain, "kind": "one_class"}, [f"{counted(in_all, 'image')} of one class", *notes]
         )
     splits = _splits(tree, tops)
     if splits:
         return _with_splits(plain, splits, tree)
-    notes = []
     if in_root:
         found = f"{counted(in_root, 'image')} in no folder of a class, left out"
         notes.append(f"{found}: {shorten(_loose(tree))}")
@@ -155,6 +155,16 @@ def _loose(tree: Tree) -> list[str]:
     rows = np.flatnonzero((tree.folder == 0) & tree.are(IMAGE_SUFFIXES))
     names: list[str] = tree.names.take(pa.array(rows)).to_pylist()
     return names
+
+
+def _unread(tree: Tree) -> str:
+    """Return what is said of images in formats that are not read; empty if there are none."""
+    found = {suffix: int(tree.are([suffix]).sum()) for suffix in sorted(UNREAD_SUFFIXES)}
+    kinds = [suffix for suffix, count in found.items() if count]
+    if not kinds:
+        return ""
+    images = counted(sum(found.values()), "image")
+    return f"{images} in a format that is not read ({' '.join(kinds)}): convert to JPEG or PNG"
 
 
 def _images_below(tree: Tree, depth: int, top: str = "") -> dict[str, int]:

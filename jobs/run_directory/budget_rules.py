@@ -173,7 +173,7 @@ def _allocate(
     if not len(sizes) <= total <= available:
         raise InputError(
             f"{setting}.total must be from {len(sizes)} (one image a class) to {available} "
-            f"(all images of the source), found {total}"
+            f"(all images), found {total}"
         )
     power = {"uniform": 0.0, "sqrt": 0.5, "proportional": 1.0}[
         str(budget.get("allocation", ALLOCATIONS[0]))

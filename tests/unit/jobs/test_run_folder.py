@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -276,6 +277,16 @@ def test_training_samples_and_measures_fill_the_minutes(
     TrainingConfig.model_validate(
         {**training_settings(["random"]), "num_steps": steps, "checkpoint_steps": [steps]}
     )
+
+
+def test_images_of_formats_that_are_not_read_are_said(photos: Path) -> None:
+    said = "2 images in a format that is not read (.heic): convert to JPEG or PNG"
+    (photos / "phone").mkdir()
+    for name in ("IMG_1.HEIC", "img 2.heic"):
+        (photos / "phone" / name).write_bytes(b"none")
+    assert said in find_folder(str(photos), run="runs/a", allow_links=False).notes
+    with pytest.raises(InputError, match=re.escape(f"found {said}")):
+        find_folder(str(photos / "phone"), run="runs/a", allow_links=False)
 
 
 MISTAKES = {
