@@ -1,7 +1,7 @@
 """What lies in a folder of images: classes or one class, splits, sizes and colours."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -121,27 +121,18 @@ def find_folder(path: str, run: str, *, allow_links: bool) -> Folder:
     if in_root:
         found = f"{counted(in_root, 'image')} in no folder of a class, left out"
         notes.append(f"{found}: {shorten(_loose(tree))}")
-    classes, empty = _classes(class_folders(tree), tops, _folder_of_run(run, root))
-    notes += empty
+    own = _folder_of_run(run, root)
+    notes += _about_empty(set(class_folders(tree)) - {*tops, own})
+    classes = {"classes": sorted(tops)} if own else {}
     if all(map(is_split, tops)):
         notes.append(f"taken as classes, as there are none in them: {shorten(sorted(tops))}")
-    return _with_part({**plain, **classes, "kind": "image_folder"}, notes)
+    source = {**plain, **classes, "kind": "image_folder", "only_used_classes": True}
+    return _with_part(source, notes)
 
 
-def _classes(
-    folders: Iterable[str], with_images: Iterable[str], own: str = ""
-) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the setting of the classes if there are other folders, and a note on empty ones.
-
-    Args:
-        folders: all folders.
-        with_images: those that are classes.
-        own: the one that the run directory is in, or will be; empty if it is elsewhere.
-    """
-    used = sorted(with_images)
-    empty = sorted(set(folders) - {*used, own})
-    notes = [f"folders without images, left out: {shorten(empty)}"] if empty else []
-    return ({"classes": used} if empty or own else {}), notes
+def _about_empty(folders: Collection[str]) -> list[str]:
+    """Return what is said of folders without images."""
+    return [f"folders without images, left out: {shorten(sorted(folders))}"] if folders else []
 
 
 def _folder_of_run(run: str, root: str) -> str:
@@ -208,9 +199,11 @@ def _with_splits(plain: Mapping[str, Any], splits: Mapping[str, str], tree: Tree
 def _of_split(plain: Mapping[str, Any], split: str, tree: Tree) -> tuple[dict[str, Any], list[str]]:
     """Return the settings of one split, and notes on folders without images."""
     (folders,) = (folder.folders for folder in tree.folders if folder.name == split)
-    visible = [name for name in folders if not name.startswith(".")]
-    classes, notes = _classes(visible, _images_below(tree, 1, split))
-    return {**plain, **classes, "kind": "image_folder", "split": split}, notes
+    visible = {name for name in folders if not name.startswith(".")}
+    used = sorted(_images_below(tree, 1, split))
+    empty = visible - set(used)
+    classes = {"classes": used} if empty else {}
+    return {**plain, **classes, "kind": "image_folder", "split": split}, _about_empty(empty)
 
 
 def _with_part(source: Mapping[str, Any], notes: Sequence[str]) -> Folder:

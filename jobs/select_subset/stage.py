@@ -1,5 +1,6 @@
 """Select the subset of every class: `otcondense select_subset`."""
 
+from dataclasses import replace
 from typing import Any
 
 from actors.board import BoardLink, open_board
@@ -17,6 +18,7 @@ from jobs.command.wording import earlier_part
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.copy_facts import copy_facts
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.select_subset.held_out import write_held_out_hashes
 from jobs.work_units.selection import Listed, selection_units
@@ -32,6 +34,7 @@ from otcondense.store import (
     read_fingerprint,
     selection_file,
     stored_summary,
+    write_class_selection,
     write_table,
 )
 
@@ -152,8 +155,8 @@ def progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitPro
 
 def _write_manifest(run: Run, method: str, class_names: list[str]) -> list[ClassSelection]:
     """Write the manifest of one subset and return its selections."""
+    selections = [_with_present_index(run, method, name) for name in class_names]
     directory = run.selection_directory(method)
-    selections = [read_class_selection(run.store, directory, name) for name in class_names]
     write_table(
         run.store,
         run.manifest(method),
@@ -162,3 +165,20 @@ def _write_manifest(run: Run, method: str, class_names: list[str]) -> list[Class
         method=method,
     )
     return selections
+
+
+def _with_present_index(run: Run, method: str, class_name: str) -> ClassSelection:
+    """Return the selection of a class; its file is written again if the class has a new index.
+
+    A class that comes or goes changes the indices of others, but not what is chosen from them.
+    """
+    directory = run.selection_directory(method)
+    stored = read_class_selection(run.store, directory, class_name)
+    index = run_listing(run).classes.index(class_name)
+    if stored.class_index == index:
+        return stored
+    made_from = read_fingerprint(run.store, selection_file(directory, class_name))
+    assert made_from is not None
+    present = replace(stored, class_index=index)
+    write_class_selection(run.store, directory, present, fingerprint=made_from)
+    return present

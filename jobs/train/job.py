@@ -202,7 +202,7 @@ class TrainJob:
         return Attachments(text, width)
 
     def clear_outdated(self) -> None:
-        """Remove the results of this training if its images have changed since.
+        """Remove the results of this training if its images or the number of classes changed since.
 
         Raises: InputError if the results are of another configuration.
         """
@@ -210,6 +210,7 @@ class TrainJob:
         if newest is None:
             return
         refuse_foreign(self.store, newest, self.config)
-        if newest.state.fingerprint != self.fingerprint:
+        state = newest.state
+        if state.fingerprint != self.fingerprint or state.num_classes != self.num_classes:
             for name in RESULTS:
                 self.store.remove(f"{self.directory}/{name}")

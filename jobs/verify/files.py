@@ -40,6 +40,8 @@ class Facts:
 
     rows: int
     class_name: str | None
+    class_index: int | None
+    """Index of the class of a file of one class."""
     fingerprint: str
     """Empty if the table has none."""
     weights_sha256: str
@@ -75,6 +77,7 @@ def _facts(table: pa.Table) -> Facts:
     return Facts(
         rows=len(table),
         class_name=metadata.get("class_name"),
+        class_index=metadata.get("class_index"),
         fingerprint=str(metadata.get("fingerprint", "")),
         weights_sha256=str(metadata.get("weights_sha256", "")),
         is_unique=len(set(rows)) == len(rows),

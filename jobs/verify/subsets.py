@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.verify.evidence import Evidence
 from jobs.verify.files import DUPLICATE, MISSING, Problem, read_hashes
@@ -37,6 +38,15 @@ def check_selections(evidence: Evidence) -> Iterator[Problem]:
         for unit in selection_units(run, subset, listed, _selectable(evidence, subset)):
             name = selection_file(unit.directory, unit.class_name)
             yield from evidence.check(name, unit.fingerprint)
+            yield from _check_index(evidence, name, unit.class_name)
+
+
+def _check_index(evidence: Evidence, name: str, class_name: str) -> Iterator[Problem]:
+    """Check that a class has the index that the source gives it now."""
+    facts = evidence.facts.get(name)
+    expected = run_listing(evidence.run).classes.index(class_name)
+    if facts is not None and facts.class_index not in (None, expected):
+        yield Problem(name, f"has class index {facts.class_index}, now it is {expected}")
 
 
 def _selectable(evidence: Evidence, subset: str) -> set[str]:

@@ -40,11 +40,13 @@ def scan_image_folder(source: SourceConfig) -> Listing:
             f"{source.path} must hold one folder of images per class, "
             f"found no folder and {counted(len(tree), 'file')}"
         )
+    is_image = _are_images(tree)
+    if source.only_used_classes:
+        tops = _with_images(tree)
     used = used_classes(source, tops)
-    classes = _all_classes(source, tops)
+    classes = _all_classes(source, used if source.only_used_classes else tops)
     for name in sorted(used):
         check_class_name(name, source.path)
-    is_image = _are_images(tree)
     parts = [_images(tree, is_image, used), _links(tree, used)]
     for part in parts:
         check_relative_paths(part.ids, source.path)
@@ -58,6 +60,12 @@ def class_folders(tree: Tree) -> list[str]:
     """Return the names of the folders of classes, also those of links that are not followed."""
     lost = [link.name for link in tree.folders[0].links if _is_folder_name(link)]
     return sorted({*tree.tops, *lost})
+
+
+def _with_images(tree: Tree) -> list[str]:
+    """Return the names of the folders that hold images that can be read."""
+    numbers = np.unique(tree.folder[tree.are(IMAGE_SUFFIXES) & (tree.folder > 0)])
+    return sorted({tree.folders[number].top for number in numbers.tolist()})
 
 
 def _refuse_splits(source: SourceConfig, tree: Tree) -> None:

@@ -19,7 +19,7 @@ IDENTITY = ("path", "kind", "classes", "class_names", "max_pixels")
 """Settings of every source that decide which images there are and how they are decoded."""
 
 
-OPTIONAL_IDENTITY = ("shards", "split", "part", "held_out_share")
+OPTIONAL_IDENTITY = ("shards", "split", "part", "held_out_share", "only_used_classes")
 """Those that a source need not have."""
 LEAST_CLASS = 20
 """Smallest class of which images are held out: of a smaller one, too few would be left or held out
@@ -59,6 +59,9 @@ class SourceConfig(Config):
     classes: tuple[str, ...] | None = None
     """Names of the classes to use, all by default; a class keeps the index it has among all classes
     of the source."""
+    only_used_classes: bool = False
+    """For image_folder, whether the used classes are all that there are: folders without images,
+    and those that `classes` does not name, have no index. `otcondense run FOLDER` sets it."""
     max_lost_share: float = Field(default=0.01, ge=0, le=1)
     """Largest share of images that may be unreadable (0 to 1); they are listed in
     _quarantine.parquet, and the run fails if there are more."""

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from jobs.run.tiny import (
     training_settings,
 )
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.listing import run_listing
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.opening import read_run
 from jobs.run_directory.run import Run
@@ -154,6 +156,33 @@ def test_a_run_may_lie_in_the_folder_of_its_images(
 
     export = next_command(run, (SubsetAnswer("random", "", 1, 2, 2),))
     assert not Path(export.split()[-1]).resolve().is_relative_to(photos)
+
+
+def test_a_class_that_comes_later_is_taken_and_gives_the_bytes_of_a_new_run(
+    photos: Path, tmp_path: Path
+) -> None:
+    """Its name is between the others, so their indices change; a folder without images has none."""
+    (photos / "nothing").mkdir()
+    call("run", [str(photos), *FAST])
+    assert read_manifest_indices("runs/my-photos") == [0, 1, 2]
+    (photos / "new class").mkdir()
+    for file in sorted((photos / "old photos").glob("*"))[:6]:
+        if file.is_file():
+            shutil.copy(file, photos / "new class")
+    output_of("run", [str(photos)])
+    assert read_manifest_indices("runs/my-photos") == [0, 1, 2, 3]
+    assert "0 problems" in output_of("verify", ["runs/my-photos"])
+    call("run", [str(photos), "--run=runs/new", *FAST])
+    selected = ("selection/", "subset-", "features/")
+    assert results(tmp_path / "runs/my-photos", selected) == results(
+        tmp_path / "runs/new", selected
+    )
+
+
+def read_manifest_indices(directory: str) -> list[int]:
+    run = read_run(directory)
+    assert list(run_listing(run).classes) == list(run_listing(run).sizes)
+    return list(run.chosen_classes("geometry_aware"))
 
 
 def test_images_alone_are_one_class(photos: Path) -> None:

@@ -34,7 +34,7 @@ from tests.two_workers import count_reads
 
 @pytest.fixture
 def make_job(tmp_path):
-    def make(name="run", fingerprint="inputs", **settings):
+    def make(name="run", fingerprint="inputs", num_classes=10, **settings):
         store = Store(str(tmp_path / name))
         rng = np.random.default_rng(0)
         images = rng.integers(0, 256, (20, 1, 8, 8), dtype=np.uint8)
@@ -53,7 +53,7 @@ def make_job(tmp_path):
             RUN,
             "images.parquet",
             TrainingConfig(**{**defaults, **settings}),
-            10,
+            num_classes,
             (1, 8, 8),
             fingerprint,
         )
@@ -458,12 +458,10 @@ def test_foreign_checkpoints_are_refused(change, message, make_job):
     assert results(foreign) == before
 
 
-def test_changed_images_lead_to_a_new_training(make_job):
+@pytest.mark.parametrize("change", [{"fingerprint": "changed"}, {"num_classes": 12}])
+def test_changed_images_or_classes_lead_to_a_new_training(change, make_job):
     run_loop(make_job(), Workers())
-    changed, reference = (
-        make_job(fingerprint="changed"),
-        make_job("reference", fingerprint="changed"),
-    )
+    changed, reference = make_job(**change), make_job("reference", **change)
     changed.clear_outdated()
     assert list_checkpoints(changed.store, RUN) == []
     run_loop(changed, Workers())
