@@ -1,5 +1,6 @@
 """The addresses of the views: overview, class, map of all classes, training."""
 
+from contextlib import suppress
 from typing import Annotated
 
 from cachetools import TTLCache
@@ -10,6 +11,7 @@ from jobs.answers.read import read_answer
 from jobs.dashboard.access import REPORT as REPORT_PATH
 from jobs.dashboard.atlas import Atlas, atlas
 from jobs.dashboard.class_view import class_view, read_selection
+from jobs.dashboard.first_images import FirstImage, first_images
 from jobs.dashboard.measures import MEASURES, STATE_MEANINGS, STATES, words_for_scripts
 from jobs.dashboard.overview import Overview, overview
 from jobs.dashboard.pictures import chosen_picture, sample_sheet
@@ -58,6 +60,15 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
         except (InputError, OSError) as error:
             return f"The answer cannot be read from here: {error}"
 
+    @pages.kept(TTLCache(1, ANSWER_SECONDS))
+    def answer_values(results: str) -> dict[str, object]:
+        found = answer_to(results)
+        firsts: tuple[FirstImage, ...] = ()
+        if isinstance(found, Answer) and found.subsets:
+            with suppress(InputError, OSError):  # the view of the class says what is wrong
+                firsts = first_images(pages.run, found.subsets[0].method)
+        return {"found": found, "firsts": firsts, "side": THUMBNAIL_SIDE}
+
     @app.get("/", response_class=HTMLResponse)
     def first_view() -> Response:
         """Show the answer, all stages and all classes."""
@@ -65,7 +76,7 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
         return pages.render(
             "overview.html.j2",
             view=view,
-            found=answer_to(view.results),
+            **answer_values(view.results),
             measures=MEASURES,
             states=STATES,
             state_meanings=STATE_MEANINGS,
@@ -75,7 +86,7 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
     @app.get("/answer", response_class=HTMLResponse)
     def answer() -> Response:
         """Return the answer alone, for the first view while the run goes on."""
-        return pages.render("answer.html.j2", found=answer_to(current()[0].results))
+        return pages.render("answer.html.j2", **answer_values(current()[0].results))
 
     @app.get("/api/run", response_model=Overview)
     def run_state(request: Request) -> Response:

@@ -1,5 +1,7 @@
 """The addresses of the page, and the verb that serves them."""
 
+import html
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +17,7 @@ from jobs.dashboard.class_view import class_view
 from jobs.run_directory.opening import read_run
 from jobs.run_directory.run import Run
 from tests.generators.object_store import s3_bucket
-from tests.generators.page_runs import HOSTILE, METHODS, make_run
+from tests.generators.page_runs import BUDGET, HOSTILE, METHODS, make_run
 from tests.unit.dashboard.pages import client
 
 
@@ -23,6 +25,9 @@ def test_pages_and_pictures_are_served(run: Run) -> None:
     with client(run) as page:
         first = page.get("/")
         assert first.status_code == 200
+        pictures = [html.unescape(each) for each in re.findall(r'src="(/image[^"]+)"', first.text)]
+        assert len(pictures) == 3 * BUDGET
+        assert all(page.get(each).status_code == 200 for each in pictures)
         body = page.get("/api/run")
         assert len(body.json()["classes"]) == 3 * len(METHODS)
         assert (
