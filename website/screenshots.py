@@ -20,7 +20,7 @@ from otcondense.errors import InputError
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 RUN = ROOT / "runs" / "demo"
-COMPARISON = RUN / "compare" / "demo" / "report.html"
+COMPARISONS = RUN / "sweeps"
 CLASS = "/class?name=3&method=geometry_aware&compare=random"
 VIEW = (740, 800)
 """Pixels of each of the two views of the page, which the README shows side by side."""
@@ -31,6 +31,13 @@ EDGE = 12
 GREY = (200, 207, 218)
 COLOURS = 128
 """Of a picture: pages have few, and fewer bytes are read sooner."""
+SHORTEN = """root => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    texts.currentNode.nodeValue = texts.currentNode.nodeValue.replaceAll(root, "");
+  }
+}"""
+"""Makes paths on this machine relative: they say nothing to others."""
 SETTLED_MS = 2500
 """Until plots are drawn and fonts are there."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -44,13 +51,14 @@ def main() -> None:
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
         raise InputError(f"one of {', '.join(CHROMIUM)} must be installed")
-    if not COMPARISON.exists():
-        raise InputError(f"{COMPARISON} must exist: make demo")
+    comparisons = sorted(COMPARISONS.glob("demo-*/report.html"), key=_time)
+    if not comparisons:
+        raise InputError(f"{COMPARISONS} must hold a comparison with its page: make demo")
     with _served() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         views = [_shot(browser, address + path, VIEW) for path in ("/", CLASS)]
         _write(_side_by_side(views), "page.png")
-        _write(_shot(browser, COMPARISON.as_uri(), WIDE), "report.png")
+        _write(_shot(browser, comparisons[-1].as_uri(), WIDE), "report.png")
         browser.close()
 
 
@@ -71,6 +79,7 @@ def _shot(browser: Browser, address: str, size: tuple[int, int]) -> Image.Image:
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
     page.goto(address)
     page.wait_for_timeout(SETTLED_MS)
+    page.evaluate(SHORTEN, f"{ROOT}/")
     shown = Image.open(io.BytesIO(page.screenshot()))
     page.close()
     return shown.convert("RGB")
@@ -83,6 +92,10 @@ def _side_by_side(views: list[Image.Image]) -> Image.Image:
     for number, view in enumerate(views):
         whole.paste(view, (number * (width + EDGE), 0))
     return whole
+
+
+def _time(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 def _write(picture: Image.Image, name: str) -> None:

@@ -1,6 +1,5 @@
 """Some chosen images for the first view: the first choices of each class in turn."""
 
-import math
 from dataclasses import dataclass
 
 from jobs.dashboard.class_view import read_selection
@@ -24,15 +23,15 @@ class FirstImage:
 
 
 def first_images(run: Run, method: str) -> tuple[FirstImage, ...]:
-    """Return at most `SHOWN` images that a method chose, as many of each class as there is room.
+    """Return at most `SHOWN` images that a method chose, equally many of each class.
 
     Raises: InputError if a selection is missing or damaged.
     """
     names = order_classes(run_listing(run).names)[:SHOWN]
-    of_each = math.ceil(SHOWN / len(names))
+    of_each = SHOWN // len(names)
     found: list[FirstImage] = []
     for name in names:
         selection = read_selection(run, method, name)
         for row in selection.indices[:of_each].tolist():
             found.append(FirstImage(method, name, row, selection.image_ids[row]))
-    return tuple(found[:SHOWN])
+    return tuple(found)
