@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from jobs.command.choice import DEFAULT_CONFIG, chosen_config
 from jobs.command.exit import DONE, RESUME, exit_with
+from jobs.command.recording import recorded
 from jobs.command.settings_help import OF_A_RUN, VerbParser
 from jobs.command.verbs import VERBS
 from jobs.command.without_ray import on_ray_or_here
@@ -134,11 +135,17 @@ def _open_and_run(config: RunConfig, command: RunCommand, options: argparse.Name
     is_fresh = verb.can_be_fresh and options.fresh
     with working_run(config, may_start=verb.access is Access.STARTS, check=is_fresh) as run:
         if not is_fresh:
-            return _run(run, command, options)
+            return _recorded(run, command, options)
         deletion = deletion_of(run, verb.name)
         confirm(deletion, yes=options.yes)
         with deletion.in_force():
-            return _run(run, command, options)
+            return _recorded(run, command, options)
+
+
+def _recorded(run: Run, command: RunCommand, options: argparse.Namespace) -> int:
+    """Run a verb that works on a run, and note there how it ended."""
+    with recorded(run.store, options.verb.name):
+        return _run(run, command, options)
 
 
 def _run(run: Run, command: RunCommand, options: argparse.Namespace) -> int:

@@ -55,13 +55,8 @@ def exit_with(work: Work, advice: str = "") -> None:
 def _status(work: Work, advice: str) -> int:
     try:
         return _flushed(work)
-    except MissingInputError as error:
-        command = command_of(error.file)
-        return _report(
-            f"error: {error}; run {command} first, with the same run and settings", MISTAKE
-        )
     except InputError as error:
-        return _report(f"error: {error}", MISTAKE)
+        return _report(f"error: {fault_of(error)}", MISTAKE)
     except KeyboardInterrupt as error:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave_at_once)
@@ -72,14 +67,22 @@ def _status(work: Work, advice: str) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PROBLEMS
     except Exception as error:
-        sentence = _fault(error)
+        sentence = fault_of(error)
         if sentence is None:
             raise
         return _report(_join(f"error: {sentence}", advice), MISTAKE)
 
 
-def _fault(error: Exception) -> str | None:
-    """Return a sentence about a fault of the machine or the network; None for any other error."""
+def fault_of(error: BaseException) -> str | None:
+    """Return a sentence about a mistake, or a fault of the machine or the network.
+
+    Returns: None for any other error.
+    """
+    if isinstance(error, MissingInputError):
+        command = command_of(error.file)
+        return f"{error}; run {command} first, with the same run and settings"
+    if isinstance(error, InputError):
+        return str(error)
     storage = storage_fault(error)
     if storage is not None:
         return f"{storage.filename or 'storage'}: {storage.strerror or storage}."

@@ -7,9 +7,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from jobs.command.wording import SILENT_SECONDS, stage_state
+from jobs.command.wording import (
+    SILENT_SECONDS,
+    current_command,
+    place_of_end,
+    seconds_left,
+    stage_state,
+)
 from jobs.dashboard.class_states import ClassState, class_states
 from jobs.run_directory.bars import Bar
+from jobs.run_directory.last_command import LastCommand, read_last_command
 from jobs.run_directory.run import Run
 from jobs.run_directory.stage_log import stage_seconds
 from jobs.run_directory.stages import bars_of
@@ -20,7 +27,7 @@ from otcondense.store import StageProgress, hash8, read_all_progress
 
 WAITING = "waiting"
 """State of a stage that has not begun."""
-RunState = Literal["waiting", "running", "silent", "stopped", "finished"]
+RunState = Literal["waiting", "running", "silent", "stopped", "finished", "interrupted", "failed"]
 
 
 class StageView(Config):
@@ -34,9 +41,11 @@ class StageView(Config):
     count: str = ""
     """What is done, in words, such as 3 of 20 classes; empty before the stage has begun."""
     state: str
-    """In words: waiting, running, no news for …, finished, with the number of failures."""
+    """In words: waiting, running, no news for …, interrupted, failed, not finished, finished, with
+    the number of failures."""
     is_live: bool = False
     seconds: float = 0.0
+    """Of the last start that had work to do."""
     eta_seconds: float | None = None
     time: str = ""
     """`seconds` in words; empty before the stage has begun."""
@@ -65,11 +74,16 @@ class Overview(Config):
     is_live: bool
     state: RunState
     """waiting: nothing has started. silent: a stage began and gives no news, in a long step or
-    interrupted. stopped: all that began has finished, but other stages have not begun."""
+    killed. stopped: the command has ended, but stages are left. interrupted, failed: the last
+    command was."""
+    place: str = ""
+    """Title of the stage in which the last command was interrupted or failed; empty between two."""
+    reason: str = ""
+    """Why the last command failed, or where an interrupted training goes on."""
     took: str
     """Time of the stages over all starts, in words; empty before the first one has ended."""
     updated: float
-    """Seconds since the epoch of the last news from any stage; 0 if there was none."""
+    """Seconds since the epoch of the last news from any stage or command; 0 if there was none."""
     stages: tuple[StageView, ...]
     methods: tuple[str, ...]
     counts: dict[str, int]
@@ -86,18 +100,23 @@ def overview(run: Run) -> Overview:
     now = time.time()
     stages = read_all_progress(run.store)
     bars = bars_of(run.config)
-    views = tuple(_stage_views(bars, stages, now))
+    command = current_command(read_last_command(run.store), stages)
+    views = tuple(_stage_views(bars, stages, now, command))
     classes = class_states(run, stages, now)
     seconds = stage_seconds(run)
     configuration = hash8(run.config.model_dump(mode="json"))
     ended = [(stage.stage, stage.updated) for stage in stages if stage.finished]
     updated = max((stage.updated for stage in stages), default=0.0)
+    if command is not None:
+        updated = max(updated, command.started, command.ended)
     return Overview(
         run=run.config.run,
         configuration=configuration,
         results=hash8([configuration, ended, seconds]),
         is_live=any(view.is_live for view in views),
-        state=_run_state(_awaited(bars, stages), views, len(bars), now - updated),
+        state=_run_state(_awaited(bars, stages), views, len(bars), now - updated, command),
+        place="" if command is None else place_of_end(command, stages),
+        reason="" if command is None else command.sentence,
         took=duration(sum(seconds.values())) if seconds else "",
         updated=updated,
         stages=views,
@@ -119,7 +138,11 @@ def _awaited(bars: Sequence[Bar], stages: Sequence[StageProgress]) -> list[Stage
 
 
 def _run_state(
-    stages: Sequence[StageProgress], views: Sequence[StageView], length: int, silent: float
+    stages: Sequence[StageProgress],
+    views: Sequence[StageView],
+    length: int,
+    silent: float,
+    command: LastCommand | None,
 ) -> RunState:
     """Return what the run does.
 
@@ -127,15 +150,24 @@ def _run_state(
         stages: those whose end is waited for.
         views: of all stages, those of the table first.
         length: of the table.
-        silent: seconds since the last news of any stage.
+        silent: seconds since the last news of any stage or command.
+        command: the last one; None if it is unknown.
     """
-    if not stages:
-        return "waiting"
+    if command is not None and command.state in ("interrupted", "failed"):
+        return command.state
     if any(view.is_live for view in views):
         return "running"
+    is_complete = all(stage.finished for stage in stages) and views[length - 1].state != WAITING
+    if command is not None and command.has_ended:
+        return "finished" if is_complete else "stopped"
+    if command is not None:
+        # Between two stages: imports, the start of Ray or the report give no news.
+        return "running" if silent < SILENT_SECONDS else "silent"
+    if not stages:
+        return "waiting"
     if not all(stage.finished for stage in stages):
         return "silent"
-    if views[length - 1].state == WAITING:
+    if not is_complete:
         # The next stage begins with imports and the start of Ray, which give no news.
         return "running" if silent < SILENT_SECONDS else "stopped"
     return "finished"
@@ -149,7 +181,10 @@ def _failures(stages: Sequence[StageProgress]) -> Iterator[Failure]:
 
 
 def _stage_views(
-    bars: Sequence[Bar], stages: Sequence[StageProgress], now: float
+    bars: Sequence[Bar],
+    stages: Sequence[StageProgress],
+    now: float,
+    command: LastCommand | None,
 ) -> Iterator[StageView]:
     """Yield the bars of the stage table in its order, then stages that the table lacks."""
     known = {stage.stage: stage for stage in stages}
@@ -158,15 +193,15 @@ def _stage_views(
         if stage is None:
             yield StageView(stage=bar.key, title=bar.title, state=WAITING)
         else:
-            yield _stage_view(stage, now)
+            yield _stage_view(stage, now, command)
     for stage in known.values():
-        yield _stage_view(stage, now)
+        yield _stage_view(stage, now, command)
 
 
-def _stage_view(stage: StageProgress, now: float) -> StageView:
-    state = stage_state(stage, now)
+def _stage_view(stage: StageProgress, now: float, command: LastCommand | None) -> StageView:
+    state = stage_state(stage, now, command)
     seconds = max(0.0, stage.updated - stage.started)
-    left = stage.eta_seconds
+    left = seconds_left(stage, command)
     return StageView(
         stage=stage.stage,
         title=stage.title,

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from jobs.run_directory.identity import identity
+from jobs.run_directory.last_command import COMMAND_FILE
+from jobs.run_directory.stage_log import STAGE_LOG
 from jobs.run_directory.stages import is_result
 from otcondense import __version__
 from otcondense.datasets.records import SourceConfig
@@ -36,6 +38,8 @@ SCHEMA = "otcondense-run"
 LAYOUT_VERSION = 1
 LOCK = ".lock"
 HEADER = "# For people. Commands read run.json, and rewrite this file.\n"
+OF_EVERY_START = {COMMAND_FILE, STAGE_LOG}
+"""Logs that a start writes before it has any result."""
 VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")
 """Packages whose version the marker records."""
 SHA256_DIGITS = 64
@@ -113,10 +117,14 @@ def restore_marker(store: Store, earlier: Mapping[str, bytes | None]) -> None:
     for name, content in earlier.items():
         if content is not None:
             store.write_bytes(name, content)
-    if any(earlier.values()) or set(store.entries()) - {MARKER, DESCRIPTION, LOCK}:
+    if any(earlier.values()) or set(store.entries()) - {MARKER, DESCRIPTION, LOCK, "logs"}:
         return
-    for name in earlier:
+    logs = store.list("logs")
+    if set(logs) - OF_EVERY_START:
+        return
+    for name in (*earlier, *logs):
         store.remove(name)
+    store.remove_empty_folders(logs)
 
 
 def is_description_damaged(store: Store) -> bool:

@@ -6,9 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jobs.command.exit import DONE, PROBLEMS
-from jobs.command.wording import is_earlier, stage_state
+from jobs.command.wording import (
+    SILENT_SECONDS,
+    current_command,
+    is_at_rest,
+    is_earlier,
+    place_of_end,
+    seconds_left,
+    stage_state,
+)
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.budget_rules import range_and_sum
+from jobs.run_directory.last_command import LastCommand, read_last_command
 from jobs.run_directory.marker import read_marker, store_of
 from jobs.run_directory.stages import place_of_bar
 from otcondense.counts import counted
@@ -27,36 +36,65 @@ def status(directory: str, *, as_json: bool) -> int:
     if read_marker(store) is None:
         raise InputError(f"{directory} must be a run directory, found no run there")
     stages = sorted(read_all_progress(store), key=lambda stage: place_of_bar(stage.stage))
+    command = current_command(read_last_command(store), stages)
     now = time.time()
     if as_json:
-        values = [_as_json(stage, now) for stage in stages]
-        print(json.dumps({"run": directory, "stages": values}))
+        values = [_as_json(stage, now, command) for stage in stages]
+        last = None if command is None else command.model_dump(mode="json")
+        print(json.dumps({"run": directory, "command": last, "stages": values}))
     else:
-        print_status(stages, now)
+        print_status(stages, now, command)
     return PROBLEMS if _units(stages, "failed") else DONE
 
 
-def print_status(stages: Sequence[StageProgress], now: float) -> None:
-    """Print one line for each stage, then the running units, then every failure with its reason."""
-    print(f"{'stage':<36}{'done':>16}{'time':>14}{'left':>14}  state")
+def print_status(
+    stages: Sequence[StageProgress], now: float, command: LastCommand | None = None
+) -> None:
+    """Print one line for each stage, the running units, every failure, and how it all ended."""
+    print(f"{'stage':<36}{'done':>16}{'last start':>14}{'left':>14}  state")
     for stage in stages:
-        print(_stage_line(stage, now))
+        print(_stage_line(stage, now, command))
     for line in _budget_lines(stages):
         print(line)
-    unfinished = [stage for stage in stages if not stage.finished]
+    unfinished = [each for each in stages if not (each.finished or is_at_rest(each, command))]
     for unit in _units(unfinished, "running"):
         print(f"running: {unit_line(unit, now)}")
     for unit in _units(stages, "failed"):
         print(f"failed: {unit.name}: {unit.message}")
+    if command is not None:
+        print(_command_line(command, stages, now))
 
 
-def _stage_line(stage: StageProgress, now: float) -> str:
+def _command_line(command: LastCommand, stages: Sequence[StageProgress], now: float) -> str:
+    """Return what the last command does, or how it ended."""
+    place = place_of_end(command, stages)
+    at = time.strftime("%d %b %Y, %H:%M", time.localtime(command.ended or command.started))
+    where = f" in {place}" if place else ""
+    reason = f": {command.sentence}" if command.sentence else ""
+    name = f"`otcondense {command.verb}`"
+    return {
+        "working": f"{name} started on {at}: {_work(command, stages, now)}",
+        "finished": f"{name} finished on {at}",
+        "interrupted": f"interrupted on {at}{where}{reason}; run the same command again to resume",
+        "failed": f"{name} failed on {at}{where}{reason}",
+    }[command.state]
+
+
+def _work(command: LastCommand, stages: Sequence[StageProgress], now: float) -> str:
+    """Return whether a command that has not ended gives news."""
+    if any(stage_state(stage, now, command) == "running" for stage in stages):
+        return "running"
+    silent = now - max([command.started, *(stage.updated for stage in stages)])
+    return "between stages" if silent < SILENT_SECONDS else f"no news for {duration(silent)}"
+
+
+def _stage_line(stage: StageProgress, now: float, command: LastCommand | None) -> str:
     count = f"{stage.done:,}/{counted(stage.total, stage.unit)}"
     taken = "" if is_earlier(stage) else duration(stage.updated - stage.started)
-    left = ""
-    if stage.eta_seconds is not None:
-        left = duration(stage.eta_seconds)
-    return f"{stage.title:<36}{count:>16}{taken:>14}{left:>14}  {stage_state(stage, now)}"
+    seconds = seconds_left(stage, command)
+    left = "" if seconds is None else duration(seconds)
+    state = stage_state(stage, now, command)
+    return f"{stage.title:<36}{count:>16}{taken:>14}{left:>14}  {state}"
 
 
 def _budget_lines(stages: Sequence[StageProgress]) -> Iterator[str]:
@@ -87,6 +125,9 @@ def unit_line(unit: UnitProgress, now: float) -> str:
     return f"{unit.name}: {', '.join(parts)}"
 
 
-def _as_json(stage: StageProgress, now: float) -> dict[str, Any]:
-    derived = {"eta_seconds": stage.eta_seconds, "state": stage_state(stage, now)}
+def _as_json(stage: StageProgress, now: float, command: LastCommand | None) -> dict[str, Any]:
+    derived = {
+        "eta_seconds": seconds_left(stage, command),
+        "state": stage_state(stage, now, command),
+    }
     return stage.model_dump(mode="json") | derived

@@ -9,6 +9,7 @@ import pytest
 from jobs.command.settings import load_config
 from jobs.dashboard.overview import overview
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.last_command import LastCommand, write_last_command
 from jobs.run_directory.listing import write_source_listing
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
@@ -220,6 +221,55 @@ def test_the_page_says_how_the_run_ended(
     log_stage(changed, "select_subset", 75.0)
     found = overview(changed)
     assert (found.state, found.took) == (state, "1 min 15 s")
+
+
+ALL_BUT_ONE = {"extract_features-resnet50": True}
+EVERY_ONE = {**ALL_BUT_ONE, "select_subset": True}
+HALF = {**ALL_BUT_ONE, "select_subset": False}
+
+
+@pytest.mark.parametrize(
+    ("command", "finished", "silent", "state", "row"),
+    [
+        ("working", {}, 5.0, "running", None),
+        ("working", ALL_BUT_ONE, 5.0, "running", None),
+        ("working", EVERY_ONE, 5.0, "running", None),
+        ("working", EVERY_ONE, 500.0, "silent", None),
+        ("working", HALF, 5.0, "running", "running"),
+        ("working", HALF, 500.0, "silent", "no news for 8 min 20 s"),
+        ("finished", ALL_BUT_ONE, 5.0, "stopped", None),
+        ("finished", HALF, 5.0, "stopped", "not finished"),
+        ("finished", EVERY_ONE, 5.0, "finished", None),
+        ("interrupted", HALF, 5.0, "interrupted", "interrupted"),
+        ("interrupted", ALL_BUT_ONE, 5.0, "interrupted", None),
+        ("failed", HALF, 500.0, "failed", "failed"),
+        ("failed", {}, 5.0, "failed", None),
+    ],
+)
+def test_the_page_knows_how_the_command_ended(
+    changed: Run,
+    command: str,
+    finished: dict[str, bool],
+    silent: float,
+    state: str,
+    row: str | None,
+) -> None:
+    changed.store.remove("logs")
+    now = time.time()
+    for stage, is_finished in finished.items():
+        times = {"started": now - 900, "updated": now - silent}
+        progress = StageProgress(
+            stage=stage, title=stage, unit="class", finished=is_finished, **times
+        )
+        write_progress(changed.store, progress)
+    ended = now if command != "working" else 0.0
+    started = now - max(silent, 4.0) if not finished else now - 901
+    note = LastCommand(verb="run", state=command, started=started, ended=ended, sentence="why")
+    write_last_command(changed.store, note)
+    found = overview(changed)
+    assert (found.state, found.reason) == (state, "why")
+    assert found.place == ("select_subset" if row and command != "working" else "")
+    assert row is None or found.stages[1].state == row
 
 
 def test_an_open_page_shows_the_present_configuration(

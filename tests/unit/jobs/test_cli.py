@@ -6,18 +6,23 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import yaml
 
 from jobs.command.cli import run_on_directory, run_parser
 from jobs.command.exit import MISTAKE, RESUME
+from jobs.command.recording import recorded
 from jobs.compare import __main__ as compare
 from jobs.compare.config import CompareConfig
+from jobs.run_directory.last_command import COMMAND_FILE, read_last_command
 from jobs.run_directory.run import Run
+from jobs.run_directory.stage_log import log_stage
 from jobs.sweep import __main__ as sweep
 from jobs.trials.config import SweepConfig
-from otcondense.errors import remote_fault, storage_fault
+from otcondense.errors import InputError, remote_fault, storage_fault
+from otcondense.store import Store
 from tests.runs import start_run
 
 
@@ -36,10 +41,66 @@ def run(tmp_path, error):
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "state", "sentence"),
+    [
+        (None, "finished", ""),
+        (KeyboardInterrupt(), "interrupted", ""),
+        (KeyboardInterrupt("goes on after step 9"), "interrupted", "goes on after step 9"),
+        (InputError("k must be 1"), "failed", "k must be 1"),
+        (OSError(errno.ENOSPC, "full", "/x"), "failed", "/x: full"),
+        (RuntimeError("odd\nlines"), "failed", "RuntimeError: odd (the terminal shows where)"),
+    ],
+)
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_a_command_notes_how_it_ended(tmp_path, monkeypatch, error, state, sentence, is_writable):
+    store = Store(str(tmp_path))
+    if not is_writable:
+        monkeypatch.setattr("otcondense.store.files.write_file", _refuse)
+    ends = nullcontext() if error is None else pytest.raises(type(error))
+    with ends as raised, recorded(store, "train"):
+        assert not is_writable or read_last_command(store).state == "working"
+        if error is not None:
+            raise error
+    assert error is None or raised.value is error
+    command = read_last_command(store)
+    if is_writable:
+        assert (command.verb, command.state, command.sentence) == ("train", state, sentence)
+        assert 0 < command.started <= command.ended
+    else:
+        assert command is None
+
+
+def _refuse(*_):
+    raise OSError(errno.EROFS, "read-only")
+
+
+def test_a_first_start_that_is_a_mistake_leaves_no_run(tmp_path):
+    def command(run: Run, _: argparse.Namespace) -> None:
+        log_stage(run, "extract_features", 0.1)
+        raise InputError("no")
+
+    with pytest.raises(SystemExit):
+        run_on_directory(
+            run_parser("extract_features"),
+            command,
+            ["--config=jobs/configs/demo.yaml", f"--run={tmp_path / 'run'}"],
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"verb": 1}', b" " * 10**5])
+def test_a_damaged_note_of_a_command_counts_as_missing(tmp_path, content):
+    store = Store(str(tmp_path))
+    store.write_bytes(COMMAND_FILE, content)
+    assert read_last_command(store) is None
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
 def test_failing_storage_gives_one_sentence(tmp_path, capsys, number):
     with pytest.raises(SystemExit) as stopped:
         run(tmp_path, OSError(number, os.strerror(number), "/data/run/x.parquet"))
+    assert read_last_command(Store(str(tmp_path / "run"))).state == "failed"
     assert stopped.value.code == MISTAKE
     assert capsys.readouterr().err == (
         f"\nerror: /data/run/x.parquet: {os.strerror(number)}. {RESUME}\n"

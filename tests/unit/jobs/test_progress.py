@@ -11,6 +11,7 @@ import pytest
 
 from jobs.command.progress import Progress
 from jobs.command.wording import stage_state
+from jobs.run_directory.last_command import LastCommand, write_last_command
 from jobs.status.__main__ import main
 from otcondense.durations import duration
 from otcondense.store import (
@@ -191,6 +192,39 @@ def test_late_news_of_a_finished_unit_is_ignored(store: Store) -> None:
         progress.update("a", {"step": "rebuilds", "objective": 2.0})
     (stage,) = read_all_progress(store)
     assert (stage.units[0].step, stage.units[0].objective) == ("", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("command", "state", "line"),
+    [
+        (
+            {"state": "interrupted", "ended": 50.0},
+            "interrupted",
+            "interrupted on {at} in train m; ",
+        ),
+        ({"state": "failed", "ended": 50.0, "sentence": "why"}, "failed", " in train m: why"),
+        ({"state": "finished", "ended": 50.0}, "not finished", "`otcondense run` finished on {at}"),
+        ({"started": 30.0}, "not finished", "started on {at}: no news for"),
+        ({}, "no news for", "started on {at}: no news for"),
+        ({"state": "failed", "ended": 15.0}, "no news for", None),
+    ],
+)
+def test_status_says_how_the_last_command_ended(
+    store: Store, capsys: pytest.CaptureFixture[str], command: dict, state: str, line: str | None
+) -> None:
+    times = {"started": 10.0, "updated": 20.0}
+    stage = StageProgress(stage="t", title="train m", unit="step", done=5, total=10, **times)
+    write_progress(store, stage)
+    write_last_command(store, LastCommand(**{"verb": "run", "started": 9.0, **command}))
+    main([store.root])
+    printed = capsys.readouterr().out.splitlines()
+    assert f"  {state}" in printed[1]
+    assert printed[1].count(" 10 s") == (2 if state == "no news for" else 1)  # time, and left
+    if line is None:
+        assert len(printed) == 2
+    else:
+        at = time.strftime("%d %b %Y, %H:%M", time.localtime(command.get("ended", 30.0)))
+        assert line.format(at=at) in printed[2]
 
 
 def test_status_as_json(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
