@@ -1,6 +1,7 @@
 """Compares each subset with random draws of the same sizes, through the judge, without training."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from jobs.answers.draws import (
     read_draws,
     write_draws,
 )
-from jobs.command.progress import note
+from jobs.command.progress import Progress, note
 from jobs.command.wording import earlier_part
 from jobs.judging.full_images import class_names, contents, extract_held_out, held_out_run, places
+from jobs.run_directory.bars import DRAWS_BAR
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
@@ -49,20 +51,45 @@ def compare_with_random(run: Run) -> None:
     if len(rows) < least:
         found = counted(len(rows), "held-out image")
         note("evaluate", f"{found}: too few to compare subsets with, which takes {least}")
+        with Progress(run.store, *DRAWS_BAR) as progress:
+            progress.show(0, 0)
         return
-    written = 0
-    for subset in subsets:
-        expected = _fingerprint(run, subset, digests)
-        record = read_draws(run, subset)
-        if record is None or record.fingerprint != expected:
-            write_draws(run, subset, _record(run, subset, rows, expected))
-            written += 1
-    finished = len(subsets) - written
+    expected = {subset: _fingerprint(run, subset, digests) for subset in subsets}
+    missing = {name: key for name, key in expected.items() if not _is_compared(run, name, key)}
+    finished = len(subsets) - len(missing)
+    _compare(run, missing, finished, rows)
     note(
         "evaluate",
         f"{counted(len(subsets), 'subset')} against {run.config.num_draws} random draws"
         f"{earlier_part(finished, len(subsets), 'subset')}",
     )
+
+
+def _is_compared(run: Run, subset: str, expected: str) -> bool:
+    record = read_draws(run, subset)
+    return record is not None and record.fingerprint == expected
+
+
+def _compare(run: Run, missing: Mapping[str, str], finished: int, held_out: np.ndarray) -> None:
+    """Write the comparisons that are missing.
+
+    Args:
+        run: the run.
+        missing: fingerprints by the names of their subsets.
+        finished: number of subsets that are compared already.
+        held_out: features of the held-out images.
+    """
+    draws = run.config.num_draws
+    total = (finished + len(missing)) * draws
+    with Progress(run.store, *DRAWS_BAR) as progress:
+        count = itertools.count(finished * draws)
+
+        def advance() -> None:
+            progress.show(next(count), total)
+
+        advance()
+        for subset, expected in missing.items():
+            write_draws(run, subset, _record(run, subset, held_out, expected, advance))
 
 
 def _is_baseline(run: Run, subset: str) -> bool:
@@ -77,11 +104,13 @@ def _fingerprint(run: Run, subset: str, digests: list[list[str]]) -> str:
     return fingerprint([versions, run.config.num_draws, settings, manifest, digests])
 
 
-def _record(run: Run, subset: str, held_out: np.ndarray, expected: str) -> DrawRecord:
+def _record(
+    run: Run, subset: str, held_out: np.ndarray, expected: str, on_draw: Callable[[], None]
+) -> DrawRecord:
     config = run.config
     classes = list(_classes(run, subset))
     found = compare_with_draws(
-        classes, held_out, config.num_draws, config.evaluation, DRAWN_METRICS
+        classes, held_out, config.num_draws, config.evaluation, DRAWN_METRICS, on_draw
     )
     name = config.judge_or_encoder.name
     return DrawRecord(expected, name, len(held_out), found.values, found.draws)

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress
+from jobs.run_directory.bars import HELD_OUT_BAR
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets import order_classes
 from otcondense.store import class_file, fingerprint, read_columns, stored_metadata
 from pipeline.extract import extract_features
 from pipeline.quarantine import quarantine_file
-
-HELD_OUT_BAR = ("extract_features-held_out", "extract held-out images", "image")
 
 
 def class_names(run: Run) -> list[str]:

@@ -40,6 +40,8 @@ LATENTS_BAR = Bar("extract_latents", "latents", "image")
 TOKENS_BAR = Bar("extract_tokens", "tokens", "image")
 PIXELS_BAR = Bar("score-pixels", "pixels", "image")
 SAMPLE_BAR = Bar("sample", "sample", "batch")
+HELD_OUT_BAR = Bar("extract_features-held_out", "extract held-out images", "image")
+DRAWS_BAR = Bar("evaluate-draws", "compare with random draws", "draw")
 JUDGE_BAR = Bar("evaluate-images", "encode for evaluation", "image")
 EVALUATION_BAR = Bar("evaluate", "evaluate", "set")
 
@@ -59,3 +61,17 @@ def training_bars(config: RunConfig) -> Iterable[Bar]:
     """Yield the bar of each training."""
     for model, method in config.trainings:
         yield training_bar(model, method)
+
+
+def evaluation_bars(config: RunConfig) -> Iterable[Bar]:
+    """Yield the bars of the evaluation: of random draws, then of samples; none without images."""
+    from jobs.answers.draws import BASELINE  # it imports the run, which imports this module
+
+    if config.held_out is None:
+        return
+    if config.num_draws and set(config.selection.methods) - {BASELINE}:
+        yield HELD_OUT_BAR
+        yield DRAWS_BAR
+    if config.models:
+        yield JUDGE_BAR
+        yield EVALUATION_BAR

@@ -14,14 +14,14 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from jobs.run_directory.bars import (
-    EVALUATION_BAR,
-    JUDGE_BAR,
+    HELD_OUT_BAR,
     LATENTS_BAR,
     SAMPLE_BAR,
     SCORE_BAR,
     SELECTION_BAR,
     TOKENS_BAR,
     Bar,
+    evaluation_bars,
     extraction_bars,
     training_bars,
 )
@@ -218,8 +218,8 @@ STAGES: tuple[Stage, ...] = (
             f"held_out/pixels-{HASH}.parquet",
         ),
         is_part_of=_measures,
-        bars=lambda config: [JUDGE_BAR, EVALUATION_BAR] if config.models else [],
-        bar_keys=("evaluate", "evaluate-images"),
+        bars=evaluation_bars,
+        bar_keys=("evaluate", "evaluate-images", "evaluate-draws", HELD_OUT_BAR.key),
         uses=("select_subset", "sample"),
     ),
     Stage(

@@ -1,6 +1,6 @@
 """A subset against random subsets of the same sizes, through one network and without training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,7 @@ def compare_with_draws(
     num_draws: int,
     config: EvaluationConfig,
     metrics: Sequence[str],
+    on_draw: Callable[[], None] = lambda: None,
 ) -> DrawnFigures:
     """Measure a subset and random subsets with as many images of each class.
 
@@ -53,6 +54,7 @@ def compare_with_draws(
         num_draws: random subsets, >= 1.
         config: settings of the metrics.
         metrics: names in `METRICS`.
+        on_draw: called after each draw.
 
     Raises: InputError for invalid features or too few images.
     """
@@ -68,6 +70,7 @@ def compare_with_draws(
         encoded = EncodedImages(torch.from_numpy(features), None)
         for name, value in _values(sets.with_samples(encoded), metrics).items():
             drawn[name].append(value)
+        on_draw()
     return DrawnFigures(values, drawn)
 
 

@@ -71,7 +71,7 @@ def test_stages_that_have_not_started_are_waiting(run: Run) -> None:
 
 
 def test_stages_are_in_the_order_of_the_stage_table(tmp_path: Path) -> None:
-    overrides = [f"source.path={tmp_path}", f"held_out.path={tmp_path}"]
+    overrides = [f"source.path={tmp_path}", f"held_out.path={tmp_path}", "random_draws=5"]
     config = load_config("jobs/configs/imagenet-10k.yaml", overrides, str(tmp_path / "run"))
     run = Run(config)
     began = {
@@ -90,6 +90,8 @@ def test_stages_are_in_the_order_of_the_stage_table(tmp_path: Path) -> None:
         "extract_tokens",
         "train-l2-geometry_aware",
         "sample",
+        "extract_features-held_out",
+        "evaluate-draws",
         "evaluate-images",
         "evaluate",
         "of-a-newer-version",
@@ -101,6 +103,8 @@ def test_stages_are_in_the_order_of_the_stage_table(tmp_path: Path) -> None:
         "tokens",
         "train l2 on geometry_aware",
         "sample",
+        "extract held-out images",
+        "compare with random draws",
         "encode for evaluation",
     ]
 

@@ -24,7 +24,12 @@ def held_out() -> np.ndarray:
 
 
 def measured(chosen: np.ndarray, draws: int = 5) -> DrawnFigures:
-    return compare_with_draws(classes(chosen), held_out(), draws, CONFIG, METRICS)
+    seen: list[None] = []
+    found = compare_with_draws(
+        classes(chosen), held_out(), draws, CONFIG, METRICS, lambda: seen.append(None)
+    )
+    assert len(seen) == draws
+    return found
 
 
 def test_values_are_those_of_a_subset_in_every_other_file() -> None:

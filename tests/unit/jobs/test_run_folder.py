@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from jobs.answers.read import next_command, read_answer
+from jobs.dashboard.overview import overview
 from jobs.requirements.networks import find_encoder
 from jobs.run.folder import find_folder
 from jobs.run.folder_config import FolderRequest, default_run, folder_config, side_of
@@ -102,6 +103,9 @@ def test_a_folder_becomes_a_subset_in_one_process(photos: Path, tmp_path: Path) 
     assert lost["that are hidden or have no name of an image"] == 2
     assert lost["with the same bytes in another class"] == 2
     assert lost["with no more images than the budget"] == 1
+    rows = {each.stage: (each.done, each.total, each.state) for each in overview(run).stages}
+    assert rows["evaluate-draws"] == (20, 20, "finished")
+    assert overview(run).state == "finished"
     for text in (
         "11 images held out to measure",
         "    loose.jpg\n",
