@@ -34,6 +34,20 @@ def missing_steps(job: TrainJob) -> list[int]:
     return job.missing_steps()
 
 
+def next_start(job: TrainJob) -> int:
+    """Return the step after which a start of a training goes on, by the sizes of its checkpoints.
+
+    Returns: 0 if it starts from the beginning.
+    """
+    missing = job.missing_steps()
+    if not missing:
+        return job.config.num_steps
+    newest = next(_complete_checkpoints(job, missing[0]), None)
+    if newest is None or newest.state.fingerprint != job.fingerprint:
+        return 0
+    return newest.step
+
+
 def resume(job: TrainJob, workers: Workers, state: TrainState, before: int) -> int:
     """Set `state` to the newest undamaged checkpoint before step `before`.
 

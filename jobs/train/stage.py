@@ -17,6 +17,7 @@ from jobs.train.job import TrainJob
 from jobs.train.launch import restore_summaries
 from jobs.train.launch import train as run_training
 from jobs.train.placement import Placement, plan_trainings
+from jobs.train.resume import next_start
 from otcondense.datasets.images import load_images, manifest_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.inputs import Inputs, inputs_identity, latent_shape
@@ -172,7 +173,7 @@ def _train(run: Run, trainings: Sequence[_Training]) -> None:
 def _fit(run: Run, training: _Training, placement: Placement | None) -> None:
     config = training.job.config
     with Progress(run.store, *training.bar) as progress:
-        progress.show(0, config.num_steps)
+        progress.show(next_start(training.job), config.num_steps)
         result = run_training(
             training.job,
             lambda line: progress.show(line.step, config.num_steps, loss=line.loss),

@@ -19,6 +19,7 @@ from jobs.train import loop as train_loop
 from jobs.train.interruption import stop_after_step
 from jobs.train.launch import train
 from jobs.train.loop import LoopOutcome, TrainJob, Workers, run_loop
+from jobs.train.resume import next_start
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig, sample_batch
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.checkpoint_files import list_checkpoints
@@ -114,6 +115,7 @@ def test_interruptions_leave_no_trace(death, make_job):
 
     with pytest.raises(LostError):
         run_loop(job, Workers(report=die))
+    assert next_start(job) == death
     assert run_loop(job, Workers()).resumed_from == death
     assert results(job) == results(undisturbed)
 
@@ -146,8 +148,13 @@ def test_ctrl_c_writes_a_checkpoint_and_leaves_no_trace(pressed, keep_best, make
 
 
 def test_ctrl_c_in_the_last_step_is_not_lost():
-    with pytest.raises(KeyboardInterrupt), stop_after_step():
-        signal.raise_signal(signal.SIGINT)
+    # An interrupted verb of another test leaves a handler that ends the process.
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), stop_after_step():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, earlier)
 
 
 def test_a_damaged_checkpoint_is_recomputed(make_job):
@@ -156,6 +163,7 @@ def test_a_damaged_checkpoint_is_recomputed(make_job):
     run_loop(job, Workers())
     before = results(job)
     job.store.remove(f"{RUN}/checkpoints/step-000004/ema.safetensors")
+    assert next_start(job) == 0
     assert run_loop(job, Workers()).resumed_from == 0
     assert results(job) == before
 
@@ -206,7 +214,9 @@ def test_a_full_disk_under_a_save_ends_the_training_and_leaves_no_trace(
 def test_a_longer_run_resumes_from_a_shorter_one(make_job):
     short, long = make_job(), make_job(num_steps=12, checkpoint_steps=(4, 10))
     run_loop(short, Workers())
+    assert next_start(long) == 10
     assert run_loop(long, Workers()).resumed_from == 10
+    assert next_start(long) == 12
     reference = make_job("reference", num_steps=12, checkpoint_steps=(4, 10))
     run_loop(reference, Workers())
     assert results(long) == results(reference)
