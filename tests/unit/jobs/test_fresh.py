@@ -12,6 +12,7 @@ import yaml
 from jobs.command.cli import run_on_directory, run_parser
 from jobs.command.verbs import VERBS
 from jobs.run_directory.fresh import confirm, deletion_of
+from jobs.run_directory.last_command import COMMAND_FILE
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import STAGES
 from otcondense.errors import InputError
@@ -100,7 +101,7 @@ def call(run: Run, verb: str, *arguments: str) -> list[str]:
 
 
 def left(run: Run) -> set[str]:
-    return set(run.store.list())
+    return set(run.store.list()) - {COMMAND_FILE}
 
 
 @pytest.mark.parametrize("verb", FRESH)
