@@ -2,6 +2,10 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
+
+MOST_ENTRIES = 10_000
+"""Most names of a folder that a mistyped one is compared with, the first ones in order."""
 
 
 def did_you_mean(word: str, known: Iterable[str], count: int = 1) -> str:
@@ -12,9 +16,28 @@ def did_you_mean(word: str, known: Iterable[str], count: int = 1) -> str:
         known: the names there are.
         count: most names that are suggested.
     """
+    return suggested(_near(word, known, count))
+
+
+def near_path(path: Path) -> str:
+    """Return `; did you mean PATH?` for the nearest name in its folder; empty if none is near."""
+    near = _near(path.name, visible_names(path.parent), 1)
+    return suggested(str(path.parent / name) for name in near)
+
+
+def visible_names(folder: Path) -> list[str]:
+    """Return the names in a folder that are not hidden, in order; none if it cannot be read."""
+    try:
+        names = [each.name for each in folder.iterdir() if not each.name.startswith(".")]
+    except (OSError, ValueError):  # a name with a null byte
+        return []
+    return sorted(names)[:MOST_ENTRIES]
+
+
+def _near(word: str, known: Iterable[str], count: int) -> list[str]:
     names = {each.lower().replace("-", "_"): each for each in known}
     near = difflib.get_close_matches(word.lower().replace("-", "_"), names, n=count)
-    return suggested([names[each] for each in near])
+    return [names[each] for each in near]
 
 
 def suggested(names: Iterable[str]) -> str:

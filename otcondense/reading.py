@@ -13,6 +13,7 @@ from typing import Any
 
 from otcondense.byte_sizes import byte_size
 from otcondense.errors import InputError
+from otcondense.near_names import near_path
 
 KINDS: dict[str, Callable[[int], bool]] = {
     "a folder": stat.S_ISDIR,
@@ -125,7 +126,8 @@ def read_text(path: str | Path, what: str) -> str:
             "save it as UTF-8"
         ) from error
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        raise InputError(f"{what}, found nothing at {path}; correct the path") from error
+        near = near_path(Path(path)) or "; correct the path"
+        raise InputError(f"{what}, found nothing at {path}{near}") from error
 
 
 def parse_json(text: str | bytes, name: str) -> Any:

@@ -10,6 +10,7 @@ from jobs.run_directory.marker import MARKER, read_marker, store_of
 from jobs.run_directory.opening import own_configuration
 from jobs.run_directory.stages import ALL, Access
 from otcondense.errors import InputError
+from otcondense.near_paths import found_at
 
 DEFAULT_CONFIG = "demo"
 """The shipped configuration of a new run that names none."""
@@ -37,8 +38,9 @@ def chosen_config(
     if verb.access is Access.STARTS and (root is None or not _is_run(root)):
         if root is not None and directory is None:
             raise InputError(
-                f"{root} must be a run{_or_folder(verb)}, found none there; a new run of the "
-                f"example: otcondense {verb.name} --run {root}; of a configuration: --config FILE"
+                f"{root} must be a run{_or_folder(verb)}, {found_at(root, 'none there')}\n  a new "
+                f"run of the example: otcondense {verb.name} --run {root}; of a configuration: "
+                "--config FILE"
             )
         note("configuration", f"{DEFAULT_CONFIG}; --config names another")
         return load_config(DEFAULT_CONFIG, settings, root)

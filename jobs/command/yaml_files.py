@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.command.yaml_text import parse_yaml
 from otcondense.errors import InputError
+from otcondense.near_names import near_path
 from otcondense.reading import RefusedFileError, read_regular
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -37,7 +38,7 @@ def read_yaml(path: str, kind: str = "configuration") -> dict[str, Any]:
     file = _file(path, kind)
     content = _content(file, kind)
     if content is None:
-        raise InputError(f"{kind} file {file} does not exist{_shipped(kind)}")
+        raise InputError(f"{kind} file {file} does not exist{_shipped(kind)}{near_path(file)}")
     return _with_bases(file, content, ())
 
 

@@ -7,6 +7,7 @@ from otcondense.datasets.files import list_tree
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES
 from otcondense.datasets.trees import Tree
 from otcondense.errors import InputError
+from otcondense.near_names import near_path
 from otcondense.reading import RefusedFileError, open_regular
 
 FILES = (".npz", ".parquet")
@@ -29,7 +30,9 @@ def check_place(path: str) -> None:
     except RefusedFileError as error:
         raise InputError(f"images must be {forms}; {error}") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"images must be {forms}, found nothing at {path}") from error
+        raise InputError(
+            f"images must be {forms}, found nothing at {path}{near_path(place)}"
+        ) from error
     if place.suffix not in FILES:
         raise InputError(f"images must be {forms}, found {path}")
 

@@ -13,6 +13,7 @@ from jobs.run_directory.marker import find_marker, store_of
 from jobs.run_directory.run import Run
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES
 from otcondense.errors import InputError
+from otcondense.near_paths import found_at
 from otcondense.reading import with_home
 
 MINUTES = 10.0
@@ -45,7 +46,11 @@ def choose(options: argparse.Namespace) -> RunConfig:
     folders = [word for word in options.words if "=" not in word and _is_image_folder(word)]
     if not folders:
         if options.train is not None:
-            raise InputError("--train needs a folder of images, as in otcondense run my-photos/")
+            root = named_run(options.run, options.words)
+            found = f"; {root}: {found_at(root, 'no images there')}" if root else ""
+            raise InputError(
+                f"--train needs a folder of images, as in otcondense run my-photos/{found}"
+            )
         return chosen_config(options.verb, options.config, options.run, options.words)
     from jobs.run.folder_config import FolderRequest, folder_config
 

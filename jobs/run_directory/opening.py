@@ -25,6 +25,7 @@ from jobs.run_directory.run import Run
 from jobs.run_directory.source import check_source
 from otcondense.datasets.records import OPTIONAL_IDENTITY
 from otcondense.errors import InputError
+from otcondense.near_paths import found_at
 from otcondense.store import DriverLock, Store, put_back
 from otcondense.wrong_values import described
 
@@ -130,7 +131,7 @@ def _marker_of(root: str) -> Marker:
     marker = read_marker(store)
     if marker is None:
         raise InputError(
-            f"{root} must be a run directory, found no run there; "
+            f"{root} must be a run directory, {found_at(root, 'no run there')}\n  "
             "`otcondense run` and `otcondense extract_features` start one"
         )
     return marker

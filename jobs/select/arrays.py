@@ -13,6 +13,7 @@ from jobs.select.columns import read_column
 from otcondense import npy
 from otcondense.datasets.parquet_open import open_parquet
 from otcondense.errors import InputError
+from otcondense.near_names import near_path
 from otcondense.reading import DAMAGED_ARCHIVE, RefusedFileError, open_regular, read_text
 
 SUFFIXES = (".npy", ".npz", ".parquet")
@@ -79,7 +80,9 @@ def open_arrays(path: str) -> ArrayFile:
     try:
         open_regular(path).close()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"features must be a file, found nothing at {path}") from error
+        raise InputError(
+            f"features must be a file, found nothing at {path}{near_path(Path(path))}"
+        ) from error
     except RefusedFileError as error:
         raise InputError(f"features must be a file; {error}") from error
     return ArrayFile(path)

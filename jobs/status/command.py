@@ -23,6 +23,7 @@ from jobs.run_directory.stages import place_of_bar
 from otcondense.counts import counted
 from otcondense.durations import duration
 from otcondense.errors import InputError
+from otcondense.near_paths import found_at
 from otcondense.store import StageProgress, UnitProgress, read_all_progress
 
 
@@ -34,7 +35,8 @@ def status(directory: str, *, as_json: bool) -> int:
     """
     store = store_of(directory)
     if read_marker(store) is None:
-        raise InputError(f"{directory} must be a run directory, found no run there")
+        found = found_at(directory, "no run there")
+        raise InputError(f"{directory} must be a run directory, {found}")
     stages = sorted(read_all_progress(store), key=lambda stage: place_of_bar(stage.stage))
     command = current_command(read_last_command(store), stages)
     now = time.time()

@@ -18,6 +18,7 @@ from otcondense.diffusion.model import MODELS, ModelConfig, Transformer, build_m
 from otcondense.diffusion.sizes import LETTERS, Family
 from otcondense.errors import InputError
 from otcondense.fetched import load_pickled
+from otcondense.near_names import near_path
 from otcondense.reading import open_regular
 from otcondense.tensor_names import misfit, shapes_of
 
@@ -60,7 +61,7 @@ def read_public(path: str, weights: str = "ema") -> dict[str, Tensor]:
     Raises: InputError if it is missing, damaged or without tensors.
     """
     if not Path(path).exists():
-        raise InputError(f"checkpoint file {path} does not exist")
+        raise InputError(f"checkpoint file {path} does not exist{near_path(Path(path))}")
     stored = _load(path)
     state = stored.get(weights, stored) if isinstance(stored, dict) else stored
     if not _is_named_tensors(state):

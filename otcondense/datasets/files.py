@@ -13,6 +13,7 @@ from otcondense.datasets.remote_trees import remote_tree
 from otcondense.datasets.splits import belongs_to, refuse_mixed_splits, refuse_other_splits
 from otcondense.datasets.trees import SourceFile, Tree
 from otcondense.errors import InputError
+from otcondense.near_names import near_path
 
 __all__ = ["SourceFile", "container_files", "list_tree", "source_state"]
 
@@ -31,10 +32,10 @@ def list_tree(source: SourceConfig) -> Tree:
         return remote_tree(source)
     root = resolved(Path(source.path))
     if not root.is_dir():
-        found = "a file" if root.exists() else "nothing"
+        found = "a file there" if root.exists() else f"nothing there{near_path(root)}"
         raise InputError(
             f"the image source {source.path} must be a folder {SOURCES[source.kind].folder}, "
-            f"found {found} there"
+            f"found {found}"
         )
     return local_tree(source, root)
 

@@ -136,7 +136,7 @@ def test_the_exit_status_of_a_failed_job_is_passed_on(
     assert damaged.stderr.endswith("ended with status 1\n")
     mistaken = ask(head, "status", str(root / "nowhere"))
     assert mistaken.returncode == 2
-    assert "found no run there" in mistaken.stdout
+    assert "but it does not exist" in mistaken.stdout
 
 
 MISTAKES: dict[tuple[str, ...], str] = {

@@ -96,7 +96,7 @@ def test_the_verb_refuses_a_directory_without_a_run(
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path)])
     assert ended.value.code == 2
-    assert "found no run there" in capsys.readouterr().err
+    assert "found an empty folder" in capsys.readouterr().err
 
 
 def test_a_run_on_an_object_store_is_shown(tmp_path: Path) -> None:

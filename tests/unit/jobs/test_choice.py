@@ -1,5 +1,6 @@
 """Which configuration a command line chooses."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_a_new_run_takes_the_default_and_says_so(
 @pytest.mark.parametrize("verb", OTHERS)
 def test_other_verbs_need_a_run(tmp_path: Path, verb: str) -> None:
     new = tmp_path / "new"
-    with pytest.raises(InputError, match="new must be a run directory, found no run there"):
+    with pytest.raises(InputError, match="new must be a run directory, but it does not exist"):
         chosen_config(VERBS[verb], None, str(new), [])
     with pytest.raises(InputError, match=f"as in `otcondense {verb} RUN`"):
         chosen_config(VERBS[verb], None, None, ["selection.budget=3"])
@@ -86,3 +87,19 @@ def test_two_runs_are_one_too_many(root: str, verb: str) -> None:
 def test_a_configuration_of_another_version_is_explained(root: str) -> None:
     with pytest.raises(InputError, match=r"did you mean selection\.budget"):
         chosen_config(VERBS["run"], None, root, ["selection.bugdet=3"])
+
+
+@pytest.mark.parametrize("verb", ["run", "extract_features", "export"])
+def test_what_is_at_a_wrong_path_is_told(tmp_path: Path, verb: str) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "list.txt").write_text("none")
+    told = {
+        "fotos": f"but it does not exist; did you mean {tmp_path / 'photos'}?",
+        "far": "but it does not exist\n",
+        "nowhere/photos": "but it does not exist\n",
+        "photos": "found an empty folder\n",
+        "list.txt": "there: it is no folder",
+    }
+    for name, text in told.items():
+        with pytest.raises(InputError, match=re.escape(text)):
+            chosen_config(VERBS[verb], None, None, [str(tmp_path / name)])

@@ -259,7 +259,7 @@ def test_a_missing_run_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path / "nowhere")])
     assert ended.value.code == 2
-    assert "nowhere must be a run directory, found no run there" in capsys.readouterr().err
+    assert "nowhere must be a run directory, but it does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -327,7 +327,9 @@ MISTAKES = {
     ("--train=tiny", "--minutes=-1"): "--minutes must be a number above 0",
     ("--train=tiny", "--minutes=inf"): "--minutes must be a number above 0",
     ("--train=tiny", "runs/none"): "--train needs a folder of images",
-    ("no-such-folder/",): "no-such-folder/ must be a run or a folder of images, found none there",
+    (
+        "no-such-folder/",
+    ): "no-such-folder/ must be a run or a folder of images, but it does not exist",
 }
 
 

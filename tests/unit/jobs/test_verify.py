@@ -292,7 +292,7 @@ def test_a_directory_without_a_run_is_refused(
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path)])
     assert ended.value.code == 2
-    assert "found no run there" in capsys.readouterr().err
+    assert "found an empty folder" in capsys.readouterr().err
 
 
 def outputs() -> list[tuple[str, str]]:
