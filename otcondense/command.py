@@ -6,12 +6,15 @@ their common names do not land among the installed packages. This module starts 
 imports nothing of theirs, and nothing heavy.
 """
 
+import json
 import os
 import runpy
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import unquote
 
 PACKAGE = Path(__file__).resolve().parent
 FOLDERS = ("jobs", "pipeline", "actors")
@@ -39,6 +42,8 @@ NEEDED = (
 MISTAKE = 2
 """Exit status of a mistake of the user's, as that of every verb."""
 HELP = ("-h", "--help")
+NAMED = 3
+"""Missing packages that are named; without the extra, nearly all are missing."""
 
 
 def workflow_folder(package: Path = PACKAGE) -> Path | None:
@@ -76,12 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     verb = words[0].replace("-", "_") if words else ""
     is_verb = verb.isidentifier() and (folder / "jobs" / verb / "__main__.py").is_file()
-    missing = missing_packages() if is_verb else []
-    if missing:
+    missing = missing_packages() if is_verb or not words or words[0] in HELP else []
+    if missing and is_verb:
         _stop(
             f"`otcondense {words[0]}` needs the packages of the workflow, found no "
-            f"{', '.join(missing)} in {sys.prefix}"
+            f"{_listed(missing)} in {sys.prefix}"
         )
+    if missing:
+        print(f"These commands need packages that are not here; install: {install_command()}\n")
     _make_importable(folder)
     _run(f"jobs.{verb}" if is_verb else "jobs", words[1:] if is_verb else words)
 
@@ -89,18 +96,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _stop(reason: str) -> None:
     """Say what is missing and what installs it; leave the process."""
     print(
-        f"error: {reason}; install them with `{_install_command()}`, or use the environment that "
+        f"error: {reason}; install them: {install_command()}, or use the environment that "
         "has them (after `make setup`: .venv/bin/otcondense)",
         file=sys.stderr,
     )
     sys.exit(MISTAKE)
 
 
-def _install_command() -> str:
-    checkout = PACKAGE.parent
-    if (checkout / "pyproject.toml").is_file() and (checkout / "constraints.txt").is_file():
-        return f"{sys.executable} -m pip install -c constraints.txt '.[workflow]'` in `{checkout}"
-    return f"{sys.executable} -m pip install 'otcondense[workflow]'"
+def _listed(missing: Sequence[str]) -> str:
+    """Return names of missing packages, and how many more there are."""
+    more = len(missing) - NAMED
+    return ", ".join(missing[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def install_command() -> str:
+    """Return what installs the extra `workflow` the way this package was installed."""
+    pip = f"{sys.executable} -m pip install"
+    origin = _origin()
+    places = [unquote(origin.removeprefix("file://"))] if origin.startswith("file://") else []
+    for checkout in (PACKAGE.parent, *map(Path, places)):
+        if (checkout / "pyproject.toml").is_file() and (checkout / "constraints.txt").is_file():
+            return f"`{pip} -c constraints.txt '.[workflow]'` in {checkout}"
+    return f"`{pip} 'otcondense[workflow]{f' @ {origin}' if origin else ''}'`"
+
+
+def _origin() -> str:
+    """Return the URL of the folder or file that pip installed the package from.
+
+    It is empty if that was an index (https://peps.python.org/pep-0610/).
+    """
+    try:
+        record = metadata.distribution("otcondense").read_text("direct_url.json")
+        return str(json.loads(record or "{}").get("url", ""))
+    except (metadata.PackageNotFoundError, ValueError, AttributeError):
+        return ""
 
 
 def _make_importable(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The command `otcondense`: it finds the workflow from any directory and starts its verbs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -91,7 +92,34 @@ def test_without_the_workflow_packages_a_verb_says_what_installs_them() -> None:
     assert "-m pip install" in done.stderr
     assert ".venv/bin/otcondense" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert run("--help", before=hidden).returncode == 0
+    alone = run(before=hidden)
+    assert alone.returncode == 0
+    assert alone.stdout.startswith("These commands need packages that are not here; install: `")
+
+
+@pytest.mark.parametrize("form", ["checkout", "wheel", "index"])
+def test_the_advice_fits_how_it_was_installed(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `pip install .`, the checkout is not next to the package; no index has it."""
+    installed, checkout = tmp_path / "site-packages", tmp_path / "my checkout"
+    record = installed / "otcondense-1.0.dist-info"
+    record.mkdir(parents=True)
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: otcondense\nVersion: 1.0\n")
+    checkout.mkdir()
+    for name in ("pyproject.toml", "constraints.txt"):
+        (checkout / name).touch()
+    url = {"checkout": checkout.as_uri(), "wheel": "file:///w/otcondense-1.0.whl"}.get(form)
+    if url is not None:
+        (record / "direct_url.json").write_text(json.dumps({"url": url}))
+    monkeypatch.setattr(command, "PACKAGE", installed / "otcondense")
+    monkeypatch.syspath_prepend(str(installed))
+    advice = {
+        "checkout": f"install -c constraints.txt '.[workflow]'` in {checkout}",
+        "wheel": "install 'otcondense[workflow] @ file:///w/otcondense-1.0.whl'`",
+        "index": "install 'otcondense[workflow]'`",
+    }
+    assert command.install_command().endswith(advice[form])
 
 
 def test_every_package_of_the_extra_is_looked_for() -> None:
