@@ -14,6 +14,7 @@ from jobs.answers.draws import (
     read_draws,
 )
 from jobs.answers.left_out import chosen_by_class, left_out, readable
+from jobs.answers.short_training import short_training
 from jobs.run_directory.results import CheckpointMetrics, read_metrics
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import Subset
@@ -43,6 +44,7 @@ def read_answer(run: Run) -> Answer:
         subsets=subsets,
         left_out=tuple(left_out(run, chosen)) if chosen else (),
         not_compared="" if is_compared or not subsets else _why_not(run),
+        remark=short_training(run) if subsets else "",
         next_command=next_command(run, subsets),
     )
 

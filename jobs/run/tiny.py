@@ -13,8 +13,6 @@ from otcondense.diffusion.forecast import sampling_passes
 from otcondense.diffusion.training import create_state, make_batch, train_step
 from otcondense.threads import one_thread_on
 
-NAME = "tiny"
-"""Name of the model, and value of `--train`."""
 PATCH = 4
 """Pixels of the side of a token."""
 PLANNED_SHARE = 0.8

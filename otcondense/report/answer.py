@@ -203,6 +203,8 @@ class Answer:
     left_out: tuple[LeftOut, ...] = ()
     not_compared: str = ""
     """Why nothing is compared with random draws; empty if it is."""
+    remark: str = ""
+    """What to know before the comparisons are believed; empty for nothing."""
     next_command: str = ""
     """The command that most users need next."""
 
@@ -214,6 +216,8 @@ def answer_lines(answer: Answer) -> list[str]:
         lines += _subset_lines(subset)
     if answer.not_compared:
         lines.append(f"  not compared with random draws: {answer.not_compared}")
+    if answer.remark:
+        lines.append(f"  {answer.remark}")
     for title, is_kept in (("left out", False), ("kept, but look at", True)):
         of_title = [each for each in answer.left_out if each.is_kept is is_kept]
         lines += [title] if of_title else []

@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from jobs.answers.read import next_command, read_answer
+from jobs.answers.short_training import short_training
 from jobs.dashboard.overview import overview
 from jobs.requirements.networks import find_encoder, find_judge
 from jobs.run.folder import find_folder
@@ -284,6 +285,9 @@ def test_the_length_of_the_tiny_model_is_part_of_the_run(
     model = config.models["tiny"]
     assert model.training.num_steps == LEAST_STEPS
     assert model.sampling.num_samples == 7
+    assert short_training(Run(config)).startswith("short training (200 steps of model tiny, fewer")
+    enough = ["models.tiny.training.num_steps=2000", "models.tiny.training.checkpoint_steps=[2000]"]
+    assert not short_training(Run(config_of(photos, *NETWORKS, *enough, train=True, minutes=1e-3)))
     assert model.training.subsets == ("geometry_aware", "random")
     again = RunConfig.model_validate(yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json"))))
     assert again == config

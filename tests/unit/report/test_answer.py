@@ -76,7 +76,8 @@ def test_the_end_of_a_run_says_where_how_good_and_what_is_missing() -> None:
 
 
 def test_a_run_without_a_comparison_says_why() -> None:
-    answer = Answer("/r", (), not_compared="no images are held out; set held_out")
+    answer = Answer("/r", (), (), "no images are held out; set held_out", "short training")
     assert answer_lines(answer) == [
-        "  not compared with random draws: no images are held out; set held_out"
+        "  not compared with random draws: no images are held out; set held_out",
+        "  short training",
     ]
