@@ -76,6 +76,10 @@ class Progress:
         if time.monotonic() >= self._next_write:
             self._write(finished=False)
 
+    def lose(self, count: int) -> None:
+        """Show that so many of those that were done in this start and before cannot be read."""
+        self._state = self._state.model_copy(update={"lost": count})
+
     def follow(self, units: Sequence[UnitProgress]) -> None:
         """Show the units of the stage, in the order of work; the file lists finished ones too."""
         self._units = {unit.name: unit for unit in units}

@@ -79,6 +79,7 @@ def stage_state(stage: StageProgress, now: float, command: LastCommand | None = 
     if stage.finished:
         failed = sum(unit.state == "failed" for unit in stage.units)
         ended = EARLIER if is_earlier(stage) else "finished"
-        return f"{ended}, {failed} failed" if failed else ended
+        lost = f", {stage.lost:,} of them cannot be read" if stage.lost else ""
+        return f"{ended}, {failed} failed{lost}" if failed else f"{ended}{lost}"
     silent = now - stage.updated
     return "running" if silent < SILENT_SECONDS else f"no news for {duration(silent)}"

@@ -7,6 +7,7 @@ from jobs.forecasts.finished import Finished, finished_features
 from jobs.forecasts.image_stages import feature_stage
 from jobs.forecasts.known import Known, known_of
 from jobs.forecasts.printing import print_time
+from jobs.run_directory.bars import extraction_bar
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.listing import run_listing, scan_source
 from jobs.run_directory.run import Run
@@ -69,7 +70,7 @@ def _print(run: Run, encoder: EncoderConfig, known: Known) -> None:
     batches = sum(-(-(each.stop - each.start) // encoder.batch_size) for each in shards)
     source = byte_size(int(listing.numbers("size_bytes").sum()))
     note(
-        f"extract {encoder.name}",
+        extraction_bar(run.config, encoder).title,
         f"{counted(len(listing), 'image')} of {counted(len(listing.names), 'class')}, {source}, "
         f"{counted(batches, 'batch')}",
     )

@@ -34,7 +34,8 @@ def extract(run: Run) -> None:
 
 
 def _extract(run: Run, encoder: EncoderConfig) -> None:
-    title = f"extract {encoder.name}"
+    bar = extraction_bar(run.config, encoder)
+    title = bar.title
     if encoder.is_pretrained:
         note(
             title,
@@ -43,7 +44,7 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
         )
     directory = run.features_directory(encoder)
     source = run.config.source
-    with Progress(run.store, *extraction_bar(encoder)) as progress:
+    with Progress(run.store, *bar) as progress:
         result = extract_listed(
             feature_target(run.store, directory, run_listing(run), encoder, source),
             fingerprint(run.features_key(encoder)),
@@ -52,6 +53,7 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
             progress.show,
             run.config.cluster,
         )
+        progress.lose(result.num_quarantined)
     note(title, f"{counted(result.num_images, 'image')} of {_classes(result)}")
     if result.classes_recognised:
         note(

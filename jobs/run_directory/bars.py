@@ -23,9 +23,11 @@ def encoder_bar(encoder: EncoderConfig) -> Bar:
     return Bar(f"train-encoder-{encoder.name}", f"train encoder {encoder.name}", "epoch")
 
 
-def extraction_bar(encoder: EncoderConfig) -> Bar:
-    """Return the bar of the extraction with one encoder."""
-    return Bar(f"extract_features-{encoder.name}", f"extract {encoder.name}", "image")
+def extraction_bar(config: RunConfig, encoder: EncoderConfig) -> Bar:
+    """Return the bar of the extraction with one of the networks that see all images."""
+    is_judge = encoder == config.judge and encoder != config.encoder
+    title = f"encode for the judge ({encoder.name})" if is_judge else f"extract {encoder.name}"
+    return Bar(f"extract_features-{encoder.name}", title, "image")
 
 
 def training_bar(model: str, method: str) -> Bar:
@@ -52,7 +54,7 @@ def extraction_bars(config: RunConfig) -> Iterable[Bar]:
         if encoder.train is not None:
             yield encoder_bar(encoder)
     for encoder in config.encoders:
-        yield extraction_bar(encoder)
+        yield extraction_bar(config, encoder)
     if not config.source.has_images:
         yield IMPORT_BAR
 

@@ -61,6 +61,8 @@ class StageProgress(Config):
     done: int = Field(default=0, ge=0)
     """Number of finished units, including skipped and failed ones."""
     total: int = Field(default=0, ge=0)
+    lost: int = Field(default=0, ge=0)
+    """Number of those that cannot be read."""
     before: int = Field(default=0, ge=0)
     """Number of units that an earlier start finished."""
     started: float = 0.0

@@ -66,6 +66,15 @@ def test_units_are_followed_to_their_end(store: Store) -> None:
     assert stage_state(earlier, time.time()) == "finished earlier"
 
 
+def test_images_that_cannot_be_read_are_counted_apart(store: Store) -> None:
+    with Progress(store, "extract_features-a", "extract a", "image") as progress:
+        progress.show(0, 634)
+        progress.show(634, 634)
+        progress.lose(3)
+    (stage,) = read_all_progress(store)
+    assert stage_state(stage, time.time()) == "finished, 3 of them cannot be read"
+
+
 def test_a_failure_is_printed_at_once(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(store, "select_subset", "select", "class") as progress:
         progress.follow([UnitProgress(name=name) for name in NAMES])

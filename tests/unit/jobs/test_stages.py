@@ -24,6 +24,7 @@ from jobs.run_directory.stages import (
 )
 from jobs.thumbnails.stored import thumbnails_file
 from otcondense.datasets.stored import listing_file, others_file
+from otcondense.encoders import EncoderConfig
 from otcondense.store import class_file, selection_file
 from pipeline.shard_files import shard_file
 
@@ -152,10 +153,17 @@ def test_progress_bars_appear_in_the_order_of_the_stages(run: Run) -> None:
     places = [place_of_bar(bar.key) for bar in bars]
     assert places == sorted(places)
     assert set(places) == {place for place, stage in enumerate(STAGES) if stage.bar_keys}
-    extraction = [extraction_bar(encoder) for encoder in run.config.encoders]
+    extraction = [extraction_bar(run.config, encoder) for encoder in run.config.encoders]
     assert bars[: len(extraction)] == extraction
     trainings = [bar for bar in bars if bar.key.startswith("train-")]
     assert trainings == [training_bar(model, method) for model, method in run.trainings()]
+
+
+def test_the_bar_of_the_judge_says_what_it_is_for(run: Run) -> None:
+    pixels = EncoderConfig(name="pixels", image_size=16, num_classes=0)
+    config = run.config.model_copy(update={"judge": pixels})
+    titles = [extraction_bar(config, each).title for each in (run.config.encoder, pixels)]
+    assert titles == [f"extract {run.config.encoder.name}", "encode for the judge (pixels)"]
 
 
 def test_a_bar_belongs_to_its_stage(run: Run) -> None:
