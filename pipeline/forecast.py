@@ -1,5 +1,6 @@
 """What `--dry-run` times and counts of an extraction: a few images, and the memory of a worker."""
 
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +15,16 @@ from otcondense.encoders.arithmetic import EncoderSize, encoder_size
 from otcondense.encoders.encoder import build_model, load_weights, weights_file
 from otcondense.threads import one_thread
 from pipeline.feature_work import feature_transform
-from pipeline.images import BATCHES_AHEAD, Decoded, decode
+from pipeline.images import BATCHES_AHEAD, Decoded, Transform, decode
 
 SAMPLE = 32
 """Images that are decoded, at most."""
 DECODE_SECONDS = 2.0
-"""Time for decoding them; at least one is decoded."""
+"""Time for decoding them; at least one in each timing."""
 ENCODE_SECONDS = 1.5
 """Time for encoding, after one batch that warms up."""
+TIMINGS = 3
+"""Timings that share these times; their median counts, so that one disturbance does not."""
 TIMED_FLOPS = 2e10
 """Arithmetic of a timed batch: half a second of a slow core. Small networks get whole batches."""
 FLOAT32_BYTES = 4
@@ -39,7 +42,7 @@ class DecodedSample:
     """Images of a source, read and decoded in one thread."""
 
     seconds: float
-    """Mean time of one image."""
+    """Time of one image: median of the means of `TIMINGS` parts of the sample."""
     count: int
     unreadable: int
     """Images of the sample that cannot be used."""
@@ -61,12 +64,23 @@ def decode_sample(listing: Listing, encoder: EncoderConfig, max_pixels: int) -> 
     Raises: InputError if there is no such network.
     """
     transform = feature_transform(encoder, max_pixels)
-    images = readings(each.path for each in _evenly(listing.records, SAMPLE))
+    records = _evenly(listing.records, SAMPLE)
+    parts = [records[first::TIMINGS] for first in range(min(TIMINGS, len(records)))]
+    samples = [_decoded(part, transform) for part in parts]
+    return DecodedSample(
+        statistics.median(each.seconds for each in samples),
+        sum(each.count for each in samples),
+        sum(each.unreadable for each in samples),
+    )
+
+
+def _decoded(records: Sequence[ImageRecord], transform: Transform) -> DecodedSample:
+    """Read and decode images until the time of one timing is over."""
     decoded: list[Decoded] = []
     started = time.perf_counter()
-    for read in images:
+    for read in readings(each.path for each in records):
         decoded.append(decode(read, transform))
-        if time.perf_counter() - started > DECODE_SECONDS:
+        if time.perf_counter() - started > DECODE_SECONDS / TIMINGS:
             break
     seconds = (time.perf_counter() - started) / len(decoded)
     unreadable = sum(image.reason is not None for image in decoded)
@@ -104,14 +118,14 @@ def encode_seconds(encoder: EncoderConfig) -> float:
     batch = torch.zeros(images, *model.spec.shape, dtype=torch.uint8)
     with one_thread():
         model.encode_inputs(batch)
-        return _repeated(model, batch) / images
+        return statistics.median(_repeated(model, batch) for _ in range(TIMINGS)) / images
 
 
 def _repeated(model: Encoder, batch: torch.Tensor) -> float:
     """Return the mean time of one batch."""
     started = time.perf_counter()
     count = 0
-    while count == 0 or time.perf_counter() - started < ENCODE_SECONDS:
+    while count == 0 or time.perf_counter() - started < ENCODE_SECONDS / TIMINGS:
         model.encode_inputs(batch)
         count += 1
     return (time.perf_counter() - started) / count

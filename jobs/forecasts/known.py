@@ -44,6 +44,7 @@ def known_of(run: Run, on: str | None) -> Known:
         for encoder in config.encoders:
             check_weights(encoder)
         source = config.source
+        note("forecast", "timing this machine ...")
         sample = decode_sample(run_listing(run), config.encoder, source.max_pixels)
         hardware = timed_here(hardware, sample, config)
     _print(hardware, config)

@@ -10,7 +10,7 @@ from otcondense.forecast.stages import Stage, Term, total_cost, total_seconds
 
 def print_time(stage: Stage, hardware: Hardware) -> None:
     """Print the time of a stage, its parts and its cost."""
-    time = f"{duration(stage.seconds)} on {stage.workers.text}"
+    time = f"about {duration(stage.seconds)} on {stage.workers.text}"
     if stage.beside:
         time += " beside the training before it"
     note("", f"time: {time} ({_parts(stage.terms)}){_price(stage, hardware)}")
@@ -30,7 +30,7 @@ def _price(stage: Stage, hardware: Hardware) -> str:
 def print_total(stages: Sequence[Stage], hardware: Hardware) -> None:
     """Print time and cost of all stages, one after another."""
     cost = f", cost {total_cost(stages, hardware):.2f}" if hardware.gpus else ""
-    note("all stages", f"{duration(total_seconds(stages))}{cost}")
+    note("all stages", f"about {duration(total_seconds(stages))}{cost}")
     note(
         "",
         "not counted: start of nodes and processes, compiling, difficulty scores, classifiers "

@@ -75,7 +75,7 @@ def test_a_dry_run_counts_and_writes_nothing(arguments, tmp_path, capsys):
         r"memory of a worker: [\d.]+ MB for the encoder .*, [\d.]+ MB for decoded images", output
     )
     assert re.search(r"\d+ images/s decoded .*; 17 images sampled, 1 unreadable", output)
-    assert re.search(r"time: [\d.]+ s on \d+ cores? \(decoding [\d.]+ s, encoding", output)
+    assert re.search(r"time: about [\d.]+ s on \d+ cores? \(decoding [\d.]+ s, encoding", output)
     assert "1 method, 2 classes, 5 to 10 images a class, 15 in all" in output
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -103,7 +103,7 @@ def test_a_dry_run_for_gpus_forecasts_every_stage_and_asks_no_hub(
     command = ["--config=jobs/configs/imagenet-10k.yaml", f"--run={tmp_path / 'run'}", "--dry-run"]
     call("run", [*command, *settings, encoder, "--on", "8xH100"])
     lines = capsys.readouterr().out.splitlines()
-    assert "8 GPUs, 96 cores" in lines[0]
+    assert "8 GPUs, 96 cores" in lines[1]
     for stage in STAGES:
         [row] = [row for row, line in enumerate(lines) if line.split(" ")[0] == stage]
         until = row + 1
@@ -111,7 +111,7 @@ def test_a_dry_run_for_gpus_forecasts_every_stage_and_asks_no_hub(
             until += 1
         assert until <= row + 3
         assert re.search(r"time: .* on \d+ (GPU|core)s? \(.*\), cost [\d.]+$", lines[until])
-    assert re.match(r"all stages +: .*, cost [\d.]+$", lines[-2])
+    assert re.match(r"all stages +: about .*, cost [\d.]+$", lines[-2])
     assert not (tmp_path / "run").exists()
 
 
