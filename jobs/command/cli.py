@@ -16,8 +16,9 @@ from jobs.run_directory.opening import reading_run, working_run
 from jobs.run_directory.run import Run
 from jobs.run_directory.stages import Access
 from otcondense.config import Config
-from otcondense.errors import InputError
+from otcondense.errors import InputError, MissingInputError
 from otcondense.forecast.hardware import PRESETS, Hardware
+from otcondense.store import is_driven
 
 RunCommand = Callable[[Run, argparse.Namespace], int | None]
 
@@ -131,7 +132,7 @@ def _open_and_run(config: RunConfig, command: RunCommand, options: argparse.Name
     """Run a verb on its run directory, opened as the verb needs it; return its exit status."""
     verb = options.verb
     if verb.access is Access.READS:
-        return command(reading_run(config), options) or DONE
+        return _read(reading_run(config), command, options)
     is_fresh = verb.can_be_fresh and options.fresh
     with working_run(config, may_start=verb.access is Access.STARTS, check=is_fresh) as run:
         if not is_fresh:
@@ -146,6 +147,19 @@ def _recorded(run: Run, command: RunCommand, options: argparse.Namespace) -> int
     """Run a verb that works on a run, and note there how it ended."""
     with recorded(run.store, options.verb.name):
         return _run(run, command, options)
+
+
+def _read(run: Run, command: RunCommand, options: argparse.Namespace) -> int:
+    """Run a verb that only reads; what is missing comes later if a driver is at the run."""
+    try:
+        return command(run, options) or DONE
+    except MissingInputError as error:
+        if is_driven(run.store):
+            raise InputError(
+                f"{error}: a run is at it; wait for it, `otcondense status {run.config.run}` says "
+                "how far it is"
+            ) from error
+        raise
 
 
 def _run(run: Run, command: RunCommand, options: argparse.Namespace) -> int:

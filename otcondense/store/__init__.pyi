@@ -21,6 +21,7 @@ from .hashing import hash8 as hash8
 from .hashing import sha256_bytes as sha256_bytes
 from .json_text import canonical_json as canonical_json
 from .lock import DriverLock as DriverLock
+from .lock import is_driven as is_driven
 from .progress import PROGRESS_DIRECTORY as PROGRESS_DIRECTORY
 from .progress import StageProgress as StageProgress
 from .progress import UnitProgress as UnitProgress
@@ -78,6 +79,7 @@ __all__ = [
     "class_file",
     "fingerprint",
     "hash8",
+    "is_driven",
     "manifest_table",
     "progress_file",
     "put_back",

@@ -66,6 +66,26 @@ class DriverLock:
             self._file = None
 
 
+def is_driven(store: Store) -> bool:
+    """Tell whether a driver holds a run; False on an object store, and without the right to look.
+
+    The lock is shared with nobody for longer than this call.
+    """
+    if not store.is_local:
+        return False
+    try:
+        file = os.open(store.path(".lock"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import yaml
@@ -22,8 +23,9 @@ from jobs.run_directory.stage_log import log_stage
 from jobs.sweep import __main__ as sweep
 from jobs.trials.config import SweepConfig
 from otcondense.errors import InputError, remote_fault, storage_fault
-from otcondense.store import Store
+from otcondense.store import DriverLock, Store, is_driven
 from tests.runs import start_run
+from tests.verbs import call
 
 
 def run(tmp_path, error):
@@ -94,6 +96,23 @@ def test_a_damaged_note_of_a_command_counts_as_missing(tmp_path, content):
     store = Store(str(tmp_path))
     store.write_bytes(COMMAND_FILE, content)
     assert read_last_command(store) is None
+
+
+@pytest.mark.parametrize("is_at_work", [True, False])
+def test_what_is_missing_while_a_run_is_at_work_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_at_work: bool
+) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump({"source": {"path": str(tmp_path / "images")}}))
+    store = start_run(config, tmp_path / "run").store
+    with DriverLock(store) if is_at_work else nullcontext():
+        assert is_driven(store) is is_at_work
+        call_export = ["--run", store.root, "--output", str(tmp_path / "s.json")]
+        with pytest.raises(SystemExit):
+            call("export", call_export)
+    said = capsys.readouterr().err
+    assert ("a run is at it; wait for it" in said) is is_at_work
+    assert ("run otcondense select_subset first" in said.replace("`", "")) is not is_at_work
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
