@@ -1,6 +1,7 @@
 """The evaluation transform of a timm model, as data that a worker can use without the model."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -32,6 +33,8 @@ WITHOUT_TIMM = {GOOGLENET: GOOGLENET_CONFIG, PIXELS: PIXELS_CONFIG}
 """Records of the encoders that timm does not have."""
 EXAMPLES = ["resnet50", "vit_base_patch14_dinov2"]
 """Models to suggest if no name is near."""
+SUGGESTED = 4
+"""Most models that are suggested: a family such as dinov3 has so many sizes of one kind."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,13 @@ def pretrained_config(name: str) -> dict[str, Any]:
         return dict(WITHOUT_TIMM[name])
     found = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if found is None:
-        near = get_close_matches(name, [*PRESETS, *timm.list_models()], n=3) or EXAMPLES
+        near = _nearest(name, [*PRESETS, *timm.list_models()]) or EXAMPLES
         raise InputError(f"timm has no model called {name!r}; nearest names: {', '.join(near)}")
     return dataclasses.asdict(found)
+
+
+def _nearest(name: str, known: Sequence[str]) -> list[str]:
+    """Return names that hold this one, the shortest first, then those that are similar."""
+    holding = sorted((each for each in known if name and name in each), key=len)
+    similar = get_close_matches(name, known, n=SUGGESTED)
+    return list(dict.fromkeys([*holding[:SUGGESTED], *similar]))[:SUGGESTED]

@@ -144,6 +144,7 @@ def test_identity_leaves_out_where_it_runs(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"name": "dinov3"}, "nearest names: .*vit_small_patch16_dinov3"),
         ({"name": "resnet5O"}, "no model called 'resnet5O'; nearest names: .*resnet50"),
         ({"weights": "weights.pth"}, r"must be a \.safetensors file"),
         ({"weights": "absent.safetensors"}, "found nothing there"),
