@@ -113,7 +113,8 @@ def find_folder(path: str, run: str, *, allow_links: bool) -> Folder:
     if not tops or (in_root and len(tops) == 1):
         in_all = in_root + sum(tops.values())
         return _with_part(
-            {**plain, "kind": "one_class"}, [f"{counted(in_all, 'image')} of one class", *notes]
+            {**plain, "kind": "one_class"},
+            [f"{counted(in_all, 'image')} in all, taken as one class", *notes],
         )
     splits = _splits(tree, tops)
     if splits:

@@ -193,9 +193,10 @@ def read_manifest_indices(directory: str) -> list[int]:
     return list(run.chosen_classes("geometry_aware"))
 
 
-def test_images_alone_are_one_class(photos: Path) -> None:
+def test_images_alone_are_one_class(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With photos beside one folder of them, too."""
     config = config_of(photos / "old photos", *NETWORKS)
+    assert "22 images in all, taken as one class" in capsys.readouterr().out
     assert (config.source.kind, config.confidence.kind) == ("one_class", "none")
     assert config.run == "runs/old-photos"
 
