@@ -1,14 +1,34 @@
 """Parameters of an estimator, as scikit-learn reads and writes them."""
 
+import functools
 import inspect
+from collections.abc import Callable
 from typing import TypeVar
 
 from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean
 
 Estimator = TypeVar("Estimator", bound="Parameters")
 
 NESTED = "__"
 """Stands between the name of a parameter that is a selector and the name of one of its own."""
+
+
+def _suggesting(constructor: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor with the same signature whose TypeError suggests a known name."""
+    known = list(inspect.signature(constructor).parameters)[1:]
+
+    @functools.wraps(constructor)
+    def suggesting(self: object, *given: object, **named: object) -> None:
+        unknown = [name for name in named if name not in known]
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__} has no parameter {unknown[0]!r}"
+                f"{did_you_mean(unknown[0], known)}"
+            )
+        constructor(self, *given, **named)
+
+    return suggesting
 
 
 class Parameters:
@@ -17,6 +37,12 @@ class Parameters:
     The constructor stores every argument, unchanged, in the attribute of the same name. With that,
     `sklearn.base.clone` and pickling work, and scikit-learn itself is not needed.
     """
+
+    def __init_subclass__(cls) -> None:
+        """Let the constructor suggest a name for a mistyped one, as Python does from 3.13 on."""
+        super().__init_subclass__()
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _suggesting(cls.__init__)  # type: ignore[method-assign]
 
     @classmethod
     def _parameters(cls) -> dict[str, inspect.Parameter]:
@@ -69,6 +95,7 @@ class Parameters:
             raise InputError(
                 f"{type(self).__name__} must be given its own parameters "
                 f"({', '.join(self._parameters())}), found {', '.join(unknown)}"
+                f"{did_you_mean(unknown[0], self._parameters())}"
             )
         self._check({**self.get_params(deep=False), **own})
         for estimator, values in nested:

@@ -259,6 +259,10 @@ def test_parameters_are_read_and_set_by_name(name: str, settings: dict[str, Any]
     assert (selector.budget, selector.config.budget, selector.config.seed) == (6, 6, 2)
     with pytest.raises(InputError, match=r"own parameters \(budget, .*\), found colour"):
         selector.set_params(colour="red")
+    with pytest.raises(InputError, match=r"found bugdet; did you mean budget\?"):
+        selector.set_params(bugdet=5)
+    with pytest.raises(TypeError, match=r"has no parameter 'bugdet'; did you mean budget\?"):
+        SELECTORS[name](bugdet=5)
     with pytest.raises(InputError, match=r"budget.*found 0"):
         selector.set_params(seed=9, budget=0)
     assert (selector.budget, selector.seed) == (6, 2)
