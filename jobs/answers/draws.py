@@ -11,10 +11,6 @@ from otcondense.store import hash8
 
 DRAWN_METRICS = ("frechet_distance", "mind", "coverage", "recall")
 """Metrics of a subset itself: how near its images are to held-out ones, and how much they cover."""
-BASELINE = "random"
-"""The method whose subsets are random draws."""
-
-
 LEAST_HELD_OUT = 10
 """Fewest held-out images that a subset is compared with."""
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jobs.answers.draws import (
-    BASELINE,
     DRAWN_METRICS,
     LEAST_HELD_OUT,
     DrawRecord,
@@ -15,6 +14,7 @@ from jobs.answers.draws import (
 )
 from jobs.answers.left_out import chosen_by_class, left_out, readable
 from jobs.answers.short_training import short_training
+from jobs.run_directory.config import BASELINE
 from jobs.run_directory.results import CheckpointMetrics, read_metrics
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import Subset

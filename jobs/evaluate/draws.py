@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from jobs.answers.draws import (
-    BASELINE,
     DRAWN_METRICS,
     LEAST_HELD_OUT,
     DrawRecord,
@@ -17,6 +16,7 @@ from jobs.command.progress import Progress, note
 from jobs.command.wording import earlier_part
 from jobs.judging.full_images import class_names, contents, extract_held_out, held_out_run, places
 from jobs.run_directory.bars import DRAWS_BAR
+from jobs.run_directory.config import BASELINE
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
 from otcondense.counts import counted

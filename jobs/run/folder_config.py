@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.answers.draws import BASELINE
 from jobs.answers.short_training import NAME
 from jobs.command.progress import note
 from jobs.command.settings import build, override, read_values
@@ -15,7 +14,7 @@ from jobs.requirements.networks import find_encoder, find_judge, make_again
 from jobs.run.folder import Folder, find_folder
 from jobs.run.tiny import TinyWork, tiny_model
 from jobs.run_directory.budget_rules import resolve
-from jobs.run_directory.config import DEFAULT_DRAWS, RunConfig
+from jobs.run_directory.config import BASELINE, DEFAULT_DRAWS, RunConfig
 from jobs.run_directory.marker import MARKER, read_marker, store_of
 from jobs.run_directory.opening import own_configuration
 from otcondense.counts import counted

@@ -67,7 +67,7 @@ def training_bars(config: RunConfig) -> Iterable[Bar]:
 
 def evaluation_bars(config: RunConfig) -> Iterable[Bar]:
     """Yield the bars of the evaluation: of random draws, then of samples; none without images."""
-    from jobs.answers.draws import BASELINE  # it imports the run, which imports this module
+    from jobs.run_directory.config import BASELINE  # status does not load the configuration
 
     if config.held_out is None:
         return

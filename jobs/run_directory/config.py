@@ -19,6 +19,8 @@ from otcondense.representations import LatentConfig, TextConfig, TokenConfig
 from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig, RepresentationResources
 
+BASELINE = "random"
+"""The method whose subsets are random draws."""
 DEFAULT_DRAWS = 20
 """Random subsets of a run without models: as many as tell one in twenty."""
 
