@@ -25,7 +25,7 @@ help: ## list the targets
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 ALL := -c constraints.txt -e '.[workflow,dev]'
 # Imported once, so that their bytecode is there before many processes import them.
-OFTEN := diffusers, otcondense.encoders, ray.data, ray.train.torch, ray.tune, sklearn.base, torchvision
+OFTEN := diffusers, ot, otcondense.encoders, ray.data, ray.train.torch, ray.tune, sklearn.base, torchvision
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, found {sys.version.split()[0]}; name another with make PYTHON=...")'
