@@ -53,16 +53,15 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
         view = overview(pages.run)
         return view, view.model_dump_json(exclude_defaults=True).encode()
 
-    @pages.kept(TTLCache(1, ANSWER_SECONDS))
-    def answer_to(_results: str) -> Answer | str:
+    def answer() -> Answer | str:
         try:
             return read_answer(pages.run)
         except (InputError, OSError) as error:
             return f"The answer cannot be read from here: {error}"
 
     @pages.kept(TTLCache(1, ANSWER_SECONDS))
-    def answer_values(results: str) -> dict[str, object]:
-        found = answer_to(results)
+    def answer_values(_results: str) -> dict[str, object]:
+        found = answer()
         firsts: tuple[FirstImage, ...] = ()
         if isinstance(found, Answer) and found.subsets:
             with suppress(InputError, OSError):  # the view of the class says what is wrong
@@ -84,7 +83,7 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
         )
 
     @app.get("/answer", response_class=HTMLResponse)
-    def answer() -> Response:
+    def answer_alone() -> Response:
         """Return the answer alone, for the first view while the run goes on."""
         return pages.render("answer.html.j2", **answer_values(current()[0].results))
 
