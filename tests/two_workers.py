@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
-from jobs.train.job import TrainJob
 from jobs.train.loop import Workers, run_loop
 from jobs.train.shared import from_first
 from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.node_tables import node_tables
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.errors import InputError
 from otcondense.store import Representation, Store
 from tests.generators.trainings import RUN, latent_job

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobs.run_directory.run import CURVE_FILE, Run
+from jobs.run_directory.run import Run
+from otcondense.diffusion.loss_lines import CURVE_FILE
 from otcondense.report import LossCurve
 from otcondense.report.builders import LossPoint, loss_curve
 from otcondense.report.embed import Plot, loss_plots

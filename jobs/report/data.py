@@ -14,10 +14,11 @@ from jobs.report.histories import Selections, histories, histories_note
 from jobs.run_directory.copy_facts import copy_facts
 from jobs.run_directory.marker import describe
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
-from jobs.run_directory.run import CURVE_FILE, Run
+from jobs.run_directory.run import Run
 from jobs.run_directory.stage_log import stage_seconds
 from jobs.thumbnails.stored import FULL_CLASSES, FULL_IMAGES, Pictures, write_thumbnails
 from otcondense.datasets.images import ListedImages
+from otcondense.diffusion.loss_lines import CURVE_FILE
 from otcondense.diffusion.samples import read_samples
 from otcondense.encoders import weights_sha256
 from otcondense.errors import MissingInputError

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from otcondense.datasets import Listing
 
 REPORT = "report.html"
-CURVE_FILE = "metrics.jsonl"
-"""Name of the loss curve in the directory of a training."""
 
 
 @dataclass(frozen=True)

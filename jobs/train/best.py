@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from jobs.run_directory.run import CURVE_FILE
-from jobs.train.job import BEST_FILE, TrainJob
 from otcondense.diffusion.checkpoint_files import list_checkpoints
-from otcondense.diffusion.loss_lines import LossLine, curve_text
+from otcondense.diffusion.loss_lines import CURVE_FILE, LossLine, curve_text
+from otcondense.diffusion.train_job import BEST_FILE, TrainJob
 from otcondense.diffusion.training_config import TrainingConfig
 
 

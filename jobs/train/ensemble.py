@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from jobs.train.best import write_summaries
-from jobs.train.job import TrainJob
 from jobs.train.loss_curve import Diverged, LossCurve, has_line
 from jobs.train.saves import superfluous
-from jobs.train.worker import Workers
 from otcondense.diffusion.batches import batches
 from otcondense.diffusion.checkpoint import restore_state, save_checkpoint
 from otcondense.diffusion.checkpoint_files import latest_checkpoint, remove_checkpoint
 from otcondense.diffusion.ensemble import Ensemble, ensemble_of, ensemble_step
 from otcondense.diffusion.ensemble_batches import EnsembleData, ensemble_data, make_ensemble_batch
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.diffusion.training import TrainState, create_state
+from otcondense.diffusion.workers import Workers
 
 LOG = logging.getLogger(__name__)
 

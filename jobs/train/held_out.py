@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from jobs.train.best import checkpoint_steps
-from jobs.train.job import LOSSES_FILE, TrainJob
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.checkpoint_files import list_checkpoints
 from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.held_out_loss import LossImages, mean_denoising_error
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.registry import resolve_objective
+from otcondense.diffusion.train_job import LOSSES_FILE, TrainJob
 from otcondense.errors import InputError
 from otcondense.store import stored_metadata
 

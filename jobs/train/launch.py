@@ -15,15 +15,15 @@ from jobs.cluster.start import in_thread
 from jobs.train.best import write_summaries
 from jobs.train.held_out import HeldOutLosses
 from jobs.train.interruption import stop_after_step
-from jobs.train.job import TrainJob
 from jobs.train.loop import LoopOutcome, run_loop, worker_main
 from jobs.train.loss_curve import stored_curve
 from jobs.train.placement import Placement, plan_trainings
 from jobs.train.step_log import REMOTE_SECONDS, StepLog
-from jobs.train.worker import Workers
 from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.loss_lines import LoggedLine
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.diffusion.training_config import TrainingConfig
+from otcondense.diffusion.workers import Workers
 from otcondense.errors import InputError, storage_fault
 from otcondense.store import hash8
 from otcondense.threads import one_thread_on

@@ -8,19 +8,19 @@ from typing import Any, cast
 import torch
 
 from jobs.train.interruption import never
-from jobs.train.job import TrainJob, TrainSettings
 from jobs.train.loss_curve import Diverged, LossCurve, has_line
 from jobs.train.resume import missing_steps, resume
 from jobs.train.sample_grid import write_grid
 from jobs.train.saves import Saves, saving
 from jobs.train.shared import from_first
-from jobs.train.worker import Workers
 from otcondense.counts import counted
 from otcondense.diffusion.batches import batches
 from otcondense.diffusion.checkpoint_files import list_checkpoints
 from otcondense.diffusion.forecast import forecast_training
+from otcondense.diffusion.train_job import TrainJob, TrainSettings
 from otcondense.diffusion.training import Batch, TrainState, create_state, make_batch, train_step
 from otcondense.diffusion.training_config import TrainingConfig
+from otcondense.diffusion.workers import Workers
 from otcondense.errors import InputError
 from otcondense.threads import one_thread_on
 

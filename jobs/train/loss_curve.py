@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from jobs.train.event_file import EventFile
-from jobs.train.job import TrainJob
 from jobs.train.step_log import StepWriter
-from jobs.train.worker import Workers
 from otcondense.diffusion.checkpoint_files import latest_checkpoint
 from otcondense.diffusion.checkpoint_state import checkpoint_directory, open_checkpoint
 from otcondense.diffusion.loss_lines import LoggedLine, LossLine, PartialLine
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.diffusion.training import learning_rate
 from otcondense.diffusion.training_config import TrainingConfig
+from otcondense.diffusion.workers import Workers
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of the training, not an error of the code

@@ -6,9 +6,7 @@ from contextlib import suppress
 
 import torch
 
-from jobs.train.job import TrainJob
 from jobs.train.shared import from_first
-from jobs.train.worker import Workers
 from otcondense.diffusion.checkpoint import restore_state, saved_tensors, start_optimizer
 from otcondense.diffusion.checkpoint_files import latest_checkpoint, list_checkpoints
 from otcondense.diffusion.checkpoint_state import (
@@ -19,7 +17,9 @@ from otcondense.diffusion.checkpoint_state import (
     refuse_foreign,
     refuse_other_inputs,
 )
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.diffusion.training import TrainState
+from otcondense.diffusion.workers import Workers
 from otcondense.errors import InputError
 
 LOG = logging.getLogger(__name__)

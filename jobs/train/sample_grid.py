@@ -9,9 +9,9 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
-from jobs.train.job import TrainJob
 from otcondense.diffusion.registry import OBJECTIVES, resolve_objective
 from otcondense.diffusion.sampler import Decode, SamplerConfig, of_trained, sample_batch
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.diffusion.training import TrainState
 
 COLUMNS = ROWS = 8

@@ -6,12 +6,12 @@ from typing import Any
 
 from jobs.train.best import write_summaries
 from jobs.train.held_out import HeldOutLosses
-from jobs.train.job import TrainJob
 from jobs.train.loss_curve import Diverged, LossCurve
-from jobs.train.worker import Workers
 from otcondense.diffusion.background_save import BackgroundSave, background_save
 from otcondense.diffusion.checkpoint_files import list_checkpoints, remove_checkpoint
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.diffusion.training import TrainState
+from otcondense.diffusion.workers import Workers
 
 
 class Saves:

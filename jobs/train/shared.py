@@ -3,8 +3,8 @@
 import json
 from collections.abc import Callable, Sequence
 
-from jobs.train.worker import Workers
 from otcondense.diffusion.exchange import error_of, error_text, gather_texts
+from otcondense.diffusion.workers import Workers
 
 
 def from_first(workers: Workers, find: Callable[[], Sequence[int]]) -> list[int]:

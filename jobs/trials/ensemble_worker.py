@@ -9,9 +9,7 @@ import torch
 
 from actors.units import UnitChanges
 from jobs.train.ensemble import Way, train_at_once, way_left
-from jobs.train.job import TrainJob
 from jobs.train.loop import run_loop
-from jobs.train.worker import Workers
 from otcondense.devices import resolve_device
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.checkpoint_files import sound_checkpoint
@@ -28,6 +26,8 @@ from otcondense.diffusion.samples import (
     sampling_units,
     write_part,
 )
+from otcondense.diffusion.train_job import TrainJob
+from otcondense.diffusion.workers import Workers
 from otcondense.errors import InputError
 from otcondense.threads import one_thread_on
 

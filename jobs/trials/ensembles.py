@@ -16,14 +16,14 @@ from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.command.progress import Progress, note
 from jobs.run_directory.config import ModelConfigs
 from jobs.run_directory.listing import run_listing
-from jobs.train.job import TrainJob
 from jobs.train.placement import uses_gpu
-from jobs.train.stage import training_job, write_training_images
+from jobs.train.prepare import training_job, write_training_images
 from jobs.trials.ensemble_worker import EnsembleActor, EnsembleUnit, Member, Sampling
 from jobs.trials.selecting import select_trials
 from jobs.trials.trial import Sweep, Trial
 from otcondense.diffusion.ensemble import same_but_for_seed
 from otcondense.diffusion.sampler_config import of_trained
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
 from otcondense.store import UnitProgress

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
-from jobs.run_directory.run import CURVE_FILE, Run
+from jobs.run_directory.run import Run
 from jobs.verify.files import MISSING, Problem
 from otcondense.diffusion.checkpoint_files import latest_checkpoint, read_checkpoint
 from otcondense.diffusion.checkpoint_state import (
@@ -11,7 +11,7 @@ from otcondense.diffusion.checkpoint_state import (
     checkpoint_directory,
     open_checkpoint,
 )
-from otcondense.diffusion.loss_lines import curve_text
+from otcondense.diffusion.loss_lines import CURVE_FILE, curve_text
 from otcondense.diffusion.sampler_config import of_trained
 from otcondense.errors import InputError
 

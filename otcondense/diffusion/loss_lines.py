@@ -6,6 +6,9 @@ from typing import Any
 
 from otcondense.store import canonical_json
 
+CURVE_FILE = "metrics.jsonl"
+"""Name of the loss curve in the directory of a training."""
+
 
 @dataclass(frozen=True)
 class LossLine:

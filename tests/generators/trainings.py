@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from jobs.train.job import TrainJob
 from otcondense.diffusion import ModelConfig, TrainingConfig
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.store import Store
 from tests.generators.latents import write_subset
 

@@ -10,7 +10,6 @@ import torch
 
 from jobs.compare.config import CompareConfig
 from jobs.run_directory.config import RunConfig
-from jobs.train.job import TrainJob
 from jobs.trials.config import SweepConfig
 from jobs.trials.ensemble_worker import (
     EnsembleUnit,
@@ -23,6 +22,7 @@ from jobs.trials.ensembles import at_once, ensemble_units, evaluating, obstacle
 from jobs.trials.resources import trial_resources
 from jobs.trials.trial import Sweep
 from otcondense.diffusion import ModelConfig, SamplerConfig, TrainingConfig
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.errors import InputError
 from otcondense.store import Store
 from otcondense.store.images import read_images, write_images

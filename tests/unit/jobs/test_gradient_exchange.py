@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from jobs.train.worker import Workers
 from otcondense.diffusion import ModelConfig, Pixels, TrainingConfig, TrainingSet
 from otcondense.diffusion.training import batch_loss, create_state, make_batch
+from otcondense.diffusion.workers import Workers
 
 SHAPE = (1, 8, 8)
 CLASSES = 10

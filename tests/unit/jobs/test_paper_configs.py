@@ -7,13 +7,13 @@ import torch
 
 from jobs.command.settings import load_config
 from jobs.forecasts.model_stages import training_size
-from jobs.train.job import TrainJob
 from jobs.train.loop import LoopOutcome, run_loop
-from jobs.train.worker import Workers
 from otcondense.diffusion import sample_batch
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.sampler import resolve_method
+from otcondense.diffusion.train_job import TrainJob
+from otcondense.diffusion.workers import Workers
 from otcondense.store import Store
 from tests.generators.latents import image_rows, write_subset, write_text
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from jobs.train.ensemble import Way, train_at_once, way_left
-from jobs.train.job import TrainJob
 from jobs.train.launch import train
 from jobs.train.loss_curve import stored_curve
 from otcondense.diffusion import ModelConfig, TrainingConfig
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.checkpoint_files import list_checkpoints
 from otcondense.diffusion.checkpoint_state import checkpoint_directory, open_checkpoint
+from otcondense.diffusion.train_job import TrainJob
 from otcondense.diffusion.training import create_state
 from otcondense.store import Store
 from otcondense.store.images import write_images

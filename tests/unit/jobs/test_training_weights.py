@@ -6,7 +6,7 @@ import pytest
 
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
-from jobs.train.stage import training_fingerprint
+from jobs.train.prepare import training_fingerprint
 from otcondense.diffusion import TrainingConfig
 from otcondense.store import MANIFEST_COLUMNS, write_table
 from otcondense.store.images import write_images

@@ -7,13 +7,13 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from jobs.run_directory.run import CURVE_FILE
 from otcondense.diffusion.attach import Attachments
 from otcondense.diffusion.checkpoint_files import is_complete, latest_checkpoint
 from otcondense.diffusion.checkpoint_state import refuse_foreign
 from otcondense.diffusion.data import Pixels, TrainingSet
 from otcondense.diffusion.held_out_loss import LossImages, read_loss_images
 from otcondense.diffusion.inputs import Inputs, check_inputs, load_inputs, load_text, token_width
+from otcondense.diffusion.loss_lines import CURVE_FILE
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.diffusion.weights import manifest_weights
 from otcondense.errors import InputError
