@@ -1,13 +1,26 @@
-"""What a training needs before its first step: the chosen images as pixels, and its job."""
+"""What a training needs before its first step: the chosen images as pixels, and its job.
 
+`python -m jobs.train.prepare RUN MODEL METHOD` does it for a loop of the user's own, and prints the
+job as one line of JSON.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
 from functools import partial
 
+from jobs.command.exit import exit_with
+from jobs.run_directory.config import RunConfig
 from jobs.run_directory.listing import run_listing
+from jobs.run_directory.opening import read_run, working_run
+from jobs.run_directory.places import check_method
 from jobs.run_directory.run import Run
 from otcondense.datasets.images import load_images, manifest_images
 from otcondense.diffusion import TrainingConfig
 from otcondense.diffusion.inputs import Inputs, inputs_identity, latent_shape
 from otcondense.diffusion.train_job import TrainJob
+from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean
 from otcondense.store import fingerprint, read_fingerprint, read_manifest, stored_metadata
 from otcondense.store.images import write_images
 
@@ -97,3 +110,44 @@ def _held_out_name(run: Run, config: TrainingConfig) -> str:
     name = run.held_out_pixels_file()
     is_used = config.keep_best == "held_out_loss" and run.store.exists(name)
     return name if is_used else ""
+
+
+def prepare(config: RunConfig, model: str, method: str) -> TrainJob:
+    """Write the inputs of one training of a run, and return its job.
+
+    Raises: InputError for an unknown model or subset, one that keeps checkpoints by their held-out
+        loss, or if another driver holds the run.
+    """
+    if model not in config.models:
+        raise InputError(
+            f"model must be one of the models of run {config.run} ({', '.join(config.models)}), "
+            f"found {model}{did_you_mean(model, config.models)}"
+        )
+    training = config.models[model].training
+    if training.keep_best == "held_out_loss":
+        raise InputError(
+            f"models.{model}.training.keep_best=held_out_loss is for `otcondense train`; set "
+            "another, or train there"
+        )
+    with working_run(config) as run:
+        check_method(run, method)
+        if training.data == "pixels":
+            write_training_images(run, method)
+        job = training_job(run, model, method, len(run_listing(run).classes))
+        job.clear_outdated()
+        job.check_data()
+        return job
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prepare one training of a run, print its job, and leave the process."""
+    root, model, method = sys.argv[1:] if arguments is None else arguments
+
+    def work() -> None:
+        print(json.dumps(prepare(read_run(root).config, model, method).settings()))
+
+    exit_with(work)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ group is read once, however large it is. A row before the window starts its row 
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import lru_cache
@@ -53,7 +54,8 @@ def read_cell(place: str, path: str) -> bytes:
     row_group, row, column = place.split("/", 2)
     changed = 0 if is_remote(path) else Path(path).stat().st_mtime_ns
     try:
-        value = _window(path, changed, int(row_group), unquote(column)).value(int(row))
+        window = _window(path, changed, int(row_group), unquote(column), os.getpid())
+        value = window.value(int(row))
     except (pa.ArrowException, LookupError, ValueError) as error:
         raise OSError(errno.EIO, f"damaged Parquet file: {error}") from error
     check_size(f"an image in {path}", value.as_buffer().size if value.is_valid else 0, IMAGE_BYTES)
@@ -61,10 +63,12 @@ def read_cell(place: str, path: str) -> bytes:
 
 
 @lru_cache(maxsize=ROW_GROUPS_KEPT)
-def _window(path: str, _changed: int, row_group: int, column: str) -> "_Window":
+def _window(path: str, _changed: int, row_group: int, column: str, _process: int) -> "_Window":
     """Return the window on one leaf column of a row group.
 
-    `_changed` is the file's time of change: the content of an earlier file is not used again.
+    `_changed` is the file's time of change: the content of an earlier file is not used again. A
+    process that was forked, such as a worker of a DataLoader, opens the file again: it would share
+    the place in the open file with the others.
     """
     return _Window(path, row_group, column)
 
