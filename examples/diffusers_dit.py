@@ -9,6 +9,7 @@ and plain PyTorch, for one device.
 
 import argparse
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DiTPipeline, DiTTransformer2DModel
@@ -95,7 +96,7 @@ def encode(vae: AutoencoderKL, images: Tensor) -> Tensor:
     return latents
 
 
-def endless(loader: DataLoader[tuple[Tensor, Tensor]]) -> Iterator[list[Tensor]]:
+def endless(loader: DataLoader[tuple[Any, int]]) -> Iterator[list[Tensor]]:
     """Yield batches without an end."""
     while True:
         yield from loader

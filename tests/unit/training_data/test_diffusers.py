@@ -43,6 +43,4 @@ def test_the_pipeline_loads_and_draws(latents: bool, side: int, tmp_path: Path) 
         class_labels=[0, 2], generator=torch.manual_seed(0), num_inference_steps=2
     ).images
     assert [image.size for image in drawn] == [(side, side)] * 2
-    assert pipeline.config.id2label == dict(
-        zip("012", SubsetDataset(run.store.root).classes, strict=True)
-    )
+    assert pipeline.labels == SubsetDataset(run.store.root).class_to_idx
