@@ -16,6 +16,7 @@ from jobs.command.progress import Progress, note
 from jobs.command.wording import earlier_part
 from jobs.judging.full_images import class_names, contents, extract_held_out, held_out_run, places
 from jobs.run_directory.bars import DRAWS_BAR
+from jobs.run_directory.budgets import forced_ids
 from jobs.run_directory.config import BASELINE
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
@@ -119,7 +120,7 @@ def _record(
 def _classes(run: Run, subset: str) -> Iterator[ClassRows]:
     """Yield the classes of a subset; copies of held-out images and excluded ones are not drawn."""
     judge = run.config.judge_or_encoder
-    excluded = set(run.config.selection.excluded())
+    excluded = set(forced_ids(run)[1])
     held_out = _held_out_hashes(run)
     for name in class_names(run):
         features = read_class_features(run.store, run.features_directory(judge), name)

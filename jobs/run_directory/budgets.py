@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 
 from jobs.run_directory.budget_rules import describe, is_exact, range_and_sum, resolve
 from jobs.run_directory.listing import run_listing
+from jobs.run_directory.named_images import matched
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SelectionConfig, Subset
 from otcondense.errors import InputError
 from otcondense.selection.objective_config import BALANCED_KAPPA, admissible_kappa
 
+LISTS = "selection.include, selection.exclude and selection.start"
+"""The settings that name images."""
 SHOWN = 5
 """Class names that an error lists."""
 
@@ -33,8 +36,7 @@ def forced_images(run: Run) -> dict[str, ForcedImages]:
 
     Raises: InputError for an image that the source does not have, or that is in both lists.
     """
-    selection = run.config.selection
-    included, excluded = selection.included(), selection.excluded()
+    included, excluded = forced_ids(run)
     both = sorted(set(included) & set(excluded))
     if both:
         raise InputError(
@@ -52,17 +54,27 @@ def forced_images(run: Run) -> dict[str, ForcedImages]:
     return forced
 
 
+def forced_ids(run: Run) -> tuple[list[str], list[str]]:
+    """Return the ids of the images that must, and of those that must not be chosen.
+
+    Raises: InputError for a name that fits no image of the source, or several.
+    """
+    selection = run.config.selection
+    included, excluded = selection.included(), selection.excluded()
+    if not included and not excluded:
+        return [], []
+    ids = matched(run_listing(run), [*included, *excluded], LISTS, str(run.config.source.path))
+    return _ids(included, ids), _ids(excluded, ids)
+
+
+def _ids(names: Iterable[str], ids: Mapping[str, str]) -> list[str]:
+    return list(dict.fromkeys(ids[name] for name in names))
+
+
 def _classes(run: Run, wanted: set[str]) -> dict[str, str]:
     listing = run_listing(run)
     records = listing.take(listing.find(wanted).values())
-    found = {record.image_id: record.class_name for record in records}
-    unknown = wanted - found.keys()
-    if unknown:
-        raise InputError(
-            "selection.include, selection.exclude and selection.start must name images of "
-            f"{run.config.source.path}, found {min(unknown)}"
-        )
-    return found
+    return {record.image_id: record.class_name for record in records}
 
 
 def check_budgets(run: Run) -> list[str]:

@@ -21,6 +21,7 @@ from jobs.compare.config import CompareConfig
 from jobs.convert.command import read_class_names
 from jobs.measure.config import MeasureConfig
 from jobs.measure.image_sets import iterate_images
+from jobs.run_directory.id_lists import read_ids
 from jobs.trials.config import SweepConfig
 from otcondense.checkpoints import PublicModel, from_public, read_public, to_public
 from otcondense.datasets import (
@@ -101,6 +102,11 @@ def npy(name: str) -> Callable[[Path], Path]:
         return root / f"{name}.npy"
 
     return write
+
+
+def id_parquet(root: Path) -> Path:
+    pq.write_table(pa.table({"image_id": ["a/1.png", "a/2.png"]}), root / "l.parquet")
+    return root / "l.parquet"
 
 
 def feature_parquet(root: Path) -> Path:
@@ -279,5 +285,14 @@ KINDS: dict[str, Kind] = {
         npz(mu=np.zeros(5), sigma=np.eye(5)), lambda file: read_reference(str(file))
     ),
     "images in parquet": Kind(image_parquet, lambda file: list(iterate_images(str(file)))),
+    "list in json": Kind(
+        written('{"samples": [{"filepath": "a.png", "tags": ["bad"]}]}', "l.json"),
+        lambda file: read_ids(f"{file}#bad", "exclude"),
+    ),
+    "list in csv": Kind(
+        written('filename,out\n"a.png",true\n', "l.csv"),
+        lambda file: read_ids(f"{file}#out", "exclude"),
+    ),
+    "list in parquet": Kind(id_parquet, lambda file: read_ids(str(file), "exclude")),
     "marker of the glyphs": Kind(glyphs, lambda file: write_glyphs(file.parent, GLYPHS)),
 }
