@@ -12,7 +12,8 @@ PORT_DIGITS = 5
 DESCRIPTION = """Serve a page that shows a run and its chosen images.
 
 The page reads only the files of the run, during the run and after Ray has
-ended. On a cluster, start it on a machine that can read the files, and open it
+ended. It writes nothing but the files of images that you mark (RUN/marks).
+On a cluster, start it on a machine that can read the files, and open it
 through a tunnel:
 
     ssh -L 8266:127.0.0.1:8266 HEAD \\
@@ -48,6 +49,11 @@ def parser() -> argparse.ArgumentParser:
         "--host", default="127.0.0.1", help="address to listen on [127.0.0.1]; others need a token"
     )
     made.add_argument("--port", type=port, default=PORT, help=f"port to listen on [{PORT}]")
+    made.add_argument(
+        "--read-only",
+        action="store_true",
+        help="write no file of marked images; on other addresses than loopback it never does",
+    )
     return made
 
 
@@ -56,7 +62,7 @@ def work(options: argparse.Namespace) -> None:
     from jobs.dashboard.command import serve
     from jobs.run_directory.opening import read_run
 
-    serve(read_run(options.run), options.host, options.port)
+    serve(read_run(options.run), options.host, options.port, read_only=options.read_only)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

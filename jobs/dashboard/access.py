@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import URL, Headers, MutableHeaders, QueryParams
 from starlette.requests import cookie_parser
@@ -26,6 +26,13 @@ REPORT_POLICY = (
     "connect-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "sandbox allow-scripts allow-downloads"
 )
+WRITES = "/marks"
+"""Path of the only request that writes."""
+MARKS_HEADER = "X-OTCondense-Marks"
+"""Header of a request that writes: a foreign page cannot send it without asking first, and this
+page answers no such question (CORS)."""
+MOST_BYTES = 8 * 2**20
+"""Bytes of a request that writes."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -42,6 +49,8 @@ class Access:
     """
 
     token: str | None = None
+    writes: bool = False
+    """Whether the page may write a file of marks into the run."""
 
     def admits(self, headers: Headers, query: QueryParams) -> bool:
         """Tell whether a request may be answered."""
@@ -51,6 +60,26 @@ class Access:
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         given = (query.get("token", ""), cookie, bearer)
         return any(_equal(token, self.token) for token in given)
+
+    def refuses_write(self, headers: Headers) -> Response | None:
+        """Return the answer to a request that may not write; None if it may.
+
+        The page itself must have sent it: its origin is the host that it asks, it has a header that
+        no form and no foreign page can set, and it says what it sends and how long that is.
+        """
+        origin = urlsplit(headers.get("origin", "")).netloc
+        is_own = bool(origin) and origin == headers.get("host", "")
+        site = headers.get("sec-fetch-site", "same-origin")
+        if not is_own or site != "same-origin" or MARKS_HEADER not in headers:
+            return PlainTextResponse("only this page itself can write marks\n", 403)
+        if headers.get("content-type") != "application/json":
+            return PlainTextResponse("marks must be sent as application/json\n", 415)
+        length = headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit()):
+            return PlainTextResponse("the length of the marks must be given\n", 411)
+        if len(length) > len(str(MOST_BYTES)) or int(length) > MOST_BYTES:
+            return PlainTextResponse(f"marks must have at most {MOST_BYTES} bytes\n", 413)
+        return None
 
     def refusal(self, headers: Headers) -> Response:
         """Return the answer to a request that is not admitted."""
@@ -67,7 +96,7 @@ class Access:
 
 
 class AccessMiddleware:
-    """Admits reading requests by `Access` and sets the headers that isolate the page.
+    """Admits requests by `Access`, and sets the headers that isolate the page.
 
     It moves a token from the address into a cookie that scripts cannot read.
     """
@@ -84,10 +113,13 @@ class AccessMiddleware:
         headers = Headers(scope=scope)
         query = QueryParams(scope["query_string"])
         answer: ASGIApp = self._app
-        if scope["method"] not in ("GET", "HEAD"):
+        is_write = self._access.writes and (scope["method"], scope["path"]) == ("POST", WRITES)
+        if not is_write and scope["method"] not in ("GET", "HEAD"):
             answer = PlainTextResponse("this page can only be read\n", 405, {"Allow": "GET, HEAD"})
         elif not self._access.admits(headers, query):
             answer = self._access.refusal(headers)
+        elif is_write:
+            answer = self._access.refuses_write(headers) or self._app
         elif self._access.token is not None and "token" in query:
             answer = self._keep_token(scope)
 

@@ -1,4 +1,4 @@
-"""The page's addresses, all of them read-only."""
+"""The page's addresses; all of them read but one, which writes a file of marks."""
 
 from collections.abc import Callable
 from importlib.resources import files
@@ -13,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from jobs.dashboard.access import Access, AccessMiddleware
 from jobs.dashboard.followed import FollowedRun
+from jobs.dashboard.mark_routes import add_marks
 from jobs.dashboard.replies import Pages, unless_known
 from jobs.dashboard.routes import add_class, add_map, add_overview, add_training
 from jobs.run_directory.run import Run
@@ -39,6 +40,7 @@ def create_app(run: Run, access: Access) -> FastAPI:
     add_class(app, pages)
     add_map(app, pages)
     add_training(app, pages)
+    add_marks(app, pages, writes=access.writes)
     _add_assets(app)
     return app
 

@@ -18,22 +18,23 @@ TOKEN_BYTES = 24
 """Random bytes of a token that is created here: 32 characters."""
 
 
-def access_for(host: str) -> Access:
+def access_for(host: str, *, read_only: bool = False) -> Access:
     """Return the access rule of a page that listens on `host`.
 
     On loopback everybody may look; on other addresses a token is needed. It comes from the
-    environment or is created.
+    environment or is created. Only on loopback marks can be written, unless `read_only`.
 
     Raises: InputError if the token of the environment is too short.
     """
     token = os.environ.get(TOKEN_VARIABLE)
     if token is None and is_loopback(host):
-        return Access()
+        return Access(writes=not read_only)
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise InputError(
             f"{TOKEN_VARIABLE} must have at least {SHORTEST_TOKEN} characters, found {len(token)}"
         )
-    return Access(token or secrets.token_urlsafe(TOKEN_BYTES))
+    writes = is_loopback(host) and not read_only
+    return Access(token or secrets.token_urlsafe(TOKEN_BYTES), writes)
 
 
 def is_loopback(host: str) -> bool:
@@ -46,12 +47,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def serve(run: Run, host: str, port: int) -> None:
+def serve(run: Run, host: str, port: int, *, read_only: bool = False) -> None:
     """Serve the page of a run until interrupted.
 
     Raises: InputError if it cannot listen there.
     """
-    access = access_for(host)
+    access = access_for(host, read_only=read_only)
     listener = listen(host, port)
     query = "" if access.token is None else f"/?token={access.token}"
     shown = f"[{host}]" if ":" in host else host

@@ -32,7 +32,7 @@ MARKER = "run.json"
 """Name of the file that makes a directory a run."""
 DESCRIPTION = "config.yaml"
 """Name of the same in YAML; only read where `run.json` is missing or damaged."""
-ENTRIES = (MARKER, DESCRIPTION, ".lock", "logs", "sweeps")
+ENTRIES = (MARKER, DESCRIPTION, ".lock", "logs", "marks", "sweeps")
 """Names in a run directory that are no results."""
 SCHEMA = "otcondense-run"
 LAYOUT_VERSION = 1

@@ -49,9 +49,11 @@ def serve() -> Iterator[Callable[..., str]]:
     """Serve runs on loopback; returns the address of each."""
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(run: Run, token: str | None = None) -> str:
+    def start(run: Run, token: str | None = None, *, writes: bool = False) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(run, Access(token)), log_level="error"))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(run, Access(token, writes)), log_level="error")
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:

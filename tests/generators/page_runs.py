@@ -9,6 +9,7 @@ from PIL import Image
 
 from actors.class_selection import run_selector
 from actors.units import progress_of
+from jobs.run_directory.budgets import ForcedImages, forced_images
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
@@ -65,6 +66,7 @@ def write_selections(run: Run) -> None:
     selected: dict[str, list[ClassSelection]] = {method: [] for method in METHODS}
     directory = run.features_directory(run.config.encoder)
     listing = scan_images(run.config.source)
+    forced = forced_images(run)
     for number, name in enumerate(listing.names):
         features = class_features(name, number, listing.ids_of(name))
         root = Path(run.config.source.path)
@@ -73,6 +75,8 @@ def write_selections(run: Run) -> None:
         write_class_features(run.store, directory, features, fingerprint="f")
         for method in METHODS:
             settings = run.config.selection.selector_settings(method, BUDGET)
+            lists = forced.get(name, ForcedImages())
+            settings |= {"include": lists.include, "exclude": lists.exclude}
             selection = run_selector(method, settings, features, lambda _: None)
             write_class_selection(
                 run.store, run.selection_directory(method), selection, fingerprint="f"

@@ -12,6 +12,8 @@ function show(number) {
   image.src = link.href;
   image.alt = link.dataset.words;
   words.textContent = link.dataset.words;
+  dialog.dataset.image = link.dataset.image;
+  dialog.dispatchEvent(new Event("shown"));
 }
 
 document.addEventListener("click", (event) => {

@@ -39,7 +39,7 @@ exec "$@"
 if [[ $1 == show ]]; then
     tr ' ' '\\n' <<<"$SLURM_JOB_NODELIST"
 else
-    echo "$@" >>scontrol.log
+    echo "$@" .slurm-* >>scontrol.log # Slurm kills what a requeued job still does
 fi
 """,
     "getent": 'echo "$2 STREAM"\n',
@@ -154,7 +154,7 @@ def test_two_nodes_share_one_cluster_and_a_signal_ends_and_requeues_it(checkout:
     job.send_signal(signal.SIGTERM)
     output, _ = job.communicate(timeout=120)
     assert job.returncode == 130, output
-    assert (checkout / "scontrol.log").read_text() == f"requeue {JOB}\n"
+    assert (checkout / "scontrol.log").read_text() == f"requeue {JOB} .slurm-*\n"
     check_nothing_is_left(checkout)
 
 
