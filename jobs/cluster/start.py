@@ -18,6 +18,7 @@ from ray._private import ray_constants
 from jobs.cluster.children import children_stopped_on_failure
 from jobs.cluster.private_files import make_token_private, private_temporary_folder
 from jobs.cluster.watch import watch_cluster
+from jobs.command.recording import note_dashboard
 from jobs.command.without_ray import NoRayError
 from otcondense.machine import usable_cpus
 
@@ -61,7 +62,7 @@ def start_ray(num_cpus: int | None = None) -> None:
         if os.environ.get("RAY_ADDRESS"):
             # Ray's dashboard then shows trainings; a cluster started here has no dashboard.
             os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "1")
-            _init()
+            note_dashboard(_init())
         else:
             # Ray replaces 127.0.0.1 by the address of a network card and listens on all of them,
             # unless this switch says that there is no cluster. It is named after the systems where
@@ -73,13 +74,15 @@ def start_ray(num_cpus: int | None = None) -> None:
     watch_cluster()
 
 
-def _init(**settings: Any) -> None:
-    ray.init(
+def _init(**settings: Any) -> str:
+    """Connect to Ray; return host and port of its dashboard, empty without one."""
+    context = ray.init(
         runtime_env={"env_vars": _worker_environment()},
         log_to_driver=False,
         logging_level=logging.ERROR,
         **settings,
     )
+    return str(context.dashboard_url or "")
 
 
 def _worker_environment() -> dict[str, str]:

@@ -80,6 +80,8 @@ class Overview(Config):
     """Title of the stage in which the last command was interrupted or failed; empty between two."""
     reason: str = ""
     """Why the last command failed, or where an interrupted training goes on."""
+    dashboard: str = ""
+    """Address of the dashboard of the Ray cluster that a command works on now; empty without."""
     took: str
     """Time of the stages over all starts, in words; empty before the first one has ended."""
     updated: float
@@ -117,6 +119,7 @@ def overview(run: Run) -> Overview:
         state=_run_state(_awaited(bars, stages), views, len(bars), now - updated, command),
         place="" if command is None else place_of_end(command, stages),
         reason="" if command is None else command.sentence,
+        dashboard=_dashboard(command),
         took=duration(sum(seconds.values())) if seconds else "",
         updated=updated,
         stages=views,
@@ -125,6 +128,12 @@ def overview(run: Run) -> Overview:
         classes=classes,
         failures=tuple(_failures(stages)),
     )
+
+
+def _dashboard(command: LastCommand | None) -> str:
+    if command is None or command.has_ended or not command.dashboard:
+        return ""
+    return f"http://{command.dashboard}"
 
 
 def _awaited(bars: Sequence[Bar], stages: Sequence[StageProgress]) -> list[StageProgress]:

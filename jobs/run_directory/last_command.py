@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from otcondense.config import Config
 from otcondense.store import Store
@@ -20,12 +20,15 @@ SENTENCE_CHARACTERS = 2000
 MOST_BYTES = 2**16
 """A larger file is not ours."""
 
+End = Literal["finished", "interrupted", "failed"]
+"""How a command ended."""
+
 
 class LastCommand(Config):
     """The last command that worked on a run."""
 
     verb: str
-    state: Literal["working", "finished", "interrupted", "failed"] = "working"
+    state: Literal["working"] | End = "working"
     """`working` is also what a command says that was killed."""
     started: float
     """Seconds since the epoch."""
@@ -33,6 +36,8 @@ class LastCommand(Config):
     """Seconds since the epoch; 0 while it works."""
     sentence: str = ""
     """Why it failed, or where an interrupted training goes on."""
+    dashboard: str = Field(default="", pattern=r"^([\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})?$")
+    """Host and port of the dashboard of the Ray cluster that it works on; empty without one."""
 
     @property
     def has_ended(self) -> bool:
@@ -58,9 +63,7 @@ def write_last_command(store: Store, command: LastCommand) -> None:
         LOG.warning("the state of the command is not written: %s", error)
 
 
-def ended(
-    command: LastCommand, state: Literal["finished", "interrupted", "failed"], sentence: str = ""
-) -> LastCommand:
+def ended(command: LastCommand, state: End, sentence: str = "") -> LastCommand:
     """Return how a command ended, now."""
     changes = {"state": state, "ended": time.time(), "sentence": sentence}
     return command.model_copy(update=changes)

@@ -5,6 +5,12 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from ray.dashboard.modules.metrics.grafana_dashboard_factory import (
+    generate_data_grafana_dashboard,
+    generate_default_grafana_dashboard,
+    generate_train_grafana_dashboard,
+)
+
 from actors import metrics
 from otcondense.store import UnitState
 
@@ -54,3 +60,16 @@ def test_panels_do_not_overlap() -> None:
         assert not cells & taken, panel["title"]
         assert place["x"] + place["w"] <= 24
         taken |= cells
+
+
+def test_links_lead_to_dashboards_that_ray_writes() -> None:
+    linked = {link["url"].removeprefix("/d/") for link in DASHBOARD["links"]}
+    written = {
+        generate()[1]
+        for generate in (
+            generate_default_grafana_dashboard,
+            generate_data_grafana_dashboard,
+            generate_train_grafana_dashboard,
+        )
+    }
+    assert linked == written

@@ -156,8 +156,16 @@ function showNews() {
   if (place("news").textContent !== text) place("news").textContent = text;
 }
 
+function showRay() {
+  place("ray").hidden = !view.dashboard;
+  if (!view.dashboard) return;
+  place("ray-link").href = view.dashboard;
+  place("ray-link").textContent = view.dashboard;
+}
+
 function show() {
   showNews();
+  showRay();
   showStages();
   showFailures();
   showClasses();

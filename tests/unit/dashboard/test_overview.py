@@ -268,10 +268,18 @@ def test_the_page_knows_how_the_command_ended(
         write_progress(changed.store, progress)
     ended = now if command != "working" else 0.0
     started = now - max(silent, 4.0) if not finished else now - 901
-    note = LastCommand(verb="run", state=command, started=started, ended=ended, sentence="why")
+    note = LastCommand(
+        verb="run",
+        state=command,
+        started=started,
+        ended=ended,
+        sentence="why",
+        dashboard="127.0.0.1:8265",
+    )
     write_last_command(changed.store, note)
     found = overview(changed)
     assert (found.state, found.reason) == (state, "why")
+    assert found.dashboard == ("http://127.0.0.1:8265" if command == "working" else "")
     assert found.place == ("select_subset" if row and command != "working" else "")
     assert row is None or found.stages[1].state == row
 

@@ -14,7 +14,7 @@ import yaml
 
 from jobs.command.cli import run_on_directory, run_parser
 from jobs.command.exit import MISTAKE, RESUME
-from jobs.command.recording import recorded
+from jobs.command.recording import note_dashboard, recorded
 from jobs.compare import __main__ as compare
 from jobs.compare.config import CompareConfig
 from jobs.run_directory.last_command import COMMAND_FILE, read_last_command
@@ -71,6 +71,31 @@ def test_a_command_notes_how_it_ended(tmp_path, monkeypatch, error, state, sente
         assert 0 < command.started <= command.ended
     else:
         assert command is None
+
+
+@pytest.mark.parametrize(
+    ("address", "noted"),
+    [
+        ("127.0.0.1:8265", "127.0.0.1:8265"),
+        ("head.example:80", "head.example:80"),
+        ("[::1]:8265", "[::1]:8265"),
+        ("", ""),
+        ("javascript:alert(1)", ""),
+        ("h:1/<script>", ""),
+        ("user:word@h:1", ""),
+        ("h:1\n", ""),
+    ],
+)
+def test_a_command_notes_the_dashboard_of_its_cluster(tmp_path, address, noted):
+    store = Store(str(tmp_path))
+    note_dashboard(address)  # no command is at work
+    with recorded(store, "train"):
+        note_dashboard(address)
+        assert read_last_command(store).dashboard == noted
+    assert (read_last_command(store).state, read_last_command(store).dashboard) == (
+        "finished",
+        noted,
+    )
 
 
 def _refuse(*_):
