@@ -99,7 +99,7 @@ class SelectionConfig(Config):
     """What to do with a class of fewer images than the budget: refuse it, or take all images."""
     include: tuple[str, ...] | str = ()
     """Ids (class/file) of images to choose in any case, by every method; or a file of them: one per
-    line, a JSON array, or the manifest of a subset (.parquet)."""
+    line, JSON, CSV, Parquet (docs/neighbours/continue-a-choice.md), also FILE#TAG."""
     exclude: tuple[str, ...] | str = ()
     """Ids of images that must not be chosen, such as those without a licence, or a file of them;
     they still count as part of their class."""
