@@ -111,15 +111,16 @@ def overview(run: Run) -> Overview:
     updated = max((stage.updated for stage in stages), default=0.0)
     if command is not None:
         updated = max(updated, command.started, command.ended)
+    state = _run_state(_awaited(bars, stages), views, len(bars), now - updated, command)
     return Overview(
         run=run.config.run,
         configuration=configuration,
         results=hash8([configuration, ended, seconds]),
         is_live=any(view.is_live for view in views),
-        state=_run_state(_awaited(bars, stages), views, len(bars), now - updated, command),
+        state=state,
         place="" if command is None else place_of_end(command, stages),
         reason="" if command is None else command.sentence,
-        dashboard=_dashboard(command),
+        dashboard=_dashboard(state, command),
         took=duration(sum(seconds.values())) if seconds else "",
         updated=updated,
         stages=views,
@@ -130,8 +131,8 @@ def overview(run: Run) -> Overview:
     )
 
 
-def _dashboard(command: LastCommand | None) -> str:
-    if command is None or command.has_ended or not command.dashboard:
+def _dashboard(state: RunState, command: LastCommand | None) -> str:
+    if state != "running" or command is None or not command.dashboard:
         return ""
     return f"http://{command.dashboard}"
 

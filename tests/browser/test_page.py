@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.last_command import LastCommand, write_last_command
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
 from otcondense.store import UnitProgress, read_class_selection, selection_measures
@@ -235,10 +236,14 @@ def test_a_live_run_updates_without_a_reload(run: Run, serve, open_page, tmp_pat
         "swaps": 1200,
         "objective": 3.25,
     }
+    note = LastCommand(verb="run", started=time.time() - 60, dashboard="127.0.0.1:8265")
+    expect(page.locator("#ray")).to_be_hidden()
+    write_last_command(live.store, note)
     write_units(live, [units[0].model_copy(update=started), *units[1:]], finished=False)
     expect(page.locator('#tiles [data-state="running"]')).to_have_count(1)
     words = page.locator('#tiles [data-state="running"]').get_attribute("aria-label")
     assert "running, swaps; objective 3.25; swaps 1200" in words
+    expect(page.locator("#ray-link")).to_have_attribute("href", "http://127.0.0.1:8265")
     keep(page, "live")
     done = units[0].model_copy(update={"state": "done", "seconds": 3.0})
     write_units(live, [done, *units[1:]], finished=False)

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,14 +28,14 @@ def slurm() -> Iterator[Slurm]:
     shutil.rmtree(root)
 
 
-def wait_until_seen(checkout: Path) -> dict[str, object]:
+def wait_until_seen(checkout: Path) -> dict[str, Any]:
     deadline = time.monotonic() + SEEN_SECONDS
     while not (checkout / "seen.json").exists():
         assert time.monotonic() < deadline, "".join(
             log.read_text() for log in checkout.glob("*.log")
         )
         time.sleep(0.5)
-    seen: dict[str, object] = json.loads((checkout / "seen.json").read_text())
+    seen: dict[str, Any] = json.loads((checkout / "seen.json").read_text())
     (checkout / "seen.json").unlink()
     return seen
 
@@ -50,7 +51,7 @@ def test_a_job_on_two_nodes_is_ended_early_requeued_and_goes_on(
     slurm.environment["PATH"] = f"{TOOLS}:{slurm.environment['PATH']}"
     slurm.environment["RAY_DASHBOARD_STARTUP_TIMEOUT_S"] = "300"
     options = ("--nodes=2", f"--gpus-per-node={GPUS}", "--time=60")
-    job = slurm.call("sbatch", "--parsable", *options, SCRIPT, "probe", "a word", cwd=tmp_path)
+    job = slurm.call("sbatch", "--parsable", *options, str(SCRIPT), "probe", "a word", cwd=tmp_path)
     job = job.strip()
     seen = wait_until_seen(tmp_path)
     assert seen["nodes"] == 2

@@ -279,7 +279,7 @@ def test_the_page_knows_how_the_command_ended(
     write_last_command(changed.store, note)
     found = overview(changed)
     assert (found.state, found.reason) == (state, "why")
-    assert found.dashboard == ("http://127.0.0.1:8265" if command == "working" else "")
+    assert found.dashboard == ("http://127.0.0.1:8265" if state == "running" else "")
     assert found.place == ("select_subset" if row and command != "working" else "")
     assert row is None or found.stages[1].state == row
 
