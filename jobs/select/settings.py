@@ -33,7 +33,7 @@ class SharedSettings(Config):
     """Class with fewer rows than the budget: error refuses it, take_all takes all of it."""
     include: tuple[str | int, ...] | str = ()
     """Rows to choose in any case: their ids if there are some, else their numbers, from 0; or a
-    file of ids, one per line, a JSON array, or the manifest of a subset (.parquet)."""
+    file of ids: one per line, JSON, CSV or Parquet, also FILE#TAG."""
     exclude: tuple[str | int, ...] | str = ()
     """Rows that must not be chosen, in the same way; they still count as part of their class."""
 

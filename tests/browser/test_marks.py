@@ -31,6 +31,7 @@ def chosen(page: Page) -> list[str]:
     return [each.get_attribute("data-figure") for each in page.locator("[data-figure]").all()]
 
 
+@pytest.mark.slow
 def test_rejected_images_are_gone_and_kept_ones_stay_after_the_next_selection(
     run: Run, serve, open_page
 ) -> None:
@@ -69,7 +70,6 @@ def test_rejected_images_are_gone_and_kept_ones_stay_after_the_next_selection(
     expect(page.locator("#tray-count")).to_contain_text("the selection that is shown knows them")
 
 
-@pytest.mark.slow
 def test_a_page_that_only_reads_gives_the_marks_as_a_download(
     run: Run, serve, open_page, tmp_path: Path
 ) -> None:

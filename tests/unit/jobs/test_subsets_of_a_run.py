@@ -211,7 +211,7 @@ def test_the_content_of_a_list_counts_not_its_place(tmp_path: Path) -> None:
         ({"include": ["a/99.png"]}, {}, "must name images of .*, found a/99.png"),
         ({"include": "x.txt"}, {}, "found nothing at .*x.txt"),
         ({"include": "x.txt"}, {"x.txt": ""}, "at least one image, found none in"),
-        ({"exclude": "x.txt"}, {"x.txt": "[1]"}, "image ids as texts, found 1"),
+        ({"exclude": "x.txt"}, {"x.txt": "[1]"}, "image ids as texts, or of objects, found 1"),
         ({"start": "x.parquet"}, {"x.parquet": "nothing"}, "not a readable Parquet file"),
         ({"start": "x.txt", "exclude": ["a/01.png"]}, {"x.txt": "a/01.png"}, "found a/01.png"),
         ({"include": [f"a/0{row}.png" for row in range(5)]}, {}, "at most its budget of 4 images"),
