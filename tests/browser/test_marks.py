@@ -27,6 +27,13 @@ def run(made: Run, tmp_path: Path) -> Run:
     return Run(made.config.model_copy(update={"run": str(tmp_path / "run")}))
 
 
+def write_selections_as(run: Run, other: Run) -> None:
+    """Give a run whose lists cannot be read the selections of another configuration."""
+    for method in run.config.selection.methods:
+        source = Path(run.store.path(run.selection_directory(method)))
+        shutil.copytree(source, Path(run.store.path(other.selection_directory(method))))
+
+
 def chosen(page: Page) -> list[str]:
     return [each.get_attribute("data-figure") for each in page.locator("[data-figure]").all()]
 
@@ -89,7 +96,21 @@ def test_a_page_that_only_reads_gives_the_marks_as_a_download(
     expect(page.locator("#tray-command")).to_contain_text("selection.include=marks.json#include")
     page.get_by_role("button", name="Undo changes").click()
     expect(page.locator("#tray")).to_be_hidden()
+    page.locator("[data-mark=exclude]").first.click()
+    page.get_by_text("Which ones").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("#tray")).to_be_hidden()
     assert run.store.list("marks") == []
+
+
+@pytest.mark.slow
+def test_images_that_cannot_be_listed_are_said(run: Run, serve, open_page) -> None:
+    selection = run.config.selection.model_copy(update={"exclude": ("ant/99.png",)})
+    lost = Run(run.config.model_copy(update={"selection": selection}))
+    write_selections_as(run, lost)
+    page = open_page(f"{serve(lost, writes=True)}/class?method=random&name=ant")
+    expect(page.locator("#tray-count")).to_contain_text("must name images of")
+    expect(page.locator("#tray button")).to_have_count(0)
 
 
 @pytest.mark.slow

@@ -92,7 +92,13 @@ function paint(element, image) {
 
 function listed([image, choice]) {
   const item = document.createElement("li");
-  item.textContent = `${CHOICES[choice][1]}: ${image}`;
+  item.className = "actions";
+  const remove = document.createElement("button");
+  remove.type = "button";
+  remove.textContent = "Remove";
+  remove.setAttribute("aria-label", `Remove ${image}`);
+  remove.addEventListener("click", () => mark(image, choice));
+  item.append(`${CHOICES[choice][1]}: ${image}`, remove);
   return item;
 }
 
@@ -189,7 +195,12 @@ async function start() {
   const answer = await fetch("/api/marks", { cache: "no-cache" });
   if (!answer.ok) return;
   view = await answer.json();
-  if (view.reason) return; // this run has no images that can be named
+  if (view.reason) {
+    place("count").textContent = view.reason;
+    tray.replaceChildren(place("title"), place("count"));
+    tray.hidden = false;
+    return;
+  }
   base = byImage(view.marks);
   marks = remembered();
   addButtons();
