@@ -6,41 +6,49 @@ from collections.abc import Sequence
 from jobs.command.cli import run_on_directory, run_parser
 from jobs.export.options import WHAT, every_format
 from jobs.run_directory.run import Run
+from otcondense.exports.diffusers_folder import PROMPT
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line. Options that are not given are None, see `jobs.export.options`."""
     made = run_parser("export")
+    made.usage = "otcondense export [RUN key=value ...] --output OUTPUT [options]"
     made.add_argument(
         "--what",
         choices=tuple(WHAT),
         default="subset",
-        help="images that a method chose, or all features [subset]",
+        help="the chosen images, what became of every image, or all features [subset]",
     )
-    made.add_argument("--method", help="subset: the method that chose it [geometry_aware]")
-    defaults = ", ".join(f"{what}: {known.default}" for what, known in WHAT.items())
-    formats = " ".join(f"{what}: {known.meanings}." for what, known in WHAT.items())
+    made.add_argument("--method", help="the method that chose [geometry_aware; choices: all]")
+    formats = "; ".join(f"{what}: {', '.join(known.formats)}" for what, known in WHAT.items())
     made.add_argument(
-        "--format", choices=every_format(), metavar="FORMAT", help=f"{formats} [{defaults}]"
+        "--format",
+        choices=every_format(),
+        metavar="FORMAT",
+        help=f"{formats} [the first of each]",
     )
     made.add_argument(
         "--output", required=True, help="file or folder to write; it must not exist yet"
     )
     made.add_argument(
+        "--class", action="append", metavar="NAME", help="choices: a class; again for more [all]"
+    )
+    made.add_argument(
         "--files",
         choices=("link", "copy"),
-        help="image_folder: link to the images or copy them [link]",
+        help="folders of images: links, or copies [link]",
     )
     made.add_argument(
         "--images",
         action=argparse.BooleanOptionalAction,
-        help="hf: with the images, or only a list of them [--images]",
+        help="hf: with images [yes]; embedding_atlas: whole ones or none [thumbnails]",
     )
     made.add_argument(
         "--encode",
         choices=("keep", "jpg", "png"),
-        help="webdataset: keep the bytes of the images (key jpg), or make all JPEG or PNG [keep]",
+        help="webdataset: keep bytes, or make all JPEG or PNG [keep]",
     )
+    made.add_argument("--prompt", help=f"diffusers: caption [{PROMPT}]")
     made.add_argument(
         "--logits", action="store_true", default=None, help="features: with the logits [without]"
     )

@@ -1,17 +1,19 @@
 """Export a subset or features in a format of other tools."""
 
 import argparse
+from dataclasses import replace
 from functools import partial
 
 from jobs.command.progress import note
+from jobs.export.choices import check_method, choices_of, opening_command
 from jobs.export.options import PLACES, check_options, chosen_format
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
 from otcondense.errors import InputError
+from otcondense.exports.choice_formats import export_choices
 from otcondense.exports.features import FeatureExport, export_features
 from otcondense.exports.subsets import ExportConfig, export_subset
-from otcondense.near_names import did_you_mean
 from otcondense.reading import with_home
 from otcondense.store import read_manifest
 
@@ -19,7 +21,7 @@ DEFAULT_METHOD = "geometry_aware"
 
 
 def export(run: Run, options: argparse.Namespace) -> None:
-    """Write the subset of one method, or the features of all images, in another format.
+    """Write a subset, what became of every image, or all features in another format.
 
     Raises: InputError if an option does not belong to what is exported, or the output cannot be
         written there.
@@ -28,21 +30,14 @@ def export(run: Run, options: argparse.Namespace) -> None:
     given = {option: getattr(options, option.removeprefix("--")) for option in PLACES}
     check_options(options.what, form, given)
     _refuse_source(options.output, run)
-    if options.what == "subset":
-        _export_subset(run, options, form)
-    else:
-        _export_features(run, options, form)
+    exports = {"subset": _export_subset, "choices": _export_choices, "features": _export_features}
+    exports[options.what](run, options, form)
 
 
 def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
-    subsets = run.config.selection.subsets
     method = options.method or DEFAULT_METHOD
-    if method not in subsets:
-        raise InputError(
-            f"--method must be one of the run's subsets ({', '.join(subsets)}), found {method}"
-            f"{did_you_mean(method, subsets)}"
-        )
-    names = ("files", "images", "encode")
+    check_method(run, method)
+    names = ("files", "images", "encode", "prompt")
     chosen = {name: getattr(options, name) for name in names}
     given = {name: value for name, value in chosen.items() if value is not None}
     config = ExportConfig(output=options.output, format=form, **given)
@@ -55,6 +50,19 @@ def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
         partial(run_listing, run),
     )
     note("export", f"{counted(count, 'image')} as {form}: {options.output}")
+
+
+def _export_choices(run: Run, options: argparse.Namespace, form: str) -> None:
+    choices = choices_of(run, options.method, getattr(options, "class"))
+    if options.files is not None:
+        choices = replace(choices, files=options.files)
+    choices = replace(choices, images=options.images)
+    count = export_choices(
+        choices, form, options.output, lambda sentence: note("export", sentence)
+    )
+    methods = " and ".join(choices.selections)
+    note("export", f"{counted(count, 'image')} by {methods} as {form}: {options.output}")
+    note("export", f"open it with: {opening_command(form, options.output)}")
 
 
 def _export_features(run: Run, options: argparse.Namespace, form: str) -> None:

@@ -1,9 +1,10 @@
 """What can be exported in which format, and the options that each of them has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from otcondense.errors import InputError
+from otcondense.exports.choice_formats import CHOICE_EXPORTS
 from otcondense.exports.features import FEATURE_EXPORTS
 from otcondense.exports.subsets import EXPORTS
 
@@ -12,20 +13,16 @@ from otcondense.exports.subsets import EXPORTS
 class What:
     """One kind of content."""
 
-    formats: Mapping[str, str]
-    """Content of the output by the name of the format."""
+    formats: Sequence[str]
+    """Names of its formats."""
     default: str
     """The format by default."""
 
-    @property
-    def meanings(self) -> str:
-        """All formats with their content."""
-        return "; ".join(f"{name} is {meaning}" for name, meaning in self.formats.items())
-
 
 WHAT = {
-    "subset": What({name: known.meaning for name, known in EXPORTS.items()}, "json"),
-    "features": What({name: known.meaning for name, known in FEATURE_EXPORTS.items()}, "parquet"),
+    "subset": What(tuple(EXPORTS), "json"),
+    "choices": What(tuple(CHOICE_EXPORTS), "embedding_atlas"),
+    "features": What(tuple(FEATURE_EXPORTS), "parquet"),
 }
 """Everything that can be exported, by the value of `--what`."""
 
@@ -38,13 +35,28 @@ class _Place:
     format: str | None = None
     """None for every format."""
 
+    @property
+    def options(self) -> str:
+        """The options that lead there."""
+        return f"--what {self.what}" + ("" if self.format is None else f" --format {self.format}")
+
+    def holds(self, what: str, form: str) -> bool:
+        """Tell whether an export is of this place."""
+        return what == self.what and self.format in (None, form)
+
 
 PLACES = {
-    "--method": _Place("subset"),
-    "--files": _Place("subset", "image_folder"),
-    "--images": _Place("subset", "hf"),
-    "--encode": _Place("subset", "webdataset"),
-    "--logits": _Place("features"),
+    "--method": (_Place("subset"), _Place("choices")),
+    "--class": (_Place("choices"),),
+    "--files": (
+        _Place("subset", "image_folder"),
+        _Place("subset", "diffusers"),
+        _Place("choices", "fiftyone"),
+    ),
+    "--images": (_Place("subset", "hf"), _Place("choices", "embedding_atlas")),
+    "--encode": (_Place("subset", "webdataset"),),
+    "--prompt": (_Place("subset", "diffusers"),),
+    "--logits": (_Place("features"),),
 }
 """Where each option belongs that is not for all exports."""
 
@@ -79,13 +91,12 @@ def check_options(what: str, form: str, given: Mapping[str, object]) -> None:
 
     Raises: InputError naming the option and the export that it belongs to.
     """
-    for option, place in PLACES.items():
+    for option, places in PLACES.items():
         value = given.get(option)
-        is_right = what == place.what and place.format in (None, form)
-        if value is not None and not is_right:
+        if value is not None and not any(place.holds(what, form) for place in places):
             name = option.replace("--", "--no-") if value is False else option
-            end = "" if place.format is None else f" --format {place.format}"
+            right = " or ".join(place.options for place in places)
             raise InputError(
-                f"{name} is an option of --what {place.what}{end}, "
+                f"{name} is an option of {right}, "
                 f"found --what {what} --format {form}; leave it out"
             )

@@ -29,11 +29,13 @@ class Export:
     listing: Callable[[], Listing]
     """Returns the listing of the source if it is needed."""
     files: Literal["link", "copy"] = "link"
-    """For image_folder: links to the images of the source, or copies."""
+    """For folders of images: links to those of the source, or copies."""
     with_images: bool = True
     """For hf: write the images too."""
     encode: Encoding = "keep"
     """For webdataset: how the images are stored."""
+    prompt: str = ""
+    """For diffusers: the caption of an image, with a gap for the name of its class."""
 
     def named_classes(self) -> dict[int, str]:
         """Return the names of the classes of the subset by index."""

@@ -30,13 +30,16 @@ class _File:
 
 
 @dataclass(frozen=True)
-class _Changes:
-    """Images that are not what they are in the source, each as its kind."""
+class Placed:
+    """The images of a folder, and those that are not what they are in the source, as its kind."""
 
+    names: list[str] = field(default_factory=list)
+    """Of each image, in order, relative to the folder."""
     encoded: list[str] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
 
     def sentences(self) -> list[str]:
+        """Return what was changed, and how often."""
         found = []
         if self.encoded:
             found.append(
@@ -51,16 +54,22 @@ class _Changes:
 
 def plan_image_folder(export: Export) -> list[str]:
     """Return what becomes of images that ImageFolder would not find or would read wrongly."""
-    sentences = [
-        "images that torchvision's ImageFolder would not find or would misread (GIF, AVIF, 16-bit "
-        "grey, turned by EXIF) become PNG files of 8 bits, and the others stay as they are"
-    ]
+    sentences = plan_placed_images(export)
     named = export.named_classes()
     if [named.get(index) for index in range(len(named))] != sorted(named.values()):
         sentences.append(
             "ImageFolder counts the classes that are there in the order of their characters: its "
             "labels are not the class_index of the manifest"
         )
+    return sentences
+
+
+def plan_placed_images(export: Export) -> list[str]:
+    """Return what `place_images` does to images that loaders would not find or would misread."""
+    sentences = [
+        "images that torchvision's ImageFolder would not find or would misread (GIF, AVIF, 16-bit "
+        "grey, turned by EXIF) become PNG files of 8 bits, and the others stay as they are"
+    ]
     if SOURCES[export.source.kind].images_are_files:
         suffixes = [_suffix(image.image_id) for image in export.images]
         unknown = [suffix for suffix in suffixes if suffix not in LOADER_SUFFIXES]
@@ -75,12 +84,34 @@ def plan_image_folder(export: Export) -> list[str]:
 def write_image_folder(export: Export, target: Path) -> list[str]:
     """Write CLASS/IMAGE, as links or copies, each image checked first.
 
-    Images that are files keep their names; only a suffix that ImageFolder does not know is replaced
-    by one that fits the content. The ids of other images need not be names of files, so the name of
-    such an image is its rank. GIF, AVIF, 16-bit grey images and those turned by
-    EXIF become PNG files.
-
     Returns: sentences on the images that were changed.
+
+    Raises: InputError as `place_images`.
+    """
+    return place_images(export, folder_names(export), target).sentences()
+
+
+def folder_names(export: Export) -> list[str]:
+    """Return CLASS/IMAGE for each image, before its content is known.
+
+    Images that are files keep their names. The ids of other images need not be names of files, so
+    the name of such an image is its rank.
+    """
+    rows = export.manifest.select(["class_name", "rank"]).to_pylist()
+    ids = [image.image_id for image in export.images]
+    return [_name(export, image_id, **row) for image_id, row in zip(ids, rows, strict=True)]
+
+
+def place_images(export: Export, names: list[str], target: Path) -> Placed:
+    """Write images into a folder, as links or copies, each image checked first.
+
+    Only a suffix that ImageFolder does not know is replaced by one that fits the content. GIF,
+    AVIF, 16-bit grey images and those turned by EXIF become PNG files.
+
+    Args:
+        export: its images.
+        names: of each, relative to the folder.
+        target: the folder.
 
     Raises: InputError if a link is wanted to an image that is no local file, or an image is
         missing, has changed or cannot be read.
@@ -89,22 +120,20 @@ def write_image_folder(export: Export, target: Path) -> list[str]:
         raise InputError(
             "images of a remote source, or inside other files, cannot be linked; set files=copy"
         )
-    rows = export.manifest.select(["class_name", "rank"]).to_pylist()
     keeps_names = SOURCES[export.source.kind].images_are_files
-    ids = [image.image_id for image in export.images]
-    names = [_name(export, image_id, **row) for image_id, row in zip(ids, rows, strict=True)]
     taken = set(names) if keeps_names else set()
-    changes = _Changes()
+    placed = Placed()
     contents = read_all(export.images)
     for image, data, name in zip(export.images, contents, names, strict=True):
         picture = read_picture(image, data)
         file = _file(picture, name, taken)
         _place(export, picture, file, target)
+        placed.names.append(file.name)
         if file.is_encoded:
-            changes.encoded.append(picture.what)
+            placed.encoded.append(picture.what)
         elif keeps_names and file.name != name:
-            changes.renamed.append(f"{_suffix(name)} as {_suffix(file.name)}")
-    return changes.sentences()
+            placed.renamed.append(f"{_suffix(name)} as {_suffix(file.name)}")
+    return placed
 
 
 def _name(export: Export, image_id: str, class_name: str, rank: int) -> str:

@@ -1,6 +1,6 @@
 """A subset as tables of bounded size, and Parquet files of images and features."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otcondense.datasets.ordered import read_all
+from otcondense.datasets.wanted import WantedImage
 from otcondense.exports.export import Export
 from otcondense.exports.hub_metadata import described
 
@@ -44,13 +45,22 @@ def subset_tables(export: Export, *, with_images: bool) -> Iterator[pa.Table]:
 
 def _image_columns(export: Export) -> Iterator[pa.Array]:
     """Yield the images in columns of bounded size."""
+    yield from image_columns(export.images, read_all(export.images))
+
+
+def image_columns(images: Sequence[WantedImage], contents: Iterable[bytes]) -> Iterator[pa.Array]:
+    """Yield the bytes and ids of images in columns of bounded size, of type `IMAGE`.
+
+    Args:
+        images: any number.
+        contents: bytes of each, in their order.
+    """
     values: list[dict[str, bytes | str]] = []
     size = 0
-    contents = read_all(export.images)
-    for end, (image, data) in enumerate(zip(export.images, contents, strict=True), 1):
+    for end, (image, data) in enumerate(zip(images, contents, strict=True), 1):
         values.append({"bytes": data, "path": image.image_id})
         size += len(data)
-        if size >= BATCH_BYTES or len(values) == BATCH_ROWS or end == len(export.images):
+        if size >= BATCH_BYTES or len(values) == BATCH_ROWS or end == len(images):
             yield pa.array(values, IMAGE)
             values = []
             size = 0
@@ -71,11 +81,12 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         yield writer
 
 
-def _leaves(field: pa.Field) -> list[str]:
+def _leaves(field: pa.Field, prefix: str = "") -> list[str]:
     """Return the names of the columns that Parquet stores for a field."""
+    name = f"{prefix}{field.name}"
     if pa.types.is_struct(field.type):
-        inner = [field.type.field(number).name for number in range(field.type.num_fields)]
-        return [f"{field.name}.{name}" for name in inner]
-    if pa.types.is_fixed_size_list(field.type):
-        return [f"{field.name}.list.element"]
-    return [field.name]
+        inner = [field.type.field(number) for number in range(field.type.num_fields)]
+        return [leaf for each in inner for leaf in _leaves(each, f"{name}.")]
+    if pa.types.is_fixed_size_list(field.type) or pa.types.is_list(field.type):
+        return [f"{name}.list.element"]
+    return [name]

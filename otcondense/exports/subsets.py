@@ -13,10 +13,15 @@ from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.sources import scan_images
 from otcondense.datasets.wanted import manifest_images
 from otcondense.errors import InputError
+from otcondense.exports.diffusers_folder import PROMPT, check_prompt, write_diffusers
 from otcondense.exports.export import Encoding, Export, Format
 from otcondense.exports.formats import write_json_list, write_parquet
 from otcondense.exports.hugging_face import write_hugging_face
-from otcondense.exports.image_folder import plan_image_folder, write_image_folder
+from otcondense.exports.image_folder import (
+    plan_image_folder,
+    plan_placed_images,
+    write_image_folder,
+)
 from otcondense.exports.outputs import new_output
 from otcondense.exports.tar_shards import plan_webdataset, write_webdataset
 from otcondense.store.local_files import write_whole
@@ -35,6 +40,9 @@ EXPORTS = {
         "Hugging Face data set with a card",
         needs_images=lambda export: export.with_images,
     ),
+    "diffusers": Format(
+        write_diffusers, "folder with captions for diffusers' scripts", plan_placed_images
+    ),
 }
 """Every format by its name."""
 
@@ -51,13 +59,15 @@ class ExportConfig(Config):
     """File (json, parquet) or folder (the others) to write; it must not exist yet."""
     format: str = Field(default="json", description=_describe_formats())
     files: Literal["link", "copy"] = "link"
-    """For image_folder: symbolic links to the source's images, or copies of them."""
+    """For image_folder and diffusers: symbolic links to the source's images, or copies of them."""
     images: bool = True
     """For hf: whether the images themselves are in the data set; a list of them alone may be shared
     freely."""
     encode: Encoding = "keep"
     """For webdataset: keep the bytes of the images, all under the key jpg, or make all of them JPEG
     or PNG files."""
+    prompt: str = PROMPT
+    """For diffusers: the caption of an image; {class_name} is replaced by the name of its class."""
 
     @field_validator("format")
     @classmethod
@@ -86,10 +96,20 @@ def export_subset(
     Raises: InputError if the output exists, an entry leads out of the source's root, or an image is
         missing or changed.
     """
+    check_prompt(config.prompt)
     output = new_output(config.output)
     listing = listing or partial(scan_images, source)
     images = manifest_images(manifest, source, listing)
-    export = Export(manifest, images, source, listing, config.files, config.images, config.encode)
+    export = Export(
+        manifest,
+        images,
+        source,
+        listing,
+        files=config.files,
+        with_images=config.images,
+        encode=config.encode,
+        prompt=config.prompt,
+    )
     form = EXPORTS[config.format]
     if form.needs_images(export) and not source.has_images:
         raise InputError(

@@ -15,7 +15,7 @@ def principal_plane(
     Returns: the projections, with fixed signs, and the shares of the variance.
     """
     centred = np.asarray(features, dtype=np.float64) - features.mean(axis=0)
-    return _projected(centred, principal_directions(centred))
+    return projected(centred, principal_directions(centred))
 
 
 def class_plane(
@@ -36,7 +36,7 @@ def class_plane(
         return principal_plane(features)
     centre = means.mean(axis=0)
     directions = principal_directions(np.asarray(means - centre, dtype=np.float64))
-    return _projected(np.asarray(features - centre, dtype=np.float64), directions)
+    return projected(np.asarray(features - centre, dtype=np.float64), directions)
 
 
 def principal_directions(centred: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "2 _"]:
@@ -51,9 +51,10 @@ def principal_directions(centred: Float[np.ndarray, "n d"]) -> Float[np.ndarray,
     return signed
 
 
-def _projected(
+def projected(
     centred: Float[np.ndarray, "n d"], directions: Float[np.ndarray, "2 _"]
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, " 2"]]:
+    """Return the coordinates of centred rows in two directions, and the shares of the variance."""
     points = _padded(centred)[: len(centred)] @ directions.T
     total = float((centred**2).sum())
     shares = (points**2).sum(axis=0) / total if total > 0 else np.zeros(2)

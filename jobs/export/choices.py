@@ -1,0 +1,78 @@
+"""What became of every image of a run, for `otcondense export --what choices`."""
+
+import functools
+import shlex
+from collections.abc import Sequence
+
+from jobs.run_directory.listing import run_listing
+from jobs.run_directory.run import Run
+from otcondense.datasets import Listing
+from otcondense.errors import InputError
+from otcondense.exports.choices import ChoicesExport
+from otcondense.near_names import did_you_mean
+from otcondense.store import read_columns, read_manifest
+
+
+def check_method(run: Run, method: str) -> None:
+    """Raise InputError if the run has no such subset."""
+    subsets = run.config.selection.subsets
+    if method not in subsets:
+        raise InputError(
+            f"--method must be one of the run's subsets ({', '.join(subsets)}), found {method}"
+            f"{did_you_mean(method, subsets)}"
+        )
+
+
+def choices_of(run: Run, method: str | None, classes: Sequence[str] | None) -> ChoicesExport:
+    """Return what one method, or all that have chosen a subset, made of some or all classes.
+
+    Raises: InputError if the run has no such method or class, or no subset yet.
+    """
+    methods = _methods(run, method)
+    listing = functools.cache(lambda: run_listing(run))
+    return ChoicesExport(
+        store=run.store,
+        source=run.config.source,
+        listing=listing,
+        features=run.features_directory(run.config.encoder),
+        selections={each: run.selection_directory(each) for each in methods},
+        classes=_classes(listing(), classes),
+        held_out=_held_out_hashes(run),
+    )
+
+
+def _methods(run: Run, method: str | None) -> list[str]:
+    if method is not None:
+        check_method(run, method)
+    wanted = list(run.config.selection.subsets) if method is None else [method]
+    found = [each for each in wanted if run.store.exists(run.manifest(each))]
+    if not found:
+        read_manifest(run.store, run.manifest(wanted[0]))
+    return found
+
+
+def _classes(listing: Listing, wanted: Sequence[str] | None) -> list[str]:
+    for name in wanted or ():
+        if name not in listing.names:
+            raise InputError(
+                f"--class must name a class of the run, found {name}"
+                f"{did_you_mean(name, listing.names)}"
+            )
+    return [name for name in listing.names if wanted is None or name in wanted]
+
+
+def _held_out_hashes(run: Run) -> frozenset[str]:
+    name = run.held_out_hashes()
+    if name is None or not run.store.exists(name):
+        return frozenset()
+    return frozenset(read_columns(run.store, name, ["sha256"]).column(0).to_pylist())
+
+
+def opening_command(form: str, output: str) -> str:
+    """Return the command that opens what was written, to be copied."""
+    if form == "fiftyone":
+        return (
+            'python -c "import fiftyone as fo; fo.launch_app(fo.Dataset.from_dir('
+            f"{output!r}, fo.types.FiftyOneDataset)).wait(-1)\""
+        )
+    return f"embedding-atlas {shlex.quote(output)} --x x --y y --neighbors neighbors --image image"

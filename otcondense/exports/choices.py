@@ -1,0 +1,160 @@
+"""What became of every image of some classes, for tools that show images: chosen, represented by a
+chosen one, or left out, by each method of a run."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from otcondense.datasets.listing import Listing
+from otcondense.datasets.records import SourceConfig
+from otcondense.datasets.wanted import manifest_images
+from otcondense.errors import InputError
+from otcondense.exports.export import Export
+from otcondense.store import ClassSelection, Store, read_class_selection
+
+CHOSEN, REPRESENTED, LEFT_OUT = "chosen", "represented", "left out"
+OUTCOMES = pa.array([CHOSEN, REPRESENTED, LEFT_OUT], pa.string())
+"""What a method made of an image."""
+UNMATCHED = "far from every chosen image"
+HELD_OUT = "a held-out image has the same bytes"
+"""Reasons why an image is left out."""
+
+
+@dataclass(frozen=True)
+class ChoicesExport:
+    """The classes of a run to export, and the options of the formats."""
+
+    store: Store
+    source: SourceConfig
+    listing: Callable[[], Listing]
+    """Returns the listing of the source if it is needed."""
+    features: str
+    """Directory of the features, in the run."""
+    selections: Mapping[str, str]
+    """Directory of the selections by each method, in the run."""
+    classes: list[str]
+    """Names of the classes, in the order of their indices."""
+    held_out: frozenset[str] = frozenset()
+    """SHA-256 of the held-out images whose copies were left out."""
+    files: Literal["link", "copy"] = "link"
+    """For fiftyone: links to the images of the source, or copies."""
+    images: bool | None = None
+    """For embedding_atlas: whole images, none, or thumbnails (None)."""
+
+    def read(self) -> Iterator["ClassChoices"]:
+        """Yield one class at a time.
+
+        Raises: InputError if a selection is damaged, missing, or not of the same images as another.
+        """
+        for name in self.classes:
+            found = {}
+            for method, directory in self.selections.items():
+                found[method] = read_class_selection(self.store, directory, name)
+            yield ClassChoices(found, self.held_out)
+
+
+@dataclass(frozen=True)
+class ClassChoices:
+    """The images of one class and what each method made of them."""
+
+    selections: Mapping[str, ClassSelection]
+    """By method; at least one."""
+    held_out: frozenset[str]
+
+    def __post_init__(self) -> None:
+        for method, each in self.selections.items():
+            if each.image_ids != self.first.image_ids:
+                raise InputError(
+                    f"class {each.class_name} must have the same images under every method, found "
+                    f"others under {method}; run `otcondense select_subset` again, or name one "
+                    "method with --method"
+                )
+
+    @property
+    def first(self) -> ClassSelection:
+        """The selection by the first method."""
+        return next(iter(self.selections.values()))
+
+    def rows(self) -> pa.Table:
+        """Return what is known of each image without a method, one row each.
+
+        `rank` is the place in the class, which names images inside other files.
+        """
+        first = self.first
+        size = len(first.image_ids)
+        columns = {
+            "image_id": pa.array(first.image_ids, pa.string()),
+            "class_name": pa.array([first.class_name] * size, pa.string()),
+            "class_index": pa.array(np.full(size, first.class_index, np.int32)),
+            "rank": pa.array(np.arange(size, dtype=np.int32)),
+            "cross_entropy": pa.array(first.cross_entropy, pa.float32(), from_pandas=True)
+            if first.cross_entropy is not None
+            else pa.nulls(size, pa.float32()),
+            "sha256": pa.array(first.sha256, pa.string()),
+        }
+        return pa.table(columns)
+
+    def outcomes(self, method: str) -> pa.Table:
+        """Return what one method made of each image, one row each.
+
+        Columns: `outcome`; of chosen images `rank` by gain from 0, `gain`, `weight` and
+        `represents`, the number of images that it represents with itself; of represented ones
+        `represented_by`, the id of the chosen image; of the others `left_out`, the reason.
+        """
+        selection = self.selections[method]
+        size = len(selection.image_ids)
+        chosen = np.isin(np.arange(size), selection.indices)
+        left_out = ~chosen & (selection.assignment < 0)
+        codes = np.where(chosen, 0, np.where(left_out, 2, 1))
+        return pa.table(
+            {
+                "outcome": OUTCOMES.take(pa.array(codes)),
+                **_figures(selection),
+                "represented_by": _represented_by(selection, ~chosen & ~left_out),
+                "left_out": self._reasons(selection, left_out),
+            }
+        )
+
+    def _reasons(self, selection: ClassSelection, left_out: np.ndarray) -> pa.Array:
+        reasons = []
+        for is_out, sha256 in zip(left_out.tolist(), selection.sha256, strict=True):
+            reason = HELD_OUT if sha256 in self.held_out else UNMATCHED
+            reasons.append(reason if is_out else None)
+        return pa.array(reasons, pa.string())
+
+    def as_export(self, choices: ChoicesExport) -> Export:
+        """Return the images of the class as a subset of all, for what writes images.
+
+        Raises: InputError if the source does not have one.
+        """
+        rows = self.rows()
+        images = manifest_images(rows, choices.source, choices.listing)
+        return Export(rows, images, choices.source, choices.listing, files=choices.files)
+
+
+def _figures(selection: ClassSelection) -> dict[str, pa.Array]:
+    """Return the columns of numbers that chosen images have, null for the others."""
+    budget = len(selection.indices)
+    counts = np.bincount(
+        selection.assignment[selection.assignment >= 0], minlength=len(selection.image_ids)
+    )
+    values: dict[str, tuple[np.ndarray, pa.DataType]] = {
+        "rank": (selection.rank, pa.int32()),
+        "gain": (selection.gain, pa.float64()),
+        "weight": (selection.represented_mass * budget, pa.float64()),
+        "represents": (counts[selection.indices], pa.int32()),
+    }
+    columns = {}
+    for name, (known, kind) in values.items():
+        whole = np.full(len(selection.image_ids), np.nan)
+        whole[selection.indices] = known
+        columns[name] = pa.array(whole, pa.float64(), from_pandas=True).cast(kind)
+    return columns
+
+
+def _represented_by(selection: ClassSelection, represented: np.ndarray) -> pa.Array:
+    ids = pa.array(selection.image_ids, pa.string())
+    return ids.take(pa.array(selection.assignment, mask=~represented))

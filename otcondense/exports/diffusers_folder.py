@@ -1,0 +1,90 @@
+"""A subset as the folder that diffusers' training scripts read: images and captions.
+
+`datasets` reads it as `imagefolder`: the images below `train`, and what is known of each from
+`train/metadata.jsonl`. `train_text_to_image` takes the first column for the image and the second
+one for the caption, so `text` stands first. The folder of one class is what `train_dreambooth`
+reads: it holds images and nothing else.
+"""
+
+import re
+import string
+from pathlib import Path, PurePosixPath
+
+from otcondense.errors import InputError
+from otcondense.exports.export import Export
+from otcondense.exports.image_folder import folder_names, place_images
+from otcondense.store.json_text import canonical_json
+
+SPLIT = "train"
+PROMPT = "a photo of {class_name}"
+"""Caption by default, in the words of diffusers' own examples."""
+PROMPT_FIELD = "class_name"
+COLUMNS = ("class_name", "class_index", "rank", "weight")
+"""Columns of the manifest that every image is told with, after its caption."""
+SPLIT_WORDS = frozenset(
+    {"validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"}
+)
+"""Words in the name of a folder by which `datasets` takes its images for another split."""
+SEPARATORS = re.compile("[-._ 0-9]+")
+"""Characters between which `datasets` looks for these words."""
+HIDDEN = (".", "__")
+"""Beginnings of names that `datasets` leaves out in silence."""
+
+
+def check_prompt(prompt: str) -> None:
+    """Check a caption with gaps.
+
+    Raises: InputError if it is empty, or has other gaps than `{class_name}`.
+    """
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(prompt) if name is not None]
+    except ValueError:
+        fields = [""]
+    if not prompt.strip() or set(fields) - {PROMPT_FIELD}:
+        raise InputError(
+            f"--prompt must be a caption, in which {{{PROMPT_FIELD}}} stands for the name of the "
+            f"class, such as {PROMPT!r}, found {prompt!r}"
+        )
+
+
+def write_diffusers(export: Export, target: Path) -> list[str]:
+    """Write `train/CLASS/IMAGE` and `train/metadata.jsonl`, one line for each image.
+
+    A line has `file_name` below `train`, `text`, the name and index of the class, rank and weight.
+
+    Returns: sentences on the images that were changed.
+
+    Raises: InputError as `place_images`.
+    """
+    folder = target / SPLIT
+    folder.mkdir(parents=True)
+    names = folder_names(export)
+    rows = export.manifest.select(COLUMNS).to_pylist()
+    plain = [_plain_name(name, row) for name, row in zip(names, rows, strict=True)]
+    placed = place_images(export, plain, folder)
+    with (folder / "metadata.jsonl").open("w", encoding="utf-8") as file:
+        for name, row in zip(placed.names, rows, strict=True):
+            text = export.prompt.format(class_name=row["class_name"])
+            file.write(_line({"file_name": name, "text": text, **row}))
+    changed = sum(one != two for one, two in zip(names, plain, strict=True))
+    said = [
+        f"{changed} of {len(names)} images are in folders with a number for a name: `datasets` "
+        "would take their own for another split, or leave them out"
+    ]
+    return (said if changed else []) + placed.sentences()
+
+
+def _line(row: dict[str, object]) -> str:
+    # In this order: the caption must be the first column after the image.
+    parts = [f"{canonical_json(name)}: {canonical_json(value)}" for name, value in row.items()]
+    return f"{{{', '.join(parts)}}}\n"
+
+
+def _plain_name(name: str, row: dict[str, object]) -> str:
+    """Return a name that `datasets` reads as an image of this split; nearly always the same."""
+    path = PurePosixPath(name)
+    is_hidden = any(part.startswith(HIDDEN) for part in path.parts)
+    words = {word for part in path.parts[:-1] for word in SEPARATORS.split(part)}
+    if not is_hidden and not words & SPLIT_WORDS:
+        return name
+    return f"class-{row['class_index']:03}/{row['rank']:06}{path.suffix}"

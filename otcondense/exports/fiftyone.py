@@ -1,0 +1,185 @@
+"""What became of every image as a FiftyOne data set on disk (`fiftyone.types.FiftyOneDataset`).
+
+`metadata.json` declares the fields, `samples.json` has the images with their values, `data` the
+images. FiftyOne itself is not needed to write it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from otcondense.exports.choices import CHOSEN, LEFT_OUT, ChoicesExport, ClassChoices
+from otcondense.exports.image_folder import Placed, folder_names, place_images
+from otcondense.store.json_text import canonical_json
+
+VERSION = "1.0.0"
+"""FiftyOne whose format this is; a newer one brings a data set up to its own when it opens it."""
+DATA = "data"
+Json = dict[str, object]
+FIELDS = "fiftyone.core.fields."
+CLASSIFICATION = "fiftyone.core.labels.Classification"
+MADE_UP_DIGITS = 24
+"""Hexadecimal digits of an id in MongoDB."""
+OUTCOME_FIELDS = {
+    "rank": "IntField",
+    "gain": "FloatField",
+    "weight": "FloatField",
+    "represents": "IntField",
+    "represented_by": "StringField",
+    "left_out": "StringField",
+}
+"""Attributes of the label that a method gives to an image, see `ClassChoices.outcomes`."""
+
+
+def write_fiftyone(choices: ChoicesExport, target: Path, say: Callable[[str], None]) -> int:
+    """Write the data set.
+
+    Each image has `image_id`, `ground_truth`, `cross_entropy`, and for each method a
+    classification that says what became of it; tags and saved views hold those that a method chose
+    or left out.
+
+    Raises: InputError if selections are missing, or as `place_images`.
+    """
+    (target / DATA).mkdir(parents=True)
+    placed = Placed()
+    count = 0
+    with (target / "samples.json").open("w", encoding="utf-8") as file:
+        file.write('{"samples":[')
+        for found in choices.read():
+            export = found.as_export(choices)
+            of_class = place_images(export, folder_names(export), target / DATA)
+            for sample in _samples(found, of_class.names):
+                file.write(f"{',' if count else ''}\n{canonical_json(sample)}")
+                count += 1
+            placed.encoded.extend(of_class.encoded)
+            placed.renamed.extend(of_class.renamed)
+        file.write("\n]}\n")
+    text = canonical_json(_metadata(list(choices.selections)), indent=1)
+    (target / "metadata.json").write_text(f"{text}\n", encoding="utf-8")
+    for sentence in placed.sentences():
+        say(sentence)
+    return count
+
+
+def _samples(found: ClassChoices, names: Iterable[str]) -> Iterator[Json]:
+    outcomes = {method: found.outcomes(method).to_pylist() for method in found.selections}
+    for number, (row, name) in enumerate(zip(found.rows().to_pylist(), names, strict=True)):
+        made = {method: rows[number] for method, rows in outcomes.items()}
+        key = f"{row['class_name']}\n{row['image_id']}"
+        digest = _digest(key)
+        sample: Json = {
+            "_id": {"$oid": digest[:MADE_UP_DIGITS]},
+            "_media_type": "image",
+            "_rand": int(digest[:12], 16) / 16**12,
+            "filepath": f"{DATA}/{name}",
+            "tags": list(_tags(made)),
+            "image_id": row["image_id"],
+            "cross_entropy": row["cross_entropy"],
+            "ground_truth": _label(key, "ground_truth", row["class_name"]),
+        }
+        for method, outcome in made.items():
+            label = outcome.pop("outcome")
+            sample[_field_name(method)] = _label(key, method, label) | outcome
+        yield sample
+
+
+def _tags(made: dict[str, Json]) -> Iterator[str]:
+    for method, outcome in made.items():
+        if outcome["outcome"] in (CHOSEN, LEFT_OUT):
+            yield f"{outcome['outcome']} by {method}"
+
+
+def _label(key: str, field: str, label: str) -> Json:
+    oid = _digest(f"{key}\n{field}")[:MADE_UP_DIGITS]
+    return {"_id": {"$oid": oid}, "_cls": "Classification", "tags": [], "label": label}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _field_name(method: str) -> str:
+    """Return the name of a method as that of a field; nested budgets have a hyphen."""
+    return method.replace("-", "_")
+
+
+def _metadata(methods: list[str]) -> Json:
+    own = [
+        _field("image_id", "StringField"),
+        _field("cross_entropy", "FloatField"),
+        _label_field("ground_truth", {}),
+    ]
+    views = [_view(method, outcome) for method in methods for outcome in (CHOSEN, LEFT_OUT)]
+    return {
+        "version": VERSION,
+        "media_type": "image",
+        "sample_fields": [
+            _field("id", "ObjectIdField", db_field="_id"),
+            _field("filepath", "StringField"),
+            _field("tags", "ListField", subfield="StringField"),
+            _embedded("metadata", "fiftyone.core.metadata.ImageMetadata", []),
+            _field("created_at", "DateTimeField", read_only=True),
+            _field("last_modified_at", "DateTimeField", read_only=True),
+            *own,
+            *(_label_field(_field_name(method), OUTCOME_FIELDS) for method in methods),
+        ],
+        "saved_views": views,
+    }
+
+
+def _field(
+    name: str,
+    kind: str,
+    *,
+    subfield: str | None = None,
+    db_field: str | None = None,
+    read_only: bool = False,
+) -> Json:
+    return {
+        "name": name,
+        "ftype": f"{FIELDS}{kind}",
+        "subfield": None if subfield is None else f"{FIELDS}{subfield}",
+        "db_field": db_field or name,
+        "embedded_doc_type": None,
+        "fields": [],
+        "description": None,
+        "info": None,
+        "read_only": read_only,
+    }
+
+
+def _embedded(name: str, document: str, fields: list[Json]) -> Json:
+    made = _field(name, "EmbeddedDocumentField")
+    return made | {"embedded_doc_type": document, "fields": fields}
+
+
+def _label_field(name: str, attributes: dict[str, str]) -> Json:
+    fields = [
+        _field("id", "ObjectIdField", db_field="_id"),
+        _field("tags", "ListField", subfield="StringField"),
+        _field("label", "StringField"),
+        _field("confidence", "FloatField"),
+        _field("logits", "VectorField"),
+        *(_field(attribute, kind) for attribute, kind in attributes.items()),
+    ]
+    return _embedded(name, CLASSIFICATION, fields)
+
+
+def _view(method: str, outcome: str) -> Json:
+    """Return a saved view of the images that a method chose (by rank) or left out."""
+    field = _field_name(method)
+    filtered = {"$expr": {"$eq": [f"${field}.label", outcome]}}
+    stages = [_stage("Match", [["filter", filtered]])]
+    if outcome == CHOSEN:
+        path = f"{field}.rank"
+        sorting = [["field_or_expr", path], ["reverse", False], ["create_index", False]]
+        stages.append(_stage("SortBy", sorting))
+    name = f"{outcome} by {method}"
+    slug = name.replace(" ", "-").replace("_", "-")
+    oid = _digest(name)[:MADE_UP_DIGITS]
+    return {"_id": {"$oid": oid}, "name": name, "slug": slug, "view_stages": stages}
+
+
+def _stage(kind: str, arguments: list[list[object]]) -> str:
+    return json.dumps({"_cls": f"fiftyone.core.stages.{kind}", "kwargs": arguments})
