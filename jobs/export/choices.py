@@ -4,13 +4,19 @@ import functools
 import shlex
 from collections.abc import Sequence
 
+import pyarrow.parquet as pq
+
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets import Listing
 from otcondense.errors import InputError
 from otcondense.exports.choices import ChoicesExport
 from otcondense.near_names import did_you_mean
+from otcondense.reading import with_home
 from otcondense.store import read_columns, read_manifest
+
+ATLAS_OPTIONS = ("x", "y", "neighbors", "image")
+"""Columns of the file that are named after the option of embedding-atlas that takes them."""
 
 
 def check_method(run: Run, method: str) -> None:
@@ -71,8 +77,9 @@ def _held_out_hashes(run: Run) -> frozenset[str]:
 def opening_command(form: str, output: str) -> str:
     """Return the command that opens what was written, to be copied."""
     if form == "fiftyone":
-        return (
-            'python -c "import fiftyone as fo; fo.launch_app(fo.Dataset.from_dir('
-            f"{output!r}, fo.types.FiftyOneDataset)).wait(-1)\""
-        )
-    return f"embedding-atlas {shlex.quote(output)} --x x --y y --neighbors neighbors --image image"
+        opened = f"fo.Dataset.from_dir({output!r}, fo.types.FiftyOneDataset)"
+        program = f"import fiftyone as fo; fo.launch_app({opened}).wait(-1)"
+        return f"python -c {shlex.quote(program)}"
+    names = pq.read_schema(with_home(output)).names
+    options = "".join(f" --{name} {name}" for name in ATLAS_OPTIONS if name in names)
+    return f"embedding-atlas {shlex.quote(output)}{options}"

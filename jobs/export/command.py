@@ -57,9 +57,7 @@ def _export_choices(run: Run, options: argparse.Namespace, form: str) -> None:
     if options.files is not None:
         choices = replace(choices, files=options.files)
     choices = replace(choices, images=options.images)
-    count = export_choices(
-        choices, form, options.output, lambda sentence: note("export", sentence)
-    )
+    count = export_choices(choices, form, options.output, lambda sentence: note("export", sentence))
     methods = " and ".join(choices.selections)
     note("export", f"{counted(count, 'image')} by {methods} as {form}: {options.output}")
     note("export", f"open it with: {opening_command(form, options.output)}")

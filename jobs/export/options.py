@@ -97,6 +97,5 @@ def check_options(what: str, form: str, given: Mapping[str, object]) -> None:
             name = option.replace("--", "--no-") if value is False else option
             right = " or ".join(place.options for place in places)
             raise InputError(
-                f"{name} is an option of {right}, "
-                f"found --what {what} --format {form}; leave it out"
+                f"{name} is an option of {right}, found --what {what} --format {form}; leave it out"
             )

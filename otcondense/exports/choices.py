@@ -1,5 +1,7 @@
-"""What became of every image of some classes, for tools that show images: chosen, represented by a
-chosen one, or left out, by each method of a run."""
+"""What each method of a run made of every image, for tools that show images.
+
+An image is chosen, represented by a chosen one, or left out.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -90,9 +92,7 @@ class ClassChoices:
             "class_name": pa.array([first.class_name] * size, pa.string()),
             "class_index": pa.array(np.full(size, first.class_index, np.int32)),
             "rank": pa.array(np.arange(size, dtype=np.int32)),
-            "cross_entropy": pa.array(first.cross_entropy, pa.float32(), from_pandas=True)
-            if first.cross_entropy is not None
-            else pa.nulls(size, pa.float32()),
+            "cross_entropy": _or_null(first.cross_entropy, size),
             "sha256": pa.array(first.sha256, pa.string()),
         }
         return pa.table(columns)
@@ -101,8 +101,9 @@ class ClassChoices:
         """Return what one method made of each image, one row each.
 
         Columns: `outcome`; of chosen images `rank` by gain from 0, `gain`, `weight` and
-        `represents`, the number of images that it represents with itself; of represented ones
-        `represented_by`, the id of the chosen image; of the others `left_out`, the reason.
+        `represents`, the number of images that it represents, itself included; `represented_by`,
+        the id of the chosen image that represents it, for a chosen one its own; of those left out
+        `left_out`, the reason.
         """
         selection = self.selections[method]
         size = len(selection.image_ids)
@@ -113,7 +114,7 @@ class ClassChoices:
             {
                 "outcome": OUTCOMES.take(pa.array(codes)),
                 **_figures(selection),
-                "represented_by": _represented_by(selection, ~chosen & ~left_out),
+                "represented_by": _represented_by(selection),
                 "left_out": self._reasons(selection, left_out),
             }
         )
@@ -133,6 +134,12 @@ class ClassChoices:
         rows = self.rows()
         images = manifest_images(rows, choices.source, choices.listing)
         return Export(rows, images, choices.source, choices.listing, files=choices.files)
+
+
+def _or_null(values: np.ndarray | None, size: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(size, pa.float32())
+    return pa.array(values, pa.float32(), from_pandas=True)
 
 
 def _figures(selection: ClassSelection) -> dict[str, pa.Array]:
@@ -155,6 +162,6 @@ def _figures(selection: ClassSelection) -> dict[str, pa.Array]:
     return columns
 
 
-def _represented_by(selection: ClassSelection, represented: np.ndarray) -> pa.Array:
+def _represented_by(selection: ClassSelection) -> pa.Array:
     ids = pa.array(selection.image_ids, pa.string())
-    return ids.take(pa.array(selection.assignment, mask=~represented))
+    return ids.take(pa.array(selection.assignment, mask=selection.assignment < 0))

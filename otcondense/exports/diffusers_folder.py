@@ -16,6 +16,7 @@ from otcondense.exports.image_folder import folder_names, place_images
 from otcondense.store.json_text import canonical_json
 
 SPLIT = "train"
+METADATA = "metadata.jsonl"
 PROMPT = "a photo of {class_name}"
 """Caption by default, in the words of diffusers' own examples."""
 PROMPT_FIELD = "class_name"
@@ -62,14 +63,14 @@ def write_diffusers(export: Export, target: Path) -> list[str]:
     rows = export.manifest.select(COLUMNS).to_pylist()
     plain = [_plain_name(name, row) for name, row in zip(names, rows, strict=True)]
     placed = place_images(export, plain, folder)
-    with (folder / "metadata.jsonl").open("w", encoding="utf-8") as file:
+    with (folder / METADATA).open("w", encoding="utf-8") as file:
         for name, row in zip(placed.names, rows, strict=True):
             text = export.prompt.format(class_name=row["class_name"])
             file.write(_line({"file_name": name, "text": text, **row}))
     changed = sum(one != two for one, two in zip(names, plain, strict=True))
     said = [
-        f"{changed} of {len(names)} images are in folders with a number for a name: `datasets` "
-        "would take their own for another split, or leave them out"
+        f"{changed} of {len(names)} images are in folders with a number for a name: by their own, "
+        "`datasets` would put them into another split or leave them out"
     ]
     return (said if changed else []) + placed.sentences()
 
@@ -85,6 +86,6 @@ def _plain_name(name: str, row: dict[str, object]) -> str:
     path = PurePosixPath(name)
     is_hidden = any(part.startswith(HIDDEN) for part in path.parts)
     words = {word for part in path.parts[:-1] for word in SEPARATORS.split(part)}
-    if not is_hidden and not words & SPLIT_WORDS:
+    if not is_hidden and path.parts[0] != METADATA and not words & SPLIT_WORDS:
         return name
     return f"class-{row['class_index']:03}/{row['rank']:06}{path.suffix}"

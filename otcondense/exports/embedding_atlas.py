@@ -27,6 +27,8 @@ SUFFIX = ".parquet"
 MOST_NEIGHBOURED = 20_000
 """Images of the largest class whose neighbours are computed: that takes seconds, and the time grows
 with the square."""
+IMAGE_PLACE = 1
+"""Of the column of images, behind their ids: the first columns are those that a table shows."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,13 @@ def check_embedding_atlas(output: str) -> None:
         )
 
 
-def write_embedding_atlas(
-    choices: ChoicesExport, target: Path, say: Callable[[str], None]
-) -> int:
+def write_embedding_atlas(choices: ChoicesExport, target: Path, say: Callable[[str], None]) -> int:
     """Write one row for each image, sorted by class and `image_id`.
 
-    Columns: `image_id`, `class_name`, `class_index`, `cross_entropy`; of each method those of
+    Columns: `image_id`, `image`, `class_name`, `cross_entropy`; of each method those of
     `ClassChoices.outcomes`, the outcome under the name of the method and the others behind it;
     `x` and `y` in one plane for all classes, `class_x` and `class_y` in the plane of the class,
-    `vector`, the features, and `neighbors`, the nearest images of the class; `image`.
+    `vector`, the features, and `neighbors`, the nearest images of the class.
 
     Raises: InputError if features or selections are missing, or an image is missing or has changed.
     """
@@ -85,10 +85,8 @@ def write_embedding_atlas(
     return count
 
 
-def _class_table(
-    found: ClassChoices, features: Float[np.ndarray, "n d"], plane: Plane
-) -> pa.Table:
-    table = found.rows().drop_columns(["rank", "sha256"])
+def _class_table(found: ClassChoices, features: Float[np.ndarray, "n d"], plane: Plane) -> pa.Table:
+    table = found.rows().select(["image_id", "class_name", "cross_entropy"])
     for method in found.selections:
         outcomes = found.outcomes(method)
         for name in outcomes.column_names:
@@ -112,7 +110,8 @@ def _parts(choices: ChoicesExport, found: ClassChoices, table: pa.Table) -> Iter
     contents = read_all(images) if choices.images else thumbnails(images, choices.source)
     start = 0
     for column in image_columns(images, contents):
-        yield table.slice(start, len(column)).append_column("image", column)
+        part = table.slice(start, len(column))
+        yield part.add_column(IMAGE_PLACE, "image", column)
         start += len(column)
 
 
@@ -149,4 +148,5 @@ def _plane_of_classes(choices: ChoicesExport) -> Plane:
 
 def _mean(choices: ChoicesExport, name: str) -> Float[np.ndarray, "1 d"]:
     features = read_class_features(choices.store, choices.features, name).features
-    return features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    mean: Float[np.ndarray, "1 d"] = features.mean(axis=0, keepdims=True, dtype=np.float64)
+    return mean

@@ -6,10 +6,12 @@ images. FiftyOne itself is not needed to write it.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from otcondense.exports.choices import CHOSEN, LEFT_OUT, ChoicesExport, ClassChoices
+import pyarrow as pa
+
+from otcondense.exports.choices import CHOSEN, LEFT_OUT, ChoicesExport
 from otcondense.exports.image_folder import Placed, folder_names, place_images
 from otcondense.store.json_text import canonical_json
 
@@ -19,8 +21,10 @@ DATA = "data"
 Json = dict[str, object]
 FIELDS = "fiftyone.core.fields."
 CLASSIFICATION = "fiftyone.core.labels.Classification"
-MADE_UP_DIGITS = 24
+ID_DIGITS = 24
 """Hexadecimal digits of an id in MongoDB."""
+TAGGED = (CHOSEN, LEFT_OUT)
+"""Outcomes that get a tag and a saved view."""
 OUTCOME_FIELDS = {
     "rank": "IntField",
     "gain": "FloatField",
@@ -43,55 +47,69 @@ def write_fiftyone(choices: ChoicesExport, target: Path, say: Callable[[str], No
     """
     (target / DATA).mkdir(parents=True)
     placed = Placed()
+    views: dict[str, Json] = {}
     count = 0
     with (target / "samples.json").open("w", encoding="utf-8") as file:
         file.write('{"samples":[')
         for found in choices.read():
             export = found.as_export(choices)
             of_class = place_images(export, folder_names(export), target / DATA)
-            for sample in _samples(found, of_class.names):
+            outcomes = {method: found.outcomes(method) for method in found.selections}
+            for sample in _samples(found.rows(), of_class.names, outcomes):
                 file.write(f"{',' if count else ''}\n{canonical_json(sample)}")
                 count += 1
+            views |= dict(_views(outcomes))
             placed.encoded.extend(of_class.encoded)
             placed.renamed.extend(of_class.renamed)
         file.write("\n]}\n")
-    text = canonical_json(_metadata(list(choices.selections)), indent=1)
+    text = canonical_json(_metadata(list(choices.selections), views), indent=1)
     (target / "metadata.json").write_text(f"{text}\n", encoding="utf-8")
     for sentence in placed.sentences():
         say(sentence)
     return count
 
 
-def _samples(found: ClassChoices, names: Iterable[str]) -> Iterator[Json]:
-    outcomes = {method: found.outcomes(method).to_pylist() for method in found.selections}
-    for number, (row, name) in enumerate(zip(found.rows().to_pylist(), names, strict=True)):
-        made = {method: rows[number] for method, rows in outcomes.items()}
+def _samples(table: pa.Table, names: list[str], outcomes: Mapping[str, pa.Table]) -> Iterator[Json]:
+    """Yield the images of a class.
+
+    Args:
+        table: `ClassChoices.rows`.
+        names: of their files below `data`.
+        outcomes: `ClassChoices.outcomes` by method.
+    """
+    columns = [outcomes[method].to_pylist() for method in outcomes]
+    for row, name, *made in zip(table.to_pylist(), names, *columns, strict=True):
         key = f"{row['class_name']}\n{row['image_id']}"
         digest = _digest(key)
         sample: Json = {
-            "_id": {"$oid": digest[:MADE_UP_DIGITS]},
+            "_id": {"$oid": digest[:ID_DIGITS]},
             "_media_type": "image",
             "_rand": int(digest[:12], 16) / 16**12,
             "filepath": f"{DATA}/{name}",
-            "tags": list(_tags(made)),
+            "tags": list(_tags(dict(zip(outcomes, made, strict=True)))),
             "image_id": row["image_id"],
             "cross_entropy": row["cross_entropy"],
             "ground_truth": _label(key, "ground_truth", row["class_name"]),
         }
-        for method, outcome in made.items():
+        for method, outcome in zip(outcomes, made, strict=True):
             label = outcome.pop("outcome")
             sample[_field_name(method)] = _label(key, method, label) | outcome
         yield sample
 
 
-def _tags(made: dict[str, Json]) -> Iterator[str]:
+def _tags(made: Mapping[str, Json]) -> Iterator[str]:
     for method, outcome in made.items():
-        if outcome["outcome"] in (CHOSEN, LEFT_OUT):
-            yield f"{outcome['outcome']} by {method}"
+        if outcome["outcome"] in TAGGED:
+            yield _tag(method, outcome["outcome"])
+
+
+def _tag(method: str, outcome: object) -> str:
+    """Return the name of a tag and of a saved view."""
+    return f"{outcome} by {method}"
 
 
 def _label(key: str, field: str, label: str) -> Json:
-    oid = _digest(f"{key}\n{field}")[:MADE_UP_DIGITS]
+    oid = _digest(f"{key}\n{field}")[:ID_DIGITS]
     return {"_id": {"$oid": oid}, "_cls": "Classification", "tags": [], "label": label}
 
 
@@ -104,13 +122,12 @@ def _field_name(method: str) -> str:
     return method.replace("-", "_")
 
 
-def _metadata(methods: list[str]) -> Json:
+def _metadata(methods: list[str], views: Mapping[str, Json]) -> Json:
     own = [
         _field("image_id", "StringField"),
         _field("cross_entropy", "FloatField"),
         _label_field("ground_truth", {}),
     ]
-    views = [_view(method, outcome) for method in methods for outcome in (CHOSEN, LEFT_OUT)]
     return {
         "version": VERSION,
         "media_type": "image",
@@ -124,7 +141,7 @@ def _metadata(methods: list[str]) -> Json:
             *own,
             *(_label_field(_field_name(method), OUTCOME_FIELDS) for method in methods),
         ],
-        "saved_views": views,
+        "saved_views": [views[name] for name in sorted(views)],
     }
 
 
@@ -166,6 +183,14 @@ def _label_field(name: str, attributes: dict[str, str]) -> Json:
     return _embedded(name, CLASSIFICATION, fields)
 
 
+def _views(outcomes: Mapping[str, pa.Table]) -> Iterator[tuple[str, Json]]:
+    """Yield the names of the views that some image of a class is in, and the views."""
+    for method, table in outcomes.items():
+        for outcome in table.column("outcome").unique().to_pylist():
+            if outcome in TAGGED:
+                yield _tag(method, outcome), _view(method, outcome)
+
+
 def _view(method: str, outcome: str) -> Json:
     """Return a saved view of the images that a method chose (by rank) or left out."""
     field = _field_name(method)
@@ -173,11 +198,15 @@ def _view(method: str, outcome: str) -> Json:
     stages = [_stage("Match", [["filter", filtered]])]
     if outcome == CHOSEN:
         path = f"{field}.rank"
-        sorting = [["field_or_expr", path], ["reverse", False], ["create_index", False]]
+        sorting: list[list[object]] = [
+            ["field_or_expr", path],
+            ["reverse", False],
+            ["create_index", False],
+        ]
         stages.append(_stage("SortBy", sorting))
-    name = f"{outcome} by {method}"
+    name = _tag(method, outcome)
     slug = name.replace(" ", "-").replace("_", "-")
-    oid = _digest(name)[:MADE_UP_DIGITS]
+    oid = _digest(name)[:ID_DIGITS]
     return {"_id": {"$oid": oid}, "name": name, "slug": slug, "view_stages": stages}
 
 

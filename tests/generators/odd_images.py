@@ -71,8 +71,9 @@ def whole_manifest(source: SourceConfig) -> pa.Table:
     for record in reversed(list_images(source)):
         rank = ranks[record.class_name] = ranks.get(record.class_name, -1) + 1
         digest = sha256_bytes(read_image_bytes(record.path))
-        rows.append((record.image_id, record.class_name, record.class_index, rank, digest))
+        weight = 1 + rank / 8
+        rows.append((record.image_id, record.class_name, record.class_index, rank, weight, digest))
     rows.sort(key=lambda row: (row[2], row[3]))
     columns = zip(*rows, strict=True)
-    names = ("image_id", "class_name", "class_index", "rank", "sha256")
+    names = ("image_id", "class_name", "class_index", "rank", "weight", "sha256")
     return pa.table(dict(zip(names, map(list, columns), strict=True)))

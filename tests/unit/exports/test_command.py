@@ -85,13 +85,19 @@ MISTAKES = [
         ("--what", "features", "--format", "hf"),
         "must be one of parquet, npy for --what features, found hf; it belongs to --what subset",
     ),
-    (("--files", "copy"), "--files is an option of --what subset --format image_folder, found"),
+    (("--files", "copy"), "--files is an option of --what subset --format image_folder or"),
     (("--format", "parquet", "--no-images"), "--no-images is an option of --what subset --format"),
-    (("--images",), "--images is an option of --what subset --format hf, found"),
+    (("--images",), "--images is an option of --what subset --format hf or --what choices"),
     (("--encode", "png", "--format", "hf"), "--encode is an option of --what subset --format web"),
     (("--logits",), "--logits is an option of --what features, found --what subset --format json"),
-    (("--what", "features", "--method", "random"), "--method is an option of --what subset, found"),
+    (("--what", "features", "--method", "random"), "--method is an option of --what subset or"),
     (("--what", "features", "--logits"), "has no logits; leave out --logits"),
+    (("--prompt", "a cat"), "--prompt is an option of --what subset --format diffusers, found"),
+    (("--format", "diffusers", "--prompt", "a {name}"), "--prompt must be a caption, in which"),
+    (("--class", "ant"), "--class is an option of --what choices, found --what subset"),
+    (("--what", "choices", "--class", "ants"), "must name a class of the run, found ants; did you"),
+    (("--what", "choices"), "must end in .parquet, by which embedding-atlas knows what it opens"),
+    (("--what", "choices", "--method", "randm"), "found randm; did you mean random?"),
     (("--method", "k_center"), "must be one of the run's subsets (geometry_aware, random), found"),
 ]
 
@@ -105,7 +111,7 @@ def test_a_mistake_ends_in_one_sentence(run, tmp_path, capsys, options, message)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("form", ["image_folder", "parquet", "webdataset", "hf"])
+@pytest.mark.parametrize("form", ["image_folder", "parquet", "webdataset", "hf", "diffusers"])
 def test_a_source_without_images_has_no_images_to_export(tmp_path, form):
     np.save(tmp_path / "features.npy", np.ones((2, 3), np.float32))
     np.save(tmp_path / "labels.npy", np.arange(2))

@@ -58,6 +58,60 @@ def test_the_images_of_one_class_lie_in_its_folder(tmp_path):
     assert len(folder) == 2
 
 
+def read_by_datasets(output, tmp_path, **places):
+    datasets = pytest.importorskip("datasets")
+    found = datasets.load_dataset("imagefolder", cache_dir=str(tmp_path / "cache"), **places)
+    assert list(found) == ["train"]
+    return found["train"]
+
+
+@pytest.mark.parametrize("files", ["link", "copy"])
+@pytest.mark.parametrize("place", ["data_dir", "data_files"])
+def test_diffusers_scripts_find_images_and_captions(source, manifest, tmp_path, files, place):
+    output, _ = export(
+        source, manifest, tmp_path, "diffusers", files=files, prompt="a {class_name}, {{close}}"
+    )
+    # train_unconditional names the folder, train_text_to_image all files in it.
+    places = {"data_dir": str(output)}
+    if place == "data_files":
+        places = {"data_files": {"train": str(output / "**")}}
+    found = read_by_datasets(output, tmp_path, **places)
+    # train_text_to_image takes the first two columns, unless it is told others.
+    assert found.column_names[:2] == ["image", "text"]
+    rows = {(row["class_name"], row["rank"]): row for row in manifest.to_pylist()}
+    assert len(found) == len(rows)
+    for row in found:
+        wanted = rows.pop((row["class_name"], row["rank"]))
+        assert row["text"] == f"a {wanted['class_name']}, {{close}}"
+        assert (row["class_index"], row["weight"]) == (wanted["class_index"], wanted["weight"])
+        pixels = pixels_of(source, wanted["image_id"])
+        np.testing.assert_array_equal(rgb(row["image"]), pixels, wanted["image_id"])
+
+
+def test_the_folder_of_one_class_holds_images_alone(source, manifest, tmp_path):
+    output, _ = export(source, manifest, tmp_path, "diffusers")
+    for path in (output / "train" / "ant").iterdir():  # as train_dreambooth does
+        with Image.open(path) as image:
+            image.load()
+
+
+@pytest.mark.parametrize("name", ["test", "my-val 2", "__new", "metadata.jsonl", "plain"])
+def test_no_name_of_a_class_leads_datasets_astray(tmp_path, name):
+    columns = table(labels=(name, "other") * 3)
+    source = SourceConfig(path=str(write_parquet(tmp_path / "source", columns)), kind="parquet")
+    output, said = export(source, whole_manifest(source), tmp_path, "diffusers", files="copy")
+    found = read_by_datasets(output, tmp_path, data_dir=str(output))
+    assert sorted(found["class_name"]) == sorted([name, "other"] * 3)
+    told = any("are in folders with a number for a name" in sentence for sentence in said)
+    assert told == (name != "plain")
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "a {name}", "a {", "a {}", "a {class_name.__doc__}"])
+def test_a_caption_with_other_gaps_is_refused(source, manifest, tmp_path, prompt):
+    with pytest.raises(InputError, match=r"--prompt must be a caption, in which .class_name."):
+        export(source, manifest, tmp_path, "diffusers", prompt=prompt)
+
+
 @pytest.mark.parametrize("files", ["link", "copy"])
 def test_image_folder_has_every_image_with_its_pixels(source, manifest, tmp_path, files):
     output, said = export(source, manifest, tmp_path, "image_folder", files=files)
@@ -290,7 +344,7 @@ def test_other_classes_than_those_of_the_subset_are_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-@pytest.mark.parametrize("form", ["image_folder", "webdataset"])
+@pytest.mark.parametrize("form", ["image_folder", "webdataset", "diffusers"])
 def test_an_image_that_no_decoder_knows_leaves_nothing(source, tmp_path, form):
     (Path(source.path) / "ant/photo.jpg").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"photo.jpg cannot be decoded"):
