@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 NEXT = @printf '\nnext: %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiments test test-slow test-ci test-all chaos check style types imports secrets \
+.PHONY: help setup demo experiments test test-slow test-ci test-neighbours test-all chaos check style types imports secrets \
 	licences vulnerabilities site-check docs site figures screenshots sbom bench gpu-bundle report clean
 
 # docs/licences.md has a note on each that is not permissive.
@@ -82,7 +82,18 @@ test-ci: export OTCONDENSE_SHAPES = some
 test-all: export OTCONDENSE_SHAPES = all
 test-ci test-all: export OTCONDENSE_TEST_SECONDS = 60
 
-test-all: test test-slow ## also nodes, all kinds of chaos, object store, comparison, quick benchmarks
+# Their environment is apart: their packages and ours would hold each other back.
+build/neighbours/.installed: tests/neighbours/requirements.txt
+	rm -rf build/neighbours
+	$(PYTHON) -m venv build/neighbours
+	build/neighbours/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r $<
+	@touch $@
+
+test-neighbours: setup build/neighbours/.installed ## open exports with FiftyOne and embedding-atlas (1.3 GB, Linux on x86-64)
+	$(PYTEST) tests/neighbours
+	$(NEXT) 'make test-all'
+
+test-all: test test-slow build/neighbours/.installed ## also nodes, all kinds of chaos, object store, comparison, quick benchmarks
 	$(PYTEST) -m full
 	$(BIN)/python -m benchmarks.run_all --quick
 	$(NEXT) 'make bench'

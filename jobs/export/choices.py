@@ -1,6 +1,7 @@
 """What became of every image of a run, for `otcondense export --what choices`."""
 
 import functools
+import json
 import shlex
 from collections.abc import Sequence
 
@@ -77,7 +78,7 @@ def _held_out_hashes(run: Run) -> frozenset[str]:
 def opening_command(form: str, output: str) -> str:
     """Return the command that opens what was written, to be copied."""
     if form == "fiftyone":
-        opened = f"fo.Dataset.from_dir({output!r}, fo.types.FiftyOneDataset)"
+        opened = f"fo.Dataset.from_dir({json.dumps(output)}, fo.types.FiftyOneDataset)"
         program = f"import fiftyone as fo; fo.launch_app({opened}).wait(-1)"
         return f"python -c {shlex.quote(program)}"
     names = pq.read_schema(with_home(output)).names

@@ -20,8 +20,10 @@ METADATA = "metadata.jsonl"
 PROMPT = "a photo of {class_name}"
 """Caption by default, in the words of diffusers' own examples."""
 PROMPT_FIELD = "class_name"
-COLUMNS = ("class_name", "class_index", "rank", "weight")
+COLUMNS = ("class_index", "class_name", "rank", "weight")
 """Columns of the manifest that every image is told with, after its caption."""
+LABEL = "label"
+"""Name of the class index, which scripts for models of classes take."""
 SPLIT_WORDS = frozenset(
     {"validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"}
 )
@@ -51,7 +53,7 @@ def check_prompt(prompt: str) -> None:
 def write_diffusers(export: Export, target: Path) -> list[str]:
     """Write `train/CLASS/IMAGE` and `train/metadata.jsonl`, one line for each image.
 
-    A line has `file_name` below `train`, `text`, the name and index of the class, rank and weight.
+    A line has `file_name` below `train`, `text`, `label` (class index), class name, rank and weight.
 
     Returns: sentences on the images that were changed.
 
@@ -66,7 +68,8 @@ def write_diffusers(export: Export, target: Path) -> list[str]:
     with (folder / METADATA).open("w", encoding="utf-8") as file:
         for name, row in zip(placed.names, rows, strict=True):
             text = export.prompt.format(class_name=row["class_name"])
-            file.write(_line({"file_name": name, "text": text, **row}))
+            label = row.pop("class_index")
+            file.write(_line({"file_name": name, "text": text, LABEL: label, **row}))
     changed = sum(one != two for one, two in zip(names, plain, strict=True))
     said = [
         f"{changed} of {len(names)} images are in folders with a number for a name: by their own, "

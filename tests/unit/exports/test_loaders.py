@@ -83,7 +83,7 @@ def test_diffusers_scripts_find_images_and_captions(source, manifest, tmp_path, 
     for row in found:
         wanted = rows.pop((row["class_name"], row["rank"]))
         assert row["text"] == f"a {wanted['class_name']}, {{close}}"
-        assert (row["class_index"], row["weight"]) == (wanted["class_index"], wanted["weight"])
+        assert (row["label"], row["weight"]) == (wanted["class_index"], wanted["weight"])
         pixels = pixels_of(source, wanted["image_id"])
         np.testing.assert_array_equal(rgb(row["image"]), pixels, wanted["image_id"])
 
