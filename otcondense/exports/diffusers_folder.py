@@ -53,7 +53,7 @@ def check_prompt(prompt: str) -> None:
 def write_diffusers(export: Export, target: Path) -> list[str]:
     """Write `train/CLASS/IMAGE` and `train/metadata.jsonl`, one line for each image.
 
-    A line has `file_name` below `train`, `text`, `label` (class index), class name, rank and weight.
+    A line has `file_name` below `train`, `text`, `label` (class index), class, rank and weight.
 
     Returns: sentences on the images that were changed.
 
