@@ -18,17 +18,13 @@ from jobs.judging.full_images import class_names, contents, extract_held_out, he
 from jobs.run_directory.bars import DRAWS_BAR
 from jobs.run_directory.budgets import forced_ids
 from jobs.run_directory.config import BASELINE
+from jobs.run_directory.held_out import read_held_out_hashes
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
 from otcondense.evaluation import METRICS_VERSION
 from otcondense.evaluation.random_draws import ClassRows, compare_with_draws
-from otcondense.store import (
-    fingerprint,
-    read_class_features,
-    read_class_selection,
-    read_columns,
-)
+from otcondense.store import fingerprint, read_class_features, read_class_selection
 
 DRAWS_VERSION = 1
 """Part of the fingerprint; a change of the draws needs a new number."""
@@ -121,7 +117,7 @@ def _classes(run: Run, subset: str) -> Iterator[ClassRows]:
     """Yield the classes of a subset; copies of held-out images and excluded ones are not drawn."""
     judge = run.config.judge_or_encoder
     excluded = set(forced_ids(run)[1])
-    held_out = _held_out_hashes(run)
+    held_out = read_held_out_hashes(run)
     for name in class_names(run):
         features = read_class_features(run.store, run.features_directory(judge), name)
         selection = read_class_selection(run.store, run.selection_directory(subset), name)
@@ -136,10 +132,3 @@ def _classes(run: Run, subset: str) -> Iterator[ClassRows]:
         yield ClassRows(
             features.features, np.array(chosen, np.int64), np.array(candidates, np.int64)
         )
-
-
-def _held_out_hashes(run: Run) -> set[str]:
-    name = run.held_out_hashes()
-    if name is None or not run.store.exists(name):
-        return set()
-    return set(read_columns(run.store, name, ["sha256"]).column(0).to_pylist())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow.parquet as pq
 
+from jobs.run_directory.held_out import read_held_out_hashes
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets import Listing
@@ -14,7 +15,7 @@ from otcondense.errors import InputError
 from otcondense.exports.choices import ChoicesExport
 from otcondense.near_names import did_you_mean
 from otcondense.reading import with_home
-from otcondense.store import read_columns, read_manifest
+from otcondense.store import read_manifest
 
 ATLAS_OPTIONS = ("x", "y", "neighbors", "image")
 """Columns of the file that are named after the option of embedding-atlas that takes them."""
@@ -44,7 +45,7 @@ def choices_of(run: Run, method: str | None, classes: Sequence[str] | None) -> C
         features=run.features_directory(run.config.encoder),
         selections={each: run.selection_directory(each) for each in methods},
         classes=_classes(listing(), classes),
-        held_out=_held_out_hashes(run),
+        held_out=read_held_out_hashes(run),
     )
 
 
@@ -66,13 +67,6 @@ def _classes(listing: Listing, wanted: Sequence[str] | None) -> list[str]:
                 f"{did_you_mean(name, listing.names)}"
             )
     return [name for name in listing.names if wanted is None or name in wanted]
-
-
-def _held_out_hashes(run: Run) -> frozenset[str]:
-    name = run.held_out_hashes()
-    if name is None or not run.store.exists(name):
-        return frozenset()
-    return frozenset(read_columns(run.store, name, ["sha256"]).column(0).to_pylist())
 
 
 def opening_command(form: str, output: str) -> str:

@@ -139,21 +139,12 @@ def _arrays(export: FeatureExport, features: ClassFeatures, longest: int) -> dic
     return arrays
 
 
-@dataclass(frozen=True)
-class FeatureFormat:
-    """One format of features."""
-
-    write: Callable[[FeatureExport, Path], int]
-    """Writes to a path that does not exist yet; returns the number of images."""
-    meaning: str
-    """Content of the output, for `--help`."""
-
-
-FEATURE_EXPORTS = {
-    "parquet": FeatureFormat(write_parquet, "one file with features, label, image_id and sha256"),
-    "npy": FeatureFormat(write_npy, "a folder of features.npy, labels.npy, ids.npy, classes.txt"),
+FEATURE_EXPORTS: dict[str, Callable[[FeatureExport, Path], int]] = {
+    "parquet": write_parquet,
+    "npy": write_npy,
 }
-"""Every format of features by its name."""
+"""Writer of every format of features by its name; it gets a path that does not exist yet, and
+returns the number of images."""
 
 
 def export_features(export: FeatureExport, form: str, output: str) -> int:
@@ -165,4 +156,4 @@ def export_features(export: FeatureExport, form: str, output: str) -> int:
         logits.
     """
     with write_whole(new_output(output)) as temporary:
-        return FEATURE_EXPORTS[form].write(export, temporary)
+        return FEATURE_EXPORTS[form](export, temporary)

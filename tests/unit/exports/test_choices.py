@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,7 @@ def features_of(run, name):
 
 def written(run, tmp_path, form="embedding_atlas", *, method=None, classes=None, **options):
     """Export; return the place and what was said."""
-    choices = choices_of(run, method, classes)
-    for name, value in options.items():
-        object.__setattr__(choices, name, value)
+    choices = replace(choices_of(run, method, classes), **options)
     said = []
     output = tmp_path / ("out.parquet" if form == "embedding_atlas" else "out")
     count = export_choices(choices, form, str(output), said.append)
@@ -195,8 +194,14 @@ def test_a_run_without_a_subset_has_no_choices(run, tmp_path):
 @pytest.mark.parametrize(
     ("form", "options"), [("embedding_atlas", {"images": True}), ("fiftyone", {})]
 )
-def test_features_alone_have_no_images_to_show(run, tmp_path, form, options):
+def test_formats_that_need_images_refuse_features_alone(run, tmp_path, form, options):
     source = run.config.source.model_copy(update={"kind": "features"})
     with pytest.raises(InputError, match="embedding_atlas without --images"):
         written(run, tmp_path, form, source=source, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_of_features_alone_has_no_pictures(run, tmp_path):
+    source = run.config.source.model_copy(update={"kind": "features"})
+    output, _ = written(run, tmp_path, source=source)
+    assert "image" not in pq.read_schema(output).names
