@@ -66,7 +66,7 @@ def _subset(run: Run, name: str, counts: Mapping[str, int]) -> SubsetAnswer:
         num_images=sum(sizes.get(each, 0) for each in counts),
         num_classes=len(counts),
         unrepresented=_unrepresented(run, name, counts),
-        compared=() if is_baseline else tuple(_compared(run, name)),
+        compared=() if is_baseline else tuple(comparisons(run, name)),
     )
 
 
@@ -78,7 +78,7 @@ def _unrepresented(run: Run, name: str, counts: Mapping[str, int]) -> float | No
     return sum(shares) / len(shares) if shares else None
 
 
-def _compared(run: Run, name: str) -> Iterator[Compared]:
+def comparisons(run: Run, name: str) -> Iterator[Compared]:
     """Yield the comparison of the chosen images with random draws, then that of each model."""
     record = read_draws(run, name)
     if record is not None:

@@ -117,7 +117,7 @@ def run_on_directory(
         if forecast is not None and options.on is not None:
             raise InputError("--on is for --dry-run only, found it without; add --dry-run")
         status = _open_and_run(config, command, options)
-        if status == DONE:
+        if status == DONE and not options.verb.prints_result:
             print(f"{parser.prog} done in {time.perf_counter() - started:.1f} s")
         return status
 

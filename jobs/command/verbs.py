@@ -15,6 +15,8 @@ class Verb:
     """What it needs of the run directory; None if it takes no `--config` and `--run`."""
     runs_on_cluster: bool = True
     """Whether `otcondense submit` can send it to a cluster."""
+    prints_result: bool = False
+    """Whether what it prints is its result, so that nothing else may stand there."""
 
     @property
     def takes_config(self) -> bool:
@@ -49,6 +51,13 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
         Verb("dashboard", "Serve a page that shows a run", runs_on_cluster=False),
         Verb("verify", "Check every file of a run", Access.READS),
         Verb("export", "Export a subset or features for other tools", Access.READS),
+        Verb(
+            "card",
+            "Print the card of a subset for the Hugging Face Hub",
+            Access.READS,
+            runs_on_cluster=False,
+            prints_result=True,
+        ),
         Verb("export_samples", "Export samples as npz, PNG files or Parquet", Access.READS),
         Verb("convert", "Convert checkpoints from and to public formats"),
     ),

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from jobs.card.options import add_card_options
 from jobs.command.cli import run_on_directory, run_parser
 from jobs.export.options import WHAT, every_format
 from jobs.run_directory.run import Run
@@ -42,6 +43,19 @@ def parser() -> argparse.ArgumentParser:
         "--images",
         action=argparse.BooleanOptionalAction,
         help="hf: with images [yes]; embedding_atlas: whole ones or none [thumbnails]",
+    )
+    add_card_options(made, needs_licence=False)
+    made.add_argument(
+        "--push",
+        metavar="ORG/NAME",
+        help="hf: create this data set on the Hugging Face Hub, and upload the folder; needs "
+        "--license, and a token in HF_TOKEN or of `hf auth login`",
+    )
+    made.add_argument(
+        "--private",
+        action="store_true",
+        default=None,
+        help="hf: a new data set of --push is for its owners only",
     )
     made.add_argument(
         "--encode",

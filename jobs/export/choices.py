@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from jobs.run_directory.held_out import read_held_out_hashes
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from jobs.run_directory.subset_names import checked_subset
 from otcondense.datasets import Listing
 from otcondense.errors import InputError
 from otcondense.exports.choices import ChoicesExport
@@ -19,16 +20,6 @@ from otcondense.store import read_manifest
 
 ATLAS_OPTIONS = ("x", "y", "neighbors", "image")
 """Columns of the file that are named after the option of embedding-atlas that takes them."""
-
-
-def check_method(run: Run, method: str) -> None:
-    """Raise InputError if the run has no such subset."""
-    subsets = run.config.selection.subsets
-    if method not in subsets:
-        raise InputError(
-            f"--method must be one of the run's subsets ({', '.join(subsets)}), found {method}"
-            f"{did_you_mean(method, subsets)}"
-        )
 
 
 def choices_of(run: Run, method: str | None, classes: Sequence[str] | None) -> ChoicesExport:
@@ -50,9 +41,9 @@ def choices_of(run: Run, method: str | None, classes: Sequence[str] | None) -> C
 
 
 def _methods(run: Run, method: str | None) -> list[str]:
+    wanted = list(run.config.selection.subsets)
     if method is not None:
-        check_method(run, method)
-    wanted = list(run.config.selection.subsets) if method is None else [method]
+        wanted = [checked_subset(run, method)]
     found = [each for each in wanted if run.store.exists(run.manifest(each))]
     if not found:
         read_manifest(run.store, run.manifest(wanted[0]))

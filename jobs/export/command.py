@@ -4,20 +4,23 @@ import argparse
 from dataclasses import replace
 from functools import partial
 
+from jobs.card.facts import card_facts
+from jobs.card.options import licence_of, origin_of
 from jobs.command.progress import note
-from jobs.export.choices import check_method, choices_of, opening_command
+from jobs.export.choices import choices_of, opening_command
 from jobs.export.options import PLACES, check_options, chosen_format
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from jobs.run_directory.subset_names import checked_subset
 from otcondense.counts import counted
 from otcondense.errors import InputError
+from otcondense.exports.card.facts import About
 from otcondense.exports.choice_formats import export_choices
 from otcondense.exports.features import FeatureExport, export_features
+from otcondense.exports.hub_push import check_repository, check_token, push_folder
 from otcondense.exports.subsets import ExportConfig, export_subset
 from otcondense.reading import with_home
 from otcondense.store import read_manifest
-
-DEFAULT_METHOD = "geometry_aware"
 
 
 def export(run: Run, options: argparse.Namespace) -> None:
@@ -27,7 +30,8 @@ def export(run: Run, options: argparse.Namespace) -> None:
         written there.
     """
     form = chosen_format(options.what, options.format)
-    given = {option: getattr(options, option.removeprefix("--")) for option in PLACES}
+    names = {option: option.removeprefix("--").replace("-", "_") for option in PLACES}
+    given = {option: getattr(options, name) for option, name in names.items()}
     check_options(options.what, form, given)
     _refuse_source(options.output, run)
     exports = {"subset": _export_subset, "choices": _export_choices, "features": _export_features}
@@ -35,12 +39,12 @@ def export(run: Run, options: argparse.Namespace) -> None:
 
 
 def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
-    method = options.method or DEFAULT_METHOD
-    check_method(run, method)
+    method = checked_subset(run, options.method)
     names = ("files", "images", "encode", "prompt")
     chosen = {name: getattr(options, name) for name in names}
     given = {name: value for name, value in chosen.items() if value is not None}
     config = ExportConfig(output=options.output, format=form, **given)
+    about = _about(run, method, options) if form == "hf" else None
     manifest = read_manifest(run.store, run.manifest(method))
     count = export_subset(
         manifest,
@@ -48,8 +52,33 @@ def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
         config,
         lambda sentence: note("export", sentence),
         partial(run_listing, run),
+        about,
     )
     note("export", f"{counted(count, 'image')} as {form}: {options.output}")
+    if options.push is not None:
+        _push(options)
+
+
+def _about(run: Run, method: str, options: argparse.Namespace) -> About:
+    """Return what the card says; an upload that cannot work is refused before it is written."""
+    licence = licence_of(options)
+    if options.private and options.push is None:
+        raise InputError("--private is for --push only, found it without; leave it out")
+    if options.push is not None:
+        if licence is None:
+            raise InputError(
+                f"--push {options.push} needs --license: who may use the images is yours to say, "
+                "found none; add for example --license cc-by-4.0"
+            )
+        check_repository(options.push)
+        check_token()
+    return card_facts(run, method, licence, origin_of(options), options.push)
+
+
+def _push(options: argparse.Namespace) -> None:
+    folder = with_home(options.output)
+    url = push_folder(folder, options.push, private=bool(options.private))
+    note("push", url)
 
 
 def _export_choices(run: Run, options: argparse.Namespace, form: str) -> None:

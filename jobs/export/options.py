@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from jobs.card.options import OPTIONS as CARD_OPTIONS
 from otcondense.errors import InputError
 from otcondense.exports.choice_formats import CHOICE_EXPORTS
 from otcondense.exports.features import FEATURE_EXPORTS
@@ -57,6 +58,7 @@ PLACES = {
     "--encode": (_Place("subset", "webdataset"),),
     "--prompt": (_Place("subset", "diffusers"),),
     "--logits": (_Place("features"),),
+    **dict.fromkeys((*CARD_OPTIONS, "--push", "--private"), (_Place("subset", "hf"),)),
 }
 """Where each option belongs that is not for all exports."""
 

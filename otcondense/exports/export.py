@@ -1,7 +1,7 @@
 """A subset to export, and what a format is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ from otcondense.datasets.listing import Listing
 from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.wanted import WantedImage
 from otcondense.errors import InputError
+from otcondense.exports.card.facts import About
 
 CLASSES_FILE = "classes.txt"
 """Class names by index, one a line, as `source.class_names` reads them."""
@@ -36,6 +37,8 @@ class Export:
     """For webdataset: how the images are stored."""
     prompt: str = ""
     """For diffusers: the caption of an image, with a gap for the name of its class."""
+    about: About = field(default_factory=About)
+    """For hf: what the card says."""
 
     def named_classes(self) -> dict[int, str]:
         """Return the names of the classes of the subset by index."""

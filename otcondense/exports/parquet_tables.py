@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from otcondense.datasets.ordered import read_all
 from otcondense.datasets.wanted import WantedImage
 from otcondense.exports.export import Export
-from otcondense.exports.hub_metadata import described
+from otcondense.exports.hub_metadata import IMAGE_COLUMN, LABEL_COLUMN, described
 
 BATCH_BYTES = 2**26
 """Bytes of images that are in memory at a time, and of a row group; one larger image is its own."""
@@ -41,6 +41,20 @@ def subset_tables(export: Export, *, with_images: bool) -> Iterator[pa.Table]:
         part = part.append_column("label", labels.slice(start, count))
         yield part.cast(described(part.schema, names))
         start += count
+
+
+def subset_schema(manifest: pa.Table, names: list[str], *, with_images: bool) -> pa.Schema:
+    """Return the schema of the tables of `subset_tables`, without reading an image.
+
+    Args:
+        manifest: of the subset.
+        names: class names by index.
+        with_images: whether there is a column `image`.
+    """
+    schema = manifest.schema.remove_metadata()
+    if with_images:
+        schema = schema.append(pa.field(IMAGE_COLUMN, IMAGE))
+    return described(schema.append(pa.field(LABEL_COLUMN, pa.int64())), names)
 
 
 def _image_columns(export: Export) -> Iterator[pa.Array]:

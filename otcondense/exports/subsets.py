@@ -13,6 +13,7 @@ from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.sources import scan_images
 from otcondense.datasets.wanted import manifest_images
 from otcondense.errors import InputError
+from otcondense.exports.card.facts import About
 from otcondense.exports.diffusers_folder import PROMPT, check_prompt, write_diffusers
 from otcondense.exports.export import Encoding, Export, Format
 from otcondense.exports.formats import write_json_list, write_parquet
@@ -83,6 +84,7 @@ def export_subset(
     config: ExportConfig,
     say: Callable[[str], None] = lambda _: None,
     listing: Callable[[], Listing] | None = None,
+    about: About | None = None,
 ) -> int:
     """Write a subset in another format, whole or not at all, and return its number of images.
 
@@ -92,6 +94,7 @@ def export_subset(
         config: format and place.
         say: gets a sentence on every kind of change to the images, before and after.
         listing: returns the listing of the source if it is needed; by default it is scanned.
+        about: what the card of a data set says; by default only what the manifest says.
 
     Raises: InputError if the output exists, an entry leads out of the source's root, or an image is
         missing or changed.
@@ -101,14 +104,15 @@ def export_subset(
     listing = listing or partial(scan_images, source)
     images = manifest_images(manifest, source, listing)
     export = Export(
-        manifest,
-        images,
-        source,
-        listing,
+        manifest=manifest,
+        images=images,
+        source=source,
+        listing=listing,
         files=config.files,
         with_images=config.images,
         encode=config.encode,
         prompt=config.prompt,
+        about=about or About(),
     )
     form = EXPORTS[config.format]
     if form.needs_images(export) and not source.has_images:

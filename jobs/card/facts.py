@@ -1,0 +1,136 @@
+"""What a run knows of one of its subsets, for the card, read from its files."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from jobs.answers.read import comparisons
+from jobs.answers.short_training import short_training
+from jobs.card.known_sources import with_known
+from jobs.run_directory.budget_rules import describe
+from jobs.run_directory.copy_facts import copy_facts
+from jobs.run_directory.marker import read_marker
+from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
+from jobs.run_directory.run import Run
+from jobs.run_directory.selection_config import SHARED_FIELDS
+from otcondense.counts import counted
+from otcondense.errors import MissingInputError
+from otcondense.exports.card.facts import About, Choice, ClassFacts, Measured, Origin
+from otcondense.exports.card.licences import Licence
+from otcondense.selection import SELECTORS
+from otcondense.store import (
+    ClassSelection,
+    canonical_json,
+    read_class_selection,
+    read_manifest,
+    selection_measures,
+)
+
+PATH_MARKS = ("/", "~", ".")
+"""First characters of a path: of such a name of a network, only the last part is told."""
+
+
+def card_facts(
+    run: Run,
+    subset: str,
+    licence: Licence | None,
+    origin: Origin,
+    repository: str | None = None,
+) -> About:
+    """Return what the card of a subset says.
+
+    Args:
+        run: the run.
+        subset: name of the subset.
+        licence: of the images; None if it was not given.
+        origin: what the user says of the source.
+        repository: ORG/NAME on the Hub, if it is known.
+
+    Raises: MissingInputError if the subset has not been selected yet; InputError if a file is
+        damaged.
+    """
+    classes = list(_selections(run, subset))
+    return About(
+        licence=licence,
+        origin=with_known(origin, run.config),
+        choice=_choice(run, subset, classes),
+        classes=tuple(map(_class_facts, classes)),
+        measured=tuple(_measured(run, subset)),
+        compared=tuple(comparisons(run, subset)),
+        remark=short_training(run),
+        repository=repository,
+    )
+
+
+def _selections(run: Run, subset: str) -> Iterator[ClassSelection]:
+    manifest = read_manifest(run.store, run.manifest(subset))
+    for name in dict.fromkeys(manifest.column("class_name").to_pylist()):
+        with suppress(MissingInputError):  # the manifest alone is enough to export
+            yield read_class_selection(run.store, run.selection_directory(subset), name)
+
+
+def _choice(run: Run, subset: str, classes: list[ClassSelection]) -> Choice:
+    selection = run.config.selection
+    chosen = selection.subset(subset)
+    marker = read_marker(run.store)
+    return Choice(
+        method=chosen.method,
+        meaning=(inspect.getdoc(SELECTORS[chosen.method]) or "").partition("\n")[0],
+        budget=describe(chosen.budgets[-1]),
+        seed=selection.seed,
+        settings=dict(_settings(selection.selector_settings(chosen.method, 1))),
+        encoder=_public_name(run.config.encoder.name) if run.config.source.has_images else "",
+        others=_others(run, classes),
+        manifest_sha256=run.manifest_fingerprint(subset),
+        versions={} if marker is None else dict(marker.versions or {}),
+    )
+
+
+def _settings(values: Mapping[str, object], group: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the settings of a method, those of groups by dotted names; unset ones are left out."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{group}{name}.")
+        elif value is not None and not (name in SHARED_FIELDS and not group):
+            yield f"{group}{name}", value if isinstance(value, str) else canonical_json(value)
+
+
+def _public_name(name: str) -> str:
+    """Return the name of a network; of a path of this machine, its last part."""
+    return name.rstrip("/").rpartition("/")[2] if name.startswith(PATH_MARKS) else name
+
+
+def _others(run: Run, classes: list[ClassSelection]) -> dict[str, str]:
+    selection = run.config.selection
+    found = copy_facts(classes)
+    forced = {"had to be chosen": selection.included(), "must not be chosen": selection.excluded()}
+    for name, ids in forced.items():
+        if ids:
+            found[name] = counted(len(ids), "image")
+    return found
+
+
+def _class_facts(selection: ClassSelection) -> ClassFacts:
+    return ClassFacts(
+        name=selection.class_name,
+        num_images=len(selection.image_ids),
+        num_chosen=len(selection.indices),
+        measures=selection_measures(selection.summary),
+    )
+
+
+def _measured(run: Run, subset: str) -> Iterator[Measured]:
+    """Yield the metrics of the subset itself, then those of the last checkpoint of each model."""
+    own = read_subset_quality(run).get(subset)
+    if own is not None:
+        held_out = int(own.values["num_held_out"])
+        yield Measured("the chosen images", _public_name(own.encoder), held_out, own.values)
+    last: dict[str, CheckpointMetrics] = {}
+    for row in read_metrics(run):
+        if row.method == subset:
+            last[row.model] = row
+    for row in last.values():
+        record = row.record
+        samples = counted(record.num_samples, "sample")
+        what = f"{samples} of model {row.model} after {row.step:,} steps, trained on the subset"
+        yield Measured(what, _public_name(record.encoder), record.num_held_out, record.values)
