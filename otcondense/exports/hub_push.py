@@ -101,7 +101,7 @@ def validate_card(text: str) -> None:
     """
     card = hub_card(text)
     try:
-        card.validate()  # type: ignore[no-untyped-call]
+        card.validate()
     except _faults() as error:
         raise InputError(f"the card cannot be validated: {_reason(error)}") from error
 

@@ -26,7 +26,9 @@ def entries(files: dict[str, bytes], folder: str) -> list[dict[str, object]]:
     return list(found.values())
 
 
-def _handler(repository: str, files: dict[str, bytes]) -> type[BaseHTTPRequestHandler]:
+def dataset_handler(repository: str, files: dict[str, bytes]) -> type[BaseHTTPRequestHandler]:
+    """Return what answers to readers of one data set."""
+
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -78,7 +80,7 @@ def _handler(repository: str, files: dict[str, bytes]) -> type[BaseHTTPRequestHa
 @contextmanager
 def hub_dataset(repository: str, files: dict[str, bytes]) -> Iterator[str]:
     """Serve the files of a data set; gives the address of the hub."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(repository, files))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), dataset_handler(repository, files))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

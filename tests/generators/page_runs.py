@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from actors.class_selection import run_selector
@@ -20,6 +21,7 @@ from otcondense.store import (
     StageProgress,
     UnitProgress,
     manifest_table,
+    read_manifest,
     sha256_bytes,
     write_class_features,
     write_class_selection,
@@ -101,6 +103,18 @@ def write_selections(run: Run) -> None:
         table = manifest_table(selections)
         write_table(run.store, run.manifest(method), table, fingerprint="f")
     write_units(run, units, finished=True)
+
+
+def with_own_digests(run: Run, method: str = "geometry_aware") -> Run:
+    """Write the digests of the images into the manifest, so that it can be exported."""
+    manifest = read_manifest(run.store, run.manifest(method))
+    images = Path(run.config.source.path)
+    ids = manifest.column("image_id").to_pylist()
+    digests = [sha256_bytes((images / image_id).read_bytes()) for image_id in ids]
+    place = manifest.schema.get_field_index("sha256")
+    manifest = manifest.set_column(place, "sha256", pa.array(digests))
+    write_table(run.store, run.manifest(method), manifest, fingerprint="f")
+    return run
 
 
 def class_features(name: str, index: int, image_ids: list[str]) -> ClassFeatures:

@@ -46,7 +46,8 @@ class Licence:
 
     def __post_init__(self) -> None:
         _check_id(self.id)
-        if (self.id == OTHER) != (self.name is not None and self.link is not None):
+        wanted = 2 if self.id == OTHER else 0
+        if (self.name is not None) + (self.link is not None) != wanted:
             raise InputError(
                 "--license other needs --license-name and --license-link, and no other id takes "
                 f"them, found --license {self.id} with {self._found()}"

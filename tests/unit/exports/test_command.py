@@ -1,7 +1,6 @@
 """`otcondense export` as a person calls it: contents, formats, options and their mistakes."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,25 +10,14 @@ import pytest
 from otcondense.datasets import SourceConfig, list_images
 from otcondense.errors import InputError
 from otcondense.exports.subsets import ExportConfig, export_subset
-from otcondense.store import manifest_table, read_class_selection, sha256_bytes, write_table
-from tests.generators.page_runs import make_run
+from tests.generators.page_runs import make_run, with_own_digests
 from tests.verbs import call, output_of
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished selection of three classes."""
-    made = make_run(tmp_path_factory.mktemp("run"))
-    directory = made.selection_directory("geometry_aware")
-    chosen = [read_class_selection(made.store, directory, name) for name in ("ant", "bee", "cat")]
-    manifest = manifest_table(chosen)
-    images = Path(made.config.source.path)
-    ids = manifest.column("image_id").to_pylist()
-    digests = [sha256_bytes((images / image_id).read_bytes()) for image_id in ids]
-    place = manifest.schema.get_field_index("sha256")
-    manifest = manifest.set_column(place, "sha256", pa.array(digests))
-    write_table(made.store, made.manifest("geometry_aware"), manifest, fingerprint="f")
-    return made
+    return with_own_digests(make_run(tmp_path_factory.mktemp("run")))
 
 
 def export(run, tmp_path, *options):
