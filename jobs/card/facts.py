@@ -79,7 +79,7 @@ def _choice(run: Run, subset: str, classes: list[ClassSelection]) -> Choice:
         budget=describe(chosen.budgets[-1]),
         seed=selection.seed,
         settings=dict(_settings(selection.selector_settings(chosen.method, 1))),
-        encoder=_public_name(run.config.encoder.name) if run.config.source.has_images else "",
+        encoder=public_name(run.config.encoder.name) if run.config.source.has_images else "",
         others=_others(run, classes),
         manifest_sha256=run.manifest_fingerprint(subset),
         versions={} if marker is None else dict(marker.versions or {}),
@@ -95,7 +95,7 @@ def _settings(values: Mapping[str, object], group: str = "") -> Iterator[tuple[s
             yield f"{group}{name}", value if isinstance(value, str) else canonical_json(value)
 
 
-def _public_name(name: str) -> str:
+def public_name(name: str) -> str:
     """Return the name of a network; of a path of this machine, its last part."""
     return name.rstrip("/").rpartition("/")[2] if name.startswith(PATH_MARKS) else name
 
@@ -124,7 +124,7 @@ def _measured(run: Run, subset: str) -> Iterator[Measured]:
     own = read_subset_quality(run).get(subset)
     if own is not None:
         held_out = int(own.values["num_held_out"])
-        yield Measured("the chosen images", _public_name(own.encoder), held_out, own.values)
+        yield Measured("the chosen images", public_name(own.encoder), held_out, own.values)
     last: dict[str, CheckpointMetrics] = {}
     for row in read_metrics(run):
         if row.method == subset:
@@ -133,4 +133,4 @@ def _measured(run: Run, subset: str) -> Iterator[Measured]:
         record = row.record
         samples = counted(record.num_samples, "sample")
         what = f"{samples} of model {row.model} after {row.step:,} steps, trained on the subset"
-        yield Measured(what, _public_name(record.encoder), record.num_held_out, record.values)
+        yield Measured(what, public_name(record.encoder), record.num_held_out, record.values)

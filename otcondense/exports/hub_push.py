@@ -148,7 +148,10 @@ def _reason(error: Exception) -> str:
         return f"{REASONS[status]} (answer {status})"
     told = getattr(cause, "server_message", None) or str(cause) or type(cause).__name__
     words = " ".join(str(told).split())[:WORDS]
-    return f"{words} (answer {status})" if status else f"the Hub cannot be reached ({words})"
+    if status:
+        return f"{words} (answer {status})"
+    what = "refuses it" if isinstance(cause, ValueError) else "cannot be reached"
+    return f"the Hub {what} ({words})"
 
 
 def _again(folder: Path, repository: str, *, private: bool) -> str:

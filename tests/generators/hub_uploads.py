@@ -115,7 +115,7 @@ class _Uploads(BaseHTTPRequestHandler):
         path, query = urlsplit(self.path)[2:4]
         if not self.account.is_there:
             self.refuse("RepoNotFound")
-        elif path in (self.api, f"{self.api}/revision/main"):
+        elif path in (self.api, *(f"{self.api}/revision/{each}" for each in ("main", COMMIT))):
             self.answer(self.info())
         elif path.startswith(f"{self.api}/tree/") and "recursive=true" in query.lower():
             self.answer(self.account.entries())

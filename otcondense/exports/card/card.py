@@ -58,11 +58,29 @@ def card_text(
         {"config_name": "default", "data_files": [{"split": SPLIT, "path": DATA_FILES}]}
     ]
     values["dataset_info"] = _info(files, class_names, sizes)
-    # The library's own text of the metadata breaks long names and is not the safe dialect.
-    front = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=LINE_WIDTH)
-    text = f"---\n{front}---\n\n{sections.body(about, files)}"
+    text = f"---\n{_yaml(values)}---\n\n{sections.body(about, files)}"
     read = hub_card(text).data.to_dict()  # type: ignore[no-untyped-call]
     assert read == values, "the Hub reads the metadata that was written"
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes every text in one line."""
+
+
+def _one_line(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _one_line)
+
+
+def _yaml(values: Json) -> str:
+    """Return metadata in the safe dialect; no name of a class can end it or begin another key."""
+    text: str = yaml.dump(
+        values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LINE_WIDTH
+    )
     return text
 
 

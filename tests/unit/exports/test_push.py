@@ -1,6 +1,10 @@
 """Uploads to a hub on loopback by the real client: what lies there, and what ends in a sentence."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,3 +150,45 @@ def test_a_refused_push_keeps_the_folder(run, hub, tmp_path, capsys, monkeypatch
     assert set(files_in(tmp_path / "out")) > {"README.md", "croissant.json"}
     assert {name: hub.files[name] for name in before} == before
     assert not hub.commits
+
+
+def environment(tmp_path):
+    """Return the variables with which a process of its own uses the hub of the test."""
+    return {
+        **os.environ,
+        "HF_ENDPOINT": constants.ENDPOINT,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("images", ["--images", "--no-images"])
+def test_the_lines_of_the_card_load_what_was_pushed(run, hub, tmp_path, images):
+    push(run, tmp_path / "out", images)
+    card = hub.files["README.md"].decode()
+    lines = "".join(re.findall(r"```python\n(.*?)```", card, re.DOTALL))
+    (tmp_path / "SOURCE").symlink_to(run.config.source.path)
+    last = "print(len(subset), names, image.size)" if images == "--images" else "print(len(wanted))"
+    command = [sys.executable, "-c", f"{lines}\n{last}"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    whole = "12 ['ant', 'bee', 'cat'] (20, 24)"
+    assert done.stdout.strip() == (whole if images == "--images" else "12")
+
+
+@pytest.mark.slow
+def test_the_command_of_the_sentence_uploads_the_folder(run, hub, tmp_path, capsys):
+    hub.is_broken = True
+    said = fails(run, tmp_path, capsys, "--push", NAME, "--private", *LICENCE)
+    hub.is_broken = False
+    program, *words = shlex.split(said.partition("later: ")[2])
+    command = [str(Path(sys.executable).with_name(program)), *words]
+    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert hub.private
+    pushed = {name: data for name, data in hub.files.items() if name != GIT_FILE}
+    assert pushed == files_in(tmp_path / "out")

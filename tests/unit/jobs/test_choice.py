@@ -72,7 +72,12 @@ def test_an_empty_name_is_no_run(
 ) -> None:
     """It must not stand for the working directory."""
     monkeypatch.chdir(root)
-    more = {"export": ["--output=o"], "export_samples": ["--output=o"], "sweep": ["--sweep=demo"]}
+    more = {
+        "card": ["--license=mit"],
+        "export": ["--output=o"],
+        "export_samples": ["--output=o"],
+        "sweep": ["--sweep=demo"],
+    }
     with pytest.raises(SystemExit):
         call(verb, ["", *more.get(verb, [])])
     assert "a run directory must have a name, found an empty one" in capsys.readouterr().err

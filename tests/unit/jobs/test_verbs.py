@@ -26,6 +26,7 @@ CONFIG = ("--config", "CONFIG", "--run", "RUN")
 """`CONFIG` and `RUN` become a configuration file and a run directory of the test."""
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     **{stage.name: CONFIG for stage in STAGES},
+    "card": (*CONFIG, "--license", "mit"),
     "compare": CONFIG,
     "completion": ("bash",),
     "convert": ("from-public", "weights.pt", "checkpoint", "--family", "DiT"),
