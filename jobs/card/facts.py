@@ -8,6 +8,7 @@ from jobs.answers.read import comparisons
 from jobs.answers.short_training import short_training
 from jobs.card.known_sources import with_known
 from jobs.run_directory.budget_rules import describe
+from jobs.run_directory.config import BASELINE
 from jobs.run_directory.copy_facts import copy_facts
 from jobs.run_directory.marker import read_marker
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
@@ -73,17 +74,33 @@ def _choice(run: Run, subset: str, classes: list[ClassSelection]) -> Choice:
     selection = run.config.selection
     chosen = selection.subset(subset)
     marker = read_marker(run.store)
+    compared, encoder = _looked_at(run, chosen.method)
     return Choice(
         method=chosen.method,
         meaning=(inspect.getdoc(SELECTORS[chosen.method]) or "").partition("\n")[0],
         budget=describe(chosen.budgets[-1]),
         seed=selection.seed,
         settings=dict(_settings(selection.selector_settings(chosen.method, 1))),
-        encoder=public_name(run.config.encoder.name) if run.config.source.has_images else "",
+        compared=compared,
+        encoder=encoder,
         others=_others(run, classes),
         manifest_sha256=run.manifest_fingerprint(subset),
         versions={} if marker is None else dict(marker.versions or {}),
     )
+
+
+def _looked_at(run: Run, method: str) -> tuple[str, str]:
+    """Return what a method compared, and the network if its features decided."""
+    kind = SELECTORS[method].difficulty_kind
+    if method == BASELINE:
+        return "nothing: every image of a class is as likely as any other", ""
+    if kind is not None:
+        used = dict[str, str](run.config.selection.difficulty).get(method, kind)
+        return f"scores of difficulty ({used})", ""
+    if not run.config.source.has_images:
+        return "given features", ""
+    name = public_name(run.config.encoder.name)
+    return f"features of the network {name}", name
 
 
 def _settings(values: Mapping[str, object], group: str = "") -> Iterator[tuple[str, str]]:

@@ -33,10 +33,7 @@ def with_known(origin: Origin, config: RunConfig) -> Origin:
 
 
 def _known(config: RunConfig) -> Origin:
-    """Return the source that the run wrote itself, if it chooses from it."""
-    fashion = None if config.fashion is None else config.fashion.path
-    written = {config.digits: DIGITS, fashion: FASHION, config.glyphs: GLYPHS}
-    for folder, origin in written.items():
-        if folder is not None and config.source.path.startswith(f"{folder}/"):
-            return origin
-    return Origin()
+    """Return the source that the run writes itself; its configuration chooses from no other."""
+    written = ((config.digits, DIGITS), (config.fashion, FASHION), (config.glyphs, GLYPHS))
+    found = [origin for setting, origin in written if setting is not None]
+    return found[0] if found else Origin()

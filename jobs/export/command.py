@@ -17,7 +17,7 @@ from otcondense.errors import InputError
 from otcondense.exports.card.facts import About
 from otcondense.exports.choice_formats import export_choices
 from otcondense.exports.features import FeatureExport, export_features
-from otcondense.exports.hub_push import check_repository, check_token, push_folder
+from otcondense.exports.hub_push import check_repository, check_token, push_folder, upload_command
 from otcondense.exports.subsets import ExportConfig, export_subset
 from otcondense.reading import with_home
 from otcondense.store import read_manifest
@@ -72,7 +72,22 @@ def _about(run: Run, method: str, options: argparse.Namespace) -> About:
             )
         check_repository(options.push)
         check_token()
+        _refuse_earlier(options)
     return card_facts(run, method, licence, origin_of(options), options.push)
+
+
+def _refuse_earlier(options: argparse.Namespace) -> None:
+    """Refuse a folder that is there, perhaps of an upload that was interrupted.
+
+    Raises: InputError with the command that uploads it.
+    """
+    folder = with_home(options.output)
+    if folder.exists():
+        command = upload_command(folder, options.push, private=bool(options.private))
+        raise InputError(
+            f"--output must not exist yet, found {folder}; choose another name, or upload that "
+            f"folder: {command}"
+        )
 
 
 def _push(options: argparse.Namespace) -> None:

@@ -89,7 +89,7 @@ def push_folder(folder: Path, repository: str, *, private: bool) -> str:
     except _faults() as error:
         raise InputError(
             f"{repository} cannot be uploaded: {_reason(error)}; {folder} stays as it is, and "
-            f"later: {_again(folder, repository, private=private)}"
+            f"later: {upload_command(folder, repository, private=private)}"
         ) from error
     return str(url)
 
@@ -154,7 +154,8 @@ def _reason(error: Exception) -> str:
     return f"the Hub {what} ({words})"
 
 
-def _again(folder: Path, repository: str, *, private: bool) -> str:
+def upload_command(folder: Path, repository: str, *, private: bool) -> str:
+    """Return the command of the library that uploads a folder to the Hub, once more or later."""
     words = ["hf", "upload", repository, str(folder), ".", "--repo-type", KIND]
     words += ["--delete", DATA_FILES, *(["--private"] if private else [])]
     return shlex.join(words)

@@ -46,8 +46,10 @@ class Choice:
     seed: int
     settings: Mapping[str, str]
     """Of the method, by name."""
-    encoder: str
-    """Name of the network whose features were compared; empty for given features."""
+    compared: str
+    """What the method looked at, in words."""
+    encoder: str = ""
+    """Name of the network whose features were compared; empty if there was none."""
     others: Mapping[str, str] = field(default_factory=dict)
     """Further facts: copies, images that had to be in, images that had to stay out."""
     manifest_sha256: str = ""

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-SPECIAL = frozenset("\\`*_[]#|~$^:@")
+SPECIAL = frozenset("\\`*_[]#|~$^@")
 """Characters that mean something in the Markdown of the Hub: formulas, links and names too."""
-WEB = re.compile(r"(www)\.", re.IGNORECASE)
-"""Beginning of an address that becomes a link by itself."""
+BY_ITSELF = re.compile(r"(?<=www)\.|:(?=\S)", re.IGNORECASE)
+"""Beginnings of addresses and of symbols that need no brackets to become links and pictures."""
 HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 SHOWN = 200
 """Characters of a text from outside that are shown."""
@@ -22,7 +22,7 @@ def plain(text: str) -> str:
 def escaped(text: object) -> str:
     """Return a text from outside as Markdown that shows it and does nothing else."""
     letters = [HTML.get(each) or _escaped_letter(each) for each in plain(str(text))]
-    return WEB.sub(r"\1\\.", "".join(letters))
+    return BY_ITSELF.sub(r"\\\g<0>", "".join(letters))
 
 
 def _escaped_letter(letter: str) -> str:

@@ -133,18 +133,12 @@ def _choice(choice: Choice) -> str:
     found = {
         "method": f"`{choice.method}`: {escaped(choice.meaning)}",
         "budget": escaped(choice.budget),
-        "compared": escaped(_compared_by(choice)),
+        "looked at": escaped(choice.compared),
         **{escaped(name): escaped(value) for name, value in choice.others.items()},
     }
     rows = [[f"`{name}`", escaped(value)] for name, value in choice.settings.items()]
     settings = table(("setting", "value"), rows) if rows else "The method has no settings.\n"
     return f"{facts(found)}\n{settings}"
-
-
-def _compared_by(choice: Choice) -> str:
-    if not choice.encoder:
-        return "given features"
-    return f"features of the network {choice.encoder}"
 
 
 def _quality(about: About) -> str:
@@ -229,7 +223,7 @@ def _licence(about: About) -> str:
         return (
             "Who exported this subset named no licence. Ask before you use or pass on the images.\n"
         )
-    who = "as who published this subset says; the source may ask for more, such as attribution"
+    who = "as the publisher of this subset says; the source may ask for more, such as attribution"
     return f"{_licence_link(about)}, {who}.\n"
 
 

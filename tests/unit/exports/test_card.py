@@ -2,7 +2,6 @@
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -11,10 +10,11 @@ from huggingface_hub import DatasetCard, constants
 from markdown_it import MarkdownIt
 
 from jobs.card.facts import public_name
-from otcondense.exports.card import citations
+from jobs.card.known_sources import with_known
+from jobs.run_directory.config import RunConfig
 from otcondense.exports.card.card import card_text
 from otcondense.exports.card.facts import About, Choice, ClassFacts, Measured, Origin
-from otcondense.exports.card.licences import LICENCES, Licence
+from otcondense.exports.card.licences import Licence
 from otcondense.exports.card.sections import Files
 from otcondense.report.answer import Compared, RandomComparison
 from tests.generators.hub_uploads import hub_account
@@ -104,7 +104,17 @@ def test_names_stay_text(name):
     about = About(
         licence=Licence("other", name, "https://example.org/l"),
         origin=Origin(name),
-        choice=Choice("random", name, name, 0, {"a": name}, name, {name: name}, "0", {"x": name}),
+        choice=Choice(
+            method="random",
+            meaning=name,
+            budget=name,
+            seed=0,
+            settings={"a": name},
+            compared=name,
+            encoder=name,
+            others={name: name},
+            versions={"x": name},
+        ),
         classes=(ClassFacts(name, 9, 4, {"objective": 1.0, "lower_bound": 0.5, "gap": 0.5}),),
         measured=(Measured(name, name, 9, {"recall": 0.5, "recall_std": 0.1}),),
         compared=(Compared(name, name, 9, (RandomComparison("recall", 0.5, (0.4, 0.45)),)),),
@@ -152,6 +162,33 @@ def test_metrics_have_their_errors_and_draws_their_verdict():
     assert "It was not compared with random draws" not in card
 
 
+@pytest.mark.parametrize(
+    ("method", "looked_at"),
+    [("geometry_aware", "features of the network"), ("random", "nothing: every image of a class")],
+)
+def test_what_a_method_looked_at_is_said(run, method, looked_at):
+    card = card_of(run, "--method", method)
+    assert f"| looked at | {looked_at}" in card
+    assert ("The images were compared by the network" in card) is (method != "random")
+
+
+@pytest.mark.parametrize(
+    ("digits", "given", "name"),
+    [
+        ("data/digits", Origin(), "scikit-learn's handwritten digits"),
+        ("data/digits", Origin("Mine"), "Mine"),
+        (None, Origin(), None),
+    ],
+)
+def test_a_source_that_the_run_brings_has_a_name(digits, given, name):
+    paths = {"source": {"path": "data/digits/train"}, "held_out": {"path": "data/digits/held_out"}}
+    config = RunConfig(run="run", digits=digits, **paths)
+    origin = with_known(given, config)
+    assert origin.name == name
+    assert (origin.url is None) is (name in ("Mine", None))
+    assert "data/" not in str(origin)
+
+
 def test_without_images_the_card_says_so(run):
     card = card_of(run, "--no-images")
     assert "It holds their ids, not the images." in card
@@ -190,15 +227,6 @@ def test_a_mistake_ends_in_one_sentence(run, capsys, words, sentence):
     assert captured.out == ""
 
 
-def test_every_licence_of_the_hub_is_taken():
-    for name in LICENCES:
-        licence = Licence(name, *(("My licence", "LICENSE") if name == "other" else ()))
-        if name.startswith("cc-"):
-            assert licence.address.startswith("https://creativecommons.org/licenses/by")
-        else:
-            assert licence.address is None or name in ("cc0-1.0", "other")
-
-
 def test_the_hub_is_asked_whether_a_card_is_valid(run, monkeypatch, capsys):
     with hub_account("org/subset") as (address, _):
         monkeypatch.setattr(constants, "ENDPOINT", address)
@@ -209,12 +237,3 @@ def test_the_hub_is_asked_whether_a_card_is_valid(run, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert "the card cannot be validated" in said
     assert "must be one of the list, found cc-by-4.0" in said
-
-
-def test_the_citations_are_those_of_the_repository():
-    cited = yaml.safe_load(Path("CITATION.cff").read_text())
-    (paper,) = cited["references"]
-    plain = re.sub(r"[{}]", "", citations.entries("geometry_aware"))
-    for wanted in (paper["title"], paper["url"], cited["title"], cited["version"]):
-        assert wanted in plain
-    assert paper["title"] not in citations.entries("random")

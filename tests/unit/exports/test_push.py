@@ -68,6 +68,13 @@ def test_a_second_push_sends_what_differs(run, hub, tmp_path):
     assert len(hub.commits) == 2
 
 
+def test_a_folder_of_an_earlier_push_can_be_uploaded(run, hub, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    said = fails(run, tmp_path, capsys, "--push", NAME, *LICENCE)
+    assert f"upload that folder: hf upload {NAME} {tmp_path / 'out'} ." in said
+    assert not hub.is_there
+
+
 def test_files_of_rows_that_are_no_more_are_deleted(run, hub, tmp_path):
     push(run, tmp_path / "one")
     hub.files["data/train-00001-of-00002.parquet"] = b"old"
