@@ -20,6 +20,7 @@ from otcondense.diffusion import (
     LossLine,
     TrainingConfig,
     TrainJob,
+    TrainState,
     Workers,
     create_state,
     latest_checkpoint,
@@ -31,6 +32,7 @@ from otcondense.diffusion import (
 )
 from otcondense.diffusion.checkpoint_files import list_checkpoints, remove_checkpoint
 from otcondense.diffusion.exchange import gather_texts
+from otcondense.diffusion.loss_lines import CURVE_FILE, curve_text
 from otcondense.store import DriverLock
 from otcondense.threads import one_thread_on
 from otcondense.training_data import prepare_training
@@ -75,41 +77,51 @@ def shared_job(options: argparse.Namespace, workers: Workers) -> TrainJob:
 
 def train(job: TrainJob, workers: Workers) -> None:
     """Train from the newest checkpoint to the last one that is missing."""
-    missing = job.missing_steps()
+    config, missing = job.config, job.missing_steps()
     if not missing:
         return
-    config = job.config
-    state = create_state(
-        config, job.num_classes, job.image_shape, workers.device, job.attachments()
-    )
-    lines: list[LossLine] = []
-    newest = latest_checkpoint(job.store, job.directory, before=missing[0])
-    if newest is not None:
-        restore_state(job.store, newest, state, fingerprint=job.fingerprint)
-        lines = list(newest.state.curve or ())
+    state, lines = resumed(job, workers, missing[0])
     workers.wrap(state)  # in DistributedDataParallel, if there are several
     data = job.load_data(workers.device)
 
     parts = workers.world_size * config.accumulation
     own = range(workers.rank * config.accumulation, (workers.rank + 1) * config.accumulation)
-    total, since = torch.zeros(1, device=workers.device), state.step
+    names = ["loss"] if config.alignment is None else ["loss", "alignment"]
+    total, since = torch.zeros(len(names), device=workers.device), state.step
     while state.step < missing[-1]:
         batch = [make_batch(config, state.step, data, (part, parts)) for part in own]
-        total += train_step(state, *batch)["loss"]
+        metrics = train_step(state, *batch)
+        total += torch.stack([metrics[name] for name in names])
         saves = state.step in config.kept_steps or state.step % config.checkpoint_every == 0
         if saves or state.step % config.log_every == 0:
-            mean = workers.mean(total)[0] / (state.step - since)
-            lines.append(LossLine(state.step, mean, learning_rate(config, state.step - 1)))
+            loss, *rest = (value / (state.step - since) for value in workers.mean(total))
+            lines.append(LossLine(state.step, loss, learning_rate(config, state.step - 1), *rest))
             total, since = torch.zeros_like(total), state.step
             if workers.rank == 0:
-                print(f"step {state.step}: loss {mean:.4f}", flush=True)
+                print(f"step {state.step}: loss {loss:.4f}", flush=True)
         if saves and workers.rank == 0:
-            save_checkpoint(
-                job.store, job.directory, state, fingerprint=job.fingerprint, curve=lines
-            )
-            for step in list_checkpoints(job.store, job.directory):
-                if step < state.step and step not in config.kept_steps:
-                    remove_checkpoint(job.store, job.directory, step)
+            save(job, state, lines)
+
+
+def resumed(job: TrainJob, workers: Workers, before: int) -> tuple[TrainState, list[LossLine]]:
+    """Return the training as of its newest checkpoint, or as it begins, and its loss curve."""
+    parts = job.attachments()
+    state = create_state(job.config, job.num_classes, job.image_shape, workers.device, parts)
+    newest = latest_checkpoint(job.store, job.directory, before=before)
+    if newest is None:
+        return state, []
+    restore_state(job.store, newest, state, fingerprint=job.fingerprint)
+    return state, list(newest.state.curve or ())
+
+
+def save(job: TrainJob, state: TrainState, lines: list[LossLine]) -> None:
+    """Write the checkpoint of this step, and delete the one that it replaces."""
+    store, directory = job.store, job.directory
+    save_checkpoint(store, directory, state, fingerprint=job.fingerprint, curve=lines)
+    store.write_bytes(f"{directory}/{CURVE_FILE}", curve_text(lines))
+    for step in list_checkpoints(store, directory):
+        if step < state.step and step not in job.config.kept_steps:
+            remove_checkpoint(store, directory, step)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ PACKAGES = {
     "representations": "Latents, tokens and text, with their tables.",
     "evaluation": "Metrics of subsets and samples.",
     "diffusion": "DiT and SiT: models, training, sampling.",
+    "training_data": "Subsets for training loops of your own.",
     "checkpoints": "Conversion from and to public checkpoints.",
     "report": "Figures, tables and the report.",
     "store": "Files of a run: schemas, digests, reading and writing.",

@@ -115,8 +115,8 @@ def _held_out_name(run: Run, config: TrainingConfig) -> str:
 def prepare(config: RunConfig, model: str, method: str) -> TrainJob:
     """Write the inputs of one training of a run, and return its job.
 
-    Raises: InputError for an unknown model or subset, one that keeps checkpoints by their held-out
-        loss, or if another driver holds the run.
+    Raises: InputError for an unknown model or subset, a training that keeps its best checkpoint, or
+        if another driver holds the run.
     """
     if model not in config.models:
         raise InputError(
@@ -124,10 +124,10 @@ def prepare(config: RunConfig, model: str, method: str) -> TrainJob:
             f"found {model}{did_you_mean(model, config.models)}"
         )
     training = config.models[model].training
-    if training.keep_best == "held_out_loss":
+    if training.keep_best != "none":
         raise InputError(
-            f"models.{model}.training.keep_best=held_out_loss is for `otcondense train`; set "
-            "another, or train there"
+            f"models.{model}.training.keep_best={training.keep_best} is for `otcondense train`, "
+            "which chooses among its checkpoints; train there, or set it to none"
         )
     with working_run(config) as run:
         check_method(run, method)
