@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobs.run_directory.run import Run
+from jobs.train.prepare import prepare
 from jobs.train.stage import train
 from otcondense.diffusion import latest_checkpoint
 from otcondense.errors import InputError
@@ -120,4 +121,4 @@ def test_a_training_that_is_not_there_is_refused(
 ) -> None:
     run = trained_run(tmp_path, keep_best=keep_best)
     with pytest.raises(InputError, match=sentence):
-        prepare_training(run.store.root, *words)
+        prepare(run.config, *words)
