@@ -75,7 +75,7 @@ class SubsetDataset(Dataset[tuple[Any, int]]):
         self._latents: StoredArrays | None = None
         if latents:
             self._latents = StoredArrays(self.subset, "latents", MOMENTS, mirrored=mirror)
-            self._latents.facts()
+            _ = self._latents.facts  # found now, or refused now
         else:
             _refuse_without_pillow()
         self._wanted = self.subset.wanted
@@ -135,25 +135,31 @@ class SubsetDataset(Dataset[tuple[Any, int]]):
                 f"image {image.path} cannot be decoded ({error}); repair it or leave it out"
             ) from error
 
-    def moments(self, index: int) -> tuple[Float16[Tensor, "o c h w"], Float16[Tensor, "o c h w"]]:
+    def moments(
+        self, index: int
+    ) -> tuple[Float16[Tensor, "o c h w"], Float16[Tensor, "o c h w"] | None]:
         """Return mean and standard deviation of one image's latent, as the autoencoder gave them.
 
-        The first row is of the image; with `mirror`, the second one is of its mirror image.
+        The first row is of the image; with `mirror`, the second one is of its mirror image. An
+        autoencoder without a posterior has no standard deviation: None.
 
         Raises: InputError if the data set has no latents, or those of this image are missing.
         """
         if self._latents is None:
             raise InputError("moments are of latents, found a data set of images; set latents=True")
-        mean, std = self._latents.arrays(index)
-        return torch.from_numpy(mean), torch.from_numpy(std)
+        arrays = self._latents.arrays(index)
+        std = torch.from_numpy(arrays["std"]) if "std" in arrays else None
+        return torch.from_numpy(arrays["mean"]), std
 
     def _drawn(self, index: int) -> Float[Tensor, "c h w"]:
         """Return a latent drawn from the posterior of one image, as training draws it."""
         assert self._latents is not None
         mean, std = self.moments(index)
-        facts = self._latents.facts()
         row = int(torch.rand(()) < HALF) if self._mirror else 0
-        latent = torch.addcmul(mean[row].float(), std[row].float(), torch.randn(mean.shape[1:]))
+        latent = mean[row].float()
+        if std is not None:
+            latent = torch.addcmul(latent, std[row].float(), torch.randn(latent.shape))
+        facts = self._latents.facts
         scaled: Tensor = (latent - facts["shift_factor"]) * facts["scaling_factor"]
         return scaled
 
@@ -164,8 +170,7 @@ class SubsetDataset(Dataset[tuple[Any, int]]):
 
         Raises: InputError if there are none.
         """
-        (tokens,) = self._tokens.arrays(index)
-        return torch.from_numpy(tokens)
+        return torch.from_numpy(self._tokens.arrays(index)["tokens"])
 
     @cached_property
     def _tokens(self) -> StoredArrays:

@@ -1,12 +1,14 @@
 """Arrays that a run has stored of each chosen image: latents and tokens, a class at a time."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from otcondense.errors import InputError, MissingInputError
-from otcondense.store import Representation
+from otcondense.store import Representation, class_file
 from otcondense.training_data.subset import Subset
 
 
@@ -50,18 +52,22 @@ class StoredArrays:
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_read": {}}
 
-    def arrays(self, index: int) -> list[np.ndarray]:
-        """Return the arrays [orientations, ...] of one image, in the order of the columns.
+    def arrays(self, index: int) -> dict[str, np.ndarray]:
+        """Return the arrays [orientations, ...] of one image by column.
+
+        Columns that the files do not have are left out: some autoencoders have no posterior, and
+        so no `std`.
 
         Raises: InputError if there are none of this image, or its file is damaged.
         """
         name, row = self._places[index]
         if name not in self._read:
             self._read[name] = self._class(name)
-        return [self._read[name][column][row] for column in self._columns]
+        return {column: rows[row] for column, rows in self._read[name].items()}
 
+    @cached_property
     def facts(self) -> dict[str, Any]:
-        """Return what is the same for all images: the metadata of one class.
+        """What is the same for all images: the metadata of one class.
 
         Raises: InputError if there are none.
         """
@@ -72,11 +78,18 @@ class StoredArrays:
 
     def _class(self, name: str) -> dict[str, np.ndarray]:
         try:
-            return self._source.read(
-                name, self._images[name], self._columns, mirrored=self._mirrored
-            )
+            self._source.metadata(name)
+            stored = self._stored(name)
+            return self._source.read(name, self._images[name], stored, mirrored=self._mirrored)
         except MissingInputError as error:
             raise self._missing(error) from error
+
+    def _stored(self, name: str) -> tuple[str, ...]:
+        """Return the wanted columns that the file of a class has."""
+        file_name = class_file(self._source.directory, name)
+        with self._source.store.open(file_name) as file:
+            names = pq.read_schema(file).names
+        return tuple(column for column in self._columns if column in names)
 
     def _missing(self, error: MissingInputError) -> InputError:
         return InputError(f"{error}; run `otcondense extract_{self._kind} {self._name}` first")

@@ -237,7 +237,7 @@ def test_a_changed_image_is_refused_unless_nobody_looks(data: SubsetDataset) -> 
     assert SubsetDataset(data.subset, check=False)[0][0].size == (4, 4)
 
 
-def with_representations(run: Run) -> Run:
+def with_representations(run: Run, *, posterior: bool = True) -> Run:
     """Write latents, tokens and text of the chosen images."""
     rows = read_manifest(run.store, run.manifest("geometry_aware")).to_pylist()
     for number, name in enumerate(("ant", "bee", "cat")):
@@ -247,7 +247,8 @@ def with_representations(run: Run) -> Run:
         std = np.full_like(mean, 0.125)
         places = run.representation_directory("latents", run.config.latents)
         scaling = {"scaling_factor": SCALE, "shift_factor": SHIFT}
-        write_arrays(run.store, places, own, {"mean": mean, "std": std}, **scaling)
+        moments = {"mean": mean, "std": std} if posterior else {"mean": mean}
+        write_arrays(run.store, places, own, moments, **scaling)
         places = run.representation_directory("tokens", run.config.tokens)
         write_arrays(run.store, places, own, {"tokens": mean.reshape(-1, 2, 4, 4)})
     write_text(Store(run.store.path()), 3)
@@ -283,6 +284,15 @@ def test_latents_are_drawn_scaled_and_mirrored(mirror: bool, represented: Subset
     assert data.tokens(0).shape == (2 if mirror else 1, 4, 4)
     assert data.text().shape == (3, 3, 5)
     assert len(pickle.dumps(data)) < 20_000  # what was read stays here
+
+
+@pytest.mark.slow
+def test_latents_without_a_posterior_are_the_same_each_time(tmp_path: Path) -> None:
+    run = with_representations(make_run(tmp_path), posterior=False)
+    data = SubsetDataset(run.store.root, latents=True)
+    mean, std = data.moments(5)
+    assert std is None
+    assert torch.equal(data[5][0], (mean[0].float() - SHIFT) * SCALE)
 
 
 def mistakes(run: Run, data: SubsetDataset, tmp_path: Path) -> dict[str, tuple[Any, str]]:
