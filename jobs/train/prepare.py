@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from jobs.answers.places import check_method
 from jobs.command.exit import exit_with
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.opening import read_run, working_run
-from jobs.run_directory.places import check_method
 from jobs.run_directory.run import Run
 from otcondense.datasets.images import load_images, manifest_images
 from otcondense.diffusion import TrainingConfig

@@ -16,7 +16,7 @@ from otcondense.exports.export import names_by_index
 from otcondense.store import MANIFEST_COLUMNS, Store, read_manifest
 from otcondense.training_data.workflow import ask_workflow
 
-PLACES = "jobs.run_directory.places"
+PLACES = "jobs.answers.places"
 """Module of the workflow that knows the names of the files of a run."""
 REPRESENTATIONS = ("latents", "tokens", "text")
 

@@ -24,7 +24,7 @@ def ask_workflow(module: str, *words: str) -> Any:
     """Run a module of the workflow, and return the JSON in the last line that it printed.
 
     Args:
-        module: such as `jobs.run_directory.places`.
+        module: such as `jobs.answers.places`.
         words: its arguments.
 
     Raises: InputError with the mistake that the module found; RuntimeError if it fails otherwise.

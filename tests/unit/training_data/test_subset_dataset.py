@@ -326,6 +326,7 @@ def test_mistakes_end_in_a_sentence(run: Run, data: SubsetDataset, tmp_path: Pat
             call_()
 
 
+@pytest.mark.slow
 def test_a_subset_that_is_not_chosen_yet_is_refused_with_the_command(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     run.store.remove(run.manifest("random"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
 from jobs.train.prepare import prepare
 from jobs.train.stage import train
@@ -117,8 +118,16 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path: Path) -> None:
     ],
 )
 def test_a_training_that_is_not_there_is_refused(
-    words: tuple[str, str], keep_best: str, sentence: str, tmp_path: Path
+    words: tuple[str, str], keep_best: str, sentence: str, waiting: RunConfig
 ) -> None:
-    run = trained_run(tmp_path, keep_best=keep_best)
+    model = waiting.models["sit"]
+    training = model.training.model_copy(update={"keep_best": keep_best})
+    models = {"sit": model.model_copy(update={"training": training})}
     with pytest.raises(InputError, match=sentence):
-        prepare(run.config, *words)
+        prepare(waiting.model_copy(update={"models": models}), *words)
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+    """The configuration of a run whose model is not trained yet."""
+    return trained_run(tmp_path_factory.mktemp("waiting")).config

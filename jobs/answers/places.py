@@ -1,6 +1,6 @@
 """Where a run keeps a subset and what was made from it, for programs that are not commands.
 
-`python -m jobs.run_directory.places RUN METHOD` prints one line of JSON.
+`python -m jobs.answers.places RUN METHOD` prints one line of JSON.
 """
 
 import json
