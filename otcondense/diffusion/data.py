@@ -50,12 +50,14 @@ class Pixels:
 class Moments:
     """Mean and standard deviation of each image's posterior under a variational autoencoder.
 
-    Training draws a latent from the posterior at each step.
+    Training draws a latent from the posterior at each step. An autoencoder without a posterior has
+    one latent for each image, the mean.
     """
 
     mean: Float16[Tensor, "n o c h w"]
     """One row for each orientation: the image, then its mirror image if it is stored."""
-    std: Float16[Tensor, "n o c h w"]
+    std: Float16[Tensor, "n o c h w"] | None
+    """None without a posterior."""
     scale: float
     shift: float
 
@@ -64,10 +66,17 @@ class Moments:
         """Channels, height, width."""
         return (self.mean.shape[2], self.mean.shape[3], self.mean.shape[4])
 
+    @property
+    def draws(self) -> bool:
+        """Whether latents are drawn from a posterior."""
+        return self.std is not None
+
     def take(self, indices: Int[Tensor, " b"], draws: Draws) -> Float[Tensor, "b c h w"]:
-        assert draws.posterior is not None, "moments need draws from the posterior"
         device = draws.flip.device
         mean = rows(self.mean, indices, draws.flip).to(device, non_blocking=True).float()
+        if self.std is None:
+            return (mean - self.shift) * self.scale
+        assert draws.posterior is not None, "moments need draws from the posterior"
         std = rows(self.std, indices, draws.flip).to(device, non_blocking=True).float()
         return (torch.addcmul(mean, std, draws.posterior) - self.shift) * self.scale
 

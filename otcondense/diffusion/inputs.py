@@ -28,7 +28,7 @@ HALF_BYTES = 2
 """Size of a float16."""
 MOMENTS = ("mean", "std")
 COLUMNS = {"latents": MOMENTS, "tokens": ("tokens",)}
-"""Columns of the files of each kind."""
+"""Columns of the files of each kind; latents without a posterior have no `std`."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def latent_shape(store: Store, inputs: Inputs) -> tuple[int, int, int]:
     Raises: InputError if there are none.
     """
     first = _read_subset(store, inputs).first_class
-    shape = representation(store, inputs, "latents").row_shape(first, "mean")
+    shape = representation(store, inputs, "latents").row_shapes(first)["mean"]
     return (shape[0], shape[1], shape[2])
 
 
@@ -112,7 +112,7 @@ def token_width(store: Store, inputs: Inputs) -> int:
     Raises: InputError if there are none.
     """
     first = _read_subset(store, inputs).first_class
-    return representation(store, inputs, "tokens").row_shape(first, "tokens")[1]
+    return representation(store, inputs, "tokens").row_shapes(first)["tokens"][1]
 
 
 def inputs_identity(store: Store, inputs: Inputs) -> list[str]:
@@ -178,9 +178,10 @@ def load_inputs(
     def fill_all(tables: dict[str, Tensor]) -> None:
         for kind in kinds:
             source = representation(store, inputs, kind)
-            columns = {column: tables[column] for column in COLUMNS[kind]}
+            names = tuple(name for name in COLUMNS[kind] if name in tables)
+            columns = {name: tables[name] for name in names}
             readers = [
-                (each.places, _reader(source, each, COLUMNS[kind], mirrored=config.flip))
+                (each.places, _reader(source, each, names, mirrored=config.flip))
                 for each in subset.classes
             ]
             fill(columns, readers)
@@ -190,7 +191,8 @@ def load_inputs(
     if pixels is not None:
         return TrainingSet(pixels.source, pixels.labels, tokens, streamed=streamed)
     facts = representation(store, inputs, "latents").metadata(subset.first_class)
-    moments = Moments(tables["mean"], tables["std"], facts["scaling_factor"], facts["shift_factor"])
+    scaling = (facts["scaling_factor"], facts["shift_factor"])
+    moments = Moments(tables["mean"], tables.get("std"), *scaling)
     labels = torch.tensor(subset.labels, device=device)
     return TrainingSet(moments, labels, tokens, streamed=streamed)
 
@@ -204,9 +206,10 @@ def _shapes(
     shapes: dict[str, tuple[int, ...]] = {}
     for kind in config.representations:
         source = representation(store, inputs, kind)
+        stored = source.row_shapes(subset.first_class)
         for column in COLUMNS[kind]:
-            row = source.row_shape(subset.first_class, column)
-            shapes[column] = (images, orientations, *row)
+            if column in stored:
+                shapes[column] = (images, orientations, *stored[column])
     return shapes
 
 

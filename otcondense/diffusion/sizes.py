@@ -29,10 +29,12 @@ LETTERS = {"S": (384, 12, 6), "B": (768, 12, 12), "L": (1024, 24, 16), "XL": (11
 Source: table 1 of Peebles & Xie, "Scalable Diffusion Models with Transformers" (2023), which SiT
 keeps.
 """
-PATCH_SIZES = (2, 4, 8)
-"""Published patch sizes."""
+PATCH_SIZES = (1, 2, 4, 8)
+"""Published patch sizes: those of DiT, and 1, RAE's, for latents with a large stride."""
 DEMO = (64, 4, 4)
 """Width, depth and heads of a size that trains on a CPU in minutes."""
+DEMO_PATCHES = (1, 2)
+"""Patch sizes of that size."""
 SINUSOIDS = 4
 """The width must be a multiple: sine and cosine of the row and of the column."""
 
@@ -45,7 +47,8 @@ def _named_sizes() -> dict[str, ModelSize]:
                 size = ModelSize(family, width, depth, heads, patch)
                 sizes[f"{family}-{letter}/{patch}"] = size
     for family in FAMILIES:
-        sizes[f"{family}-demo/2"] = ModelSize(family, *DEMO, patch_size=2)
+        for patch in DEMO_PATCHES:
+            sizes[f"{family}-demo/{patch}"] = ModelSize(family, *DEMO, patch_size=patch)
     return sizes
 
 
@@ -57,8 +60,8 @@ class ModelConfig(Config):
     """The backbone of the diffusion model."""
 
     name: str = "SiT-demo/2"
-    """Family, size and patch size: DiT-{S,B,L,XL}/{2,4,8}, SiT-{S,B,L,XL}/{2,4,8}, or DiT-demo/2
-    and SiT-demo/2."""
+    """Family, size and patch size: DiT-{S,B,L,XL}/{1,2,4,8}, SiT-{S,B,L,XL}/{1,2,4,8}, or
+    {DiT,SiT}-demo/{1,2}. Patches of 1 are for latents with a stride of 16 or more."""
     width: int | None = Field(default=None, ge=8)
     """Width of the token vectors; empty takes the named size's."""
     depth: int | None = Field(default=None, ge=1)

@@ -125,7 +125,7 @@ def make_batch(
         config.label_drop,
         config.flip,
         data.source.image_shape,
-        posterior=isinstance(data.source, Moments),
+        posterior=isinstance(data.source, Moments) and data.source.draws,
         independent=config.compat == AUTHORS,
     )
     draws = draw(settings, step, chosen, device=str(device))

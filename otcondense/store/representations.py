@@ -37,12 +37,16 @@ class Representation:
             raise MissingInputError(f"{self.store.path(name)} is missing or damaged", name)
         return metadata
 
-    def row_shape(self, class_name: str, column: str) -> tuple[int, ...]:
-        """Return the shape of one row of an array column."""
+    def row_shapes(self, class_name: str) -> dict[str, tuple[int, ...]]:
+        """Return the shape of one row of each array column, by its name."""
         self.metadata(class_name)
         with self.store.open(self._file(class_name)) as file:
-            field = pq.read_schema(file).field(column)
-        return tuple(json.loads(field.metadata[b"shape"]))
+            schema = pq.read_schema(file)
+        shapes = {}
+        for field in schema:
+            if b"shape" in (field.metadata or {}):
+                shapes[field.name] = tuple(json.loads(field.metadata[b"shape"]))
+        return shapes
 
     def check(self, class_name: str, images: list[tuple[str, str]], *, mirrored: bool) -> None:
         """Check that the wanted images of one class are there, without reading their arrays.

@@ -6,18 +6,62 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+HALVED = (8, 8)
+"""Channels of the two blocks of an autoencoder, of which one halves the image."""
+UP_AND_DOWN = {
+    "down_block_types": ("DownEncoderBlock2D",) * 2,
+    "up_block_types": ("UpDecoderBlock2D",) * 2,
+    "block_out_channels": HALVED,
+    "norm_num_groups": 4,
+}
+DEEP = {
+    "encoder_block_types": ("ResBlock", "EfficientViTBlock"),
+    "decoder_block_types": ("ResBlock", "EfficientViTBlock"),
+    "encoder_block_out_channels": HALVED,
+    "decoder_block_out_channels": HALVED,
+    "encoder_layers_per_block": (1, 1),
+    "decoder_layers_per_block": (1, 1),
+    "encoder_qkv_multiscales": ((), ()),
+    "decoder_qkv_multiscales": ((), ()),
+    "attention_head_dim": 8,
+    "scaling_factor": 0.4,
+}
+TINY = {
+    "encoder_block_out_channels": HALVED,
+    "decoder_block_out_channels": HALVED,
+    "num_encoder_blocks": (1, 1),
+    "num_decoder_blocks": (1, 1),
+}
+REPRESENTATION = {
+    "encoder_hidden_size": 64,
+    "encoder_num_hidden_layers": 1,
+    "encoder_input_size": 56,
+    "decoder_hidden_size": 16,
+    "decoder_num_hidden_layers": 1,
+    "decoder_num_attention_heads": 2,
+    "decoder_intermediate_size": 16,
+    "patch_size": 4,
+    "latents_mean": [[[0.5]]] * 64,
+    "latents_std": [[[2.0]]] * 64,
+}
+"""DINOv2's tokens of 14 pixels on 56 x 56: a grid of 4 x 4, decoded to images of 16 x 16."""
+AUTOENCODERS: dict[str, dict[str, object]] = {
+    "AutoencoderKL": {**UP_AND_DOWN, "latent_channels": 4},
+    "AutoencoderDC": {**DEEP, "latent_channels": 4},
+    "AutoencoderRAE": REPRESENTATION,
+    "AutoencoderTiny": {**TINY, "latent_channels": 4},
+    "VQModel": {**UP_AND_DOWN, "latent_channels": 3, "num_vq_embeddings": 16},
+}
+"""Settings of a small model of each class; all but AutoencoderRAE halve height and width."""
 
-def write_autoencoder(folder: Path) -> str:
-    """An AutoencoderKL that halves height and width, with 4 latent channels."""
-    from diffusers import AutoencoderKL
+
+def write_autoencoder(folder: Path, name: str = "AutoencoderKL", **settings: object) -> str:
+    """An autoencoder of diffusers with random weights."""
+    import diffusers
 
     torch.manual_seed(0)
-    blocks = {
-        "down_block_types": ("DownEncoderBlock2D",) * 2,
-        "up_block_types": ("UpDecoderBlock2D",) * 2,
-        "block_out_channels": (8, 8),
-    }
-    AutoencoderKL(**blocks, norm_num_groups=4, latent_channels=4).save_pretrained(folder)
+    model = getattr(diffusers, name)(**{**AUTOENCODERS[name], **settings})
+    model.save_pretrained(folder)
     return str(folder)
 
 

@@ -31,7 +31,7 @@ def test_sizes_are_the_published_ones(name, millions):
 
 
 def test_all_names_resolve():
-    assert len(MODELS) == 26
+    assert len(MODELS) == 36
     assert all(ModelConfig(name=name).size.patch_size == int(name[-1]) for name in MODELS)
 
 
