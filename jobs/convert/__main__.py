@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
 
     diffusers = parsers["to-diffusers"]
     diffusers.add_argument(
-        "--autoencoder", required=True, help="AutoencoderKL: a local folder or a name on the hub"
+        "--autoencoder",
+        required=True,
+        help="autoencoder of diffusers: a local folder or a name on the hub",
     )
     diffusers.add_argument("--class-names", help="JSON file of readable names by class index")
     return made

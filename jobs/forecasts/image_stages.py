@@ -2,22 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 
 from jobs.forecasts.networks import (
     T5_BYTES,
-    VAE_ENCODER_FLOPS,
-    autoencoder,
     encoder_network,
+    latent_size,
     text_flops,
 )
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.selection_config import Subset
 from otcondense.counts import counted
-from otcondense.diffusion.forecast import LATENT_CHANNELS, LATENT_STRIDE
 from otcondense.encoders import EncoderConfig
 from otcondense.encoders.arithmetic import encoder_size
-from otcondense.forecast.encoding import EncodingWork, Images, encoding_stage, text_stage
+from otcondense.forecast.encoding import EncodingWork, Images, Network, encoding_stage, text_stage
 from otcondense.forecast.hardware import Hardware
 from otcondense.forecast.selection import SelectionWork, selection_stage
 from otcondense.forecast.stages import Stage, Workers, workers_of
@@ -28,8 +27,6 @@ from pipeline.forecast import stored_bytes
 
 HALF_BYTES = 2
 """Size of a number of 16 bits: of stored latents and tokens, and of rounded gradients."""
-MOMENTS = 2
-"""Arrays of a latent: mean and deviation."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +121,14 @@ def input_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> I
 
 def _latents(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> Stage:
     settings = config.latents
-    side = settings.image_size // LATENT_STRIDE
-    each = MOMENTS * LATENT_CHANNELS * side * side * HALF_BYTES
+    size = latent_size(settings)
+    each = size.arrays * prod(size.latent_shape) * HALF_BYTES
     images = _images_of(config, settings, facts)
     work = EncodingWork(
         name="extract_latents",
         title=counted(images.count, "image"),
         images=images,
-        network=autoencoder(settings.image_size, VAE_ENCODER_FLOPS),
+        network=Network(size.encoder_flops, size.convolutional),
         passes=1 + settings.mirror,
         stored_bytes=each * (1 + settings.mirror),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from jobs.forecasts.image_stages import HALF_BYTES, SourceFacts, extraction_workers
-from jobs.forecasts.networks import VAE_DECODER_FLOPS, autoencoder, judges
+from jobs.forecasts.networks import judges, latent_size
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import ModelConfigs, RunConfig
 from otcondense.counts import counted
@@ -14,8 +14,6 @@ from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.diffusion.attach import Attachments
 from otcondense.diffusion.forecast import (
     FLOAT_BYTES,
-    LATENT_CHANNELS,
-    LATENT_STRIDE,
     TRAINING_PASSES,
     TrainingForecast,
     forecast_training,
@@ -68,12 +66,13 @@ def training_size(
 ) -> TrainingForecast:
     """Return parameters, memory and arithmetic of one training, from shapes alone.
 
-    Latents, tokens and text are taken to have their usual sizes.
+    Latents have the size of their autoencoder, tokens and text are taken to have their usual ones.
+
+    Raises: InputError if the autoencoder cannot be used.
     """
     shape = config.pixels.shape
     if training.data == "latents":
-        side = config.latents.image_size // LATENT_STRIDE
-        shape = (LATENT_CHANNELS, side, side)
+        shape = latent_size(config.latents).latent_shape
     text = torch.empty(
         num_classes, config.text.max_tokens, TEXT_WIDTH, dtype=torch.float16, device="meta"
     )
@@ -187,7 +186,8 @@ def _decoder(config: RunConfig, model: ModelConfigs) -> Network | None:
     if model.training.data != "latents":
         return None
     precision: Precision = "bfloat16" if model.sampling.precision == "bfloat16" else "tf32"
-    return autoencoder(config.latents.image_size, VAE_DECODER_FLOPS, precision)
+    size = latent_size(config.latents)
+    return Network(size.decoder_flops, size.convolutional, precision)
 
 
 def _sample_bytes(config: RunConfig) -> int:

@@ -13,7 +13,13 @@ from otcondense.encoders.transforms import pretrained_config
 from otcondense.errors import InputError
 
 MODEL = ("model.safetensors",)
-AUTOENCODER = ("config.json", "diffusion_pytorch_model.safetensors")
+AUTOENCODER = (
+    "config.json",
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model-?????-of-?????.safetensors",
+    "diffusion_pytorch_model.safetensors.index.json",
+)
+"""Of any class of diffusers, in one file or in several; not those of half precision."""
 TEXT_ENCODER = (
     "config.json",
     "*tokenizer*",

@@ -12,6 +12,7 @@ from otcondense.datasets import FashionConfig, SourceConfig
 from otcondense.datasets.names import check_given_name
 from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.diffusion.denoising_config import DenoisingConfig
+from otcondense.diffusion.registry import check_noise_shift, resolve_objective
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
 from otcondense.encoders.margins_config import MarginConfig
 from otcondense.evaluation import EvaluationConfig
@@ -63,6 +64,8 @@ class ModelConfigs(Config):
                 "sampling.clip must be false for a model of latents, "
                 "which are not confined to [-1, 1]; found true"
             )
+        objective = resolve_objective(self.training.objective, self.training.model)
+        check_noise_shift(self.sampling.noise_shift, objective)
         self._check_autoguidance()
         return self
 

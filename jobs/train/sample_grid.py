@@ -35,6 +35,7 @@ def write_grid(job: TrainJob, state: TrainState) -> None:
         method=OBJECTIVES[objective].preview_method,
         num_steps=OBJECTIVES[objective].preview_steps,
         batch_size=ROWS * COLUMNS,
+        noise_shift=job.config.noise_shift,
         clip=not latents,
         precision=job.config.precision,
         seed=job.config.seed,

@@ -13,6 +13,7 @@ from torch import Tensor
 from otcondense.diffusion.model import NORM_EPS, ModelConfig, Transformer, build_model
 from otcondense.diffusion.schedule_constants import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS
 from otcondense.errors import InputError
+from otcondense.representations.autoencoder import load_autoencoder
 
 PIPELINE_CLASSES = 1000
 """DiTPipeline always uses this label for the null class."""
@@ -180,7 +181,7 @@ def export_pipeline(
 
     Args:
         model: a DiT on latents.
-        autoencoder: folder or hub name of the AutoencoderKL that decodes them.
+        autoencoder: folder or hub name of the autoencoder that decodes them.
         folder: where to write.
         class_names: readable name of each class, by index.
         prediction_type: diffusers' name of the model's prediction.
@@ -210,8 +211,33 @@ def export_pipeline(
     )
     pipeline = library.DiTPipeline(
         to_diffusers(model),
-        library.AutoencoderKL.from_pretrained(autoencoder, use_safetensors=True),
+        _decoder(model, autoencoder),
         scheduler,
     )
     pipeline.register_to_config(id2label=class_names)
     pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def _decoder(model: Transformer, autoencoder: str) -> Any:
+    """Return the autoencoder for the pipeline.
+
+    DiTPipeline divides latents by scaling_factor and takes images from -1 to 1, nothing else.
+
+    Raises: InputError if it is not there, or is not of this kind, or has other latents.
+    """
+    found = load_autoencoder(autoencoder)
+    shift = found.scaling["shift_factor"]
+    if found.kind.from_black or shift:
+        reason = "images from 0 to 1" if found.kind.from_black else f"shift_factor {shift}"
+        raise InputError(
+            "DiTPipeline decodes latents / scaling_factor to images from -1 to 1, "
+            f"found {found.name} {autoencoder} with {reason}; "
+            "sample the model with `otcondense sample`"
+        )
+    channels, wanted = found.latent_channels, model.image_shape[0]
+    if channels != wanted:
+        raise InputError(
+            f"--autoencoder must decode the model's latents of {wanted} channels, "
+            f"found {channels} channels in {autoencoder}"
+        )
+    return found.model

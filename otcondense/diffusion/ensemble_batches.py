@@ -68,7 +68,12 @@ class EnsembleData:
         drawn = []
         for seed in self.distinct:
             settings = DrawConfig(
-                seed, config.global_batch_size, config.label_drop, config.flip, shape
+                seed,
+                config.global_batch_size,
+                config.label_drop,
+                config.flip,
+                shape,
+                noise_shift=config.noise_shift,
             )
             drawn.append(draw(settings, step, slice(None)))
         device = self.images.labels.device

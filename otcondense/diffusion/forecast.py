@@ -26,10 +26,6 @@ CAST_BYTES = {"float32": 0, "bfloat16": 2}
 """Bytes of each weight's copy in the precision of the arithmetic."""
 TRAINING_PASSES = 3
 """A backward pass takes twice the arithmetic of a forward pass."""
-LATENT_CHANNELS = 4
-"""Channels of the latents of Stable Diffusion's autoencoder, which DiT and SiT use."""
-LATENT_STRIDE = 8
-"""Pixels of the image for each latent, in height and width, of the same autoencoder."""
 NOTHING = Attachments()
 
 

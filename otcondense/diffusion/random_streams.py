@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from otcondense.diffusion.noise_shift import towards_noise
+
 ORDER, BATCH, SAMPLE, POSTERIOR, SCORE, ATTACH, INDEPENDENT, LOSS = range(8)
 """Purposes of random streams; part of their keys."""
 
@@ -109,6 +111,8 @@ class DrawConfig:
     independent: bool = False
     """Whether drops of the text and mirroring of the tokens are drawn independently
     (compat=authors)."""
+    noise_shift: float = 1.0
+    """Shift of the timesteps towards noise."""
 
 
 def draw(config: DrawConfig, step: int, rows: slice, device: str = "cpu") -> Draws:
@@ -120,6 +124,7 @@ def draw(config: DrawConfig, step: int, rows: slice, device: str = "cpu") -> Dra
     size = config.global_batch_size
     noise = torch.randn(size, *config.image_shape, generator=source)
     uniform, dropped, flipped = torch.rand(3, size, generator=source)
+    uniform = towards_noise(uniform, config.noise_shift)
     drawn = Draws(noise, uniform, dropped < config.label_drop, (flipped < HALF) & config.flip)
     if config.posterior:
         source = generator(config.seed, POSTERIOR, step)

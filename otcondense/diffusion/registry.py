@@ -11,6 +11,8 @@ from otcondense.errors import InputError
 
 AUTO = "auto"
 """In a configuration: the default of the model family, or of the objective."""
+MOST_SHIFT = 100.0
+"""Largest shift of timesteps towards noise: that of latents of 40 million values."""
 VELOCITY_METHODS = ("heun", "euler", "sde")
 """Sampling methods of every objective that predicts a velocity."""
 
@@ -89,6 +91,19 @@ def resolve_objective(name: str, model: ModelConfig) -> str:
             f"objective {chosen} learns the variance and needs model.learn_sigma=true, found false"
         )
     return chosen
+
+
+def check_noise_shift(shift: float, objective: str) -> None:
+    """Refuse shifted timesteps where the objective has a schedule of its own.
+
+    Raises: InputError naming the objectives whose timesteps can be shifted.
+    """
+    if shift != 1 and objective_entry(objective).methods != VELOCITY_METHODS:
+        fitting = [name for name, entry in OBJECTIVES.items() if entry.methods == VELOCITY_METHODS]
+        raise InputError(
+            f"noise_shift needs objective {' or '.join(fitting)}, found noise_shift {shift} with "
+            f"objective {objective}; set noise_shift=1"
+        )
 
 
 def sampling_methods() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from otcondense.diffusion.batches import batches
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.objectives import load_objective
 from otcondense.diffusion.random_streams import SAMPLE, generator, moved, stream
+from otcondense.diffusion.registry import check_noise_shift
 from otcondense.diffusion.sampler_config import SamplerConfig, of_trained, resolve_method
 from otcondense.diffusion.solvers import Noise, SolverSettings
 from otcondense.errors import InputError
@@ -223,7 +224,9 @@ def solve(
 
     The models are the one to sample from, and the weak one of autoguidance.
     """
-    settings = SolverSettings(resolve_method(config, objective), config.num_steps, config.clip)
+    check_noise_shift(config.noise_shift, objective)
+    method = resolve_method(config, objective)
+    settings = SolverSettings(method, config.num_steps, config.clip, config.noise_shift)
     trained_with = load_objective(objective)
     times = (trained_with.noise_time, trained_with.data_time)
     guided = GuidedModel(models[0], labels, config, *times, weak=models[1])

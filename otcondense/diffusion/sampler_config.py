@@ -6,14 +6,16 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from otcondense.config import Config, without_defaults
-from otcondense.diffusion.registry import AUTO, objective_entry, sampling_methods
+from otcondense.diffusion.registry import AUTO, MOST_SHIFT, objective_entry, sampling_methods
 from otcondense.diffusion.schedule_constants import NUM_TIMESTEPS
 from otcondense.errors import InputError
 from otcondense.near_names import did_you_mean
 
-LATER_FIELDS = frozenset({"guidance_interval", "classes", "autoguidance"})
+LATER_FIELDS = frozenset({"guidance_interval", "classes", "autoguidance", "noise_shift"})
 """Fields that are newer than the first samples: left out of the identity at their default."""
 
+SHIFTED_METHODS = (AUTO, "heun", "euler")
+"""Methods whose steps can be shifted towards noise."""
 SPEED_FIELDS = frozenset({"compile_blocks"})
 """Fields that change the samples of a GPU by rounding, as another GPU would, and none of a CPU."""
 
@@ -35,6 +37,9 @@ class SamplerConfig(Config):
     """Sampling method. SiT: heun or euler steps of the velocity, or sde, Euler-Maruyama steps of
     its stochastic equation. DiT: ddpm with learned variance, or deterministic ddim. auto takes heun
     or ddpm."""
+    noise_shift: float = Field(default=1.0, ge=1, le=MOST_SHIFT)
+    """Shift of the steps towards noise, for heun and euler: that of the training. 1 takes equal
+    steps."""
     num_steps: int = Field(default=50, ge=1, le=NUM_TIMESTEPS)
     """Number of steps from noise to image; a Heun step calls the network twice."""
     cfg_scale: float = Field(default=1.5, ge=0, allow_inf_nan=False)
@@ -78,6 +83,12 @@ class SamplerConfig(Config):
             raise ValueError(
                 f"method must be one of {', '.join(known)}, found {self.method!r}"
                 f"{did_you_mean(self.method, known)}"
+            )
+
+        if self.noise_shift != 1 and self.method not in SHIFTED_METHODS:
+            raise ValueError(
+                f"noise_shift needs method {', '.join(SHIFTED_METHODS)}, found {self.method}; "
+                "set noise_shift=1"
             )
 
         if self.autoguidance is not None and self.cfg_scale != 1:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from otcondense.diffusion.gaussian_diffusion import GaussianSchedule
 from otcondense.diffusion.interpolants import Interpolant
+from otcondense.diffusion.noise_shift import towards_noise
 
 Predictor = Callable[[Tensor, float], Tensor]
 """From a batch [b, c, h, w] and its timestep to the network's output [b, k, h, w]."""
@@ -29,6 +30,8 @@ class SolverSettings:
     num_steps: int
     clip: bool = True
     """Clip predicted images to [-1, 1]; for methods that predict them."""
+    noise_shift: float = 1.0
+    """Shift of the steps towards noise; for heun and euler."""
 
 
 @runtime_checkable
@@ -40,15 +43,20 @@ class Noise(Protocol):
 
 
 def integrate(
-    velocity: Predictor, x: Float[Tensor, "b c h w"], num_steps: int, *, heun: bool
+    velocity: Predictor,
+    x: Float[Tensor, "b c h w"],
+    num_steps: int,
+    *,
+    heun: bool,
+    noise_shift: float = 1.0,
 ) -> Float[Tensor, "b c h w"]:
     """Return the solution at t = 1 of dx/dt = velocity(x, t) from `x` at t = 0.
 
-    The steps are equal, of Heun (order 2) or Euler (order 1).
+    The steps are equal unless they are shifted, of Heun (order 2) or Euler (order 1).
     """
     for step in range(num_steps):
-        start = step / num_steps
-        end = (step + 1) / num_steps
+        start = towards_noise(step / num_steps, noise_shift)
+        end = towards_noise((step + 1) / num_steps, noise_shift)
         slope = velocity(x, start)
         if heun:
             slope = (slope + velocity(x + (end - start) * slope, end)) / 2

@@ -127,6 +127,7 @@ def make_batch(
         data.source.image_shape,
         posterior=isinstance(data.source, Moments) and data.source.draws,
         independent=config.compat == AUTHORS,
+        noise_shift=config.noise_shift,
     )
     draws = draw(settings, step, chosen, device=str(device))
 

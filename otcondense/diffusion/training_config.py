@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from otcondense.config import Config, without_defaults
 from otcondense.diffusion.alignment_config import AlignmentConfig
-from otcondense.diffusion.registry import AUTO, resolve_objective
+from otcondense.diffusion.registry import AUTO, MOST_SHIFT, check_noise_shift, resolve_objective
 from otcondense.diffusion.sizes import ModelConfig
 
 SCHEDULING_FIELDS = frozenset(
@@ -38,6 +38,7 @@ LATER_FIELDS = frozenset(
         "compat",
         "gradient_compression",
         "weighting",
+        "noise_shift",
     }
 )
 """Fields that are newer than the first checkpoints: left out of the identity at their default."""
@@ -50,6 +51,9 @@ class TrainingConfig(Config):
     """The backbone."""
     objective: str = AUTO
     """The loss: sit-linear, sit-gvp or dit; auto takes sit-linear for SiT and dit for DiT."""
+    noise_shift: float = Field(default=1.0, ge=1, le=MOST_SHIFT)
+    """Shift of the timesteps towards noise, for SiT's objectives on latents of many values:
+    sqrt(values of a latent / 4096) for AutoencoderRAE, 6.93 for 768 x 16 x 16. 1 does not shift."""
     data: Literal["pixels", "latents"] = "pixels"
     """Input of the model: pixels of the size in `pixels`, or the latents of
     `otcondense extract_latents`."""
@@ -142,7 +146,7 @@ class TrainingConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> "TrainingConfig":
-        resolve_objective(self.objective, self.model)
+        check_noise_shift(self.noise_shift, resolve_objective(self.objective, self.model))
         self._check_steps()
         self._check_shares()
         self._check_decay()

@@ -84,7 +84,13 @@ class VelocityObjective:
 
         if settings.method == "sde":
             return EulerMaruyama(self.interpolant, settings.num_steps)(velocity, noise)
-        return integrate(velocity, noise.draw(), settings.num_steps, heun=settings.method == "heun")
+        return integrate(
+            velocity,
+            noise.draw(),
+            settings.num_steps,
+            heun=settings.method == "heun",
+            noise_shift=settings.noise_shift,
+        )
 
 
 SIT_LINEAR = VelocityObjective(Linear())

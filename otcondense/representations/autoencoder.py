@@ -55,6 +55,12 @@ class Autoencoder:
         return hashlib.sha256(described.encode()).hexdigest()
 
     @property
+    def latent_channels(self) -> int:
+        """Channels of the latents."""
+        config = self.model.config
+        return int(config.get("latent_channels", config.get("encoder_hidden_size")))
+
+    @property
     def scaling(self) -> dict[str, float]:
         """`scaling_factor` and `shift_factor` of its latents."""
         return self.kind.scaling(self.model)

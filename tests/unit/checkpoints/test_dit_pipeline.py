@@ -53,13 +53,14 @@ def test_there_and_back_keeps_every_tensor():
     assert all(torch.equal(again[name], value) for name, value in model.state_dict().items())
 
 
-def test_the_pipeline_loads_the_export(tmp_path):
+@pytest.mark.parametrize("kind", ["AutoencoderKL", "AutoencoderDC", "AutoencoderTiny"])
+def test_the_pipeline_loads_the_export(kind, tmp_path):
     from diffusers import DiTPipeline
 
     model = random_model(num_classes=1000, freq_shift=1)
     export_pipeline(
         model,
-        write_autoencoder(tmp_path / "vae"),
+        write_autoencoder(tmp_path / "vae", kind),
         str(tmp_path / "pipeline"),
         {0: "tench", 1: "goldfish"},
     )
@@ -73,6 +74,24 @@ def test_the_pipeline_loads_the_export(tmp_path):
         output_type="np",
     ).images
     assert images.shape == (1, 32, 32, 3)
+    assert type(pipeline.vae).__name__ == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        ("AutoencoderRAE", {}, "found AutoencoderRAE .* with images from 0 to 1"),
+        ("AutoencoderKL", {"shift_factor": 0.25}, "with shift_factor 0.25"),
+        ("VQModel", {}, "latents of 4 channels, found 3 channels"),
+    ],
+)
+def test_autoencoders_that_the_pipeline_does_not_support_are_refused(
+    kind, settings, message, tmp_path
+):
+    folder = write_autoencoder(tmp_path / "vae", kind, **settings)
+    with pytest.raises(InputError, match=message):
+        export_pipeline(random_model(num_classes=1000, freq_shift=1), folder, str(tmp_path / "p"))
+    assert not (tmp_path / "p").exists()
 
 
 @pytest.mark.parametrize(

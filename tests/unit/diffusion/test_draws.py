@@ -1,5 +1,7 @@
 """What chance decides: fixed by (seed, step, position), whatever the number of workers."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -62,3 +64,16 @@ def test_shares_of_dropped_and_flipped():
     assert not draw(
         DrawConfig(0, 100, 0.1, flip=False, image_shape=(1, 1, 1)), 0, slice(None)
     ).flip.any()
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0, 6.93])
+def test_timesteps_are_shifted_towards_noise_and_nothing_else_is(shift):
+    """In the papers' time, which is 1 for noise."""
+    plain = draw(CONFIG, 7, slice(None))
+    shifted = draw(replace(CONFIG, noise_shift=shift), 7, slice(None))
+    share = 1 - plain.uniform
+    expected = shift * share / (1 + (shift - 1) * share)
+    torch.testing.assert_close(1 - shifted.uniform, expected, rtol=1e-5, atol=1e-6)
+    assert (shifted.uniform < plain.uniform).all() == (shift > 1)
+    for name in ("noise", "drop", "flip"):
+        assert torch.equal(getattr(plain, name), getattr(shifted, name))

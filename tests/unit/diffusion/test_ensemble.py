@@ -54,9 +54,10 @@ def trained_at_once(configs, sets, steps=STEPS):
     return ensemble, metrics
 
 
-@pytest.mark.parametrize("family", ["SiT", "DiT"])
-def test_the_batches_are_those_of_each_training(family, tiny_config, digits):
-    configs, sets = trainings(digits, lambda **given: tiny_config(family, **given))
+@pytest.mark.parametrize(("family", "noise_shift"), [("SiT", 1.0), ("DiT", 1.0), ("SiT", 3.0)])
+def test_the_batches_are_those_of_each_training(family, noise_shift, tiny_config, digits):
+    shared = {"noise_shift": noise_shift}
+    configs, sets = trainings(digits, lambda **given: tiny_config(family, **shared, **given))
     data = ensemble_data(configs, sets)
     for step in (0, 3):
         found = make_ensemble_batch(data, step)

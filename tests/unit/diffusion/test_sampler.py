@@ -28,8 +28,9 @@ def random_model(family, seed=5):
     return model.eval()
 
 
+@pytest.mark.parametrize("noise_shift", [1.0, 2.0])
 @pytest.mark.parametrize(("heun", "order"), [(False, 1), (True, 2)])
-def test_order_of_the_integrator(heun, order):
+def test_order_of_the_integrator(heun, order, noise_shift):
     """dx/dt = x cos(t) from 1 has the solution exp(sin t)."""
     errors = [
         abs(
@@ -39,6 +40,7 @@ def test_order_of_the_integrator(heun, order):
                     torch.ones(1, 1, 1, 1, dtype=torch.float64),
                     n,
                     heun=heun,
+                    noise_shift=noise_shift,
                 )
             )
             - math.exp(math.sin(1))

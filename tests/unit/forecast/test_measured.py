@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from jobs.forecasts.networks import VAE_DECODER_FLOPS, VAE_ENCODER_FLOPS, autoencoder
+from jobs.forecasts.networks import VAE_DECODER_FLOPS, VAE_ENCODER_FLOPS, half_flops
 from otcondense.diffusion import ModelConfig, build_model
 from otcondense.diffusion.forecast import forward_flops
 from otcondense.encoders import EncoderConfig
@@ -99,4 +99,4 @@ def test_the_arithmetic_of_the_autoencoder() -> None:
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
             half(values)
         counted = counter.get_total_flops()
-        assert autoencoder(512, flops).flops == pytest.approx(counted, rel=1e-4)
+        assert half_flops(512, flops) == pytest.approx(counted, rel=1e-4)

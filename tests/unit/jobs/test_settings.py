@@ -68,6 +68,18 @@ def test_overrides_win_over_the_file(file: str) -> None:
             "models={sit: {training: {subsets: [random], data: latents}, sampling: {}}}",
             "sampling.clip must be false",
         ),
+        (
+            "models={dit: {training: {model: {name: DiT-demo/2}, noise_shift: 2}, sampling: {}}}",
+            "noise_shift needs objective sit-linear or sit-gvp, .* with objective dit",
+        ),
+        (
+            "models={dit: {training: {model: {name: DiT-demo/2}}, sampling: {noise_shift: 2}}}",
+            "noise_shift needs objective sit-linear or sit-gvp, .* with objective dit",
+        ),
+        (
+            "models={sit: {training: {}, sampling: {noise_shift: 2, method: sde}}}",
+            "noise_shift needs method auto, heun, euler, found sde",
+        ),
     ],
 )
 def test_mistakes_are_named(file: str, override: str, message: str) -> None:

@@ -1,7 +1,9 @@
 """Each class of diffusers' autoencoders, small and with random weights, from images to samples."""
 
 import json
+import shutil
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import diffusers
@@ -12,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from jobs.forecasts.networks import latent_size
 from otcondense.datasets import SourceConfig, scan_images
 from otcondense.diffusion import (
     ModelConfig,
@@ -132,6 +135,22 @@ def test_from_images_to_samples(name, models, images, tmp_path):
     assert samples.shape == (2, 3, SIDE, SIDE)
     scaled = (latents - data.source.shift) * data.source.scale
     torch.testing.assert_close(decode(scaled), expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", AUTOENCODERS)
+def test_a_forecast_knows_the_latents_without_weights(name, models, tmp_path):
+    shutil.copy(Path(models[name]) / "config.json", tmp_path)
+    found = latent_size(settings(str(tmp_path)))
+    assert found.latent_shape == SHAPES[name]
+    assert found.arrays == (2 if name == "AutoencoderKL" else 1)
+    assert min(found.encoder_flops, found.decoder_flops) > prod(SHAPES[name])
+    assert found.convolutional == (name != "AutoencoderRAE")
+
+
+@pytest.mark.parametrize("model", ["stabilityai/sd-vae-ft-ema", "somebody/else", "/nowhere/vae"])
+def test_a_model_that_is_not_here_is_forecast_as_that_of_stable_diffusion(model):
+    found = latent_size(LatentConfig(model=model, image_size=512))
+    assert (found.latent_shape, found.arrays) == ((4, 64, 64), 2)
 
 
 @pytest.mark.parametrize("name", AUTOENCODERS)
