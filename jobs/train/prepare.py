@@ -17,7 +17,8 @@ from jobs.run_directory.opening import read_run, working_run
 from jobs.run_directory.run import Run
 from otcondense.datasets.images import load_images, manifest_images
 from otcondense.diffusion import TrainingConfig
-from otcondense.diffusion.inputs import Inputs, inputs_identity, latent_shape
+from otcondense.diffusion.input_shapes import latent_shape
+from otcondense.diffusion.inputs import Inputs, inputs_identity
 from otcondense.diffusion.train_job import TrainJob
 from otcondense.errors import InputError
 from otcondense.near_names import did_you_mean

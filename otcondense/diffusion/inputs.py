@@ -91,28 +91,14 @@ def _read_subset(store: Store, inputs: Inputs) -> _Subset:
     return _Subset(list(found.values()), [row["class_index"] for row in rows])
 
 
+def first_class(store: Store, inputs: Inputs) -> str:
+    """Return the name of the class that is read to find out shapes and facts."""
+    return _read_subset(store, inputs).first_class
+
+
 def representation(store: Store, inputs: Inputs, kind: str) -> Representation:
     """Return the latents or tokens of a run."""
     return Representation(store, inputs.directory(kind))
-
-
-def latent_shape(store: Store, inputs: Inputs) -> tuple[int, int, int]:
-    """Return channels, height and width of the latents.
-
-    Raises: InputError if there are none.
-    """
-    first = _read_subset(store, inputs).first_class
-    shape = representation(store, inputs, "latents").row_shapes(first)["mean"]
-    return (shape[0], shape[1], shape[2])
-
-
-def token_width(store: Store, inputs: Inputs) -> int:
-    """Return the width of the tokens.
-
-    Raises: InputError if there are none.
-    """
-    first = _read_subset(store, inputs).first_class
-    return representation(store, inputs, "tokens").row_shapes(first)["tokens"][1]
 
 
 def inputs_identity(store: Store, inputs: Inputs) -> list[str]:
@@ -163,7 +149,7 @@ def load_inputs(
 ) -> TrainingSet:
     """Return the training data: `pixels` or latents, with the tokens of the images if configured.
 
-    Raises: InputError as `check_inputs` does, or if tokens and model do not have the same grid.
+    Raises: InputError as `check_inputs` does.
     """
     kinds = config.representations
     if not kinds:

@@ -12,7 +12,8 @@ from otcondense.diffusion.checkpoint_files import is_complete, latest_checkpoint
 from otcondense.diffusion.checkpoint_state import refuse_foreign
 from otcondense.diffusion.data import Pixels, TrainingSet
 from otcondense.diffusion.held_out_loss import LossImages, read_loss_images
-from otcondense.diffusion.inputs import Inputs, check_inputs, load_inputs, load_text, token_width
+from otcondense.diffusion.input_shapes import check_grid, token_width
+from otcondense.diffusion.inputs import Inputs, check_inputs, load_inputs, load_text
 from otcondense.diffusion.loss_lines import CURVE_FILE
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.diffusion.weights import manifest_weights
@@ -167,6 +168,9 @@ class TrainJob:
         if self.config.keep_best == "held_out_loss":
             self.load_held_out()
         check_inputs(self.store, self.inputs, self.config)
+        if self.config.alignment is not None:
+            patch_size = self.config.model.size.patch_size
+            check_grid(self.store, self.inputs, patch_size, self.image_shape)
         if self.config.weighting == "manifest":
             self._load_weights()
 

@@ -9,14 +9,13 @@ import torch
 from otcondense.diffusion import Moments, TrainingConfig, TrainingSet, make_batch
 from otcondense.diffusion.batches import batches, tensors_of
 from otcondense.diffusion.data import fits, free_bytes
+from otcondense.diffusion.input_shapes import check_grid, latent_shape, token_width
 from otcondense.diffusion.inputs import (
     Inputs,
     check_inputs,
     inputs_identity,
-    latent_shape,
     load_inputs,
     load_text,
-    token_width,
 )
 from otcondense.diffusion.node_tables import tables_on
 from otcondense.errors import InputError
@@ -162,6 +161,16 @@ def test_missing_or_changed_images_are_named(rows, message, store, tmp_path):
     for read in (check_inputs, lambda *arguments: load_inputs(*arguments, "cpu")):
         with pytest.raises(InputError, match=message):
             read(store, inputs, config())
+
+
+@pytest.mark.parametrize(("patch", "message"), [(1, "each of the 16 patches .* found 4"), (2, "")])
+def test_a_model_has_as_many_patches_as_tokens(patch, message, store):
+    inputs = write_subset(store, latent_shape=(4, 4, 4), tokens=(4, 6))
+    if not message:
+        check_grid(store, inputs, patch, (4, 4, 4))
+        return
+    with pytest.raises(InputError, match=message):
+        check_grid(store, inputs, patch, (4, 4, 4))
 
 
 def test_text_is_masked_and_complete(store):

@@ -26,7 +26,8 @@ from otcondense.diffusion import (
     sample_batch,
     train_step,
 )
-from otcondense.diffusion.inputs import latent_shape, load_inputs
+from otcondense.diffusion.input_shapes import latent_shape
+from otcondense.diffusion.inputs import load_inputs
 from otcondense.errors import InputError
 from otcondense.representations import LatentConfig, LatentDecoder, LatentModel, autoencoder
 from otcondense.representations.autoencoder import load_autoencoder
