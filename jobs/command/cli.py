@@ -1,14 +1,16 @@
 """The command lines of the verbs that work on a run: shared options, and how a verb runs."""
 
 import argparse
+import pkgutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from jobs.command.choice import DEFAULT_CONFIG, chosen_config
 from jobs.command.exit import DONE, RESUME, exit_with
 from jobs.command.recording import recorded
 from jobs.command.settings_help import OF_A_RUN, VerbParser
-from jobs.command.verbs import VERBS
+from jobs.command.verbs import VERBS, Verb
 from jobs.command.without_ray import on_ray_or_here
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.fresh import confirm, deletion_of
@@ -21,6 +23,8 @@ from otcondense.forecast.hardware import PRESETS, Hardware
 from otcondense.store import is_driven
 
 RunCommand = Callable[[Run, argparse.Namespace], int | None]
+TRACKING = "jobs.trackers.tracking:tracking"
+"""Entry of the trackers, as stages have entries: they read what stages of all kinds write."""
 
 
 def run_parser(verb: str, words: str = "RUN key=value") -> VerbParser:
@@ -145,8 +149,16 @@ def _open_and_run(config: RunConfig, command: RunCommand, options: argparse.Name
 
 def _recorded(run: Run, command: RunCommand, options: argparse.Namespace) -> int:
     """Run a verb that works on a run, and note there how it ended."""
-    with recorded(run.store, options.verb.name):
+    with recorded(run.store, options.verb.name), _tracked(run, options.verb):
         return _run(run, command, options)
+
+
+def _tracked(run: Run, verb: Verb) -> AbstractContextManager[None]:
+    """Return what shows a run in its trackers; they are not imported for a run without."""
+    if not verb.is_stage or not run.config.trackers.names:
+        return nullcontext()
+    tracked: AbstractContextManager[None] = pkgutil.resolve_name(TRACKING)(run, verb.name)
+    return tracked
 
 
 def _read(run: Run, command: RunCommand, options: argparse.Namespace) -> int:

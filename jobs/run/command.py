@@ -9,6 +9,7 @@ from jobs.requirements.compiler import check_compiler
 from jobs.run_directory.run import Run
 from jobs.run_directory.stage_log import log_stage, print_stages
 from jobs.run_directory.stages import Stage, stages_of
+from jobs.trackers.tracking import stage_shown
 from otcondense.report.answer import answer_lines
 
 
@@ -30,7 +31,8 @@ def _run_stage(run: Run, stage: Stage) -> None:
     """Run a stage and log its time, also if it is interrupted or fails."""
     started = time.perf_counter()
     try:
-        stage.run(run)
+        with stage_shown(stage.name):
+            stage.run(run)
     except BaseException:
         with suppress(Exception):  # the stage's own error is what matters
             log_stage(run, stage.name, time.perf_counter() - started)

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from actors.pool_config import PoolConfig
 from jobs.run_directory.paths import is_outside
 from jobs.run_directory.selection_config import SelectionConfig
+from jobs.run_directory.trackers_config import TrackersConfig
 from otcondense.config import Config
 from otcondense.datasets import FashionConfig, SourceConfig
 from otcondense.datasets.names import check_given_name
@@ -134,6 +135,8 @@ class RunConfig(Config):
     """Random subsets that each subset is compared with on held-out images, through the judge and
     without training, so that its lead and the noise are known; by default 20 if images are held out
     and no model is trained, else 0."""
+    trackers: TrackersConfig = TrackersConfig()
+    """Where else the run, or each trial of a sweep, is shown: W&B, MLflow, TensorBoard."""
 
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":

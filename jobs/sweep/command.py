@@ -27,7 +27,14 @@ def read_sweep(sweep_file: str) -> SweepConfig:
 
     Raises: InputError for a file that cannot be used.
     """
-    return build(SweepConfig, read_yaml(sweep_file, "sweep"), sweep_file)
+    values = read_yaml(sweep_file, "sweep")
+    if values.get("loggers"):
+        note(
+            "sweep",
+            f"{sweep_file}: loggers is passed over; trackers of the run's configuration show each "
+            "trial now, as with trackers.wandb.project=NAME (docs/neighbours)",
+        )
+    return build(SweepConfig, values, sweep_file)
 
 
 def show(sweep: Sweep, records: list[Record], repeated: Repeated | None) -> None:

@@ -7,7 +7,7 @@ import time
 import torch
 from torch import Tensor
 
-from jobs.train.event_file import EventFile
+from jobs.trackers.event_file import EventFile
 from jobs.train.step_log import StepWriter
 from otcondense.diffusion.checkpoint_files import latest_checkpoint
 from otcondense.diffusion.checkpoint_state import checkpoint_directory, open_checkpoint
@@ -26,8 +26,8 @@ class LossCurve:
     """The loss curve: one line for every `log_every` steps and every checkpoint.
 
     `metrics.jsonl` is a result. It is rewritten whole with each checkpoint, which keeps the lines
-    too, and it does not depend on interruptions. The lines with their times go to the log at once,
-    and to TensorBoard's files if the run is on a local disk.
+    too, and it does not depend on interruptions. The lines with their times go to the log and to
+    TensorBoard's file: at once on a local disk, every 20 s to an object store.
     """
 
     partial: PartialLine | None
@@ -52,7 +52,8 @@ class LossCurve:
         self._writer = None
         stored: list[LossLine] = []
         if workers.rank == 0:
-            self._writer = _tensorboard(job, start)
+            folder = f"logs/{job.directory}/tensorboard"
+            self._writer = EventFile(job.store, folder, start)
             stored = stored_curve(job)
         self.lines = [line for line in stored if line.step <= start]
         self._later = [line for line in stored if line.step > end]
@@ -159,10 +160,3 @@ def stored_curve(job: TrainJob) -> list[LossLine]:
     if newest is None or newest.state.curve is None:
         return []
     return list(newest.state.curve)
-
-
-def _tensorboard(job: TrainJob, start: int) -> EventFile | None:
-    """Return a file for TensorBoard; None for a store without appending."""
-    if not job.store.is_local:
-        return None
-    return EventFile(job.store.path(f"logs/{job.directory}/tensorboard"), start)

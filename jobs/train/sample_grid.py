@@ -22,9 +22,9 @@ RGB = 3
 """Channels of a colour image; further channels of the model are not shown."""
 
 
-def grid_file(job: TrainJob, step: int) -> str:
-    """Return the name of the grid of one step."""
-    return f"{job.directory}/grids/step-{step:06d}.png"
+def grid_file(directory: str, step: int) -> str:
+    """Return the name of the grid of one step, in the directory of its training."""
+    return f"{directory}/grids/step-{step:06d}.png"
 
 
 def write_grid(job: TrainJob, state: TrainState) -> None:
@@ -44,7 +44,7 @@ def write_grid(job: TrainJob, state: TrainState) -> None:
 
     decode = _decoder(job.inputs.autoencoder, state.ema.pos_embed.device.type) if latents else None
     images, _ = sample_batch(state.ema, objective, torch.arange(ROWS * COLUMNS), settings, decode)
-    job.store.write_bytes(grid_file(job, state.step), _png(images.numpy()))
+    job.store.write_bytes(grid_file(job.directory, state.step), _png(images.numpy()))
 
 
 @lru_cache(maxsize=1)

@@ -13,11 +13,13 @@ from jobs.judging.run_images import HeldOutImages
 from jobs.run_directory.bars import Bar, training_bar
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from jobs.trackers.tracking import line_shown
 from jobs.train.launch import restore_summaries
 from jobs.train.launch import train as run_training
 from jobs.train.placement import Placement, plan_trainings
 from jobs.train.prepare import training_job, write_training_images
 from jobs.train.resume import next_start
+from otcondense.diffusion.loss_lines import LoggedLine
 from otcondense.diffusion.train_job import TrainJob
 
 
@@ -81,11 +83,16 @@ def _train(run: Run, trainings: Sequence[_Training]) -> None:
 
 def _fit(run: Run, training: _Training, placement: Placement | None) -> None:
     config = training.job.config
+
+    def show(line: LoggedLine) -> None:
+        progress.show(line.step, config.num_steps, loss=line.loss)
+        line_shown(training.model, training.method, line)
+
     with Progress(run.store, *training.bar) as progress:
         progress.show(next_start(training.job), config.num_steps)
         result = run_training(
             training.job,
-            lambda line: progress.show(line.step, config.num_steps, loss=line.loss),
+            show,
             placement,
         )
     workers = "" if placement is None else f", by {placement.words}"

@@ -1,7 +1,7 @@
 """Settings of a sweep: what it varies, how it finds trials, and what it compares them by."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -70,6 +70,8 @@ class Span(Config):
 class SweepConfig(Config):
     """A sweep over any settings of a run."""
 
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"loggers"})
+
     name: str = Field(default="sweep", pattern=r"^[\w-]+$")
     """Name of the sweep; its directory is this name and a hash."""
     kind: Literal["subset", "full"] = "subset"
@@ -120,8 +122,6 @@ class SweepConfig(Config):
     """Full trials that do not stop early: most models of one shape that are trained, and sampled,
     at once; 1 turns it off. By default as many as fit the memory of a GPU, and 1 on CPUs, where
     little is won. It changes the last digits of the weights."""
-    loggers: tuple[Literal["wandb", "mlflow"], ...] = ()
-    """Loggers in addition to TensorBoard; each needs its extra (pip install otcondense[wandb])."""
 
     @model_validator(mode="after")
     def _check(self) -> "SweepConfig":

@@ -11,7 +11,8 @@ import pyarrow as pa
 import yaml
 from pydantic import ValidationError
 
-from jobs.trials.trial import Sweep
+from jobs.trackers.trials import ShownTrial
+from jobs.trials.trial import Sweep, describe
 from otcondense.config import Config
 from otcondense.errors import InputError
 from otcondense.evaluation.registry import Direction, sign
@@ -89,6 +90,13 @@ class Records(Config):
 
     def _name(self, key: str) -> str:
         return f"{self.directory}/trials/{key}.json"
+
+
+def shown_trial(record: Record) -> ShownTrial:
+    """Return a trial as trackers show it."""
+    metrics = {rung.step: rung.metrics for rung in record.rungs}
+    title = describe(record.values) or record.key
+    return ShownTrial(record.key, title, record.values, record.state, metrics)
 
 
 def best_record(records: Sequence[Record], metric: str, direction: Direction) -> Record | None:

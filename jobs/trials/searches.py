@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from jobs.trackers.chosen import require
 from jobs.trials.config import Span, SweepConfig
-from jobs.trials.loggers import require
 from jobs.trials.records import Record
 
 

@@ -11,10 +11,11 @@ from jobs.extract_features.stage import extract
 from jobs.judging.full_images import contents
 from jobs.run_directory.run import Run
 from jobs.score.stage import score_difficulty
+from jobs.trackers.chosen import require
+from jobs.trackers.trials import show_trials, trials_shown
 from jobs.trials.config import SweepConfig
 from jobs.trials.ensembles import evaluating, train_ensembles
-from jobs.trials.loggers import log_callbacks, require
-from jobs.trials.records import Record, Records
+from jobs.trials.records import Record, Records, shown_trial
 from jobs.trials.reference import write_reference
 from jobs.trials.trial import Sweep, Trial
 from jobs.trials.tuning import run_trials
@@ -24,8 +25,18 @@ from otcondense.store import fingerprint
 
 
 def run_sweep(sweep: Sweep) -> list[Record]:
-    """Run the trials that are left and return the records of all trials."""
+    """Run the trials that are left and return the records of all trials.
+
+    Trackers show each trial when it ends, and those of earlier starts that they do not know.
+    """
     check_extras(sweep.config)
+    with trials_shown(sweep.base.trackers, sweep.run.store, sweep.title, sweep.directory):
+        records = _run_missing(sweep)
+        show_trials([shown_trial(record) for record in records])
+        return records
+
+
+def _run_missing(sweep: Sweep) -> list[Record]:
     learns = sweep.config.search == "optuna"
     planned = [] if learns else distinct_trials(sweep)
     inputs = prepare_inputs(sweep, planned)
@@ -84,7 +95,6 @@ def waves(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 def check_extras(config: SweepConfig) -> None:
     """Refuse a sweep whose optional packages are missing, before anything is computed."""
-    log_callbacks(config)
     if config.search == "optuna":
         require("optuna", "search=optuna")
 

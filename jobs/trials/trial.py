@@ -22,7 +22,7 @@ SWEEP_VERSION = 1
 DRAWN_DIGITS = 6
 """Significant digits of a drawn value: names of directories must not depend on the last bit of a
 library's exponential."""
-_WHERE = {"run", "cluster", "extraction", "representations", "samplers"}
+_WHERE = {"run", "cluster", "extraction", "representations", "samplers", "trackers"}
 """Settings that decide where and how fast a run works, but not its results."""
 Values = dict[str, Any]
 """Values of a trial by the names of the space."""
@@ -155,7 +155,6 @@ _HOW = {
     "driver_gpus",
     "max_failures",
     "ensemble_size",
-    "loggers",
     "repeats",
 }
 """Fields that change where and how fast a sweep runs, and at most the last digits of its results,

@@ -10,12 +10,13 @@ from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.logger import TBXLoggerCallback
 from ray.tune.schedulers import ASHAScheduler
 
 from jobs.cluster.start import in_thread
 from jobs.command.progress import Progress, note
-from jobs.trials.loggers import log_callbacks
-from jobs.trials.records import Record, Records
+from jobs.trackers.trials import show_trials
+from jobs.trials.records import Record, Records, shown_trial
 from jobs.trials.resources import concurrent_trials, fitted, trial_resources, with_counts
 from jobs.trials.searches import optuna_search
 from jobs.trials.trial import Sweep, Trial, Values, describe
@@ -69,7 +70,9 @@ class TrialRecorder(tune.Callback):
         if record is None:
             record = self._fail(ours, "it ended without a record in the run directory")
         if record.state == "running":
-            self._records.write(record.model_copy(update={"state": "stopped"}))
+            record = record.model_copy(update={"state": "stopped"})
+            self._records.write(record)
+        show_trials([shown_trial(record)])
         if record.state == "failed":
             self._change(ours, {"state": "failed", "message": record.message})
         else:
@@ -87,6 +90,7 @@ class TrialRecorder(tune.Callback):
         record = self._read(ours)
         if record is None or record.state != "failed":
             record = self._fail(ours, _last_line(trial))
+        show_trials([shown_trial(record)])
         self._change(ours, {"state": "failed", "message": record.message})
 
     def _fail(self, trial: Trial, reason: str) -> Record:
@@ -184,7 +188,7 @@ def _run_config(sweep: Sweep, recorder: TrialRecorder) -> tune.RunConfig:
         name=f"ray-tune-{hash8([sweep.directory, time.time_ns()])}",
         storage_path=_logs_path(sweep),
         failure_config=tune.FailureConfig(max_failures=config.max_failures),
-        callbacks=[recorder, *log_callbacks(config)],
+        callbacks=[recorder, TBXLoggerCallback()],  # type: ignore[no-untyped-call]
         verbose=0,
     )
 

@@ -1,0 +1,1 @@
+"""Trackers: runs and trials in W&B, MLflow and TensorBoard."""
