@@ -30,11 +30,11 @@ def run_all(run: Run) -> None:
 def _run_stage(run: Run, stage: Stage) -> None:
     """Run a stage and log its time, also if it is interrupted or fails."""
     started = time.perf_counter()
-    try:
-        with stage_shown(stage.name):
+    with stage_shown(stage.name):
+        try:
             stage.run(run)
-    except BaseException:
-        with suppress(Exception):  # the stage's own error is what matters
-            log_stage(run, stage.name, time.perf_counter() - started)
-        raise
-    log_stage(run, stage.name, time.perf_counter() - started)
+        except BaseException:
+            with suppress(Exception):  # the stage's own error is what matters
+                log_stage(run, stage.name, time.perf_counter() - started)
+            raise
+        log_stage(run, stage.name, time.perf_counter() - started)

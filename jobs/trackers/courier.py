@@ -28,6 +28,7 @@ class Courier:
             subject: the run.
             close_seconds: how long `close` waits.
         """
+        self.name = name
         self._tracker = tracker
         self._memory = memory
         self._place = ""

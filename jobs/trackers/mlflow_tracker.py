@@ -2,11 +2,13 @@
 
 import csv
 import io
+import logging
 import os
 import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ class MlflowTracker:
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         self._client = MlflowClient(tracking_uri=self._config.uri)
         if not (subject.identity and self._goes_on(subject.identity)):
             tags = {"sweep": subject.group} if subject.group else {}
@@ -69,9 +72,14 @@ class MlflowTracker:
         return True
 
     def _experiment(self) -> str:
+        """Return the id of the experiment; it is made unless another run has just made it."""
+        from mlflow.exceptions import MlflowException
+
         name = self._config.experiment
-        found = self._client.get_experiment_by_name(name)
-        return str(found.experiment_id if found else self._client.create_experiment(name))
+        if self._client.get_experiment_by_name(name) is None:
+            with suppress(MlflowException):
+                return str(self._client.create_experiment(name))
+        return str(self._client.get_experiment_by_name(name).experiment_id)
 
     def _parameters(self, subject: Subject) -> None:
         from mlflow.entities import Param

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from jobs.command.progress import note
 from jobs.run_directory.results import read_metrics
 from jobs.run_directory.run import Run
+from jobs.run_directory.stage_log import stage_seconds
 from jobs.trackers.courier import Courier
 from jobs.trackers.figures import (
     Values,
@@ -39,8 +40,13 @@ class RunShown:
         self._each(lambda courier: courier.stage(stage))
 
     def end(self, stage: str, seconds: float) -> None:
-        """Show the seconds of a stage, and what it has made so far."""
-        self._each(lambda courier: courier.values("seconds", {stage: seconds}))
+        """Show the seconds of a stage, and what it has made so far.
+
+        Args:
+            stage: its name.
+            seconds: of this start; a run logs those of all starts, and a stage alone logs none.
+        """
+        self._read(stage, lambda: self._show_seconds(stage, seconds))
         results = {
             "select_subset": self._subsets,
             "train": self._trainings,
@@ -62,7 +68,7 @@ class RunShown:
         for courier in self._couriers:
             place = courier.close(failed=failed)
             if place:
-                note("tracker", place)
+                note(courier.name, place)
 
     def _each(self, tell: Callable[[Courier], None]) -> None:
         for courier in self._couriers:
@@ -74,6 +80,10 @@ class RunShown:
             show()
         except Exception as error:  # noqa: BLE001 - no tracker may stop a run
             LOG.warning("trackers do not show all results of %s: %s", stage, reason(error))
+
+    def _show_seconds(self, stage: str, seconds: float) -> None:
+        shown = {"seconds": stage_seconds(self._run).get(stage, seconds)}
+        self._each(lambda courier: courier.values(f"stages/{stage}", shown))
 
     def _subsets(self) -> None:
         """Show the figures of each subset, and keep its manifest."""

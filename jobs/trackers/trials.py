@@ -94,7 +94,7 @@ def trials_shown(
         OPEN.remove(opened)
         for name, each in errands.items():
             if each.close():
-                note("tracker", f"{TITLES[name]} has every trial of {title}")
+                note(TITLES[name], f"shows the trials of {title}")
 
 
 def trials_folder(directory: str) -> str:
