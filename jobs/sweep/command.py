@@ -16,6 +16,7 @@ PAGE = "report.html"
 
 def sweep_settings(run: Run, sweep_file: str) -> None:
     """Run the missing trials of a sweep, repeat the best two, then write the results."""
+    note_loggers(sweep_file)
     sweep = Sweep(read_sweep(sweep_file), run.config)
     records = run_sweep(sweep)
     write_results(sweep, records)  # before the repeats, so that an interruption keeps them
@@ -27,14 +28,17 @@ def read_sweep(sweep_file: str) -> SweepConfig:
 
     Raises: InputError for a file that cannot be used.
     """
-    values = read_yaml(sweep_file, "sweep")
-    if values.get("loggers"):
+    return build(SweepConfig, read_yaml(sweep_file, "sweep"), sweep_file)
+
+
+def note_loggers(sweep_file: str) -> None:
+    """Say what has taken the place of `loggers` if an older file names some."""
+    if read_yaml(sweep_file, "sweep").get("loggers"):
         note(
             "sweep",
             f"{sweep_file}: loggers is passed over; trackers of the run's configuration show each "
             "trial now, as with trackers.wandb.project=NAME (docs/neighbours)",
         )
-    return build(SweepConfig, values, sweep_file)
 
 
 def show(sweep: Sweep, records: list[Record], repeated: Repeated | None) -> None:

@@ -16,6 +16,9 @@ START_SECONDS = 30.0
 """How long a start waits for the server; the run goes on meanwhile."""
 UPLOAD_SECONDS = 60.0
 """How long the end waits for uploads; `wandb sync` uploads the rest."""
+NO_REPORTS = ("WANDB_ERROR_REPORTING", "false")
+"""Variable that is set unless the user sets it: the library would report its use and its errors to
+its makers, in offline mode too."""
 
 
 class WandbTracker:
@@ -35,6 +38,7 @@ class WandbTracker:
 
         Raises: PermissionError without a key; errors of the library.
         """
+        os.environ.setdefault(*NO_REPORTS)
         import wandb
 
         is_online = self._config.mode == "online"
