@@ -1,5 +1,4 @@
 import dataclasses
-import importlib.util
 import json
 
 import pyarrow.parquet as pq
@@ -9,9 +8,9 @@ import yaml
 from jobs.command.settings import build, load_config
 from jobs.command.yaml_files import read_yaml
 from jobs.run_directory.config import RunConfig
+from jobs.sweep.command import note_loggers, read_sweep
 from jobs.sweep.page import pareto, render_page
 from jobs.trials.config import SweepConfig
-from jobs.trials.loggers import log_callbacks
 from jobs.trials.records import Record, Records, Rung, best_record, write_results
 from jobs.trials.resources import (
     TrialResources,
@@ -354,16 +353,22 @@ def test_a_record_with_other_inputs_or_damage_is_not_read(tmp_path):
     assert records.read("a", "f") is None
 
 
-@pytest.mark.parametrize("package", ["wandb", "mlflow"])
-def test_a_missing_extra_is_named(package):
-    if importlib.util.find_spec(package):
-        pytest.skip(f"{package} is installed")
-    with pytest.raises(
-        InputError,
-        match=rf"loggers: {package} needs the package {package}; "
-        rf"install it: .*otcondense\[{package}\]",
-    ):
-        log_callbacks(sweep_config(loggers=[package]))
+def test_loggers_of_earlier_versions_are_passed_over_in_one_sentence(tmp_path, capsys):
+    files = {}
+    for name, more in (("old", {"loggers": ["wandb"]}), ("new", {})):
+        files[name] = str(tmp_path / f"{name}.yaml")
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"space": SPACE, **more}))
+        note_loggers(files[name])
+    assert capsys.readouterr().out.count("old.yaml: loggers is passed over; trackers of") == 1
+    assert read_sweep(files["old"]) == read_sweep(files["new"])
+
+
+def test_trackers_are_no_part_of_a_sweep(tmp_path):
+    shown = base(tmp_path, "trackers={wandb: {project: x}, mlflow: {}, tensorboard: true}")
+    plain = base(tmp_path)
+    sweeps = [Sweep(sweep_config(), each) for each in (shown, plain)]
+    assert len({sweep.directory for sweep in sweeps}) == 1
+    assert len({sweep.trial({"kappa": 1.1}).key for sweep in sweeps}) == 1
 
 
 def test_optuna_resumes_from_measured_trials():
