@@ -115,13 +115,15 @@ def _is_list(annotation: Any) -> bool:
 
 
 def set_value(values: dict[str, Any], name: str, value: Any) -> None:
-    """Set the value of a dotted name.
+    """Set the value of a dotted name; a group that is null begins empty.
 
     Raises: InputError if a part of the name is not a group of settings.
     """
     keys = name.split(".")
     for key in keys[:-1]:
-        inner = values.setdefault(key, {})
+        if values.get(key) is None:
+            values[key] = {}
+        inner = values[key]
         if not isinstance(inner, dict):
             found = reprlib.repr(inner)
             raise InputError(f"{name} cannot be set: {key} is {found}, not a group of settings")

@@ -1,11 +1,12 @@
 """A configuration file and overrides: every mistake is one clear message."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs.command.fields import describe_fields
-from jobs.command.settings import load_config
+from jobs.command.settings import load_config, set_value
 from jobs.command.yaml_files import read_yaml
 from otcondense.errors import InputError
 
@@ -184,3 +185,12 @@ def test_images_are_not_written_to_a_folder_that_the_run_does_not_read(
     assert load_config(config, [f"{file}=null", "source.path=photos"]).source.path == "photos"
     # From another directory, a relative folder may be the one of an absolute path.
     assert load_config(config, ["source.path=/data/train"]).source.path == "/data/train"
+
+
+def test_a_group_that_is_null_begins_empty() -> None:
+    """The stored configuration of a run has null for what is off."""
+    values: dict[str, Any] = {"trackers": {"wandb": None}, "run": "a"}
+    set_value(values, "trackers.wandb.project", "p")
+    assert values["trackers"] == {"wandb": {"project": "p"}}
+    with pytest.raises(InputError, match=r"run\.x cannot be set: run is 'a', not a group"):
+        set_value(values, "run.x", 1)

@@ -27,7 +27,11 @@ def test_a_run_is_shown_and_its_bytes_are_the_same(
     monkeypatch.chdir(tmp_path)
     config = str(write_config(tmp_path, models=("sit",), lean=True))
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    trackers = (f"trackers.mlflow.uri={uri}", "trackers.wandb.project=p", "trackers.tensorboard=true")
+    trackers = (
+        f"trackers.mlflow.uri={uri}",
+        "trackers.wandb.project=p",
+        "trackers.tensorboard=true",
+    )
     output_of("run", ["--config", config, "--run", str(tmp_path / "plain"), *SETTINGS])
     run = tmp_path / "shown"
     for verb in ("extract_features", "select_subset", "run"):
@@ -56,7 +60,7 @@ def test_a_run_is_shown_and_its_bytes_are_the_same(
         assert any(name.startswith("samples/sit-random") for name in shown.pictures)
     manifests = {path.name for path in run.glob("subset-*.parquet")}
     assert manifests <= mlflow.files
-    assert manifests == wandb[1].files
+    assert manifests <= wandb[1].files
     board = read_tensorboard(run / "logs/tensorboard")
     assert board.values["select/geometry_aware/gap"] == [(0, pytest.approx(gap[0][1]))]
     assert "samples/sit-random/grid" in board.pictures
