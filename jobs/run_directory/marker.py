@@ -39,6 +39,7 @@ LAYOUT_VERSION = 1
 LOCK = ".lock"
 HEADER = "# For people. Commands read run.json, and rewrite this file.\n"
 TRACKER_FILES = ("logs/trackers/wandb.json", "logs/trackers/mlflow.json")
+"""What trackers remember (`jobs.trackers.memory`)."""
 OF_EVERY_START = {COMMAND_FILE, STAGE_LOG, *TRACKER_FILES}
 """Logs that a start writes before it has any result."""
 VERSIONED = ("torch", "torchvision", "timm", "ray", "numpy", "pyarrow", "POT", "torch-fidelity")

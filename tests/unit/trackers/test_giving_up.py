@@ -155,7 +155,12 @@ def test_a_missing_package_is_named_before_anything_runs(
 
 
 @pytest.mark.parametrize(
-    "uri", ["https://me:pass@host/x", "postgresql://me:pass@host/db", "https://host?token=abc"]
+    "uri",
+    [
+        "https://me:pass@host/x",  # pragma: allowlist secret
+        "postgresql://me:pass@host/db",  # pragma: allowlist secret
+        "https://host?token=abc",
+    ],
 )
 def test_a_password_in_the_address_is_refused_and_not_repeated(uri: str) -> None:
     with pytest.raises(ValidationError, match="MLFLOW_TRACKING_PASSWORD") as error:
@@ -169,7 +174,10 @@ def test_secrets_are_left_out_of_settings_and_reasons(monkeypatch: pytest.Monkey
     assert plain == {"a": {"c": [1]}, "d": 2, "e": None}
     assert dict(flat(plain)) == {"a.c": "[1]", "d": "2"}
     monkeypatch.setenv("WANDB_API_KEY", "0123456789")
-    for text in ("wrong key 0123456789", "cannot reach https://me:pass@host"):
+    for text in (
+        "wrong key 0123456789",
+        "cannot reach https://me:pass@host",
+    ):  # pragma: allowlist secret
         assert reason(OSError(text)) == "OSError, whose message holds a secret and is not shown"
     assert reason(OSError("full\nmore")) == "OSError: full"
     assert len(reason(OSError("x" * 10_000))) < 400
