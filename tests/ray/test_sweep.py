@@ -11,6 +11,7 @@ import yaml
 
 from jobs.command.settings import load_config
 from tests.commands import Command
+from tests.generators.tracked import read_wandb
 from tests.ray.tiny import write_config
 from tests.runs import results, write_times
 from tests.verbs import output_of
@@ -104,16 +105,21 @@ def test_trials_are_measured_and_failed_ones_named(undisturbed: str, root: Path)
 
 @pytest.mark.slow
 def test_a_killed_sweep_resumes_and_ends_with_the_same_bytes(undisturbed: str, root: Path) -> None:
-    with Command("sweep", arguments(root, SUBSETS, "killed"), directory=root) as command:
+    """Its trials are shown in W&B, each with its values, which changes no byte."""
+    shown = "trackers.wandb.project=p"
+    with Command("sweep", arguments(root, SUBSETS, "killed", shown), directory=root) as command:
         assert command.wait_until(lambda: len(finished_records(root, "killed")) >= 2)
         command.signal(signal.SIGKILL)
         command.end()
     before = write_times(finished_records(root, "killed").values())
     assert 2 <= len(before) < 4
-    output = sweep_of(root, SUBSETS, "killed")
+    output = sweep_of(root, SUBSETS, "killed", shown)
     assert f"6 trials, {len(before)} " in output
     assert write_times(before) == before
     assert results_of(root, "killed") == results_of(root, "undisturbed")
+    trials = read_wandb(root / "killed/logs/wandb")
+    settings = {(trial.config["kappa"], trial.config["selection.budget"]) for trial in trials}
+    assert len(settings) == 6
 
 
 @pytest.mark.slow
