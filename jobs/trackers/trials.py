@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from jobs.command.progress import note
@@ -43,7 +44,7 @@ class SweepShown:
     def show(self, trial: ShownTrial) -> None:
         """Show a trial, unless it was shown as it is now."""
         for name, errands in self.errands.items():
-            errands.send(lambda name=name: self._show(name, trial))  # type: ignore[misc]
+            errands.send(partial(self._show, name, trial))
 
     def _show(self, name: str, trial: ShownTrial) -> None:
         memory = Memory(self.store, memory_file(f"{name}-{trial.key}", self.folder))
