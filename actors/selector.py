@@ -15,9 +15,9 @@ from actors.units import UnitChanges, progress_of
 from otcondense.selection.watch import Moment, Watcher
 from otcondense.store import (
     ClassFeatures,
+    FeatureView,
     Store,
     read_class_difficulties,
-    read_class_features,
     with_confidences,
     write_class_selection,
 )
@@ -30,7 +30,7 @@ class ClassSelector:
 
     Args:
         root: root of the run.
-        features_directory: directory of the features of all classes.
+        features: what the selection sees of the features of all classes.
         confidence_directory: directory of their confidences; None to select without.
         board: the actor that mirrors progress; None for no reports.
         watcher_of: returns what watches a unit, by the name of the unit; None reports to the board.
@@ -39,13 +39,13 @@ class ClassSelector:
     def __init__(
         self,
         root: str,
-        features_directory: str,
+        features: FeatureView,
         confidence_directory: str | None,
         board: ActorHandle[Any] | None = None,
         watcher_of: Callable[[str], Watcher] | None = None,
     ) -> None:
         self._store = Store(root)
-        self._features_directory = features_directory
+        self._view = features
         self._confidence_directory = confidence_directory
         self._watcher_of = watcher_of or partial(Reporter, board)
 
@@ -61,8 +61,8 @@ class ClassSelector:
         return {**progress_of(selection.summary), "worker": this_worker()}
 
     def _features(self, class_name: str) -> ClassFeatures:
-        features = read_class_features(self._store, self._features_directory, class_name)
-        if self._confidence_directory == self._features_directory:
+        features = self._view.read(self._store, class_name)
+        if self._confidence_directory == self._view.first:
             return features
         return with_confidences(self._store, features, self._confidence_directory)
 

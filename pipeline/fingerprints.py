@@ -5,8 +5,8 @@ from otcondense.datasets.listing import identity_of
 from otcondense.errors import MissingInputError
 from otcondense.store import (
     FEATURES_SCHEMA_VERSION,
+    FeatureView,
     Store,
-    class_file,
     fingerprint,
     stored_metadata,
 )
@@ -50,19 +50,20 @@ def rows_fingerprint(listing: Listing, name: str, stage_fingerprint: str) -> str
 
 
 def probe_fingerprint(
-    store: Store, features: str, class_names: list[str], stage_fingerprint: str
+    store: Store, features: FeatureView, class_names: list[str], stage_fingerprint: str
 ) -> str:
     """Return the fingerprint of the confidences of every class.
 
     Args:
         store: the run.
-        features: directory of the features, whose content is part of the fingerprint.
+        features: those that the probes see; the content of their files is part of the fingerprint.
         class_names: all classes.
         stage_fingerprint: of all settings of the stage.
 
     Raises: MissingInputError if features are missing.
     """
-    contents = [_content(store, class_file(features, name)) for name in class_names]
+    files = [file for name in class_names for file in features.files(name)]
+    contents = [_content(store, file) for file in files]
     return fingerprint([stage_fingerprint, *contents])
 
 

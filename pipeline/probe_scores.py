@@ -17,9 +17,9 @@ from otcondense.encoders import (
 from otcondense.store import (
     ClassConfidences,
     ClassFeatures,
+    FeatureView,
     Store,
     class_file,
-    read_class_features,
     read_fingerprint,
     write_class_confidences,
 )
@@ -28,7 +28,7 @@ from pipeline.fingerprints import probe_fingerprint
 
 def score_by_probe(
     store: Store,
-    features: str,
+    features: FeatureView,
     directory: str,
     class_names: list[str],
     config: ProbeConfig,
@@ -40,7 +40,7 @@ def score_by_probe(
 
     Args:
         store: the run.
-        features: directory of the features.
+        features: those that the selection sees.
         directory: of the confidences.
         class_names: all classes.
         config: settings of the probes.
@@ -55,7 +55,7 @@ def score_by_probe(
     if all(read_fingerprint(store, file) == fingerprint for file in files):
         return True
 
-    classes = [read_class_features(store, features, name) for name in class_names]
+    classes = [features.read(store, name) for name in class_names]
     sizes = [each.size for each in classes]
     labels = np.repeat([each.class_index for each in classes], sizes).astype(np.int64)
     hashes = [sha256 for each in classes for sha256 in each.sha256]

@@ -112,7 +112,7 @@ def write_networks(config: RunConfig) -> None:
 
     from otcondense.encoders.encoder import build_model
 
-    for seed, network in enumerate(config.encoders, SEED):
+    for seed, network in enumerate(config.extracting, SEED):
         torch.manual_seed(seed)
         assert network.weights is not None
         save_file(build_model(network).state_dict(), network.weights)

@@ -52,7 +52,7 @@ class Measured:
 
 def _encoded(run: Run, size: Size) -> int:
     expected = size.images.count("train")
-    for network in run.config.encoders:
+    for network in run.config.extracting:
         folder = Path(run.store.path(run.features_directory(network)))
         files = folder.glob("class_name=*/part-0.parquet")
         count = sum(pq.read_metadata(file).num_rows for file in files)

@@ -16,7 +16,7 @@ from jobs.run_directory.run import Run
 from otcondense.config import Config
 from otcondense.errors import InputError
 from otcondense.report.planes import class_plane
-from otcondense.store import class_file, read_class_features, read_class_selection
+from otcondense.store import read_class_selection
 
 MOST_POINTS = 12_000
 """Images on the map: a browser draws and searches them at once, and their features take 100 MB."""
@@ -93,12 +93,12 @@ def atlas(run: Run, method: str) -> Atlas:
 
 def _classes(run: Run, method: str, names: Sequence[str]) -> Iterator[_Rows]:
     most = max(1, MOST_POINTS // max(1, len(names)))
-    features = run.features_directory(run.config.encoder)
+    view = run.features_view()
     selections = run.selection_directory(method)
     for name in names:
-        if not run.store.exists(class_file(features, name)):
+        if not view.is_there(run.store, name):
             continue
-        matrix = read_class_features(run.store, features, name).features
+        matrix = view.read(run.store, name).features
         chosen = read_class_selection(run.store, selections, name).indices
         rows = shown_rows(chosen, len(matrix), most)
         yield _Rows(

@@ -19,8 +19,6 @@ from otcondense.report.embed import Plot, history_plot, map_plot
 from otcondense.shares import gap_text
 from otcondense.store import (
     ClassSelection,
-    class_file,
-    read_class_features,
     read_class_selection,
     selection_file,
     selection_measures,
@@ -208,9 +206,9 @@ def _history(
 
 
 def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot | None:
-    directory = run.features_directory(run.config.encoder)
-    if not run.store.exists(class_file(directory, selection.class_name)):
+    view = run.features_view()
+    if not view.is_there(run.store, selection.class_name):
         return None
-    features = read_class_features(run.store, directory, selection.class_name).features
+    features = view.read(run.store, selection.class_name).features
     data = class_map(features, {method: selection}, with_assignment=True)
     return map_plot(data, number, run.config.selection.subsets)

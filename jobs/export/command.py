@@ -112,7 +112,7 @@ def _export_features(run: Run, options: argparse.Namespace, form: str) -> None:
     listing = run_listing(run)
     made = FeatureExport(
         store=run.store,
-        directory=run.features_directory(run.config.encoder),
+        view=run.features_view(),
         classes=listing.names,
         class_names=list(listing.classes),
         with_logits=bool(options.logits),

@@ -42,17 +42,17 @@ def forecast_features(run: Run, on: str | None = None) -> Known:
     for sentence in check_budgets(run):
         note("select", sentence)
     known = known_of(run, on)
-    if not run.config.encoders:
+    if not run.config.extracting:
         rows = len(run_listing(run))
         note("import features", f"{rows} rows of {run.config.source.path}; no images, no encoder")
-    for encoder in run.config.encoders:
+    for encoder in run.config.extracting:
         _print(run, encoder, known)
     return known
 
 
 def feature_stages(run: Run, known: Known) -> list[Stage]:
     """Return the extraction of each network, with the time of the classes that are left."""
-    return [_rest(run, encoder, known) for encoder in run.config.encoders]
+    return [_rest(run, encoder, known) for encoder in run.config.extracting]
 
 
 def _rest(run: Run, encoder: EncoderConfig, known: Known) -> Stage:

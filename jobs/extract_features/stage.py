@@ -23,9 +23,9 @@ def extract(run: Run) -> None:
     prepare(run)
     for sentence in check_budgets(run):
         note("select", sentence)
-    if run.config.extraction.uses_cluster and run.config.encoders:
+    if run.config.extraction.uses_cluster and run.config.extracting:
         start_ray()
-    for encoder in run.config.encoders:
+    for encoder in run.config.extracting:
         _extract(run, encoder)
     if not run.config.source.has_images:
         _import(run)
@@ -118,7 +118,7 @@ def _probe(run: Run) -> None:
     names = run_listing(run).names
     is_skipped = score_by_probe(
         run.store,
-        run.features_directory(run.config.encoder),
+        run.features_view(),
         directory,
         names,
         run.config.confidence.probe,

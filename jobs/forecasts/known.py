@@ -40,8 +40,8 @@ def known_of(run: Run, on: str | None) -> Known:
     config = run.config
     hardware = chosen_hardware(on, config)
     sample = None
-    if config.encoders:
-        for encoder in config.encoders:
+    if config.extracting:
+        for encoder in config.extracting:
             check_weights(encoder)
         source = config.source
         note("forecast", "timing this machine ...")
@@ -76,7 +76,7 @@ def _facts(run: Run) -> SourceFacts:
 
 def _origin(config: RunConfig) -> str:
     """Return where the speed of a core is from."""
-    if not config.encoders:
+    if not config.extracting:
         return "assumed"
     is_given = config.encoder.weights_file is not None and config.encoder.train is None
     return f"timed here with {'the given' if is_given else 'random'} weights"

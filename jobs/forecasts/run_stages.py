@@ -21,7 +21,7 @@ def run_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> lis
 
     Raises: InputError if there is no such network, or a budget does not fit the classes.
     """
-    features = [feature_stage(config, each, facts, hardware) for each in config.encoders]
+    features = [feature_stage(config, each, facts, hardware) for each in config.extracting]
     return features + later_stages(config, facts, hardware)
 
 

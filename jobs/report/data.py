@@ -42,8 +42,6 @@ from otcondense.report import (
 )
 from otcondense.store import (
     ClassSelection,
-    class_file,
-    read_class_features,
     read_class_selection,
     read_manifest,
 )
@@ -287,9 +285,9 @@ def _feature_maps(run: Run, selections: Selections) -> Iterator[FeatureMap]:
     if not first:
         return
     class_name = next(iter(first.values())).class_name
-    directory = run.features_directory(run.config.encoder)
-    if run.store.exists(class_file(directory, class_name)):
-        features = read_class_features(run.store, directory, class_name).features
+    view = run.features_view()
+    if view.is_there(run.store, class_name):
+        features = view.read(run.store, class_name).features
         yield class_map(features, first)
 
 

@@ -20,14 +20,14 @@ class Bar(NamedTuple):
 
 def encoder_bar(encoder: EncoderConfig) -> Bar:
     """Return the bar of the training of one encoder."""
-    return Bar(f"train-encoder-{encoder.name}", f"train encoder {encoder.name}", "epoch")
+    return Bar(f"train-encoder-{encoder.file_name}", f"train encoder {encoder.name}", "epoch")
 
 
 def extraction_bar(config: RunConfig, encoder: EncoderConfig) -> Bar:
     """Return the bar of the extraction with one of the networks that see all images."""
     is_judge = encoder == config.judge and encoder != config.encoder
     title = f"encode for the judge ({encoder.name})" if is_judge else f"extract {encoder.name}"
-    return Bar(f"extract_features-{encoder.name}", title, "image")
+    return Bar(f"extract_features-{encoder.file_name}", title, "image")
 
 
 def training_bar(model: str, method: str) -> Bar:
@@ -53,7 +53,7 @@ def extraction_bars(config: RunConfig) -> Iterable[Bar]:
     for encoder in config.networks:
         if encoder.train is not None:
             yield encoder_bar(encoder)
-    for encoder in config.encoders:
+    for encoder in config.extracting:
         yield extraction_bar(config, encoder)
     if not config.source.has_images:
         yield IMPORT_BAR

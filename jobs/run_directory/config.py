@@ -1,10 +1,15 @@
 """The configuration of a whole run: the components' own models, nested."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from actors.pool_config import PoolConfig
+from jobs.run_directory.encoder_rules import (
+    check_encoders,
+    check_others,
+    with_first_encoder,
+)
 from jobs.run_directory.paths import is_outside
 from jobs.run_directory.selection_config import SelectionConfig
 from jobs.run_directory.trackers_config import TrackersConfig
@@ -15,6 +20,7 @@ from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.diffusion.denoising_config import DenoisingConfig
 from otcondense.diffusion.registry import check_noise_shift, resolve_objective
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
+from otcondense.encoders.encoder_config import SEEN_FIELDS
 from otcondense.encoders.margins_config import MarginConfig
 from otcondense.evaluation import EvaluationConfig
 from otcondense.representations import LatentConfig, TextConfig, TokenConfig
@@ -100,6 +106,10 @@ class RunConfig(Config):
     """Images of the same classes that only the evaluation sees."""
     encoder: EncoderConfig = EncoderConfig()
     """Network whose features and logits the selection uses; unused if the source holds features."""
+    encoders: tuple[EncoderConfig, ...] = ()
+    """Several networks in place of encoder, such as [dinov2-b14, clip-l14]: each extracts its own
+    features, and the selection sees them joined, each scaled so that the median squared distance in
+    a class is its weight. The first one's logits count, and it judges if there is no judge."""
     confidence: ConfidenceConfig = ConfidenceConfig()
     """Origin of the confidence in each image's label."""
     judge: EncoderConfig | None = None
@@ -138,8 +148,15 @@ class RunConfig(Config):
     trackers: TrackersConfig = TrackersConfig()
     """Where else the run, or each trial of a sweep, is shown: W&B, MLflow, TensorBoard."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _first_of_several(cls, values: Any) -> Any:
+        return with_first_encoder(values)
+
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":
+        check_encoders(self.encoder, self.encoders)
+        check_others(self.others)
         self._check_names()
         self._check_written()
         self._check_subsets()
@@ -192,10 +209,12 @@ class RunConfig(Config):
                 )
 
     def _check_source(self) -> None:
-        needs_images = self.models or self.judge or self.judges or self.confidence.classifier
+        needs_images = (
+            self.encoders or self.models or self.judge or self.judges or self.confidence.classifier
+        )
         if needs_images and not self.source.has_images:
             raise ValueError(
-                "models, judge, judges and confidence.classifier need images, which "
+                "encoders, models, judge, judges and confidence.classifier need images, which "
                 f"source.kind={self.source.kind} does not have; leave them out"
             )
 
@@ -248,19 +267,31 @@ class RunConfig(Config):
         return inputs
 
     @property
-    def encoders(self) -> list[EncoderConfig]:
+    def selecting(self) -> tuple[EncoderConfig, ...]:
+        """The networks whose features the selection uses; the logits are those of the first."""
+        return self.encoders or (self.encoder,)
+
+    @property
+    def extracting(self) -> list[EncoderConfig]:
         """Every network that sees all images, each once."""
         if not self.source.has_images:
             return []
-        return _distinct([self.encoder, self.confidence.classifier, self.judge])
+        return _distinct([*self.selecting, self.confidence.classifier, self.judge])
 
     @property
     def networks(self) -> list[EncoderConfig]:
         """Every network of the run, each once.
 
-        The extra judges, which `encoders` leaves out, see samples and held-out images only.
+        The extra judges, which `extracting` leaves out, see samples and held-out images only.
         """
-        return _distinct([*self.encoders, *self.judges.values()])
+        return _distinct([*self.extracting, *self.judges.values()])
+
+    @property
+    def others(self) -> dict[str, EncoderConfig]:
+        """The networks that take no part in the selection's distances, by their setting."""
+        named = {"judge": self.judge, "confidence.classifier": self.confidence.classifier}
+        found = {name: each for name, each in named.items() if each is not None}
+        return found | {f"judges.{name}": each for name, each in self.judges.items()}
 
     @property
     def judge_or_encoder(self) -> EncoderConfig:
@@ -273,5 +304,6 @@ def _distinct(encoders: list[EncoderConfig | None]) -> list[EncoderConfig]:
     distinct: dict[str, EncoderConfig] = {}
     for encoder in encoders:
         if encoder is not None:
-            distinct.setdefault(encoder.model_dump_json(), encoder)
+            stored = encoder.model_dump_json(exclude=set(SEEN_FIELDS))
+            distinct.setdefault(stored, encoder)
     return list(distinct.values())

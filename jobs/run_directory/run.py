@@ -22,11 +22,14 @@ from otcondense.store import (
     DIFFICULTIES_SCHEMA_VERSION,
     FEATURES_SCHEMA_VERSION,
     SELECTION_SCHEMA_VERSION,
+    FeaturePart,
+    FeatureView,
     Store,
     hash8,
     read_manifest,
     sha256_bytes,
 )
+from otcondense.unit_rows import COSINE
 
 if TYPE_CHECKING:
     from otcondense.datasets import Listing
@@ -62,14 +65,27 @@ class Run:
 
     def features_directory(self, encoder: EncoderConfig) -> str:
         """Return the directory of the features of `encoder`."""
-        name = "given"
-        if self.config.source.has_images:
-            name = encoder.name.replace("/", "-")
+        name = encoder.file_name if self.config.source.has_images else "given"
         return f"features/{name}-{hash8(self.features_key(encoder))}"
+
+    def features_view(self) -> FeatureView:
+        """Return the features as the selection sees them: of one encoder, or several joined."""
+        is_cosine = self.config.selection.cost == COSINE
+        parts = []
+        for each in self.config.selecting:
+            is_unit = is_cosine or each.normalize == "l2"
+            parts.append(FeaturePart(self.features_directory(each), is_unit, each.weight))
+        return FeatureView(tuple(parts))
+
+    def view_key(self) -> list[Any]:
+        """Return the inputs of the features as the selection sees them."""
+        keys = [self.features_key(each) for each in self.config.selecting]
+        rules = self.features_view().rules
+        return [*keys, rules] if rules else keys[0]
 
     def probe_key(self) -> list[Any]:
         """Return the inputs of the confidences of the probe."""
-        features = self.features_key(self.config.encoder)
+        features = self.view_key()
         return [CONFIDENCES_SCHEMA_VERSION, features, identity(self.config.confidence)]
 
     def confidence_directory(self) -> str | None:
@@ -86,7 +102,7 @@ class Run:
 
     def scores_key(self, kind: str) -> list[Any]:
         """Return the inputs of the difficulty scores of one kind."""
-        features = self.features_key(self.config.encoder)
+        features = self.view_key()
         settings = identity(getattr(self.config.scores, kind))
         return [DIFFICULTIES_SCHEMA_VERSION, features, kind, settings]
 
@@ -115,7 +131,7 @@ class Run:
         method = chosen.method
         key = [
             SELECTION_SCHEMA_VERSION,
-            self.features_key(self.config.encoder),
+            self.view_key(),
             versioned(method),
             [identity(budget) for budget in chosen.budgets],
             list(selection.included()),

@@ -21,6 +21,7 @@ from otcondense.near_names import did_you_mean
 from otcondense.selection import SELECTORS
 from otcondense.selection.selector_config import SelectorConfig
 from otcondense.store.score_kinds import HARD_END, ScoreKind
+from otcondense.unit_rows import CostName
 
 SHARED_FIELDS = frozenset(SelectorConfig.model_fields)
 """Settings that all methods of a run share, so that no method has them as its own."""
@@ -121,6 +122,9 @@ class SelectionConfig(Config):
     difficulty: dict[str, ScoreKind] = Field(default_factory=_default_difficulties)
     """Difficulty score (`otcondense score`) used by each difficulty-based method: denoising
     (high is hard) or aum (low is hard)."""
+    cost: CostName = "squared_distance"
+    """How far apart two images are, for every method: squared_distance of their features, or
+    cosine, which is the same as normalize=l2 for every encoder."""
     pool: PoolConfig = PoolConfig()
     """The actors that select classes in parallel; they do not change the result."""
 

@@ -27,7 +27,6 @@ from otcondense.store import (
     ClassFeatures,
     UnitProgress,
     class_file,
-    read_class_features,
     read_fingerprint,
     write_class_difficulties,
 )
@@ -72,8 +71,8 @@ def _score_margins(run: Run, names: list[str]) -> int:
     if len(names) < MIN_CLASSES:
         raise InputError(f"margins need at least {MIN_CLASSES} classes, found {len(names)}")
 
-    features_directory = run.features_directory(run.config.encoder)
-    classes = [read_class_features(run.store, features_directory, name) for name in names]
+    view = run.features_view()
+    classes = [view.read(run.store, name) for name in names]
     margins = _margins(run, classes)
 
     settings = run.config.scores.aum.model_dump(mode="json")

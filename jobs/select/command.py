@@ -3,6 +3,7 @@
 import argparse
 import io
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from otcondense.store import (
     manifest_table,
     sha256_bytes,
 )
+from otcondense.unit_rows import COSINE, CostName, unit_rows
 
 OUTPUTS = (".json", ".npy", ".parquet")
 
@@ -72,11 +74,22 @@ def _select(
         }
         if not must_meet[name]:
             used["small_class"] = "take_all"
-        features = _class_features(rows, name, number, of_class)
+        found = _class_features(rows, name, number, of_class)
         try:
+            features = as_cost(found, settings.shared.cost)
             yield run_selector(options.method, used, features, rules=rules)
         except InputError as error:
             raise InputError(f"class {name}: {error}") from error
+
+
+def as_cost(found: ClassFeatures, cost: CostName) -> ClassFeatures:
+    """Return features whose squared distances are a cost; ids and hashes are those of the rows.
+
+    Raises: InputError for a row of zeros, which has no cosine.
+    """
+    if cost != COSINE:
+        return found
+    return replace(found, features=unit_rows(found.features, found.image_ids))
 
 
 def _own_rows(

@@ -17,6 +17,7 @@ from otcondense.config import Config
 from otcondense.errors import InputError
 from otcondense.near_names import did_you_mean
 from otcondense.selection import SELECTORS
+from otcondense.unit_rows import CostName
 
 OPTIONS = ("budget", "seed")
 """Settings of selectors that are options here."""
@@ -29,6 +30,8 @@ MOST_SUGGESTED = 10_000
 class SharedSettings(Config):
     """Settings that all methods have."""
 
+    cost: CostName = "squared_distance"
+    """How far apart two rows are: squared_distance, or cosine, which takes them at unit length."""
     small_class: Literal["error", "take_all"] = "error"
     """Class with fewer rows than the budget: error refuses it, take_all takes all of it."""
     include: tuple[str | int, ...] | str = ()
@@ -71,7 +74,8 @@ def read_settings(options: argparse.Namespace) -> SelectSettings:
 
 def _check_names(given: Mapping[str, object], method: str) -> None:
     """Refuse settings that a method does not have, with the nearest name or all names."""
-    known = [name for name in SELECTORS[method].Config.model_fields if name not in OPTIONS]
+    names = dict.fromkeys([*SharedSettings.model_fields, *SELECTORS[method].Config.model_fields])
+    known = [name for name in names if name not in OPTIONS]
     for name in given:
         if name in OPTIONS:
             raise InputError(f"{name} is an option here; use --{name}")

@@ -116,7 +116,7 @@ def run_pool(
 
     work = PoolWork("select", len(open_units), uses_gpu=False)
     pool = sized_pool(run.config.selection.pool, run.config.cluster, work)
-    features = run.features_directory(run.config.encoder)
+    features = run.features_view()
     backend = RayBackend.of(
         selector, pool, run.store.root, features, run.confidence_directory(), board
     )
@@ -131,7 +131,7 @@ def _run_here(run: Run, open_units: list[SelectionUnit], progress: Progress) -> 
 
     worker = ClassSelector(
         run.store.root,
-        run.features_directory(run.config.encoder),
+        run.features_view(),
         run.confidence_directory(),
         watcher_of=watcher_of,
     )

@@ -33,7 +33,7 @@ SHARED_SETTINGS = (
     "selection.methods",
 )
 """Settings that all trials of a sweep share: their data and how they are measured."""
-EXTRACTED = ("encoder", "confidence", "extraction")
+EXTRACTED = ("encoder", "encoders", "confidence", "extraction")
 """Settings whose features are extracted before the first trial."""
 VARIED_PREFIXES = ("selection.", "models.", *(f"{name}." for name in EXTRACTED))
 """Beginnings of the settings that a sweep can vary; of a model, full trials can vary

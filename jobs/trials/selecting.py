@@ -38,7 +38,7 @@ def select_trials(trials: Sequence[Trial]) -> list[Trial]:
     pools: dict[tuple[str, str | None], list[_Wanted]] = {}
     for each in wanted:
         run = each.run
-        key = (run.features_directory(run.config.encoder), run.confidence_directory())
+        key = (run.features_view().name, run.confidence_directory())
         pools.setdefault(key, []).append(each)
     for sharing in pools.values():
         _select(sharing)

@@ -117,12 +117,12 @@ def distinct_trials(sweep: Sweep) -> list[Trial]:
 def prepare_inputs(sweep: Sweep, planned: list[Trial]) -> dict[str, str]:
     """Extract the features and scores of every trial, and the features of the reference.
 
-    Returns: digest of the inputs of a trial, by the directory of its features.
+    Returns: digest of the inputs of a trial, by the name of its view of features.
     """
     runs: dict[str, Run] = {}
     for run in [trial.run for trial in planned] or [sweep.trial({}).run]:
         kinds = list(run.config.selection.score_kinds())
-        key = [run.features_key(run.config.encoder), run.confidence_directory(), kinds]
+        key = [run.view_key(), run.confidence_directory(), kinds]
         runs.setdefault(fingerprint(key), run)
 
     for run in runs.values():
@@ -135,14 +135,14 @@ def prepare_inputs(sweep: Sweep, planned: list[Trial]) -> dict[str, str]:
     inputs: dict[str, str] = {}
     for run in runs.values():
         content = [contents(run, directory) for directory in _input_directories(run)]
-        inputs[run.features_directory(run.config.encoder)] = fingerprint([reference, content])
+        inputs[run.features_view().name] = fingerprint([reference, content])
     return inputs
 
 
 def _input_directories(run: Run) -> list[str]:
     """Return the directories from which the trials of a run are made, each once."""
     directories = [
-        run.features_directory(run.config.encoder),
+        *run.features_view().directories,
         run.features_directory(run.config.judge_or_encoder),
     ]
     confidences = run.confidence_directory()

@@ -32,7 +32,7 @@ def run_trial(
             `values`.
         config: the configuration of the sweep.
         base: the configuration that trials vary.
-        inputs: digest of the inputs of a trial, by the directory of its features.
+        inputs: digest of the inputs of a trial, by the name of its view of features.
     """
     sweep = Sweep(SweepConfig.model_validate(config), RunConfig.model_validate(base))
     trial = sweep.trial(values.get("values", values))
@@ -56,7 +56,7 @@ def run_trial(
 
 def trial_fingerprint(sweep: Sweep, trial: Trial, inputs: dict[str, str]) -> str:
     """Return the fingerprint of all inputs of the metrics of a trial."""
-    features = inputs[trial.run.features_directory(trial.run.config.encoder)]
+    features = inputs[trial.run.features_view().name]
     return fingerprint([sweep.config.kind, trial.key, features])
 
 

@@ -18,7 +18,7 @@ def check_features(evidence: Evidence) -> Iterator[Problem]:
         run.store.exists(run.manifest(method)) for method in run.config.selection.subsets
     )
     # Imported features have no encoder; their directory is that of the configured one.
-    for encoder in run.config.encoders or [run.config.encoder]:
+    for encoder in run.config.extracting or [run.config.encoder]:
         if is_selected or evidence.has_any(run.features_directory(encoder)):
             yield from _check_encoder(evidence, encoder)
 
@@ -32,8 +32,9 @@ def check_features(evidence: Evidence) -> Iterator[Problem]:
 def _check_probe(evidence: Evidence, directory: str) -> Iterator[Problem]:
     run = evidence.run
     names = order_classes(evidence.images)
-    features = run.features_directory(run.config.encoder)
-    is_complete = names and all(class_file(features, name) in evidence.facts for name in names)
+    features = run.features_view()
+    files = [file for name in names for file in features.files(name)]
+    is_complete = names and all(file in evidence.facts for file in files)
     expected = None
     if is_complete:
         key = fingerprint(run.probe_key())

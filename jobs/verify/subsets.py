@@ -56,10 +56,9 @@ def _selectable(evidence: Evidence, subset: str) -> set[str]:
     if hashes is not None and hashes not in evidence.facts:
         return set()
     method = run.config.selection.subset(subset).method
-    optional = [run.confidence_directory(), run.difficulty_directory(method)]
-    directories = [run.features_directory(run.config.encoder)]
-    directories += [directory for directory in optional if directory is not None]
+    from jobs.work_units.selection import input_directories
 
+    directories = input_directories(run, method)
     found = set()
     for class_name in evidence.images:
         if all(class_file(directory, class_name) in evidence.facts for directory in directories):

@@ -9,7 +9,6 @@ from otcondense.diffusion.checkpoint_state import open_checkpoint
 from otcondense.errors import InputError, MissingInputError
 from otcondense.store import (
     Store,
-    class_file,
     fingerprint,
     stored_metadata,
 )
@@ -21,8 +20,8 @@ def margins_fingerprint(run: Run, names: list[str]) -> str:
 
     Raises: MissingInputError if the features of a class are missing.
     """
-    features = run.features_directory(run.config.encoder)
-    contents = [_content(run, class_file(features, name)) for name in names]
+    view = run.features_view()
+    contents = [_content(run, file) for name in names for file in view.files(name)]
     return fingerprint([run.scores_key("aum"), contents])
 
 

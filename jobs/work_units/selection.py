@@ -109,7 +109,7 @@ def _fingerprint(
 ) -> str:
     """Return the fingerprint of the last of nested selections of a class."""
     selection = run.config.selection
-    inputs = [class_file(directory, class_name) for directory in _input_directories(run, method)]
+    inputs = [class_file(directory, class_name) for directory in input_directories(run, method)]
     rules: list[Any] = [selection.duplicates_of(method)]
     if rules != ["keep"]:
         rules.append(selection.near_copies)
@@ -118,12 +118,15 @@ def _fingerprint(
         inputs.append(hashes)
         rules.append(selection.held_out_copies)
     used = {**identity(settings), "budget": numbers, "copies": rules}
+    seen = run.features_view().rules
+    if seen:
+        used["features"] = seen
     return selection_fingerprint(run.store, inputs, method, used)
 
 
-def _input_directories(run: Run, method: str) -> list[str]:
+def input_directories(run: Run, method: str) -> list[str]:
     """Return the directories of features, confidences and scores, each once."""
-    directories = {run.features_directory(run.config.encoder): None}
+    directories = dict.fromkeys(run.features_view().directories)
     for optional in (run.confidence_directory(), run.difficulty_directory(method)):
         if optional is not None:
             directories[optional] = None

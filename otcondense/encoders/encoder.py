@@ -1,4 +1,4 @@
-"""Any timm model, torchvision's GoogLeNet, or the pixels themselves, as an encoder."""
+"""Any timm model, one of transformers, a user's function, or the pixels themselves: an encoder."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,8 +14,10 @@ from otcondense.datasets.fast_decoding import with_channels
 from otcondense.devices import resolve_device
 from otcondense.encoders.encoder_config import RANDOM, EncoderConfig
 from otcondense.encoders.googlenet import GOOGLENET, GoogLeNet
+from otcondense.encoders.own_code import build_own
 from otcondense.encoders.pixels import PixelModel
 from otcondense.encoders.presets import PIXELS
+from otcondense.encoders.transformers_model import build_transformers
 from otcondense.encoders.transforms import InputSpec, pretrained_config
 from otcondense.errors import InputError
 from otcondense.reading import RefusedFileError, open_regular
@@ -116,7 +118,7 @@ def products_in_tf32(*, allowed: bool) -> Iterator[None]:
 
 
 def build_model(config: EncoderConfig, *, pretrained: bool = False) -> nn.Module:
-    """Return timm's model with fresh or pretrained weights.
+    """Return a network with fresh or pretrained weights.
 
     Raises: InputError if the pretrained classifier has other classes, or the weights cannot be
         fetched.
@@ -125,6 +127,10 @@ def build_model(config: EncoderConfig, *, pretrained: bool = False) -> nn.Module
 
     if config.name == PIXELS:
         return PixelModel()
+    if config.transformers_name is not None:
+        return build_transformers(config, pretrained=pretrained)
+    if config.is_own_code:
+        return build_own(config)
     known = pretrained_config(config.name)
     classes = config.classes()
     if pretrained and classes not in (0, known["num_classes"]):
@@ -239,7 +245,8 @@ def without_classifier(tensors: dict[str, Tensor], name: str) -> dict[str, Tenso
 def weights_sha256(config: EncoderConfig) -> str:
     """Return the SHA-256 of the weights.
 
-    It is of the file, or of timm's pretrained or the random tensors in the order of their names.
+    It is of the file, or of the pretrained or the random tensors in the order of their names. The
+    input of a model of transformers, which is in a file beside its weights, counts too.
 
     Raises: InputError as `load_encoder` does.
     """
@@ -247,6 +254,8 @@ def weights_sha256(config: EncoderConfig) -> str:
         with open_regular(weights_file(config.weights_file)) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
+    if config.transformers_name is not None:
+        digest.update(repr(config.input_spec()).encode())
     for name, tensor in sorted(_model_without_file(config).state_dict().items()):
         digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -1,11 +1,14 @@
 """Settings of an encoder and of its training, without any heavy import."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from otcondense.config import Config
+from otcondense.encoders.origins import check_origin, is_own_code, transformers_name
 from otcondense.encoders.presets import PIXELS, resolve_preset
 
 if TYPE_CHECKING:
@@ -19,6 +22,12 @@ TRANSFORM_VERSION = 2
 """
 
 
+SEEN_FIELDS: Mapping[str, object] = MappingProxyType({"normalize": "none", "weight": 1.0})
+"""Settings of how the selection sees features, with their defaults; stored features do not depend
+on them."""
+NEWER_FIELDS = frozenset({"pooling", "version"})
+"""Settings that are newer than the first features: where they have their default, features from
+before they existed stay valid."""
 RANDOM = "random"
 """Value of `weights` for a network that was never trained."""
 
@@ -46,8 +55,10 @@ class EncoderConfig(Config):
 
     name: str = "resnet50"
     """Name of a timm model, or a preset: inception-v3, googlenet, resnet-34, resnet-50 (the
-    paper's), dinov2-b14, dinov2-l14, efficientnet-lite0 to -lite2. pixels takes the pixels
-    themselves, of image_size."""
+    paper's), dinov2-b14, dinov2-l14, dinov3-b16, clip-l14, siglip2-b16, efficientnet-lite0 to
+    -lite2. transformers:NAME takes a model of transformers, by its name on the hub or its folder
+    (DINOv2, DINOv3, CLIP, SigLIP); package.module:function takes what your own function returns.
+    pixels takes the pixels themselves, of image_size."""
     weights: str | None = None
     """Local .safetensors file with the weights; null fetches timm's pretrained weights by name.
     random makes a network that was never trained: it has features and no classifier."""
@@ -75,6 +86,18 @@ class EncoderConfig(Config):
     decode_on: Literal["cpu", "gpu"] = "cpu"
     """Where JPEG files are decoded and resized; gpu: by nvJPEG on the encoder's GPU, other files on
     the CPU. Pixels differ slightly, so features of the two are not mixed."""
+    pooling: Literal["pooler", "cls", "mean", "projected"] | None = None
+    """Features of a model of transformers: pooler is its own summary, cls its class token, mean
+    the mean of its patches, projected the embedding that CLIP compares with texts; null takes
+    projected for CLIP, pooler for others."""
+    version: str | None = None
+    """Version of your own function: change it when the function gives other features. It is needed
+    unless the function returns a torch module with weights, whose digest counts."""
+    normalize: Literal["none", "l2"] = "none"
+    """l2 divides the features of each image by their length when the selection reads them, so that
+    squared distances are cosine distances; stored features stay as they are."""
+    weight: float = Field(default=1, gt=0, allow_inf_nan=False)
+    """Weight of this encoder among several encoders: median of its squared distances in a class."""
     train: TrainEncoderConfig | None = None
     """If set, the classifier is trained on the source's own images and saved to `weights` before
     its first use."""
@@ -92,6 +115,7 @@ class EncoderConfig(Config):
                 "set decode_on=cpu or device=auto"
             )
         self._check_untrained()
+        check_origin(self)
         return self
 
     def _check_untrained(self) -> None:
@@ -121,7 +145,8 @@ class EncoderConfig(Config):
         the digest of its content (`weights_sha256`).
         """
         file = None if self.weights is None else Path(self.weights).name
-        left_out = {"weights", "device"}
+        left_out = {"weights", "device", *SEEN_FIELDS}
+        left_out |= {field for field in NEWER_FIELDS if getattr(self, field) is None}
         if self.weights != RANDOM:
             left_out.add("weights_seed")
         settings = self.model_dump(mode="json", exclude=left_out)
@@ -134,8 +159,23 @@ class EncoderConfig(Config):
 
     @property
     def is_pretrained(self) -> bool:
-        """Whether the weights are those that timm or torchvision know by the model's name."""
-        return self.weights is None and self.name != PIXELS
+        """Whether the weights are those that a library knows by the model's name."""
+        return self.weights is None and self.name != PIXELS and not self.is_own_code
+
+    @property
+    def is_own_code(self) -> bool:
+        """Whether the name is that of a function of the user."""
+        return is_own_code(self.name)
+
+    @property
+    def transformers_name(self) -> str | None:
+        """Name on the hub, or folder, of a model of transformers; None for others."""
+        return transformers_name(self.name)
+
+    @property
+    def file_name(self) -> str:
+        """The name as part of the name of a file."""
+        return self.name.replace("/", "-").replace(":", "-")
 
     @property
     def transform(self) -> str:
@@ -159,6 +199,6 @@ class EncoderConfig(Config):
 
         if self.num_classes is not None:
             return self.num_classes
-        if self.weights == RANDOM:
+        if self.weights == RANDOM or self.is_own_code or self.transformers_name is not None:
             return 0
         return int(pretrained_config(self.name)["num_classes"])

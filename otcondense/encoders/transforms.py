@@ -16,6 +16,8 @@ from otcondense.datasets.fast_decoding import decode_pixels, image_pixels, with_
 from otcondense.datasets.gpu_decoding import decode_batch
 from otcondense.datasets.unreadable import UnreadableImageError
 from otcondense.encoders.googlenet import GOOGLENET, GOOGLENET_CONFIG
+from otcondense.encoders.origins import is_own_code, transformers_name
+from otcondense.encoders.own_code import OWN_CODE_CONFIG
 from otcondense.encoders.pixels import PIXELS_CONFIG
 from otcondense.encoders.presets import PIXELS, PRESETS
 from otcondense.encoders.resizing import (
@@ -27,6 +29,7 @@ from otcondense.encoders.resizing import (
     scaled_size,
     without_ends,
 )
+from otcondense.encoders.transformers_input import transformers_record
 from otcondense.errors import InputError
 
 WITHOUT_TIMM = {GOOGLENET: GOOGLENET_CONFIG, PIXELS: PIXELS_CONFIG}
@@ -184,12 +187,16 @@ def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]
 
 
 def pretrained_config(name: str) -> dict[str, Any]:
-    """Return timm's record of a model: input size, constants of the transform, number of classes.
+    """Return the record of a model, timm's or one like it: input size, constants of the transform, number of classes.
 
     Raises: InputError with the nearest names if there is no such model.
     """
     import timm
 
+    if transformers_name(name) is not None:
+        return dict(transformers_record(name))
+    if is_own_code(name):
+        return dict(OWN_CODE_CONFIG)
     if name in WITHOUT_TIMM:
         return dict(WITHOUT_TIMM[name])
     found = timm.get_pretrained_cfg(name) if timm.is_model(name) else None

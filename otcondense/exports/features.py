@@ -17,7 +17,7 @@ from otcondense.exports.hub_metadata import described
 from otcondense.exports.outputs import new_output
 from otcondense.exports.parquet_tables import parquet_writer
 from otcondense.npy import write_header
-from otcondense.store import ClassFeatures, Store, class_file, read_class_features, read_columns
+from otcondense.store import ClassFeatures, FeatureView, Store, class_file, read_columns
 from otcondense.store.local_files import write_whole
 
 GROUP_BYTES = 2**26
@@ -30,8 +30,8 @@ class FeatureExport:
     """Features of all images of a run."""
 
     store: Store
-    directory: str
-    """Of the features, in the run."""
+    view: FeatureView
+    """The features, as the selection sees them."""
     classes: list[str]
     """Names of the classes that have features, in the order of their indices."""
     class_names: list[str]
@@ -46,10 +46,10 @@ class FeatureExport:
         """
         length: int | None = None
         for name in self.classes:
-            features = read_class_features(self.store, self.directory, name)
+            features = self.view.read(self.store, name)
             found = features.features.shape[1]
             length = length or found
-            where = self.store.path(class_file(self.directory, name))
+            where = self.store.path(class_file(self.view.first, name))
             if found != length:
                 raise InputError(f"{where} must have features of length {length}, found {found}")
             if self.with_logits and features.logits is None:
@@ -119,7 +119,7 @@ def _ids(export: FeatureExport) -> tuple[int, int]:
     count = 0
     longest = 1
     for name in export.classes:
-        file = class_file(export.directory, name)
+        file = class_file(export.view.first, name)
         ids = read_columns(export.store, file, ["image_id"]).column(0)
         count += len(ids)
         longest = max(longest, pc.max(pc.utf8_length(ids)).as_py() or 0)

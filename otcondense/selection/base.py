@@ -184,8 +184,9 @@ class Selector(Results, ABC):
             Difficulty score.
         logits : array of float, [n, c], or None
             Logits of a classifier.
-        cost : array of float, [n, n], or None
-            Cost matrix, row = chosen image, column = class image.
+        cost : array of float, [n, n], "cosine" or None
+            Cost matrix, row = chosen image, column = class image; "cosine" takes the features at
+            unit length, whose squared distances are twice the cosine distances.
         weights : array of float, [n], or None
             Weight of each image in the class, >= 0.
 

@@ -7,8 +7,10 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from otcondense.errors import InputError
+from otcondense.near_names import did_you_mean
 from otcondense.selection.arrays import as_rows
 from otcondense.selection.nearest import Distances
+from otcondense.unit_rows import COSINE, COST_NAMES, unit_rows
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def validate_candidates(
 ) -> Candidates:
     """Check the arrays of one class and convert them to float64.
 
+    With `cost="cosine"` the rows of the features get unit length, and there is no cost matrix.
+
     Raises: InputError for missing, misshaped, non-finite or negative values.
     """
     if features is None and cost is None:
@@ -89,6 +93,8 @@ def validate_candidates(
     if features is not None:
         rows = as_rows("features", features, 2)
         size = len(rows)
+    if isinstance(cost, str):
+        rows, cost = named_cost(cost, rows), None
     if cost is not None:
         matrix = as_rows("cost", cost, 2, size)
         size = len(matrix)
@@ -112,6 +118,21 @@ def validate_candidates(
         logits=_optional_rows("logits", logits, 2, size),
         cost=matrix,
     )
+
+
+def named_cost(cost: str, rows: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return features whose squared distances are the named cost.
+
+    Raises: InputError for another name, without features, or for a row of zeros.
+    """
+    if cost not in COST_NAMES:
+        raise InputError(
+            f"cost must be a matrix or one of {', '.join(COST_NAMES)}, found {cost!r}"
+            f"{did_you_mean(cost, COST_NAMES)}"
+        )
+    if rows is None:
+        raise InputError(f"cost={cost!r} needs features, found None")
+    return unit_rows(rows) if cost == COSINE else rows
 
 
 def _optional_rows(

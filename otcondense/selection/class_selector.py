@@ -11,6 +11,7 @@ from otcondense.errors import InputError
 from otcondense.history import Step
 from otcondense.selection.arrays import as_matrix, of_all
 from otcondense.selection.base import Selector
+from otcondense.selection.candidates import named_cost
 from otcondense.selection.class_jobs import (
     ClassBudget,
     ClassJob,
@@ -110,6 +111,7 @@ class ClassSelector(Shown):
         difficulty: ArrayLike | None = None,
         logits: ArrayLike | None = None,
         weights: ArrayLike | None = None,
+        cost: str | None = None,
     ) -> "ClassSelector":
         """Choose the subset of each class.
 
@@ -127,6 +129,8 @@ class ClassSelector(Shown):
             Logits of a classifier.
         weights : array of float, [n], or None
             Weight of each image in its class, >= 0.
+        cost : "squared_distance", "cosine" or None
+            How far apart two images are; "cosine" takes the features at unit length.
 
         Returns
         -------
@@ -140,6 +144,8 @@ class ClassSelector(Shown):
         """
         self._clear_results()
         features = as_matrix("X", X)
+        if cost is not None:
+            features = named_cost(cost, features)
         data = {
             "cross_entropy": cross_entropy,
             "difficulty": difficulty,

@@ -10,6 +10,8 @@ from .difficulties import DIFFICULTIES_SCHEMA_VERSION as DIFFICULTIES_SCHEMA_VER
 from .difficulties import ClassDifficulties as ClassDifficulties
 from .difficulties import read_class_difficulties as read_class_difficulties
 from .difficulties import write_class_difficulties as write_class_difficulties
+from .feature_view import FeaturePart as FeaturePart
+from .feature_view import FeatureView as FeatureView
 from .features import FEATURES_SCHEMA_VERSION as FEATURES_SCHEMA_VERSION
 from .features import ClassFeatures as ClassFeatures
 from .features import class_file as class_file
@@ -67,6 +69,8 @@ __all__ = [
     "CopyExample",
     "CopySummary",
     "DriverLock",
+    "FeaturePart",
+    "FeatureView",
     "Representation",
     "SelectionSummary",
     "StageProgress",

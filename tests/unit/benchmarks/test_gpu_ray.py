@@ -163,7 +163,7 @@ def test_on_a_gpu_no_stage_may_run_on_the_cpu(size: Size, tmp_path: Path) -> Non
 def test_the_networks_have_random_weights_that_fit(size: Size, tmp_path: Path) -> None:
     config = run_config(size, tmp_path, "cpu")
     write_networks(config)
-    for network in config.encoders:
+    for network in config.extracting:
         encoder = load_encoder(network)
         pixels = torch.zeros(1, *encoder.spec.shape, dtype=torch.uint8)
         assert bool(encoder.encode_inputs(pixels).features.isfinite().all())

@@ -153,7 +153,7 @@ def test_progress_bars_appear_in_the_order_of_the_stages(run: Run) -> None:
     places = [place_of_bar(bar.key) for bar in bars]
     assert places == sorted(places)
     assert set(places) == {place for place, stage in enumerate(STAGES) if stage.bar_keys}
-    extraction = [extraction_bar(run.config, encoder) for encoder in run.config.encoders]
+    extraction = [extraction_bar(run.config, encoder) for encoder in run.config.extracting]
     assert bars[: len(extraction)] == extraction
     trainings = [bar for bar in bars if bar.key.startswith("train-")]
     assert trainings == [training_bar(model, method) for model, method in run.trainings()]

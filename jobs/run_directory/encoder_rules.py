@@ -1,0 +1,65 @@
+"""Rules of a run's networks: one encoder or several, and what only an encoder can have."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from otcondense.encoders.encoder_config import SEEN_FIELDS, EncoderConfig
+
+
+def with_first_encoder(values: Any) -> Any:
+    """Return settings in which `encoder` is the first of `encoders`, if there are several.
+
+    A name alone stands for an encoder of this name. `encoder: null` counts as left out, so that a
+    configuration that others build on can be given several encoders.
+    """
+    if not isinstance(values, Mapping) or not values.get("encoders"):
+        return values
+    several = values["encoders"]
+    if not isinstance(several, (list, tuple)):
+        return values
+    named = [{"name": each} if isinstance(each, str) else each for each in several]
+    encoder = values.get("encoder")
+    return {**values, "encoders": named, "encoder": named[0] if encoder is None else encoder}
+
+
+def check_encoders(encoder: EncoderConfig, several: Sequence[EncoderConfig]) -> None:
+    """Refuse `encoder` beside `encoders`, an encoder twice, and a weight without others.
+
+    Raises: ValueError.
+    """
+    if not several:
+        if encoder.weight != 1:
+            raise ValueError(
+                f"encoder.weight needs several encoders, found {encoder.weight:g} for one; list "
+                "them in encoders, or leave it out"
+            )
+        return
+    if encoder != several[0]:
+        raise ValueError(
+            f"encoder and encoders are both given ({encoder.name}; "
+            f"{', '.join(each.name for each in several)}); leave encoder out, or set encoder=null"
+        )
+    stored = [each.model_dump_json(exclude=set(SEEN_FIELDS)) for each in several]
+    for place, each in enumerate(several):
+        if stored[place] in stored[:place]:
+            raise ValueError(
+                f"encoders must differ, found {each.name} twice with the same settings; raise its "
+                "weight instead"
+            )
+
+
+def check_others(others: Mapping[str, EncoderConfig]) -> None:
+    """Refuse settings of the selection's distances for networks that it does not see.
+
+    Args:
+        others: judges and classifiers, by the name of their setting.
+
+    Raises: ValueError.
+    """
+    for name, each in others.items():
+        for field, default in SEEN_FIELDS.items():
+            if getattr(each, field) != default:
+                raise ValueError(
+                    f"{name}.{field} must be {default}, found {getattr(each, field)}: only the "
+                    "selection's encoders have it; metrics use features as they are stored"
+                )
