@@ -36,12 +36,10 @@ def extract(run: Run) -> None:
 def _extract(run: Run, encoder: EncoderConfig) -> None:
     bar = extraction_bar(run.config, encoder)
     title = bar.title
-    if encoder.is_pretrained:
-        note(
-            title,
-            "weights from timm's hub, unless they are on this machine; "
-            "`encoder.weights` names a local file",
-        )
+    if encoder.is_own_code:
+        note(title, "runs this function of yours, which the configuration names")
+    elif encoder.is_pretrained:
+        note(title, f"weights from the hub, unless they are on this machine; {_local(encoder)}")
     directory = run.features_directory(encoder)
     source = run.config.source
     with Progress(run.store, *bar) as progress:
@@ -74,6 +72,13 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
             f"{counted(result.num_ignored, 'file')} of the source ignored: no images by their "
             "name, hidden, or outside the class folders",
         )
+
+
+def _local(encoder: EncoderConfig) -> str:
+    """Return how weights on this machine are named."""
+    if encoder.transformers_name is not None:
+        return "the name can also be that of a folder"
+    return "`encoder.weights` names a local file"
 
 
 def _warn_of_order(run: Run, encoder: EncoderConfig, title: str) -> None:

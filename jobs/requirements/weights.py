@@ -20,6 +20,13 @@ AUTOENCODER = (
     "diffusion_pytorch_model.safetensors.index.json",
 )
 """Of any class of diffusers, in one file or in several; not those of half precision."""
+VISION = (
+    "config.json",
+    "preprocessor_config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+)
+"""Files of a model of transformers: its settings, those of its images, its weights."""
 TEXT_ENCODER = (
     "config.json",
     "*tokenizer*",
@@ -112,6 +119,9 @@ def encoder_need(encoder: EncoderConfig) -> Need:
     if encoder.weights_file is not None:
         size = size_of(encoder.name)
         return Need(f"encoder {encoder.name}", encoder.weights_file, package=size)
+    place = encoder.transformers_name
+    if place is not None:
+        return Need(f"encoder {place}", place, () if Path(place).exists() else VISION)
     if encoder.name == GOOGLENET:
         return Need("encoder googlenet", TORCHVISION, licence="bsd-3-clause")
     known = pretrained_config(encoder.name)

@@ -15,6 +15,7 @@ from jobs.run.folder import Folder, find_folder
 from jobs.run.tiny import TinyWork, tiny_model
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import BASELINE, DEFAULT_DRAWS, RunConfig
+from jobs.run_directory.encoder_rules import with_first_encoder
 from jobs.run_directory.marker import MARKER, read_marker, store_of
 from jobs.run_directory.opening import own_configuration
 from otcondense.counts import counted
@@ -133,11 +134,12 @@ def _allows_links(given: dict[str, Any]) -> bool:
 def _values(folder: Folder, given: dict[str, Any], *, is_dry: bool) -> dict[str, Any]:
     """Return the settings for a folder, but for those that were given."""
     look = folder.look()
+    given = with_first_encoder(given)
     several = len(folder.listing.names) > 1
     encoder = {} if _is_named(given, "encoder") else find_encoder(is_dry=is_dry)
     values: dict[str, Any] = {
         "source": dict(folder.source),
-        "encoder": encoder,
+        "encoder": None if given.get("encoders") else encoder,
         "confidence": {"kind": "probe" if several else "none"},
         "selection": {"budget": BUDGET, "small_class": "take_all", "methods": [METHOD, BASELINE]},
         "pixels": {"size": side_of(look.side), "channels": 1 if look.is_grey else 3},
@@ -225,8 +227,9 @@ def _tell(config: RunConfig, folder: Folder) -> None:
     note("folder", f"{folder.path}: {found}")
     for text in folder.notes:
         note("folder", text)
+    names = " and ".join(each.name for each in config.selecting)
     judge = "none" if config.judge is None else config.judge.name
-    note("networks", f"{config.encoder.name} encodes, {judge} judges")
+    note("networks", f"{names} encodes, {judge} judges")
     if config.cluster.use_ray is False:
         note("ray", "not used: everything works in this process (cluster.use_ray=true changes it)")
     note("run", f"{config.run}; it keeps these settings, key=value changes one")

@@ -9,9 +9,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from otcondense.encoders.encoder import build_model
-from otcondense.encoders.encoder_config import EncoderConfig
+from otcondense.encoders.encoder_config import SEEN_FIELDS, EncoderConfig
 
-WITHOUT_EFFECT = {"weights", "weights_seed", "train", "device", "batch_size"}
+WITHOUT_EFFECT = {"weights", "weights_seed", "train", "device", "batch_size", *SEEN_FIELDS}
 """Settings that change no count."""
 CONVOLUTIONS = ("aten.convolution", "aten._convolution", "aten.cudnn_convolution")
 """Names of torch's convolutions in its count."""
@@ -35,6 +35,8 @@ class EncoderSize:
 def encoder_size(config: EncoderConfig) -> EncoderSize:
     """Return the arithmetic and the sizes of an encoder; no weights are made or loaded.
 
+    A function of the user is called, on the CPU.
+
     Raises: InputError if there is no such model.
     """
     values = config.model_dump(exclude=WITHOUT_EFFECT) | {"num_classes": config.classes()}
@@ -44,7 +46,8 @@ def encoder_size(config: EncoderConfig) -> EncoderSize:
 @lru_cache(maxsize=16)
 def _counted(settings: str) -> EncoderSize:
     config = EncoderConfig.model_validate_json(settings)
-    with torch.device("meta"), warnings.catch_warnings():
+    # A function of the user may know no other place than the CPU.
+    with torch.device("cpu" if config.is_own_code else "meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of timm, about weights that are not initialised
         model: Any = build_model(config).eval()
         image = torch.empty(1, *config.input_spec().shape)

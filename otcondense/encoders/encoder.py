@@ -257,5 +257,6 @@ def weights_sha256(config: EncoderConfig) -> str:
     if config.transformers_name is not None:
         digest.update(repr(config.input_spec()).encode())
     for name, tensor in sorted(_model_without_file(config).state_dict().items()):
-        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+        content = tensor.detach().cpu().flatten().view(torch.uint8)  # numpy has no bfloat16
+        digest.update(name.encode() + content.numpy().tobytes())
     return digest.hexdigest()

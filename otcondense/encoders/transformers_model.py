@@ -68,7 +68,7 @@ class TransformersModel(nn.Module):
         self._family = family
         self._pooling = pooling
         registers = getattr(net.config, "num_register_tokens", 0)
-        self._prefix = int(family.class_token) + int(registers)  # type: ignore[arg-type]
+        self._prefix = int(family.class_token) + int(registers)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """Return the weights under the names of transformers."""

@@ -187,7 +187,9 @@ def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]
 
 
 def pretrained_config(name: str) -> dict[str, Any]:
-    """Return the record of a model, timm's or one like it: input size, constants of the transform, number of classes.
+    """Return the record of a model, timm's or one like it.
+
+    It has the size of the input, the constants of the transform, and the number of classes.
 
     Raises: InputError with the nearest names if there is no such model.
     """

@@ -15,6 +15,7 @@ from otcondense.exports import features as feature_files
 from otcondense.exports.features import FEATURE_EXPORTS, FeatureExport, export_features
 from otcondense.store import (
     ClassFeatures,
+    FeatureView,
     Store,
     class_file,
     read_class_features,
@@ -55,7 +56,7 @@ def write_features(root, sizes=None, **shape):
 
 
 def described(store, with_logits=False):
-    return FeatureExport(store, "features", list(SIZES), NAMES, with_logits)
+    return FeatureExport(store, FeatureView.of("features"), list(SIZES), NAMES, with_logits)
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ def test_one_class_is_in_memory_at_a_time(tmp_path, monkeypatch, form):
     sizes = dict.fromkeys(NAMES, 200)
     store = write_features(tmp_path / "run", sizes, length=5000, logits=0)
     one_class = 200 * 5000 * 4
-    made = FeatureExport(store, "features", NAMES * 5, NAMES, with_logits=False)
+    made = FeatureExport(store, FeatureView.of("features"), NAMES * 5, NAMES, with_logits=False)
     tracemalloc.start()
     export_features(made, form, str(tmp_path / "out"))
     peak = tracemalloc.get_traced_memory()[1]

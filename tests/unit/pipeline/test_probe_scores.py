@@ -5,6 +5,7 @@ from otcondense.encoders import ProbeConfig
 from otcondense.errors import InputError
 from otcondense.store import (
     ClassFeatures,
+    FeatureView,
     Store,
     class_file,
     read_class_features,
@@ -45,8 +46,9 @@ def write(store, name, index, seed=0):
 
 
 def score(store, names=NAMES, **settings):
+    view = FeatureView.of("features")
     return score_by_probe(
-        store, "features", "scores", names, ProbeConfig(folds=3, **settings), f"{settings}"
+        store, view, "scores", names, ProbeConfig(folds=3, **settings), f"{settings}"
     )
 
 
