@@ -30,8 +30,6 @@ MOST_SUGGESTED = 10_000
 class SharedSettings(Config):
     """Settings that all methods have."""
 
-    cost: CostName = "squared_distance"
-    """How far apart two rows are: squared_distance, or cosine, which takes them at unit length."""
     small_class: Literal["error", "take_all"] = "error"
     """Class with fewer rows than the budget: error refuses it, take_all takes all of it."""
     include: tuple[str | int, ...] | str = ()
@@ -39,6 +37,8 @@ class SharedSettings(Config):
     file of ids: one per line, JSON, CSV or Parquet, also FILE#TAG."""
     exclude: tuple[str | int, ...] | str = ()
     """Rows that must not be chosen, in the same way; they still count as part of their class."""
+    cost: CostName = "squared_distance"
+    """How far apart two rows are: squared_distance, or cosine, which takes them at unit length."""
 
 
 LISTS = ("include", "exclude")

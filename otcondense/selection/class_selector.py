@@ -145,7 +145,7 @@ class ClassSelector(Shown):
         self._clear_results()
         features = as_matrix("X", X)
         if cost is not None:
-            features = named_cost(cost, features)
+            features = named_cost(cost, np.asarray(features, dtype=np.float64))
         data = {
             "cross_entropy": cross_entropy,
             "difficulty": difficulty,

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 WIDTH, PROJECTED, SIDE = 32, 24, 32
-SMALL = {
+SMALL: dict[str, Any] = {
     "hidden_size": WIDTH,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -87,7 +87,7 @@ KINDS: dict[str, Callable[[], tuple[Any, Any]]] = {
 
 def write_model(folder: Path, kind: str) -> str:
     """Write a model and its processor below `folder`; return the name of its encoder."""
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     torch.manual_seed(0)
     model, processor = KINDS[kind]()
     model.save_pretrained(folder / kind)

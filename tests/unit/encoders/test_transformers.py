@@ -159,7 +159,7 @@ def test_other_models_and_missing_weights_are_refused_in_one_sentence(tmp_path: 
     (tmp_path / "dinov2" / "model.safetensors").unlink()
     with pytest.raises(InputError, match="safetensors weights, found none that can be loaded"):
         load_encoder(encoder_of(name))
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    sizes: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     ViTModel(ViTConfig(**sizes, intermediate_size=32, image_size=32)).save_pretrained(
         tmp_path / "dinov2"
     )

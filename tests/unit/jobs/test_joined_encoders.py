@@ -102,10 +102,10 @@ def test_joined_encoders_reach_the_last_stage(
     assert [len(each) for each in subsets(run).values()] == [6, 6]
     assert list(verify(run)) == []
     assert "is not run to check" in capsys.readouterr().out
-    assert collect(run).maps
+    assert collect(run).feature_maps
     assert set(_input_directories(run)) >= set(view.directories)
     forecast_features(run)
-    assert capsys.readouterr().out.count("done by an earlier call") == 3
+    assert capsys.readouterr().out.count("finished earlier") == 3
 
     again = Run(RunConfig.model_validate(run.config.model_dump(mode="json")))
     assert again.selection_directory("random") == run.selection_directory("random")

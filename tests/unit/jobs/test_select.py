@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from otcondense.unit_rows import unit_rows
 from tests.verbs import call, output_of
 
 ROWS, CLASSES = 90, ("a", "b", "ü")
@@ -222,3 +223,12 @@ def test_ray_is_not_even_imported(folder: Path, tmp_path: Path) -> None:
         f"main({words!r}); assert 'ray' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
+def test_the_cosine_cost_takes_rows_at_unit_length(folder: Path, tmp_path: Path) -> None:
+    features = np.load(folder / "f.npy")
+    np.save(tmp_path / "unit.npy", unit_rows(features))
+    words = ["--labels", "l.npy", *THREE]
+    expected = chosen(folder, tmp_path, str(tmp_path / "unit.npy"), *words)
+    assert chosen(folder, tmp_path, "f.npy", *words, "cost=cosine") == expected
+    assert chosen(folder, tmp_path, "f.npy", *words) != expected

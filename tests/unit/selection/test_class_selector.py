@@ -20,6 +20,7 @@ from otcondense.selection import (
     RandomSelector,
 )
 from otcondense.store import ClassFeatures
+from otcondense.unit_rows import unit_rows
 
 LABELS = np.array(["hen", "cat", "dog", "cat", "hen"] * 12)
 """24 cats and hens each, 12 dogs, mixed."""
@@ -180,6 +181,8 @@ def test_without_labels_all_images_are_one_class() -> None:
         ({"budget": {"cat": 1, "dog": 0, "hen": 1}}, {}, r"budget\['dog'\] must be a number"),
         ({"budget": 13}, {}, "class 'dog': budget must be at most .* found budget 13 for 12"),
         ({"budget": True}, {}, "budget must be a number of images >= 1"),
+        ({}, {"cost": "cosin"}, "cost must be a matrix or one of .* did you mean cosine"),
+        ({}, {"cost": "cosine", "X": np.eye(60)[:, 1:]}, "features of row 0 must not all be 0"),
         ({"n_jobs": 0}, {}, "n_jobs must be a number of processes"),
         ({"n_jobs": True}, {}, "n_jobs must be a number of processes"),
     ],
@@ -190,6 +193,27 @@ def test_mistakes_are_refused_by_name(
     data = {"X": arrays()["X"], "y": LABELS, **given}
     with pytest.raises(InputError, match=message):
         ClassSelector(**{"selector": RandomSelector(budget=2), **arguments}).fit(**data)
+
+
+@every_selector
+def test_the_cosine_cost_is_that_of_unit_rows(name: str) -> None:
+    data = arrays() | {"weights": None}
+    unit = unit_rows(data["X"].astype(np.float64))
+    chosen = ClassSelector(quick(name)).fit(**data, cost="cosine")
+    expected = ClassSelector(quick(name)).fit(**{**data, "X": unit})
+    assert chosen.indices_.tolist() == expected.indices_.tolist()
+    rows = chosen.rows_["cat"]
+    given = {key: data[key][rows] for key in ("cross_entropy", "difficulty", "logits")}
+    alone = quick(name).fit(data["X"][rows], **given, cost="cosine")
+    assert alone.indices_.tolist() == quick(name).fit(unit[rows], **given).indices_.tolist()
+
+
+def test_a_matrix_of_cosine_distances_chooses_the_same_images() -> None:
+    features = arrays()["X"].astype(np.float64)
+    unit = unit_rows(features)
+    selector = GeometryAwareSelector(budget=4, alpha=0.0, lower_bound=None, rebuilds=0)
+    named = selector.fit(features, cost="cosine").indices_.tolist()
+    assert named == selector.fit(None, cost=np.maximum(1 - unit @ unit.T, 0)).indices_.tolist()
 
 
 def test_what_is_no_selector_is_refused_by_fit() -> None:
