@@ -36,6 +36,10 @@ WITHOUT_TIMM = {GOOGLENET: GOOGLENET_CONFIG, PIXELS: PIXELS_CONFIG}
 """Records of the encoders that timm does not have."""
 EXAMPLES = ["resnet50", "vit_base_patch14_dinov2"]
 """Models to suggest if no name is near."""
+NAMES_OF_OTHERS = (
+    "write transformers:NAME for a model of transformers, package.module:function for your own; "
+)
+"""Advice for a name that looks like one of another library."""
 SUGGESTED = 4
 """Most models that are suggested: a family such as dinov3 has so many sizes of one kind."""
 
@@ -204,7 +208,10 @@ def pretrained_config(name: str) -> dict[str, Any]:
     found = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if found is None:
         near = _nearest(name, [*PRESETS, *timm.list_models()]) or EXAMPLES
-        raise InputError(f"timm has no model called {name!r}; nearest names: {', '.join(near)}")
+        other = NAMES_OF_OTHERS if "/" in name or ":" in name else ""
+        raise InputError(
+            f"timm has no model called {name!r}; {other}nearest names: {', '.join(near)}"
+        )
     return dataclasses.asdict(found)
 
 

@@ -144,7 +144,7 @@ def test_identity_leaves_out_where_it_runs(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "dinov3"}, "nearest names: .*vit_small_patch16_dinov3"),
+        ({"name": "dinov3"}, "nearest names: dinov3-b16, .*vit_base_patch16_dinov3"),
         ({"name": "resnet5O"}, "no model called 'resnet5O'; nearest names: .*resnet50"),
         ({"weights": "weights.pth"}, r"must be a \.safetensors file"),
         ({"weights": "absent.safetensors"}, "found nothing there"),
@@ -153,6 +153,7 @@ def test_identity_leaves_out_where_it_runs(tmp_path):
             "do not fit test_resnet with in_chans=3 and num_classes=7: 2 of .* tensors differ: "
             r"fc\.weight \(expected 7x\d+, found 6x\d+\), .*; the file has 6 classes: correct num",
         ),
+        ({"name": "facebook/dinov2-base"}, "write transformers:NAME for a model of"),
         (
             {"name": "test_vit"},
             "do not fit test_vit .* and .* more; the file is of another network",

@@ -14,6 +14,7 @@ from jobs.command.settings import load_config
 from jobs.prefetch.command import LIST, read_list
 from jobs.requirements.weight_files import describe, fetch, sha256_file
 from jobs.requirements.weights import Need, needs
+from jobs.run_directory.config import RunConfig
 from otcondense.datasets.fashion import DIGESTS, FashionConfig
 from otcondense.errors import InputError
 from otcondense.store import Store
@@ -244,3 +245,16 @@ def test_original_images_are_checked(tmp_path, monkeypatch):
     ]
     assert {file.licence for file in found} == {"mit"}
     assert [sha256_file(fetch(file)) for file in found] == [file.sha256 for file in found]
+
+
+def test_models_of_transformers_are_needed_with_their_settings(tmp_path):
+    values = {"run": str(tmp_path), "source": {"path": str(tmp_path)}}
+    (tmp_path / "model").mkdir()
+    folder = f"transformers:{tmp_path / 'model'}"
+    own = {"name": "my_encoders:function", "version": "1"}
+    config = RunConfig.model_validate({**values, "encoders": ["clip-l14", folder, "pixels", own]})
+    on_hub, here = needs(config)
+    assert on_hub.place == "openai/clip-vit-large-patch14"
+    assert on_hub.is_on_hub
+    assert {"config.json", "preprocessor_config.json"} < set(on_hub.patterns)
+    assert (here.place, here.patterns) == (str(tmp_path / "model"), ())
