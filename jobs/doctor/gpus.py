@@ -69,6 +69,7 @@ def needed_gpu(config: RunConfig, *, seen: bool, on_cluster: bool) -> Iterator[F
         on_cluster: whether other machines do the work.
     """
     devices = {"encoder": config.encoder.device, "judge": config.judge_or_encoder.device}
+    devices |= {f"encoders.{n}": each.device for n, each in enumerate(config.encoders)}
     devices |= {
         f"models.{name}.training": each.training.device for name, each in config.models.items()
     }

@@ -1,5 +1,7 @@
 """Read, decode and encode the images with Ray Data: one Parquet file per class."""
 
+from pathlib import Path
+
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.command.wording import EARLIER, earlier_part
@@ -36,10 +38,9 @@ def extract(run: Run) -> None:
 def _extract(run: Run, encoder: EncoderConfig) -> None:
     bar = extraction_bar(run.config, encoder)
     title = bar.title
-    if encoder.is_own_code:
-        note(title, "runs this function of yours, which the configuration names")
-    elif encoder.is_pretrained:
-        note(title, f"weights from the hub, unless they are on this machine; {_local(encoder)}")
+    origin = _origin(encoder)
+    if origin:
+        note(title, origin)
     directory = run.features_directory(encoder)
     source = run.config.source
     with Progress(run.store, *bar) as progress:
@@ -74,11 +75,17 @@ def _extract(run: Run, encoder: EncoderConfig) -> None:
         )
 
 
-def _local(encoder: EncoderConfig) -> str:
-    """Return how weights on this machine are named."""
-    if encoder.transformers_name is not None:
-        return "the name can also be that of a folder"
-    return "`encoder.weights` names a local file"
+def _origin(encoder: EncoderConfig) -> str:
+    """Return where the weights come from; empty for a file or folder that the name says."""
+    if encoder.is_own_code:
+        return "runs this function of yours, which the configuration names"
+    place = encoder.transformers_name
+    if not encoder.is_pretrained or (place is not None and Path(place).is_dir()):
+        return ""
+    local = "`encoder.weights` names a local file"
+    if place is not None:
+        local = "the name can also be that of a folder"
+    return f"weights from the hub, unless they are on this machine; {local}"
 
 
 def _warn_of_order(run: Run, encoder: EncoderConfig, title: str) -> None:

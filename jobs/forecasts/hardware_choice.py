@@ -57,7 +57,8 @@ def chosen_hardware(on: str | None, config: RunConfig) -> Hardware:
 def _usual(config: RunConfig) -> str:
     if os.environ.get(ADDRESS):
         return CLUSTER
-    devices = [config.encoder.device, *(each.training.device for each in config.models.values())]
+    devices = [each.device for each in config.selecting]
+    devices += [each.training.device for each in config.models.values()]
     return DEFAULT_CLUSTER if "cuda" in devices and not _gpus_here() else HERE
 
 

@@ -2,6 +2,7 @@
 
 from pydantic import Field, model_validator
 
+from jobs.run_directory.encoder_rules import check_others
 from otcondense.config import Config
 from otcondense.encoders import EncoderConfig
 from otcondense.evaluation import EvaluationConfig
@@ -42,6 +43,8 @@ class MeasureConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> "MeasureConfig":
+        named = {} if self.judge is None else {"judge": self.judge}
+        check_others(named | {f"judges.{name}": each for name, each in self.judges.items()})
         if self.against is None and self.evaluation.reference is None:
             raise ValueError(
                 "against or evaluation.reference must be set: without them there is nothing to "

@@ -25,7 +25,7 @@ def encoder_bar(encoder: EncoderConfig) -> Bar:
 
 def extraction_bar(config: RunConfig, encoder: EncoderConfig) -> Bar:
     """Return the bar of the extraction with one of the networks that see all images."""
-    is_judge = encoder == config.judge and encoder != config.encoder
+    is_judge = encoder == config.judge and encoder not in config.selecting
     title = f"encode for the judge ({encoder.name})" if is_judge else f"extract {encoder.name}"
     return Bar(f"extract_features-{encoder.file_name}", title, "image")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from otcondense.config import Config
 from otcondense.encoders.origins import check_origin, is_own_code, transformers_name
@@ -101,6 +101,13 @@ class EncoderConfig(Config):
     train: TrainEncoderConfig | None = None
     """If set, the classifier is trained on the source's own images and saved to `weights` before
     its first use."""
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        """Take a number as the text of it: a command line has no quotes."""
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return str(value) if is_number else value
 
     @model_validator(mode="before")
     @classmethod

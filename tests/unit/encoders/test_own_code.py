@@ -71,10 +71,11 @@ def test_a_module_is_loaded_with_the_digest_of_its_weights(module: str) -> None:
 def test_a_function_needs_a_version_and_is_told_by_it(module: str) -> None:
     with pytest.raises(InputError, match="set version"):
         load_encoder(encoder_of(f"{module}:function"))
-    first, second = (encoder_of(f"{module}:function", version=each) for each in ("1", "2"))
+    first, second = (encoder_of(f"{module}:function", version=each) for each in (1, "2"))
     assert load_encoder(first).encode_pixels(
         torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     ).features.shape == (1, 3)
+    assert first.version == "1"
     assert first.identity() != second.identity()
     assert "version" not in encoder_of(f"{module}:network").identity()
 
