@@ -28,6 +28,7 @@ PIXELS: dict[str, Any] = {"name": "pixels", "image_size": 8}
 RESNET: dict[str, Any] = {"name": "test_resnet", "weights": "random", "image_size": 32}
 METHODS = ["k_means", "random"]
 CLASSES = ("ant", "bee")
+OTHERS = ("dinov2", "dinov3", "siglip")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,9 @@ def subsets(run: Run) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("kind", ["dinov2", "dinov3", "siglip", "clip"])
+@pytest.mark.parametrize(
+    "kind", ["clip", *(pytest.param(kind, marks=pytest.mark.slow) for kind in OTHERS)]
+)
 def test_a_run_with_a_model_of_transformers(images: Path, tmp_path: Path, kind: str) -> None:
     name = write_model(tmp_path, kind)
     run = worked(images, tmp_path, encoder={"name": name, "device": "cpu", "batch_size": 8})
