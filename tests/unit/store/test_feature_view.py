@@ -66,8 +66,10 @@ def test_the_distance_of_joined_features_is_the_weighted_sum_in_medians(store: S
     rows = found.features.astype(np.float64)
     np.testing.assert_allclose(cdist(rows, rows, "sqeuclidean"), expected, rtol=1e-5, atol=1e-9)
     assert found.features.dtype == np.float32
-    assert found.logits is not None and stored[0].logits is not None
-    assert np.array_equal(found.logits, stored[0].logits)  # those of the first
+    of_first = stored[0].logits
+    assert found.logits is not None
+    assert of_first is not None
+    assert np.array_equal(found.logits, of_first)
     assert view.read(store, "ant").features.tobytes() == found.features.tobytes()
 
 
