@@ -33,7 +33,7 @@ def choices_of(run: Run, method: str | None, classes: Sequence[str] | None) -> C
         store=run.store,
         source=run.config.source,
         listing=listing,
-        features=run.features_directory(run.config.encoder),
+        features=run.features_view(),
         selections={each: run.selection_directory(each) for each in methods},
         classes=_classes(listing(), classes),
         held_out=read_held_out_hashes(run),

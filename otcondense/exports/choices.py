@@ -15,7 +15,7 @@ from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.wanted import manifest_images
 from otcondense.errors import InputError
 from otcondense.exports.export import Export
-from otcondense.store import ClassSelection, Store, read_class_selection
+from otcondense.store import ClassSelection, FeatureView, Store, read_class_selection
 
 CHOSEN, REPRESENTED, LEFT_OUT = "chosen", "represented", "left out"
 OUTCOMES = pa.array([CHOSEN, REPRESENTED, LEFT_OUT], pa.string())
@@ -33,8 +33,8 @@ class ChoicesExport:
     source: SourceConfig
     listing: Callable[[], Listing]
     """Returns the listing of the source if it is needed."""
-    features: str
-    """Directory of the features, in the run."""
+    features: FeatureView
+    """The features, as the selection sees them."""
     selections: Mapping[str, str]
     """Directory of the selections by each method, in the run."""
     classes: list[str]

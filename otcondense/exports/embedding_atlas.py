@@ -20,7 +20,6 @@ from otcondense.exports.choices import ChoicesExport, ClassChoices
 from otcondense.exports.neighbours import nearest_images
 from otcondense.exports.parquet_tables import BATCH_ROWS, image_columns, parquet_writer
 from otcondense.report.planes import principal_directions, principal_plane, projected
-from otcondense.store import read_class_features
 
 SUFFIX = ".parquet"
 """embedding-atlas takes a file of any other suffix for a table of text."""
@@ -121,7 +120,7 @@ def _features(choices: ChoicesExport, found: ClassChoices) -> Float[np.ndarray, 
     Raises: InputError if they are of other images than the selection.
     """
     name = found.first.class_name
-    features = read_class_features(choices.store, choices.features, name)
+    features = choices.features.read(choices.store, name)
     if features.image_ids != found.first.image_ids:
         raise InputError(
             f"the features of class {name} are of other images than its selection; "
@@ -136,7 +135,7 @@ def _plane_of_classes(choices: ChoicesExport) -> Plane:
     With fewer than three classes, it is that of the largest variance of all features.
     """
     rows = [
-        read_class_features(choices.store, choices.features, name).features
+        choices.features.read(choices.store, name).features
         if len(choices.classes) < 3
         else _mean(choices, name)
         for name in choices.classes
@@ -147,6 +146,6 @@ def _plane_of_classes(choices: ChoicesExport) -> Plane:
 
 
 def _mean(choices: ChoicesExport, name: str) -> Float[np.ndarray, "1 d"]:
-    features = read_class_features(choices.store, choices.features, name).features
+    features = choices.features.read(choices.store, name).features
     mean: Float[np.ndarray, "1 d"] = features.mean(axis=0, keepdims=True, dtype=np.float64)
     return mean
