@@ -8,7 +8,8 @@ import torch
 from jobs.forecasts.image_stages import HALF_BYTES, SourceFacts, extraction_workers
 from jobs.forecasts.networks import judges, latent_size
 from jobs.run_directory.budget_rules import resolve
-from jobs.run_directory.config import ModelConfigs, RunConfig
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.model_config import ModelConfigs
 from otcondense.counts import counted
 from otcondense.diffusion import SamplerConfig, TrainingConfig
 from otcondense.diffusion.attach import Attachments

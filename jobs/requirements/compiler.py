@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from jobs.run_directory.config import ModelConfigs, RunConfig
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.model_config import ModelConfigs
 from jobs.run_directory.run import Run
 from otcondense.diffusion.checkpoint_state import STATE_FILE, checkpoint_directory
 from otcondense.errors import InputError

@@ -1,6 +1,6 @@
 """The configuration of a whole run: the components' own models, nested."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -10,18 +10,15 @@ from jobs.run_directory.encoder_rules import (
     check_others,
     with_first_encoder,
 )
+from jobs.run_directory.model_config import ModelConfigs, PixelConfig, ScoresConfig
 from jobs.run_directory.paths import is_outside
 from jobs.run_directory.selection_config import SelectionConfig
 from jobs.run_directory.trackers_config import TrackersConfig
 from otcondense.config import Config
 from otcondense.datasets import FashionConfig, SourceConfig
 from otcondense.datasets.names import check_given_name
-from otcondense.diffusion import SamplerConfig, TrainingConfig
-from otcondense.diffusion.denoising_config import DenoisingConfig
-from otcondense.diffusion.registry import check_noise_shift, resolve_objective
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
 from otcondense.encoders.encoder_config import SEEN_FIELDS
-from otcondense.encoders.margins_config import MarginConfig
 from otcondense.evaluation import EvaluationConfig
 from otcondense.representations import LatentConfig, TextConfig, TokenConfig
 from pipeline.cluster_config import ClusterConfig
@@ -31,60 +28,6 @@ BASELINE = "random"
 """The method whose subsets are random draws."""
 DEFAULT_DRAWS = 20
 """Random subsets of a run without models: as many as tell one in twenty."""
-
-
-class ScoresConfig(Config):
-    """Difficulty scores of images (`otcondense score`)."""
-
-    denoising: DenoisingConfig = DenoisingConfig()
-    """Error of a frozen diffusion model, the score of D2C: high is hard."""
-    aum: MarginConfig = MarginConfig()
-    """Area under the margin while a classifier trains, the score of CCS: low is hard."""
-
-
-class PixelConfig(Config):
-    """The images that models are trained on and that their samples are."""
-
-    size: int = Field(default=8, ge=2)
-    """Height and width in pixels; images are centre-cropped and resized to it."""
-    channels: Literal[1, 3] = 1
-    """Colour channels: 3 is RGB, 1 is grey."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
-        return self.channels, self.size, self.size
-
-
-class ModelConfigs(Config):
-    """One generative model: its training and its sampling."""
-
-    training: TrainingConfig
-    """Training on each of the listed subsets."""
-    sampling: SamplerConfig
-    """Sampling from each of its checkpoints."""
-
-    @model_validator(mode="after")
-    def _check(self) -> "ModelConfigs":
-        if self.training.data == "latents" and self.sampling.clip:
-            raise ValueError(
-                "sampling.clip must be false for a model of latents, "
-                "which are not confined to [-1, 1]; found true"
-            )
-        objective = resolve_objective(self.training.objective, self.training.model)
-        check_noise_shift(self.sampling.noise_shift, objective)
-        self._check_autoguidance()
-        return self
-
-    def _check_autoguidance(self) -> None:
-        weak = self.sampling.autoguidance
-        steps = self.training.kept_steps
-        if weak is not None and weak.checkpoint_step not in steps[:-1]:
-            raise ValueError(
-                "sampling.autoguidance.checkpoint_step must be one of training.checkpoint_steps "
-                f"before the last step {steps[-1]}, found {weak.checkpoint_step}; the training "
-                f"keeps {', '.join(str(step) for step in steps)}"
-            )
 
 
 class RunConfig(Config):

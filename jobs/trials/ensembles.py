@@ -14,8 +14,8 @@ from actors.pool_config import PoolConfig
 from actors.workers import RayBackend
 from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.command.progress import Progress, note
-from jobs.run_directory.config import ModelConfigs
 from jobs.run_directory.listing import run_listing
+from jobs.run_directory.model_config import ModelConfigs
 from jobs.train.placement import uses_gpu
 from jobs.train.prepare import training_job, write_training_images
 from jobs.trials.ensemble_worker import EnsembleActor, EnsembleUnit, Member, Sampling

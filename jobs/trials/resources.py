@@ -6,7 +6,8 @@ from itertools import zip_longest
 
 from actors.pool_config import PoolConfig
 from jobs.cluster.sizing import trial_pool
-from jobs.run_directory.config import ModelConfigs, RunConfig
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.model_config import ModelConfigs
 from jobs.train.placement import uses_gpu
 from jobs.trials.trial import Sweep
 from otcondense.diffusion import TrainingConfig
