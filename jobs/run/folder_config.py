@@ -229,7 +229,8 @@ def _tell(config: RunConfig, folder: Folder) -> None:
         note("folder", text)
     names = " and ".join(each.name for each in config.selecting)
     judge = "none" if config.judge is None else config.judge.name
-    note("networks", f"{names} encodes, {judge} judges")
+    verb = "encodes" if len(config.selecting) == 1 else "encode"
+    note("networks", f"{names} {verb}, {judge} judges")
     if config.cluster.use_ray is False:
         note("ray", "not used: everything works in this process (cluster.use_ray=true changes it)")
     note("run", f"{config.run}; it keeps these settings, key=value changes one")

@@ -1,5 +1,6 @@
 """What an encoder computes, counted on shapes alone."""
 
+import math
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,7 +51,8 @@ def _counted(settings: str) -> EncoderSize:
     with torch.device("cpu" if config.is_own_code else "meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of timm, about weights that are not initialised
         model: Any = build_model(config).eval()
-        image = torch.empty(1, *config.input_spec().shape)
+        shape = config.input_spec().shape
+        image = torch.linspace(-1, 1, math.prod(shape)).reshape(1, *shape)  # finite, not constant
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         features = model.forward_head(model.forward_features(image), pre_logits=True)
         if config.classes():

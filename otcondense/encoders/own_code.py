@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from otcondense.counts import counted
 from otcondense.encoders.encoder_config import EncoderConfig
 from otcondense.errors import InputError
 
@@ -37,8 +38,17 @@ class OwnModel(nn.Module):
         self.is_module = isinstance(compute, nn.Module)
 
     def forward_features(self, images: Float[Tensor, "b c h w"]) -> Any:
-        """Return what the function makes of a batch."""
-        return self._compute(images)
+        """Return what the function makes of a batch.
+
+        Raises: InputError if it has not one row for each image.
+        """
+        found = self._compute(images)
+        if isinstance(found, Tensor) and found.ndim and len(found) != len(images):
+            raise InputError(
+                f"{self._name} must give one row of features for each image, found shape "
+                f"{tuple(found.shape)} for {counted(len(images), 'image')}"
+            )
+        return found
 
     def forward_head(self, maps: Any, *, pre_logits: bool = False) -> Float[Tensor, "b d"]:
         """Return the features of a batch.

@@ -32,6 +32,12 @@ def maps():
 def broken():
     return lambda batch: batch.mean((2, 3)) / 0
 
+def fewer():
+    return lambda batch: batch.mean((2, 3))[:1]
+
+def contrast():
+    return lambda batch: batch.mean((2, 3)) / batch.std((2, 3))
+
 def nothing():
     return None
 
@@ -84,6 +90,7 @@ def test_a_function_needs_a_version_and_is_told_by_it(module: str) -> None:
     ("function", "said"),
     [
         ("maps", r"\[batch, d\], found shape \(2, 3, 32, 32\)"),
+        ("fewer", r"one row of features for each image, found shape \(1, 3\) for 2 images"),
         ("broken", "finite features"),
         ("nothing", "found NoneType"),
         ("fails", "RuntimeError: no network here"),
@@ -94,8 +101,16 @@ def test_a_function_needs_a_version_and_is_told_by_it(module: str) -> None:
 def test_what_is_no_encoder_is_refused(module: str, function: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         load_encoder(encoder_of(f"{module}:{function}", version="1")).encode_pixels(
-            torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+            torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
         )
+
+
+def test_its_arithmetic_is_counted_on_an_image_of_numbers(module: str) -> None:
+    torch.use_deterministic_algorithms(True)  # memory that nothing has written holds NaN
+    try:
+        assert encoder_size(encoder_of(f"{module}:contrast", version="1")).width == 3
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize(
