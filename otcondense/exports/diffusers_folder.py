@@ -32,6 +32,8 @@ SEPARATORS = re.compile("[-._ 0-9]+")
 """Characters between which `datasets` looks for these words."""
 HIDDEN = (".", "__")
 """Beginnings of names that `datasets` leaves out in silence."""
+REPLACED = ("$", "::")
+"""Parts of names that `datasets` does not take as they are: variables, and addresses in others."""
 
 
 def check_prompt(prompt: str) -> None:
@@ -73,7 +75,7 @@ def write_diffusers(export: Export, target: Path) -> list[str]:
     changed = sum(one != two for one, two in zip(names, plain, strict=True))
     said = [
         f"{changed} of {len(names)} images are in folders with a number for a name: by their own, "
-        "`datasets` would put them into another split or leave them out"
+        "`datasets` would put them into another split, leave them out or not find them"
     ]
     return (said if changed else []) + placed.sentences()
 
@@ -89,6 +91,7 @@ def _plain_name(name: str, row: dict[str, object]) -> str:
     path = PurePosixPath(name)
     is_hidden = any(part.startswith(HIDDEN) for part in path.parts)
     words = {word for part in path.parts[:-1] for word in SEPARATORS.split(part)}
-    if not is_hidden and path.parts[0] != METADATA and not words & SPLIT_WORDS:
+    is_read = not is_hidden and not any(part in name for part in REPLACED)
+    if is_read and path.parts[0] != METADATA and not words & SPLIT_WORDS:
         return name
     return f"class-{row['class_index']:03}/{row['rank']:06}{path.suffix}"
