@@ -15,6 +15,7 @@ from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_sub
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SHARED_FIELDS
 from otcondense.counts import counted
+from otcondense.encoders.origins import TRANSFORMERS, transformers_name
 from otcondense.errors import MissingInputError
 from otcondense.exports.card.facts import About, Choice, ClassFacts, Measured, Origin
 from otcondense.exports.card.licences import Licence
@@ -99,8 +100,7 @@ def _looked_at(run: Run, method: str) -> tuple[str, str]:
         return f"scores of difficulty ({used})", ""
     if not run.config.source.has_images:
         return "given features", ""
-    name = public_name(run.config.encoder.name)
-    return f"features of the network {name}", name
+    return features_seen(run)
 
 
 def _settings(values: Mapping[str, object], group: str = "") -> Iterator[tuple[str, str]]:
@@ -112,8 +112,26 @@ def _settings(values: Mapping[str, object], group: str = "") -> Iterator[tuple[s
             yield f"{group}{name}", value if isinstance(value, str) else canonical_json(value)
 
 
+def features_seen(run: Run) -> tuple[str, str]:
+    """Return which features the selection sees, and the names of their networks."""
+    encoders, parts = run.config.selecting, run.features_view().parts
+    names = [public_name(each.name) for each in encoders]
+    is_joined = len(names) > 1
+    seen = []
+    for name, part in zip(names, parts, strict=True):
+        details = ["of length 1"] if part.is_unit else []
+        details += [f"weight {part.weight:g}"] if is_joined else []
+        seen.append(f"{name} ({', '.join(details)})" if details else name)
+    network = "networks" if is_joined else "network"
+    joined = ", joined: each scaled to its weight in every class" if is_joined else ""
+    return f"features of the {network} {' and '.join(seen)}{joined}", " and ".join(names)
+
+
 def public_name(name: str) -> str:
     """Return the name of a network; of a path of this machine, its last part."""
+    place = transformers_name(name)
+    if place is not None:
+        return f"{TRANSFORMERS}{public_name(place)}"
     return name.rstrip("/").rpartition("/")[2] if name.startswith(PATH_MARKS) else name
 
 

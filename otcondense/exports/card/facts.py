@@ -49,7 +49,7 @@ class Choice:
     compared: str
     """What the method looked at, in words."""
     encoder: str = ""
-    """Name of the network whose features were compared; empty if there was none."""
+    """Names of the networks whose features were compared; empty if there was none."""
     others: Mapping[str, str] = field(default_factory=dict)
     """Further facts: copies, images that had to be in, images that had to stay out."""
     manifest_sha256: str = ""

@@ -192,8 +192,8 @@ def _limits(about: About, files: Files) -> str:
 def _limit_lines(about: About, files: Files) -> Iterator[str]:
     if about.choice is not None and about.choice.encoder:
         yield (
-            f"The images were compared by the network {escaped(about.choice.encoder)}: what it "
-            "does not tell apart does not count."
+            f"The images were compared by features of {escaped(about.choice.encoder)}: what these "
+            "do not tell apart does not count."
         )
     shares = [each.measures.get("left_out_share", 0.0) for each in about.classes]
     if any(shares):

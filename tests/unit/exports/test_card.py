@@ -93,7 +93,13 @@ def test_no_place_of_this_machine_is_told(run):
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("/home/me/net", "net"), ("~/net/", "net"), ("vit_small.lvd142m", "vit_small.lvd142m")],
+    [
+        ("/home/me/net", "net"),
+        ("~/net/", "net"),
+        ("transformers:/home/me/net", "transformers:net"),
+        ("transformers:org/net", "transformers:org/net"),
+        ("vit_small.lvd142m", "vit_small.lvd142m"),
+    ],
 )
 def test_of_a_network_in_a_folder_only_its_name_is_told(name, told):
     assert public_name(name) == told
@@ -169,7 +175,7 @@ def test_metrics_have_their_errors_and_draws_their_verdict():
 def test_what_a_method_looked_at_is_said(run, method, looked_at):
     card = card_of(run, "--method", method)
     assert f"| looked at | {looked_at}" in card
-    assert ("The images were compared by the network" in card) is (method != "random")
+    assert ("The images were compared by features of" in card) is (method != "random")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from jobs.card.facts import features_seen
 from jobs.export.command import _export_features
 from jobs.extract_features.dry_run import forecast_features
 from jobs.extract_features.stage import extract
@@ -106,6 +107,11 @@ def test_joined_encoders_reach_the_last_stage(
     assert list(verify(run)) == []
     assert "is not run to check" in capsys.readouterr().out
     assert collect(run).feature_maps
+    assert features_seen(run) == (
+        "features of the networks test_resnet (of length 1, weight 1) and pixels (weight 1) and "
+        "my_colours:mean (weight 2), joined: each scaled to its weight in every class",
+        "test_resnet and pixels and my_colours:mean",
+    )
     assert set(_input_directories(run)) >= set(view.directories)
     forecast_features(run)
     assert capsys.readouterr().out.count("finished earlier") == 3
@@ -138,6 +144,7 @@ def test_the_cosine_cost_is_unit_length_for_every_encoder(images: Path, tmp_path
     assert subsets(cosine) == subsets(unit)
     assert cosine.selection_directory("random") == unit.selection_directory("random")
     plain = run_of(images, tmp_path, encoder=RESNET)
+    assert features_seen(cosine)[0] == "features of the network test_resnet (of length 1)"
     assert plain.features_view().directories == unit.features_view().directories
     assert plain.selection_directory("random") != unit.selection_directory("random")
     both = run_of(images, tmp_path, encoders=[RESNET, PIXELS], selection={"cost": "cosine"})
