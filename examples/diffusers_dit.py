@@ -29,6 +29,9 @@ def main() -> None:
     options = parse()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(options.seed)
+    kind = AutoencoderKL.load_config(options.autoencoder).get("_class_name")
+    if kind != "AutoencoderKL":
+        raise SystemExit(f"--autoencoder must be an AutoencoderKL, found {kind}")
     vae = AutoencoderKL.from_pretrained(options.autoencoder).to(device)
     vae.requires_grad_(requires_grad=False)
     data = dataset(options)
@@ -36,7 +39,8 @@ def main() -> None:
     scheduler = DDIMScheduler(clip_sample=False)  # DiT's: 1000 steps, betas 0.0001 to 0.02
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0)
 
-    batches = endless(DataLoader(data, options.batch_size, shuffle=True, drop_last=True))
+    size = min(options.batch_size, len(data))  # a larger batch would never be full
+    batches = endless(DataLoader(data, size, shuffle=True, drop_last=True))
     for step in range(1, options.steps + 1):
         x, labels = (each.to(device) for each in next(batches))
         clean = x if options.latents else encode(vae, x)

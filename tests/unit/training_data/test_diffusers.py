@@ -13,7 +13,22 @@ from tests.generators.weights import write_autoencoder
 from tests.unit.training_data.test_subset_dataset import with_representations
 from tests.unit.training_data.test_torchrun import environment
 
-SMALL = "--steps 3 --batch-size 4 --depth 1 --width 16 --heads 2 --log-every 1"
+SMALL = "--steps 3 --depth 1 --width 16 --heads 2 --log-every 1"
+"""A small model; batches of 64 by default, which is more than the subset has."""
+
+
+def example(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "examples/diffusers_dit.py", *words]
+    return subprocess.run(
+        command, env=environment(), capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@pytest.mark.slow
+def test_another_class_of_autoencoder_is_refused(tmp_path: Path) -> None:
+    autoencoder = write_autoencoder(tmp_path / "vae", "AutoencoderDC")
+    done = example("run", "--autoencoder", autoencoder, "--output", str(tmp_path / "pipeline"))
+    assert "must be an AutoencoderKL, found AutoencoderDC" in done.stderr
 
 
 @pytest.mark.slow
@@ -27,14 +42,7 @@ def test_the_pipeline_loads_and_draws(latents: bool, side: int, tmp_path: Path) 
         words += ["--latents"]
     autoencoder = write_autoencoder(tmp_path / "vae")
     output = str(tmp_path / "pipeline")
-    command = [sys.executable, "examples/diffusers_dit.py", run.store.root, *words]
-    done = subprocess.run(
-        [*command, "--autoencoder", str(autoencoder), "--output", output],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = example(run.store.root, *words, "--autoencoder", autoencoder, "--output", output)
     assert done.returncode == 0, done.stderr
     assert "step 3: loss" in done.stdout
     pipeline = diffusers.DiTPipeline.from_pretrained(output)
