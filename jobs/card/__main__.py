@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from jobs.card.options import add_card_options
+from jobs.command.card_options import add_card_options
 from jobs.command.cli import run_on_directory, run_parser
 from jobs.run_directory.run import Run
 

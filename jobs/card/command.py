@@ -3,8 +3,8 @@
 import argparse
 from functools import partial
 
-from jobs.card.facts import card_facts
-from jobs.card.options import licence_of, origin_of
+from jobs.answers.card_facts import card_facts
+from jobs.command.card_options import licence_of, origin_of
 from jobs.command.progress import note
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run

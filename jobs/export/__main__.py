@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from jobs.card.options import add_card_options
+from jobs.command.card_options import add_card_options
 from jobs.command.cli import run_on_directory, run_parser
 from jobs.export.options import WHAT, every_format
 from jobs.run_directory.run import Run
@@ -48,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--push",
         metavar="ORG/NAME",
-        help="hf: create this data set on the Hugging Face Hub, and upload the folder; needs "
-        "--license, and a token in HF_TOKEN or of `hf auth login`",
+        help="hf: upload the folder to this data set on the Hub; needs --license "
+        "and a token (`hf auth login`)",
     )
     made.add_argument(
         "--private",

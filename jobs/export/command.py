@@ -4,8 +4,8 @@ import argparse
 from dataclasses import replace
 from functools import partial
 
-from jobs.card.facts import card_facts
-from jobs.card.options import licence_of, origin_of
+from jobs.answers.card_facts import card_facts
+from jobs.command.card_options import licence_of, origin_of
 from jobs.command.progress import note
 from jobs.export.choices import choices_of, opening_command
 from jobs.export.options import PLACES, check_options, chosen_format

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.card.options import OPTIONS as CARD_OPTIONS
+from jobs.command.card_options import OPTIONS as CARD_OPTIONS
 from otcondense.errors import InputError
 from otcondense.exports.choice_formats import CHOICE_EXPORTS
 from otcondense.exports.features import FEATURE_EXPORTS

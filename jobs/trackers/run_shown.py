@@ -18,8 +18,8 @@ from jobs.trackers.figures import (
 )
 from jobs.trackers.shown import reason
 from jobs.trackers.tracker import Row
-from jobs.train.sample_grid import grid_file
 from otcondense.diffusion.loss_lines import LossLine
+from otcondense.diffusion.train_job import grid_file
 
 LOG = logging.getLogger(__name__)
 NO_VALUES = frozenset({"step", "time", "process"})

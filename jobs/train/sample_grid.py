@@ -11,7 +11,7 @@ from PIL import Image
 
 from otcondense.diffusion.registry import OBJECTIVES, resolve_objective
 from otcondense.diffusion.sampler import Decode, SamplerConfig, of_trained, sample_batch
-from otcondense.diffusion.train_job import TrainJob
+from otcondense.diffusion.train_job import TrainJob, grid_file
 from otcondense.diffusion.training import TrainState
 
 COLUMNS = ROWS = 8
@@ -20,11 +20,6 @@ GRAY = 1
 """Channels of a grey image."""
 RGB = 3
 """Channels of a colour image; further channels of the model are not shown."""
-
-
-def grid_file(directory: str, step: int) -> str:
-    """Return the name of the grid of one step, in the directory of its training."""
-    return f"{directory}/grids/step-{step:06d}.png"
 
 
 def write_grid(job: TrainJob, state: TrainState) -> None:

@@ -23,10 +23,17 @@ from otcondense.store.images import read_images
 
 BEST_FILE = "best.json"
 LOSSES_FILE = "held_out_loss.json"
+GRIDS = "grids"
+"""Folder of the grids of samples."""
 WITHOUT_HELD_OUT = "set held_out and training.data=pixels, or keep_best=loss"
 """What to do where a training cannot have a loss on held-out images."""
-RESULTS = ("checkpoints", CURVE_FILE, BEST_FILE, LOSSES_FILE, "grids")
+RESULTS = ("checkpoints", CURVE_FILE, BEST_FILE, LOSSES_FILE, GRIDS)
 """Everything that a training writes below its directory."""
+
+
+def grid_file(directory: str, step: int) -> str:
+    """Return the name of the grid of one step, in the directory of its training."""
+    return f"{directory}/{GRIDS}/step-{step:06d}.png"
 
 
 class TrainSettings(TypedDict):

@@ -9,8 +9,8 @@ import yaml
 from huggingface_hub import DatasetCard, constants
 from markdown_it import MarkdownIt
 
-from jobs.card.facts import public_name
-from jobs.card.known_sources import with_known
+from jobs.answers.card_facts import public_name
+from jobs.answers.known_sources import with_known
 from jobs.run_directory.config import RunConfig
 from otcondense.exports.card.card import card_text
 from otcondense.exports.card.facts import About, Choice, ClassFacts, Measured, Origin

@@ -16,6 +16,7 @@ SHARED = frozenset(
         "requirements",
         "run_directory",
         "thumbnails",
+        "trackers",
         "work_units",
     }
 )

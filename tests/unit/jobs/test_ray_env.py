@@ -1,5 +1,7 @@
 """Starting Ray on a slow machine."""
 
+from types import SimpleNamespace
+
 import pytest
 import ray
 
@@ -14,10 +16,11 @@ def init_that_fails(monkeypatch: pytest.MonkeyPatch, times: int, message: str) -
     """Let the start of a cluster fail so many times; returns the calls."""
     calls: list[str] = []
 
-    def init(**_: object) -> None:
+    def init(**_: object) -> SimpleNamespace:
         calls.append("init")
         if calls.count("init") <= times:
             raise Exception(message)  # Ray raises no type of its own
+        return SimpleNamespace(dashboard_url="")
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)

@@ -101,7 +101,7 @@ def test_the_card_says_what_is_in_the_data_set(source, manifest, tmp_path):
     assert yaml.safe_load(front)["size_categories"] == ["n<1K"]
     assert all(f"| `{name}` |" in text for name in manifest.column_names)
     assert "4 images of 2 classes" in text
-    assert "no images" in text
+    assert "It holds their ids, not the images." in text
     assert not list((tmp_path / "out").rglob("*.JPEG"))
 
 

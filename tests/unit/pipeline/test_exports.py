@@ -38,6 +38,7 @@ def manifest(source):
             "class_name": ["b", "a"],
             "class_index": [1, 0],
             "rank": [0, 0],
+            "weight": [1.0, 1.0],
             "sha256": digests,
         }
     )

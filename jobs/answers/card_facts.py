@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from jobs.answers.known_sources import with_known
 from jobs.answers.read import comparisons
 from jobs.answers.short_training import short_training
-from jobs.card.known_sources import with_known
 from jobs.run_directory.budget_rules import describe
 from jobs.run_directory.config import BASELINE
 from jobs.run_directory.copy_facts import copy_facts

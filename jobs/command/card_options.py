@@ -21,8 +21,7 @@ def add_card_options(parser: argparse.ArgumentParser, *, needs_licence: bool) ->
         "--license",
         metavar="ID",
         required=needs_licence,
-        help=f"{of}licence of the images, as the Hub calls it: cc-by-4.0, mit, other; only you "
-        "can know it",
+        help=f"{of}licence of the images: cc-by-4.0, mit, other",
     )
     parser.add_argument(
         "--license-name", metavar="NAME", help=f"{of}name of the licence, for --license other"
@@ -30,7 +29,7 @@ def add_card_options(parser: argparse.ArgumentParser, *, needs_licence: bool) ->
     parser.add_argument(
         "--license-link",
         metavar="URL",
-        help=f"{of}where its text is, for --license other; LICENSE for a file that you add",
+        help=f"{of}its text, for --license other",
     )
     parser.add_argument(
         "--source-name", metavar="NAME", help=f"{of}what the images are, such as Fashion-MNIST"
