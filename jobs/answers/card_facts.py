@@ -99,7 +99,8 @@ def _looked_at(run: Run, method: str) -> tuple[str, str]:
         used = dict[str, str](run.config.selection.difficulty).get(method, kind)
         return f"scores of difficulty ({used})", ""
     if not run.config.source.has_images:
-        return "given features", ""
+        is_unit = run.features_view().parts[0].is_unit
+        return f"given features{' (of length 1)' if is_unit else ''}", ""
     return features_seen(run)
 
 

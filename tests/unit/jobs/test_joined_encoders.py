@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from jobs.card.facts import features_seen
+from jobs.answers.card_facts import _looked_at, features_seen
 from jobs.export.command import _export_features
 from jobs.extract_features.dry_run import forecast_features
 from jobs.extract_features.stage import extract
@@ -149,6 +149,12 @@ def test_the_cosine_cost_is_unit_length_for_every_encoder(images: Path, tmp_path
     assert plain.selection_directory("random") != unit.selection_directory("random")
     both = run_of(images, tmp_path, encoders=[RESNET, PIXELS], selection={"cost": "cosine"})
     assert [part.is_unit for part in both.features_view().parts] == [True, True]
+
+
+def test_the_cosine_of_given_features_is_told(tmp_path: Path) -> None:
+    source = {"kind": "features", "path": str(tmp_path)}
+    run = run_of(tmp_path, tmp_path, source=source, selection={"cost": "cosine"})
+    assert _looked_at(run, "k_means") == ("given features (of length 1)", "")
 
 
 def test_exported_features_are_those_that_the_selection_sees(images: Path, tmp_path: Path) -> None:
