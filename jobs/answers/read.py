@@ -144,7 +144,17 @@ def _why_not(run: Run) -> str:
     held_out = len(list_images(config.held_out))
     if held_out < LEAST_HELD_OUT:
         return f"{held_out} held-out images are too few, at least {LEAST_HELD_OUT} are needed"
+    least = config.evaluation.minimum_images
+    if all(len(read_manifest(run.store, run.manifest(each))) < least for each in _written(run)):
+        return f"it has fewer than {least} images, which the metrics need"
     return "it is not measured yet; run otcondense evaluate"
+
+
+def _written(run: Run) -> list[str]:
+    """Return the subsets that are chosen, without those of the baseline."""
+    selection = run.config.selection
+    others = [each for each in selection.subsets if selection.subset(each).method != BASELINE]
+    return [each for each in others if run.store.exists(run.manifest(each))]
 
 
 def next_command(run: Run, subsets: tuple[SubsetAnswer, ...]) -> str:

@@ -24,7 +24,7 @@ from jobs.run_directory.run import Run
 from otcondense.counts import counted
 from otcondense.evaluation import METRICS_VERSION
 from otcondense.evaluation.random_draws import ClassRows, compare_with_draws
-from otcondense.store import fingerprint, read_class_features, read_class_selection
+from otcondense.store import fingerprint, read_class_features, read_class_selection, read_manifest
 
 DRAWS_VERSION = 1
 """Part of the fingerprint; a change of the draws needs a new number."""
@@ -35,8 +35,10 @@ def compare_with_random(run: Run) -> None:
 
     Raises: InputError as the extraction of features does.
     """
-    subsets = [each for each in run.config.selection.subsets if not _is_baseline(run, each)]
-    if run.config.num_draws == 0 or not subsets:
+    if run.config.num_draws == 0:
+        return
+    subsets = list(_large_enough(run))
+    if not subsets:
         return
     other = held_out_run(run)
     held_out = extract_held_out(run, other)
@@ -87,6 +89,20 @@ def _compare(run: Run, missing: Mapping[str, str], finished: int, held_out: np.n
         advance()
         for subset, expected in missing.items():
             write_draws(run, subset, _record(run, subset, held_out, expected, advance))
+
+
+def _large_enough(run: Run) -> Iterator[str]:
+    """Yield the subsets, without those of the baseline, that have the images which metrics need."""
+    least = run.config.evaluation.minimum_images
+    for subset in run.config.selection.subsets:
+        if _is_baseline(run, subset):
+            continue
+        size = read_manifest(run.store, run.manifest(subset)).num_rows
+        if size < least:
+            found = counted(size, "image")
+            note("evaluate", f"{subset} has {found}, too few to compare, which takes {least}")
+            continue
+        yield subset
 
 
 def _is_baseline(run: Run, subset: str) -> bool:

@@ -187,6 +187,15 @@ def test_a_class_that_comes_later_is_taken_and_gives_the_bytes_of_a_new_run(
     )
 
 
+@pytest.mark.slow
+def test_a_subset_too_small_for_metrics_is_chosen_all_the_same(photos: Path) -> None:
+    said = output_of("run", [str(photos), *NETWORKS, "selection.budget=1"])
+    answer = read_answer(read_run("runs/my-photos"))
+    assert answer.subsets[0].num_chosen == 3
+    assert answer.not_compared == "it has fewer than 4 images, which the metrics need"
+    assert "geometry_aware has 3 images, too few to compare, which takes 4" in said
+
+
 def read_manifest_indices(directory: str) -> list[int]:
     run = read_run(directory)
     assert list(run_listing(run).classes) == list(run_listing(run).sizes)
