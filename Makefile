@@ -12,7 +12,7 @@ NEXT = @printf '\nnext: %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo experiments test test-slow test-ci test-neighbours test-all chaos check style types imports secrets \
-	licences vulnerabilities site-check docs site figures screenshots sbom bench gpu-bundle report clean
+	licences vulnerabilities site-check docs site published figures screenshots sbom bench gpu-bundle report clean
 
 # docs/licences.md has a note on each that is not permissive.
 LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla Public License;NVIDIA
@@ -137,6 +137,11 @@ site: setup ## build the documentation into build/site, notebooks run
 # Without the notebooks, which are tests of their own (tests/unit/website).
 site-check: setup
 	OTCONDENSE_NOTEBOOKS=skip $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site-check
+
+published: setup ## choose the published subsets of docs/published again
+	$(BIN)/python -m website.published \
+		scores.denoising.checkpoint=$$(realpath runs/fashion-scorer/training/sit-random-*/checkpoints/step-004000)
+	$(NEXT) 'look at docs/published/fashion-mnist/subsets.csv'
 
 figures: setup ## compute the figures of the documentation again (docs/images)
 	$(BIN)/python -m website.figures
