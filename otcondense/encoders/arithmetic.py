@@ -48,11 +48,13 @@ def encoder_size(config: EncoderConfig) -> EncoderSize:
 def _counted(settings: str) -> EncoderSize:
     config = EncoderConfig.model_validate_json(settings)
     # A function of the user may know no other place than the CPU.
-    with torch.device("cpu" if config.is_own_code else "meta"), warnings.catch_warnings():
+    place = "cpu" if config.is_own_code else "meta"
+    shape = config.input_spec().shape
+    image = torch.linspace(-1, 1, math.prod(shape), device="cpu")  # finite, not constant
+    image = image.reshape(1, *shape).to(place)
+    with torch.device(place), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of timm, about weights that are not initialised
         model: Any = build_model(config).eval()
-        shape = config.input_spec().shape
-        image = torch.linspace(-1, 1, math.prod(shape)).reshape(1, *shape)  # finite, not constant
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         features = model.forward_head(model.forward_features(image), pre_logits=True)
         if config.classes():
