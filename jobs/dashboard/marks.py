@@ -22,7 +22,7 @@ FOLDER = "marks"
 MOST_MARKS = 20_000
 """Images in a file: more than anybody marks by hand, few enough for a page."""
 MOST_FILES = 500
-"""Files of a run: whoever reaches the page must not fill the disk."""
+"""Files of a run: users of the page must not fill the disk."""
 LONGEST_ID = 1000
 """Characters of an id."""
 

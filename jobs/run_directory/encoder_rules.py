@@ -23,7 +23,7 @@ def with_first_encoder(values: Any) -> Any:
 
 
 def check_encoders(encoder: EncoderConfig, several: Sequence[EncoderConfig]) -> None:
-    """Refuse `encoder` beside `encoders`, an encoder twice, and a weight without others.
+    """Refuse `encoder` together with `encoders`, an encoder twice, and a weight without others.
 
     Raises: ValueError.
     """

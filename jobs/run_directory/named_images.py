@@ -21,7 +21,7 @@ def matched(listing: Listing, names: Iterable[str], setting: str, place: str) ->
     """Return the image id that each name means.
 
     A name is an id; or the end of one id only, such as the name of a file; or a path that ends in
-    an id, of which the longest counts.
+    ids, where the longest one counts.
 
     Args:
         listing: images of the source.

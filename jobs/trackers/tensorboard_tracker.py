@@ -1,4 +1,4 @@
-"""Selection, metrics and grids of a run for TensorBoard, beside the curves of its trainings."""
+"""Selection, metrics and grids of a run for TensorBoard, next to the curves of its trainings."""
 
 from collections.abc import Mapping, Sequence
 

@@ -87,7 +87,8 @@ def test_the_mean_is_that_of_the_patches(
 ) -> None:
     encoder = load_encoder(encoder_of(names[kind], pooling="mean"))
     pixels = encoder.spec.pixels(photo)[None]
-    tokens = encoder.model.net(encoder.spec.normalize(pixels)).last_hidden_state  # type: ignore[operator]
+    network: Any = encoder.model.net
+    tokens = network(encoder.spec.normalize(pixels)).last_hidden_state
     assert tokens.shape[1] == 16 + prefix
     found = encoder.encode_inputs(pixels).features
     torch.testing.assert_close(found, tokens[:, prefix:].mean(1), atol=1e-6, rtol=1e-5)

@@ -89,7 +89,9 @@ def test_diffusers_scripts_find_images_and_captions(source, manifest, tmp_path, 
 
 def test_the_folder_of_one_class_holds_images_alone(source, manifest, tmp_path):
     output, _ = export(source, manifest, tmp_path, "diffusers")
-    for path in (output / "train" / "ant").iterdir():  # as train_dreambooth does
+    files = list((output / "train" / "ant").iterdir())  # as train_dreambooth does
+    assert len(files) == manifest["class_name"].to_pylist().count("ant") > 0
+    for path in files:
         with Image.open(path) as image:
             image.load()
 
