@@ -37,6 +37,7 @@ def training_bar(model: str, method: str) -> Bar:
 
 IMPORT_BAR = Bar("extract_features-given", "import features", "row")
 SCORE_BAR = Bar("score", "score", "class")
+GROUP_BAR = Bar("group", "group", "image")
 SELECTION_BAR = Bar("select_subset", "select", "class")
 LATENTS_BAR = Bar("extract_latents", "latents", "image")
 TOKENS_BAR = Bar("extract_tokens", "tokens", "image")

@@ -20,6 +20,7 @@ from otcondense.datasets.names import check_given_name
 from otcondense.encoders import ConfidenceConfig, EncoderConfig
 from otcondense.encoders.encoder_config import SEEN_FIELDS
 from otcondense.evaluation import EvaluationConfig
+from otcondense.grouping.config import GroupConfig
 from otcondense.representations import LatentConfig, TextConfig, TokenConfig
 from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig, RepresentationResources
@@ -66,6 +67,9 @@ class RunConfig(Config):
     """What the cluster can have, and how long a stage waits for it."""
     extraction: ExtractionConfig = ExtractionConfig()
     """Feature extraction with Ray Data."""
+    groups: GroupConfig | None = None
+    """Groups of bounded size that the selection sees in place of whole classes, for sources without
+    labels and for large classes; null selects from whole classes."""
     selection: SelectionConfig = SelectionConfig()
     """Selection of the subsets."""
     pixels: PixelConfig = PixelConfig()

@@ -21,6 +21,7 @@ from otcondense.store import (
     CONFIDENCES_SCHEMA_VERSION,
     DIFFICULTIES_SCHEMA_VERSION,
     FEATURES_SCHEMA_VERSION,
+    GROUPS_SCHEMA_VERSION,
     SELECTION_SCHEMA_VERSION,
     FeaturePart,
     FeatureView,
@@ -100,6 +101,28 @@ class Run:
             return None
         return self.features_directory(confidence.classifier or self.config.encoder)
 
+    def groups_key(self) -> list[Any]:
+        """Return the inputs of the groups; their files hold the confidences, too."""
+        settings = [identity(self.config.groups), identity(self.config.confidence)]
+        return [GROUPS_SCHEMA_VERSION, self.view_key(), *settings]
+
+    def groups_directory(self) -> str | None:
+        """Return the directory of the groups and their features; None if classes are selected."""
+        return None if self.config.groups is None else f"groups/{hash8(self.groups_key())}"
+
+    def selection_view(self) -> FeatureView:
+        """Return the features that selectors read: of groups if there are some, else of classes."""
+        directory = self.groups_directory()
+        return self.features_view() if directory is None else FeatureView.of(directory)
+
+    def selection_confidences(self) -> str | None:
+        """Return the directory of the confidences that selectors read; groups hold their own."""
+        return self.groups_directory() or self.confidence_directory()
+
+    def captions_file(self) -> str:
+        """Return the name of the captions of the source: `image_id` and `caption` of each image."""
+        return f"listing/captions-{hash8([identity(self.config.source)])}.parquet"
+
     def scores_key(self, kind: str) -> list[Any]:
         """Return the inputs of the difficulty scores of one kind."""
         features = self.view_key()
@@ -114,6 +137,13 @@ class Run:
         """Return the directory of the scores that `method` uses, or None."""
         kind = dict[str, str](self.config.selection.difficulty).get(method)
         return None if kind is None else self.scores_directory(kind)
+
+    def selection_difficulties(self, method: str) -> str | None:
+        """Return the directory of the scores that `method` reads: of groups or of classes."""
+        directory, groups = self.difficulty_directory(method), self.groups_directory()
+        if directory is None or groups is None:
+            return directory
+        return f"{groups}/{directory}"
 
     def held_out_hashes(self) -> str | None:
         """Return the name of the hashes of the held-out images; None if nothing compares them."""
@@ -143,6 +173,8 @@ class Run:
         difficulty = self.difficulty_directory(method)
         if difficulty is not None:
             key.append(difficulty)
+        if self.config.groups is not None:
+            key += [self.groups_key(), selection.allocation]
         return key
 
     def _copies_key(self, method: str) -> list[Any]:

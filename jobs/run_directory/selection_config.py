@@ -94,6 +94,9 @@ class SelectionConfig(Config):
     budgets: tuple[int | str, ...] = ()
     """Increasing numbers or shares such as [10, 50, 100], in place of budget: each method gives one
     subset for each, called METHOD-BUDGET, and each holds the one before it."""
+    allocation: Literal["proportional", "sqrt", "uniform", "objective"] = "proportional"
+    """With groups, how the budget of a class is shared among its groups: by size, by the root of
+    the size, equally, or by how much the objective gains from each further image."""
     seed: int = Field(default=0, ge=0)
     """Seed of the methods that draw at random; each class derives its own from it."""
     small_class: Literal["error", "take_all"] = "error"

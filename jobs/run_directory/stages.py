@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from jobs.run_directory.bars import (
+    GROUP_BAR,
     HELD_OUT_BAR,
     LATENTS_BAR,
     SAMPLE_BAR,
@@ -133,6 +134,21 @@ STAGES: tuple[Stage, ...] = (
         uses=("extract_features",),
     ),
     Stage(
+        name="group",
+        summary="Group the images, so that no selection sees too many at once",
+        entry="jobs.group.stage:group",
+        outputs=(
+            f"groups/{HASH}/groups.parquet",
+            f"groups/{HASH}/class_name=*/part-0.parquet",
+            f"groups/{HASH}/scores/*{CLASS_PART}",
+            f"groups/{HASH}/_levels/*.parquet",
+        ),
+        is_part_of=lambda config: config.groups is not None,
+        bars=lambda _: [GROUP_BAR],
+        bar_keys=("group",),
+        uses=("extract_features", "score"),
+    ),
+    Stage(
         name="select_subset",
         summary="Choose the subset of every class",
         entry="jobs.select_subset.stage:select_subset",
@@ -144,7 +160,7 @@ STAGES: tuple[Stage, ...] = (
         is_part_of=_always,
         bars=lambda _: [SELECTION_BAR],
         bar_keys=("select_subset",),
-        uses=("extract_features", "score"),
+        uses=("extract_features", "score", "group"),
     ),
     Stage(
         name="extract_latents",

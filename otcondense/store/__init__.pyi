@@ -18,6 +18,12 @@ from .features import class_file as class_file
 from .features import read_class_features as read_class_features
 from .features import write_class_features as write_class_features
 from .files import Store as Store
+from .groups import ALL_CLASSES as ALL_CLASSES
+from .groups import GROUPS_SCHEMA_VERSION as GROUPS_SCHEMA_VERSION
+from .groups import GroupTable as GroupTable
+from .groups import groups_file as groups_file
+from .groups import read_groups as read_groups
+from .groups import write_groups as write_groups
 from .hashing import fingerprint as fingerprint
 from .hashing import hash8 as hash8
 from .hashing import sha256_bytes as sha256_bytes
@@ -56,9 +62,11 @@ from .tables import table_metadata as table_metadata
 from .tables import write_table as write_table
 
 __all__ = [
+    "ALL_CLASSES",
     "CONFIDENCES_SCHEMA_VERSION",
     "DIFFICULTIES_SCHEMA_VERSION",
     "FEATURES_SCHEMA_VERSION",
+    "GROUPS_SCHEMA_VERSION",
     "MANIFEST_COLUMNS",
     "PROGRESS_DIRECTORY",
     "SELECTION_SCHEMA_VERSION",
@@ -71,6 +79,7 @@ __all__ = [
     "DriverLock",
     "FeaturePart",
     "FeatureView",
+    "GroupTable",
     "Representation",
     "SelectionSummary",
     "StageProgress",
@@ -82,6 +91,7 @@ __all__ = [
     "canonical_json",
     "class_file",
     "fingerprint",
+    "groups_file",
     "hash8",
     "is_driven",
     "manifest_table",
@@ -94,6 +104,7 @@ __all__ = [
     "read_class_selection",
     "read_columns",
     "read_fingerprint",
+    "read_groups",
     "read_manifest",
     "read_progress",
     "read_table",
@@ -110,6 +121,7 @@ __all__ = [
     "write_class_difficulties",
     "write_class_features",
     "write_class_selection",
+    "write_groups",
     "write_progress",
     "write_table",
 ]

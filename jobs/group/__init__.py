@@ -1,0 +1,1 @@
+"""`otcondense group`: group the images, so that no selection sees too many at once."""

@@ -1,0 +1,39 @@
+"""The groups that images are selected from; without `groups` in a configuration, the classes."""
+
+from dataclasses import dataclass
+
+from jobs.run_directory.listing import run_listing
+from jobs.run_directory.run import Run
+from otcondense.store import read_groups
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What selectors choose from, in order: the index of a group is its place here."""
+
+    sizes: dict[str, int]
+    """Images of each group, by its name."""
+    class_of: dict[str, str]
+    """Class of each group, by the name of the group."""
+
+    def class_sizes(self) -> dict[str, int]:
+        """Return the images of each class, in the order of the classes."""
+        sizes: dict[str, int] = {}
+        for name, size in self.sizes.items():
+            of_class = self.class_of[name]
+            sizes[of_class] = sizes.get(of_class, 0) + size
+        return sizes
+
+
+def selection_groups(run: Run) -> Groups:
+    """Return the groups of a run; each class is one group if the run has none.
+
+    Raises: MissingInputError if the images are not grouped yet.
+    """
+    directory = run.groups_directory()
+    if directory is None:
+        sizes = run_listing(run).sizes
+        return Groups(sizes, {name: name for name in sizes})
+    table = read_groups(run.store, directory)
+    sizes = dict(zip(table.names, table.sizes, strict=True))
+    return Groups(sizes, dict(zip(table.names, table.class_names, strict=True)))

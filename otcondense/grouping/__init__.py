@@ -1,0 +1,1 @@
+"""Groups of bounded size from the features of images, with or without labels."""
