@@ -10,7 +10,7 @@ from tests.chaos.trying import Workshop, attempt
 
 SEED = 2606
 MOST_TRIES = 5
-QUICK = {"write": [pytest.mark.slow], "damage": [pytest.mark.slow, pytest.mark.ci]}
+QUICK = {"write": [pytest.mark.slow], "damage": [pytest.mark.slow]}
 """Tried by `make test-slow`; the other kinds by `make test-all`."""
 FILES = (
     "features/resnet-0/class_name=0/part-0.parquet",

@@ -362,6 +362,7 @@ class Meeting:
         return row
 
 
+@pytest.mark.slow
 def test_a_worker_works_on_two_rows_at_once(ray_cluster):
     """As one with a GPU does on shards; alone, each row would wait for the other in vain."""
     crew = Crew(Resources(encoders=1, cpus=1, gpus=0, threads=1), most=1, stall_timeout_s=120)

@@ -133,7 +133,7 @@ def test_a_damaged_or_missing_marker_is_rewritten(
 def test_no_flipped_bit_in_a_marker_stops_a_run(config: RunConfig, name: str) -> None:
     root = start(config)
     content = (root / name).read_bytes()
-    for place in range(0, 8 * len(content), 397):
+    for place in range(0, 8 * len(content), 797):
         flipped = bytearray(content)
         flipped[place // 8] ^= 1 << place % 8
         (root / name).write_bytes(flipped)

@@ -38,12 +38,12 @@ def test_random_draws_every_image_equally_often_and_weighted_in_proportion() -> 
     features = np.zeros((4, 1))
     plain = np.zeros(4)
     weighted = np.zeros(4)
-    for seed in range(2000):
+    for seed in range(500):
         selector = RandomSelector(budget=1, seed=seed)
         plain[selector.fit(features).indices_] += 1
         weighted[selector.fit(features, weights=[0, 1, 1, 2]).indices_] += 1
-    assert plain / 2000 == pytest.approx([0.25] * 4, abs=0.04)
-    assert weighted / 2000 == pytest.approx([0, 0.25, 0.25, 0.5], abs=0.04)
+    assert plain / 500 == pytest.approx([0.25] * 4, abs=0.08)
+    assert weighted / 500 == pytest.approx([0, 0.25, 0.25, 0.5], abs=0.08)
 
 
 @pytest.mark.parametrize(("variant", "pick"), [("welling", np.argmin), ("deepcore", np.argmax)])

@@ -243,14 +243,14 @@ def test_a_weight_equals_that_many_copies():
 
 
 def rebuilt(seed: int, **options) -> GeometryAwareSelector:
-    return fit(small_class(seed, 60, width=6, outliers=3), budget=6, **options)
+    return fit(small_class(seed, 40, width=6, outliers=3), budget=5, **options)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_rebuilds_solve_no_more_problems_than_the_first_search(seed):
     first = rebuilt(seed, rebuilds=0)
     both = rebuilt(seed, rebuilds=None)
-    unlimited = rebuilt(seed, rebuilds=6)
+    unlimited = rebuilt(seed, rebuilds=5)
     solves = first.diagnostics_.exact_solves
     extra = both.diagnostics_.rebuild_solves
     assert both.diagnostics_.exact_solves == solves + extra

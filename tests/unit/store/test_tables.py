@@ -119,7 +119,7 @@ def test_a_table_with_any_flipped_bit_is_not_finished(tmp_path):
     )
     data = store.read_bytes("t.parquet")
     assert read_fingerprint(store, "t.parquet") == "abc"
-    for position in range(0, len(data), 3):
+    for position in range(0, len(data), 7):
         store.write_bytes(
             "t.parquet",
             data[:position] + bytes([data[position] ^ 1 << position % 8]) + data[position + 1 :],

@@ -55,7 +55,9 @@ def show(courier: Courier, lines: dict[int, float]) -> str:
     return courier.close(failed=False)
 
 
-@pytest.mark.parametrize("name", ["wandb", "tensorboard", pytest.param("mlflow", marks=LONG)])
+@pytest.mark.parametrize(
+    "name", ["tensorboard", *(pytest.param(name, marks=LONG) for name in ("wandb", "mlflow"))]
+)
 def test_a_resumed_run_goes_on_where_it_was(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
