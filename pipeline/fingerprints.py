@@ -62,7 +62,7 @@ def probe_fingerprint(
 
     Raises: MissingInputError if features are missing.
     """
-    files = [file for name in class_names for file in features.files(name)]
+    files = [file for name in class_names for file in features.files(store, name)]
     contents = [_content(store, file) for file in files]
     return fingerprint([stage_fingerprint, *contents])
 

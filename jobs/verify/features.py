@@ -34,7 +34,7 @@ def _check_probe(evidence: Evidence, directory: str) -> Iterator[Problem]:
     run = evidence.run
     names = order_classes(evidence.images)
     features = run.features_view()
-    files = [file for name in names for file in features.files(name)]
+    files = [file for name in names for file in features.files(run.store, name)]
     is_complete = names and all(file in evidence.facts for file in files)
     expected = None
     if is_complete:

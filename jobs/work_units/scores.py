@@ -21,7 +21,7 @@ def margins_fingerprint(run: Run, names: list[str]) -> str:
     Raises: MissingInputError if the features of a class are missing.
     """
     view = run.features_view()
-    contents = [_content(run, file) for name in names for file in view.files(name)]
+    contents = [_content(run, file) for name in names for file in view.files(run.store, name)]
     return fingerprint([run.scores_key("aum"), contents])
 
 

@@ -14,8 +14,11 @@ from .feature_view import FeaturePart as FeaturePart
 from .feature_view import FeatureView as FeatureView
 from .features import FEATURES_SCHEMA_VERSION as FEATURES_SCHEMA_VERSION
 from .features import ClassFeatures as ClassFeatures
+from .features import PartOf as PartOf
 from .features import class_file as class_file
+from .features import class_files as class_files
 from .features import read_class_features as read_class_features
+from .features import read_part as read_part
 from .features import write_class_features as write_class_features
 from .files import Store as Store
 from .groups import ALL_CLASSES as ALL_CLASSES
@@ -80,6 +83,7 @@ __all__ = [
     "FeaturePart",
     "FeatureView",
     "GroupTable",
+    "PartOf",
     "Representation",
     "SelectionSummary",
     "StageProgress",
@@ -90,6 +94,7 @@ __all__ = [
     "array_field",
     "canonical_json",
     "class_file",
+    "class_files",
     "fingerprint",
     "groups_file",
     "hash8",
@@ -106,6 +111,7 @@ __all__ = [
     "read_fingerprint",
     "read_groups",
     "read_manifest",
+    "read_part",
     "read_progress",
     "read_table",
     "read_unchanged",

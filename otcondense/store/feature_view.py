@@ -11,7 +11,13 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from otcondense.errors import MissingInputError
-from otcondense.store.features import ClassFeatures, class_file, read_class_features
+from otcondense.store.features import (
+    ClassFeatures,
+    class_file,
+    class_files,
+    read_class_features,
+    read_part,
+)
 from otcondense.store.files import Store
 from otcondense.unit_rows import unit_rows
 
@@ -43,6 +49,7 @@ class FeatureView:
     Several are joined: each is scaled so that the median of the squared distances between the
     images of a class is its weight, then their columns stand side by side. The squared distance of
     two images is thus the weighted sum of those of the encoders, each in units of its own median.
+    A class of several files is measured on the images of the first one.
     """
 
     parts: tuple[FeaturePart, ...]
@@ -79,37 +86,83 @@ class FeatureView:
         """Name for dictionaries: the directory, or all directories and what is done to them."""
         return self.first if not self.rules else f"{' '.join(self.directories)} {self.rules}"
 
-    def files(self, class_name: str) -> list[str]:
-        """Return the names of the feature files of a class."""
-        return [class_file(directory, class_name) for directory in self.directories]
+    def files(self, store: Store, class_name: str) -> list[str]:
+        """Return the names of the feature files of a class, of every encoder and part."""
+        names: list[str] = []
+        for directory in self.directories:
+            names += class_files(store, directory, class_name)
+        return names
 
     def is_there(self, store: Store, class_name: str) -> bool:
-        """Tell whether the features of a class are stored, of every encoder."""
-        return all(store.exists(file) for file in self.files(class_name))
+        """Tell whether the features of a class are stored, of every encoder and part."""
+        return all(store.exists(file) for file in self.files(store, class_name))
 
     def read(self, store: Store, class_name: str) -> ClassFeatures:
-        """Return the features of a class as the selection sees them.
+        """Return the features of a class as the selection sees them, of all its parts.
 
         Raises: InputError if a file is damaged, or a row of zeros is to have unit length;
             MissingInputError if a file is missing, or the encoders have seen other images.
         """
         found = [read_class_features(store, part.directory, class_name) for part in self.parts]
+        is_joined = len(self.parts) > 1
+        is_parted = is_joined and len(class_files(store, self.first, class_name)) > 1
+        return self._of(store, found, measure_first=is_parted)
+
+    def read_part(self, store: Store, class_name: str, number: int) -> ClassFeatures:
+        """Return the features of a part of a class as the selection sees them.
+
+        All parts of a class see the same scale, so that their rows are those of `read`.
+
+        Args:
+            store: the run.
+            class_name: the class.
+            number: of the part, from 0; `class_files` tells how many there are.
+
+        Raises: as `read`.
+        """
+        found = [read_part(store, part.directory, class_name, number) for part in self.parts]
+        return self._of(store, found, measure_first=number > 0)
+
+    def _of(
+        self, store: Store, found: Sequence[ClassFeatures], *, measure_first: bool
+    ) -> ClassFeatures:
+        """Return features as the selection sees them.
+
+        Args:
+            store: the run.
+            found: the same images by each encoder.
+            measure_first: whether the scales are those of part 0 of the class, and not of the
+                images given.
+        """
         first = found[0]
         if not self.rules:
             return first
+        self._check_same(store, found)
+        features = [_seen(part, each) for part, each in zip(self.parts, found, strict=True)]
+        if len(features) == 1:
+            return replace(first, features=features[0])
+        measured = features
+        if measure_first:
+            name = first.class_name
+            of_part = [read_part(store, part.directory, name, 0) for part in self.parts]
+            measured = [_seen(part, each) for part, each in zip(self.parts, of_part, strict=True)]
+        weights = [part.weight for part in self.parts]
+        return replace(first, features=joined(features, weights, measured))
+
+    def _check_same(self, store: Store, found: Sequence[ClassFeatures]) -> None:
+        """Check that all encoders have seen the same images.
+
+        Raises: MissingInputError naming the file of the encoder that has not.
+        """
+        first = found[0]
         for part, each in zip(self.parts, found, strict=True):
             if (each.image_ids, each.sha256) != (first.image_ids, first.sha256):
-                name = class_file(part.directory, class_name)
+                name = class_file(part.directory, first.class_name, first.part.number)
                 raise MissingInputError(
                     f"{store.path(name)} must hold the same {first.size} images as the features of "
                     f"the first encoder, found {each.size}, some of them others",
                     name,
                 )
-        features = [_seen(part, each) for part, each in zip(self.parts, found, strict=True)]
-        if len(features) > 1:
-            weights = [part.weight for part in self.parts]
-            return replace(first, features=joined(features, weights))
-        return replace(first, features=features[0])
 
 
 def _seen(part: FeaturePart, found: ClassFeatures) -> Float32[np.ndarray, "n d"]:
@@ -117,7 +170,9 @@ def _seen(part: FeaturePart, found: ClassFeatures) -> Float32[np.ndarray, "n d"]
 
 
 def joined(
-    parts: Sequence[Float[np.ndarray, "n _"]], weights: Sequence[float]
+    parts: Sequence[Float[np.ndarray, "n _"]],
+    weights: Sequence[float],
+    measured: Sequence[Float[np.ndarray, "m _"]] | None = None,
 ) -> Float32[np.ndarray, "n d"]:
     """Return the features of several encoders for one class, side by side.
 
@@ -126,11 +181,12 @@ def joined(
     Args:
         parts: features of the same images in the same order.
         weights: one for each part, > 0.
+        measured: features whose distances are measured; the parts themselves if it is None.
     """
     scaled = []
-    for part, weight in zip(parts, weights, strict=True):
+    for part, weight, rows in zip(parts, weights, measured or parts, strict=True):
         # Rounded to float32, so that the last digits of a CPU's sums do not reach the features.
-        factor = np.float32(np.sqrt(weight / median_squared_distance(part)))
+        factor = np.float32(np.sqrt(weight / median_squared_distance(rows)))
         scaled.append(part.astype(np.float32) * factor)
     return np.concatenate(scaled, axis=1)
 
