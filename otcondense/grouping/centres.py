@@ -64,7 +64,7 @@ def squared_distances(
     offset = centres.mean(dim=0)
     moved = centres - offset
     squares = moved.square().sum(dim=1)
-    for block in points.split(BLOCK_ROWS):
+    for block in torch.split(points, BLOCK_ROWS):
         near = block - offset
         products = torch.addmm(squares, near, moved.T, alpha=-2)
         yield products.add_(near.square().sum(dim=1, keepdim=True)).clamp_(min=0)
@@ -75,7 +75,8 @@ def means_of(
 ) -> Float[Tensor, "k d"]:
     """Return the mean of the points of each label, summed in float64; 0 for a label without."""
     sums = torch.zeros(count, points.shape[1], dtype=torch.float64)
-    for block, of_block in zip(points.split(BLOCK_ROWS), labels.split(BLOCK_ROWS), strict=True):
+    pairs = zip(torch.split(points, BLOCK_ROWS), torch.split(labels, BLOCK_ROWS), strict=True)
+    for block, of_block in pairs:
         sums.index_add_(0, of_block, block.double())
     sizes = torch.bincount(labels, minlength=count).clamp(min=1)
     return (sums / sizes[:, None]).to(points.dtype)

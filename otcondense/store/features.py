@@ -137,6 +137,21 @@ def write_class_features(
     facts = {} if inputs is None else {INPUTS_KEY: inputs}
     if transform is not None:
         facts[TRANSFORM_KEY] = transform
+    write_table(
+        store,
+        class_file(directory, features.class_name, features.part.number),
+        features_table(features),
+        fingerprint=fingerprint,
+        class_name=features.class_name,
+        class_index=features.class_index,
+        schema_version=FEATURES_SCHEMA_VERSION,
+        **features.part.facts,
+        **facts,
+    )
+
+
+def features_table(features: ClassFeatures) -> pa.Table:
+    """Return features as a table with a row for each image, without names of class and part."""
     fields = [pa.field("image_id", pa.string()), array_field("features", features.features)]
     columns = [pa.array(features.image_ids, pa.string()), array_column(features.features)]
     if features.logits is not None:
@@ -158,16 +173,31 @@ def write_class_features(
         pa.array(features.height, pa.int32()),
         pa.array(features.sha256, pa.string()),
     ]
-    write_table(
-        store,
-        class_file(directory, features.class_name, features.part.number),
-        pa.Table.from_arrays(columns, schema=pa.schema(fields)),
-        fingerprint=fingerprint,
-        class_name=features.class_name,
-        class_index=features.class_index,
-        schema_version=FEATURES_SCHEMA_VERSION,
-        **features.part.facts,
-        **facts,
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def features_of_table(
+    table: pa.Table, class_name: str, class_index: int, part: PartOf = WHOLE
+) -> ClassFeatures:
+    """Return the features in a table of `features_table`, of the class and part named.
+
+    Raises: KeyError or ValueError if it is no such table.
+    """
+    optional = {name: _floats(table, name) for name in OPTIONAL_COLUMNS}
+    logits = None
+    if "logits" in table.column_names:
+        logits = read_array(table, "logits").astype(np.float32)
+    return ClassFeatures(
+        class_name=class_name,
+        class_index=class_index,
+        image_ids=table.column("image_id").to_pylist(),
+        features=read_array(table, "features"),
+        logits=logits,
+        width=table.column("width").to_numpy(),
+        height=table.column("height").to_numpy(),
+        sha256=table.column("sha256").to_pylist(),
+        part=part,
+        **optional,
     )
 
 
@@ -199,22 +229,7 @@ def read_part(store: Store, directory: str, class_name: str, number: int) -> Cla
             f"{store.path(name)} must hold part {number} of class {class_name}, found part "
             f"{part.number}; run the stage again to redo it"
         )
-    optional = {name: _floats(table, name) for name in OPTIONAL_COLUMNS}
-    logits = None
-    if "logits" in table.column_names:
-        logits = read_array(table, "logits").astype(np.float32)
-    return ClassFeatures(
-        class_name=str(metadata["class_name"]),
-        class_index=int(metadata["class_index"]),
-        image_ids=table.column("image_id").to_pylist(),
-        features=read_array(table, "features"),
-        logits=logits,
-        width=table.column("width").to_numpy(),
-        height=table.column("height").to_numpy(),
-        sha256=table.column("sha256").to_pylist(),
-        part=part,
-        **optional,
-    )
+    return features_of_table(table, str(metadata["class_name"]), int(metadata["class_index"]), part)
 
 
 def _together(where: str, parts: Sequence[ClassFeatures]) -> ClassFeatures:

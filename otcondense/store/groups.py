@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from otcondense.errors import MissingInputError
 from otcondense.store.files import Store
-from otcondense.store.tables import read_table, write_table
+from otcondense.store.tables import read_table, table_metadata, write_table
 
 GROUPS_SCHEMA_VERSION = 1
 ALL_CLASSES = "all"
@@ -27,6 +27,8 @@ class GroupTable:
     """The class that each group is a part of; `ALL_CLASSES` if labels are ignored."""
     sizes: Sequence[int]
     """Images of each group, >= 1."""
+    cut: int = 0
+    """Images of more equal ones than fit into a group, which are cut in the order of their ids."""
 
 
 def groups_file(directory: str) -> str:
@@ -47,6 +49,7 @@ def write_groups(store: Store, directory: str, groups: GroupTable, *, fingerprin
         pa.Table.from_arrays(columns, names=["group_name", "class_name", "size"]),
         fingerprint=fingerprint,
         schema_version=GROUPS_SCHEMA_VERSION,
+        cut=groups.cut,
     )
 
 
@@ -63,4 +66,5 @@ def read_groups(store: Store, directory: str) -> GroupTable:
         names=table.column("group_name").to_pylist(),
         class_names=table.column("class_name").to_pylist(),
         sizes=table.column("size").to_pylist(),
+        cut=int(table_metadata(table)["cut"]),
     )
