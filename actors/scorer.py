@@ -14,7 +14,7 @@ from otcondense.store import (
     ClassDifficulties,
     Representation,
     Store,
-    class_file,
+    class_files,
     read_columns,
     write_class_difficulties,
 )
@@ -132,8 +132,11 @@ def scored_images(store: Store, features: str, class_name: str) -> list[tuple[st
 
     Raises: InputError if there are none.
     """
-    table = read_columns(store, class_file(features, class_name), ("image_id", "sha256"))
-    return list(zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True))
+    images: list[tuple[str, str]] = []
+    for file in class_files(store, features, class_name):
+        table = read_columns(store, file, ("image_id", "sha256"))
+        images += zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True)
+    return sorted(images)
 
 
 def _inputs(stored: torch.Tensor, facts: dict[str, Any], *, of_latents: bool) -> torch.Tensor:

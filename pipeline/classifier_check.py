@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from otcondense.store import Store, class_file, read_columns
+from otcondense.store import Store, class_files, read_columns
 
 COLUMN = "cross_entropy"
 ROUNDING = 1e-4
@@ -40,7 +40,8 @@ def worse_than_chance(
     chance = math.log(max(1, num_classes))
     means: dict[str, float] = {}
     for name in class_names:
-        table = read_columns(store, class_file(directory, name), [COLUMN])
-        means[name] = float(np.mean(table.column(0).to_numpy()))
+        files = class_files(store, directory, name)
+        parts = [read_columns(store, file, [COLUMN]).column(0).to_numpy() for file in files]
+        means[name] = float(np.mean(np.concatenate(parts)))
     worse = [name for name, mean in means.items() if mean > chance * (1 + ROUNDING)]
     return WorseThanChance(worse, chance, max(means.values())) if worse else None

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from otcondense.datasets import Listing, SourceConfig, source_listing
 from otcondense.encoders import EncoderConfig, weights_sha256
 from otcondense.errors import InputError
-from otcondense.store import Store, class_file, fingerprint
+from otcondense.store import Store, fingerprint
 from pipeline.checked import Checked
-from pipeline.class_plan import FinishedClasses, plan_classes
+from pipeline.class_plan import ClassPlan, plan_parts, planned_rows, remove_parts
 from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.feature_work import FeatureWork
+from pipeline.finished_classes import FinishedClasses
 from pipeline.quarantine import Lost, check_lost_share, quarantine_file, write_quarantine
 from pipeline.run_shards import encode_classes
 from pipeline.same_content import SameContent
-from pipeline.work import ClassPlan, Target
+from pipeline.work import Target
 
 OnProgress = Callable[[int, int], None]
 """Gets the number of images that are done, and their total."""
@@ -33,7 +34,7 @@ class ExtractionResult:
     num_ignored: int
     """Files of the source whose name is not that of an image."""
     classes_done: int
-    """Classes that were encoded by this call."""
+    """Classes that were encoded by this call, or a part of them."""
     classes_skipped: int
     """Classes that were already finished with the same fingerprint, or with the same content."""
     classes_recognised: int = 0
@@ -52,7 +53,8 @@ def extract_features(
 ) -> ExtractionResult:
     """Write one feature file per class of `source`, and `_quarantine.parquet`.
 
-    A class that is already finished with the same inputs is skipped. A killed run loses only the
+    A class of more than `PART_ROWS` images gets several files. A file that is already finished
+    with the same inputs is skipped. A killed run loses only the
     shards that were in progress.
 
     Args:
@@ -101,18 +103,20 @@ def extract_listed(
     count = _Count(target, max_lost_share, on_progress, plan)
     try:
         if plan.open:
+            remove_parts(target.store, target.directory, plan.open)
             encode_classes(target, plan.open, config, count.add, cluster)
     finally:
         write_quarantine(target.store, target.directory, count.lost)
     count.check()
     assert count.done == count.total, f"{count.total} images went in, {count.done} came out"
-    _keep_checked(target.directory, plan, count.unreadable, checked)
+    _keep_checked(target, plan, count.unreadable, checked)
+    classes_done = len({each.name for each in plan.open})
     return ExtractionResult(
         num_images=count.total - len(count.lost),
         num_quarantined=len(count.lost),
         num_ignored=len(target.listing.ignored),
-        classes_done=len(plan.open),
-        classes_skipped=len(target.listing.names) - len(plan.open),
+        classes_done=classes_done,
+        classes_skipped=len(target.listing.names) - classes_done,
         classes_recognised=plan.recognised,
     )
 
@@ -137,13 +141,13 @@ def feature_target(
 
 
 def plan_features(target: Target, stage_fingerprint: str) -> list[ClassPlan]:
-    """Return the plan of each class.
+    """Return the plan of each feature file.
 
     Args:
         target: of features.
         stage_fingerprint: of all settings of the stage.
     """
-    return plan_classes(target.listing, fingerprint([stage_fingerprint, target.work.key]))
+    return plan_parts(target.listing, fingerprint([stage_fingerprint, target.work.key]))
 
 
 def _check_classes(encoder: EncoderConfig, listing: Listing, source: SourceConfig) -> None:
@@ -162,15 +166,15 @@ class _Plan:
     """The work of one extraction."""
 
     open: list[ClassPlan]
-    """The classes to encode, in the order of their indices."""
+    """The files to write, in the order of the listing."""
     lost: list[Lost]
-    """The images that earlier runs could not use, of the other classes."""
+    """The images that earlier runs could not use, of the other files."""
     recognised: int
-    """Those of the other classes whose images have other times and the same content."""
+    """Classes without open files, one of them with images of other times and the same content."""
 
 
 def _plan(target: Target, plans: Sequence[ClassPlan], checked: Checked) -> _Plan:
-    """Look for finished classes, and for classes whose images have the same content."""
+    """Look for finished files, and for files whose images have the same content."""
     transform = target.work.transform()
     known = FinishedClasses(target, checked, transform)
     lost: list[Lost] = []
@@ -185,18 +189,21 @@ def _plan(target: Target, plans: Sequence[ClassPlan], checked: Checked) -> _Plan
     search = SameContent(target, transform)
     same = search.find(changed)
     for plan in changed:
-        if plan.name in same:
-            search.keep(plan, same[plan.name])
-            lost += same[plan.name]
-    return _Plan([plan for plan in changed if plan.name not in same], lost, len(same))
+        if plan in same:
+            search.keep(plan, same[plan])
+            lost += same[plan]
+    still_open = [plan for plan in changed if plan not in same]
+    recognised = {plan.name for plan in same} - {plan.name for plan in still_open}
+    return _Plan(still_open, lost, len(recognised))
 
 
-def _keep_checked(directory: str, plan: _Plan, lost: list[Lost], checked: Checked) -> None:
+def _keep_checked(target: Target, plan: _Plan, lost: list[Lost], checked: Checked) -> None:
     """Keep the facts of the files that were written just now: they need not be read again."""
-    unusable = Counter(each.class_name for each in lost)
-    for each in plan.open:
-        name = class_file(directory, each.name)
-        checked.add(name, each.fingerprint, each.size - unusable[each.name])
+    listing = target.listing
+    rows = list(listing.find(each.image_id for each in lost).values())
+    unusable = Counter(planned_rows(listing, plan.open)[rows].tolist())
+    for place, each in enumerate(plan.open):
+        checked.add(each.file(target.directory), each.fingerprint, each.size - unusable[place])
     checked.save()
 
 

@@ -87,7 +87,7 @@ class FeatureWork:
         return FeatureNetwork(encoder, self.max_pixels)
 
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
-        """Write the feature file of one class."""
+        """Write the feature file of one class, or of a part of it."""
         table = rows.table
         known = {name: read_array(table, name) for name in RESULTS if name in table.column_names}
         features = ClassFeatures(
@@ -99,6 +99,7 @@ class FeatureWork:
             width=table.column("width").to_numpy(),
             height=table.column("height").to_numpy(),
             sha256=table.column("sha256").to_pylist(),
+            part=rows.plan.part,
             **{name: known.get(name) for name in CONFIDENCES},
         )
         write_class_features(

@@ -1,19 +1,19 @@
 """Fingerprints of the features of one class: equal inputs and settings, equal fingerprint."""
 
-from otcondense.datasets import Listing
-from otcondense.datasets.listing import identity_of
 from otcondense.errors import MissingInputError
 from otcondense.store import (
     FEATURES_SCHEMA_VERSION,
     FeatureView,
+    PartOf,
     Store,
     fingerprint,
     stored_metadata,
 )
+from otcondense.store.features import WHOLE
 
 
 def class_fingerprint(images: str, inputs: str) -> str:
-    """Return the fingerprint of the extracted features of one class.
+    """Return the fingerprint of the extracted features of a class or a part of it.
 
     Args:
         images: digest of the ids, sizes and times of its images.
@@ -22,8 +22,8 @@ def class_fingerprint(images: str, inputs: str) -> str:
     return fingerprint([images, inputs])
 
 
-def class_inputs(name: str, index: int, key: str) -> str:
-    """Return the fingerprint of the inputs of a class besides its images.
+def class_inputs(name: str, index: int, key: str, part: PartOf = WHOLE) -> str:
+    """Return the fingerprint of the inputs of a feature file besides its images.
 
     The content of the images is in the feature file. So images whose times have changed, by `touch`
     or a copy, are recognised.
@@ -32,21 +32,25 @@ def class_inputs(name: str, index: int, key: str) -> str:
         name: of the class.
         index: of the class.
         key: fingerprint of all settings of the stage and of the weights.
+        part: of the class.
     """
-    return fingerprint(["inputs", key, FEATURES_SCHEMA_VERSION, index, name])
+    return fingerprint(["inputs", key, FEATURES_SCHEMA_VERSION, index, name, *_of_part(part)])
 
 
-def rows_fingerprint(listing: Listing, name: str, stage_fingerprint: str) -> str:
-    """Return the fingerprint of the given features of one class.
+def given_fingerprint(images: str, stage_fingerprint: str, part: PartOf = WHOLE) -> str:
+    """Return the fingerprint of the given features of a class or a part of it.
 
     Args:
-        listing: of the source.
-        name: of the class.
+        images: digest of the ids, sizes and times of its rows.
         stage_fingerprint: of all settings of the stage.
+        part: of the class.
     """
-    rows = listing.rows_of(name)
-    images = identity_of(listing.table.slice(rows.start, len(rows)))
-    return fingerprint([stage_fingerprint, FEATURES_SCHEMA_VERSION, images])
+    return fingerprint([stage_fingerprint, FEATURES_SCHEMA_VERSION, images, *_of_part(part)])
+
+
+def _of_part(part: PartOf) -> list[int]:
+    """Return what the fingerprint of a part says of it: nothing if it is the whole class."""
+    return [] if part == WHOLE else [part.number, part.count]
 
 
 def probe_fingerprint(

@@ -1,21 +1,24 @@
 """Import features that were computed elsewhere: no images, no encoder, no cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
+from jaxtyping import Int64
 
 from otcondense.datasets import Listing, SourceConfig, read_features, source_listing
 from otcondense.errors import InputError
 from otcondense.store import (
     ClassFeatures,
     Store,
-    class_file,
     read_fingerprint,
     sha256_bytes,
     write_class_features,
 )
+from pipeline.class_parts import ids_of_rows, rows_of_parts
+from pipeline.class_plan import ClassPlan, plan_given, remove_parts
 from pipeline.extract import ExtractionResult, OnProgress
-from pipeline.fingerprints import rows_fingerprint
 
 GROUP_BYTES = 2**31
 """Classes of about this size are read together: the rows of one class may be in all files."""
@@ -30,73 +33,90 @@ def import_features(
 ) -> ExtractionResult:
     """Write one feature file per class of a source of features.
 
-    A class that is already finished with the same inputs is skipped.
+    A class of more than `PART_ROWS` rows gets several files, of which one is in memory at a time.
+    A file that is already finished with the same inputs is skipped.
 
     Raises: InputError if features are not finite numbers in rows of one length.
     """
     store = Store(store_root)
     listing = source_listing(store, source)
-    fingerprints = {
-        name: rows_fingerprint(listing, name, stage_fingerprint) for name in listing.names
-    }
-    todo = [
-        name
-        for name, expected in fingerprints.items()
-        if read_fingerprint(store, class_file(directory, name)) != expected
-    ]
+    plans = plan_given(listing, stage_fingerprint)
+    todo = [plan for plan in plans if not _is_there(store, directory, plan)]
     total = len(listing)
-    done = total - sum(listing.sizes[name] for name in todo)
+    done = total - sum(plan.size for plan in todo)
     on_progress(done, total)
 
+    remove_parts(store, directory, todo)
     length: int | None = None
     for group in _groups(listing, todo):
-        rows = [np.arange(len(listing))[_slice(listing, name)] for name in group]
-        features = read_features(source, listing, np.concatenate(rows))
+        features = read_features(source, listing, np.concatenate([each.rows for each in group]))
         length = length or features.shape[1]
         if features.shape[1] != length:
             raise InputError(
                 f"features of {source.path} must all have one length, "
                 f"found {length} and {features.shape[1]}"
             )
-        ends = np.cumsum([len(each) for each in rows])
-        for name, part in zip(group, np.split(features, ends[:-1]), strict=True):
-            made = _class_features(listing, name, part)
-            write_class_features(store, directory, made, fingerprint=fingerprints[name])
-            done += len(part)
+        ends = np.cumsum([each.plan.size for each in group])
+        for each, rows in zip(group, np.split(features, ends[:-1]), strict=True):
+            made = _class_features(listing, each, rows)
+            write_class_features(store, directory, made, fingerprint=each.plan.fingerprint)
+            done += len(rows)
             on_progress(done, total)
+    classes_done = len({plan.name for plan in todo})
     return ExtractionResult(
         num_images=total,
         num_quarantined=0,
         num_ignored=len(listing.ignored),
-        classes_done=len(todo),
-        classes_skipped=len(listing.names) - len(todo),
+        classes_done=classes_done,
+        classes_skipped=len(listing.names) - classes_done,
     )
 
 
-def _groups(listing: Listing, names: list[str]) -> Iterator[list[str]]:
-    """Yield classes in groups of a bounded size, at least one in each."""
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    """A feature file and its rows of the listing."""
+
+    plan: ClassPlan
+    rows: Int64[np.ndarray, " n"]
+
+
+def _is_there(store: Store, directory: str, plan: ClassPlan) -> bool:
+    return read_fingerprint(store, plan.file(directory)) == plan.fingerprint
+
+
+def _groups(listing: Listing, plans: Sequence[ClassPlan]) -> Iterator[list[_Planned]]:
+    """Yield files in groups of a bounded size, at least one in each.
+
+    A part of a class is a group of its own: its rows follow each other in the storage.
+    """
     sizes = listing.numbers("size_bytes")
-    group: list[str] = []
+    group: list[_Planned] = []
     size = 0
-    for name in names:
-        more = int(sizes[_slice(listing, name)].sum())
+    for each in _with_rows(listing, plans):
+        if each.plan.part.count > 1:
+            yield [each]
+            continue
+        more = int(sizes[each.rows].sum())
         if group and size + more > GROUP_BYTES:
             yield group
             group = []
             size = 0
-        group.append(name)
+        group.append(each)
         size += more
     if group:
         yield group
 
 
-def _slice(listing: Listing, name: str) -> slice:
-    rows = listing.rows_of(name)
-    return slice(rows.start, rows.stop)
+def _with_rows(listing: Listing, plans: Sequence[ClassPlan]) -> Iterator[_Planned]:
+    for name, of_class in groupby(plans, lambda plan: plan.name):
+        known = list(of_class)
+        parts = rows_of_parts(listing, name, known[0].part.count)
+        for plan in known:
+            yield _Planned(plan, parts[plan.part.number])
 
 
-def _class_features(listing: Listing, name: str, features: np.ndarray) -> ClassFeatures:
-    image_ids = listing.ids_of(name)
+def _class_features(listing: Listing, planned: _Planned, features: np.ndarray) -> ClassFeatures:
+    image_ids: list[str] = ids_of_rows(listing, planned.rows).to_pylist()
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
         raise InputError(
@@ -105,8 +125,8 @@ def _class_features(listing: Listing, name: str, features: np.ndarray) -> ClassF
         )
     unknown = np.zeros(len(image_ids), dtype=np.int32)
     return ClassFeatures(
-        class_name=name,
-        class_index=listing.index_of(name),
+        class_name=planned.plan.name,
+        class_index=planned.plan.index,
         image_ids=image_ids,
         features=features,
         logits=None,
@@ -116,4 +136,5 @@ def _class_features(listing: Listing, name: str, features: np.ndarray) -> ClassF
         width=unknown,
         height=unknown,
         sha256=[sha256_bytes(row.tobytes()) for row in features],
+        part=planned.plan.part,
     )

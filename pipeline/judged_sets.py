@@ -12,14 +12,14 @@ from otcondense.datasets import Listing
 from otcondense.errors import InputError
 from otcondense.store import Store, class_file, read_array, read_fingerprint, read_table
 from pipeline.checked import Checked
-from pipeline.class_plan import plan_classes
+from pipeline.class_plan import ClassPlan, plan_classes
 from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.judged_work import FEATURES, JudgedWork
 from pipeline.quarantine import Lost
 from pipeline.represent import plan_class
 from pipeline.run_shards import encode_classes
-from pipeline.work import ClassPlan, Target
+from pipeline.work import Target
 
 OnImages = Callable[[int], None]
 """Gets the number of images that were encoded or found encoded since the last call."""

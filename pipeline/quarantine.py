@@ -23,33 +23,41 @@ class Lost:
 
 
 def write_class_quarantine(
-    store: Store, directory: str, class_name: str, class_fingerprint: str, lost: list[Lost]
+    store: Store, name: str, file_fingerprint: str, lost: list[Lost]
 ) -> None:
-    """Write the lost images of one class next to its feature file, before that file is written."""
-    name = _class_quarantine_file(directory, class_name)
+    """Write the lost images of a feature file next to it, before that file is written.
+
+    Args:
+        store: the run.
+        name: as `class_quarantine_file` returns it.
+        file_fingerprint: of the feature file.
+        lost: the images; if there are none, the file is removed.
+    """
     if not lost:
         store.remove(name)
         return
     images = [asdict(each) for each in lost]
-    store.write_json(name, {"fingerprint": class_fingerprint, "lost": images})
+    store.write_json(name, {"fingerprint": file_fingerprint, "lost": images})
 
 
-def read_class_quarantine(
-    store: Store, directory: str, class_name: str, class_fingerprint: str
-) -> list[Lost]:
-    """Return the lost images of a finished class.
+def read_class_quarantine(store: Store, name: str, file_fingerprint: str) -> list[Lost]:
+    """Return the lost images of a finished feature file.
+
+    Args:
+        store: the run.
+        name: as `class_quarantine_file` returns it.
+        file_fingerprint: of the feature file.
 
     Returns: none if the file is missing, damaged or has another fingerprint. If images were lost,
         the class is then incomplete and is encoded again.
     """
-    name = _class_quarantine_file(directory, class_name)
     if not store.exists(name):
         return []
     try:
         written = store.read_json(name)
     except InputError:
         return []
-    if written["fingerprint"] != class_fingerprint:
+    if written["fingerprint"] != file_fingerprint:
         return []
     return [Lost(**each) for each in written["lost"]]
 
@@ -93,5 +101,12 @@ def _in_order(lost: list[Lost]) -> list[Lost]:
     return sorted(lost, key=lambda each: (each.class_name, each.image_id))
 
 
-def _class_quarantine_file(directory: str, class_name: str) -> str:
-    return class_file(directory, class_name).rsplit("/", 1)[0] + "/_quarantine.json"
+def class_quarantine_file(directory: str, class_name: str, part: int = 0) -> str:
+    """Return the name of the list of lost images of a feature file."""
+    end = f"-{part}" if part else ""
+    return f"{class_folder(directory, class_name)}/_quarantine{end}.json"
+
+
+def class_folder(directory: str, class_name: str) -> str:
+    """Return the folder of the feature files of a class."""
+    return class_file(directory, class_name).rsplit("/", 1)[0]

@@ -12,13 +12,14 @@ from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
 from otcondense.store import class_file, read_fingerprint
 from pipeline.checked import Checked
+from pipeline.class_plan import ClassPlan
 from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
 from pipeline.extract import OnProgress
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.quarantine import Lost
 from pipeline.representation_work import RepresentationWork, load_model
 from pipeline.run_shards import encode_classes
-from pipeline.work import ClassPlan, Target, Work
+from pipeline.work import Target, Work
 
 
 @dataclass(frozen=True)

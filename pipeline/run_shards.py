@@ -7,18 +7,19 @@ import numpy as np
 
 from otcondense.datasets.ahead import in_threads
 from pipeline.class_files import group_classes
+from pipeline.class_plan import ClassPlan, planned_rows
 from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.quarantine import Lost
 from pipeline.shard_files import bytes_per_image, finished_shard, shard_folder, wanted_images
 from pipeline.shards import Shard, plan_shards
 from pipeline.stream import Here, OnCluster
-from pipeline.work import ClassPlan, Extraction, Target
+from pipeline.work import Extraction, Target
 
 LOOKERS = 8
 """Threads that read the files of shards which an earlier start wrote."""
 OnShard = Callable[[int, Sequence[Lost]], None]
-"""Gets the images of wanted classes in a finished shard, and those of them that are lost."""
+"""Gets the number of wanted images in a finished shard, and those of them that are lost."""
 
 
 def encode_classes(
@@ -28,14 +29,14 @@ def encode_classes(
     on_shard: OnShard,
     cluster: ClusterConfig,
 ) -> None:
-    """Write the files of some classes.
+    """Write the files of some classes or parts of classes.
 
     A shard that an earlier start finished is not read again. The files of shards are deleted when
     all classes are written.
 
     Args:
         target: the images and the directory.
-        plans: the classes, in the order of their indices.
+        plans: the files, in the order of the listing.
         config: resources; they do not change the result.
         on_shard: called after every shard.
         cluster: what the cluster can have, and how long to wait for it.
@@ -62,11 +63,16 @@ def encode_classes(
 
 
 def _extraction(target: Target, plans: Sequence[ClassPlan], shards: Sequence[Shard]) -> Extraction:
-    is_wanted = np.zeros(len(target.listing.classes), dtype=bool)
-    is_wanted[[plan.index for plan in plans]] = True
+    listing = target.listing
     starts = np.array([shard.start for shard in shards], dtype=np.int64)
     return Extraction(
-        target.store.root, target.directory, target.work, target.listing, starts, is_wanted
+        root=target.store.root,
+        directory=target.directory,
+        work=target.work,
+        listing=listing,
+        starts=starts,
+        plans=tuple(plans),
+        plan_of=planned_rows(listing, plans),
     )
 
 

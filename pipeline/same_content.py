@@ -1,4 +1,4 @@
-"""Classes whose images have other times and the same content: `touch`, or a copy of the source.
+"""Files whose images have other times and the same content: `touch`, or a copy of the source.
 
 Their features stay. Reading the images once is far cheaper than encoding them.
 """
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int32, Int64
 
 from otcondense.datasets import ImageRecord
 from otcondense.datasets.ahead import in_threads
 from otcondense.datasets.readings import Reading, readings
 from otcondense.errors import InputError
 from otcondense.store import (
-    class_file,
-    read_class_features,
     read_columns,
+    read_part,
     read_unchanged,
     sha256_bytes,
     stored_metadata,
@@ -23,43 +23,47 @@ from otcondense.store import (
     write_class_features,
 )
 from otcondense.store.features import INPUTS_KEY, TRANSFORM_KEY
+from pipeline.class_parts import ids_of_rows
+from pipeline.class_plan import ClassPlan, planned_rows
 from pipeline.images import Transform, decode
 from pipeline.quarantine import Lost, read_class_quarantine, write_class_quarantine
 from pipeline.shards import plan_shards
-from pipeline.work import ClassPlan, Target
+from pipeline.work import Target
 
 READERS = 8
 """Threads that read images; a disk or a store answers several requests at once."""
+Rows = Int64[np.ndarray, " n"]
 
 
 @dataclass(frozen=True)
 class SameContent:
-    """Looks for classes whose images have the content that was encoded."""
+    """Looks for feature files whose images have the content that was encoded."""
 
     target: Target
     transform: Transform
     """Of the images."""
 
-    def find(self, plans: Sequence[ClassPlan]) -> dict[str, list[Lost]]:
-        """Return the lost images of each class that is recognised, by its name.
+    def find(self, plans: Sequence[ClassPlan]) -> dict[ClassPlan, list[Lost]]:
+        """Return the lost images of each file that is recognised, by its plan.
 
-        The images of all classes are read together, in storage order.
+        The images of all files are read together, in storage order.
         """
-        expected: dict[str, _Expected] = {}
-        for plan in plans:
-            found = self._stored(plan)
+        expected: dict[ClassPlan, _Expected] = {}
+        plan_of = planned_rows(self.target.listing, plans)
+        for place, plan in enumerate(plans):
+            found = self._stored(plan, np.flatnonzero(plan_of == place))
             if found is not None:
-                expected[plan.name] = found
+                expected[plan] = found
         if expected:
-            self._refute(expected)
-        return {name: found.lost for name, found in expected.items() if found.is_same}
+            self._refute([expected.get(plan) for plan in plans], plan_of)
+        return {plan: found.lost for plan, found in expected.items() if found.is_same}
 
     def keep(self, plan: ClassPlan, lost: list[Lost]) -> None:
-        """Give the files of a recognised class the fingerprint of its plan."""
+        """Give a recognised file and its lost images the fingerprint of its plan."""
         store, directory = self.target.store, self.target.directory
-        features = read_class_features(store, directory, plan.name)
-        metadata = stored_metadata(store, class_file(directory, plan.name)) or {}
-        write_class_quarantine(store, directory, plan.name, plan.fingerprint, lost)
+        features = read_part(store, directory, plan.name, plan.part.number)
+        metadata = stored_metadata(store, plan.file(directory)) or {}
+        write_class_quarantine(store, plan.lost_file(directory), plan.fingerprint, lost)
         write_class_features(
             store,
             directory,
@@ -69,10 +73,10 @@ class SameContent:
             transform=metadata.get(TRANSFORM_KEY),
         )
 
-    def _stored(self, plan: ClassPlan) -> "_Expected | None":
+    def _stored(self, plan: ClassPlan, rows: Rows) -> "_Expected | None":
         """Return what an earlier extraction found if only the images can have changed since."""
         store, directory = self.target.store, self.target.directory
-        name = class_file(directory, plan.name)
+        name = plan.file(directory)
         try:
             metadata = table_metadata(read_unchanged(store, name))
             if metadata.get(INPUTS_KEY) != plan.inputs:
@@ -80,46 +84,55 @@ class SameContent:
             table = read_columns(store, name, ("image_id", "sha256"))
         except InputError:
             return None
-        lost = read_class_quarantine(store, directory, plan.name, str(metadata["fingerprint"]))
+        where = plan.lost_file(directory)
+        lost = read_class_quarantine(store, where, str(metadata["fingerprint"]))
         hashes = dict(zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True))
         reasons = {each.image_id: each.reason for each in lost}
-        if sorted([*hashes, *reasons]) != self.target.listing.ids_of(plan.name):
+        if sorted([*hashes, *reasons]) != ids_of_rows(self.target.listing, rows).to_pylist():
             return None
         return _Expected(hashes, reasons, lost)
 
-    def _refute(self, expected: dict[str, "_Expected"]) -> None:
-        """Mark the classes that have an image of another content."""
-        listing = self.target.listing
-        is_looked_at = np.zeros(len(listing.classes), dtype=bool)
-        is_looked_at[[listing.index_of(name) for name in expected]] = True
-        for shard in plan_shards(listing, self.target.work.batch_size):
-            rows = shard.rows(listing)
-            records = listing.take(rows[is_looked_at[listing.class_index[rows]]])
-            self._refute_some(records, expected)
+    def _refute(
+        self, expected: Sequence["_Expected | None"], plan_of: Int32[np.ndarray, " images"]
+    ) -> None:
+        """Mark the files that have an image of another content.
 
-    def _refute_some(self, records: list[ImageRecord], expected: dict[str, "_Expected"]) -> None:
-        # The first other image of a class ends the reading of its later shards.
-        still_open = [each for each in records if expected[each.class_name].is_same]
-        reads = readings(record.path for record in still_open)
-        of_class = [expected[record.class_name] for record in still_open]
-        triples = zip(still_open, reads, of_class, strict=True)
+        Args:
+            expected: what was found for each plan.
+            plan_of: place of the plan of each row of the listing.
+        """
+        listing = self.target.listing
+        for shard in plan_shards(listing, self.target.work.batch_size):
+            rows = []
+            of_files = []
+            for row in shard.rows(listing):
+                found = expected[plan_of[row]] if plan_of[row] >= 0 else None
+                # The first other image of a file ends the reading of its later shards.
+                if found is not None and found.is_same:
+                    rows.append(row)
+                    of_files.append(found)
+            self._refute_some(listing.take(rows), of_files)
+
+    def _refute_some(self, records: list[ImageRecord], expected: list["_Expected"]) -> None:
+        reads = readings(record.path for record in records)
+        triples = zip(records, reads, expected, strict=True)
         answers = in_threads(self._is_same, triples, threads=READERS, ahead=READERS)
-        for each, is_same in zip(of_class, answers, strict=True):
+        for each, is_same in zip(expected, answers, strict=True):
             each.is_same &= is_same
 
     def _is_same(self, image: tuple[ImageRecord, Reading, "_Expected"]) -> bool:
-        record, read, of_class = image
-        if record.image_id in of_class.reasons:
-            return decode(read, self.transform).reason == of_class.reasons[record.image_id]
+        record, read, expected = image
+        if record.image_id in expected.reasons:
+            return decode(read, self.transform).reason == expected.reasons[record.image_id]
         try:
-            return sha256_bytes(read()) == of_class.hashes[record.image_id]
+            return sha256_bytes(read()) == expected.hashes[record.image_id]
         except OSError:
             return False
 
 
 @dataclass
 class _Expected:
-    """The result of an earlier extraction of a class."""
+    """The result of an earlier extraction, in one file."""
 
     hashes: dict[str, str]
     """SHA-256 of each image that has features, by id."""

@@ -26,6 +26,7 @@ from otcondense.store import (
     write_table,
 )
 from otcondense.store.tables import METADATA_KEY, stored_metadata
+from pipeline.class_parts import ids_of_rows
 from pipeline.images import Transform, decode
 from pipeline.quarantine import Lost
 from pipeline.shards import FOLDER, Shard
@@ -85,15 +86,13 @@ def bytes_per_image(extraction: Extraction, shards: Sequence[Shard]) -> int:
 
 def wanted_images(extraction: Extraction, shard: Shard) -> int:
     """Return the number of images of a shard whose results are needed."""
-    classes = extraction.listing.class_index[shard.rows(extraction.listing)]
-    return int(extraction.is_wanted[classes].sum())
+    return int(extraction.is_wanted(shard.rows(extraction.listing)).sum())
 
 
-def wanted_classes(extraction: Extraction, shard: Shard) -> list[int]:
-    """Return the indices of the classes of a shard whose results are needed."""
-    classes = np.unique(extraction.listing.class_index[shard.rows(extraction.listing)])
-    wanted: list[int] = classes[extraction.is_wanted[classes]].tolist()
-    return wanted
+def wanted_files(extraction: Extraction, shard: Shard) -> list[int | str]:
+    """Return the marks of the files that need results of a shard, see `ClassPlan.mark`."""
+    places = np.unique(extraction.plan_of[shard.rows(extraction.listing)])
+    return [extraction.plans[place].mark for place in places if place >= 0]
 
 
 def write_shard(extraction: Extraction, shard: Shard, rows: ShardRows) -> None:
@@ -117,7 +116,7 @@ def write_shard(extraction: Extraction, shard: Shard, rows: ShardRows) -> None:
         table.sort_by([("class_index", "ascending"), ("image_id", "ascending")]),
         fingerprint=shard_fingerprint(extraction, shard),
         row_group_rows=ROW_GROUP_ROWS,
-        classes=wanted_classes(extraction, shard),
+        classes=wanted_files(extraction, shard),
         lost=[asdict(each) for each in rows.lost],
     )
 
@@ -133,21 +132,21 @@ def finished_shard(extraction: Extraction, shard: Shard, transform: Transform) -
         shard: the shard.
         transform: of the images.
 
-    Returns: None if its file is missing, damaged, has another fingerprint or lacks a class, or a
-        lost image is readable now.
+    Returns: None if its file is missing, damaged, has another fingerprint or lacks images of a
+        wanted file, or a lost image is readable now.
     """
     store = extraction.store
     name = shard_file(extraction.directory, shard.number)
     metadata = stored_metadata(store, name)
     if metadata is None or metadata["fingerprint"] != shard_fingerprint(extraction, shard):
         return None
-    if not set(wanted_classes(extraction, shard)) <= set(metadata["classes"]):
+    if not set(wanted_files(extraction, shard)) <= set(metadata["classes"]):
         return None
     try:
         read_table(store, name)
     except InputError:
         return None
-    lost = _lost(metadata["lost"], extraction)
+    lost = _lost(metadata["lost"], extraction, shard)
     return None if lost and _is_any_readable(extraction, shard, lost, transform) else lost
 
 
@@ -161,10 +160,15 @@ def _is_any_readable(
     return any(decode(read, transform).reason is None for read in readings(paths))
 
 
-def _lost(stored: list[dict[str, str]], extraction: Extraction) -> list[Lost]:
-    listing = extraction.listing
+def _lost(stored: list[dict[str, str]], extraction: Extraction, shard: Shard) -> list[Lost]:
+    """Return the lost images of a shard whose results are needed."""
+    if not stored:
+        return []
+    rows = shard.rows(extraction.listing)
+    wanted = ids_of_rows(extraction.listing, rows[extraction.is_wanted(rows)])
+    names = set(wanted.to_pylist())
     lost = [Lost(**each) for each in stored]
-    return [each for each in lost if extraction.is_wanted[listing.index_of(each.class_name)]]
+    return [each for each in lost if each.image_id in names]
 
 
 def read_classes(

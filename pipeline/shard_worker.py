@@ -33,7 +33,7 @@ class ShardResult:
 
     number: int
     images: int
-    """Images of wanted classes, also those that cannot be used."""
+    """Images whose results are needed, also those that cannot be used."""
     lost: list[Lost]
 
     def row(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class ShardWorker:
         """
         listing = self._extraction.listing
         rows = shard.rows(listing)
-        is_wanted = self._extraction.is_wanted[listing.class_index[rows]]
+        is_wanted = self._extraction.is_wanted(rows)
         places = _in_wanted_batches(is_wanted, self._extraction.work.batch_size)
         records = listing.take(rows[places])
         images: list[Decoded] = []

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Int32, Int64, UInt8
 from torch import Tensor
 
 from otcondense.datasets import Listing
@@ -15,6 +15,7 @@ from otcondense.devices import DeviceSetting
 from otcondense.in_flight import Arrays
 from otcondense.representations.tables import ClassTable
 from otcondense.store import Store
+from pipeline.class_plan import ClassPlan
 from pipeline.images import BatchTransform, Transform
 from pipeline.quarantine import Lost
 
@@ -38,22 +39,8 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
-class ClassPlan:
-    """One class on its way from images to a file."""
-
-    name: str
-    index: int
-    size: int
-    """Images of the class in the source."""
-    fingerprint: str
-    """Of the file of the class."""
-    inputs: str
-    """Fingerprint of the inputs of the file besides the images."""
-
-
-@dataclass(frozen=True)
 class ClassRows:
-    """The results for the images of one class."""
+    """The results for the images of one class, or of a part of it."""
 
     plan: ClassPlan
     table: pa.Table
@@ -108,7 +95,7 @@ class Work(Protocol):
         """
 
     def write_class(self, store: Store, directory: str, rows: ClassRows) -> None:
-        """Write the file of one class.
+        """Write the file of one class, or of a part of it.
 
         Raises: InputError if results are not finite.
         """
@@ -137,8 +124,10 @@ class Extraction:
     listing: Listing
     starts: Int64[np.ndarray, " shards"]
     """First place of each shard in the storage order of the listing."""
-    is_wanted: Bool[np.ndarray, " classes"]
-    """Whether the results of a class are needed, by its index."""
+    plans: tuple[ClassPlan, ...]
+    """The files to write, in the order of the listing."""
+    plan_of: Int32[np.ndarray, " images"]
+    """Place in `plans` of each image of the listing; -1 if its results are not needed."""
     threads: int = 1
     """Threads of a worker that read and decode images."""
     assigned: bool | None = None
@@ -148,3 +137,8 @@ class Extraction:
     def store(self) -> Store:
         """The run."""
         return Store(self.root)
+
+    def is_wanted(self, rows: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Tell for each of some rows of the listing whether its results are needed."""
+        is_wanted: np.ndarray = self.plan_of[rows] >= 0
+        return is_wanted

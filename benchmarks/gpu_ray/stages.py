@@ -54,7 +54,7 @@ def _encoded(run: Run, size: Size) -> int:
     expected = size.images.count("train")
     for network in run.config.extracting:
         folder = Path(run.store.path(run.features_directory(network)))
-        files = folder.glob("class_name=*/part-0.parquet")
+        files = folder.glob("class_name=*/part-*.parquet")
         count = sum(pq.read_metadata(file).num_rows for file in files)
         assert count == expected, f"{count} rows of features, expected {expected}"
     return expected

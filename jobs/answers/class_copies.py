@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.report.answer import LeftOut
-from otcondense.store import class_file, read_columns
+from otcondense.store import class_files, read_columns
 
 MOST_IMAGES = 50_000
 """Most images of a source whose hashes are compared: it takes a second, each time it is asked."""
@@ -27,7 +27,7 @@ def copies_across_classes(run: Run) -> Iterator[LeftOut]:
     if not run.config.source.has_images or not 0 < len(listing) <= MOST_IMAGES:
         return
     tables = list(_hashes(run, listing.names))
-    if len(tables) < 2:
+    if not tables:
         return
     images = pa.concat_tables(tables)
     groups = images.group_by("sha256").aggregate([("class", "count_distinct")])
@@ -49,6 +49,6 @@ def _hashes(run: Run, classes: list[str]) -> Iterator[pa.Table]:
     """Yield the ids and hashes of the images of each class whose features are there."""
     directory = run.features_directory(run.config.encoder)
     for name in classes:
-        if run.store.exists(class_file(directory, name)):
-            table = read_columns(run.store, class_file(directory, name), ("image_id", "sha256"))
+        for file in filter(run.store.exists, class_files(run.store, directory, name)):
+            table = read_columns(run.store, file, ("image_id", "sha256"))
             yield table.append_column("class", pa.array([name] * len(table), pa.string()))

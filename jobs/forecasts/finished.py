@@ -14,7 +14,7 @@ from otcondense.counts import counted
 from otcondense.diffusion.checkpoint_files import list_checkpoints
 from otcondense.encoders import EncoderConfig
 from otcondense.forecast.stages import Stage
-from otcondense.store import class_file, selection_file
+from otcondense.store import class_files, selection_file
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,19 @@ NOTHING = Finished(0, 0, "")
 def finished_features(run: Run, encoder: EncoderConfig, classes: Sequence[str]) -> Finished:
     """Return how many classes have features of a network."""
     directory = run.features_directory(encoder)
-    files = [class_file(directory, name) for name in classes]
-    return _there(run, files, "class")
+    is_there = [_is_extracted(run, directory, name) for name in classes]
+    return Finished(sum(is_there), len(is_there), "class")
 
 
 def finished_part(run: Run, stage: Stage, classes: Sequence[str]) -> Finished:
     """Return how much of a later stage is there."""
     find = _BY_STAGE.get(stage.name)
     return NOTHING if find is None else find(run, stage, classes)
+
+
+def _is_extracted(run: Run, directory: str, name: str) -> bool:
+    """Tell whether the features of a class are there, in all its files."""
+    return all(map(run.store.exists, class_files(run.store, directory, name)))
 
 
 def _there(run: Run, files: Sequence[str], noun: str) -> Finished:

@@ -8,7 +8,7 @@ from jobs.run_directory.bars import HELD_OUT_BAR
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets import order_classes
-from otcondense.store import class_file, fingerprint, read_columns, stored_metadata
+from otcondense.store import class_files, fingerprint, read_columns, stored_metadata
 from pipeline.extract import extract_features
 from pipeline.quarantine import quarantine_file
 
@@ -19,12 +19,13 @@ def class_names(run: Run) -> list[str]:
 
 
 def contents(run: Run, directory: str) -> list[str]:
-    """Return the digest of every class's features in a directory."""
+    """Return the digest of every file of features in a directory."""
     digests = []
     for name in class_names(run):
-        metadata = stored_metadata(run.store, class_file(directory, name))
-        assert metadata, f"features are extracted before their digests are read: {directory}"
-        digests.append(str(metadata["content"]))
+        for file in class_files(run.store, directory, name):
+            metadata = stored_metadata(run.store, file)
+            assert metadata, f"features are extracted before their digests are read: {directory}"
+            digests.append(str(metadata["content"]))
     return digests
 
 

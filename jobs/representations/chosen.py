@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from jobs.run_directory.run import Run
 from otcondense.errors import MissingInputError
-from otcondense.store import read_columns, read_manifest, stored_metadata
+from otcondense.store import class_files, read_columns, read_manifest, stored_metadata
 
 COLUMNS = ("image_id", "sha256")
 
@@ -32,10 +32,18 @@ def _of_subsets(run: Run) -> list[pa.Table]:
 def _with_features(run: Run) -> list[pa.Table]:
     """Return the images of each class that have features."""
     directory = run.features_directory(run.config.encoder)
-    names = [name for name in run.store.list(directory) if name.endswith("/part-0.parquet")]
+    names: list[str] = []
+    for file in run.store.list(directory):
+        if file.endswith("/part-0.parquet"):
+            names += class_files(run.store, directory, _class_of(file))
     if not names:
         raise MissingInputError(f"run {run.store.root} has no features yet", file=directory)
     for name in names:
         if stored_metadata(run.store, name) is None:
-            raise MissingInputError(f"{run.store.path(name)} is damaged", file=name)
+            raise MissingInputError(f"{run.store.path(name)} is missing or damaged", file=name)
     return [read_columns(run.store, name, COLUMNS) for name in names]
+
+
+def _class_of(file: str) -> str:
+    """Return the class of a feature file."""
+    return file.split("/")[-2].removeprefix("class_name=")

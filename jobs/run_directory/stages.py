@@ -87,8 +87,8 @@ def _scores_denoising(config: RunConfig) -> bool:
 
 HASH = "{hash}"
 """Stands for the hash that the names of all results carry."""
-CLASS_PART = f"-{HASH}/class_name=*/part-0.parquet"
-"""End of the names of results with one file for each class."""
+CLASS_PART = f"-{HASH}/class_name=*/part-*.parquet"
+"""End of the names of results with one file for each class, or several for a large one."""
 STEP = "{step}"
 """Stands for the number of a step or a shard."""
 SHARD_PART = f"-{HASH}/_shards/{STEP}.parquet"
@@ -106,7 +106,7 @@ STAGES: tuple[Stage, ...] = (
         entry="jobs.extract_features.stage:extract",
         outputs=(
             f"features/*{CLASS_PART}",
-            f"features/*-{HASH}/class_name=*/_quarantine.json",
+            f"features/*-{HASH}/class_name=*/_quarantine*.json",
             f"features/*-{HASH}/_quarantine.parquet",
             f"features/*{SHARD_PART}",
             f"scores/probe{CLASS_PART}",

@@ -8,7 +8,8 @@ from jobs.verify.files import MISSING, Problem
 from otcondense.datasets import Listing, order_classes
 from otcondense.encoders import EncoderConfig
 from otcondense.store import class_file, fingerprint
-from pipeline.fingerprints import probe_fingerprint, rows_fingerprint
+from pipeline.class_plan import ClassPlan, plan_given, plan_parts
+from pipeline.fingerprints import probe_fingerprint
 from pipeline.quarantine import quarantine_file, read_class_quarantine
 
 
@@ -45,28 +46,34 @@ def _check_probe(evidence: Evidence, directory: str) -> Iterator[Problem]:
 
 
 def _check_encoder(evidence: Evidence, encoder: EncoderConfig) -> Iterator[Problem]:
-    store = evidence.run.store
     directory = evidence.run.features_directory(encoder)
+    plans = _plans(evidence)
     expected = _fingerprints(evidence, encoder)
-    yield from _check_summary(evidence, directory)
-    for class_name, records in evidence.images.items():
-        name = class_file(directory, class_name)
-        yield from evidence.check(name, expected.get(class_name))
+    yield from _check_summary(evidence, [plan.file(directory) for plan in plans], directory)
+    for plan in plans:
+        name = plan.file(directory)
+        yield from evidence.check(name, expected.get(name))
         if name not in evidence.facts:
             continue
         facts = evidence.facts[name]
-        lost = read_class_quarantine(store, directory, class_name, facts.fingerprint)
-        if facts.rows + len(lost) != len(records):
+        where = plan.lost_file(directory)
+        lost = read_class_quarantine(evidence.run.store, where, facts.fingerprint)
+        if facts.rows + len(lost) != plan.size:
             found = (
                 f"{facts.rows} images and {len(lost)} quarantined ones, "
-                f"the source has {len(records)} of class {class_name}"
+                f"the source has {plan.size} of {plan.text}"
             )
             yield Problem(name, found)
 
 
-def _check_summary(evidence: Evidence, directory: str) -> Iterator[Problem]:
+def _plans(evidence: Evidence) -> list[ClassPlan]:
+    """Return the plan of each feature file, with the fingerprints of no encoder."""
+    listing = evidence.listing
+    return [] if listing is None else plan_parts(listing, "")
+
+
+def _check_summary(evidence: Evidence, names: list[str], directory: str) -> Iterator[Problem]:
     """Check that complete features of images have their list of unreadable images."""
-    names = [class_file(directory, class_name) for class_name in evidence.images]
     is_complete = bool(names) and all(name in evidence.facts for name in names)
     summary = quarantine_file(directory)
     has_images = evidence.run.config.source.has_images
@@ -75,7 +82,7 @@ def _check_summary(evidence: Evidence, directory: str) -> Iterator[Problem]:
 
 
 def _fingerprints(evidence: Evidence, encoder: EncoderConfig) -> dict[str, str]:
-    """Return the fingerprint that the features of each class would get now.
+    """Return the fingerprint that each feature file would get now, by its name.
 
     Returns: an empty dict if the encoder's weights are not available.
     """
@@ -85,7 +92,8 @@ def _fingerprints(evidence: Evidence, encoder: EncoderConfig) -> dict[str, str]:
     if listing is None:
         return {}
     if not run.config.source.has_images:
-        return {name: rows_fingerprint(listing, name, key) for name in listing.names}
+        directory = run.features_directory(encoder)
+        return {plan.file(directory): plan.fingerprint for plan in plan_given(listing, key)}
     if encoder.is_own_code:
         note("verify", f"{encoder.name} is not run to check a file: its weights are not compared")
         return {}
@@ -100,7 +108,7 @@ def _fingerprints(evidence: Evidence, encoder: EncoderConfig) -> dict[str, str]:
 def _of_images(
     evidence: Evidence, listing: Listing, encoder: EncoderConfig, key: str
 ) -> dict[str, str]:
-    """Return the fingerprints of the features of images.
+    """Return the fingerprints of the features of images, by file.
 
     Features of images with other times and the same content keep theirs.
     """
@@ -113,10 +121,12 @@ def _of_images(
     found = {}
     changed = []
     for plan in plan_features(target, key):
-        found[plan.name] = plan.fingerprint
-        facts = evidence.facts.get(class_file(directory, plan.name))
+        name = plan.file(directory)
+        found[name] = plan.fingerprint
+        facts = evidence.facts.get(name)
         if facts is not None and facts.fingerprint != plan.fingerprint:
             changed.append(plan)
-    for name in SameContent(target, target.work.transform()).find(changed):
-        found[name] = evidence.facts[class_file(directory, name)].fingerprint
+    for plan in SameContent(target, target.work.transform()).find(changed):
+        name = plan.file(directory)
+        found[name] = evidence.facts[name].fingerprint
     return found

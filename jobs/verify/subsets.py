@@ -10,7 +10,7 @@ from jobs.verify.evidence import Evidence
 from jobs.verify.files import DUPLICATE, MISSING, Problem, read_hashes
 from otcondense.errors import InputError
 from otcondense.store import (
-    class_file,
+    class_files,
     manifest_table,
     read_class_selection,
     read_manifest,
@@ -61,7 +61,10 @@ def _selectable(evidence: Evidence, subset: str) -> set[str]:
     directories = input_directories(run, method)
     found = set()
     for class_name in evidence.images:
-        if all(class_file(directory, class_name) in evidence.facts for directory in directories):
+        files: list[str] = []
+        for directory in directories:
+            files += class_files(run.store, directory, class_name)
+        if all(file in evidence.facts for file in files):
             found.add(class_name)
     return found
 
@@ -125,14 +128,16 @@ def _check_rows(
 
     directory = evidence.run.features_directory(evidence.run.config.encoder)
     for class_name in sorted({row["class_name"] for row in rows}):
-        features = class_file(directory, class_name)
-        if features not in evidence.facts or features in broken:
+        files = class_files(evidence.run.store, directory, class_name)
+        if any(file not in evidence.facts or file in broken for file in files):
             continue
-        hashes = read_hashes(evidence.run.store, features)
+        hashes: dict[str, str] = {}
+        for file in files:
+            hashes |= read_hashes(evidence.run.store, file)
         of_class = [row for row in rows if row["class_name"] == class_name]
         wrong = [
             row["image_id"] for row in of_class if hashes.get(row["image_id"]) != row["sha256"]
         ]
         if wrong:
-            found = f"{wrong[0]} and {len(wrong) - 1} more are not images of {features}"
+            found = f"{wrong[0]} and {len(wrong) - 1} more are not images of {files[0]}"
             yield Problem(name, found)

@@ -15,7 +15,7 @@ from otcondense.selection.registry import versioned
 from otcondense.store import (
     SELECTION_SCHEMA_VERSION,
     Store,
-    class_file,
+    class_files,
     fingerprint,
     stored_metadata,
 )
@@ -109,7 +109,9 @@ def _fingerprint(
 ) -> str:
     """Return the fingerprint of the last of nested selections of a class."""
     selection = run.config.selection
-    inputs = [class_file(directory, class_name) for directory in input_directories(run, method)]
+    inputs: list[str] = []
+    for directory in input_directories(run, method):
+        inputs += class_files(run.store, directory, class_name)
     rules: list[Any] = [selection.duplicates_of(method)]
     if rules != ["keep"]:
         rules.append(selection.near_copies)

@@ -17,7 +17,7 @@ from otcondense.exports.hub_metadata import described
 from otcondense.exports.outputs import new_output
 from otcondense.exports.parquet_tables import parquet_writer
 from otcondense.npy import write_header
-from otcondense.store import ClassFeatures, FeatureView, Store, class_file, read_columns
+from otcondense.store import ClassFeatures, FeatureView, Store, class_files, read_columns
 from otcondense.store.local_files import write_whole
 
 GROUP_BYTES = 2**26
@@ -39,28 +39,32 @@ class FeatureExport:
     with_logits: bool
 
     def read(self) -> Iterator[ClassFeatures]:
-        """Yield the features of one class at a time.
+        """Yield the features of one class at a time, or of one part of a class in several files.
 
         Raises: InputError if a file is damaged or missing, has no logits although they are wanted,
             or its features are of another length.
         """
         length: int | None = None
         for name in self.classes:
-            features = self.view.read(self.store, name)
-            found = features.features.shape[1]
-            length = length or found
-            where = self.store.path(class_file(self.view.first, name))
-            if found != length:
-                raise InputError(f"{where} must have features of length {length}, found {found}")
-            if self.with_logits and features.logits is None:
-                raise InputError(f"{where} has no logits; leave out --logits")
-            yield features
+            for number, file in enumerate(class_files(self.store, self.view.first, name)):
+                features = self.view.read_part(self.store, name, number)
+                found = features.features.shape[1]
+                length = length or found
+                where = self.store.path(file)
+                if found != length:
+                    raise InputError(
+                        f"{where} must have features of length {length}, found {found}"
+                    )
+                if self.with_logits and features.logits is None:
+                    raise InputError(f"{where} has no logits; leave out --logits")
+                yield features
 
 
 def write_parquet(export: FeatureExport, target: Path) -> int:
     """Write one file with the columns image_id, label, features, sha256 and maybe logits.
 
-    `features` and `logits` are lists of float32 of one length. Rows are sorted by class and id.
+    `features` and `logits` are lists of float32 of one length. Rows are sorted by class and id;
+    those of a class in several files by class, file and id.
     """
     count = 0
     with ExitStack() as stack:
@@ -119,10 +123,10 @@ def _ids(export: FeatureExport) -> tuple[int, int]:
     count = 0
     longest = 1
     for name in export.classes:
-        file = class_file(export.view.first, name)
-        ids = read_columns(export.store, file, ["image_id"]).column(0)
-        count += len(ids)
-        longest = max(longest, pc.max(pc.utf8_length(ids)).as_py() or 0)
+        for file in class_files(export.store, export.view.first, name):
+            ids = read_columns(export.store, file, ["image_id"]).column(0)
+            count += len(ids)
+            longest = max(longest, pc.max(pc.utf8_length(ids)).as_py() or 0)
     return count, longest
 
 
@@ -150,7 +154,7 @@ returns the number of images."""
 def export_features(export: FeatureExport, form: str, output: str) -> int:
     """Write the features of a run, whole or not at all, and return the number of images.
 
-    One class is in memory at a time.
+    One class, or one part of a large class, is in memory at a time.
 
     Raises: InputError if the output exists, or features are missing, damaged or without the wanted
         logits.

@@ -1,13 +1,20 @@
 """Confidences of a classifier in each image, if they are not stored with the features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 
 from otcondense.errors import InputError, MissingInputError
-from otcondense.store.features import OPTIONAL_COLUMNS, ClassFeatures, class_file
+from otcondense.store.features import (
+    OPTIONAL_COLUMNS,
+    WHOLE,
+    ClassFeatures,
+    class_file,
+    class_files,
+)
 from otcondense.store.files import Store
 from otcondense.store.logits import stored_logits
 from otcondense.store.tables import array_column, array_field, read_array, read_table, write_table
@@ -66,21 +73,43 @@ def with_confidences(store: Store, features: ClassFeatures, directory: str | Non
     """
     if directory is None:
         return replace(features, logits=None, cross_entropy=None, entropy=None, max_prob=None)
-    name = class_file(directory, features.class_name)
-    table = read_table(store, name)
-    if "cross_entropy" not in table.column_names:
+    files = class_files(store, directory, features.class_name)
+    if features.part.count > 1 and len(files) == features.part.count:
+        files = [files[features.part.number]]
+    tables = [read_table(store, file) for file in files]
+    if any("cross_entropy" not in table.column_names for table in tables):
         raise InputError(
-            f"{store.path(name)} holds no confidences; "
+            f"{store.path(files[0])} holds no confidences; "
             "set confidence.classifier to an encoder with a classifier"
         )
-    if table.column("image_id").to_pylist() != features.image_ids:
+    rows = _rows_of(tables, features)
+    if rows is None:
         raise MissingInputError(
-            f"{store.path(name)} must hold the {features.size} images that have features, "
-            f"found {len(table)} others",
-            name,
+            f"{store.path(files[0])} must hold the {features.size} images that have features, "
+            f"found {sum(map(len, tables))} others",
+            files[0],
         )
-    optional = {column: table.column(column).to_numpy() for column in OPTIONAL_COLUMNS}
+    optional = {}
+    for column in OPTIONAL_COLUMNS:
+        values = [table.column(column).to_numpy() for table in tables]
+        optional[column] = np.concatenate(values)[rows]
     logits = None
-    if "logits" in table.column_names:
-        logits = read_array(table, "logits").astype(np.float32)
+    if all("logits" in table.column_names for table in tables):
+        stored = np.concatenate([read_array(table, "logits") for table in tables])
+        logits = stored[rows].astype(np.float32)
     return replace(features, logits=logits, **optional)
+
+
+def _rows_of(tables: Sequence[pa.Table], features: ClassFeatures) -> Int64[np.ndarray, " n"] | None:
+    """Return the row of each image in tables that follow each other.
+
+    Returns: None if they do not hold exactly these images; more may be there for a part of a class.
+    """
+    image_ids = [image_id for table in tables for image_id in table.column("image_id").to_pylist()]
+    if image_ids == features.image_ids:
+        return np.arange(len(image_ids))
+    is_of_class = len(image_ids) == features.size or features.part != WHOLE
+    places = {image_id: row for row, image_id in enumerate(image_ids)}
+    if not is_of_class or not places.keys() >= set(features.image_ids):
+        return None
+    return np.array([places[image_id] for image_id in features.image_ids], dtype=np.int64)
