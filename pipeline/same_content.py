@@ -3,7 +3,7 @@
 Their features stay. Reading the images once is far cheaper than encoding them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,15 +48,15 @@ class SameContent:
 
         The images of all files are read together, in storage order.
         """
-        expected: dict[ClassPlan, _Expected] = {}
+        expected: dict[int, _Expected] = {}
         plan_of = planned_rows(self.target.listing, plans)
         for place, plan in enumerate(plans):
             found = self._stored(plan, np.flatnonzero(plan_of == place))
             if found is not None:
-                expected[plan] = found
+                expected[place] = found
         if expected:
-            self._refute([expected.get(plan) for plan in plans], plan_of)
-        return {plan: found.lost for plan, found in expected.items() if found.is_same}
+            self._refute(expected, plan_of)
+        return {plans[place]: found.lost for place, found in expected.items() if found.is_same}
 
     def keep(self, plan: ClassPlan, lost: list[Lost]) -> None:
         """Give a recognised file and its lost images the fingerprint of its plan."""
@@ -93,24 +93,21 @@ class SameContent:
         return _Expected(hashes, reasons, lost)
 
     def _refute(
-        self, expected: Sequence["_Expected | None"], plan_of: Int32[np.ndarray, " images"]
+        self, expected: Mapping[int, "_Expected"], plan_of: Int32[np.ndarray, " images"]
     ) -> None:
         """Mark the files that have an image of another content.
 
         Args:
-            expected: what was found for each plan.
+            expected: what an earlier extraction found, by the place of the plan.
             plan_of: place of the plan of each row of the listing.
         """
         listing = self.target.listing
         for shard in plan_shards(listing, self.target.work.batch_size):
-            rows = []
-            of_files = []
-            for row in shard.rows(listing):
-                found = expected[plan_of[row]] if plan_of[row] >= 0 else None
-                # The first other image of a file ends the reading of its later shards.
-                if found is not None and found.is_same:
-                    rows.append(row)
-                    of_files.append(found)
+            # The first other image of a file ends the reading of its later shards.
+            still_open = [place for place, found in expected.items() if found.is_same]
+            rows = shard.rows(listing)
+            rows = rows[np.isin(plan_of[rows], still_open)]
+            of_files = [expected[place] for place in plan_of[rows].tolist()]
             self._refute_some(listing.take(rows), of_files)
 
     def _refute_some(self, records: list[ImageRecord], expected: list["_Expected"]) -> None:

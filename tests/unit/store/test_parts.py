@@ -18,10 +18,13 @@ from otcondense.store import (
     read_class_features,
     read_part,
     stored_metadata,
+    with_confidences,
     write_class_features,
 )
 
 ROWS = 10
+CONFIDENCES = ("logits", "cross_entropy", "entropy", "max_prob")
+ARRAYS = ("features", "width", "height", *CONFIDENCES)
 SPLIT = (np.array([0, 3, 7, 9]), np.array([1, 2, 8]), np.array([4, 5, 6]))
 """Rows of each part: the images of a class, in the order of the storage."""
 
@@ -35,8 +38,8 @@ def class_features(seed: int, width: int) -> ClassFeatures:
         features=draws,
         logits=draws[:, :2],
         cross_entropy=draws[:, 0],
-        entropy=None,
-        max_prob=None,
+        entropy=draws[:, 1],
+        max_prob=draws[:, 2],
         width=np.arange(ROWS, dtype=np.int32),
         height=np.arange(ROWS, dtype=np.int32),
         sha256=[f"{row:064x}" for row in range(ROWS)],
@@ -44,18 +47,12 @@ def class_features(seed: int, width: int) -> ClassFeatures:
 
 
 def of_rows(whole: ClassFeatures, rows: np.ndarray, part: PartOf) -> ClassFeatures:
-    assert whole.logits is not None
-    assert whole.cross_entropy is not None
     return replace(
         whole,
         image_ids=[whole.image_ids[row] for row in rows],
         sha256=[whole.sha256[row] for row in rows],
-        features=whole.features[rows],
-        logits=whole.logits[rows],
-        cross_entropy=whole.cross_entropy[rows],
-        width=whole.width[rows],
-        height=whole.height[rows],
         part=part,
+        **{name: getattr(whole, name)[rows] for name in ARRAYS},
     )
 
 
@@ -77,9 +74,9 @@ def store(tmp_path: Path) -> Store:
 
 
 def assert_same(one: ClassFeatures, other: ClassFeatures) -> None:
-    for name in ("image_ids", "sha256", "class_name", "class_index", "part", "entropy"):
+    for name in ("image_ids", "sha256", "class_name", "class_index", "part"):
         assert getattr(one, name) == getattr(other, name)
-    for name in ("features", "logits", "cross_entropy", "width", "height"):
+    for name in ARRAYS:
         assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
 
 
@@ -155,3 +152,25 @@ def test_a_small_class_is_its_own_part_zero(store: Store) -> None:
     view = view_of("one", "two")
     assert_same(view.read_part(store, "ant", 0), view.read(store, "ant"))
     assert view.files(store, "ant") == [class_file("one", "ant"), class_file("two", "ant")]
+
+
+@pytest.mark.parametrize("directory", ["b", "two"])
+def test_confidences_are_found_in_parts_and_in_one_file(store: Store, directory: str) -> None:
+    expected = read_class_features(store, "two", "ant")
+    whole = with_confidences(store, read_class_features(store, "a", "ant"), directory)
+    for name in CONFIDENCES:
+        assert getattr(whole, name).tobytes() == getattr(expected, name).tobytes()
+    for number, rows in enumerate(SPLIT):
+        part = with_confidences(store, read_part(store, "a", "ant", number), directory)
+        for name in CONFIDENCES:
+            assert getattr(part, name).tobytes() == getattr(expected, name)[rows].tobytes()
+
+
+def test_confidences_that_lack_a_part_are_missed(store: Store) -> None:
+    whole = read_class_features(store, "a", "ant")
+    store.remove(class_file("b", "ant", 2))
+    with pytest.raises(MissingInputError, match=r"part-2\.parquet is missing"):
+        with_confidences(store, whole, "b")
+    write_class_features(store, "c", of_rows(whole, SPLIT[0], PartOf()), fingerprint="")
+    with pytest.raises(MissingInputError, match="must hold the 10 images"):
+        with_confidences(store, whole, "c")
