@@ -16,6 +16,7 @@ from otcondense.store import (
     sha256_bytes,
     write_class_features,
 )
+from pipeline.checked import Checked
 from pipeline.class_parts import ids_of_rows, rows_of_parts
 from pipeline.class_plan import ClassPlan, plan_given, remove_parts
 from pipeline.extract import ExtractionResult, OnProgress
@@ -41,7 +42,8 @@ def import_features(
     store = Store(store_root)
     listing = source_listing(store, source)
     plans = plan_given(listing, stage_fingerprint)
-    todo = [plan for plan in plans if not _is_there(store, directory, plan)]
+    checked = Checked.load(store, directory)
+    todo = [plan for plan in plans if not _is_there(plan, checked)]
     total = len(listing)
     done = total - sum(plan.size for plan in todo)
     on_progress(done, total)
@@ -60,8 +62,10 @@ def import_features(
         for each, rows in zip(group, np.split(features, ends[:-1]), strict=True):
             made = _class_features(listing, each, rows)
             write_class_features(store, directory, made, fingerprint=each.plan.fingerprint)
+            checked.add(each.plan.file(directory), each.plan.fingerprint, each.plan.size)
             done += len(rows)
             on_progress(done, total)
+    checked.save()
     classes_done = len({plan.name for plan in todo})
     return ExtractionResult(
         num_images=total,
@@ -80,8 +84,16 @@ class _Planned:
     rows: Int64[np.ndarray, " n"]
 
 
-def _is_there(store: Store, directory: str, plan: ClassPlan) -> bool:
-    return read_fingerprint(store, plan.file(directory)) == plan.fingerprint
+def _is_there(plan: ClassPlan, checked: Checked) -> bool:
+    """Tell whether an earlier start has written a file; it is read unless it is known."""
+    name = plan.file(checked.directory)
+    known = checked.known(name)
+    if known is not None:
+        return known.fingerprint == plan.fingerprint
+    if read_fingerprint(checked.store, name) != plan.fingerprint:
+        return False
+    checked.add(name, plan.fingerprint, plan.size)
+    return True
 
 
 def _groups(listing: Listing, plans: Sequence[ClassPlan]) -> Iterator[list[_Planned]]:

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from otcondense.datasets import SourceConfig, list_images, read_image_bytes, readings, write_digits
 from otcondense.encoders import EncoderConfig, cross_entropy, load_encoder
 from otcondense.errors import InputError
-from otcondense.store import Store, class_file, read_class_features, read_table
+from otcondense.store import Store, class_file, class_files, read_class_features, read_table
 from pipeline import stream
 from pipeline.crew import Crew
 from pipeline.extract import ExtractionConfig, extract_features
@@ -169,6 +169,23 @@ def test_an_interrupted_run_on_a_cluster_ends_in_the_same_bytes(
     extract_features(store.root, "features", source, encoder, HERE, "stage")
     assert 0 < len(read) <= 66 * 2 / 3, "a finished shard is not read again"
     assert contents(store) == contents(extracted[0])
+
+
+@pytest.mark.slow
+def test_workers_write_the_parts_of_large_classes(
+    ray_cluster, extracted, source, encoder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("pipeline.class_parts.PART_ROWS", 8)
+    here, there = Store(str(tmp_path / "here")), Store(str(tmp_path / "there"))
+    extract_features(here.root, "features", source, encoder, HERE, "stage")
+    extract_features(there.root, "features", source, encoder, TWO, "stage")
+    assert contents(here) == contents(there)
+    for name in "012":
+        assert len(class_files(there, "features", name)) == 3
+        found = read_class_features(there, "features", name)
+        expected = read_class_features(extracted[0], "features", name)
+        assert found.image_ids == expected.image_ids
+        assert found.features.tobytes() == expected.features.tobytes()
 
 
 @pytest.mark.slow

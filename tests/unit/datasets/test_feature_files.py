@@ -74,8 +74,8 @@ def test_small_groups_read_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.given_features.GROUP_BYTES", 1)
     import_features(str(tmp_path / "other"), "features", source, "stage")
     one, other = Store(str(tmp_path / "run")), Store(str(tmp_path / "other"))
-    assert {name: one.read_bytes(name) for name in one.list()} == {
-        name: other.read_bytes(name) for name in other.list()
+    assert {name: one.read_bytes(name) for name in one.list("features")} == {
+        name: other.read_bytes(name) for name in other.list("features")
     }
 
 
