@@ -23,6 +23,9 @@ from pipeline.extract import ExtractionResult, OnProgress
 
 GROUP_BYTES = 2**31
 """Classes of about this size are read together: the rows of one class may be in all files."""
+PARTS_BYTES = 2**28
+"""The same for parts of a class, whose rows follow each other in the storage. Several are read
+together, because a row group of a Parquet file, often a million rows, is read whole."""
 
 
 def import_features(
@@ -97,19 +100,14 @@ def _is_there(plan: ClassPlan, checked: Checked) -> bool:
 
 
 def _groups(listing: Listing, plans: Sequence[ClassPlan]) -> Iterator[list[_Planned]]:
-    """Yield files in groups of a bounded size, at least one in each.
-
-    A part of a class is a group of its own: its rows follow each other in the storage.
-    """
+    """Yield files in groups of a bounded size, at least one in each."""
     sizes = listing.numbers("size_bytes")
     group: list[_Planned] = []
     size = 0
     for each in _with_rows(listing, plans):
-        if each.plan.part.count > 1:
-            yield [each]
-            continue
         more = int(sizes[each.rows].sum())
-        if group and size + more > GROUP_BYTES:
+        most = GROUP_BYTES if each.plan.part.count == 1 else PARTS_BYTES
+        if group and size + more > most:
             yield group
             group = []
             size = 0

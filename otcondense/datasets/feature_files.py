@@ -3,8 +3,6 @@
 They may describe images or anything else; there are no images to look at.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,6 @@ import pyarrow.compute as pc
 from jaxtyping import Float32, Int64
 
 from otcondense import npy
-from otcondense.datasets.access import open_file
 from otcondense.datasets.building import build_listing
 from otcondense.datasets.columns import (
     check_column,
@@ -25,10 +22,11 @@ from otcondense.datasets.columns import (
 from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.listing import ListedFile, Listing
 from otcondense.datasets.named_files import named_files
+from otcondense.datasets.npy_files import header_of, loaded, npy_rows
 from otcondense.datasets.parquet_files import parquet_ids
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
 from otcondense.datasets.parts import TEXT, Labels, Part, sorted_texts, spread, texts
-from otcondense.datasets.records import SourceConfig, is_remote
+from otcondense.datasets.records import SourceConfig
 from otcondense.errors import InputError
 
 FEATURES_FILE = "features.npy"
@@ -120,9 +118,10 @@ def _npy_files(source: SourceConfig) -> dict[str, SourceFile]:
 
 def _npy_part(source: SourceConfig, files: dict[str, SourceFile]) -> Part:
     file = files[FEATURES_FILE]
-    with _loaded(file.path) as features, _loaded(files[LABELS_FILE].path) as labels:
+    features = header_of(file.path)
+    with loaded(files[LABELS_FILE].path) as labels:
         _check_arrays(source, features, labels)
-        ids = _npy_ids(files, len(features))
+        ids = _npy_ids(files, features.shape[0])
         if len(ids) != len(labels):
             raise InputError(
                 f"{source.path} must hold one id for each label, found {len(ids)} for {len(labels)}"
@@ -153,8 +152,8 @@ def _column(array: np.ndarray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(part, kind) for part in parts])
 
 
-def _check_arrays(source: SourceConfig, features: np.ndarray, labels: np.ndarray) -> None:
-    if features.ndim != 2 or labels.shape != features.shape[:1] or features.dtype.kind != "f":
+def _check_arrays(source: SourceConfig, features: npy.Header, labels: np.ndarray) -> None:
+    if len(features.shape) != 2 or labels.shape != features.shape[:1] or features.dtype.kind != "f":
         raise InputError(
             f"{source.path} must hold features [n, d] of floating-point numbers and labels [n], "
             f"found {features.dtype} {list(features.shape)} and {list(labels.shape)}"
@@ -165,7 +164,7 @@ def _npy_ids(files: dict[str, SourceFile], count: int) -> pa.LargeStringArray:
     if IDS_FILE not in files:
         return row_ids(files[FEATURES_FILE], count)
     path = files[IDS_FILE].path
-    with _loaded(path) as stored:
+    with loaded(path) as stored:
         return text_ids(path, "ids", _column(stored))
 
 
@@ -177,39 +176,17 @@ def _parquet_part(source: SourceConfig, file: SourceFile, opened: ParquetSource)
     return _rows(file, ids, labels, file.size_bytes // max(1, len(labels)), file.mtime_ns)
 
 
-@contextmanager
-def _loaded(path: str) -> Iterator[np.ndarray]:
-    """Give a .npy file as an array: mapped if it is local, else read whole.
-
-    Raises: InputError for a damaged file, one that claims more than it holds, and for pickled
-        objects, which are never loaded.
-    """
-    with npy.readable(path):
-        with open_file(path) as file:
-            header = npy.read_header(file)
-            start = file.tell()
-            file.seek(0, 2)
-            if start + header.size_bytes > file.tell():
-                raise ValueError(f"it claims {header.text} and has {file.tell()} bytes")
-            file.seek(start)
-            if is_remote(path):
-                loaded = npy.read_array(file, header)
-            else:
-                loaded = np.lib.format.open_memmap(path, mode="r")
-        yield loaded
-
-
 def _read_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
     """Return the features of some rows of one file, in the order of `rows`."""
     if not path.endswith(".npy"):
         return _read_parquet_rows(source, path, rows)
-    with _loaded(path) as features:
-        return np.asarray(features[rows], dtype=np.float32)
+    return npy_rows(path, rows)
 
 
 def _read_parquet_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
     """Read only the row groups that hold the wanted rows, which may be in any order."""
-    found: dict[int, np.ndarray] = {}
+    features: np.ndarray | None = None
+    lengths: set[int] = set()
     with open_parquet(path) as opened:
         sizes = [group.rows for group in opened.groups]
         starts = np.cumsum([0, *sizes])
@@ -218,13 +195,18 @@ def _read_parquet_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.
         for group in np.unique(groups):
             table = opened.file.read_row_group(int(group), columns=[source.features_column])
             matrix = feature_matrix(path, table.column(0))
-            for position in np.flatnonzero(groups == group):
-                found[int(position)] = matrix[rows[position] - starts[group]].copy()
+            lengths.add(matrix.shape[1])
+            if len(lengths) > 1:
+                continue  # all of them are named below
+            if features is None:
+                features = np.empty((len(rows), matrix.shape[1]), dtype=np.float32)
+            places = np.flatnonzero(groups == group)
+            features[places] = matrix[rows[places] - starts[group]]
 
-    lengths = {len(row) for row in found.values()}
     if len(lengths) > 1:
         raise InputError(f"features of {path} must all have one length, found {sorted(lengths)}")
-    return np.stack([found[position] for position in range(len(rows))])
+    assert features is not None, "there are rows to read"
+    return features
 
 
 def feature_matrix(path: str, column: Any) -> np.ndarray:

@@ -1,3 +1,4 @@
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -77,6 +78,33 @@ def test_small_groups_read_the_same(tmp_path, monkeypatch):
     assert {name: one.read_bytes(name) for name in one.list("features")} == {
         name: other.read_bytes(name) for name in other.list("features")
     }
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "<f2"])
+def test_rows_of_an_array_in_a_store_are_those_of_a_local_one(tmp_path, order, dtype):
+    array = np.asarray(FEATURES, dtype=dtype, order=order)
+    npy(tmp_path / "data", array)
+    name = f"rows-{order}-{np.dtype(dtype).name}"
+    for each in (tmp_path / "data").iterdir():
+        with fsspec.open(f"memory://{name}/{each.name}", "wb") as file:
+            file.write(each.read_bytes())
+    found = []
+    for path in (str(tmp_path / "data"), f"memory://{name}"):
+        source = SourceConfig(path=path, kind="features")
+        listing = scan_images(source)
+        found.append([read_features(source, listing, np.array(rows)) for rows in ([5], [7, 3, 4])])
+    for here, there in zip(*found, strict=True):
+        np.testing.assert_array_equal(here, there)
+
+
+def test_row_groups_of_several_lengths_are_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    table = pa.table({"features": [[1.0], [2.0], [1.0, 2.0], [3.0, 4.0]], "label": [0] * 4})
+    pq.write_table(table, tmp_path / "data" / "a.parquet", row_group_size=2)
+    source = SourceConfig(path=str(tmp_path / "data"), kind="features")
+    with pytest.raises(InputError, match=r"must all have one length, found \[1, 2\]"):
+        read_features(source, scan_images(source), np.arange(4))
 
 
 def test_ids_and_text_labels(tmp_path):

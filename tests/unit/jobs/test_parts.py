@@ -14,7 +14,9 @@ from PIL import Image
 
 from actors.scorer import scored_images
 from jobs.answers.class_copies import copies_across_classes
+from jobs.answers.draws import read_draws
 from jobs.dashboard.class_view import class_view
+from jobs.evaluate.draws import compare_with_random
 from jobs.export.command import _export_features
 from jobs.extract_features.stage import extract
 from jobs.forecasts.finished import finished_features
@@ -356,3 +358,31 @@ def test_a_probe_sees_all_parts(tmp_path: Path, kind: str) -> None:
         found = with_confidences(run.store, part, confidences)
         assert found.cross_entropy.tolist() == [known[name] for name in part.image_ids]
     assert verify(run) == []
+
+
+def test_random_draws_of_parts_are_those_of_the_class_in_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge, here the encoder, sees chosen and held-out images in several files too."""
+    write_folder(tmp_path / "data")
+    write_folder(tmp_path / "others")
+    settings: dict[str, Any] = {
+        "held_out": {"path": str(tmp_path / "others")},
+        "random_draws": 2,
+        "evaluation": {"neighbours": 2},
+    }
+    records = []
+    for name, rows in (("whole", IMAGES), ("parted", SMALL)):
+        monkeypatch.setattr(PART_ROWS, rows)
+        run = make_run(tmp_path, "folder", name, **settings)
+        chosen_also = run.config.selection.model_copy(update={"held_out_copies": "keep"})
+        run = Run(run.config.model_copy(update={"selection": chosen_also}))
+        extract(run)
+        select_subset(run)
+        compare_with_random(run)
+        records.append(read_draws(run, METHODS[0]))
+    whole, parted = records
+    assert whole is not None
+    assert parted is not None
+    assert (parted.values, parted.draws) == (whole.values, whole.draws)
+    assert parted.num_held_out == len(CLASSES) * IMAGES
