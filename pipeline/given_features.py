@@ -1,6 +1,6 @@
 """Import features that were computed elsewhere: no images, no encoder, no cluster."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -37,8 +37,8 @@ def import_features(
 ) -> ExtractionResult:
     """Write one feature file per class of a source of features.
 
-    A class of more than `PART_ROWS` rows gets several files, of which one is in memory at a time.
-    A file that is already finished with the same inputs is skipped.
+    A class of more than `PART_ROWS` rows gets several files; a few are in memory at a time. A file
+    that is already finished with the same inputs is skipped.
 
     Raises: InputError if features are not finite numbers in rows of one length.
     """
@@ -51,23 +51,15 @@ def import_features(
     done = total - sum(plan.size for plan in todo)
     on_progress(done, total)
 
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+        on_progress(done, total)
+
     remove_parts(store, directory, todo)
     length: int | None = None
     for group in _groups(listing, todo):
-        features = read_features(source, listing, np.concatenate([each.rows for each in group]))
-        length = length or features.shape[1]
-        if features.shape[1] != length:
-            raise InputError(
-                f"features of {source.path} must all have one length, "
-                f"found {length} and {features.shape[1]}"
-            )
-        ends = np.cumsum([each.plan.size for each in group])
-        for each, rows in zip(group, np.split(features, ends[:-1]), strict=True):
-            made = _class_features(listing, each, rows)
-            write_class_features(store, directory, made, fingerprint=each.plan.fingerprint)
-            checked.add(each.plan.file(directory), each.plan.fingerprint, each.plan.size)
-            done += len(rows)
-            on_progress(done, total)
+        length = _write_group(source, listing, group, checked, length, count)
     checked.save()
     classes_done = len({plan.name for plan in todo})
     return ExtractionResult(
@@ -85,6 +77,44 @@ class _Planned:
 
     plan: ClassPlan
     rows: Int64[np.ndarray, " n"]
+
+
+def _write_group(
+    source: SourceConfig,
+    listing: Listing,
+    group: Sequence[_Planned],
+    checked: Checked,
+    length: int | None,
+    on_rows: Callable[[int], None],
+) -> int:
+    """Write the files of a group.
+
+    Args:
+        source: the features.
+        listing: of the source.
+        group: the files.
+        checked: the files that are known to be undamaged; these are added.
+        length: of the features of an earlier group; None for the first.
+        on_rows: called after every file, with the number of its rows.
+
+    Returns: the length of the features.
+
+    Raises: InputError if the features have another length, or are not finite.
+    """
+    features = read_features(source, listing, np.concatenate([each.rows for each in group]))
+    found = features.shape[1]
+    if found != (length or found):
+        raise InputError(
+            f"features of {source.path} must all have one length, found {length} and {found}"
+        )
+    ends = np.cumsum([each.plan.size for each in group])
+    for each, rows in zip(group, np.split(features, ends[:-1]), strict=True):
+        made = _class_features(listing, each, rows)
+        mark = each.plan.fingerprint
+        write_class_features(checked.store, checked.directory, made, fingerprint=mark)
+        checked.add(each.plan.file(checked.directory), mark, each.plan.size)
+        on_rows(len(rows))
+    return found
 
 
 def _is_there(plan: ClassPlan, checked: Checked) -> bool:

@@ -28,6 +28,7 @@ from jobs.run_directory.run import Run
 from jobs.run_directory.stages import verb_of
 from jobs.select_subset.stage import select_subset
 from jobs.verify.command import verify
+from otcondense.encoders import EncoderConfig
 from otcondense.store import (
     class_file,
     class_files,
@@ -120,6 +121,12 @@ def make_run(root: Path, kind: str, name: str = "run", **settings: Any) -> Run:
     run = Run(RunConfig.model_validate(values))
     write_marker(run)
     return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    """Import timm, which takes seconds, before the time of a test counts."""
+    EncoderConfig.model_validate(PIXELS).classes()
 
 
 @pytest.fixture
