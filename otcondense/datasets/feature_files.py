@@ -3,11 +3,8 @@
 They may describe images or anything else; there are no images to look at.
 """
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Float32, Int64
 
 from otcondense import npy
@@ -23,6 +20,7 @@ from otcondense.datasets.files import SourceFile, container_files, list_tree
 from otcondense.datasets.listing import ListedFile, Listing
 from otcondense.datasets.named_files import named_files
 from otcondense.datasets.npy_files import header_of, loaded, npy_rows
+from otcondense.datasets.parquet_features import parquet_rows
 from otcondense.datasets.parquet_files import parquet_ids
 from otcondense.datasets.parquet_open import ParquetSource, open_parquet
 from otcondense.datasets.parts import TEXT, Labels, Part, sorted_texts, spread, texts
@@ -36,8 +34,6 @@ NUMBER_KINDS = frozenset("biuf")
 """Kinds of dtypes that are numbers; other arrays hold texts or bytes."""
 PART = 2**16
 """Texts that become Python values together."""
-LENGTHS_SHOWN = 5
-"""Lengths that an error message lists."""
 
 
 def refuse_to_read(_row: str, path: str) -> bytes:
@@ -179,60 +175,5 @@ def _parquet_part(source: SourceConfig, file: SourceFile, opened: ParquetSource)
 def _read_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
     """Return the features of some rows of one file, in the order of `rows`."""
     if not path.endswith(".npy"):
-        return _read_parquet_rows(source, path, rows)
+        return parquet_rows(source, path, rows)
     return npy_rows(path, rows)
-
-
-def _read_parquet_rows(source: SourceConfig, path: str, rows: np.ndarray) -> np.ndarray:
-    """Read only the row groups that hold the wanted rows, which may be in any order."""
-    features: np.ndarray | None = None
-    lengths: set[int] = set()
-    with open_parquet(path) as opened:
-        sizes = [group.rows for group in opened.groups]
-        starts = np.cumsum([0, *sizes])
-        groups = np.searchsorted(starts, rows, side="right") - 1
-        opened.check(source.features_column)
-        for group in np.unique(groups):
-            table = opened.file.read_row_group(int(group), columns=[source.features_column])
-            matrix = feature_matrix(path, table.column(0))
-            lengths.add(matrix.shape[1])
-            if len(lengths) > 1:
-                continue  # all of them are named below
-            if features is None:
-                features = np.empty((len(rows), matrix.shape[1]), dtype=np.float32)
-            places = np.flatnonzero(groups == group)
-            features[places] = matrix[rows[places] - starts[group]]
-
-    if len(lengths) > 1:
-        raise InputError(f"features of {path} must all have one length, found {sorted(lengths)}")
-    assert features is not None, "there are rows to read"
-    return features
-
-
-def feature_matrix(path: str, column: Any) -> np.ndarray:
-    """Return a column of lists of numbers as float32 [n, d].
-
-    Raises: InputError if it holds something else, or lists of several lengths.
-    """
-    values = pa.concat_arrays(column.chunks)
-    if isinstance(values, pa.ExtensionArray):
-        values = values.storage
-    if not _is_list(values.type) or not pa.types.is_floating(values.type.value_type):
-        raise InputError(
-            f"features in {path} must be lists of floating-point numbers, found {values.type}; "
-            "set source.features_column"
-        )
-    flat = values.flatten()
-    lengths = pc.unique(pc.list_value_length(values)).to_pylist()
-    if len(lengths) != 1 or lengths[0] in (None, 0) or flat.null_count:
-        raise InputError(
-            f"features in {path} must be lists of one length without gaps, "
-            f"found the lengths {lengths[:LENGTHS_SHOWN]}"
-        )
-    numbers = np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float32)
-    return numbers.reshape(len(values), -1)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    is_list = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(test(kind) for test in is_list)
