@@ -106,7 +106,8 @@ STAGES: tuple[Stage, ...] = (
         entry="jobs.extract_features.stage:extract",
         outputs=(
             f"features/*{CLASS_PART}",
-            f"features/*-{HASH}/class_name=*/_quarantine*.json",
+            f"features/*-{HASH}/class_name=*/_quarantine.json",
+            f"features/*-{HASH}/class_name=*/_quarantine-*.json",
             f"features/*-{HASH}/_quarantine.parquet",
             f"features/*{SHARD_PART}",
             f"scores/probe{CLASS_PART}",

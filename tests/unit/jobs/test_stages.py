@@ -26,6 +26,7 @@ from jobs.thumbnails.stored import thumbnails_file
 from otcondense.datasets.stored import listing_file, others_file
 from otcondense.encoders import EncoderConfig
 from otcondense.store import class_file, selection_file
+from pipeline.quarantine import class_quarantine_file
 from pipeline.shard_files import shard_file
 
 EVERYTHING = [
@@ -58,7 +59,9 @@ def files(run: Run) -> dict[str, list[str]]:
             class_file(features, "a"),
             f"{features}/_quarantine.parquet",
             shard_file(features, 0),
-            class_file(features, "a").replace("part-0.parquet", "_quarantine.json"),
+            class_file(features, "a", 12),
+            class_quarantine_file(features, "a"),
+            class_quarantine_file(features, "a", 12),
             class_file("scores/probe-0a1b2c3d", "a"),
             listing_file(run.config.source),
             others_file(run.config.source),
