@@ -102,7 +102,7 @@ def _write_group(
     Raises: InputError if the features have another length, or are not finite.
     """
     features = read_features(source, listing, np.concatenate([each.rows for each in group]))
-    found = features.shape[1]
+    found = int(features.shape[1])
     if found != (length or found):
         raise InputError(
             f"features of {source.path} must all have one length, found {length} and {found}"
