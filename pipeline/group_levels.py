@@ -99,7 +99,7 @@ def fit_cell(plan: GroupPlan, opened: Opened) -> None:
         tables.append(read_cells(plan.store, file, [opened.first]))
     sample = pa.concat_tables(tables).combine_chunks().sort_by("image_id")
     centres = np.zeros((1, 1), dtype=np.float32)
-    if len(sample):
+    if len(sample) and not cell.of_equal:
         centres = coarse_centres(features_in(sample), opened.count, cell.level, plan.config)
     fields = [array_field("centre", centres)]
     table = pa.Table.from_arrays([array_column(centres)], schema=pa.schema(fields))

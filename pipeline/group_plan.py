@@ -61,6 +61,8 @@ class Cell:
     labels: tuple[int, ...]
     """Numbers of the cell in the files of its level; none at level 0."""
     size: int
+    of_equal: bool = False
+    """Whether its rows are equal, but for fewer than a group: only their ids can divide it."""
 
     @property
     def name(self) -> str:

@@ -188,10 +188,13 @@ def _new_cells(plan: GroupPlan, opened: Opened, sizes: Counter[tuple[int, int]])
     """Yield the cells that a cell is divided into; those too small for a group are joined."""
     root = opened.cell.root
     of_cell = {number: sizes[root, opened.first + number] for number in range(opened.count)}
-    least = Limits(plan.config.most).least
-    for numbers in joined_cells(of_cell, read_centres(plan, opened), least):
+    centres = read_centres(plan, opened)
+    joined = joined_cells(of_cell, centres, Limits(plan.config.most).least)
+    of_equal = opened.cell.of_equal or len(centres) == 1 or len(joined) == 1
+    for numbers in joined:
         labels = tuple(opened.first + number for number in numbers)
-        yield Cell(root, opened.cell.level + 1, labels, sum(of_cell[each] for each in numbers))
+        size = sum(of_cell[each] for each in numbers)
+        yield Cell(root, opened.cell.level + 1, labels, size, of_equal)
 
 
 def _named(plan: GroupPlan, cells: Sequence[Cell], split: dict[Cell, SplitCell]) -> list[NamedCell]:
@@ -220,7 +223,10 @@ def _table(plan: GroupPlan, named: Sequence[NamedCell], split: dict[Cell, SplitC
         names += each.names
         class_names += [plan.roots[each.cell.root].name] * len(each.names)
         sizes += split[each.cell].sizes
-    return GroupTable(names, class_names, sizes, sum(found.cut for found in split.values()))
+    cut = 0
+    for cell, found in split.items():
+        cut += cell.size if cell.of_equal else found.cut
+    return GroupTable(names, class_names, sizes, cut)
 
 
 def _tidy(plan: GroupPlan, table: GroupTable, checked: Checked) -> None:
