@@ -8,6 +8,7 @@ from jobs.run_directory.run import Run
 from jobs.verify.evidence import gather
 from jobs.verify.features import check_features
 from jobs.verify.files import Problem
+from jobs.verify.groups import check_groups
 from jobs.verify.representations import check_representations
 from jobs.verify.scores import check_scores
 from jobs.verify.subsets import check_manifests, check_selections
@@ -27,6 +28,7 @@ def verify(run: Run) -> list[Problem]:
     checks = (
         check_features(evidence),
         check_scores(evidence),
+        check_groups(evidence),
         check_selections(evidence),
         check_representations(evidence),
         check_trainings(run),
