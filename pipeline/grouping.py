@@ -79,8 +79,7 @@ def make_groups(
     checked = Checked.load(plan.store, plan.directory)
     known = finished_groups(plan, checked)
     if known is not None:
-        checked.save()
-        plan.store.remove(plan.levels)
+        _tidy(plan, known, checked)
         on_progress(plan.images, plan.images)
         return GroupingResult(known, is_earlier=True)
 
@@ -98,6 +97,8 @@ def make_groups(
 
     table = _table(plan, named, split)
     write_groups(plan.store, plan.directory, table, fingerprint=plan.fingerprint)
+    for file, expected, size in expected_files(plan, table):
+        checked.add(file, expected, size)  # written just now: the next start need not read it
     _tidy(plan, table, checked)
     return GroupingResult(table, is_earlier=False)
 
@@ -232,15 +233,12 @@ def _table(plan: GroupPlan, named: Sequence[NamedCell], split: dict[Cell, SplitC
 def _tidy(plan: GroupPlan, table: GroupTable, checked: Checked) -> None:
     """Delete what lay between the levels, and groups of other inputs, whose images are in others.
 
-    The files that were written just now are noted, so that the next start need not read them.
+    The list of checked files is saved.
     """
     store = plan.store
-    kept = set()
-    for file, expected, size in expected_files(plan, table):
-        checked.add(file, expected, size)
-        kept.add(file)
     checked.save()
     store.remove(plan.levels)
+    kept = {file for file, _, _ in expected_files(plan, table)}
     others = [name for name in store.list(plan.directory) if "/class_name=" in name]
     stale = [name for name in others if name not in kept]
     for name in stale:

@@ -51,7 +51,7 @@ def coarse_centres(
 def assign(
     rows: Float32[np.ndarray, "n d"],
     image_ids: Sequence[str],
-    centres: Float32[np.ndarray, "k d"],
+    centres: Float32[np.ndarray, "k _"],
     count: int,
     level: int,
 ) -> Int[np.ndarray, " n"]:
