@@ -25,7 +25,7 @@ from jobs.run_directory.stages import (
 from jobs.thumbnails.stored import thumbnails_file
 from otcondense.datasets.stored import listing_file, others_file
 from otcondense.encoders import EncoderConfig
-from otcondense.store import class_file, selection_file
+from otcondense.store import class_file, groups_file, selection_file
 from pipeline.quarantine import class_quarantine_file
 from pipeline.shard_files import shard_file
 
@@ -35,6 +35,7 @@ EVERYTHING = [
     "selection.methods=[geometry_aware, ccs, d2c]",
     "scores.denoising.checkpoint=scorer",
     "models.l2.training.subsets=[geometry_aware]",
+    "groups.most=1000",
 ]
 """A run with every stage: the paper's configuration with methods that need both kinds of scores."""
 
@@ -70,6 +71,12 @@ def files(run: Run) -> dict[str, list[str]]:
             *(class_file(run.scores_directory(kind), "a") for kind in ("denoising", "aum")),
             class_file(run.pixels_directory(), "a"),
             shard_file(run.pixels_directory(), 12),
+        ],
+        "group": [
+            groups_file(str(run.groups_directory())),
+            class_file(str(run.groups_directory()), "a~1"),
+            class_file(str(run.selection_difficulties("ccs")), "a~1"),
+            f"{run.groups_directory()}/_levels/rows-1-000000-000000.parquet",
         ],
         "select_subset": [
             selection_file(selection, "a"),
