@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32
 
 from otcondense.errors import InputError, MissingInputError
-from otcondense.store import Store, class_files, read_array, read_table
-from otcondense.store.features import OPTIONAL_COLUMNS, features_table
+from otcondense.store import Store, class_files, read_array, read_table, with_confidences
+from otcondense.store.features import features_table
 from pipeline.group_plan import Cell, GroupInputs, GroupPlan, Root, SourcePart
 
 CELL = "cell"
@@ -78,19 +78,12 @@ def source_rows(inputs: GroupInputs, part: SourcePart) -> pa.Table:
     Raises: as `gather`.
     """
     store = inputs.store
-    features = inputs.view.read_part(store, part.class_name, part.number)
+    stored = inputs.view.read_part(store, part.class_name, part.number)
+    features = with_confidences(store, stored, inputs.confidences)
     _check_finite(features.features, features.image_ids)
     table = features_table(features)
-    # Confidences are those of the selection, not those that come with the features.
-    kept = [name for name in table.column_names if name not in ("logits", *OPTIONAL_COLUMNS)]
-    table = table.select(kept)
-    if inputs.confidences is not None:
-        found = _of_images(store, inputs.confidences, part, features.image_ids)
-        for name in ("logits", *OPTIONAL_COLUMNS):
-            if name in found.column_names:
-                table = table.append_column(found.schema.field(name), found.column(name))
     for place, directory in enumerate(inputs.difficulties):
-        found = _of_images(store, directory, part, features.image_ids)
+        found = _scores(store, directory, part, features.image_ids)
         table = table.append_column(difficulty_column(place), found.column("difficulty"))
     return table
 
@@ -104,8 +97,8 @@ def _check_finite(features: Float32[np.ndarray, "n d"], image_ids: Sequence[str]
         )
 
 
-def _of_images(store: Store, directory: str, part: SourcePart, image_ids: list[str]) -> pa.Table:
-    """Return the rows of some images of a table that holds all images of their class or part.
+def _scores(store: Store, directory: str, part: SourcePart, image_ids: list[str]) -> pa.Table:
+    """Return the scores of some images, which are in the file of their class or of its part.
 
     Raises: MissingInputError if it is missing, or lacks one of them.
     """

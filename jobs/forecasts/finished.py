@@ -14,7 +14,7 @@ from otcondense.counts import counted
 from otcondense.diffusion.checkpoint_files import list_checkpoints
 from otcondense.encoders import EncoderConfig
 from otcondense.forecast.stages import Stage
-from otcondense.store import class_files, selection_file
+from otcondense.store import class_files, groups_file, selection_file
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,12 @@ def _there(run: Run, files: Sequence[str], noun: str) -> Finished:
     return Finished(sum(map(run.store.exists, files)), len(files), noun)
 
 
+def _grouped(run: Run, _: Stage, __: Sequence[str]) -> Finished:
+    directory = run.groups_directory()
+    assert directory is not None, "the stage is part of the run"
+    return _there(run, [groups_file(directory)], "table")
+
+
 def _selected(run: Run, stage: Stage, classes: Sequence[str]) -> Finished:
     (subset,) = stage.subject
     directory = run.selection_directory(subset)
@@ -109,6 +115,7 @@ def _measured(run: Run, _: Stage, __: Sequence[str]) -> Finished:
 
 
 _BY_STAGE: Mapping[str, Callable[[Run, Stage, Sequence[str]], Finished]] = {
+    "group": _grouped,
     "select_subset": _selected,
     "train": _trained,
     "sample": _sampled,

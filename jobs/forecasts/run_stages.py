@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from jobs.forecasts.group_stage import group_stages
 from jobs.forecasts.image_stages import SourceFacts, feature_stage, input_stages, subset_stage
 from jobs.forecasts.model_stages import (
     evaluation_stages,
@@ -32,7 +33,7 @@ def later_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> l
 
     Raises: as `run_stages`.
     """
-    stages = []
+    stages = list(group_stages(config, facts, hardware))
     for method in config.selection.methods:
         subset = config.selection.subsets_of(method)[-1]
         stages.append(subset_stage(config, subset, facts, hardware))

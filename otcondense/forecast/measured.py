@@ -71,6 +71,10 @@ of zcore does not depend on the budget.
 BASELINE_IMAGES = 1000
 READ_CLASS_SECONDS = 0.019897499500075355
 """Features of one class of 1,300 images read from a file."""
+READ_CLASS_WIDTH = 2048
+"""Features of each of these images."""
+SPLIT_SECONDS = 1e-8
+"""TODO."""
 
 
 class Source(NamedTuple):

@@ -6,6 +6,7 @@ import pytest
 
 from otcondense.forecast.encoding import EncodingWork, Images, Network, encoding_stage
 from otcondense.forecast.evaluation import EvaluationWork, evaluation_stage
+from otcondense.forecast.grouping import GroupingWork, grouping_stage
 from otcondense.forecast.hardware import PRESETS, Hardware, Precision
 from otcondense.forecast.sampling import SamplingWork, sampling_stage
 from otcondense.forecast.selection import (
@@ -192,3 +193,16 @@ def test_an_evaluation_encodes_every_set_and_measures_each_checkpoint() -> None:
 )
 def test_workers(asked: int | None, gpus_each: float | None, expected: Workers) -> None:
     assert workers_of(NODE, asked=asked, gpus_each=gpus_each, cores_each=1.0) == expected
+
+
+def test_a_grouping_is_linear_in_the_images_once_a_worker_cannot_hold_them() -> None:
+    cores = Workers(4, on_gpus=False)
+    found = []
+    for size in (10**6, 10**7):
+        work = GroupingWork([size], width=256, most=2000)
+        found.append(grouping_stage(work, "", cores).seconds)
+        assert work.groups == size / 1000
+    assert found[1] == pytest.approx(10 * found[0])
+    small = GroupingWork([1300] * 10, width=256, most=2000)
+    assert small.groups == 10
+    assert seconds(grouping_stage(small, "", cores))["splitting"] == 0

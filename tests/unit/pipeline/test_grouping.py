@@ -207,7 +207,8 @@ def test_groups_of_other_images_are_deleted(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     made(plan)
     fewer = images_of("cat", 40)
-    write_class_features(store, FEATURES, fewer, fingerprint="g")
+    for directory in (FEATURES, CONFIDENCES):
+        write_class_features(store, directory, fewer, fingerprint="g")
     made(plan_of(tmp_path))
     table = read_groups(store, plan.directory)
     folders = {path.parent.name for path in (tmp_path / "groups").rglob("part-0.parquet")}
@@ -250,7 +251,7 @@ def test_confidences_and_scores_of_other_images_are_refused(tmp_path: Path, dire
     else:
         scores = ClassDifficulties("owl", 0, fewer.image_ids, fewer.max_prob, {})
         write_class_difficulties(store, directory, scores, fingerprint="g")
-    with pytest.raises(MissingInputError, match=r"must hold all 47 images .* found 40 of them"):
+    with pytest.raises(MissingInputError, match=r"must hold .*47 images .* found 40 "):
         made(plan_of(tmp_path))
 
 
