@@ -125,14 +125,14 @@ def _wishes(
     for block in squared_distances(points, means):
         own_group = torch.from_numpy(labels[start : start + len(block)])
         own = block.gather(1, own_group[:, None])
-        least, places = block.sort(dim=1, stable=True)
-        shown = min(NEXT_GROUPS, block.shape[1])
-        gain = own - least[:, :shown]
-        wanted = torch.where(gain > least_gain, places[:, :shown], -1)
-        has_wish = (wanted[:, 0] >= 0).nonzero()[:, 0]
+        gain = own[:, 0] - block.min(dim=1).values
+        has_wish = (gain > least_gain).nonzero()[:, 0]
+        away, places = block[has_wish].sort(dim=1, stable=True)
+        is_nearer = own[has_wish] - away > least_gain
+        wanted = torch.where(is_nearer, places, -1)[:, :NEXT_GROUPS]
         rows.append(has_wish + start)
-        nearer.append(wanted[has_wish])
-        gains.append(gain[has_wish, 0])
+        nearer.append(wanted)
+        gains.append(gain[has_wish])
         start += len(block)
     order = torch.cat(gains).argsort(descending=True, stable=True)
     return _Wishes(torch.cat(rows)[order].numpy(), torch.cat(nearer)[order].numpy())
