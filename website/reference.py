@@ -21,7 +21,7 @@ RESULTS = "benchmarks/results"
 
 PACKAGES = {
     "selection": "Selectors: fit one class, or all classes.",
-    "grouping": "groups of bounded size from features, with or without labels",
+    "grouping": "Groups of bounded size from features, with or without labels.",
     "ot": "One-sided partial optimal transport: cost, problem, solvers.",
     "encoders": "Networks that give features, logits and confidences.",
     "datasets": "Sources of images, their listing and decoding.",

@@ -16,8 +16,8 @@ FINE_PASSES = 3
 COARSE_PASSES = 3
 """The same of a coarse level: for the sample, for the assignment, and the file of its part."""
 COARSE_SHARE = 0.1
-"""Products of a coarse level, as a share of those of a split with as many centres: its rows are
-compared with the centres once, and not in ten passes."""
+"""Work of a coarse level on a pair, as a share of that of a split: its images are compared with
+the centres once, and not in ten passes."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class GroupingWork:
         """Return how often the features of a class are read or written."""
         return FINE_PASSES + COARSE_PASSES * (size > CELL_ROWS)
 
-    def products(self, size: int) -> float:
-        """Return the products of rows and centres of a class."""
+    def pairs(self, size: int) -> float:
+        """Return the pairs of images and centres of a class; a coarse level counts as a part."""
         if size <= self.most:
             return 0.0
         split = size * self._groups(min(size, CELL_ROWS))
@@ -55,9 +55,9 @@ def grouping_stage(work: GroupingWork, title: str, workers: Workers) -> Stage:
     """Return the time of a grouping over the cores; a class uses as many as it has cells."""
     values = measured.READ_CLASS_SECONDS / (measured.SELECTION_IMAGES * measured.READ_CLASS_WIDTH)
     moved = math.fsum(size * work.passes(size) for size in work.sizes) * work.width
-    products = math.fsum(work.products(size) for size in work.sizes) * work.width
+    pairs = math.fsum(work.pairs(size) for size in work.sizes)
     terms = (
         Term("reading and writing", moved * values / workers.count),
-        Term("splitting", products * measured.SPLIT_SECONDS / workers.count),
+        Term("splitting", pairs * measured.SPLIT_SECONDS / workers.count),
     )
     return Stage("group", title, terms, workers)
