@@ -27,8 +27,8 @@ def _list_verbs(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] not in ("-h", "--help"):
         raise InputError(_unknown(arguments[0]))
     print("usage: otcondense VERB ...     (otcondense VERB --help shows its options)")
-    for group, verbs in GROUPS.items():
-        print(f"\n{group}")
+    for number, (group, verbs) in enumerate(GROUPS.items()):
+        print(f"\n{group}" if number else group)
         for verb in verbs:
             print(f"  {verb.name:<{NAME_WIDTH}}{verb.summary}")
     print("\nTo begin with")
