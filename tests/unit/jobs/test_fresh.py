@@ -14,7 +14,7 @@ from jobs.command.verbs import VERBS
 from jobs.run_directory.fresh import confirm, deletion_of
 from jobs.run_directory.last_command import COMMAND_FILE
 from jobs.run_directory.run import Run
-from jobs.run_directory.stages import STAGES
+from jobs.run_directory.stages import STAGES, TRAINING_INPUTS
 from otcondense.errors import InputError
 from tests.generators.images import write_images
 from tests.runs import example_of, start_run
@@ -46,8 +46,8 @@ DELETED = {
     "train": FROM_TRAINING,
     "sample": FROM_TRAINING[1:],
     "evaluate": FROM_TRAINING[2:],
-    # No part of this run: it selects without scores and trains on pixels.
-    **{name: [name] for name in ("score", "extract_latents", "extract_tokens", "extract_text")},
+    # No part of this run: it selects from classes, without scores, and trains on pixels.
+    **{name: [name] for name in ("score", "group", *TRAINING_INPUTS)},
 }
 """The stages whose results each verb deletes."""
 KEPT = {*FOREIGN, "run.json", "config.yaml", ".lock", "logs/stages.jsonl"}
