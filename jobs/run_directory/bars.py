@@ -39,6 +39,8 @@ IMPORT_BAR = Bar("extract_features-given", "import features", "row")
 SCORE_BAR = Bar("score", "score", "class")
 GROUP_BAR = Bar("group", "group", "image")
 SELECTION_BAR = Bar("select_subset", "select", "class")
+GROUP_SELECTION_BAR = SELECTION_BAR._replace(unit="group")
+PATHS_BAR = Bar("select_subset-paths", "paths of groups", "group")
 LATENTS_BAR = Bar("extract_latents", "latents", "image")
 TOKENS_BAR = Bar("extract_tokens", "tokens", "image")
 PIXELS_BAR = Bar("score-pixels", "pixels", "image")
@@ -78,3 +80,15 @@ def evaluation_bars(config: RunConfig) -> Iterable[Bar]:
     if config.models:
         yield JUDGE_BAR
         yield EVALUATION_BAR
+
+
+def selection_bar(config: RunConfig) -> Bar:
+    """Return the bar of the selection, which counts classes or groups."""
+    return SELECTION_BAR if config.groups is None else GROUP_SELECTION_BAR
+
+
+def selection_bars(config: RunConfig) -> Iterable[Bar]:
+    """Yield the bars of the selection: the paths of groups, if they share the budget, then it."""
+    if config.groups is not None and config.selection.allocation == "objective":
+        yield PATHS_BAR
+    yield selection_bar(config)

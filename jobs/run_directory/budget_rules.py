@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
+import numpy as np
+
 from otcondense.errors import InputError
 from otcondense.selection.budgets import as_text, images_in, images_or_share
 from otcondense.wrong_values import shown
@@ -179,30 +181,51 @@ def _allocate(
         str(budget.get("allocation", ALLOCATIONS[0]))
     ]
     weights = {name: math.pow(size, power) for name, size in sizes.items()}
-    wanted = _filled(total, sizes, weights)
+    return allocate(total, weights, least=dict.fromkeys(sizes, 1), most=sizes)
+
+
+def allocate(
+    total: int, weights: Mapping[str, float], least: Mapping[str, int], most: Mapping[str, int]
+) -> dict[str, int]:
+    """Return whole numbers in proportion to weights, within limits, with a given sum.
+
+    Fractions are rounded by the largest remainders, ties by name.
+
+    Args:
+        total: the sum, from that of `least` to that of `most`.
+        weights: by name, > 0.
+        least: smallest number of each.
+        most: largest number of each, at least the smallest one.
+    """
+    wanted = _filled(total, weights, least, most)
     images = {name: math.floor(each) for name, each in wanted.items()}
-    by_remainder = sorted(sizes, key=lambda name: (images[name] - wanted[name], name))
-    free = [name for name in by_remainder if images[name] < sizes[name]]
+    by_remainder = sorted(weights, key=lambda name: (images[name] - wanted[name], name))
+    free = [name for name in by_remainder if images[name] < most[name]]
     for name in free[: total - sum(images.values())]:
         images[name] += 1
     assert sum(images.values()) == total
     return images
 
 
-def _filled(total: int, sizes: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, float]:
-    """Return level * weight of each class, at least 1 and at most its size, with the given sum."""
+def _filled(
+    total: int, weights: Mapping[str, float], least: Mapping[str, int], most: Mapping[str, int]
+) -> dict[str, float]:
+    """Return level * weight of each, within its limits, with the given sum."""
+    weight = np.array([weights[name] for name in weights])
+    lowest = np.array([least[name] for name in weights], dtype=np.float64)
+    highest = np.array([most[name] for name in weights], dtype=np.float64)
 
-    def at(level: float) -> dict[str, float]:
-        return {name: min(float(sizes[name]), max(1.0, level * weights[name])) for name in sizes}
+    def at(level: float) -> list[float]:
+        return np.minimum(highest, np.maximum(lowest, level * weight)).tolist()
 
-    low, high = 0.0, max(sizes[name] / weights[name] for name in sizes)
+    low, high = 0.0, float((highest / weight).max())
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        if sum(at(middle).values()) < total:
+        if sum(at(middle)) < total:
             low = middle
         else:
             high = middle
-    return at(low)
+    return dict(zip(weights, at(low), strict=True))
 
 
 def range_and_sum(counts: Sequence[int]) -> str:

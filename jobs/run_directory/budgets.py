@@ -4,12 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from jobs.run_directory.budget_rules import describe, is_exact, range_and_sum, resolve
+from jobs.run_directory.groups import selected_sizes
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.named_images import matched
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SelectionConfig, Subset
+from otcondense.counts import counted
 from otcondense.errors import InputError
+from otcondense.grouping.config import GroupConfig
 from otcondense.selection.objective_config import BALANCED_KAPPA, admissible_kappa
+from otcondense.store import ALL_CLASSES
 
 LISTS = "selection.include, selection.exclude and selection.start"
 """The settings that name images."""
@@ -18,8 +22,11 @@ SHOWN = 5
 
 
 def class_sizes(run: Run) -> dict[str, int]:
-    """Return the number of images of each class of the source, in the order of its listing."""
-    return run_listing(run).sizes
+    """Return the images of each class that has a budget, in the order of the listing.
+
+    If groups ignore labels, that is one class of all images.
+    """
+    return selected_sizes(run.config, run_listing(run).sizes)
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,9 @@ def _ids(names: Iterable[str], ids: Mapping[str, str]) -> list[str]:
 def _classes(run: Run, wanted: set[str]) -> dict[str, str]:
     listing = run_listing(run)
     records = listing.take(listing.find(wanted).values())
+    groups = run.config.groups
+    if groups is not None and groups.labels == "ignore":
+        return {record.image_id: ALL_CLASSES for record in records}
     return {record.image_id: record.class_name for record in records}
 
 
@@ -92,6 +102,7 @@ def check_budgets(run: Run) -> list[str]:
     for subset in selection.subsets_of(selection.methods[0]) if selection.methods else ():
         budgets = resolve(subset.budgets[-1], sizes)
         _check_sizes(selection, subset, budgets, sizes)
+        _check_groups(run.config.groups, budgets, sizes)
         _check_forced(forced, budgets)
         sentences += _about_budget(subset, budgets, sizes)
         sentences += _about_balanced_classes(selection, sizes, budgets)
@@ -110,6 +121,33 @@ def _check_sizes(
                 f"selection.budget is {budget}, but class {class_name} has {size} images; "
                 "lower it, or set selection.small_class=take_all"
             )
+
+
+def _check_groups(
+    groups: GroupConfig | None, budgets: Mapping[str, int], sizes: Mapping[str, int]
+) -> None:
+    """Refuse a budget below the least number of groups, before the images are grouped."""
+    if groups is None:
+        return
+    for class_name, size in sizes.items():
+        fewest = -(-size // groups.most)
+        if budgets[class_name] < fewest:
+            raise too_few_for_groups(class_name, budgets[class_name], f"at least {fewest}")
+
+
+def too_few_for_groups(class_name: str, budget: int, count: str) -> InputError:
+    """Return the error of a class with more groups than images to choose.
+
+    Args:
+        class_name: the class.
+        budget: its images to choose.
+        count: its groups, in words.
+    """
+    return InputError(
+        f"selection.budget gives class {class_name} {counted(budget, 'image')}, but it has {count} "
+        "groups, each of which gives one or more; raise the budget, raise groups.most, or leave "
+        "groups out"
+    )
 
 
 def _check_forced(forced: Mapping[str, ForcedImages], budgets: Mapping[str, int]) -> None:

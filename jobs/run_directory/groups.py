@@ -1,10 +1,12 @@
 """The groups that images are selected from; without `groups` in a configuration, the classes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jobs.run_directory.config import RunConfig
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
-from otcondense.store import read_groups
+from otcondense.store import ALL_CLASSES, read_groups
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,23 @@ class Groups:
         return sizes
 
 
+def unit_word(config: RunConfig) -> str:
+    """Return what a selection chooses from, for messages: a class or a group."""
+    return "class" if config.groups is None else "group"
+
+
+def selected_sizes(config: RunConfig, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the images of each class that has a budget: all are one if labels are ignored.
+
+    Args:
+        config: of the run.
+        sizes: images of each class of the source.
+    """
+    if config.groups is not None and config.groups.labels == "ignore":
+        return {ALL_CLASSES: sum(sizes.values())}
+    return dict(sizes)
+
+
 def selection_groups(run: Run) -> Groups:
     """Return the groups of a run; each class is one group if the run has none.
 
@@ -37,3 +56,13 @@ def selection_groups(run: Run) -> Groups:
     table = read_groups(run.store, directory)
     sizes = dict(zip(table.names, table.sizes, strict=True))
     return Groups(sizes, dict(zip(table.names, table.class_names, strict=True)))
+
+
+def class_indices(run: Run) -> dict[str, int]:
+    """Return the index of each class of the source, or of each group, as its files hold it.
+
+    Raises: MissingInputError if the images are not grouped yet.
+    """
+    if run.config.groups is None:
+        return {name: number for number, name in enumerate(run_listing(run).classes)}
+    return {name: number for number, name in enumerate(selection_groups(run).sizes)}

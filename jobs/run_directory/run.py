@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from otcondense.datasets import Listing
 
 REPORT = "report.html"
+PATH_METHOD = "geometry_aware"
+"""Method whose objective shares budgets among groups, for the subsets of all methods."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,25 @@ class Run:
             key.append(difficulty)
         if self.config.groups is not None:
             key += [self.groups_key(), selection.allocation]
+            if selection.allocation == "objective":
+                key.append(self.paths_directory())
         return key
+
+    def paths_directory(self) -> str:
+        """Return the directory of the course of the objective in each group."""
+        selection = self.config.selection
+        budgets = selection.budgets or (selection.budget,)
+        key = [
+            SELECTION_SCHEMA_VERSION,
+            self.groups_key(),
+            versioned(PATH_METHOD),
+            [identity(budget) for budget in budgets],
+            list(selection.included()),
+            sorted(selection.excluded()),
+            identity(selection.selector_settings(PATH_METHOD, 1)),
+            *self._copies_key(PATH_METHOD),
+        ]
+        return f"selection/paths-{hash8(key)}"
 
     def _copies_key(self, method: str) -> list[Any]:
         """Return what decides about copies."""

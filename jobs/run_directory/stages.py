@@ -19,11 +19,11 @@ from jobs.run_directory.bars import (
     LATENTS_BAR,
     SAMPLE_BAR,
     SCORE_BAR,
-    SELECTION_BAR,
     TOKENS_BAR,
     Bar,
     evaluation_bars,
     extraction_bars,
+    selection_bars,
     training_bars,
 )
 
@@ -159,8 +159,8 @@ STAGES: tuple[Stage, ...] = (
             f"held_out/sha256-{HASH}.parquet",
         ),
         is_part_of=_always,
-        bars=lambda _: [SELECTION_BAR],
-        bar_keys=("select_subset",),
+        bars=selection_bars,
+        bar_keys=("select_subset", "select_subset-paths"),
         uses=("extract_features", "score", "group"),
     ),
     Stage(

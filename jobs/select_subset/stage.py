@@ -15,13 +15,20 @@ from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.command.wording import earlier_part
-from jobs.run_directory.bars import SELECTION_BAR
+from jobs.run_directory.bars import PATHS_BAR, SELECTION_BAR, Bar, selection_bar
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.copy_facts import copy_facts
-from jobs.run_directory.listing import run_listing
+from jobs.run_directory.groups import class_indices, unit_word
 from jobs.run_directory.run import Run
+from jobs.run_directory.subset_manifest import (
+    composed_of,
+    manifest_metadata,
+    subset_manifest,
+)
 from jobs.select_subset.held_out import write_held_out_hashes
-from jobs.work_units.selection import Listed, selection_units
+from jobs.work_units.listed import Listed
+from jobs.work_units.paths import path_units
+from jobs.work_units.selection import selection_units
 from otcondense.counts import counted
 from otcondense.datasets import order_classes
 from otcondense.selection.watch import Watcher
@@ -29,7 +36,6 @@ from otcondense.store import (
     ClassSelection,
     SelectionSummary,
     UnitProgress,
-    manifest_table,
     read_class_selection,
     read_fingerprint,
     selection_file,
@@ -45,15 +51,13 @@ def select_subset(run: Run) -> None:
         note("select", sentence)
     write_held_out_hashes(run)
     listed = Listed.of(run)
+    paths = list(path_units(run, listed))
+    if paths:
+        _select(run, paths, PATHS_BAR, "path")
     units: list[SelectionUnit] = []
     for subset in run.config.selection.subsets:
         units += selection_units(run, subset, listed)
-    open_units = [unit for unit in units if not is_done(run, unit)]
-
-    _select(run, units, open_units)
-    finished = len(units) - len(open_units)
-    ending = earlier_part(finished, len(units), "selection")
-    note("select", f"{counted(len(units), 'selection')} of a class{ending}")
+    _select(run, units, selection_bar(run.config), "selection")
 
     for name, text in write_manifests(run, listed).items():
         note("select", f"{name}: {text}")
@@ -64,11 +68,21 @@ def write_manifests(run: Run, listed: Listed) -> dict[str, str]:
 
     Returns: what is to be said about copies, by the name of the subset or class.
     """
-    class_names = order_classes(listed.sizes)
+    names = list(listed.groups.sizes)
+    if run.config.groups is None:
+        names = order_classes(names)
     facts: dict[str, str] = {}
     for subset in run.config.selection.subsets:
-        facts |= copy_facts(_write_manifest(run, subset, class_names))
+        selections = _write_manifest(run, subset, names)
+        facts |= copy_facts(selections)
+        facts |= _group_facts(run, subset, selections)
     return facts
+
+
+def _group_facts(run: Run, subset: str, selections: list[ClassSelection]) -> dict[str, str]:
+    """Return what all groups of a subset have in common, by its name; nothing without groups."""
+    found = None if run.config.groups is None else composed_of(selections)
+    return {} if found is None else {subset: found.words()}
 
 
 def is_done(run: Run, unit: SelectionUnit) -> bool:
@@ -77,16 +91,20 @@ def is_done(run: Run, unit: SelectionUnit) -> bool:
     return stored == unit.fingerprint
 
 
-def _select(run: Run, units: list[SelectionUnit], open_units: list[SelectionUnit]) -> None:
+def _select(run: Run, units: list[SelectionUnit], bar: Bar, what: str) -> None:
+    """Select what is missing, and say how much was there."""
+    open_units = [unit for unit in units if not is_done(run, unit)]
     open_names = {unit.name for unit in open_units}
     outcome = PoolOutcome()
-    with Progress(run.store, *SELECTION_BAR) as progress:
+    with Progress(run.store, *bar) as progress:
         progress.follow(
             [progress_of_unit(run, unit, is_open=unit.name in open_names) for unit in units]
         )
         if open_units:
             outcome = run_pool(run, open_units, progress)
-    refuse_failures(outcome, len(open_units), "selections")
+    refuse_failures(outcome, len(open_units), f"{what}s")
+    ending = earlier_part(len(units) - len(open_units), len(units), what)
+    note("select", f"{counted(len(units), what)} of a {unit_word(run.config)}{ending}")
 
 
 def run_pool(
@@ -116,9 +134,9 @@ def run_pool(
 
     work = PoolWork("select", len(open_units), uses_gpu=False)
     pool = sized_pool(run.config.selection.pool, run.config.cluster, work)
-    features = run.features_view()
+    features = run.selection_view()
     backend = RayBackend.of(
-        selector, pool, run.store.root, features, run.confidence_directory(), board
+        selector, pool, run.store.root, features, run.selection_confidences(), board
     )
     return Pool(backend, pool).run(open_units, change, tick)
 
@@ -131,8 +149,8 @@ def _run_here(run: Run, open_units: list[SelectionUnit], progress: Progress) -> 
 
     worker = ClassSelector(
         run.store.root,
-        run.features_view(),
-        run.confidence_directory(),
+        run.selection_view(),
+        run.selection_confidences(),
         watcher_of=watcher_of,
     )
     return run_here(worker, open_units, progress.change)
@@ -155,26 +173,27 @@ def progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitPro
 
 def _write_manifest(run: Run, method: str, class_names: list[str]) -> list[ClassSelection]:
     """Write the manifest of one subset and return its selections."""
-    selections = [_with_present_index(run, method, name) for name in class_names]
+    indices = class_indices(run)
+    selections = [_with_present_index(run, method, name, indices[name]) for name in class_names]
     directory = run.selection_directory(method)
     write_table(
         run.store,
         run.manifest(method),
-        manifest_table(selections),
+        subset_manifest(run, selections),
         fingerprint=directory,
         method=method,
+        **manifest_metadata(run, selections),
     )
     return selections
 
 
-def _with_present_index(run: Run, method: str, class_name: str) -> ClassSelection:
-    """Return the selection of a class; its file is written again if the class has a new index.
+def _with_present_index(run: Run, method: str, class_name: str, index: int) -> ClassSelection:
+    """Return the selection of a class or group; its file is written again if it has a new index.
 
     A class that comes or goes changes the indices of others, but not what is chosen from them.
     """
     directory = run.selection_directory(method)
     stored = read_class_selection(run.store, directory, class_name)
-    index = run_listing(run).classes.index(class_name)
     if stored.class_index == index:
         return stored
     made_from = read_fingerprint(run.store, selection_file(directory, class_name))

@@ -11,7 +11,8 @@ from jobs.run_directory.run import Run
 from jobs.select_subset.held_out import write_held_out_hashes
 from jobs.select_subset.stage import is_done, progress_of_unit, run_pool, write_manifests
 from jobs.trials.trial import Trial, describe
-from jobs.work_units.selection import Listed, selection_units
+from jobs.work_units.listed import Listed
+from jobs.work_units.selection import selection_units
 from otcondense.errors import InputError
 
 

@@ -1,17 +1,17 @@
 """Selections and manifests: computed from the current features, and consistent with each other."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pyarrow as pa
 
-from jobs.run_directory.listing import run_listing
+from jobs.run_directory.groups import class_indices, selection_groups
 from jobs.run_directory.run import Run
-from jobs.verify.evidence import Evidence
+from jobs.run_directory.subset_manifest import subset_manifest
+from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import DUPLICATE, MISSING, Problem, read_hashes
 from otcondense.errors import InputError
 from otcondense.store import (
     class_files,
-    manifest_table,
     read_class_selection,
     read_manifest,
     selection_file,
@@ -31,36 +31,59 @@ def check_selections(evidence: Evidence) -> Iterator[Problem]:
             started.append(subset)
     if not started:
         return
-    from jobs.work_units.selection import Listed, selection_units
+    from jobs.work_units.listed import Listed
+    from jobs.work_units.paths import path_units
+    from jobs.work_units.selection import selection_units
 
+    groups = groups_of(evidence)
+    if groups is None:
+        return
     listed = Listed.of(run)
+    indices = class_indices(run)
+    problems = []
+    for unit in path_units(run, listed):
+        name = selection_file(unit.directory, unit.class_name)
+        problems += evidence.check(name, unit.fingerprint)
+    yield from problems
+    if problems:
+        return  # the numbers of images are not known
     for subset in started:
-        for unit in selection_units(run, subset, listed, _selectable(evidence, subset)):
+        for unit in selection_units(run, subset, listed, _selectable(evidence, subset, groups)):
             name = selection_file(unit.directory, unit.class_name)
             yield from evidence.check(name, unit.fingerprint)
-            yield from _check_index(evidence, name, unit.class_name)
+            yield from _check_index(evidence, name, indices[unit.class_name])
 
 
-def _check_index(evidence: Evidence, name: str, class_name: str) -> Iterator[Problem]:
-    """Check that a class has the index that the source gives it now."""
+def groups_of(evidence: Evidence) -> Collection[str] | None:
+    """Return the names of the classes or groups that are selected from.
+
+    Returns: None if the table of groups is missing or damaged, which another check reports.
+    """
+    if evidence.run.config.groups is None:
+        return evidence.images.keys()
+    found = known("selections", lambda: selection_groups(evidence.run))
+    return None if found is None else found.sizes.keys()
+
+
+def _check_index(evidence: Evidence, name: str, expected: int) -> Iterator[Problem]:
+    """Check that a class or group has the index that the source gives it now."""
     facts = evidence.facts.get(name)
-    expected = run_listing(evidence.run).classes.index(class_name)
     if facts is not None and facts.class_index not in (None, expected):
         yield Problem(name, f"has class index {facts.class_index}, now it is {expected}")
 
 
-def _selectable(evidence: Evidence, subset: str) -> set[str]:
-    """Return the classes that have all inputs of the selection of a subset."""
+def _selectable(evidence: Evidence, subset: str, groups: Collection[str]) -> set[str]:
+    """Return the classes or groups that have all inputs of the selection of a subset."""
     run = evidence.run
     hashes = run.held_out_hashes()
     if hashes is not None and hashes not in evidence.facts:
         return set()
     method = run.config.selection.subset(subset).method
-    from jobs.work_units.selection import input_directories
+    from jobs.work_units.selection_fingerprints import input_directories
 
     directories = input_directories(run, method)
     found = set()
-    for class_name in evidence.images:
+    for class_name in groups:
         files: list[str] = []
         for directory in directories:
             files += class_files(run.store, directory, class_name)
@@ -114,8 +137,9 @@ def _check_content(
     ]
     if not classes or any(name.startswith(f"{directory}/") for name in broken):
         return
-    expected = manifest_table([read_class_selection(store, directory, name) for name in classes])
-    if not expected.equals(manifest.replace_schema_metadata(None)):
+    selections = [read_class_selection(store, directory, name) for name in classes]
+    expected = known("manifests", lambda: subset_manifest(evidence.run, selections))
+    if expected is not None and not expected.equals(manifest.replace_schema_metadata(None)):
         yield Problem(evidence.run.manifest(method), "differs from the selections of its classes")
 
 

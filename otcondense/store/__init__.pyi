@@ -21,6 +21,8 @@ from .features import read_class_features as read_class_features
 from .features import read_part as read_part
 from .features import write_class_features as write_class_features
 from .files import Store as Store
+from .grouped_manifest import TrueClasses as TrueClasses
+from .grouped_manifest import grouped_manifest as grouped_manifest
 from .groups import ALL_CLASSES as ALL_CLASSES
 from .groups import GROUPS_SCHEMA_VERSION as GROUPS_SCHEMA_VERSION
 from .groups import GroupTable as GroupTable
@@ -42,12 +44,14 @@ from .progress import read_all_progress as read_all_progress
 from .progress import read_progress as read_progress
 from .progress import write_progress as write_progress
 from .representations import Representation as Representation
+from .selection import GROUP as GROUP
 from .selection import MANIFEST_COLUMNS as MANIFEST_COLUMNS
 from .selection import SELECTION_SCHEMA_VERSION as SELECTION_SCHEMA_VERSION
 from .selection import ClassSelection as ClassSelection
 from .selection import manifest_table as manifest_table
 from .selection import read_class_selection as read_class_selection
 from .selection import read_manifest as read_manifest
+from .selection import selected_names as selected_names
 from .selection import selection_file as selection_file
 from .selection import stored_summary as stored_summary
 from .selection import write_class_selection as write_class_selection
@@ -69,6 +73,7 @@ __all__ = [
     "CONFIDENCES_SCHEMA_VERSION",
     "DIFFICULTIES_SCHEMA_VERSION",
     "FEATURES_SCHEMA_VERSION",
+    "GROUP",
     "GROUPS_SCHEMA_VERSION",
     "MANIFEST_COLUMNS",
     "PROGRESS_DIRECTORY",
@@ -88,6 +93,7 @@ __all__ = [
     "SelectionSummary",
     "StageProgress",
     "Store",
+    "TrueClasses",
     "UnitProgress",
     "UnitState",
     "array_column",
@@ -96,6 +102,7 @@ __all__ = [
     "class_file",
     "class_files",
     "fingerprint",
+    "grouped_manifest",
     "groups_file",
     "hash8",
     "is_driven",
@@ -115,6 +122,7 @@ __all__ = [
     "read_progress",
     "read_table",
     "read_unchanged",
+    "selected_names",
     "selection_file",
     "selection_measures",
     "set_aside",

@@ -27,6 +27,8 @@ MANIFEST_TYPES = {
     "sha256": pa.string(),
 }
 MANIFEST_COLUMNS = tuple(MANIFEST_TYPES)
+GROUP = "group"
+"""Column of the manifest of a run with groups, after all others."""
 
 
 @dataclass(frozen=True)
@@ -189,9 +191,16 @@ def read_manifest(store: Store, name: str) -> pa.Table:
     if not store.exists(name):
         raise MissingInputError(f"there is no subset manifest {store.path(name)}", name)
     table = read_table(store, name)
-    if tuple(table.column_names) != MANIFEST_COLUMNS:
+    plain = tuple(each for each in table.column_names if each != GROUP)
+    if plain != MANIFEST_COLUMNS:
         raise InputError(
             f"{store.path(name)} must have the columns {', '.join(MANIFEST_COLUMNS)}, "
             f"found {', '.join(table.column_names)}"
         )
     return table
+
+
+def selected_names(manifest: pa.Table) -> list[str]:
+    """Return the names of the selections of a manifest, in its order: of its groups or classes."""
+    column = GROUP if GROUP in manifest.column_names else "class_name"
+    return list(dict.fromkeys(manifest.column(column).to_pylist()))

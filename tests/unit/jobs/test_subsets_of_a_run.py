@@ -22,7 +22,8 @@ from jobs.select_subset.stage import _write_manifest, progress_of_unit
 from jobs.status.command import print_status
 from jobs.trials.config import SweepConfig
 from jobs.trials.trial import Sweep
-from jobs.work_units.selection import Listed, selection_units
+from jobs.work_units.listed import Listed
+from jobs.work_units.selection import selection_units
 from otcondense.datasets import list_images
 from otcondense.errors import InputError
 from otcondense.report import render_report

@@ -25,7 +25,8 @@ from jobs.verify.__main__ import main
 from jobs.verify.command import verify
 from jobs.verify.evidence import STALE
 from jobs.verify.files import Problem, read_facts
-from jobs.work_units.selection import Listed, selection_units
+from jobs.work_units.listed import Listed
+from jobs.work_units.selection import selection_units
 from otcondense.diffusion.checkpoint import save_checkpoint
 from otcondense.diffusion.checkpoint_state import checkpoint_directory
 from otcondense.diffusion.training import create_state

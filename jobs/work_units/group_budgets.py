@@ -1,0 +1,112 @@
+"""How the budget of a class is shared among its groups."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from jobs.run_directory.budget_rules import allocate
+from jobs.run_directory.budgets import ForcedImages, too_few_for_groups
+from jobs.run_directory.groups import Groups
+from otcondense.errors import InputError
+from otcondense.selection.composed import by_gains
+
+POWERS = {"proportional": 1.0, "sqrt": 0.5, "uniform": 0.0}
+"""Weight of a group by the rule: this power of its size."""
+NOT_FORCED = ForcedImages()
+"""The lists of a group without images that must or must not be chosen."""
+
+
+@dataclass(frozen=True)
+class ClassOfGroups:
+    """The groups of one class, and what limits the images that each can give."""
+
+    name: str
+    sizes: dict[str, int]
+    """Images of each group."""
+    least: dict[str, int]
+    """Images that each group gives at least: 1, and those that must be chosen."""
+    most: dict[str, int]
+    """Images that each group can give: those that may be chosen."""
+
+    def number(self, budget: int) -> int:
+        """Return the images to choose: a class with fewer gives all that it has.
+
+        Raises: InputError for fewer than the groups must give.
+        """
+        needed = sum(self.least.values())
+        if budget < len(self.sizes):
+            raise too_few_for_groups(self.name, budget, str(len(self.sizes)))
+        if budget < needed:
+            raise InputError(
+                f"selection.budget gives class {self.name} {budget} images, but its groups must "
+                f"give {needed}: those of selection.include and selection.start, and one of each "
+                "other group; raise the budget or groups.most"
+            )
+        return min(budget, max(needed, sum(self.most.values())))
+
+
+def classes_of_groups(
+    groups: Groups, forced: Mapping[str, ForcedImages]
+) -> Iterator[ClassOfGroups]:
+    """Yield each class with its groups, in the order of the classes."""
+    members: dict[str, list[str]] = {}
+    for name, of_class in groups.class_of.items():
+        members.setdefault(of_class, []).append(name)
+    for of_class, names in members.items():
+        sizes = {name: groups.sizes[name] for name in names}
+        lists = {name: forced.get(name, NOT_FORCED) for name in names}
+        least = {name: max(1, len(each.include)) for name, each in lists.items()}
+        most = {name: max(least[name], sizes[name] - len(lists[name].exclude)) for name in names}
+        yield ClassOfGroups(of_class, sizes, least, most)
+
+
+def shared(of: ClassOfGroups, budgets: Sequence[int], rule: str) -> list[dict[str, int]]:
+    """Return the images of each group for increasing budgets of the class.
+
+    No group gives fewer for a larger budget.
+
+    Args:
+        of: the class.
+        budgets: images of the class.
+        rule: one of `POWERS`.
+
+    Raises: InputError for a budget below what the groups must give.
+    """
+    weights = {name: math.pow(size, POWERS[rule]) for name, size in of.sizes.items()}
+    least, found = of.least, []
+    for budget in budgets:
+        if len(of.sizes) == 1:
+            # A class that is one group has the budget of a class without groups.
+            found.append(dict.fromkeys(of.sizes, budget))
+            continue
+        least = allocate(of.number(budget), weights, least, of.most)
+        found.append(least)
+    return found
+
+
+def shared_by_gains(
+    of: ClassOfGroups, budgets: Sequence[int], paths: Mapping[str, Mapping[int, float]]
+) -> list[dict[str, int]]:
+    """Return the images of each group for increasing budgets, by what the objective gains.
+
+    What no path can take is shared by size.
+
+    Args:
+        of: the class.
+        budgets: images of the class.
+        paths: of each group, the objective of its greedy choice by the number of its images.
+
+    Raises: InputError for a budget below what the groups must give.
+    """
+    if len(of.sizes) == 1:
+        return shared(of, budgets, "proportional")
+    total = sum(of.sizes.values())
+    shares = {name: size / total for name, size in of.sizes.items()}
+    weights = {name: float(size) for name, size in of.sizes.items()}
+    least, found = of.least, []
+    for budget in budgets:
+        number = of.number(budget)
+        least = by_gains(number, shares, least, of.most, paths)
+        least = allocate(number, weights, least, of.most)
+        found.append(least)
+    return found
