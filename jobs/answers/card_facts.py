@@ -25,6 +25,7 @@ from otcondense.store import (
     canonical_json,
     read_class_selection,
     read_manifest,
+    selected_names,
     selection_measures,
 )
 
@@ -66,7 +67,7 @@ def card_facts(
 
 def _selections(run: Run, subset: str) -> Iterator[ClassSelection]:
     manifest = read_manifest(run.store, run.manifest(subset))
-    for name in dict.fromkeys(manifest.column("class_name").to_pylist()):
+    for name in selected_names(manifest):
         with suppress(MissingInputError):  # the manifest alone is enough to export
             yield read_class_selection(run.store, run.selection_directory(subset), name)
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from jobs.answers.class_copies import copies_across_classes
+from jobs.run_directory.groups import selection_groups
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES
@@ -140,7 +141,7 @@ def _copies(run: Run, method: str | None) -> Iterator[LeftOut]:
 
 def _copy_summaries(run: Run, method: str) -> Iterator[CopySummary | None]:
     directory = run.selection_directory(method)
-    for name in run_listing(run).names:
+    for name in selection_groups(run).sizes:
         summary = stored_summary(run.store, directory, name)
         yield None if summary is None else summary.copies
 

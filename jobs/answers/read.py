@@ -15,9 +15,11 @@ from jobs.answers.draws import (
 from jobs.answers.left_out import chosen_by_class, left_out, readable
 from jobs.answers.short_training import short_training
 from jobs.run_directory.config import BASELINE
+from jobs.run_directory.groups import selection_groups
 from jobs.run_directory.results import CheckpointMetrics, read_metrics
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import Subset
+from jobs.run_directory.subset_manifest import stored_composed
 from otcondense.datasets import SOURCES, SourceConfig, list_images
 from otcondense.reading import with_home
 from otcondense.report.answer import Answer, Compared, RandomComparison, SubsetAnswer
@@ -65,17 +67,33 @@ def _subset(run: Run, name: str, counts: Mapping[str, int]) -> SubsetAnswer:
         num_chosen=sum(counts.values()),
         num_images=sum(sizes.get(each, 0) for each in counts),
         num_classes=len(counts),
-        unrepresented=_unrepresented(run, name, counts),
+        unrepresented=_unrepresented(run, name),
+        proof=_proof(run, name),
         compared=() if is_baseline else tuple(comparisons(run, name)),
     )
 
 
-def _unrepresented(run: Run, name: str, counts: Mapping[str, int]) -> float | None:
-    """Return the mean over classes of the share of images that no chosen one represents."""
+def _unrepresented(run: Run, name: str) -> float | None:
+    """Return the share of the images that no chosen one represents: the mean over classes.
+
+    Groups count by their images.
+    """
     directory = run.selection_directory(name)
-    found = [stored_summary(run.store, directory, each) for each in counts]
-    shares = [each.left_out_share for each in found if each is not None]
-    return sum(shares) / len(shares) if shares else None
+    sizes = selection_groups(run).sizes
+    lost, total = 0.0, 0
+    for each, size in sizes.items():
+        summary = stored_summary(run.store, directory, each)
+        if summary is not None:
+            weight = 1 if run.config.groups is None else size
+            lost += weight * summary.left_out_share
+            total += weight
+    return lost / total if total else None
+
+
+def _proof(run: Run, name: str) -> str:
+    """Return objective, bound and gap of all groups together; empty without them."""
+    found = stored_composed(run, name)
+    return "" if found is None else found.words()
 
 
 def comparisons(run: Run, name: str) -> Iterator[Compared]:

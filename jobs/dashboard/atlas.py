@@ -93,7 +93,7 @@ def atlas(run: Run, method: str) -> Atlas:
 
 def _classes(run: Run, method: str, names: Sequence[str]) -> Iterator[_Rows]:
     most = max(1, MOST_POINTS // max(1, len(names)))
-    view = run.features_view()
+    view = run.selection_view()
     selections = run.selection_directory(method)
     for name in names:
         if not view.is_there(run.store, name):

@@ -206,7 +206,7 @@ def _history(
 
 
 def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot | None:
-    view = run.features_view()
+    view = run.selection_view()
     if not view.is_there(run.store, selection.class_name):
         return None
     features = view.read(run.store, selection.class_name).features

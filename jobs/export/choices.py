@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import pyarrow.parquet as pq
 
+from jobs.run_directory.groups import Groups, selection_groups
 from jobs.run_directory.held_out import read_held_out_hashes
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.run_directory.subset_names import checked_subset
-from otcondense.datasets import Listing
 from otcondense.errors import InputError
 from otcondense.exports.choices import ChoicesExport
 from otcondense.near_names import did_you_mean
@@ -33,10 +33,12 @@ def choices_of(run: Run, method: str | None, classes: Sequence[str] | None) -> C
         store=run.store,
         source=run.config.source,
         listing=listing,
-        features=run.features_view(),
+        features=run.selection_view(),
         selections={each: run.selection_directory(each) for each in methods},
-        classes=_classes(listing(), classes),
+        classes=_selected(selection_groups(run), classes),
         held_out=read_held_out_hashes(run),
+        sizes=selection_groups(run).sizes,
+        is_grouped=run.config.groups is not None,
     )
 
 
@@ -50,14 +52,16 @@ def _methods(run: Run, method: str | None) -> list[str]:
     return found
 
 
-def _classes(listing: Listing, wanted: Sequence[str] | None) -> list[str]:
+def _selected(groups: Groups, wanted: Sequence[str] | None) -> list[str]:
+    """Return the names of the groups of some classes, or of all; a group can be named, too."""
+    classes = list(groups.class_sizes())
     for name in wanted or ():
-        if name not in listing.names:
+        if name not in classes and name not in groups.sizes:
             raise InputError(
-                f"--class must name a class of the run, found {name}"
-                f"{did_you_mean(name, listing.names)}"
+                f"--class must name a class of the run, found {name}{did_you_mean(name, classes)}"
             )
-    return [name for name in listing.names if wanted is None or name in wanted]
+    names = groups.class_of.items()
+    return [name for name, of in names if wanted is None or name in wanted or of in wanted]
 
 
 def opening_command(form: str, output: str) -> str:

@@ -12,6 +12,7 @@ from jobs.forecasts.networks import (
 )
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.groups import selected_sizes
 from jobs.run_directory.selection_config import Subset
 from otcondense.counts import counted
 from otcondense.encoders import EncoderConfig
@@ -79,11 +80,12 @@ def subset_stage(
     config: RunConfig, subset: Subset, facts: SourceFacts, hardware: Hardware
 ) -> Stage:
     """Return the time of selecting one subset, on cores only."""
-    budgets = resolve(subset.budgets[-1], facts.sizes)
+    sizes = selected_sizes(config, facts.sizes)
+    budgets = resolve(subset.budgets[-1], sizes)
     settings = config.selection.selector_settings(subset.method, 1)
     work = SelectionWork(
-        title=f"{subset.name}, {counted(len(facts.sizes), 'class')}",
-        sizes=list(facts.sizes.values()),
+        title=f"{subset.name}, {counted(len(sizes), 'class')}",
+        sizes=list(sizes.values()),
         budgets=list(budgets.values()),
         method=subset.method,
         bound=settings.get("lower_bound") is not None,
@@ -98,7 +100,8 @@ def selected_images(config: RunConfig, facts: SourceFacts) -> int:
     counts = []
     for method in config.selection.methods:
         largest = config.selection.subsets_of(method)[-1]
-        counts.append(sum(resolve(largest.budgets[-1], facts.sizes).values()))
+        sizes = selected_sizes(config, facts.sizes)
+        counts.append(sum(resolve(largest.budgets[-1], sizes).values()))
     return min(facts.images, sum(counts))
 
 

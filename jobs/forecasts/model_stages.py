@@ -9,6 +9,7 @@ from jobs.forecasts.image_stages import HALF_BYTES, SourceFacts, extraction_work
 from jobs.forecasts.networks import judges, latent_size
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.groups import selected_sizes
 from jobs.run_directory.model_config import ModelConfigs
 from otcondense.counts import counted
 from otcondense.diffusion import SamplerConfig, TrainingConfig
@@ -151,8 +152,9 @@ def evaluation_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware)
     """
     if not config.models or not facts.held_out:
         return
+    sizes = selected_sizes(config, facts.sizes)
     chosen = [
-        sum(resolve(config.selection.subset(subset).budgets[-1], facts.sizes).values())
+        sum(resolve(config.selection.subset(subset).budgets[-1], sizes).values())
         for subset in sorted({subset for _, subset in config.trainings})
     ]
     samples = [

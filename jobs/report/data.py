@@ -44,6 +44,7 @@ from otcondense.store import (
     ClassSelection,
     read_class_selection,
     read_manifest,
+    selected_names,
 )
 
 SHEET_SAMPLES = 30
@@ -91,7 +92,7 @@ def _selections(run: Run) -> Selections:
     for method in run.config.selection.subsets:
         if run.store.exists(run.manifest(method)):
             manifest = read_manifest(run.store, run.manifest(method))
-            names = dict.fromkeys(manifest.column("class_name").to_pylist())
+            names = selected_names(manifest)
             directory = run.selection_directory(method)
             found[method] = list(_class_selections(run, directory, names))
     return found
@@ -285,7 +286,7 @@ def _feature_maps(run: Run, selections: Selections) -> Iterator[FeatureMap]:
     if not first:
         return
     class_name = next(iter(first.values())).class_name
-    view = run.features_view()
+    view = run.selection_view()
     if view.is_there(run.store, class_name):
         features = view.read(run.store, class_name).features
         yield class_map(features, first)

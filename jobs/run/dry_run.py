@@ -10,6 +10,7 @@ from jobs.forecasts.printing import print_time, print_total
 from jobs.forecasts.run_stages import later_stages
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.budgets import in_numbers
+from jobs.run_directory.groups import selected_sizes
 from jobs.run_directory.run import Run
 from otcondense.byte_sizes import byte_size
 from otcondense.counts import counted
@@ -65,7 +66,7 @@ def _print_stage(run: Run, stage: Stage, known: Known) -> Stage:
 def _print_selection(run: Run, known: Known) -> None:
     """Print the number of images to select for each budget, and the memory of a worker."""
     selection = run.config.selection
-    sizes = known.facts.sizes
+    sizes = selected_sizes(run.config, known.facts.sizes)
     for subset in selection.subsets_of(selection.methods[0]) if selection.methods else ():
         budgets = resolve(subset.budgets[-1], sizes)
         largest = max(sizes, key=sizes.__getitem__)

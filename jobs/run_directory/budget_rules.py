@@ -216,7 +216,8 @@ def _filled(
     highest = np.array([most[name] for name in weights], dtype=np.float64)
 
     def at(level: float) -> list[float]:
-        return np.minimum(highest, np.maximum(lowest, level * weight)).tolist()
+        numbers: list[float] = np.minimum(highest, np.maximum(lowest, level * weight)).tolist()
+        return numbers
 
     low, high = 0.0, float((highest / weight).max())
     for _ in range(HALVINGS):

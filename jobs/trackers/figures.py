@@ -1,5 +1,6 @@
 """What the finished stages of a run show: read from its files, for whatever tracker."""
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,11 +8,12 @@ from dataclasses import dataclass
 from jobs.answers.draws import read_draws
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
 from jobs.run_directory.run import Run
+from jobs.run_directory.subset_manifest import stored_composed
 from jobs.trackers.tracker import Row
 from otcondense.diffusion.loss_lines import CURVE_FILE, LossLine
 from otcondense.diffusion.train_job import LOSSES_FILE
 from otcondense.selection.gap import gap
-from otcondense.store import SelectionSummary, read_manifest, stored_summary
+from otcondense.store import SelectionSummary, read_manifest, selected_names, stored_summary
 from otcondense.store.selection_summary import selection_measures
 
 
@@ -29,7 +31,8 @@ def selection_rows(run: Run) -> Iterator[tuple[str, dict[str, float]]]:
 
     They are: `images`, `classes`; means over the classes of `objective`, `lower_bound`,
     `left_out_share` and `swap_optimal` (the share of classes proven swap-optimal); `gap` of the
-    means, a share of the objective. What a method does not have is left out.
+    means, a share of the objective. What a method does not have is left out. A run with groups has
+    `groups`, means over the groups, and objective and bound of all groups together.
     """
     for subset in run.config.selection.subsets:
         if run.store.exists(run.manifest(subset)):
@@ -38,14 +41,26 @@ def selection_rows(run: Run) -> Iterator[tuple[str, dict[str, float]]]:
 
 def _selection(run: Run, subset: str) -> dict[str, float]:
     manifest = read_manifest(run.store, run.manifest(subset))
-    names = list(dict.fromkeys(manifest.column("class_name").to_pylist()))
+    names = selected_names(manifest)
     directory = run.selection_directory(subset)
     summaries = [stored_summary(run.store, directory, name) for name in names]
-    values: dict[str, float] = {"images": manifest.num_rows, "classes": len(names)}
+    num_classes = len(manifest.column("class_name").unique())
+    values: dict[str, float] = {"images": manifest.num_rows, "classes": num_classes}
     values |= _means([each for each in summaries if each is not None])
+    if run.config.groups is not None:
+        values |= {"groups": len(names)} | _of_groups(run, subset)
     if "objective" in values and "lower_bound" in values:
         values["gap"] = gap(values["objective"], values["lower_bound"])
     return values
+
+
+def _of_groups(run: Run, subset: str) -> dict[str, float]:
+    """Return objective and lower bound of all groups together."""
+    found = stored_composed(run, subset)
+    if found is None:
+        return {}
+    values = {"objective": found.objective, "lower_bound": found.lower_bound}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _means(summaries: list[SelectionSummary]) -> dict[str, float]:

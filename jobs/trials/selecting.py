@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from actors.selection_unit import SelectionUnit
 from jobs.command.progress import Progress
-from jobs.run_directory.bars import SELECTION_BAR
+from jobs.run_directory.bars import selection_bar
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.run import Run
 from jobs.select_subset.held_out import write_held_out_hashes
@@ -39,7 +39,7 @@ def select_trials(trials: Sequence[Trial]) -> list[Trial]:
     pools: dict[tuple[str, str | None], list[_Wanted]] = {}
     for each in wanted:
         run = each.run
-        key = (run.features_view().name, run.confidence_directory())
+        key = (run.selection_view().name, run.selection_confidences())
         pools.setdefault(key, []).append(each)
     for sharing in pools.values():
         _select(sharing)
@@ -70,7 +70,7 @@ def _select(wanted: Sequence[_Wanted]) -> None:
     if not open_units:
         return
     units = list(open_units.values())
-    with Progress(first.store, *SELECTION_BAR) as progress:
+    with Progress(first.store, *selection_bar(first.config)) as progress:
         progress.follow([progress_of_unit(first, unit, is_open=True) for unit in units])
         run_pool(_with_actors(first), units, progress)
 

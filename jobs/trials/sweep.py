@@ -8,6 +8,7 @@ from jobs.command.progress import note
 from jobs.command.wording import earlier_part
 from jobs.evaluate.stage import encode_shared
 from jobs.extract_features.stage import extract
+from jobs.group.stage import group
 from jobs.judging.full_images import contents
 from jobs.run_directory.run import Run
 from jobs.score.stage import score_difficulty
@@ -122,12 +123,14 @@ def prepare_inputs(sweep: Sweep, planned: list[Trial]) -> dict[str, str]:
     runs: dict[str, Run] = {}
     for run in [trial.run for trial in planned] or [sweep.trial({}).run]:
         kinds = list(run.config.selection.score_kinds())
-        key = [run.view_key(), run.confidence_directory(), kinds]
+        key = [run.view_key(), run.confidence_directory(), kinds, run.groups_directory()]
         runs.setdefault(fingerprint(key), run)
 
     for run in runs.values():
         extract(run)
         score_difficulty(run)
+        if run.config.groups is not None:
+            group(run)
 
     if sweep.config.kind == "full":
         encode_shared(next(iter(runs.values())))

@@ -171,6 +171,9 @@ def _settings(base: RunConfig) -> Values:
         for name in ("part", "held_out_share"):
             if source.get(name) is None:
                 source.pop(name, None)
+    if plain["groups"] is None:
+        del plain["groups"]
+        plain["selection"].pop("allocation", None)
     if plain["random_draws"] is None:
         del plain["random_draws"]
     for model in plain["models"].values():

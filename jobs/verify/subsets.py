@@ -40,7 +40,7 @@ def check_selections(evidence: Evidence) -> Iterator[Problem]:
         return
     listed = Listed.of(run)
     indices = class_indices(run)
-    problems = []
+    problems: list[Problem] = []
     for unit in path_units(run, listed):
         name = selection_file(unit.directory, unit.class_name)
         problems += evidence.check(name, unit.fingerprint)

@@ -89,7 +89,8 @@ def shared_by_gains(
 ) -> list[dict[str, int]]:
     """Return the images of each group for increasing budgets, by what the objective gains.
 
-    What no path can take is shared by size.
+    What no path can take is shared by size. A group without a path, whose images are all copies of
+    a few, gives its share by size.
 
     Args:
         of: the class.
@@ -103,9 +104,12 @@ def shared_by_gains(
     total = sum(of.sizes.values())
     shares = {name: size / total for name, size in of.sizes.items()}
     weights = {name: float(size) for name, size in of.sizes.items()}
-    least, found = of.least, []
+    least: dict[str, int] = dict(of.least)
+    found = []
     for budget in budgets:
         number = of.number(budget)
+        by_size = allocate(number, weights, least, of.most)
+        least |= {name: by_size[name] for name in least if not paths[name]}
         least = by_gains(number, shares, least, of.most, paths)
         least = allocate(number, weights, least, of.most)
         found.append(least)

@@ -34,7 +34,7 @@ def numbers_of_groups(run: Run, subset: Subset, listed: Listed) -> list[dict[str
         else:
             numbers = shared(each, wanted, selection.allocation)
         for whole, of_class in zip(found, numbers, strict=True):
-            whole |= of_class
+            whole.update(of_class)
     return found
 
 

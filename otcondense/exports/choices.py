@@ -3,19 +3,28 @@
 An image is chosen, represented by a chosen one, or left out.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 
 from otcondense.datasets.listing import Listing
 from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.wanted import manifest_images
 from otcondense.errors import InputError
 from otcondense.exports.export import Export
-from otcondense.store import ClassSelection, FeatureView, Store, read_class_selection
+from otcondense.store import (
+    GROUP,
+    ClassSelection,
+    FeatureView,
+    Store,
+    TrueClasses,
+    read_class_selection,
+)
 
 CHOSEN, REPRESENTED, LEFT_OUT = "chosen", "represented", "left out"
 OUTCOMES = pa.array([CHOSEN, REPRESENTED, LEFT_OUT], pa.string())
@@ -41,6 +50,10 @@ class ChoicesExport:
     """Names of the classes, in the order of their indices."""
     held_out: frozenset[str] = frozenset()
     """SHA-256 of the held-out images whose copies were left out."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Images of each class."""
+    is_grouped: bool = False
+    """Whether the classes are groups: the listing then has the class of each image."""
     files: Literal["link", "copy"] = "link"
     """For fiftyone: links to the images of the source, or copies."""
     images: bool | None = None
@@ -51,11 +64,36 @@ class ChoicesExport:
 
         Raises: InputError if a selection is damaged, missing, or not of the same images as another.
         """
+        counts: Counter[int] = Counter()
         for name in self.classes:
             found = {}
             for method, directory in self.selections.items():
                 found[method] = read_class_selection(self.store, directory, name)
-            yield ClassChoices(found, self.held_out)
+            choices = ClassChoices(found, self.held_out)
+            yield self._in_classes(choices, counts) if self.is_grouped else choices
+
+    def _in_classes(self, group: "ClassChoices", counts: Counter[int]) -> "ClassChoices":
+        """Return the images of a group with their classes, and their places in these.
+
+        Args:
+            group: the group.
+            counts: images of each class in earlier groups; those of this one are added.
+        """
+        listing = self.listing()
+        rows = listing.find(group.first.image_ids)
+        missing = [image_id for image_id in group.first.image_ids if image_id not in rows]
+        if missing:
+            raise InputError(
+                f"the source must list every image of group {group.first.class_name}, found no "
+                f"{missing[0]}; run `otcondense extract_features` again"
+            )
+        index = listing.class_index[[rows[image_id] for image_id in group.first.image_ids]]
+        places = []
+        for each in index.tolist():
+            places.append(counts[each])
+            counts[each] += 1
+        true = TrueClasses([listing.classes[each] for each in index], index)
+        return replace(group, true=true, places=np.array(places))
 
 
 @dataclass(frozen=True)
@@ -65,6 +103,10 @@ class ClassChoices:
     selections: Mapping[str, ClassSelection]
     """By method; at least one."""
     held_out: frozenset[str]
+    true: TrueClasses | None = None
+    """Classes of the images of a group; None if all are of one class."""
+    places: Int[np.ndarray, " n"] | None = None
+    """Places of the images in their classes; None if they are those in the selection."""
 
     def __post_init__(self) -> None:
         for method, each in self.selections.items():
@@ -83,18 +125,25 @@ class ClassChoices:
     def rows(self) -> pa.Table:
         """Return what is known of each image without a method, one row each.
 
-        `rank` is the place in the class, which names images inside other files.
+        `rank` is the place in the class, which names images inside other files. Images of a group
+        have a column `group`, too.
         """
         first = self.first
         size = len(first.image_ids)
+        places = np.arange(size) if self.places is None else self.places
+        true = self.true
+        if true is None:
+            true = TrueClasses([first.class_name] * size, np.full(size, first.class_index))
         columns = {
             "image_id": pa.array(first.image_ids, pa.string()),
-            "class_name": pa.array([first.class_name] * size, pa.string()),
-            "class_index": pa.array(np.full(size, first.class_index, np.int32)),
-            "rank": pa.array(np.arange(size, dtype=np.int32)),
+            "class_name": pa.array(true.names, pa.string()),
+            "class_index": pa.array(true.index, pa.int32()),
+            "rank": pa.array(places, pa.int32()),
             "cross_entropy": _or_null(first.cross_entropy, size),
             "sha256": pa.array(first.sha256, pa.string()),
         }
+        if self.true is not None:
+            columns[GROUP] = pa.array([first.class_name] * size, pa.string())
         return pa.table(columns)
 
     def outcomes(self, method: str) -> pa.Table:

@@ -20,6 +20,7 @@ from otcondense.exports.choices import ChoicesExport, ClassChoices
 from otcondense.exports.neighbours import nearest_images
 from otcondense.exports.parquet_tables import BATCH_ROWS, image_columns, parquet_writer
 from otcondense.report.planes import principal_directions, principal_plane, projected
+from otcondense.store import GROUP
 
 SUFFIX = ".parquet"
 """embedding-atlas takes a file of any other suffix for a table of text."""
@@ -65,7 +66,7 @@ def write_embedding_atlas(choices: ChoicesExport, target: Path, say: Callable[[s
     Raises: InputError if features or selections are missing, or an image is missing or has changed.
     """
     plane = _plane_of_classes(choices)
-    sizes = choices.listing().sizes
+    sizes = choices.sizes or choices.listing().sizes
     with_neighbours = max(sizes[name] for name in choices.classes) <= MOST_NEIGHBOURED
     if not with_neighbours:
         say(f"no column neighbors: a class has more than {MOST_NEIGHBOURED} images")
@@ -85,7 +86,9 @@ def write_embedding_atlas(choices: ChoicesExport, target: Path, say: Callable[[s
 
 
 def _class_table(found: ClassChoices, features: Float[np.ndarray, "n d"], plane: Plane) -> pa.Table:
-    table = found.rows().select(["image_id", "class_name", "cross_entropy"])
+    rows = found.rows()
+    known = ("image_id", "class_name", GROUP, "cross_entropy")
+    table = rows.select([name for name in known if name in rows.column_names])
     for method in found.selections:
         outcomes = found.outcomes(method)
         for name in outcomes.column_names:

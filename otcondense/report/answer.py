@@ -151,6 +151,8 @@ class SubsetAnswer:
     """Share of the images that no chosen image represents, mean over classes; None if unknown."""
     compared: tuple[Compared, ...] = ()
     """With random draws: the chosen images, then each model; empty for random itself."""
+    proof: str = ""
+    """Objective, lower bound and gap of all groups together; empty without groups."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,8 @@ def _subset_lines(subset: SubsetAnswer) -> Iterator[str]:
         yield f"    by {compared.network} on {held_out}:"
         yield from (f"    {each.text}" for each in compared.metrics)
         yield f"    {compared.origin_of_noise}"
+    if subset.proof:
+        yield f"  {subset.proof}"
     if subset.unrepresented:
         yield f"  {percent(subset.unrepresented)} of the images are like no chosen one (outliers)"
 

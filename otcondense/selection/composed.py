@@ -48,7 +48,8 @@ class Composed:
 
     def words(self) -> str:
         """Return objective, bound and gap in words."""
-        text = f"objective of {self.num_groups:,} groups {self.objective:.6g}"
+        whole = f" ({self.num_whole:,} taken whole)" if self.num_whole else ""
+        text = f"objective of {self.num_groups:,} groups{whole} {self.objective:.6g}"
         if math.isfinite(self.gap):
             text += (
                 f", at least {self.lower_bound:.6g} for any other images with these numbers: "

@@ -24,6 +24,7 @@ MEANINGS = {
     "gain": "increase of the objective if the image is left out; null if unknown",
     "cross_entropy": "cross-entropy of the true class in nats; null without a classifier",
     "sha256": "SHA-256 of the source file",
+    "group": "group of images of the class, or of all images, that it was chosen from",
     "image": "the image, as in the source",
     "label": "`class_index` with the names of the classes",
 }
