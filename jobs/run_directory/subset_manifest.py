@@ -10,7 +10,7 @@ from jobs.run_directory.groups import Groups, selection_groups
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
-from otcondense.selection.composed import Composed, GroupValue, compose
+from otcondense.selection.composed import COMPOSED, Composed, GroupValue, compose
 from otcondense.store import (
     ClassSelection,
     TrueClasses,
@@ -48,10 +48,6 @@ def _true_classes(run: Run, groups: Groups, plain: pa.Table) -> TrueClasses:
         return TrueClasses([listing.classes[each] for each in index], index)
     numbers = {name: number for number, name in enumerate(listing.classes)}
     return TrueClasses(names, np.array([numbers[name] for name in names], dtype=np.int64))
-
-
-COMPOSED = "composed"
-"""Key of the selections of all groups as one in the metadata of a manifest."""
 
 
 def composed_of(selections: Iterable[ClassSelection]) -> Composed | None:

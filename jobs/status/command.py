@@ -24,7 +24,14 @@ from otcondense.counts import counted
 from otcondense.durations import duration
 from otcondense.errors import InputError
 from otcondense.near_paths import found_at
-from otcondense.store import StageProgress, UnitProgress, read_all_progress
+from otcondense.selection.composed import COMPOSED, Composed
+from otcondense.store import (
+    StageProgress,
+    Store,
+    UnitProgress,
+    read_all_progress,
+    stored_metadata,
+)
 
 
 def status(directory: str, *, as_json: bool) -> int:
@@ -40,23 +47,30 @@ def status(directory: str, *, as_json: bool) -> int:
     stages = sorted(read_all_progress(store), key=lambda stage: place_of_bar(stage.stage))
     command = current_command(read_last_command(store), stages)
     now = time.time()
+    proofs = list(_proof_lines(store))
     if as_json:
         values = [_as_json(stage, now, command) for stage in stages]
         last = None if command is None else command.model_dump(mode="json")
         print(json.dumps({"run": directory, "command": last, "stages": values}))
     else:
-        print_status(stages, now, command)
+        print_status(stages, now, command, proofs)
     return PROBLEMS if _units(stages, "failed") else DONE
 
 
 def print_status(
-    stages: Sequence[StageProgress], now: float, command: LastCommand | None = None
+    stages: Sequence[StageProgress],
+    now: float,
+    command: LastCommand | None = None,
+    proofs: Sequence[str] = (),
 ) -> None:
-    """Print one line for each stage, the running units, every failure, and how it all ended."""
+    """Print one line for each stage, the running units, every failure, and how it all ended.
+
+    `proofs` are the lines about all groups of a subset.
+    """
     print(f"{'stage':<36}{'done':>16}{'last start':>14}{'left':>14}  state")
     for stage in stages:
         print(_stage_line(stage, now, command))
-    for line in _budget_lines(stages):
+    for line in (*_budget_lines(stages), *proofs):
         print(line)
     unfinished = [each for each in stages if not (each.finished or is_at_rest(each, command))]
     for unit in _units(unfinished, "running"):
@@ -109,6 +123,14 @@ def _budget_lines(stages: Sequence[StageProgress]) -> Iterator[str]:
     for subset, counts in budgets.items():
         if all(counts):
             yield f"budget: {subset}: {range_and_sum(counts)}"
+
+
+def _proof_lines(store: Store) -> Iterator[str]:
+    """Yield objective, bound and gap of all groups of each subset that was chosen from groups."""
+    for name in sorted(store.list("subset-")):
+        metadata = stored_metadata(store, name) or {}
+        if COMPOSED in metadata:
+            yield f"{metadata['method']}: {Composed.from_json(metadata[COMPOSED]).words()}"
 
 
 def _units(stages: Sequence[StageProgress], state: str) -> list[UnitProgress]:

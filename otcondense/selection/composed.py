@@ -14,6 +14,9 @@ from typing import Any
 from otcondense.selection.gap import gap
 from otcondense.shares import gap_text
 
+COMPOSED = "composed"
+"""Key of the selections of all groups as one in the metadata of a manifest."""
+
 
 @dataclass(frozen=True)
 class GroupValue:
@@ -57,7 +60,7 @@ class Composed:
             )
         return text
 
-    def to_json(self) -> dict[str, float | None]:
+    def to_json(self) -> dict[str, int | float | None]:
         """Return the JSON object that manifests hold."""
         bound = self.lower_bound if math.isfinite(self.lower_bound) else None
         return {**asdict(self), "lower_bound": bound}
