@@ -12,7 +12,7 @@ from jobs.forecasts.networks import (
 )
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import RunConfig
-from jobs.run_directory.groups import selected_sizes
+from jobs.run_directory.groups import expected_units, selected_sizes, unit_word
 from jobs.run_directory.selection_config import Subset
 from otcondense.counts import counted
 from otcondense.encoders import EncoderConfig
@@ -83,10 +83,11 @@ def subset_stage(
     sizes = selected_sizes(config, facts.sizes)
     budgets = resolve(subset.budgets[-1], sizes)
     settings = config.selection.selector_settings(subset.method, 1)
+    units = expected_units(config, sizes, budgets)
     work = SelectionWork(
-        title=f"{subset.name}, {counted(len(sizes), 'class')}",
-        sizes=list(sizes.values()),
-        budgets=list(budgets.values()),
+        title=f"{subset.name}, {counted(len(units), unit_word(config))}",
+        sizes=[unit.size for unit in units],
+        budgets=[unit.budget for unit in units],
         method=subset.method,
         bound=settings.get("lower_bound") is not None,
     )

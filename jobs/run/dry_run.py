@@ -10,7 +10,7 @@ from jobs.forecasts.printing import print_time, print_total
 from jobs.forecasts.run_stages import later_stages
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.budgets import in_numbers
-from jobs.run_directory.groups import selected_sizes
+from jobs.run_directory.groups import expected_units, selected_sizes, unit_word
 from jobs.run_directory.run import Run
 from otcondense.byte_sizes import byte_size
 from otcondense.counts import counted
@@ -69,11 +69,13 @@ def _print_selection(run: Run, known: Known) -> None:
     sizes = selected_sizes(run.config, known.facts.sizes)
     for subset in selection.subsets_of(selection.methods[0]) if selection.methods else ():
         budgets = resolve(subset.budgets[-1], sizes)
-        largest = max(sizes, key=sizes.__getitem__)
-        memory = forecast(sizes[largest], 0, budgets[largest]).memory_bytes
+        units = expected_units(run.config, sizes, budgets)
+        largest = max(units, key=lambda unit: unit.size)
+        memory = forecast(largest.size, 0, largest.budget).memory_bytes
         note(
             "select",
-            f"{counted(len(selection.methods), 'method')}, {counted(len(sizes), 'class')}, "
+            f"{counted(len(selection.methods), 'method')}, "
+            f"{counted(len(units), unit_word(run.config))}, "
             f"{in_numbers(budgets, sizes)}; memory of a worker: {byte_size(memory)} and features",
         )
 

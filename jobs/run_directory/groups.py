@@ -44,6 +44,34 @@ def selected_sizes(config: RunConfig, sizes: Mapping[str, int]) -> dict[str, int
     return dict(sizes)
 
 
+@dataclass(frozen=True)
+class ExpectedUnit:
+    """A class or group before the images are grouped."""
+
+    size: int
+    budget: int
+
+
+def expected_units(
+    config: RunConfig, sizes: Mapping[str, int], budgets: Mapping[str, int]
+) -> list[ExpectedUnit]:
+    """Return the selections that a forecast counts with; groups are about half as large as may be.
+
+    Args:
+        config: of the run.
+        sizes: images of each class that has a budget.
+        budgets: images to choose from each.
+    """
+    units: list[ExpectedUnit] = []
+    for name, size in sizes.items():
+        count = 1
+        if config.groups is not None and size > config.groups.most:
+            count = -(-2 * size // config.groups.most)
+        unit = ExpectedUnit(-(-size // count), -(-budgets[name] // count))
+        units += [unit] * count
+    return units
+
+
 def selection_groups(run: Run) -> Groups:
     """Return the groups of a run; each class is one group if the run has none.
 

@@ -41,13 +41,16 @@ def status(directory: str, *, as_json: bool) -> int:
     Raises: InputError if the directory holds no run.
     """
     store = store_of(directory)
-    if read_marker(store) is None:
+    marker = read_marker(store)
+    if marker is None:
         found = found_at(directory, "no run there")
         raise InputError(f"{directory} must be a run directory, {found}")
     stages = sorted(read_all_progress(store), key=lambda stage: place_of_bar(stage.stage))
     command = current_command(read_last_command(store), stages)
     now = time.time()
-    proofs = list(_proof_lines(store))
+    configuration = marker.configuration or {}
+    grouped = configuration.get("groups") is not None
+    proofs = list(_proof_lines(store, grouped=grouped))
     if as_json:
         values = [_as_json(stage, now, command) for stage in stages]
         last = None if command is None else command.model_dump(mode="json")
@@ -125,9 +128,11 @@ def _budget_lines(stages: Sequence[StageProgress]) -> Iterator[str]:
             yield f"budget: {subset}: {range_and_sum(counts)}"
 
 
-def _proof_lines(store: Store) -> Iterator[str]:
+def _proof_lines(store: Store, *, grouped: bool) -> Iterator[str]:
     """Yield objective, bound and gap of all groups of each subset that was chosen from groups."""
-    for name in sorted(store.list("subset-")):
+    for name in store.entries() if grouped else ():
+        if not name.startswith("subset-"):
+            continue
         metadata = stored_metadata(store, name) or {}
         if COMPOSED in metadata:
             yield f"{metadata['method']}: {Composed.from_json(metadata[COMPOSED]).words()}"

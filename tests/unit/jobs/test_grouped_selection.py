@@ -28,9 +28,11 @@ from jobs.work_units.paths import path_units
 from jobs.work_units.selection import selection_units
 from otcondense.datasets import scan_images
 from otcondense.errors import InputError
+from otcondense.exports.card.facts import Origin
 from otcondense.exports.choice_formats import export_choices
 from otcondense.exports.subsets import EXPORTS, ExportConfig, export_subset
-from otcondense.report import answer_lines, render_report
+from otcondense.report import render_report
+from otcondense.report.answer import answer_lines
 from otcondense.store import (
     ALL_CLASSES,
     read_class_selection,
@@ -118,7 +120,7 @@ def test_all_that_reads_selections_reads_groups(run: Run) -> None:
         assert class_view(run, "geometry_aware", name).map is not None
     assert [each.name for each in atlas(run, "random").classes] == sorted(names)
     assert dict(selection_rows(run))["random"]["groups"] == len(names)
-    assert {each.name for each in card_facts(run, "random", None, "").classes} == set(names)
+    assert {each.name for each in card_facts(run, "random", None, Origin()).classes} == set(names)
 
 
 def test_answer_and_report_have_one_objective_bound_and_gap(run: Run) -> None:
@@ -161,7 +163,8 @@ def test_every_format_takes_a_subset_of_groups(run: Run, form: str, tmp_path: Pa
 @pytest.mark.parametrize("form", ["embedding_atlas", "fiftyone"])
 def test_what_became_of_every_image_is_exported_once(run: Run, form: str, tmp_path: Path) -> None:
     choices = choices_of(run, None, None)
-    assert export_choices(choices, form, str(tmp_path / "out"), print) == sum(SIZES.values())
+    output = str(tmp_path / {"embedding_atlas": "out.parquet"}.get(form, "out"))
+    assert export_choices(choices, form, output, print) == sum(SIZES.values())
     rows = [row for each in choices.read() for row in each.rows().to_pylist()]
     assert {row["image_id"].split("/")[0] == row["class_name"] for row in rows} == {True}
     places = {(row["class_name"], row["rank"]) for row in rows}
