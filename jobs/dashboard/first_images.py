@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from jobs.dashboard.class_view import read_selection
-from jobs.run_directory.listing import run_listing
+from jobs.run_directory.groups import selection_groups
 from jobs.run_directory.run import Run
 from otcondense.datasets import order_classes
 
@@ -27,7 +27,10 @@ def first_images(run: Run, method: str) -> tuple[FirstImage, ...]:
 
     Raises: InputError if a selection is missing or damaged.
     """
-    names = order_classes(run_listing(run).names)[:SHOWN]
+    names = list(selection_groups(run).sizes)
+    if run.config.groups is None:
+        names = order_classes(names)
+    names = names[:SHOWN]
     of_each = SHOWN // len(names)
     found: list[FirstImage] = []
     for name in names:

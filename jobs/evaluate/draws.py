@@ -2,8 +2,10 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 
 from jobs.answers.draws import (
     DRAWN_METRICS,
@@ -18,10 +20,12 @@ from jobs.judging.full_images import class_names, contents, extract_held_out, he
 from jobs.run_directory.bars import DRAWS_BAR
 from jobs.run_directory.budgets import forced_ids
 from jobs.run_directory.config import BASELINE
+from jobs.run_directory.groups import selection_groups
 from jobs.run_directory.held_out import read_held_out_hashes
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
+from otcondense.datasets import order_classes
 from otcondense.evaluation import METRICS_VERSION
 from otcondense.evaluation.random_draws import ClassRows, compare_with_draws
 from otcondense.store import fingerprint, read_class_features, read_class_selection, read_manifest
@@ -130,21 +134,45 @@ def _record(
 
 
 def _classes(run: Run, subset: str) -> Iterator[ClassRows]:
-    """Yield the classes of a subset; copies of held-out images and excluded ones are not drawn."""
-    judge = run.config.judge_or_encoder
+    """Yield the classes of a subset; copies of held-out images and excluded ones are not drawn.
+
+    All images are one class if groups ignore the labels.
+    """
     excluded = set(forced_ids(run)[1])
     held_out = read_held_out_hashes(run)
-    for name in class_names(run):
-        features = read_class_features(run.store, run.features_directory(judge), name)
-        selection = read_class_selection(run.store, run.selection_directory(subset), name)
-        rows = places(features.image_ids)
-        chosen = [rows[selection.image_ids[index]] for index in selection.indices]
-        known = zip(selection.image_ids, selection.sha256, strict=True)
-        candidates = [
-            rows[image_id]
-            for image_id, sha256 in known
-            if image_id in rows and image_id not in excluded and sha256 not in held_out
-        ]
-        yield ClassRows(
-            features.features, np.array(chosen, np.int64), np.array(candidates, np.int64)
-        )
+    groups = selection_groups(run)
+    members: dict[str, list[str]] = {}
+    for name, of_class in groups.class_of.items():
+        members.setdefault(of_class, []).append(name)
+    for of_class in order_classes(members):
+        chosen, candidates = [], []
+        seen = _judged(run, of_class)
+        rows = places(seen.image_ids)
+        for name in members[of_class]:
+            found = read_class_selection(run.store, run.selection_directory(subset), name)
+            chosen += [rows[found.image_ids[index]] for index in found.indices]
+            candidates += [
+                rows[image_id]
+                for image_id, sha256 in zip(found.image_ids, found.sha256, strict=True)
+                if image_id in rows and image_id not in excluded and sha256 not in held_out
+            ]
+        yield ClassRows(seen.features, np.array(chosen, np.int64), np.array(candidates, np.int64))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Images through the judge."""
+
+    image_ids: list[str]
+    features: Float32[np.ndarray, "n d"]
+
+
+def _judged(run: Run, class_name: str) -> _Judged:
+    """Return the images of a class through the judge, or of all classes if labels are ignored."""
+    groups = run.config.groups
+    ignores = groups is not None and groups.labels == "ignore"
+    directory = run.features_directory(run.config.judge_or_encoder)
+    names = class_names(run) if ignores else [class_name]
+    found = [read_class_features(run.store, directory, name) for name in names]
+    image_ids = [image_id for each in found for image_id in each.image_ids]
+    return _Judged(image_ids, np.concatenate([each.features for each in found]))

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jobs.command.wording import EARLIER
+from jobs.run_directory.groups import selection_groups, unit_word
 from jobs.run_directory.results import subset_quality_file
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
 from otcondense.diffusion.checkpoint_files import list_checkpoints
 from otcondense.encoders import EncoderConfig
+from otcondense.errors import MissingInputError
 from otcondense.forecast.stages import Stage
 from otcondense.store import class_files, groups_file, selection_file
 
@@ -82,7 +84,17 @@ def _grouped(run: Run, _: Stage, __: Sequence[str]) -> Finished:
 def _selected(run: Run, stage: Stage, classes: Sequence[str]) -> Finished:
     (subset,) = stage.subject
     directory = run.selection_directory(subset)
-    return _there(run, [selection_file(directory, name) for name in classes], "class")
+    names = classes if run.config.groups is None else _groups(run)
+    files = [selection_file(directory, name) for name in names]
+    return _there(run, files, unit_word(run.config))
+
+
+def _groups(run: Run) -> list[str]:
+    """Return the names of the groups; none before the images are grouped."""
+    try:
+        return list(selection_groups(run).sizes)
+    except MissingInputError:
+        return []
 
 
 def _trained(run: Run, stage: Stage, _: Sequence[str]) -> Finished:

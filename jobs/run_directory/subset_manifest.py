@@ -1,6 +1,6 @@
 """The manifest of a subset, from the selections of its classes or groups."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,11 +50,16 @@ def _true_classes(run: Run, groups: Groups, plain: pa.Table) -> TrueClasses:
     return TrueClasses(names, np.array([numbers[name] for name in names], dtype=np.int64))
 
 
-def composed_of(selections: Iterable[ClassSelection]) -> Composed | None:
-    """Return the selections of all groups as one; None for a method without an objective."""
+def composed_of(selections: Iterable[ClassSelection], sizes: Mapping[str, int]) -> Composed | None:
+    """Return the selections of all groups as one; None for a method without an objective.
+
+    Args:
+        selections: of all groups.
+        sizes: images of each group.
+    """
     return compose(
         GroupValue(
-            size=len(each.image_ids),
+            size=sizes[each.class_name],
             objective=each.summary.objective,
             lower_bound=each.summary.lower_bound,
             is_whole=bool(each.summary.diagnostics.get("take_all")),
@@ -65,7 +70,9 @@ def composed_of(selections: Iterable[ClassSelection]) -> Composed | None:
 
 def manifest_metadata(run: Run, selections: list[ClassSelection]) -> dict[str, Any]:
     """Return what the manifest of a run with groups says of all of them together."""
-    found = None if run.config.groups is None else composed_of(selections)
+    if run.config.groups is None:
+        return {}
+    found = composed_of(selections, selection_groups(run).sizes)
     return {} if found is None else {COMPOSED: found.to_json()}
 
 

@@ -75,13 +75,13 @@ def write_manifests(run: Run, listed: Listed) -> dict[str, str]:
     for subset in run.config.selection.subsets:
         selections = _write_manifest(run, subset, names)
         facts |= copy_facts(selections)
-        facts |= _group_facts(run, subset, selections)
+        facts |= _group_facts(listed, subset, selections) if run.config.groups else {}
     return facts
 
 
-def _group_facts(run: Run, subset: str, selections: list[ClassSelection]) -> dict[str, str]:
-    """Return what all groups of a subset have in common, by its name; nothing without groups."""
-    found = None if run.config.groups is None else composed_of(selections)
+def _group_facts(listed: Listed, subset: str, selections: list[ClassSelection]) -> dict[str, str]:
+    """Return objective, bound and gap of all groups of a subset, by its name, if there are any."""
+    found = composed_of(selections, listed.groups.sizes)
     return {} if found is None else {subset: found.words()}
 
 

@@ -7,7 +7,9 @@ import pyarrow as pa
 from jaxtyping import Float32
 
 from jobs.judging.full_images import class_names, contents, extract_held_out, held_out_run
+from jobs.run_directory.groups import selection_groups
 from jobs.run_directory.run import Run
+from jobs.run_directory.subset_manifest import stored_composed
 from jobs.trials.trial import Sweep
 from otcondense.evaluation import subset_quality
 from otcondense.store import (
@@ -75,8 +77,12 @@ def measure_subset(run: Run, reference: str) -> dict[str, float]:
     quality = subset_quality(_chosen(run, method), held_out, run.config.evaluation)
 
     directory = run.selection_directory(method)
-    selections = [read_class_selection(run.store, directory, name) for name in class_names(run)]
+    names = class_names(run) if run.config.groups is None else list(selection_groups(run).sizes)
+    selections = [read_class_selection(run.store, directory, name) for name in names]
     means = _selection_means([selection.summary for selection in selections])
+    composed = stored_composed(run, method)
+    if composed is not None:
+        means["objective"] = float(f"{composed.objective:.9g}")
     return {name: float(value) for name, value in {**quality, **means}.items()}
 
 
