@@ -12,7 +12,9 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment
 
 from jobs.dashboard.followed import FollowedRun
+from jobs.run_directory.groups import unit_word
 from jobs.run_directory.run import REPORT, Run
+from otcondense.counts import plural_of
 
 TAG_DIGITS = 24
 """Hexadecimal digits of an ETag: 96 bits, enough to tell versions of one page apart."""
@@ -47,7 +49,10 @@ class Pages:
 
     def render(self, template: str, **values: Any) -> HTMLResponse:
         """Return a page of the run; everything in `values` is escaped."""
+        unit = unit_word(self.run.config)
         text = self.environment.get_template(template).render(
+            unit=unit,
+            units=plural_of(unit),
             run=self.run.config.run,
             has_report=self.run.store.exists(REPORT),
             has_models=bool(self.run.config.models),

@@ -141,7 +141,8 @@ function showClasses() {
   place("tiles").hidden = asTable;
   place("table").hidden = !asTable;
   place("legend").hidden = asTable;
-  const noun = total === 1 ? "class" : "classes";
+  const { unit } = document.body.dataset;
+  const noun = total === 1 ? unit : { class: "classes", group: "groups" }[unit];
   place("shown").textContent = `${grouped(shown.length)} of ${grouped(total)} ${noun}`;
   if (asTable) showTable(shown);
   else showTiles(shown, settings().colour);
@@ -150,7 +151,7 @@ function showClasses() {
 function showNews() {
   const known = STATES.filter((state) => view.counts?.[state]);
   const counts = known.map((state) => `${grouped(view.counts[state])} ${states[state]}`);
-  const selections = counts.length ? ` Selections of a class: ${counts.join(", ")}.` : "";
+  const selections = counts.length ? ` Selections of a ${document.body.dataset.unit}: ${counts.join(", ")}.` : "";
   const text = `${headline(view)}.${selections}`;
   // Screen readers announce every change of this element.
   if (place("news").textContent !== text) place("news").textContent = text;
