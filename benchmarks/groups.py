@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from otcondense.grouping.split import split_rows
 from otcondense.ot import PartialProblem, SemiDualNewton
 from otcondense.selection import SELECTORS, GeometryAwareSelector
 from otcondense.selection.engine.statistics import make_statistics
+from otcondense.selection.polished import polish
 
 SHARE = 0.01
 """Images that are chosen."""
@@ -58,6 +60,10 @@ SCALE = (20_000, 200_000)
 """Images of the classes whose time and memory are measured."""
 SCALE_WIDTH = 64
 SCALE_MOST = 2000
+MOST_GB = 8.0
+"""Asked: peak memory of a process that chooses from 200,000 images."""
+MOST_SLOPE = 1.1
+"""Asked: the time grows with the images, not with their square."""
 
 
 class Whole:
@@ -94,20 +100,35 @@ def exact(features: Float[np.ndarray, "n d"], budget: int) -> Int[np.ndarray, " 
 
 
 def through_groups(
-    features: Float[np.ndarray, "n d"], budget: int, most: int, *, bound: bool = False
+    features: Float[np.ndarray, "n d"],
+    budget: int,
+    most: int,
+    *,
+    bound: bool = False,
+    polished: bool = False,
 ) -> Int[np.ndarray, " k"]:
-    """Choose from groups, whose budgets are proportional to their sizes."""
+    """Choose from groups, whose budgets are proportional to their sizes.
+
+    Polished choices begin with the transport term alone, then swap under the statistics of the
+    whole.
+    """
     labels = split_rows(features.astype(np.float32), GroupConfig(most=most)).labels
-    sizes = {str(name): int(size) for name, size in enumerate(np.bincount(labels))}
+    groups = [np.flatnonzero(labels == number) for number in range(labels.max() + 1)]
+    sizes = {str(number): len(rows) for number, rows in enumerate(groups)}
     weights = {name: float(size) for name, size in sizes.items()}
     numbers = allocate(budget, weights, dict.fromkeys(sizes, 1), sizes)
+    settings = {"alpha": 0.0} if polished else {}
+    settings |= {} if bound else {"lower_bound": None, "rebuilds": 0}
     chosen = []
-    for name, number in numbers.items():
-        rows = np.flatnonzero(labels == int(name))
-        settings = {} if bound else {"lower_bound": None, "rebuilds": 0}
+    for number, rows in zip(numbers.values(), groups, strict=True):
         selector = GeometryAwareSelector(budget=number, small_class="take_all", **settings)
         chosen.append(rows[selector.fit(features[rows]).indices_])
-    return np.concatenate(chosen)
+    return np.concatenate(polish(features, groups, chosen) if polished else chosen)
+
+
+def _by_method(name: str, features: Float[np.ndarray, "n d"], budget: int) -> Int[np.ndarray, " k"]:
+    """Choose by another method from the whole class."""
+    return SELECTORS[name](budget=budget).fit(features).indices_
 
 
 def compare(case: Case) -> dict[str, float]:
@@ -116,12 +137,14 @@ def compare(case: Case) -> dict[str, float]:
     budget = round(case.share * case.images)
     whole = Whole(features)
     choices: dict[str, Callable[[], Int[np.ndarray, " k"]]] = {
-        "exact": lambda: exact(features, budget)
+        "exact": partial(exact, features, budget)
     }
     for most in case.most:
-        choices[f"groups of {most}"] = lambda most=most: through_groups(features, budget, most)
+        for polished in (False, True):
+            name = f"groups of {most}{', polished' if polished else ''}"
+            choices[name] = partial(through_groups, features, budget, most, polished=polished)
     for name in YARDSTICKS:
-        choices[name] = lambda name=name: SELECTORS[name](budget=budget).fit(features).indices_
+        choices[name] = partial(_by_method, name, features, budget)
 
     found: dict[str, float] = {}
     base: dict[str, float] = {}
@@ -134,18 +157,79 @@ def compare(case: Case) -> dict[str, float]:
         ratios = {term: value / base[term] for term, value in terms.items()}
         found[name] = ratios["whole"]
         shown = "".join(f"{ratio:>12.4f}" for ratio in ratios.values())
-        print(f"{case.images:>7} x {case.width:<4}{name:<16}{shown}{seconds:>10.1f} s", flush=True)
+        print(f"{case.images:>7} x {case.width:<4}{name:<26}{shown}{seconds:>10.1f} s", flush=True)
+    return found
+
+
+def measure_scale(images: int) -> dict[str, float]:
+    """Choose from one class of this size, in this process; return seconds and peak memory.
+
+    The lower bound of each group is part of the work.
+    """
+    features = synthetic_class(images, SCALE_WIDTH, seed=0).features
+    start = time.perf_counter()
+    chosen = through_groups(features, round(SHARE * images), SCALE_MOST, bound=True)
+    seconds = time.perf_counter() - start
+    return {
+        "images": images,
+        "chosen": len(chosen),
+        "seconds": seconds,
+        "peak_memory_gb": peak_memory() / 1e9,
+    }
+
+
+def scale(sizes: tuple[int, ...]) -> dict[str, float]:
+    """Measure each size in a process of its own; return the figures and the slope of the time."""
+    found: dict[str, float] = {}
+    seconds = []
+    for images in sizes:
+        command = [sys.executable, "-m", "benchmarks.groups", "--only", str(images)]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        figures = json.loads(run.stdout.splitlines()[-1])
+        seconds.append(figures["seconds"])
+        print(f"{images:>8} images: {figures['seconds']:.0f} s, {figures['peak_memory_gb']:.2f} GB")
+        for name in ("seconds", "peak_memory_gb"):
+            found[f"{name}_{images}"] = figures[name]
+    if len(sizes) > 1:
+        ratio = np.log(seconds[-1] / seconds[0]) / np.log(sizes[-1] / sizes[0])
+        found["slope"] = float(ratio)
+    return found
+
+
+def compare_all(cases: tuple[Case, ...]) -> dict[str, float]:
+    """Return the figures of all classes."""
+    print(f"{'class':<14}{'choice':<26}{'transport':>12}{'statistics':>12}{'whole':>12}")
+    found = {}
+    for case in cases:
+        for name, ratio in compare(case).items():
+            if name != "exact":
+                found[f"{name}_{case.images}x{case.width}".replace(", ", " ").replace(" ", "_")] = (
+                    ratio
+                )
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one class of 600 images")
+    parser.add_argument("--scale", action="store_true", help="time and memory in place of values")
+    parser.add_argument("--only", type=int, help="time and memory of one class of so many images")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{'class':<14}{'choice':<16}{'transport':>12}{'statistics':>12}{'whole':>12}")
-    for case in QUICK if args.quick else FULL:
-        compare(case)
+    if args.only is not None:
+        print(json.dumps(measure_scale(args.only)))
+        return
+    if args.scale:
+        figures = scale(SCALE[:1] if args.quick else SCALE)
+        bounds = {name: {"at_most": MOST_GB} for name in figures if name.startswith("peak")}
+        if "slope" in figures:
+            bounds["slope"] = {"at_most": MOST_SLOPE}
+    else:
+        figures = compare_all(QUICK if args.quick else FULL)
+        default = f"groups_of_{SCALE_MOST}"
+        bounds = {name: {"at_most": WITHIN} for name in figures if name.startswith(default)}
+    if not finish("groups", figures, bounds):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -124,11 +124,13 @@ class DiagonalStatistics(Statistics):
     def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
         total = self.features[rest].sum(dim=0)
         squares = self.squares[rest].sum(dim=0)
-        return _DiagonalPlace(self, total, squares, len(rest) + 1)
+        return DiagonalPlace(self, total, squares, len(rest) + 1)
 
 
 @dataclass(frozen=True)
-class _DiagonalPlace(PlaceStatistics):
+class DiagonalPlace(PlaceStatistics):
+    """The term of a subset of one class with one open place."""
+
     of: DiagonalStatistics
     total: Float[Tensor, " d"]
     """Sum of the other images."""
