@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
 from jobs.run_directory.budget_rules import allocate
 from otcondense.grouping.config import GroupConfig
