@@ -7,6 +7,9 @@ by the objective of the whole class, with one epsilon.
 """
 
 import argparse
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ from benchmarks.synthetic import synthetic_class
 from jobs.run_directory.budget_rules import allocate
 from otcondense.grouping.config import GroupConfig
 from otcondense.grouping.split import split_rows
+from otcondense.machine import peak_memory
 from otcondense.ot import PartialProblem, SemiDualNewton
 from otcondense.selection import SELECTORS, GeometryAwareSelector
 from otcondense.selection.engine.statistics import make_statistics
@@ -203,10 +207,8 @@ def compare_all(cases: tuple[Case, ...]) -> dict[str, float]:
     found = {}
     for case in cases:
         for name, ratio in compare(case).items():
-            if name != "exact":
-                found[f"{name}_{case.images}x{case.width}".replace(", ", " ").replace(" ", "_")] = (
-                    ratio
-                )
+            key = f"{name}_{case.images}x{case.width}"
+            found[key.replace(",", "").replace(" ", "_")] = ratio
     return found
 
 

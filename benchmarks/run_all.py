@@ -20,6 +20,7 @@ BENCHMARKS = (
     "listing",
     "reading",
     "copies",
+    "groups",
     "extraction",
     "scheduling",
     "page",
