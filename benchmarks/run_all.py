@@ -20,7 +20,6 @@ BENCHMARKS = (
     "listing",
     "reading",
     "copies",
-    "groups",
     "extraction",
     "scheduling",
     "page",

@@ -22,7 +22,9 @@ from jobs.run_directory.subset_manifest import stored_composed
 from jobs.select_subset.stage import is_done, select_subset
 from jobs.thumbnails.stored import write_thumbnails
 from jobs.trackers.figures import selection_rows
-from jobs.verify.command import verify
+from jobs.verify.evidence import gather
+from jobs.verify.files import Problem
+from jobs.verify.subsets import check_manifests, check_selections
 from jobs.work_units.listed import Listed
 from jobs.work_units.paths import path_units
 from jobs.work_units.selection import selection_units
@@ -171,18 +173,30 @@ def test_what_became_of_every_image_is_exported_once(run: Run, form: str, tmp_pa
     assert len(places) == len(rows)
 
 
-def test_a_run_of_groups_verifies_and_a_changed_file_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = grouped_run(tmp_path, "keep", methods=["random"])
+def problems(run: Run) -> list[Problem]:
+    """Return what is wrong with selections and manifests; features have checks of their own."""
+    evidence = gather(run)
+    found = [*evidence.damaged, *check_selections(evidence)]
+    return [*found, *check_manifests(evidence, {each.file for each in found})]
+
+
+def test_a_run_of_groups_verifies_and_a_changed_file_is_found(tmp_path: Path) -> None:
+    run = grouped_run(tmp_path, methods=["random"], allocation="objective")
     select_subset(run)
-    ours = ("selection/", "subset-")
-    assert [each for each in verify(run) if each.file.startswith(ours)] == []
+    assert problems(run) == []
     first, second, *_ = list(selection_groups(run).sizes)
     directory = run.selection_directory("random")
     one, other = (Path(run.store.path(selection_file(directory, each))) for each in (first, second))
     one.write_bytes(other.read_bytes())
-    assert [each for each in verify(run) if each.file.startswith(ours)] != []
+    assert selection_file(directory, first) in {each.file for each in problems(run)}
+
+
+def test_a_path_that_is_missing_is_found(tmp_path: Path) -> None:
+    run = grouped_run(tmp_path, methods=["random"], allocation="objective")
+    select_subset(run)
+    name = selection_file(run.paths_directory(), "a~0001")
+    Path(run.store.path(name)).unlink()
+    assert {each.file for each in problems(run)} == {name}
 
 
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
