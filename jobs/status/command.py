@@ -119,13 +119,15 @@ def _stage_line(stage: StageProgress, now: float, command: LastCommand | None) -
 def _budget_lines(stages: Sequence[StageProgress]) -> Iterator[str]:
     """Yield what the budget of each subset comes to, from the units of the selection."""
     budgets: dict[str, list[int]] = {}
+    unit_of = SELECTION_BAR.unit
     for stage in stages:
         if stage.stage == SELECTION_BAR.key:
+            unit_of = stage.unit
             for unit in stage.units:
                 budgets.setdefault(unit.method, []).append(unit.budget)
     for subset, counts in budgets.items():
         if all(counts):
-            yield f"budget: {subset}: {range_and_sum(counts)}"
+            yield f"budget: {subset}: {range_and_sum(counts, unit_of)}"
 
 
 def _proof_lines(store: Store, *, grouped: bool) -> Iterator[str]:
