@@ -81,7 +81,9 @@ def test_fewer_images_than_groups_are_refused_with_both_numbers() -> None:
 @pytest.mark.parametrize(
     ("labels", "sizes"), [("keep", {"a": 9, "b": 31}), ("ignore", {"all": 40})]
 )
-def test_a_forecast_counts_every_image_once(labels, sizes, tmp_path) -> None:
+def test_a_forecast_counts_every_image_once(
+    labels: str, sizes: dict[str, int], tmp_path: Path
+) -> None:
     run = grouped_run(tmp_path, labels)
     units = expected_units(run.config, sizes, dict.fromkeys(sizes, 8))
     assert sum(unit.size for unit in units) >= 40
