@@ -122,7 +122,7 @@ def _budget_lines(stages: Sequence[StageProgress]) -> Iterator[str]:
     unit_of = SELECTION_BAR.unit
     for stage in stages:
         if stage.stage == SELECTION_BAR.key:
-            unit_of = stage.unit
+            unit_of = stage.unit or SELECTION_BAR.unit
             for unit in stage.units:
                 budgets.setdefault(unit.method, []).append(unit.budget)
     for subset, counts in budgets.items():
