@@ -20,6 +20,7 @@ from pipeline.checked import Checked
 from pipeline.class_parts import ids_of_rows, rows_of_parts
 from pipeline.class_plan import ClassPlan, plan_given, remove_parts
 from pipeline.extract import ExtractionResult, OnProgress
+from pipeline.quarantine import Lost, check_lost_share, quarantine_file, write_quarantine
 
 GROUP_BYTES = 2**31
 """Classes of about this size are read together: the rows of one class may be in all files."""
@@ -40,13 +41,19 @@ def import_features(
     A class of more than `PART_ROWS` rows gets several files; a few are in memory at a time. A file
     that is already finished with the same inputs is skipped.
 
-    Raises: InputError if features are not finite numbers in rows of one length.
+    Raises: InputError if features are not finite numbers in rows of one length, or too many rows
+        have no caption.
     """
     store = Store(store_root)
     listing = source_listing(store, source)
     plans = plan_given(listing, stage_fingerprint)
     checked = Checked.load(store, directory)
     todo = [plan for plan in plans if not _is_there(plan, checked)]
+    lost = [Lost(each.image_id, each.class_name, each.reason) for each in listing.unusable]
+    if lost:
+        write_quarantine(store, directory, lost)
+        where = store.path(quarantine_file(directory))
+        check_lost_share(lost, len(listing) + len(lost), source.max_lost_share, where)
     total = len(listing)
     done = total - sum(plan.size for plan in todo)
     on_progress(done, total)
@@ -64,7 +71,7 @@ def import_features(
     classes_done = len({plan.name for plan in todo})
     return ExtractionResult(
         num_images=total,
-        num_quarantined=0,
+        num_quarantined=len(lost),
         num_ignored=len(listing.ignored),
         classes_done=classes_done,
         classes_skipped=len(listing.names) - classes_done,

@@ -1,7 +1,13 @@
 """The listing of a run's source: made before features are extracted, read by all later stages."""
 
 from jobs.run_directory.run import Run
-from otcondense.datasets import Listing, scan_images, source_listing, write_listing
+from otcondense.datasets import (
+    Listing,
+    scan_images,
+    source_listing,
+    write_captions,
+    write_listing,
+)
 
 
 def scan_source(run: Run) -> Listing:
@@ -15,6 +21,8 @@ def write_source_listing(run: Run) -> Listing:
     """List the source, unless this command has just done it, and write its listing into the run."""
     listing = run.scanned.pop() if run.scanned else scan_images(run.config.source)
     write_listing(run.store, run.config.source, listing)
+    if run.config.source.captions is not None:
+        write_captions(run.store, run.captions_file(), listing)
     return listing
 
 

@@ -113,6 +113,7 @@ STAGES: tuple[Stage, ...] = (
             f"scores/probe{CLASS_PART}",
             f"listing/source-{HASH}.parquet",
             f"listing/others-{HASH}.parquet",
+            f"listing/captions-{HASH}.parquet",
         ),
         is_part_of=_always,
         bars=extraction_bars,

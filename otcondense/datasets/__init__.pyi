@@ -24,6 +24,9 @@ from .sources import list_images as list_images
 from .sources import scan_images as scan_images
 from .stored import source_listing as source_listing
 from .stored import write_listing as write_listing
+from .stored_captions import captions_of as captions_of
+from .stored_captions import read_captions as read_captions
+from .stored_captions import write_captions as write_captions
 
 __all__ = [
     "SOURCES",
@@ -37,6 +40,7 @@ __all__ = [
     "Source",
     "SourceConfig",
     "UnreadableImageError",
+    "captions_of",
     "center_crop",
     "decode_image",
     "image_locations",
@@ -44,10 +48,12 @@ __all__ = [
     "is_local_file",
     "list_images",
     "order_classes",
+    "read_captions",
     "read_features",
     "read_image_bytes",
     "scan_images",
     "source_listing",
+    "write_captions",
     "write_digits",
     "write_fashion",
     "write_glyphs",

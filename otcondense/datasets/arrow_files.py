@@ -5,6 +5,7 @@ file on the disk as in the mapped file in memory.
 """
 
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from jaxtyping import Int64
 from otcondense.datasets.access import open_file, read_file
 from otcondense.datasets.arrow_messages import compressed_messages
 from otcondense.datasets.building import build_listing
+from otcondense.datasets.captions import with_column
 from otcondense.datasets.columns import (
     check_column,
     check_rows,
-    encoded_labels,
     is_bytes,
     is_text,
     label_names,
+    labels_of,
     plain_type,
     row_ids,
     text_column,
@@ -134,12 +136,13 @@ def _part(
     ids: pa.LargeStringArray,
 ) -> tuple[Part, pa.Array]:
     """Return the rows of one batch, and the column of their bytes."""
-    check_column(source, file.path, batch.schema, "label_column")
-    labels = encoded_labels(file.path, source.label_column, _column(batch, source.label_column))
+    read = partial(_column, batch)
+    labels = labels_of(source, file.path, batch.schema, len(batch), read)
     values = _image_bytes(source, file, batch)
     starts, sizes = _ranges(values, buffer)
     changed = spread(file.mtime_ns, len(batch))
-    return Part(ids, labels, sizes, changed, ListedFile(file.path, "bytes"), starts), values
+    part = Part(ids, labels, sizes, changed, ListedFile(file.path, "bytes"), starts)
+    return with_column(source, file, batch.schema, read, part), values
 
 
 def _paths(

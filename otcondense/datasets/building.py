@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Int32, Int64
 
+from otcondense.datasets.captions import checked_captions
 from otcondense.datasets.ids import check_image_ids
 from otcondense.datasets.labels import find_classes, shorten, used_classes
 from otcondense.datasets.listing import COLUMNS, NO_FILE, ListedFile, Listing, Unusable
@@ -34,6 +35,8 @@ def build_listing(
     Raises: InputError for a wrong label or id, an id that occurs twice, an unknown class, or a
         class without a usable image.
     """
+    if source.captions is not None:
+        parts = [checked_captions(part) for part in parts]
     joined = join(parts)
     if not len(joined.ids):
         raise InputError(f"{source.path} must hold labelled images, found none")
@@ -57,7 +60,14 @@ def build_listing(
         for row, reason in joined.faults()
         if is_used[class_index[row]]
     ]
-    return Listing(classes, table, root, files, ignored, unusable)
+    captions = None if source.captions is None else _captions(parts, pa.array(order))
+    return Listing(classes, table, root, files, ignored, unusable, captions)
+
+
+def _captions(parts: Sequence[Part], rows: pa.Array) -> pa.Array:
+    """Return the captions of some images."""
+    chunks = [part.captions for part in parts]
+    return _one_chunk(pa.chunked_array(chunks, TEXT).take(rows))
 
 
 def _check_different(source: SourceConfig, ids: pa.ChunkedArray) -> bool:

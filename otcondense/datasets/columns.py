@@ -4,6 +4,7 @@ A few bytes of Arrow or Parquet can stand for billions of values. So the number 
 and the lengths are checked before values are made of them.
 """
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from otcondense.datasets.files import SourceFile
+from otcondense.datasets.named_files import folder_name
 from otcondense.datasets.names import LONGEST_ID
 from otcondense.datasets.parts import NO_LABEL, TEXT, Labels
 from otcondense.datasets.records import SourceConfig
@@ -65,6 +67,30 @@ def check_column(source: SourceConfig, where: str, schema: pa.Schema, setting: s
             f"set source.{setting} to one of its columns, such as {', '.join(near)}"
         )
     return schema.field(name).type
+
+
+def labels_of(
+    source: SourceConfig,
+    where: str,
+    schema: pa.Schema,
+    rows: int,
+    read: Callable[[str], pa.ChunkedArray],
+) -> Labels:
+    """Return the labels of a table; all rows are of one class if the source has no labels.
+
+    Args:
+        source: the configuration.
+        where: the file, for messages.
+        schema: of the table.
+        rows: of the table.
+        read: returns a column by its name.
+
+    Raises: InputError as `check_column` and `encoded_labels` do.
+    """
+    if source.label_column is None:
+        return Labels.same(folder_name(source), rows)
+    check_column(source, where, schema, "label_column")
+    return encoded_labels(where, source.label_column, read(source.label_column))
 
 
 def encoded_labels(where: str, name: str, column: pa.ChunkedArray) -> Labels:
@@ -175,7 +201,7 @@ def one_array(column: pa.ChunkedArray) -> pa.Array:
 
 
 def huggingface_names(
-    metadata: dict[bytes, bytes] | None, label_column: str, where: str
+    metadata: dict[bytes, bytes] | None, label_column: str | None, where: str
 ) -> tuple[str, ...] | None:
     """Return the class names that the `datasets` library kept in an Arrow schema.
 
@@ -184,14 +210,14 @@ def huggingface_names(
     Raises: InputError if they are damaged.
     """
     text = (metadata or {}).get(b"huggingface")
-    if not text:
+    if not text or label_column is None:
         return None
     description = parse_json(text, f"the Hugging Face metadata of {where}")
     info = description.get("info") if isinstance(description, dict) else None
     return label_names(info, label_column, where)
 
 
-def label_names(info: Any, label_column: str, where: str) -> tuple[str, ...] | None:
+def label_names(info: Any, label_column: str | None, where: str) -> tuple[str, ...] | None:
     """Return the class names in a description of a data set as the `datasets` library writes it.
 
     Returns: None if it has none.
@@ -199,7 +225,7 @@ def label_names(info: Any, label_column: str, where: str) -> tuple[str, ...] | N
     Raises: InputError if they are no list of texts.
     """
     value = info
-    for key in ("features", label_column, "names"):
+    for key in ("features", label_column or "", "names"):
         value = value.get(key) if isinstance(value, dict) else None
     if not value:
         return None

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Bool
 
 from otcondense.datasets.listing import Listing
@@ -26,13 +27,20 @@ def of_part(source: SourceConfig, listing: Listing) -> Listing:
         return listing
     held_out = _held_out(listing, source.held_out_share)
     if source.part == "rest":
-        return replace(listing, table=listing.table.filter(~held_out))
+        return _filtered(listing, ~held_out)
     if not held_out.any():
         raise InputError(
             f"source.part=held_out of {source.path} needs a class of at least {LEAST_CLASS} "
             f"images, found at most {max(listing.sizes.values(), default=0)}; leave it out"
         )
-    return replace(listing, table=listing.table.filter(held_out), ignored=(), unusable=())
+    return replace(_filtered(listing, held_out), ignored=(), unusable=())
+
+
+def _filtered(listing: Listing, is_kept: Bool[np.ndarray, " n"]) -> Listing:
+    captions = listing.captions
+    if captions is not None:
+        captions = captions.filter(pa.array(is_kept))
+    return replace(listing, table=listing.table.filter(is_kept), captions=captions)
 
 
 def num_held_out(size: int, share: float) -> int:

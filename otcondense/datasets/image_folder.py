@@ -13,6 +13,7 @@ from jaxtyping import Bool
 
 from otcondense.counts import counted
 from otcondense.datasets.building import build_listing
+from otcondense.datasets.caption_files import FolderCaptions
 from otcondense.datasets.files import list_tree
 from otcondense.datasets.ids import check_relative_paths
 from otcondense.datasets.labels import read_class_names, shorten, used_classes
@@ -52,7 +53,10 @@ def scan_image_folder(source: SourceConfig) -> Listing:
         check_relative_paths(part.ids, source.path)
     filled = [name for part in parts for name in part.labels.values]
     _refuse_empty(source, used, filled)
-    ignored = sorted_texts([tree.paths(~is_image), _other_links(tree)])
+    captions = FolderCaptions.of(source, tree)
+    parts = [captions.attach(part) for part in parts]
+    others = captions.without_own(tree.paths(~is_image))
+    ignored = sorted_texts([others, _other_links(tree)])
     return build_listing(source, parts, classes, ignored, tree.root)
 
 

@@ -27,6 +27,33 @@ class Reader:
 
 
 @dataclass(frozen=True)
+class CaptionPlaces:
+    """Where the captions of a kind of source can be."""
+
+    places: tuple[str, ...] = ()
+    """Fixed words for `source.captions`; () if it is the name of a column."""
+    prefixes: tuple[str, ...] = ()
+    """Beginnings that the name of a key or column follows."""
+
+    def fault(self, captions: str) -> str:
+        """Return what is wrong with a setting, empty if nothing is."""
+        if not self.places:
+            return "" if captions.strip() else "must be the name of a column"
+        named = any(captions.startswith(each) and captions != each for each in self.prefixes)
+        if captions in self.places or named:
+            return ""
+        others = [f"{each}NAME" for each in self.prefixes]
+        return f"must be {', '.join([*self.places, *others])}"
+
+
+COLUMN = CaptionPlaces()
+IN_FOLDERS = CaptionPlaces(
+    ("txt", "metadata.jsonl", "metadata.csv"), ("metadata.jsonl:", "metadata.csv:")
+)
+IN_TARS = CaptionPlaces(("txt",), ("json:",))
+
+
+@dataclass(frozen=True)
 class Source:
     """One kind of source: how to list it, how to read its images, and what it can do."""
 
@@ -48,6 +75,8 @@ class Source:
     """Whether a split is a folder below the root, not a part of the files."""
     identity_columns: tuple[str, ...] = COLUMNS
     """Names of columns that are part of the identity of a source."""
+    captions: CaptionPlaces = COLUMN
+    """Where the captions can be."""
 
 
 BYTE_RANGES = Reader("bytes", "otcondense.datasets.byte_ranges:read_range")
@@ -61,6 +90,7 @@ SOURCES: dict[str, Source] = {
         id_has_class=True,
         split_is_folder=True,
         identity_columns=(),
+        captions=IN_FOLDERS,
     ),
     "one_class": Source(
         layout="PATH/IMAGE, also with folders: all images are of one class",
@@ -69,6 +99,7 @@ SOURCES: dict[str, Source] = {
         images_are_files=True,
         split_is_folder=True,
         identity_columns=(),
+        captions=IN_FOLDERS,
     ),
     "parquet": Source(
         layout="Parquet files with a column of images (bytes, or paths "
@@ -82,6 +113,7 @@ SOURCES: dict[str, Source] = {
         folder="of tar files",
         scanner="otcondense.datasets.tar_shards:scan_tar_shards",
         reader=BYTE_RANGES,
+        captions=IN_TARS,
     ),
     "hf": Source(
         layout="a data set that Hugging Face's save_to_disk wrote (one split)",

@@ -114,6 +114,9 @@ class Listing:
     """Files without an image suffix, outside class folders or hidden, relative to the root."""
     unusable: Sequence[Unusable] = ()
     """What cannot be an image; the extraction lists it with the unreadable images."""
+    captions: pa.LargeStringArray | None = None
+    """The caption of each image, in the order of the rows; None if the source has no captions, and
+    in a stored listing, whose captions lie in a file of their own."""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -209,7 +212,7 @@ class Listing:
             raise KeyError(missing[0].as_py())
         order = pc.sort_indices(rows)
         table = self.table.take(rows.take(order)).append_column(HASHES, hashes.take(order))
-        return replace(self, table=table, ignored=[], unusable=[])
+        return replace(self, table=table, ignored=[], unusable=[], captions=None)
 
     def hashes(self, rows: Sequence[int] | np.ndarray) -> list[str] | None:
         """Return the expected SHA-256 of the files of some rows; None if they are unknown."""

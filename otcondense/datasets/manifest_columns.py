@@ -21,13 +21,14 @@ class Columns:
     names: list[str]
     """All of them."""
     path: str
-    label: str
+    label: str | None
     image_id: str | None
+    caption: str | None
 
     @property
-    def chosen(self) -> tuple[str, str, str | None]:
-        """Names of the columns of the path, the label and the id."""
-        return self.path, self.label, self.image_id
+    def chosen(self) -> tuple[str, str | None, str | None, str | None]:
+        """Names of the columns of the path, the label, the id and the caption."""
+        return self.path, self.label, self.image_id, self.caption
 
 
 def find_columns(source: SourceConfig, file: SourceFile, names: list[str]) -> Columns:
@@ -45,10 +46,11 @@ def find_columns(source: SourceConfig, file: SourceFile, names: list[str]) -> Co
         found = [name for name in PATH_COLUMNS if name in names]
         path = found[0] if found else PATH_COLUMNS[0]
     _check(file, names, path, "image_column")
-    _check(file, names, source.label_column, "label_column")
-    if source.id_column is not None:
-        _check(file, names, source.id_column, "id_column")
-    return Columns(names, path, source.label_column, source.id_column)
+    for setting in ("label_column", "id_column", "captions"):
+        name = getattr(source, setting)
+        if name is not None:
+            _check(file, names, name, setting)
+    return Columns(names, path, source.label_column, source.id_column, source.captions)
 
 
 def _check(file: SourceFile, names: list[str], name: str, setting: str) -> None:

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from otcondense.datasets.access import open_file
 from otcondense.datasets.building import build_listing
+from otcondense.datasets.captions import Captions
 from otcondense.datasets.files import SourceFile, container_files
 from otcondense.datasets.listing import Listing
 from otcondense.datasets.manifest_columns import Columns, find_columns
-from otcondense.datasets.named_files import folder_of
+from otcondense.datasets.named_files import folder_name, folder_of
 from otcondense.datasets.names import LONGEST_ID
 from otcondense.datasets.parts import TEXT, Labels, Numbers, Part, sorted_texts
 from otcondense.datasets.path_parts import path_part, without
@@ -53,18 +54,25 @@ def scan_manifest(source: SourceConfig) -> Listing:
 
 def _parts(source: SourceConfig, file: SourceFile) -> Iterator[Part]:
     """Yield the rows of one file."""
+    collected = _Rows()
+    for line, row in table_rows(source, file):
+        collected.add(file, line, row)
+        if len(collected.paths) == PART:
+            yield collected.part(source, file)
+            collected = _Rows()
+    if collected.paths:
+        yield collected.part(source, file)
+
+
+def table_rows(source: SourceConfig, file: SourceFile) -> Iterator[tuple[int, "Row"]]:
+    """Yield number and content of the rows of a CSV or JSONL file.
+
+    Raises: InputError as `scan_manifest` does.
+    """
     with open_file(file.path) as opened:
         lines = _lines(file, opened)
         is_json = file.name.lower().endswith((".jsonl", ".ndjson"))
-        rows = _json_rows(source, file, lines) if is_json else _csv_rows(source, file, lines)
-        collected = _Rows()
-        for line, row in rows:
-            collected.add(file, line, row)
-            if len(collected.paths) == PART:
-                yield collected.part(source, file)
-                collected = _Rows()
-        if collected.paths:
-            yield collected.part(source, file)
+        yield from _json_rows(source, file, lines) if is_json else _csv_rows(source, file, lines)
 
 
 def _lines(file: SourceFile, opened: Any) -> Iterator[str]:
@@ -90,8 +98,8 @@ def _lines(file: SourceFile, opened: Any) -> Iterator[str]:
             ) from error
 
 
-Row = tuple[Any, Any, Any]
-"""Path, label and id of an image as they are stored; the id is None if there is no column."""
+Row = tuple[Any, Any, Any, Any]
+"""Path, label, id and caption of an image as they are stored; None where there is no column."""
 
 
 def _csv_rows(
@@ -113,8 +121,10 @@ def _csv_rows(
                     f"line {reader.line_num + 1} of {file.path} must have {len(names)} values like "
                     f"the header, found {len(row)}; repair it"
                 )
-            path, label, image_id = (None if place is None else row[place] for place in places)
-            yield reader.line_num + 1, (path, label, image_id)
+            path, label, image_id, caption = (
+                None if each is None else row[each] for each in places
+            )
+            yield reader.line_num + 1, (path, label, image_id, caption)
     except csv.Error as error:
         raise InputError(
             f"line {reader.line_num + 1} of {file.path} cannot be read ({error}); repair it"
@@ -135,10 +145,10 @@ def _json_rows(
             raise InputError(f"{where} must be an object, found {type(values).__name__}; repair it")
         if columns is None:
             columns = find_columns(source, file, list(values))
-        path, label, image_id = (
+        path, label, image_id, caption = (
             None if each is None else values.get(each) for each in columns.chosen
         )
-        yield number, (path, label, image_id)
+        yield number, (path, label, image_id, caption)
 
 
 class _Rows:
@@ -149,11 +159,12 @@ class _Rows:
         self._ids: list[str] = []
         self._codes: list[int] = []
         self._labels = Numbers()
+        self._captions = Captions()
 
     def add(self, file: SourceFile, line: int, row: Row) -> None:
         """Add one row."""
-        path, label, image_id = (None if value == "" else value for value in row)
-        for value in row:
+        path, label, image_id = (None if value == "" else value for value in row[:3])
+        for value in row[:3]:
             if isinstance(value, str) and len(value.encode()) > LONGEST_ID:
                 raise InputError(
                     f"line {line} of {file.path} must have values of at most {LONGEST_ID} bytes; "
@@ -163,10 +174,13 @@ class _Rows:
         self._codes.append(self._labels.of(_hashable(label)))
         if image_id is not None:
             self._ids.append(str(image_id))
+        self._captions.add(row[3])
 
     def part(self, source: SourceConfig, file: SourceFile) -> Part:
         """Return the rows as columns."""
         labels = Labels(np.array(self._codes, np.int32), self._labels.values)
+        if source.label_column is None:
+            labels = Labels.same(folder_name(source), len(self.paths))
         ids = None
         if source.id_column is not None:
             if len(self._ids) < len(self.paths):
@@ -175,7 +189,8 @@ class _Rows:
                     f"{len(self.paths) - len(self._ids)} without; set source.id_column"
                 )
             ids = pa.array(self._ids, TEXT)
-        return path_part(source, file, labels, pa.array(self.paths, TEXT), ids)
+        part = path_part(source, file, labels, pa.array(self.paths, TEXT), ids)
+        return part if source.captions is None else self._captions.attach(part)
 
 
 def _hashable(label: Any) -> Any:

@@ -57,7 +57,7 @@ def with_paths(
     rows = select(part, missing[~is_lost])
     sizes, times = sizes_and_times(source, root, found)
     places = pa.array([image_path(folder, path) for path in found.to_pylist()], TEXT)
-    parts.append(Part(rows.ids, rows.labels, sizes, times, path=places))
+    parts.append(Part(rows.ids, rows.labels, sizes, times, path=places, captions=rows.captions))
     return parts
 
 
@@ -70,6 +70,7 @@ def select(part: Part, rows: Int64[np.ndarray, " m"]) -> Part:
         mtime_ns=part.mtime_ns[rows],
         file=part.file,
         position=None if part.position is None else part.position[rows],
+        captions=None if part.captions is None else part.captions.take(pa.array(rows)),
     )
 
 

@@ -37,6 +37,11 @@ def folder_of(source: SourceConfig) -> str:
     return str(path.parent if path.is_file() else path)
 
 
+def folder_name(source: SourceConfig) -> str:
+    """Return the name of the folder of a source, that of its one class if it has no labels."""
+    return folder_of(source).rpartition("/")[2]
+
+
 def is_file(path: str) -> bool:
     """Tell whether a path or URI is a file."""
     if not is_remote(path):

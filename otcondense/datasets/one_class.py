@@ -1,17 +1,17 @@
 """Lists a folder whose images are all of one class, also those in folders below."""
 
-from pathlib import Path
-
 import numpy as np
 
 from otcondense.counts import counted
 from otcondense.datasets.building import build_listing
+from otcondense.datasets.caption_files import FolderCaptions
 from otcondense.datasets.files import list_tree
 from otcondense.datasets.ids import check_relative_paths
 from otcondense.datasets.listing import Listing
+from otcondense.datasets.named_files import folder_name
 from otcondense.datasets.names import check_class_name
 from otcondense.datasets.parts import Faulty, Labels, Part, sorted_texts, texts
-from otcondense.datasets.records import SourceConfig, is_remote, resolved
+from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_suffix
 from otcondense.errors import InputError
 
@@ -29,7 +29,7 @@ def scan_one_class(source: SourceConfig) -> Listing:
             f"{source.path} must hold images ({' '.join(sorted(IMAGE_SUFFIXES))}), found "
             f"{counted(len(tree), 'other file')}"
         )
-    name = class_name(source.path)
+    name = folder_name(source)
     check_class_name(name, source.path)
     ids = tree.paths(is_image)
     check_relative_paths(ids, source.path)
@@ -44,10 +44,6 @@ def scan_one_class(source: SourceConfig) -> Listing:
         faulty=faulty,
     )
     links = texts(link.name for link in tree.links)
-    ignored = sorted_texts([tree.paths(~is_image), links])
-    return build_listing(source, [part], (name,), ignored, tree.root)
-
-
-def class_name(path: str) -> str:
-    """Return the name of the one class: that of the folder."""
-    return path.rstrip("/").rpartition("/")[2] if is_remote(path) else resolved(Path(path)).name
+    captions = FolderCaptions.of(source, tree)
+    ignored = sorted_texts([captions.without_own(tree.paths(~is_image)), links])
+    return build_listing(source, [captions.attach(part)], (name,), ignored, tree.root)

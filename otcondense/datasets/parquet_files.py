@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int64
 
 from otcondense.datasets.building import build_listing
+from otcondense.datasets.captions import with_column
 from otcondense.datasets.columns import (
     check_column,
-    encoded_labels,
     huggingface_names,
     is_bytes,
     is_text,
+    labels_of,
     plain_type,
     row_ids,
     text_column,
@@ -63,11 +64,13 @@ def scan_parquet(source: SourceConfig) -> Listing:
 
 def _parts(source: SourceConfig, file: SourceFile, opened: ParquetSource) -> list[Part]:
     kind = plain_type(check_column(source, file.path, opened.schema, "image_column"))
-    check_column(source, file.path, opened.schema, "label_column")
     if is_text(kind):
-        return [_paths(source, file, opened)]
+        return [
+            with_column(source, file, opened.schema, opened.column, _paths(source, file, opened))
+        ]
     leaf = _leaf(source, file, kind)
     part = _cells(source, file, opened, leaf)
+    part = with_column(source, file, opened.schema, opened.column, part)
     is_missing = _without_bytes(opened, leaf, kind)
     paths = _paths_of(source, file, opened, is_missing)
     return with_paths(source, folder_of(source), part, is_missing, paths)
@@ -157,7 +160,7 @@ def _paths_of(
 
 def _cells(source: SourceConfig, file: SourceFile, opened: ParquetSource, leaf: str) -> Part:
     """Return the rows of a file with a column of bytes."""
-    labels = encoded_labels(file.path, source.label_column, opened.column(source.label_column))
+    labels = labels_of(source, file.path, opened.schema, opened.rows, opened.column)
     rows = np.array([group.rows for group in opened.groups], np.int64)
     stored = [sum(each.stored_bytes for each in group.below(leaf)) for group in opened.groups]
     mean = np.array(stored, np.int64) // np.maximum(1, rows)
@@ -183,7 +186,7 @@ def _paths(source: SourceConfig, file: SourceFile, opened: ParquetSource) -> Par
 
     A path is also the id, unless there is a column of ids.
     """
-    labels = encoded_labels(file.path, source.label_column, opened.column(source.label_column))
+    labels = labels_of(source, file.path, opened.schema, opened.rows, opened.column)
     paths = text_column(file.path, source.image_column, opened.column(source.image_column))
     ids = None
     if source.id_column is not None:

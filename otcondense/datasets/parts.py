@@ -92,6 +92,8 @@ class Part:
     path: pa.LargeStringArray | None = None
     """Location of each image that is not its id below the root."""
     faulty: Faulty = field(default_factory=Faulty)
+    captions: pa.LargeStringArray | None = None
+    """Text of each image, null without one; None if the source has no captions."""
 
     def __post_init__(self) -> None:
         lengths = {len(self), len(self.labels), len(self.size_bytes), len(self.mtime_ns)}

@@ -19,7 +19,14 @@ IDENTITY = ("path", "kind", "classes", "class_names", "max_pixels")
 """Settings of every source that decide which images there are and how they are decoded."""
 
 
-OPTIONAL_IDENTITY = ("shards", "split", "part", "held_out_share", "only_used_classes")
+OPTIONAL_IDENTITY = (
+    "shards",
+    "split",
+    "part",
+    "held_out_share",
+    "only_used_classes",
+    "captions",
+)
 """Those that a source need not have."""
 LEAST_CLASS = 20
 """Smallest class of which images are held out: of a smaller one, too few would be left or held out
@@ -45,9 +52,15 @@ class SourceConfig(Config):
     image_column: str = "image"
     """For parquet and hf, the column of the images: bytes, a struct of bytes and path, or (parquet)
     paths below the source folder."""
-    label_column: str = "label"
-    """For parquet, hf and features, the column of the labels, whole numbers or text; for
-    webdataset, the key of the label in KEY.json."""
+    label_column: str | None = "label"
+    """For parquet, hf, manifest and features, the column of the labels, whole numbers or text; for
+    webdataset, the key of the label in KEY.json. null is for images without labels, of any kind:
+    all are of one class with the name of the folder."""
+    captions: str | None = None
+    """Where the text that describes each image is: for parquet, hf, manifest and features a column;
+    for webdataset txt (KEY.txt) or json:NAME (a key in KEY.json); for folders txt (NAME.txt next to
+    the image), metadata.jsonl or metadata.csv (columns file_name and text). An image without one
+    counts as unreadable; null reads none."""
     id_column: str | None = None
     """For parquet, hf and features, the column of the image ids; by default an id is FILE/ROW."""
     features_column: str = "features"
@@ -78,6 +91,16 @@ class SourceConfig(Config):
 
     @model_validator(mode="before")
     @classmethod
+    def _without_labels(cls, values: Any) -> Any:
+        """Turn a folder of classes without labels into a folder of one class."""
+        if not isinstance(values, Mapping) or values.get("label_column", "") is not None:
+            return values
+        if values.get("kind", "image_folder") != "image_folder":
+            return values
+        return {**values, "kind": "one_class"}
+
+    @model_validator(mode="before")
+    @classmethod
     def _take_list(cls, values: Any) -> Any:
         """Turn a list of shards into their folder and the list."""
         path = values.get("path") if isinstance(values, Mapping) else None
@@ -93,6 +116,14 @@ class SourceConfig(Config):
         if kind not in SOURCES:
             raise ValueError(f"must be one of {', '.join(SOURCES)}{did_you_mean(kind, SOURCES)}")
         return kind
+
+    @model_validator(mode="after")
+    def _check_captions(self) -> "SourceConfig":
+        if self.captions is not None:
+            fault = SOURCES[self.kind].captions.fault(self.captions)
+            if fault:
+                raise ValueError(f"captions of kind {self.kind} {fault}, found {self.captions!r}")
+        return self
 
     @model_validator(mode="after")
     def _check_part(self) -> "SourceConfig":

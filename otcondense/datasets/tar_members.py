@@ -12,6 +12,7 @@ from typing import Any
 
 from otcondense.datasets.access import open_file
 from otcondense.datasets.names import is_below
+from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_suffix
 from otcondense.datasets.trees import SourceFile
 from otcondense.errors import InputError
@@ -19,6 +20,8 @@ from otcondense.reading import RefusedFileError, check_size, parse_json
 
 LABEL_PARTS = ("cls", "json")
 """Suffixes of the members that may hold a label, the first one first."""
+TEXT_PART = "txt"
+"""Suffix of the members that may hold a caption."""
 LABEL_BYTES = 2**20
 """Largest member that may hold a label: a JSON with captions and boxes is some kilobytes."""
 HEADER_BYTES = 2**20
@@ -63,6 +66,10 @@ class Members:
     images: list[TarImage] = field(default_factory=list)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Labels by suffix and by name without it; None for a JSON without one."""
+    captions: dict[str, Any] = field(default_factory=dict)
+    """Captions by name without suffix, as bytes, or as the value in a JSON."""
+    two_captions: set[str] = field(default_factory=set)
+    """Names without suffix that have two captions."""
     others: list[str] = field(default_factory=list)
     """Names of all other files."""
 
@@ -70,13 +77,20 @@ class Members:
         """Tell whether there is a member for a label under a name without suffix."""
         return any(place in self.labels.get(part, {}) for part in LABEL_PARTS)
 
+    def add_caption(self, place: str, value: Any) -> None:
+        """Keep a caption; None is none."""
+        if place in self.captions:
+            self.two_captions.add(place)
+        if value is not None:
+            self.captions[place] = value
 
-def read_members(file: SourceFile, label_column: str) -> Members:
-    """Read the headers and the labels of a tar.
+
+def read_members(file: SourceFile, source: SourceConfig) -> Members:
+    """Read the headers, labels and captions of a tar.
 
     Args:
         file: the tar.
-        label_column: key of the label in a JSON.
+        source: says which labels and captions there are.
 
     Raises: DamagedTarError if it is not whole; InputError for a label that is no text, and a name
         that leads out of the archive.
@@ -88,7 +102,7 @@ def read_members(file: SourceFile, label_column: str) -> Members:
             tarfile.open(fileobj=_Headers(opened), mode="r:") as tar,  # type: ignore[call-overload]
         ):
             for member in _all_members(tar):
-                _add(members, file, label_column, member, opened)
+                _add(members, file, source, member, opened)
             _check_end(opened, tar.offset)
     except RefusedFileError:
         raise
@@ -154,14 +168,13 @@ def _is_hidden(name: str) -> bool:
 
 
 def _add(
-    members: Members, file: SourceFile, label_column: str, member: tarfile.TarInfo, opened: Any
+    members: Members, file: SourceFile, source: SourceConfig, member: tarfile.TarInfo, opened: Any
 ) -> None:
-    """Keep a member that is an image or may hold a label, and the names of all others."""
+    """Keep a member that is an image or may hold a text, and the names of all others."""
     name = member.name.removeprefix("./")
-    stem, _, suffix = name.rpartition(".")
-    suffix = suffix.lower()
+    suffix = name.rpartition(".")[2].lower()
     is_image = f".{suffix}" in IMAGE_SUFFIXES | UNREAD_SUFFIXES
-    is_label = suffix in LABEL_PARTS and member.isreg()
+    is_label = suffix in text_parts(source) and member.isreg()
     if _is_hidden(name) or not (is_image or is_label):
         members.others.append(name)
         return
@@ -177,9 +190,34 @@ def _add(
     check_size(f"label {name} of {file.path}", member.size, LABEL_BYTES)
     place = opened.tell()
     opened.seek(member.offset_data)
-    label = _label(file, label_column, PurePosixPath(stem).name, suffix, opened.read(member.size))
-    members.labels.setdefault(suffix, {})[stem] = label
+    _add_text(members, file, source, name, opened.read(member.size))
     opened.seek(place)
+
+
+def text_parts(source: SourceConfig) -> set[str]:
+    """Return the suffixes of the members that hold labels or captions."""
+    parts = set() if source.label_column is None else {*LABEL_PARTS}
+    if source.captions is not None:
+        parts.add(source.captions.partition(":")[0])
+    return parts
+
+
+def _add_text(
+    members: Members, file: SourceFile, source: SourceConfig, name: str, data: bytes
+) -> None:
+    """Keep the label, the caption or both of a member."""
+    stem, _, suffix = name.rpartition(".")
+    suffix = suffix.lower()
+    captions, _, key = (source.captions or "").partition(":")
+    if suffix == TEXT_PART:
+        members.add_caption(stem, data)
+        return
+    value = _value(file, PurePosixPath(stem).name, suffix, data)
+    if suffix == captions:
+        members.add_caption(stem, value.get(key))
+    if source.label_column is not None:
+        label = value if suffix == "cls" else value.get(source.label_column)
+        members.labels.setdefault(suffix, {})[stem] = label
 
 
 def _fault(member: tarfile.TarInfo, suffix: str) -> str:
@@ -191,8 +229,8 @@ def _fault(member: tarfile.TarInfo, suffix: str) -> str:
     return "" if suffix in IMAGE_SUFFIXES else unread_suffix(suffix)
 
 
-def _label(file: SourceFile, label_column: str, key: str, suffix: str, data: bytes) -> Any:
-    """Return the label in a member, None for a JSON without one."""
+def _value(file: SourceFile, key: str, suffix: str, data: bytes) -> Any:
+    """Return the text of a member, or the object in a JSON."""
     where = f"the label of key {key} in {file.path}"
     if suffix == "cls":
         try:
@@ -204,4 +242,4 @@ def _label(file: SourceFile, label_column: str, key: str, suffix: str, data: byt
     values = parse_json(data, where)
     if not isinstance(values, dict):
         raise InputError(f"{where} cannot be read: it must be an object; repair it or leave it out")
-    return values.get(label_column)
+    return values

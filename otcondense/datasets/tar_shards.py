@@ -8,16 +8,18 @@ an image is looked up under its whole name without the last suffix, and then und
 it before each earlier dot.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from otcondense.datasets.building import build_listing
+from otcondense.datasets.captions import TWICE, Captions
 from otcondense.datasets.files import SourceFile, container_files
 from otcondense.datasets.labels import shorten
 from otcondense.datasets.listing import ListedFile, Listing
+from otcondense.datasets.named_files import folder_name
 from otcondense.datasets.names import check_image_id
 from otcondense.datasets.parts import Faulty, Labels, Part, sorted_texts, spread, texts
 from otcondense.datasets.records import SourceConfig
@@ -38,8 +40,9 @@ def scan_tar_shards(source: SourceConfig) -> Listing:
     """Return the images of the tar files at `source.path`; an id is SHARD/NAME.
 
     The label is the text of KEY.cls, else the value of `source.label_column` in KEY.json, else the
-    first folder of KEY. An image such as KEY.seg.png beside KEY.jpg is another part of the same
-    sample: it is ignored and counted.
+    first folder of KEY; without a `label_column`, all images are of one class. An image such as
+    KEY.seg.png beside KEY.jpg is another part of the same sample: it is ignored and counted, and so
+    is a caption without an image.
 
     Raises: InputError for a damaged tar, a key with two images, a label without an image or an
         image without a label.
@@ -50,13 +53,14 @@ def scan_tar_shards(source: SourceConfig) -> Listing:
     damaged: list[DamagedTarError] = []
     for file in files:
         try:
-            members = read_members(file, source.label_column)
+            members = read_members(file, source)
         except DamagedTarError as error:
             damaged.append(error)
             continue
         further = _further_parts(members.images)
         images = [image for image in members.images if image not in further]
         names = [*members.others, *(image.name for image in further)]
+        names += _unused_captions(images, members)
         if not (images or names or members.labels):
             ignored.append(texts([file.name]))
         ignored.append(_names_in(file, names))
@@ -100,15 +104,39 @@ def _part(source: SourceConfig, file: SourceFile, images: list[TarImage], member
     for row, image in enumerate(images):
         if image.fault:
             faulty.add(row, image.fault)
-    return Part(
+    part = Part(
         ids=_ids(source, file, images),
-        labels=Labels.of(_labels(source, file, images, members)),
+        labels=_labels(source, file, images, members),
         size_bytes=np.array([image.size for image in images], np.int64),
         mtime_ns=spread(file.mtime_ns, len(images)),
         file=ListedFile(file.path, "bytes"),
         position=np.array([image.offset for image in images], np.int64),
         faulty=faulty,
     )
+    return part if source.captions is None else _captions(images, members).attach(part)
+
+
+def _captions(images: list[TarImage], members: Members) -> Captions:
+    """Return the caption of each image."""
+    captions = Captions()
+    for image in images:
+        place = _caption_place(image, members)
+        is_twice = place in members.two_captions
+        captions.add(members.captions.get(place), TWICE if is_twice else "")
+    return captions
+
+
+def _caption_place(image: TarImage, members: Members) -> str:
+    """Return the longest name that has a caption and is the image's up to a dot; else its own."""
+    return _place(image, members.captions.__contains__)
+
+
+def _unused_captions(images: list[TarImage], members: Members) -> list[str]:
+    """Return the names of captions that belong to no image."""
+    if not members.captions:
+        return []
+    used = {_caption_place(image, members) for image in images}
+    return sorted(f"{place} (a caption)" for place in set(members.captions) - used)
 
 
 def _ids(source: SourceConfig, file: SourceFile, images: list[TarImage]) -> pa.LargeStringArray:
@@ -123,19 +151,22 @@ def _ids(source: SourceConfig, file: SourceFile, images: list[TarImage]) -> pa.L
 
 def _labels(
     source: SourceConfig, file: SourceFile, images: list[TarImage], members: Members
-) -> list[int | str]:
+) -> Labels:
     """Return the label of each image."""
     owners: dict[str, TarImage] = {}
     labels: list[int | str] = []
     for image in images:
-        place = _label_place(image, members)
+        place = _place(image, members.has_label)
         if place in owners:
             raise InputError(
                 f"every key of {file.path} must have one image, found two for {place}: "
                 f"{owners[place].name} and {image.name}"
             )
         owners[place] = image
-        labels.append(_label(source, file, image, members, place))
+        if source.label_column is not None:
+            labels.append(_label(source, file, image, members, place))
+    if source.label_column is None:
+        return Labels.same(folder_name(source), len(images))
 
     named = (place for part in LABEL_PARTS for place in members.labels.get(part, {}))
     unused = min((place for place in named if place not in owners), default=None)
@@ -144,15 +175,15 @@ def _labels(
             f"key {unused} of {file.path} has a label and no image; "
             "add the image or remove the label"
         )
-    return labels
+    return Labels.of(labels)
 
 
-def _label_place(image: TarImage, members: Members) -> str:
-    """Return the longest name that has a label and is the image's up to a dot; else its own."""
+def _place(image: TarImage, is_there: Callable[[str], bool]) -> str:
+    """Return the longest name that is there and is the image's up to a dot; else its own."""
     place = image.stem
-    while not members.has_label(place) and place != image.key:
+    while not is_there(place) and place != image.key:
         place = place.rpartition(".")[0]
-    return place if members.has_label(place) else image.stem
+    return place if is_there(place) else image.stem
 
 
 def _label(

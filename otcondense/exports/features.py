@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from otcondense.datasets.feature_files import FEATURES_FILE, IDS_FILE, LABELS_FILE
+from otcondense.datasets.feature_arrays import FEATURES_FILE, IDS_FILE, LABELS_FILE
 from otcondense.errors import InputError
 from otcondense.exports.export import CLASSES_FILE, classes_text
 from otcondense.exports.hub_metadata import described

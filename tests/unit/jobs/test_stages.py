@@ -66,6 +66,7 @@ def files(run: Run) -> dict[str, list[str]]:
             class_file("scores/probe-0a1b2c3d", "a"),
             listing_file(run.config.source),
             others_file(run.config.source),
+            run.captions_file(),
         ],
         "score": [
             *(class_file(run.scores_directory(kind), "a") for kind in ("denoising", "aum")),
