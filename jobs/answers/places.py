@@ -31,6 +31,8 @@ class Places(TypedDict):
     latents: str
     tokens: str
     text: str
+    captions: str
+    """Of all images of the source; there is no such file without `source.captions`."""
 
 
 def places_of(run: Run, method: str) -> Places:
@@ -52,6 +54,7 @@ def places_of(run: Run, method: str) -> Places:
         latents=run.representation_directory("latents", config.latents),
         tokens=run.representation_directory("tokens", config.tokens),
         text=run.text_file(),
+        captions=run.captions_file(),
     )
 
 

@@ -36,7 +36,12 @@ def card(run: Run, options: argparse.Namespace) -> None:
     manifest = read_manifest(run.store, run.manifest(subset))
     export = Export(manifest, [], run.config.source, partial(run_listing, run))
     names = export.class_names()
-    schema = subset_schema(manifest, names, with_images=options.images)
+    schema = subset_schema(
+        manifest,
+        names,
+        with_images=options.images,
+        with_captions=run.config.source.captions is not None,
+    )
     files = Files(schema, manifest.num_rows, len(export.named_classes()))
     text = card_text(about, files, names)
     if options.validate:

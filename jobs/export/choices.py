@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow.parquet as pq
 
+from jobs.run_directory.captions import run_captions
 from jobs.run_directory.groups import Groups, selection_groups
 from jobs.run_directory.held_out import read_held_out_hashes
 from jobs.run_directory.listing import run_listing
@@ -18,7 +19,7 @@ from otcondense.near_names import did_you_mean
 from otcondense.reading import with_home
 from otcondense.store import read_manifest
 
-ATLAS_OPTIONS = ("x", "y", "neighbors", "image")
+ATLAS_OPTIONS = ("x", "y", "neighbors", "image", "text")
 """Columns of the file that are named after the option of embedding-atlas that takes them."""
 
 
@@ -39,6 +40,7 @@ def choices_of(run: Run, method: str | None, classes: Sequence[str] | None) -> C
         held_out=read_held_out_hashes(run),
         sizes=selection_groups(run).sizes,
         is_grouped=run.config.groups is not None,
+        captions=functools.partial(run_captions, run),
     )
 
 

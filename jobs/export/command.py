@@ -9,6 +9,7 @@ from jobs.command.card_options import licence_of, origin_of
 from jobs.command.progress import note
 from jobs.export.choices import choices_of, opening_command
 from jobs.export.options import PLACES, check_options, chosen_format
+from jobs.run_directory.captions import run_captions
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.run_directory.subset_names import checked_subset
@@ -53,6 +54,7 @@ def _export_subset(run: Run, options: argparse.Namespace, form: str) -> None:
         lambda sentence: note("export", sentence),
         partial(run_listing, run),
         about,
+        run_captions(run, manifest.column("image_id")),
     )
     note("export", f"{counted(count, 'image')} as {form}: {options.output}")
     if options.push is not None:

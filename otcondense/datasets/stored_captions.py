@@ -58,6 +58,13 @@ def captions_of(store: Store, name: str, image_ids: pa.Array) -> pa.LargeStringA
     return one_array(table.column(CAPTION)).take(places)
 
 
+def listed_captions(listing: Listing, image_ids: pa.Array) -> pa.LargeStringArray:
+    """Return the captions of some images of a new listing, in their order; null where none is."""
+    assert listing.captions is not None, "the source has captions"
+    known = one_array(listing.table.column(ID))
+    return listing.captions.take(pc.index_in(image_ids.cast(TEXT), value_set=known))
+
+
 def captions_key(store: Store, name: str) -> str:
     """Return the fingerprint of the stored captions; empty if there are none."""
     return str((stored_metadata(store, name) or {}).get("fingerprint", ""))

@@ -17,6 +17,7 @@ from otcondense.datasets.records import SourceConfig
 from otcondense.datasets.wanted import manifest_images
 from otcondense.errors import InputError
 from otcondense.exports.export import Export
+from otcondense.exports.hub_metadata import TEXT_COLUMN
 from otcondense.store import (
     GROUP,
     ClassSelection,
@@ -58,6 +59,8 @@ class ChoicesExport:
     """For fiftyone: links to the images of the source, or copies."""
     images: bool | None = None
     """For embedding_atlas: whole images, none, or thumbnails (None)."""
+    captions: Callable[[list[str]], pa.Array | None] = lambda _: None
+    """Returns the captions of images by their ids; None if the source has none."""
 
     def read(self) -> Iterator["ClassChoices"]:
         """Yield one class at a time.
@@ -69,7 +72,8 @@ class ChoicesExport:
             found = {}
             for method, directory in self.selections.items():
                 found[method] = read_class_selection(self.store, directory, name)
-            choices = ClassChoices(found, self.held_out)
+            made = ClassChoices(found, self.held_out)
+            choices = replace(made, captions=self.captions(made.first.image_ids))
             yield self._in_classes(choices, counts) if self.is_grouped else choices
 
     def _in_classes(self, group: "ClassChoices", counts: Counter[int]) -> "ClassChoices":
@@ -107,6 +111,8 @@ class ClassChoices:
     """Classes of the images of a group; None if all are of one class."""
     places: Int[np.ndarray, " n"] | None = None
     """Places of the images in their classes; None if they are those in the selection."""
+    captions: pa.Array | None = None
+    """Of the images, in their order; None if the source has none."""
 
     def __post_init__(self) -> None:
         for method, each in self.selections.items():
@@ -126,7 +132,7 @@ class ClassChoices:
         """Return what is known of each image without a method, one row each.
 
         `rank` is the place in the class, which names images inside other files. Images of a group
-        have a column `group`, too.
+        have a column `group`, too, and images with captions a column `text`.
         """
         first = self.first
         size = len(first.image_ids)
@@ -144,6 +150,8 @@ class ClassChoices:
         }
         if self.true is not None:
             columns[GROUP] = pa.array([first.class_name] * size, pa.string())
+        if self.captions is not None:
+            columns[TEXT_COLUMN] = self.captions.cast(pa.string())
         return pa.table(columns)
 
     def outcomes(self, method: str) -> pa.Table:

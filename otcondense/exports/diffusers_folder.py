@@ -8,6 +8,7 @@ reads: it holds images and nothing else.
 
 import re
 import string
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from otcondense.errors import InputError
@@ -19,7 +20,10 @@ SPLIT = "train"
 METADATA = "metadata.jsonl"
 PROMPT = "a photo of {class_name}"
 """Caption by default, in the words of diffusers' own examples."""
-PROMPT_FIELD = "class_name"
+CAPTION_PROMPT = "{caption}"
+"""Caption by default, if the source has captions."""
+PROMPT_FIELDS = ("class_name", "caption")
+"""Gaps in a caption: the name of the class, and the caption of the image in the source."""
 COLUMNS = ("class_index", "class_name", "rank", "weight")
 """Columns of the manifest that every image is told with, after its caption."""
 LABEL = "label"
@@ -36,19 +40,30 @@ REPLACED = ("$", "::")
 """Parts of names that `datasets` does not take as they are: variables, and addresses in others."""
 
 
-def check_prompt(prompt: str) -> None:
+def check_prompt(prompt: str, *, has_captions: bool) -> None:
     """Check a caption with gaps.
 
-    Raises: InputError if it is empty, or has other gaps than `{class_name}`.
+    Args:
+        prompt: the caption.
+        has_captions: whether the source has captions.
+
+    Raises: InputError if it is empty, or has other gaps than `{class_name}` and, with captions,
+        `{caption}`.
     """
     try:
         fields = [name for _, name, _, _ in string.Formatter().parse(prompt) if name is not None]
     except ValueError:
         fields = [""]
-    if not prompt.strip() or set(fields) - {PROMPT_FIELD}:
+    if "caption" in fields and not has_captions:
         raise InputError(
-            f"--prompt must be a caption, in which {{{PROMPT_FIELD}}} stands for the name of the "
-            f"class, such as {PROMPT!r}, found {prompt!r}"
+            f"--prompt with {CAPTION_PROMPT} needs a source with captions (source.captions), found "
+            f"{prompt!r} and none"
+        )
+    if not prompt.strip() or set(fields) - set(PROMPT_FIELDS):
+        raise InputError(
+            "--prompt must be a caption, in which {class_name} stands for the name of the class "
+            f"and {CAPTION_PROMPT} for the caption of the source, such as {PROMPT!r}, found "
+            f"{prompt!r}"
         )
 
 
@@ -68,8 +83,7 @@ def write_diffusers(export: Export, target: Path) -> list[str]:
     plain = [_plain_name(name, row) for name, row in zip(names, rows, strict=True)]
     placed = place_images(export, plain, folder)
     with (folder / METADATA).open("w", encoding="utf-8") as file:
-        for name, row in zip(placed.names, rows, strict=True):
-            text = export.prompt.format(class_name=row["class_name"])
+        for name, row, text in zip(placed.names, rows, _texts(export), strict=True):
             label = row.pop("class_index")
             file.write(_line({"file_name": name, "text": text, LABEL: label, **row}))
     changed = sum(one != two for one, two in zip(names, plain, strict=True))
@@ -78,6 +92,15 @@ def write_diffusers(export: Export, target: Path) -> list[str]:
         "`datasets` would put them into another split, leave them out or not find them"
     ]
     return (said if changed else []) + placed.sentences()
+
+
+def _texts(export: Export) -> Iterator[str]:
+    """Yield the text of each image."""
+    names = export.manifest.column("class_name").to_pylist()
+    captions = export.texts()
+    prompt = export.prompt or (PROMPT if captions is None else CAPTION_PROMPT)
+    for name, caption in zip(names, captions or names, strict=True):
+        yield prompt.format(class_name=name, caption=caption)
 
 
 def _line(row: dict[str, object]) -> str:

@@ -27,6 +27,8 @@ SUFFIX = ".parquet"
 MOST_NEIGHBOURED = 20_000
 """Images of the largest class whose neighbours are computed: that takes seconds, and the time grows
 with the square."""
+ROWS = ("image_id", "class_name", GROUP, "text", "cross_entropy")
+"""Columns of `ClassChoices.rows` that are written, if they are there."""
 IMAGE_PLACE = 1
 """Of the column of images, behind their ids: the first columns are those that a table shows."""
 
@@ -58,7 +60,8 @@ def check_embedding_atlas(output: str) -> None:
 def write_embedding_atlas(choices: ChoicesExport, target: Path, say: Callable[[str], None]) -> int:
     """Write one row for each image, sorted by class and `image_id`.
 
-    Columns: `image_id`, `image`, `class_name`, `cross_entropy`; of each method those of
+    Columns: `image_id`, `image`, `class_name`, `text` (the caption, if the source has captions),
+    `cross_entropy`; of each method those of
     `ClassChoices.outcomes`, the outcome under the name of the method and the others behind it;
     `x` and `y` in one plane for all classes, `class_x` and `class_y` in the plane of the class,
     `vector`, the features, and `neighbors`, the nearest images of the class.
@@ -87,8 +90,7 @@ def write_embedding_atlas(choices: ChoicesExport, target: Path, say: Callable[[s
 
 def _class_table(found: ClassChoices, features: Float[np.ndarray, "n d"], plane: Plane) -> pa.Table:
     rows = found.rows()
-    known = ("image_id", "class_name", GROUP, "cross_entropy")
-    table = rows.select([name for name in known if name in rows.column_names])
+    table = rows.select([name for name in ROWS if name in rows.column_names])
     for method in found.selections:
         outcomes = found.outcomes(method)
         for name in outcomes.column_names:

@@ -35,10 +35,17 @@ class Export:
     """For hf: write the images too."""
     encode: Encoding = "keep"
     """For webdataset: how the images are stored."""
-    prompt: str = ""
-    """For diffusers: the caption of an image, with a gap for the name of its class."""
+    prompt: str | None = None
+    """For diffusers: the caption of an image, with gaps; None takes the captions of the source, or
+    names the class."""
     about: About = field(default_factory=About)
     """For hf: what the card says."""
+    captions: pa.Array | None = None
+    """The caption of each image of the source, in the order of the manifest; None without any."""
+
+    def texts(self) -> list[str] | None:
+        """Return the captions as Python texts, None if the source has none."""
+        return None if self.captions is None else list(self.captions.to_pylist())
 
     def named_classes(self) -> dict[int, str]:
         """Return the names of the classes of the subset by index."""

@@ -18,6 +18,8 @@ from otcondense.store.json_text import canonical_json
 VERSION = "1.0.0"
 """FiftyOne whose format this is; a newer one brings a data set up to its own when it opens it."""
 DATA = "data"
+CAPTION_FIELD = "text"
+"""Field of the captions, if the source has some."""
 Json = dict[str, object]
 FIELDS = "fiftyone.core.fields."
 CLASSIFICATION = "fiftyone.core.labels.Classification"
@@ -39,9 +41,9 @@ OUTCOME_FIELDS = {
 def write_fiftyone(choices: ChoicesExport, target: Path, say: Callable[[str], None]) -> int:
     """Write the data set.
 
-    Each image has `image_id`, `ground_truth`, `cross_entropy`, and for each method a
-    classification that says what became of it; tags and saved views hold those that a method chose
-    or left out.
+    Each image has `image_id`, `ground_truth`, `cross_entropy`, `text` (its caption, if the source
+    has captions), and for each method a classification that says what became of it; tags and saved
+    views hold those that a method chose or left out.
 
     Raises: InputError if selections are missing, or as `place_images`.
     """
@@ -62,7 +64,9 @@ def write_fiftyone(choices: ChoicesExport, target: Path, say: Callable[[str], No
             placed.encoded.extend(of_class.encoded)
             placed.renamed.extend(of_class.renamed)
         file.write("\n]}\n")
-    text = canonical_json(_metadata(list(choices.selections), views), indent=1)
+    methods = list(choices.selections)
+    with_captions = choices.source.captions is not None
+    text = canonical_json(_metadata(methods, views, with_captions=with_captions), indent=1)
     (target / "metadata.json").write_text(f"{text}\n", encoding="utf-8")
     for sentence in placed.sentences():
         say(sentence)
@@ -91,6 +95,8 @@ def _samples(table: pa.Table, names: list[str], outcomes: Mapping[str, pa.Table]
             "cross_entropy": row["cross_entropy"],
             "ground_truth": _label(key, "ground_truth", row["class_name"]),
         }
+        if CAPTION_FIELD in row:
+            sample[CAPTION_FIELD] = row[CAPTION_FIELD]
         for method, outcome in zip(outcomes, made, strict=True):
             label = outcome.pop("outcome")
             sample[_field_name(method)] = _label(key, method, label) | outcome
@@ -122,12 +128,14 @@ def _field_name(method: str) -> str:
     return method.replace("-", "_")
 
 
-def _metadata(methods: list[str], views: Mapping[str, Json]) -> Json:
+def _metadata(methods: list[str], views: Mapping[str, Json], *, with_captions: bool) -> Json:
     own = [
         _field("image_id", "StringField"),
         _field("cross_entropy", "FloatField"),
         _label_field("ground_truth", {}),
     ]
+    if with_captions:
+        own.append(_field(CAPTION_FIELD, "StringField"))
     return {
         "version": VERSION,
         "media_type": "image",

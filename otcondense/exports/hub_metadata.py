@@ -14,6 +14,8 @@ DATA_TYPES = {"double": "float64", "float": "float32", "halffloat": "float16"}
 """Names that the `datasets` library has for types of Arrow with other names."""
 IMAGE_COLUMN = "image"
 LABEL_COLUMN = "label"
+TEXT_COLUMN = "text"
+"""Column of the captions: training scripts of the neighbours take this name by default."""
 
 
 def described(schema: pa.Schema, names: list[str] | None) -> pa.Schema:

@@ -10,13 +10,16 @@ from otcondense.datasets.locations import is_local_file
 from otcondense.datasets.ordered import read_all
 from otcondense.errors import InputError
 from otcondense.exports.export import Export
+from otcondense.exports.hub_metadata import TEXT_COLUMN
 from otcondense.exports.pictures import SUFFIXES, Picture, encode, read_picture, tally
+from otcondense.store.json_text import canonical_json
 
 LOADER_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 """Suffixes that torchvision's ImageFolder takes for images; others it leaves out in silence."""
 ENCODED_SUFFIX = ".png"
+METADATA_FILE = "metadata.jsonl"
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,21 @@ def plan_placed_images(export: Export) -> list[str]:
 def write_image_folder(export: Export, target: Path) -> list[str]:
     """Write CLASS/IMAGE, as links or copies, each image checked first.
 
+    Captions go into `metadata.jsonl`, as Hugging Face's `imagefolder` reads it.
+
     Returns: sentences on the images that were changed.
 
     Raises: InputError as `place_images`.
     """
-    return place_images(export, folder_names(export), target).sentences()
+    placed = place_images(export, folder_names(export), target)
+    captions = export.texts()
+    if captions is not None:
+        lines = [
+            canonical_json({"file_name": name, TEXT_COLUMN: text})
+            for name, text in zip(placed.names, captions, strict=True)
+        ]
+        (target / METADATA_FILE).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return placed.sentences()
 
 
 def folder_names(export: Export) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from otcondense.datasets.ordered import read_all
 from otcondense.datasets.wanted import WantedImage
 from otcondense.exports.export import Export
-from otcondense.exports.hub_metadata import IMAGE_COLUMN, LABEL_COLUMN, described
+from otcondense.exports.hub_metadata import IMAGE_COLUMN, LABEL_COLUMN, TEXT_COLUMN, described
 
 BATCH_BYTES = 2**26
 """Bytes of images that are in memory at a time, and of a row group; one larger image is its own."""
@@ -21,10 +21,10 @@ IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def subset_tables(export: Export, *, with_images: bool) -> Iterator[pa.Table]:
-    """Yield the manifest in parts of bounded size, with a column `label` and maybe `image`.
+    """Yield the manifest in parts of bounded size, with `label`, and maybe `image` and `text`.
 
-    `label` is the class index, int64; `image` holds the bytes of the source and the id. The schema
-    says so to the `datasets` library.
+    `label` is the class index, int64; `image` holds the bytes of the source and the id; `text` is
+    the caption, if the source has some. The schema says so to the `datasets` library.
 
     Raises: InputError if an image is missing or has changed.
     """
@@ -38,23 +38,32 @@ def subset_tables(export: Export, *, with_images: bool) -> Iterator[pa.Table]:
         part = plain.slice(start, count)
         if images is not None:
             part = part.append_column("image", images)
-        part = part.append_column("label", labels.slice(start, count))
+        part = part.append_column(LABEL_COLUMN, labels.slice(start, count))
+        if export.captions is not None:
+            captions = export.captions.slice(start, count).cast(pa.string())
+            part = part.append_column(TEXT_COLUMN, captions)
         yield part.cast(described(part.schema, names))
         start += count
 
 
-def subset_schema(manifest: pa.Table, names: list[str], *, with_images: bool) -> pa.Schema:
+def subset_schema(
+    manifest: pa.Table, names: list[str], *, with_images: bool, with_captions: bool = False
+) -> pa.Schema:
     """Return the schema of the tables of `subset_tables`, without reading an image.
 
     Args:
         manifest: of the subset.
         names: class names by index.
         with_images: whether there is a column `image`.
+        with_captions: whether there is a column `text`.
     """
     schema = manifest.schema.remove_metadata()
     if with_images:
         schema = schema.append(pa.field(IMAGE_COLUMN, IMAGE))
-    return described(schema.append(pa.field(LABEL_COLUMN, pa.int64())), names)
+    schema = schema.append(pa.field(LABEL_COLUMN, pa.int64()))
+    if with_captions:
+        schema = schema.append(pa.field(TEXT_COLUMN, pa.string()))
+    return described(schema, names)
 
 
 def _image_columns(export: Export) -> Iterator[pa.Array]:

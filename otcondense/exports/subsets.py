@@ -14,7 +14,7 @@ from otcondense.datasets.sources import scan_images
 from otcondense.datasets.wanted import manifest_images
 from otcondense.errors import InputError
 from otcondense.exports.card.facts import About
-from otcondense.exports.diffusers_folder import PROMPT, check_prompt, write_diffusers
+from otcondense.exports.diffusers_folder import check_prompt, write_diffusers
 from otcondense.exports.export import Encoding, Export, Format
 from otcondense.exports.formats import write_json_list, write_parquet
 from otcondense.exports.hugging_face import write_hugging_face
@@ -67,8 +67,9 @@ class ExportConfig(Config):
     encode: Encoding = "keep"
     """For webdataset: keep the bytes of the images, all under the key jpg, or make all of them JPEG
     or PNG files."""
-    prompt: str = PROMPT
-    """For diffusers: the caption of an image; {class_name} is replaced by the name of its class."""
+    prompt: str | None = None
+    """For diffusers: the text of an image; {class_name} is replaced by the name of its class,
+    {caption} by the caption of the source. null takes the caption, or "a photo of {class_name}"."""
 
     @field_validator("format")
     @classmethod
@@ -85,6 +86,7 @@ def export_subset(
     say: Callable[[str], None] = lambda _: None,
     listing: Callable[[], Listing] | None = None,
     about: About | None = None,
+    captions: pa.Array | None = None,
 ) -> int:
     """Write a subset in another format, whole or not at all, and return its number of images.
 
@@ -95,11 +97,13 @@ def export_subset(
         say: gets a sentence on every kind of change to the images, before and after.
         listing: returns the listing of the source if it is needed; by default it is scanned.
         about: what the card of a data set says; by default only what the manifest says.
+        captions: of the images, in the order of the manifest; None without any.
 
     Raises: InputError if the output exists, an entry leads out of the source's root, or an image is
         missing or changed.
     """
-    check_prompt(config.prompt)
+    if config.prompt is not None:
+        check_prompt(config.prompt, has_captions=captions is not None)
     output = new_output(config.output)
     listing = listing or partial(scan_images, source)
     images = manifest_images(manifest, source, listing)
@@ -113,6 +117,7 @@ def export_subset(
         encode=config.encode,
         prompt=config.prompt,
         about=about or About(),
+        captions=captions,
     )
     form = EXPORTS[config.format]
     if form.needs_images(export) and not source.has_images:

@@ -53,8 +53,8 @@ def image_key(export: Export) -> str:
 def write_webdataset(export: Export, target: Path) -> list[str]:
     """Write tar shards of KEY.jpg (or KEY.png), KEY.cls and KEY.json, an index and class names.
 
-    KEY is the row in the manifest. `index.json` has the samples and the SHA-256 of each shard,
-    `classes.txt` the class names by index.
+    With captions there is a KEY.txt too. KEY is the row in the manifest. `index.json` has the
+    samples and the SHA-256 of each shard, `classes.txt` the class names by index.
 
     Returns: sentences on the images that were changed.
 
@@ -90,6 +90,8 @@ def _write_shard(path: Path, export: Export, rows: range, contents: Iterator[byt
             _add(shard, f"{key:09d}.{image_key(export)}", stored.data)
             _add(shard, f"{key:09d}.cls", str(image.class_index).encode())
             _add(shard, f"{key:09d}.json", canonical_json(row).encode())
+            if export.captions is not None:
+                _add(shard, f"{key:09d}.txt", export.captions[key].as_py().encode())
     return changes
 
 

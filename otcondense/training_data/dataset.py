@@ -24,14 +24,15 @@ HALF = 0.5
 """Share of the items that are mirrored."""
 
 
-class SubsetDataset(Dataset[tuple[Any, int]]):
+class SubsetDataset(Dataset[tuple[Any, ...]]):
     """The chosen images of a run, or their latents, with the labels of their classes.
 
     An item is `(image, label)`, as torchvision's `ImageFolder` gives it: the image as an upright
     RGB picture of Pillow, or what `transform` makes of it. The label is the index of the class
     among all classes of the source. With `latents=True` it is `(latent, label)`: a latent
     [channels, height, width] that is drawn from the posterior of the image with torch's random
-    numbers, scaled as a diffusion model needs it.
+    numbers, scaled as a diffusion model needs it. With `captions=True` the caption of the image
+    comes third: `(image, label, caption)`.
 
     Nothing is open between two items, so that the workers of a `DataLoader` read for themselves.
     Images come from wherever the source is: a folder, tar, Parquet or Arrow files, a bucket.
@@ -53,10 +54,11 @@ class SubsetDataset(Dataset[tuple[Any, int]]):
         latents: give latents of `otcondense extract_latents` in place of images.
         mirror: with latents, mirror half of the items at random. A transform mirrors images.
         check: whether to compare the SHA-256 of each image with that of the image that was chosen.
+        captions: give the caption of each image, too.
 
     Raises: InputError if there is no such run or subset, the subset is not chosen yet, latents are
-        missing, or a package is missing that decodes images. An item raises it, too, if its image
-        is missing, cannot be decoded or has changed.
+        missing, the images have no captions, or a package is missing that decodes images. An item
+        raises it, too, if its image is missing, cannot be decoded or has changed.
     """
 
     def __init__(
@@ -68,8 +70,12 @@ class SubsetDataset(Dataset[tuple[Any, int]]):
         latents: bool = False,
         mirror: bool = False,
         check: bool = True,
+        captions: bool = False,
     ) -> None:
         self.subset = run if isinstance(run, Subset) else run_subset(run, method)
+        if captions:
+            _refuse_without_captions(self.subset)
+        self._captions = captions
         self.transform = transform
         self._mirror = mirror
         self._latents: StoredArrays | None = None
@@ -85,10 +91,12 @@ class SubsetDataset(Dataset[tuple[Any, int]]):
     def __len__(self) -> int:
         return len(self.subset.images)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        label = self.subset.images[index].label
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        image = self.subset.images[index]
         item = self.picture(index) if self._latents is None else self._drawn(index)
-        return item if self.transform is None else self.transform(item), label
+        if self.transform is not None:
+            item = self.transform(item)
+        return (item, image.label, image.caption) if self._captions else (item, image.label)
 
     @property
     def images(self) -> list[SubsetImage]:
@@ -187,6 +195,14 @@ class SubsetDataset(Dataset[tuple[Any, int]]):
                 f"text embeddings are in a run, found a subset that comes from {origin.name}"
             )
         return load_text(origin.store, Inputs(text=origin.places["text"]), len(self.classes))
+
+
+def _refuse_without_captions(subset: Subset) -> None:
+    if any(image.caption is None for image in subset.images):
+        raise InputError(
+            f"captions need a source with captions (source.captions), found none in "
+            f"{subset.origin.name}; leave out captions=True"
+        )
 
 
 def _refuse_without_pillow() -> None:

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from otcondense.datasets import Listing, SourceConfig, scan_images, source_listing
+from otcondense.datasets import (
+    Listing,
+    SourceConfig,
+    captions_of,
+    scan_images,
+    source_listing,
+)
 from otcondense.datasets.files import container_files
 from otcondense.datasets.parquet_open import open_parquet
+from otcondense.datasets.stored_captions import listed_captions
 from otcondense.datasets.wanted import WantedImage, manifest_images
 from otcondense.errors import InputError
 from otcondense.exports.export import names_by_index
+from otcondense.exports.hub_metadata import TEXT_COLUMN
 from otcondense.store import MANIFEST_COLUMNS, Store, read_manifest
 from otcondense.training_data.workflow import ask_workflow
 
@@ -38,6 +46,8 @@ class SubsetImage:
     """Place by decreasing gain in its class, from 0."""
     sha256: str
     """Of the bytes of the image."""
+    caption: str | None = None
+    """None if the source has no captions."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,12 @@ def run_subset(run: str | Path, method: str = "geometry_aware") -> Subset:
     listing = partial(source_listing, store, SourceConfig(**found["source"]))
     manifest = read_manifest(store, found["manifest"])
     origin = Origin(str(run), store, {kind: found[kind] for kind in REPRESENTATIONS})
-    return _subset(manifest, SourceConfig(**found["images"]), listing, origin)
+    images = SourceConfig(**found["images"])
+    ids = manifest.column("image_id").combine_chunks()
+    captions = None
+    if images.captions is not None:
+        captions = captions_of(store, found["captions"], ids)
+    return _subset(manifest, images, listing, origin, captions)
 
 
 def exported_subset(path: str | Path) -> Subset:
@@ -96,12 +111,18 @@ def exported_subset(path: str | Path) -> Subset:
     """
     source = SourceConfig(path=str(path), kind="parquet", id_column="image_id")
     tables = []
+    texts: list[pa.ChunkedArray] = []
     for file in container_files(source, ".parquet")[0]:
         with open_parquet(file.path) as opened:
             _check_columns(file.path, opened.schema.names)
             tables.append(pa.table({name: opened.column(name) for name in MANIFEST_COLUMNS}))
+            if TEXT_COLUMN in opened.schema.names:
+                texts.append(opened.column(TEXT_COLUMN).cast(pa.string()))
     listing = partial(scan_images, source)
-    return _subset(pa.concat_tables(tables), source, listing, Origin(str(path)))
+    captions = None
+    if texts:
+        captions = pa.chunked_array([chunk for column in texts for chunk in column.chunks])
+    return _subset(pa.concat_tables(tables), source, listing, Origin(str(path)), captions)
 
 
 def _check_columns(path: str, names: list[str]) -> None:
@@ -124,11 +145,19 @@ def manifest_subset(manifest: str | Path, source: SourceConfig) -> Subset:
     """
     path = Path(manifest)
     table = read_manifest(Store(str(path.absolute().parent)), path.name)
-    return _subset(table, source, partial(scan_images, source), Origin(str(manifest)))
+    listing = partial(scan_images, source)
+    captions = None
+    if source.captions is not None:
+        captions = listed_captions(listing(), table.column("image_id").combine_chunks())
+    return _subset(table, source, listing, Origin(str(manifest)), captions)
 
 
 def _subset(
-    manifest: pa.Table, source: SourceConfig, listing: Callable[[], Listing], origin: Origin
+    manifest: pa.Table,
+    source: SourceConfig,
+    listing: Callable[[], Listing],
+    origin: Origin,
+    captions: pa.Array | pa.ChunkedArray | None,
 ) -> Subset:
     """Return a subset with the images of a manifest.
 
@@ -141,6 +170,7 @@ def _subset(
         )
     names = ("image_id", "class_name", "class_index", "weight", "represented_mass")
     columns = [manifest.column(name).to_pylist() for name in (*names, "rank", "sha256")]
+    columns.append([None] * len(manifest) if captions is None else captions.to_pylist())
     images = [SubsetImage(*row) for row in zip(*columns, strict=True)]
     named = {image.label: image.class_name for image in images}
     wanted = manifest_images(manifest, source, listing)

@@ -27,6 +27,7 @@ MEANINGS = {
     "group": "group of images of the class, or of all images, that it was chosen from",
     "image": "the image, as in the source",
     "label": "`class_index` with the names of the classes",
+    "text": "the caption of the image, as in the source",
 }
 """Columns, for the card."""
 
@@ -43,6 +44,11 @@ class Files:
     def has_images(self) -> bool:
         """Whether the images themselves are there, not only their ids."""
         return "image" in self.schema.names
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether each image has its caption."""
+        return "text" in self.schema.names
 
 
 def body(about: About, files: Files) -> str:
@@ -82,6 +88,8 @@ def _summary(about: About, files: Files) -> str:
     total = sum(each.num_images for each in about.classes)
     of_all = f", out of {counted(total, 'image')}" if total else ""
     kept = "The images are in it." if files.has_images else "It holds their ids, not the images."
+    if files.has_captions:
+        kept += " Each image has its caption, in the column `text`."
     return f"{chosen}, chosen by OTCondense{of_all}. {kept}\n\n{facts(_overview(about))}"
 
 
@@ -211,6 +219,8 @@ def _limit_lines(about: About, files: Files) -> Iterator[str]:
         "Nobody looked for people, private matters or offensive content in the images; ask the "
         "source."
     )
+    if files.has_captions:
+        yield "The captions are those of the source; nobody corrected them."
     if not about.measured:
         yield "No metric was measured when this card was written."
     elif not about.compared:
