@@ -26,7 +26,12 @@ from tests.generators.captioned import CAPTIONS, LAYOUTS
 
 COUNT = 24
 TEXTS = [f"{CAPTIONS[number % len(CAPTIONS)]} {number}" for number in range(COUNT)]
-SOME = ("parquet", "webdataset txt", "image_folder txt", "manifest csv")
+IMAGES = ("image_folder txt", "parquet", "hf", "webdataset txt", "manifest csv", "one_class jsonl")
+SOME = (
+    IMAGES[0],
+    *(pytest.param(name, marks=pytest.mark.slow) for name in IMAGES[1:]),
+)
+"""Runs on images of every layout; one of them quickly."""
 READ_BACK: dict[str, dict[str, Any]] = {
     "image_folder": {"kind": "image_folder", "captions": "metadata.jsonl"},
     "parquet": {"kind": "parquet", "captions": "text", "id_column": "image_id"},
@@ -114,9 +119,7 @@ def test_an_export_is_a_source_with_the_same_captions(run: Run, tmp_path: Path, 
 
 def run_verb(main: Any, arguments: list[str], output: Path | None = None) -> None:
     more = [] if output is None else ["--output", str(output)]
-    with pytest.raises(SystemExit) as ended:
-        main([*arguments, *more])
-    assert not ended.value.code
+    main([*arguments, *more])
 
 
 def test_a_list_has_ids_and_captions_and_can_be_chosen_again(run: Run, tmp_path: Path) -> None:
@@ -142,7 +145,7 @@ def test_a_prompt_can_hold_the_caption(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_card_says_that_there_are_captions(run: Run, capsys: Any) -> None:
-    run_verb(card, [run.store.root, "--method", "k_means"])
+    run_verb(card, [run.store.root, "--method", "k_means", "--license", "mit"])
     text = capsys.readouterr().out
     assert "Each image has its caption, in the column `text`" in text
     assert "| `text` | the caption of the image, as in the source |" in text
@@ -196,7 +199,9 @@ def test_given_features_keep_their_captions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", ["parquet", "features"])
 def test_too_many_images_without_captions_end_the_run(tmp_path: Path, layout: str) -> None:
     run = run_of(tmp_path, layout, [None, None, *TEXTS[2:]])
-    with pytest.raises(InputError, match=r"found 2 so far.*a\.parquet/00000000: has no caption"):
+    with pytest.raises(
+        InputError, match=r"(?s)found 2 so far.*a\.parquet/00000000: has no caption"
+    ):
         extract(run)
 
 
