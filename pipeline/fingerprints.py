@@ -67,12 +67,15 @@ def probe_fingerprint(
     Raises: MissingInputError if features are missing.
     """
     files = [file for name in class_names for file in features.files(store, name)]
-    contents = [_content(store, file) for file in files]
+    contents = [content_of(store, file) for file in files]
     return fingerprint([stage_fingerprint, *contents])
 
 
-def _content(store: Store, name: str) -> str:
-    """Return the digest of the content of one stored table."""
+def content_of(store: Store, name: str) -> str:
+    """Return the digest of the content of one stored table.
+
+    Raises: MissingInputError if it is missing or damaged.
+    """
     metadata = stored_metadata(store, name)
     if metadata is None:
         raise MissingInputError(f"{store.path(name)} is missing or damaged", name)

@@ -47,6 +47,9 @@ def forecast_features(run: Run, on: str | None = None) -> Known:
         note("import features", f"{rows} rows of {run.config.source.path}; no images, no encoder")
     for encoder in run.config.extracting:
         _print(run, encoder, known)
+    readers = [*run.config.captioning, run.config.confidence.aligning]
+    for reader in dict.fromkeys(each.name for each in readers if each is not None):
+        note("captions", f"{len(run_listing(run))} read by {reader}; the time is not forecast")
     return known
 
 

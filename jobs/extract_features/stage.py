@@ -6,14 +6,16 @@ from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.command.wording import EARLIER, earlier_part
 from jobs.extract_features.prepare import prepare
-from jobs.run_directory.bars import IMPORT_BAR, extraction_bar
+from jobs.run_directory.bars import ALIGNMENT_BAR, IMPORT_BAR, caption_bar, extraction_bar
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from jobs.work_units.captions import alignment_work, caption_features_work
 from otcondense.counts import counted
 from otcondense.datasets.labels import shorten
 from otcondense.encoders import EncoderConfig
 from otcondense.store import fingerprint
+from pipeline.caption_work import encode_captions, score_by_alignment
 from pipeline.classifier_check import worse_than_chance
 from pipeline.extract import ExtractionResult, extract_listed, feature_target
 from pipeline.given_features import import_features
@@ -29,10 +31,14 @@ def extract(run: Run) -> None:
         start_ray()
     for encoder in run.config.extracting:
         _extract(run, encoder)
+    for encoder in run.config.captioning:
+        _read_captions(run, encoder)
     if not run.config.source.has_images:
         _import(run)
     if run.config.confidence.kind == "probe":
         _probe(run)
+    if run.config.confidence.kind == "alignment":
+        _align(run)
 
 
 def _extract(run: Run, encoder: EncoderConfig) -> None:
@@ -122,6 +128,25 @@ def _import(run: Run) -> None:
             progress.show,
         )
     note("import features", f"{counted(result.num_images, 'row')} of {_classes(result)}; no images")
+
+
+def _read_captions(run: Run, encoder: EncoderConfig) -> None:
+    bar = caption_bar(encoder)
+    with Progress(run.store, *bar) as progress:
+        skipped = encode_captions(caption_features_work(run, encoder), encoder, progress.show)
+    _note_classes(run, bar.title, skipped)
+
+
+def _align(run: Run) -> None:
+    with Progress(run.store, *ALIGNMENT_BAR) as progress:
+        config = run.config.confidence.alignment
+        skipped = score_by_alignment(alignment_work(run), config, progress.show)
+    _note_classes(run, ALIGNMENT_BAR.title, skipped)
+
+
+def _note_classes(run: Run, title: str, skipped: int) -> None:
+    total = len(run_listing(run).names)
+    note(title, counted(total, "class") + earlier_part(skipped, total, "class"))
 
 
 def _probe(run: Run) -> None:

@@ -35,6 +35,8 @@ TEXT_ENCODER = (
     "*.safetensors",
     "*.safetensors.index.json",
 )
+WORDS = ("*tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "*.model")
+"""Files of a tokenizer."""
 TORCHVISION = "torchvision/googlenet"
 """Weights that torchvision fetches from its own address."""
 INCEPTION = "torch-fidelity/inception"
@@ -100,6 +102,11 @@ def _encoder_needs(config: RunConfig) -> Iterator[Need]:
     for encoder in config.networks:
         if encoder.train is None and (encoder.is_pretrained or encoder.weights_file):
             yield encoder_need(encoder)
+    for encoder in [*config.captioning, config.confidence.aligning]:
+        place = None if encoder is None else encoder.transformers_name
+        if place is not None:
+            patterns = () if Path(place).exists() else (*VISION, *WORDS)
+            yield Need(f"captions: {place}", place, patterns)
 
 
 def _evaluation_needs(config: RunConfig) -> Iterator[Need]:

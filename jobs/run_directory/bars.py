@@ -30,11 +30,17 @@ def extraction_bar(config: RunConfig, encoder: EncoderConfig) -> Bar:
     return Bar(f"extract_features-{encoder.file_name}", title, "image")
 
 
+def caption_bar(encoder: EncoderConfig) -> Bar:
+    """Return the bar of one network that reads captions."""
+    return Bar(f"extract_features-{encoder.file_name}", f"read captions {encoder.name}", "class")
+
+
 def training_bar(model: str, method: str) -> Bar:
     """Return the bar of the training of one model on one subset."""
     return Bar(f"train-{model}-{method}", f"train {model} on {method}", "step")
 
 
+ALIGNMENT_BAR = Bar("extract_features-alignment", "compare images and captions", "class")
 IMPORT_BAR = Bar("extract_features-given", "import features", "row")
 SCORE_BAR = Bar("score", "score", "class")
 GROUP_BAR = Bar("group", "group", "image")
@@ -58,8 +64,12 @@ def extraction_bars(config: RunConfig) -> Iterable[Bar]:
             yield encoder_bar(encoder)
     for encoder in config.extracting:
         yield extraction_bar(config, encoder)
+    for encoder in config.captioning:
+        yield caption_bar(encoder)
     if not config.source.has_images:
         yield IMPORT_BAR
+    if config.confidence.aligning is not None:
+        yield ALIGNMENT_BAR
 
 
 def training_bars(config: RunConfig) -> Iterable[Bar]:

@@ -108,6 +108,7 @@ class RunConfig(Config):
         self._check_written()
         self._check_subsets()
         self._check_source()
+        self._check_captions()
         self._check_scores()
         self._check_latents()
         self._check_held_out_loss()
@@ -157,12 +158,33 @@ class RunConfig(Config):
 
     def _check_source(self) -> None:
         needs_images = (
-            self.encoders or self.models or self.judge or self.judges or self.confidence.classifier
+            self.encoders
+            or self.models
+            or self.judge
+            or self.judges
+            or self.confidence.classifier
+            or self.confidence.aligning
         )
         if needs_images and not self.source.has_images:
             raise ValueError(
-                "encoders, models, judge, judges and confidence.classifier need images, which "
+                "encoders, models, judge, judges, confidence.classifier and "
+                "confidence.kind=alignment need images, which "
                 f"source.kind={self.source.kind} does not have; leave them out"
+            )
+
+    def _check_captions(self) -> None:
+        readers = [name for name, each in self.others.items() if each.input != "image"]
+        if self.encoder.input != "image":
+            readers.append("encoders[0]" if self.encoders else "encoder")
+        if readers:
+            raise ValueError(
+                f"{readers[0]}.input must be image, found caption: captions are read next to "
+                "images, so list their network in encoders behind another one"
+            )
+        if self.source.captions is None and (self.captioning or self.confidence.aligning):
+            raise ValueError(
+                "input=caption and confidence.kind=alignment need source.captions, found null; say "
+                "where the captions are"
             )
 
     def _check_scores(self) -> None:
@@ -223,7 +245,14 @@ class RunConfig(Config):
         """Every network that sees all images, each once."""
         if not self.source.has_images:
             return []
-        return _distinct([*self.selecting, self.confidence.classifier, self.judge])
+        confidence = self.confidence
+        every = [*self.selecting, confidence.classifier, confidence.aligning, self.judge]
+        return [each for each in _distinct(every) if each.input == "image"]
+
+    @property
+    def captioning(self) -> list[EncoderConfig]:
+        """Every network that reads the captions of all images."""
+        return [each for each in self.selecting if each.input == "caption"]
 
     @property
     def networks(self) -> list[EncoderConfig]:
@@ -236,7 +265,11 @@ class RunConfig(Config):
     @property
     def others(self) -> dict[str, EncoderConfig]:
         """The networks that take no part in the selection's distances, by their setting."""
-        named = {"judge": self.judge, "confidence.classifier": self.confidence.classifier}
+        named = {
+            "judge": self.judge,
+            "confidence.classifier": self.confidence.classifier,
+            "confidence.alignment.encoder": self.confidence.aligning,
+        }
         found = {name: each for name, each in named.items() if each is not None}
         return found | {f"judges.{name}": each for name, each in self.judges.items()}
 

@@ -91,6 +91,13 @@ class Run:
         features = self.view_key()
         return [CONFIDENCES_SCHEMA_VERSION, features, identity(self.config.confidence)]
 
+    def alignment_key(self) -> list[Any]:
+        """Return the inputs of the agreement of images with their captions."""
+        aligning = self.config.confidence.aligning
+        assert aligning is not None, "the confidence is of this kind"
+        features = self.features_key(aligning)
+        return [CONFIDENCES_SCHEMA_VERSION, features, identity(self.config.confidence)]
+
     def confidence_directory(self) -> str | None:
         """Return the directory of the confidences for the selection; None if it uses none.
 
@@ -99,6 +106,8 @@ class Run:
         confidence = self.config.confidence
         if confidence.kind == "probe":
             return f"scores/probe-{hash8(self.probe_key())}"
+        if confidence.kind == "alignment":
+            return f"scores/alignment-{hash8(self.alignment_key())}"
         if confidence.kind == "none":
             return None
         return self.features_directory(confidence.classifier or self.config.encoder)

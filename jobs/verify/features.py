@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from jobs.command.progress import note
+from jobs.verify.caption_files import check_alignment, check_caption_features
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import MISSING, Problem
 from otcondense.datasets import Listing, order_classes
@@ -24,11 +25,16 @@ def check_features(evidence: Evidence) -> Iterator[Problem]:
         if is_selected or evidence.has_any(run.features_directory(encoder)):
             yield from _check_encoder(evidence, encoder)
 
+    for encoder in run.config.captioning:
+        if is_selected or evidence.has_any(run.features_directory(encoder)):
+            yield from check_caption_features(evidence, encoder)
     directory = run.confidence_directory()
-    if run.config.confidence.kind != "probe" or directory is None:
+    checks = {"probe": _check_probe, "alignment": check_alignment}
+    check = checks.get(run.config.confidence.kind)
+    if check is None or directory is None:
         return
     if is_selected or evidence.has_any(directory):
-        yield from _check_probe(evidence, directory)
+        yield from check(evidence, directory)
 
 
 def _check_probe(evidence: Evidence, directory: str) -> Iterator[Problem]:

@@ -1,3 +1,4 @@
+from .alignment_config import AlignmentConfig as AlignmentConfig
 from .confidence import cross_entropy as cross_entropy
 from .confidence import entropy as entropy
 from .confidence import max_prob as max_prob
@@ -21,6 +22,7 @@ from .transforms import InputSpec as InputSpec
 
 __all__ = [
     "TRANSFORM_VERSION",
+    "AlignmentConfig",
     "ConfidenceConfig",
     "DecodedInput",
     "Encoder",

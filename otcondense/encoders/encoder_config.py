@@ -25,9 +25,11 @@ TRANSFORM_VERSION = 2
 SEEN_FIELDS: Mapping[str, object] = MappingProxyType({"normalize": "none", "weight": 1.0})
 """Settings of how the selection sees features, with their defaults; stored features do not depend
 on them."""
-NEWER_FIELDS = frozenset({"pooling", "version"})
-"""Settings that are newer than the first features: where they have their default, features from
-before they existed stay valid."""
+NEWER_FIELDS: Mapping[str, object] = MappingProxyType(
+    {"pooling": None, "version": None, "input": "image"}
+)
+"""Settings that are newer than the first features, with their defaults: where they have it,
+features from before they existed stay valid."""
 RANDOM = "random"
 """Value of `weights` for a network that was never trained."""
 
@@ -59,6 +61,9 @@ class EncoderConfig(Config):
     -lite2. transformers:NAME takes a model of transformers, by its name on the hub or its folder
     (DINOv2, DINOv3, CLIP, SigLIP); package.module:function takes what your own function returns.
     pixels takes the pixels themselves, of image_size."""
+    input: Literal["image", "caption"] = "image"
+    """What the network reads: the image, or its caption (source.captions). caption takes a text
+    network of transformers: CLIP, SigLIP, T5, or a sentence encoder (BERT, MPNet, RoBERTa)."""
     weights: str | None = None
     """Local .safetensors file with the weights; null fetches timm's pretrained weights by name.
     random makes a network that was never trained: it has features and no classifier."""
@@ -123,7 +128,22 @@ class EncoderConfig(Config):
             )
         self._check_untrained()
         check_origin(self)
+        self._check_captions()
         return self
+
+    def _check_captions(self) -> None:
+        if self.input == "image":
+            return
+        if self.transformers_name is None:
+            raise ValueError(
+                "input=caption needs a text network of transformers (transformers:NAME), found "
+                f"{self.name}"
+            )
+        for field in ("pooling", "weights", "image_size", "crop_pct"):
+            if getattr(self, field) is not None:
+                raise ValueError(
+                    f"{field} is for images, found it with input=caption; leave it out"
+                )
 
     def _check_untrained(self) -> None:
         if self.weights_seed and self.weights != RANDOM:
@@ -153,7 +173,8 @@ class EncoderConfig(Config):
         """
         file = None if self.weights is None else Path(self.weights).name
         left_out = {"weights", "device", *SEEN_FIELDS}
-        left_out |= {field for field in NEWER_FIELDS if getattr(self, field) is None}
+        newer = NEWER_FIELDS.items()
+        left_out |= {field for field, default in newer if getattr(self, field) == default}
         if self.weights != RANDOM:
             left_out.add("weights_seed")
         settings = self.model_dump(mode="json", exclude=left_out)
@@ -182,7 +203,8 @@ class EncoderConfig(Config):
     @property
     def file_name(self) -> str:
         """The name as part of the name of a file."""
-        return self.name.replace("/", "-").replace(":", "-")
+        plain = self.name.replace("/", "-").replace(":", "-")
+        return plain if self.input == "image" else f"{plain}-captions"
 
     @property
     def transform(self) -> str:

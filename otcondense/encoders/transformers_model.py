@@ -105,7 +105,7 @@ def build_transformers(config: EncoderConfig, *, pretrained: bool) -> Transforme
     """
     library = load_library(config.name)
     name = config.transformers_name
-    with quiet(library), _refusing(config.name):
+    with quiet(library), refusing(config.name):
         kind = library.AutoConfig.from_pretrained(name, trust_remote_code=False).model_type
         family = _family(config.name, kind)
         pooling = _pooling(config, family, kind)
@@ -185,7 +185,8 @@ def quiet(library: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _refusing(name: str) -> Iterator[None]:
+def refusing(name: str) -> Iterator[None]:
+    """Turn the library's errors about a model that cannot be loaded into one that names it."""
     try:
         yield
     except (OSError, ValueError, RuntimeError, KeyError) as error:

@@ -29,8 +29,8 @@ class ClassConfidences:
     class_name: str
     class_index: int
     image_ids: list[str]
-    logits: Float[np.ndarray, "n c"]
-    """Stored as float16 (see `stored_logits`)."""
+    logits: Float[np.ndarray, "n c"] | None
+    """Stored as float16 (see `stored_logits`); None stores none."""
     cross_entropy: Float32[np.ndarray, " n"]
     """Cross-entropy of the true class, in nats."""
     entropy: Float32[np.ndarray, " n"]
@@ -46,9 +46,12 @@ def write_class_confidences(
 
     The file has the same name in `directory` as the features of the class in theirs.
     """
-    logits = stored_logits(confidences.logits)
-    fields = [pa.field("image_id", pa.string()), array_field("logits", logits)]
-    columns = [pa.array(confidences.image_ids, pa.string()), array_column(logits)]
+    fields = [pa.field("image_id", pa.string())]
+    columns = [pa.array(confidences.image_ids, pa.string())]
+    if confidences.logits is not None:
+        logits = stored_logits(confidences.logits)
+        fields.append(array_field("logits", logits))
+        columns.append(array_column(logits))
     for name in OPTIONAL_COLUMNS:
         fields.append(pa.field(name, pa.float32()))
         columns.append(pa.array(getattr(confidences, name), pa.float32()))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import tokenizers
 import torch
 import transformers
 from transformers import (
@@ -34,6 +35,22 @@ SMALL: dict[str, Any] = {
 }
 IMAGES = {**SMALL, "image_size": SIDE, "patch_size": 8}
 TEXTS = {**SMALL, "vocab_size": 50, "bos_token_id": 0, "eos_token_id": 1}
+WORDS = [
+    "a",
+    "grey",
+    "dog",
+    "cat",
+    "it",
+    "sleeps",
+    "drawing",
+    "of",
+    "the",
+    "red",
+    "blue",
+    "green",
+    "square",
+]
+"""Words that the tokenizers know; they spell no other word, so that it is unknown."""
 SQUARE = {"height": SIDE, "width": SIDE}
 
 
@@ -92,4 +109,57 @@ def write_model(folder: Path, kind: str) -> str:
     model, processor = KINDS[kind]()
     model.save_pretrained(folder / kind)
     processor.save_pretrained(folder / kind)
+    if hasattr(model, "text_model"):
+        _tokenizer(LONGEST).save_pretrained(folder / kind)
+    return f"transformers:{folder / kind}"
+
+
+LONGEST = 16
+"""Tokens of a text."""
+
+
+def _tokenizer(length: int) -> Any:
+    """Return a tokenizer of whole words that marks the beginning and the end of a text."""
+    special = ["<s>", "</s>", "<pad>", "<unk>"]
+    words = {word: number for number, word in enumerate([*special, *WORDS])}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        model_max_length=length,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+    )
+
+
+def _bert() -> Any:
+    return transformers.BertModel(transformers.BertConfig(**SMALL, vocab_size=50))
+
+
+def _mpnet() -> Any:
+    return transformers.MPNetModel(transformers.MPNetConfig(**SMALL, vocab_size=50))
+
+
+def _t5() -> Any:
+    sizes = {"d_model": WIDTH, "d_kv": 8, "num_heads": 2, "num_layers": 1, "d_ff": 32}
+    return transformers.T5EncoderModel(transformers.T5Config(**sizes, vocab_size=50))
+
+
+TEXT_KINDS: dict[str, Callable[[], Any]] = {"bert": _bert, "mpnet": _mpnet, "t5": _t5}
+"""Makes a text network, by kind."""
+
+
+def write_text_model(folder: Path, kind: str) -> str:
+    """Write a text network and its tokenizer below `folder`; return the name of its encoder."""
+    if kind in KINDS:
+        return write_model(folder, kind)
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    torch.manual_seed(0)
+    TEXT_KINDS[kind]().save_pretrained(folder / kind)
+    _tokenizer(LONGEST).save_pretrained(folder / kind)
     return f"transformers:{folder / kind}"
