@@ -6,9 +6,18 @@ from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import Problem
 from jobs.work_units.captions import alignment_work, caption_features_work
 from otcondense.datasets import order_classes
+from otcondense.datasets.stored_captions import captions_fingerprint
 from otcondense.encoders import AlignmentConfig, EncoderConfig
 from otcondense.store import class_file, fingerprint
 from pipeline.caption_work import CaptionWork, references_of
+
+
+def check_captions(evidence: Evidence) -> Iterator[Problem]:
+    """Check that the stored captions are those that the source has now."""
+    run, listing = evidence.run, evidence.listing
+    if run.config.source.captions is not None:
+        expected = None if listing is None else captions_fingerprint(listing)
+        yield from evidence.check(run.captions_file(), expected)
 
 
 def check_caption_features(evidence: Evidence, encoder: EncoderConfig) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from jobs.command.progress import note
-from jobs.verify.caption_files import check_alignment, check_caption_features
+from jobs.verify.caption_files import check_alignment, check_caption_features, check_captions
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import MISSING, Problem
 from otcondense.datasets import Listing, order_classes
@@ -25,6 +25,8 @@ def check_features(evidence: Evidence) -> Iterator[Problem]:
         if is_selected or evidence.has_any(run.features_directory(encoder)):
             yield from _check_encoder(evidence, encoder)
 
+    if is_selected or evidence.has_any("listing"):
+        yield from check_captions(evidence)
     for encoder in run.config.captioning:
         if is_selected or evidence.has_any(run.features_directory(encoder)):
             yield from check_caption_features(evidence, encoder)

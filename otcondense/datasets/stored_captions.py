@@ -26,12 +26,25 @@ def write_captions(store: Store, name: str, listing: Listing) -> None:
         name: of the table.
         listing: of a source with captions.
     """
-    assert listing.captions is not None, "the source has captions"
-    table = pa.table({ID: listing.table.column(ID), CAPTION: listing.captions})
-    table = table.take(pc.sort_indices(table, [(ID, "ascending")])).combine_chunks()
-    key = fingerprint([CAPTIONS_VERSION, table_digest(table)])
+    table = _table(listing)
+    key = _key(table)
     if (stored_metadata(store, name) or {}).get("fingerprint") != key:
         write_table(store, name, table, fingerprint=key, **{ROW_GROUP_ROWS: ROWS_TOGETHER})
+
+
+def captions_fingerprint(listing: Listing) -> str:
+    """Return the fingerprint that the captions of a new listing are stored with."""
+    return _key(_table(listing))
+
+
+def _table(listing: Listing) -> pa.Table:
+    assert listing.captions is not None, "the source has captions"
+    table = pa.table({ID: listing.table.column(ID), CAPTION: listing.captions})
+    return table.take(pc.sort_indices(table, [(ID, "ascending")])).combine_chunks()
+
+
+def _key(table: pa.Table) -> str:
+    return fingerprint([CAPTIONS_VERSION, table_digest(table)])
 
 
 def read_captions(store: Store, name: str) -> pa.Table:
@@ -63,8 +76,3 @@ def listed_captions(listing: Listing, image_ids: pa.Array) -> pa.LargeStringArra
     assert listing.captions is not None, "the source has captions"
     known = one_array(listing.table.column(ID))
     return listing.captions.take(pc.index_in(image_ids.cast(TEXT), value_set=known))
-
-
-def captions_key(store: Store, name: str) -> str:
-    """Return the fingerprint of the stored captions; empty if there are none."""
-    return str((stored_metadata(store, name) or {}).get("fingerprint", ""))
