@@ -102,8 +102,8 @@ def _encoder_needs(config: RunConfig) -> Iterator[Need]:
     for encoder in config.networks:
         if encoder.train is None and (encoder.is_pretrained or encoder.weights_file):
             yield encoder_need(encoder)
-    for encoder in [*config.captioning, config.confidence.aligning]:
-        place = None if encoder is None else encoder.transformers_name
+    for reader in [*config.captioning, config.confidence.aligning]:
+        place = None if reader is None else reader.transformers_name
         if place is not None:
             patterns = () if Path(place).exists() else (*VISION, *WORDS)
             yield Need(f"captions: {place}", place, patterns)

@@ -125,7 +125,8 @@ class CaptionModel:
             return self._joint(inputs)
         states: Tensor = self._net(**inputs).last_hidden_state
         weights = mask[..., None].to(states.dtype)
-        return (states * weights).sum(1) / weights.sum(1).clamp_min(1)
+        mean: Tensor = (states * weights).sum(1) / weights.sum(1).clamp_min(1)
+        return mean
 
     def _joint(self, inputs: dict[str, Tensor]) -> Float[Tensor, "b d"]:
         if self._family.pads_all:
