@@ -21,10 +21,12 @@ from otcondense.store import (
     ClassFeatures,
     Store,
     class_file,
+    class_files,
     fingerprint,
     read_class_features,
     read_columns,
     read_fingerprint,
+    read_part,
     write_class_confidences,
     write_class_features,
 )
@@ -33,7 +35,7 @@ from pipeline.fingerprints import content_of
 ROWS = 4096
 """Images that are compared with the reference captions together: 32 MB of logits for 1,024."""
 OnClass = Callable[[int, int], None]
-"""Gets the number of classes that are done, and their total."""
+"""Gets the number of files that are done, and their total."""
 
 
 @dataclass(frozen=True)
@@ -51,39 +53,61 @@ class CaptionWork:
     key: str
     """Fingerprint of all settings."""
 
-    def by_class(self) -> dict[str, list[str]]:
-        """Return the captions of each class, in the order of its images.
+    def units(self, shared: list[str], *, in_parts: bool) -> list["Unit"]:
+        """Return the files to write.
+
+        Args:
+            shared: digests of the network, and of captions that all images are compared with.
+            in_parts: whether a large class has a file for each part, as its features have.
 
         Raises: MissingInputError if features or captions are missing, InputError if an image with
             features has no caption.
         """
-        ids = [self._ids(name) for name in self.class_names]
+        files: list[tuple[str, list[str]]] = []
+        for name in self.class_names:
+            of_class = class_files(self.store, self.features, name)
+            files += [(name, [file]) for file in of_class] if in_parts else [(name, of_class)]
+        ids = [self._ids(each) for _, each in files]
         texts = captions_of(self.store, self.captions, pa.concat_arrays(ids))
-        ends = np.cumsum([len(each) for each in ids])
-        starts = ends - [len(each) for each in ids]
-        found = {}
-        for name, start, end in zip(self.class_names, starts, ends, strict=True):
-            found[name] = texts.slice(int(start), int(end - start)).to_pylist()
+        found = []
+        numbers: dict[str, int] = {}
+        start = 0
+        for (name, each), of_unit in zip(files, ids, strict=True):
+            number = numbers.get(name, 0)
+            numbers[name] = number + 1
+            captions = texts.slice(start, len(of_unit)).to_pylist()
+            start += len(of_unit)
+            contents = [content_of(self.store, file) for file in each]
+            key = fingerprint([self.key, *contents, *shared, fingerprint(captions)])
+            found.append(
+                Unit(name, number, captions, class_file(self.directory, name, number), key)
+            )
         return found
 
-    def _ids(self, name: str) -> pa.Array:
-        table = read_columns(self.store, class_file(self.features, name), ["image_id"])
-        return table.column("image_id").combine_chunks()
+    def _ids(self, files: list[str]) -> pa.Array:
+        """Return the ids of the images in some files of a class, sorted."""
+        columns = [read_columns(self.store, file, ["image_id"]) for file in files]
+        ids = pa.concat_tables(columns).column("image_id").combine_chunks()
+        return ids if len(files) == 1 else ids.take(pc.sort_indices(ids))
 
-    def expected(self, captions: dict[str, list[str]], shared: list[str]) -> dict[str, str]:
-        """Return the fingerprint of the file of each class.
 
-        Args:
-            captions: as `by_class` returns them.
-            shared: digests of the network, and of captions that all classes are compared with.
+@dataclass(frozen=True)
+class Unit:
+    """One file to write, of a class or a part of it."""
 
-        Raises: MissingInputError if features are missing.
-        """
-        found = {}
-        for name, texts in captions.items():
-            content = content_of(self.store, class_file(self.features, name))
-            found[name] = fingerprint([self.key, content, *shared, fingerprint(texts)])
-        return found
+    name: str
+    """Of the class."""
+    number: int
+    """Of the part."""
+    captions: list[str]
+    """Of its images, in their order."""
+    file: str
+    expected: str
+    """Fingerprint of the file."""
+
+    def is_done(self, store: Store) -> bool:
+        """Tell whether the file is there with its fingerprint."""
+        return read_fingerprint(store, self.file) == self.expected
 
 
 def encode_captions(work: CaptionWork, encoder: EncoderConfig, on_class: OnClass) -> int:
@@ -92,25 +116,24 @@ def encode_captions(work: CaptionWork, encoder: EncoderConfig, on_class: OnClass
     Args:
         work: what is read and written.
         encoder: the text network.
-        on_class: called after every class.
+        on_class: called after every file.
 
-    Returns: number of classes that were already there.
+    Returns: number of files that were already there.
 
     Raises: InputError if the network cannot be used, or an image has no caption;
         MissingInputError if features or captions are missing.
     """
-    captions = work.by_class()
     model = CaptionModel(encoder)
-    expected = work.expected(captions, [model.sha256])
+    units = work.units([model.sha256], in_parts=True)
     skipped = 0
-    for done, (name, texts) in enumerate(captions.items(), 1):
-        if read_fingerprint(work.store, class_file(work.directory, name)) == expected[name]:
+    for done, unit in enumerate(units, 1):
+        if unit.is_done(work.store):
             skipped += 1
         else:
-            images = read_class_features(work.store, work.features, name)
-            made = _caption_features(images, model.embed(texts))
-            write_class_features(work.store, work.directory, made, fingerprint=expected[name])
-        on_class(done, len(captions))
+            images = read_part(work.store, work.features, unit.name, unit.number)
+            made = _caption_features(images, model.embed(unit.captions))
+            write_class_features(work.store, work.directory, made, fingerprint=unit.expected)
+        on_class(done, len(units))
     return skipped
 
 
@@ -127,6 +150,7 @@ def _caption_features(images: ClassFeatures, features: np.ndarray) -> ClassFeatu
         width=images.width,
         height=images.height,
         sha256=images.sha256,
+        part=images.part,
     )
 
 
@@ -136,28 +160,27 @@ def score_by_alignment(work: CaptionWork, config: AlignmentConfig, on_class: OnC
     Args:
         work: what is read and written; its features are those of the same network.
         config: the network and the number of other captions.
-        on_class: called after every class.
+        on_class: called after every file.
 
-    Returns: number of classes that were already there.
+    Returns: number of files that were already there.
 
     Raises: InputError and MissingInputError as `encode_captions`.
     """
-    captions = work.by_class()
     model = CaptionModel(config.encoder, joint=True)
     references = references_of(work, config)
-    expected = work.expected(captions, [model.sha256, fingerprint(references)])
+    units = work.units([model.sha256, fingerprint(references)], in_parts=False)
     embedded: torch.Tensor | None = None
     skipped = 0
-    for done, (name, texts) in enumerate(captions.items(), 1):
-        if read_fingerprint(work.store, class_file(work.directory, name)) == expected[name]:
+    for done, unit in enumerate(units, 1):
+        if unit.is_done(work.store):
             skipped += 1
         else:
             if embedded is None:
                 embedded = torch.from_numpy(model.embed(references))
-            images = read_class_features(work.store, work.features, name)
-            made = _agreement(images, texts, model, references, embedded)
-            write_class_confidences(work.store, work.directory, made, fingerprint=expected[name])
-        on_class(done, len(captions))
+            images = read_class_features(work.store, work.features, unit.name)
+            made = _agreement(images, unit.captions, model, references, embedded)
+            write_class_confidences(work.store, work.directory, made, fingerprint=unit.expected)
+        on_class(done, len(units))
     return skipped
 
 

@@ -8,7 +8,7 @@ from jobs.work_units.captions import alignment_work, caption_features_work
 from otcondense.datasets import order_classes
 from otcondense.datasets.stored_captions import captions_fingerprint
 from otcondense.encoders import AlignmentConfig, EncoderConfig
-from otcondense.store import class_file, fingerprint
+from otcondense.store import class_file, class_files, fingerprint
 from pipeline.caption_work import CaptionWork, references_of
 
 
@@ -42,9 +42,10 @@ def _check(
         f"fingerprints of the captions by {encoder.name}",
         lambda: _fingerprints(evidence, work, encoder, alignment),
     )
-    for name in order_classes(evidence.images):
-        found = None if expected is None else expected.get(name)
-        yield from evidence.check(class_file(work.directory, name), found)
+    names = order_classes(evidence.images)
+    wanted = expected or dict.fromkeys(class_file(work.directory, name) for name in names)
+    for file, found in wanted.items():
+        yield from evidence.check(file, found)
 
 
 def _fingerprints(
@@ -53,17 +54,19 @@ def _fingerprints(
     encoder: EncoderConfig,
     alignment: AlignmentConfig | None,
 ) -> dict[str, str]:
-    """Return the fingerprint that the file of each class would get now; none without features.
+    """Return the fingerprint that each file would get now; none without features.
 
     Raises: InputError if the network cannot be loaded.
     """
     from otcondense.encoders.caption_model import CaptionModel
 
-    files = [class_file(work.features, name) for name in work.class_names]
+    store = evidence.run.store
+    files = [file for name in work.class_names for file in class_files(store, work.features, name)]
     if not all(file in evidence.facts for file in files):
         return {}
     model = CaptionModel(encoder, joint=alignment is not None)
     shared = [model.sha256]
     if alignment is not None:
         shared.append(fingerprint(references_of(work, alignment)))
-    return work.expected(work.by_class(), shared)
+    units = work.units(shared, in_parts=alignment is None)
+    return {unit.file: unit.expected for unit in units}
