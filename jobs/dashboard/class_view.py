@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jobs.dashboard.measures import MEASURES
+from jobs.run_directory.captions import captions_to_show
 from jobs.run_directory.run import Run
 from otcondense.datasets import order_classes
 from otcondense.errors import InputError
@@ -78,6 +79,8 @@ class ClassView:
     """None if the features have been deleted."""
     neighbours: tuple[str | None, str | None]
     """The class before and the one after, among those that the method has selected."""
+    captions: dict[str, str]
+    """Of the chosen images by id; empty if the source has none."""
 
 
 def class_view(run: Run, method: str, class_name: str, number: int = 0) -> ClassView:
@@ -106,6 +109,7 @@ def class_view(run: Run, method: str, class_name: str, number: int = 0) -> Class
         history=_history(selection, method, number, run.config.selection.subsets),
         map=_map(run, selection, method, number),
         neighbours=_neighbours(selected_classes(run, method), class_name),
+        captions=captions_to_show(run, [selection.image_ids[row] for row in selection.indices]),
     )
 
 

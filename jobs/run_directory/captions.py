@@ -6,6 +6,8 @@ import pyarrow as pa
 
 from jobs.run_directory.run import Run
 from otcondense.datasets import captions_of
+from otcondense.datasets.stored_captions import some_captions
+from otcondense.errors import InputError
 
 
 def run_captions(run: Run, image_ids: pa.Array | Sequence[str]) -> pa.Array | None:
@@ -19,3 +21,13 @@ def run_captions(run: Run, image_ids: pa.Array | Sequence[str]) -> pa.Array | No
         image_ids = image_ids.combine_chunks()
     ids = image_ids if isinstance(image_ids, pa.Array) else pa.array(image_ids, pa.string())
     return captions_of(run.store, run.captions_file(), ids)
+
+
+def captions_to_show(run: Run, image_ids: Sequence[str]) -> dict[str, str]:
+    """Return the captions of a few images by id, as far as they can be read."""
+    if run.config.source.captions is None or not image_ids:
+        return {}
+    try:
+        return some_captions(run.store, run.captions_file(), image_ids)
+    except InputError:
+        return {}

@@ -1,7 +1,10 @@
 """The captions of a source as a table in a run: one row for each image, sorted by id."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from otcondense.datasets.columns import one_array
 from otcondense.datasets.listing import Listing
@@ -69,6 +72,23 @@ def captions_of(store: Store, name: str, image_ids: pa.Array) -> pa.LargeStringA
             f"{missing[0].as_py()!r}; run `otcondense extract_features` again"
         )
     return one_array(table.column(CAPTION)).take(places)
+
+
+def some_captions(store: Store, name: str, image_ids: Sequence[str]) -> dict[str, str]:
+    """Return the captions of a few images, by id, without reading all row groups.
+
+    An image without one is left out. The content is not compared with its digest.
+
+    Raises: InputError if the table is missing or damaged.
+    """
+    try:
+        with store.open(name) as file:
+            table = pq.read_table(file, filters=[(ID, "in", list(image_ids))])
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(
+            f"{store.path(name)} cannot be read ({error}); run `otcondense extract_features` again"
+        ) from error
+    return dict(zip(table.column(ID).to_pylist(), table.column(CAPTION).to_pylist(), strict=True))
 
 
 def listed_captions(listing: Listing, image_ids: pa.Array) -> pa.LargeStringArray:

@@ -1,6 +1,7 @@
 """Runs on images with captions: the table, every export, and what is refused."""
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from otcondense.exports.subsets import EXPORTS
 from otcondense.store import read_manifest
 from otcondense.training_data import SubsetDataset, exported_subset, manifest_subset
 from tests.generators.captioned import CAPTIONS, LAYOUTS
+from tests.unit.dashboard.pages import client
 
 COUNT = 24
 TEXTS = [f"{CAPTIONS[number % len(CAPTIONS)]} {number}" for number in range(COUNT)]
@@ -244,3 +246,19 @@ def test_a_prompt_with_a_caption_needs_captions(tmp_path: Path, capsys: Any) -> 
     assert ended.value.code == 2
     assert "needs a source with captions" in capsys.readouterr().err
     assert not run.store.exists(run.captions_file())
+
+
+def test_the_page_shows_captions_as_text(tmp_path: Path) -> None:
+    texts = [f"<b>{number}</b>" for number in range(COUNT)]
+    run = run_of(tmp_path, "image_folder txt", texts)
+    extract(run)
+    select_subset(run)
+    place = {"method": "k_means", "name": "cat"}
+    shown = client(run).get("/class", params=place).text
+    first = chosen(run)[0]
+    assert f"“{escape(first)}”" in shown
+    assert first not in shown
+    run.store.remove(run.captions_file())
+    without = client(run).get("/class", params=place)
+    assert without.status_code == 200
+    assert "“&lt;b&gt;" not in without.text
