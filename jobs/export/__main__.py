@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("keep", "jpg", "png"),
         help="webdataset: keep bytes, or make all JPEG or PNG [keep]",
     )
-    made.add_argument("--prompt", help=f"diffusers: text of an image [{{caption}}, or {PROMPT}]")
+    made.add_argument("--prompt", help=f"diffusers: text [{{caption}}; {PROMPT}]")
     made.add_argument(
         "--logits", action="store_true", default=None, help="features: with the logits [without]"
     )
