@@ -120,7 +120,7 @@ def _check_size(file: SourceFile, name: str, chunks: Sequence[pa.Array]) -> None
 
 
 def _short(texts: pa.Array) -> pa.LargeStringArray:
-    """Return texts as one array of plain ones, none of which takes much memory."""
+    """Return texts as one array of plain ones; each takes little memory."""
     values = pc.utf8_slice_codeunits(_values(texts).cast(TEXT), 0, LONGEST + 1)
     if isinstance(texts, pa.DictionaryArray):
         values = values.take(texts.indices)

@@ -55,7 +55,7 @@ def write_parquet(root: Path, captions: Texts) -> None:
 
 
 def write_lists(root: Path, captions: Texts) -> None:
-    """Write Parquet with lists of captions, the first of which counts."""
+    """Write Parquet with lists of captions; the first one of each counts."""
     table = columns(captions)
     lists = pa.array([None if each is None else [each, "another"] for each in captions])
     pq.write_table(table.set_column(2, "text", lists), root / "a.parquet")
