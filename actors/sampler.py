@@ -11,7 +11,8 @@ from actors.units import UnitChanges
 from otcondense.devices import resolve_device
 from otcondense.diffusion.checkpoint import Checkpoint, load_model
 from otcondense.diffusion.model import Transformer, compile_blocks
-from otcondense.diffusion.sampler import Decode, SamplerConfig, sample_batch
+from otcondense.diffusion.prompts import PromptTable, read_prompt_table
+from otcondense.diffusion.sampler import Decode, Prompted, SamplerConfig, sample_batch
 from otcondense.diffusion.samples import SamplePart, samples_fingerprint, write_part
 from otcondense.representations import LatentConfig
 from otcondense.store import Store
@@ -38,6 +39,8 @@ class SampleUnit:
     """Decodes the samples of a model of latents; None for a model of pixels."""
     weak: str | None = None
     """Directory of the weak checkpoint of autoguidance; None without it."""
+    prompts: str | None = None
+    """File of the prompts of a model of captions; None for a model of classes."""
 
 
 class _Key(NamedTuple):
@@ -46,6 +49,11 @@ class _Key(NamedTuple):
     place: str
     weights: str
     compiled: bool
+
+
+def prompted_by(table: PromptTable) -> Prompted:
+    """Return stored prompts as a model samples from them."""
+    return Prompted(torch.from_numpy(table.embeddings), torch.from_numpy(table.class_index))
 
 
 class Sampler:
@@ -79,14 +87,22 @@ class Sampler:
             decode = partial(self._decoder(unit.autoencoder), precision=unit.config.precision)
         indices = torch.arange(part.first, part.first + part.count)
         objective = checkpoint.state.objective
-        images, labels = sample_batch(model, objective, indices, unit.config, decode, weak_model)
+        table = None if unit.prompts is None else read_prompt_table(self._store, unit.prompts)
+        prompted = None if table is None else prompted_by(table)
+        images, labels = sample_batch(
+            model, objective, indices, unit.config, decode, weak_model, prompted
+        )
 
         # Of the checkpoints as they are now: if one has changed since the driver read it, the part
         # does not count as finished.
         weak_state = None if weak is None else weak.state
-        written = samples_fingerprint(unit.config, checkpoint.state, weak_state)
+        mark = "" if table is None else table.mark
+        written = samples_fingerprint(unit.config, checkpoint.state, weak_state, mark)
         samples = (images.numpy(), labels.numpy())
-        write_part(self._store, unit.directory, part, samples, written)
+        texts = None
+        if table is not None and prompted is not None:
+            texts = [table.texts[row] for row in prompted.rows(indices, unit.config).tolist()]
+        write_part(self._store, unit.directory, part, samples, written, texts)
         return {"size": part.count}
 
     def _decoder(self, config: LatentConfig) -> "LatentDecoder":

@@ -9,6 +9,7 @@ from actors.units import UnitChanges
 from otcondense.devices import resolve_device
 from otcondense.diffusion.checkpoint import load_model
 from otcondense.diffusion.difficulty import DenoisingConfig, denoising_errors, score_times
+from otcondense.diffusion.text import CaptionEmbedder
 from otcondense.errors import InputError
 from otcondense.store import (
     ClassDifficulties,
@@ -84,6 +85,11 @@ class Scorer:
         self._model, self._checkpoint = load_model(
             Store(checkpoint.root), checkpoint.directory, weights=config.weights, device=device
         )
+        if isinstance(self._model.text_embedder, CaptionEmbedder):
+            raise InputError(
+                "scores.denoising.checkpoint must be of a model of classes, found one of captions "
+                f"in {checkpoint.directory}"
+            )
 
     def run(self, unit: ScoreUnit) -> UnitChanges:
         """Score one class.

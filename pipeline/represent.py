@@ -1,7 +1,7 @@
 """Latents or tokens of chosen images: read in storage order, one file for each class."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from otcondense.datasets import Listing
 from otcondense.errors import InputError
 from otcondense.representations import RepresentationConfig
-from otcondense.store import class_file, read_fingerprint
+from otcondense.store import Store, class_file, read_fingerprint
 from pipeline.checked import Checked
 from pipeline.class_plan import ClassPlan
 from pipeline.cluster_config import ANY_CLUSTER, ClusterConfig
@@ -60,14 +60,38 @@ def chosen_listing(listing: Listing, chosen: pa.Table) -> Listing:
         ) from error
 
 
-class ChosenWork(Work, Protocol):
-    """A kind of extraction of chosen images."""
+OnImages = Callable[[int, Sequence[Lost]], None]
+"""Gets the images of wanted classes in a finished shard, and those of them that are lost."""
+
+
+class ChosenTarget(Protocol):
+    """Chosen images, and the directory of what is made of them."""
+
+    @property
+    def store(self) -> Store:
+        """The run."""
+
+    @property
+    def directory(self) -> str:
+        """Of the files of classes, below the root of the run."""
+
+    @property
+    def listing(self) -> Listing:
+        """The chosen images, each with its hash."""
+
+
+class Fingerprinted(Protocol):
+    """What is made of chosen images."""
 
     def fingerprint_of(self, name: str, images: list[tuple[str, str]]) -> str:
         """Return the fingerprint of the file of one class: ids and hashes of its images."""
 
 
-def plan_class(listing: Listing, name: str, work: ChosenWork) -> ClassPlan:
+class ChosenWork(Work, Fingerprinted, Protocol):
+    """A kind of extraction of chosen images."""
+
+
+def plan_class(listing: Listing, name: str, work: Fingerprinted) -> ClassPlan:
     """Return the plan of one class.
 
     Args:
@@ -100,27 +124,50 @@ def extract_chosen(
 
     Raises: InputError naming an image that is unreadable or has changed since it was chosen.
     """
-    listing = target.listing
-    plans = [plan_class(listing, name, work) for name in listing.names]
+
+    def encode(plans: Sequence[ClassPlan], on_images: OnImages) -> None:
+        encode_classes(target, plans, config, on_images, cluster)
+
+    plans = [plan_class(target.listing, name, work) for name in target.listing.names]
+    return extract_with(target, plans, encode, on_progress)
+
+
+def extract_with(
+    target: ChosenTarget,
+    plans: Sequence[ClassPlan],
+    encode: Callable[[Sequence[ClassPlan], OnImages], None],
+    on_progress: OnProgress,
+) -> RepresentationResult:
+    """Write the files of the classes that are not finished.
+
+    Args:
+        target: the chosen images and the directory.
+        plans: of all classes.
+        encode: writes the files of some classes, and tells of the images on the way.
+        on_progress: called after every shard.
+
+    Raises: what `encode` raises.
+    """
+    total = len(target.listing)
     checked = Checked.load(target.store, target.directory)
     still_open = [plan for plan in plans if not _is_finished(target, plan, checked)]
-    done = len(listing) - sum(plan.size for plan in still_open)
-    on_progress(done, len(listing))
+    done = total - sum(plan.size for plan in still_open)
+    on_progress(done, total)
 
     def count(images: int, _lost: Sequence[Lost]) -> None:
         nonlocal done
         done += images
-        on_progress(done, len(listing))
+        on_progress(done, total)
 
     if still_open:
-        encode_classes(target, still_open, config, count, cluster)
+        encode(still_open, count)
     for plan in still_open:
         _add(target, plan, checked)
     checked.save()
-    return RepresentationResult(len(listing), len(still_open), len(plans) - len(still_open))
+    return RepresentationResult(total, len(still_open), len(plans) - len(still_open))
 
 
-def _is_finished(target: Target, plan: ClassPlan, checked: Checked) -> bool:
+def _is_finished(target: ChosenTarget, plan: ClassPlan, checked: Checked) -> bool:
     name = class_file(target.directory, plan.name)
     known = checked.known(name)
     if known is not None:
@@ -131,5 +178,5 @@ def _is_finished(target: Target, plan: ClassPlan, checked: Checked) -> bool:
     return True
 
 
-def _add(target: Target, plan: ClassPlan, checked: Checked) -> None:
+def _add(target: ChosenTarget, plan: ClassPlan, checked: Checked) -> None:
     checked.add(class_file(target.directory, plan.name), plan.fingerprint, plan.size)

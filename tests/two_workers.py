@@ -25,7 +25,12 @@ from otcondense.errors import InputError
 from otcondense.store import Representation, Store
 from tests.generators.trainings import RUN, latent_job
 
-CHECKPOINTS = {"checkpoint_steps": (2,), "checkpoint_every": 2, "num_workers": 2}
+CHECKPOINTS = {
+    "text": "captions",
+    "checkpoint_steps": (2,),
+    "checkpoint_every": 2,
+    "num_workers": 2,
+}
 
 
 class CountedFile:

@@ -71,8 +71,18 @@ def read_class_names(path: str) -> dict[int, str]:
 
 
 def _load(options: argparse.Namespace) -> tuple[Transformer, Checkpoint]:
+    """Return the model of a checkpoint.
+
+    Raises: InputError if it cannot be read, or the model is conditioned on text.
+    """
     store, name = _place(options.source)
-    return load_model(store, name, weights=options.weights)
+    model, checkpoint = load_model(store, name, weights=options.weights)
+    if model.text_embedder is not None:
+        raise InputError(
+            "the public formats are of models of classes alone, found a model with text in "
+            f"{options.source}; sample it with `otcondense sample`"
+        )
+    return model, checkpoint
 
 
 def _place(path: str) -> tuple[Store, str]:

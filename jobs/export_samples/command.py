@@ -4,7 +4,7 @@ import argparse
 
 from jobs.command.progress import note
 from jobs.run_directory.run import Run
-from otcondense.diffusion.samples import iterate_samples
+from otcondense.diffusion.samples import iterate_samples, sample_prompts
 from otcondense.errors import InputError
 from otcondense.exports.samples import export_samples
 
@@ -13,8 +13,10 @@ def export(run: Run, options: argparse.Namespace) -> None:
     """Write the samples of one checkpoint in another format."""
     model, method, step = _chosen_checkpoint(run, options)
     count = run.config.models[model].sampling.num_samples
-    parts = iterate_samples(run.store, run.samples_directory(model, method, step), count)
-    export_samples(parts, options.format, options.output, count)
+    directory = run.samples_directory(model, method, step)
+    parts = iterate_samples(run.store, directory, count)
+    prompts = sample_prompts(run.store, directory, count)
+    export_samples(parts, options.format, options.output, count, prompts)
     note(
         "export samples",
         f"{count} samples of {model} on {method}, step {step}, "

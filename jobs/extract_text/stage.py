@@ -1,4 +1,4 @@
-"""Extract the text embedding of every class name: `otcondense extract_text`."""
+"""Extract the embedding of every class name, or of captions: `otcondense extract_text`."""
 
 import os
 from pathlib import Path
@@ -6,15 +6,28 @@ from pathlib import Path
 from jobs.cluster.start import start_ray
 from jobs.command.progress import note
 from jobs.command.wording import EARLIER
+from jobs.extract_text.captions import extract_run_captions
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
 from otcondense.representations import TextModel
 from otcondense.representations.tables import has_text, write_text
+from otcondense.representations.text_config import CAPTIONS
 from pipeline.text_task import TextJob, write_text_on_cluster
 
 
 def extract(run: Run) -> None:
+    """Embed the class names, or the captions of the configured images.
+
+    Raises: InputError if captions are asked for and missing, or the model cannot be used.
+    """
+    if run.config.text.of == CAPTIONS:
+        extract_run_captions(run)
+    else:
+        _extract_names(run)
+
+
+def _extract_names(run: Run) -> None:
     """Embed the names of all classes, also of those without images.
 
     There are few, so one process does it: this one, or a task of the cluster, whose head may have

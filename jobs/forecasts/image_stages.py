@@ -22,6 +22,7 @@ from otcondense.forecast.hardware import Hardware
 from otcondense.forecast.selection import SelectionWork, selection_stage
 from otcondense.forecast.stages import Stage, Workers, workers_of
 from otcondense.representations.representation_config import RepresentationConfig
+from otcondense.representations.text_config import CAPTIONS
 from otcondense.representations.token_config import DINO_PATCH
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.forecast import stored_bytes
@@ -117,10 +118,18 @@ def input_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> I
     if "tokens" in inputs:
         yield _tokens(config, facts, hardware)
     if "text" in inputs:
-        texts = len(facts.sizes)
-        uses_gpu = config.text.device != "cpu" and hardware.gpus > 0
-        flops = text_flops(texts, config.text.max_tokens)
-        yield text_stage(f"{texts:,} class names", T5_BYTES, flops, hardware, on_gpu=uses_gpu)
+        yield _texts(config, facts, hardware)
+
+
+def _texts(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> Stage:
+    """Return the time of the text embeddings, as of flan-t5-xl and by one worker."""
+    texts, unit = len(facts.sizes), "class name"
+    if config.text.of == CAPTIONS:
+        is_all = config.text.images == "source"
+        texts, unit = (facts.images if is_all else selected_images(config, facts)), "caption"
+    uses_gpu = config.text.device != "cpu" and hardware.gpus > 0
+    flops = text_flops(texts, config.text.max_tokens)
+    return text_stage(counted(texts, unit), T5_BYTES, flops, hardware, on_gpu=uses_gpu)
 
 
 def _latents(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> Stage:

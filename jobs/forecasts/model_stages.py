@@ -79,7 +79,8 @@ def training_size(
         num_classes, config.text.max_tokens, TEXT_WIDTH, dtype=torch.float16, device="meta"
     )
     sized = training.model_copy(update={"num_workers": workers})
-    return forecast_training(sized, num_classes, shape, Attachments(text, TOKEN_WIDTH))
+    parts = Attachments(text, TOKEN_WIDTH, text[0])
+    return forecast_training(sized, num_classes, shape, parts)
 
 
 def model_stage(

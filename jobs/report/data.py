@@ -19,7 +19,7 @@ from jobs.run_directory.stage_log import stage_seconds
 from jobs.thumbnails.stored import FULL_CLASSES, FULL_IMAGES, Pictures, write_thumbnails
 from otcondense.datasets.images import ListedImages
 from otcondense.diffusion.loss_lines import CURVE_FILE
-from otcondense.diffusion.samples import read_samples
+from otcondense.diffusion.samples import read_samples, sample_prompts
 from otcondense.encoders import weights_sha256
 from otcondense.errors import MissingInputError
 from otcondense.evaluation import ImageSet, nearest_neighbours
@@ -263,7 +263,8 @@ def _sample_sheet(
     held_out = evaluation.held_out
 
     directory = run.samples_directory(row.model, row.method, row.step)
-    images, _ = read_samples(run.store, directory, min(SHEET_SAMPLES, row.record.num_samples))
+    count = min(SHEET_SAMPLES, row.record.num_samples)
+    images, _ = read_samples(run.store, directory, count)
     features = judge.encode(ImageSet(lambda: [torch.from_numpy(images)])).features
 
     near_chosen = nearest_neighbours(features, evaluation.chosen_features(row.method))
@@ -277,6 +278,7 @@ def _sample_sheet(
         nearest_held_out=held_out.pixels.load(near_held_out.indices[:, 0].tolist()),
         training_distances=near_chosen.distances[:, 0].numpy(),
         held_out_distances=near_held_out.distances[:, 0].numpy(),
+        prompts=sample_prompts(run.store, directory, count) or (),
     )
 
 

@@ -32,6 +32,9 @@ TEXT_ENCODER = (
     "*tokenizer*",
     "special_tokens_map.json",
     "spiece.model",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
     "*.safetensors",
     "*.safetensors.index.json",
 )

@@ -49,12 +49,19 @@ GROUP_SELECTION_BAR = SELECTION_BAR._replace(unit="group")
 PATHS_BAR = Bar("select_subset-paths", "paths of groups", "group")
 LATENTS_BAR = Bar("extract_latents", "latents", "image")
 TOKENS_BAR = Bar("extract_tokens", "tokens", "image")
+CAPTIONS_BAR = Bar("extract_text", "text", "caption")
 PIXELS_BAR = Bar("score-pixels", "pixels", "image")
 SAMPLE_BAR = Bar("sample", "sample", "batch")
 HELD_OUT_BAR = Bar("extract_features-held_out", "extract held-out images", "image")
 DRAWS_BAR = Bar("evaluate-draws", "compare with random draws", "draw")
 JUDGE_BAR = Bar("evaluate-images", "encode for evaluation", "image")
 EVALUATION_BAR = Bar("evaluate", "evaluate", "set")
+
+
+def caption_bars(config: RunConfig) -> Iterable[Bar]:
+    """Yield the bar of the captions, if they are embedded; names of classes are few."""
+    if config.text.of == "captions":
+        yield CAPTIONS_BAR
 
 
 def extraction_bars(config: RunConfig) -> Iterable[Bar]:

@@ -13,6 +13,7 @@ from jobs.run_directory.encoder_rules import (
 from jobs.run_directory.model_config import ModelConfigs, PixelConfig, ScoresConfig
 from jobs.run_directory.paths import is_outside
 from jobs.run_directory.selection_config import SelectionConfig
+from jobs.run_directory.text_rules import check_text
 from jobs.run_directory.trackers_config import TrackersConfig
 from otcondense.config import Config
 from otcondense.datasets import FashionConfig, SourceConfig
@@ -83,7 +84,7 @@ class RunConfig(Config):
     tokens: TokenConfig = TokenConfig()
     """Patch tokens of images, for training (`otcondense extract_tokens`)."""
     text: TextConfig = TextConfig()
-    """Text embeddings of class names, for training (`otcondense extract_text`)."""
+    """Text embeddings of class names or captions, for training (`otcondense extract_text`)."""
     representations: RepresentationResources = RepresentationResources()
     """The actors that extract latents and tokens in parallel; they do not change the result."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -112,6 +113,7 @@ class RunConfig(Config):
         self._check_scores()
         self._check_latents()
         self._check_held_out_loss()
+        check_text(self.models, self.text)
         return self
 
     def _check_names(self) -> None:

@@ -52,7 +52,23 @@ class ModelConfigs(Config):
         objective = resolve_objective(self.training.objective, self.training.model)
         check_noise_shift(self.sampling.noise_shift, objective)
         self._check_autoguidance()
+        self._check_prompts()
         return self
+
+    def _check_prompts(self) -> None:
+        """Refuse prompts for a model without captions, and classes in place of prompts."""
+        sampling = self.sampling
+        if self.training.has_captions:
+            if sampling.classes or sampling.labels != "balanced":
+                raise ValueError(
+                    "sampling.classes and sampling.labels are for models of classes, found "
+                    "training.text=captions, whose classes come with the prompts; leave them out"
+                )
+        elif sampling.prompts is not None or sampling.samples_per_prompt != 1:
+            raise ValueError(
+                "sampling.prompts and sampling.samples_per_prompt need training.text=captions, "
+                f"found {str(self.training.text).lower()}; leave them out"
+            )
 
     def _check_autoguidance(self) -> None:
         weak = self.sampling.autoguidance

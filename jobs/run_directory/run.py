@@ -16,6 +16,7 @@ from otcondense.representations import (
     LatentConfig,
     RepresentationConfig,
 )
+from otcondense.representations.text_config import CAPTIONS, no_caption_file
 from otcondense.selection.registry import versioned
 from otcondense.store import (
     CONFIDENCES_SCHEMA_VERSION,
@@ -275,11 +276,21 @@ class Run:
         key = [identity(self.config.source), list(shape)]
         return f"pixels/{shape[1]}-{hash8(key)}"
 
+    def text_directory(self) -> str:
+        """Return the directory of the text embeddings of this run."""
+        source, text = identity(self.config.source), self.config.text
+        key: list[Any] = [REPRESENTATIONS_SCHEMA_VERSION, source, text.identity()]
+        if text.of == CAPTIONS and text.images == "subsets":
+            key += [self.selection_key(method) for method in self.config.selection.subsets]
+        return f"text/{hash8(key)}"
+
     def text_file(self) -> str:
         """Return the name of the text embeddings of the class names."""
-        source = identity(self.config.source)
-        key = [REPRESENTATIONS_SCHEMA_VERSION, source, self.config.text.identity()]
-        return f"text/{hash8(key)}/embeddings.parquet"
+        return f"{self.text_directory()}/embeddings.parquet"
+
+    def no_caption_file(self) -> str:
+        """Return the name of the embedding of no caption; those of captions lie in the folder."""
+        return no_caption_file(self.text_directory())
 
     def training_directory(self, model: str, method: str) -> str:
         """Return the directory of `model` trained on the subset by `method`."""
@@ -294,6 +305,11 @@ class Run:
         """Return the directory of the samples of one checkpoint."""
         sampling = identity(self.config.models[model].sampling)
         return f"{self.training_directory(model, method)}/samples/{step:07d}-{hash8(sampling)}"
+
+    def prompts_file(self, model: str, method: str) -> str:
+        """Return the name of the prompts of the samples of all checkpoints of one training."""
+        hashed = hash8(identity(self.config.models[model].sampling))
+        return f"{self.training_directory(model, method)}/samples/prompts-{hashed}.parquet"
 
     def metrics_file(self, model: str, method: str, step: int) -> str:
         """Return the name of the metrics of the samples of one checkpoint."""

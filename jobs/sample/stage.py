@@ -10,6 +10,7 @@ from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.command.wording import earlier_part
+from jobs.representations.prompts import embed_prompts, prompts_of
 from jobs.run_directory.bars import SAMPLE_BAR
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
@@ -28,6 +29,8 @@ def sample(run: Run) -> None:
     """Sample from each checkpoint that the configuration keeps."""
     checkpoints = run.checkpoints()
     units: list[SampleUnit] = []
+    for name, method in dict.fromkeys((name, method) for name, method, _ in checkpoints):
+        _note_unused_prompts(run, name, method)
     for name, method, step in checkpoints:
         units.extend(sampling_units_of(run, name, method, step))
 
@@ -45,14 +48,31 @@ def sample(run: Run) -> None:
     )
 
 
+def _note_unused_prompts(run: Run, name: str, method: str) -> None:
+    """Say how many prompts of a file have no image, and what to set."""
+    sampling = run.config.models[name].sampling
+    if sampling.prompts is None:
+        return
+    count = len(prompts_of(run, name, method))
+    used = sampling.used_prompts(count)
+    if used < count:
+        wanted = count * sampling.samples_per_prompt
+        note(
+            "sample",
+            f"the first {used} of {counted(count, 'prompt')} in {sampling.prompts} have images; "
+            f"set models.{name}.sampling.num_samples={wanted} for all",
+        )
+
+
 def _is_finished(run: Run, unit: SampleUnit) -> bool:
     return is_sampled(run.store, unit.directory, unit.part, unit.fingerprint)
 
 
 def sampling_units_of(run: Run, name: str, method: str, step: int) -> Iterator[SampleUnit]:
-    """Yield the batches of one checkpoint.
+    """Yield the batches of one checkpoint; its prompts are embedded before.
 
-    Raises: InputError if the checkpoint, or the weak one of autoguidance, is missing or damaged.
+    Raises: InputError if the checkpoint, or the weak one of autoguidance, is missing or damaged, or
+        the prompts cannot be used.
     """
     model = run.config.models[name]
     checkpoint = checkpoint_directory(run.training_directory(name, method), step)
@@ -61,6 +81,8 @@ def sampling_units_of(run: Run, name: str, method: str, step: int) -> Iterator[S
     config = of_trained(sampling, run.chosen_classes(method), state.num_classes)
     weak = _weak_checkpoint(run, name, method, config)
     weak_state = None if weak is None else weak.state
+    has_captions = model.training.has_captions
+    prompts = embed_prompts(run, name, method) if has_captions else ""
     autoencoder = run.config.latents if model.training.data == "latents" else None
     for part in sampling_units(config):
         yield SampleUnit(
@@ -69,9 +91,10 @@ def sampling_units_of(run: Run, name: str, method: str, step: int) -> Iterator[S
             directory=run.samples_directory(name, method, step),
             part=part,
             config=config,
-            fingerprint=samples_fingerprint(config, state, weak_state),
+            fingerprint=samples_fingerprint(config, state, weak_state, prompts),
             autoencoder=autoencoder,
             weak=None if weak is None else weak.directory,
+            prompts=run.prompts_file(name, method) if has_captions else None,
         )
 
 

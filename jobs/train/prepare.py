@@ -54,8 +54,9 @@ def training_inputs(run: Run, config: TrainingConfig, method: str) -> Inputs:
         manifest=run.manifest(method),
         latents=latents,
         tokens=tokens,
-        text=run.text_file() if config.text else "",
+        text=run.text_file() if config.text is True else "",
         autoencoder=autoencoder,
+        captions=run.text_directory() if config.has_captions else "",
     )
 
 

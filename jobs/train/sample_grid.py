@@ -9,8 +9,15 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
+from otcondense.diffusion.inputs import first_captions, first_labels
 from otcondense.diffusion.registry import OBJECTIVES, resolve_objective
-from otcondense.diffusion.sampler import Decode, SamplerConfig, of_trained, sample_batch
+from otcondense.diffusion.sampler import (
+    Decode,
+    Prompted,
+    SamplerConfig,
+    of_trained,
+    sample_batch,
+)
 from otcondense.diffusion.train_job import TrainJob, grid_file
 from otcondense.diffusion.training import TrainState
 
@@ -23,7 +30,10 @@ RGB = 3
 
 
 def write_grid(job: TrainJob, state: TrainState) -> None:
-    """Sample 64 images with the averaged weights, the classes in turn, and write them as a PNG."""
+    """Sample 64 images with the averaged weights, and write them as a PNG.
+
+    They are of the classes in turn; those of a model of captions are of the first captions.
+    """
     latents = job.config.data == "latents"
     objective = resolve_objective(job.config.objective, job.config.model)
     settings = SamplerConfig(
@@ -38,8 +48,19 @@ def write_grid(job: TrainJob, state: TrainState) -> None:
     settings = of_trained(settings, job.classes or range(job.num_classes), job.num_classes)
 
     decode = _decoder(job.inputs.autoencoder, state.ema.pos_embed.device.type) if latents else None
-    images, _ = sample_batch(state.ema, objective, torch.arange(ROWS * COLUMNS), settings, decode)
+    indices, prompts = torch.arange(ROWS * COLUMNS), _prompts(job)
+    images, _ = sample_batch(state.ema, objective, indices, settings, decode, None, prompts)
     job.store.write_bytes(grid_file(job.directory, state.step), _png(images.numpy()))
+
+
+def _prompts(job: TrainJob) -> Prompted | None:
+    """Return the first captions of the subset; None for a model of classes."""
+    if not job.config.has_captions:
+        return None
+    count = ROWS * COLUMNS
+    found = torch.from_numpy(first_captions(job.store, job.inputs, count))
+    labels = first_labels(job.store, job.inputs, count)
+    return Prompted(found, torch.tensor(labels))
 
 
 @lru_cache(maxsize=1)

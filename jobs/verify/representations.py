@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import Problem
 from otcondense.representations import RepresentationConfig
+from otcondense.representations.text_config import CAPTIONS
 from otcondense.store import class_file
 
 
@@ -53,10 +54,40 @@ def _check_images(evidence: Evidence, kind: str, config: RepresentationConfig) -
 
 
 def _check_text(evidence: Evidence) -> Iterator[Problem]:
+    if evidence.run.config.text.of == CAPTIONS:
+        yield from _check_captions(evidence)
+        return
     name = evidence.run.text_file()
-    directory = name.rsplit("/", 1)[0]
+    directory = evidence.run.text_directory()
     if evidence.classes and evidence.has_any(directory):
         yield from evidence.check(name, _text_fingerprint(evidence, name))
+
+
+def _check_captions(evidence: Evidence) -> Iterator[Problem]:
+    """Check the embeddings of captions, and that of no caption."""
+    run = evidence.run
+    if not evidence.has_any(run.text_directory()) or evidence.listing is None:
+        return
+    from jobs.representations.captions import caption_target
+    from otcondense.representations.captions import no_caption_fingerprint
+    from pipeline.represent import plan_class
+    from pipeline.text_extraction import CaptionWork
+
+    target = known("captions", lambda: caption_target(run))
+    if target is None:
+        return
+    config = run.config.text
+    for name in (run.no_caption_file(), *target.listing.names):
+        is_class = name != run.no_caption_file()
+        file = class_file(target.directory, name) if is_class else name
+        facts = evidence.facts.get(file)
+        expected = None
+        if facts is not None and is_class:
+            work = CaptionWork(target, config, facts.weights_sha256)
+            expected = plan_class(target.listing, name, work).fingerprint
+        elif facts is not None:
+            expected = no_caption_fingerprint(config, facts.weights_sha256)
+        yield from evidence.check(file, expected)
 
 
 def _text_fingerprint(evidence: Evidence, name: str) -> str | None:

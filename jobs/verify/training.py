@@ -74,6 +74,7 @@ def _check_samples(
     run: Run, model: str, method: str, step: int, *, is_complete: bool
 ) -> Iterator[Problem]:
     """Check that sampled images are of their checkpoint, and all there if they were measured."""
+    from jobs.representations.prompts import mark_of, prompts_of
     from otcondense.diffusion.samples import is_sampled, samples_fingerprint, sampling_units
 
     directory = run.samples_directory(model, method, step)
@@ -87,7 +88,10 @@ def _check_samples(
         if config.autoguidance is not None:
             place = checkpoint_directory(training, config.autoguidance.checkpoint_step)
             weak = open_checkpoint(run.store, place).state
-        wanted = samples_fingerprint(config, state, weak)
+        prompts = ""
+        if run.config.models[model].training.has_captions:
+            prompts = mark_of(run, prompts_of(run, model, method))
+        wanted = samples_fingerprint(config, state, weak, prompts)
     for part in sampling_units(config):
         name = f"{directory}/{part.name}"
         if not run.store.exists(name):

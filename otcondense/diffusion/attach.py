@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from otcondense.diffusion.alignment import build_projector
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.random_streams import ATTACH, generator
-from otcondense.diffusion.text import TextEmbedder
+from otcondense.diffusion.text import CaptionEmbedder, PooledText, TextEmbedder
 from otcondense.diffusion.training_config import TrainingConfig
 
 TEXT_STD = 0.02
@@ -26,6 +26,8 @@ class Attachments:
     """Masked text embeddings of every class."""
     token_width: int | None = None
     """Width of the tokens to align with."""
+    no_caption: Float16[Tensor, "words e"] | None = None
+    """Embedding of no caption, for a model of captions."""
 
 
 def attach(model: Transformer, config: TrainingConfig, parts: Attachments) -> Transformer:
@@ -38,12 +40,20 @@ def attach(model: Transformer, config: TrainingConfig, parts: Attachments) -> Tr
         model.aligned_depth = config.alignment.depth
         _draw(model.projector, source, std=None)
     if config.text:
-        assert parts.text is not None
-        model.text_embedder = TextEmbedder(parts.text, model.size.width)
+        model.text_embedder = text_embedder(config, parts, model.size.width)
         _draw(model.text_embedder, source, std=TEXT_STD)
     if config.compat == AUTHORS:
         nn.init.normal_(model.y_embedder.embedding_table.weight, generator=source)
     return model
+
+
+def text_embedder(config: TrainingConfig, parts: Attachments, width: int) -> PooledText:
+    """Return the part of the model that reads text, with weights that are still to be drawn."""
+    if config.has_captions:
+        assert parts.no_caption is not None
+        return CaptionEmbedder(parts.no_caption, width)
+    assert parts.text is not None
+    return TextEmbedder(parts.text, width)
 
 
 def _draw(module: nn.Module, source: torch.Generator, std: float | None) -> None:
@@ -66,4 +76,4 @@ def stored_attachments(tensors: dict[str, Tensor]) -> Attachments:
 
     last_bias = tensors.get("projector.4.bias")
     token_width = None if last_bias is None else len(last_bias)
-    return Attachments(text, token_width)
+    return Attachments(text, token_width, tensors.get("text_embedder.no_caption"))

@@ -105,6 +105,8 @@ class TrainingSet:
     """Patch tokens of each image, to align the model with."""
     weights: Float[Tensor, " n"] | None = None
     """Weight of each image in the loss, mean 1 in each class; None is 1."""
+    captions: Float16[Tensor, "n 1 words e"] | None = None
+    """Embedding of the caption of each image; it has one orientation."""
     streamed: bool = False
     """Whether batches come from a file, so that preparing them ahead saves time."""
 

@@ -6,10 +6,9 @@ import torch
 
 from otcondense.byte_sizes import byte_size
 from otcondense.diffusion.alignment import build_projector
-from otcondense.diffusion.attach import Attachments
+from otcondense.diffusion.attach import Attachments, text_embedder
 from otcondense.diffusion.model import MLP_RATIO, Transformer
 from otcondense.diffusion.sampler_config import SamplerConfig
-from otcondense.diffusion.text import TextEmbedder
 from otcondense.diffusion.training_config import TrainingConfig
 
 MEGA = 1e6
@@ -61,6 +60,13 @@ class TrainingForecast:
         )
 
 
+def on_meta(parts: Attachments) -> Attachments:
+    """Return the attachments as shapes alone."""
+    text = None if parts.text is None else parts.text.to("meta")
+    no_caption = None if parts.no_caption is None else parts.no_caption.to("meta")
+    return Attachments(text, parts.token_width, no_caption)
+
+
 def forward_flops(model: Transformer) -> float:
     """Return the arithmetic of one forward pass for one image: products and attention."""
     channels, height, width = model.image_shape
@@ -86,8 +92,8 @@ def forecast_training(
         model = Transformer(size, config.model, num_classes, image_shape)
         if config.alignment is not None and parts.token_width is not None:
             model.projector = build_projector(size.width, parts.token_width, config.alignment)
-        if config.text and parts.text is not None:
-            model.text_embedder = TextEmbedder(parts.text.to("meta"), size.width)
+        if config.text and (parts.text is not None or parts.no_caption is not None):
+            model.text_embedder = text_embedder(config, on_meta(parts), size.width)
 
     parameters = sum(parameter.numel() for parameter in model.parameters())
     images = config.global_batch_size // (config.world_size * config.accumulation)

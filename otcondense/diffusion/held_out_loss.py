@@ -14,6 +14,7 @@ from torch import Tensor
 from otcondense.diffusion.model import Transformer
 from otcondense.diffusion.objectives import load_objective
 from otcondense.diffusion.random_streams import LOSS, generator, moved
+from otcondense.diffusion.text import CaptionEmbedder
 from otcondense.store import Store
 from otcondense.store.images import read_images, to_unit_range
 
@@ -86,7 +87,9 @@ def mean_denoising_error(
     """Return the mean squared error of the model's prediction, over images and timesteps.
 
     DiT predicts the noise, SiT the velocity; no label is dropped. Noise and timesteps of an image
-    are a function of the seed and its index, so that models are compared on equal draws.
+    are a function of the seed and its index, so that models are compared on equal draws. Held-out
+    images have no captions: a model of captions is measured without class and caption, as
+    `label_drop` trained it.
 
     Args:
         model: frozen model of pixels, on the device to compute on.
@@ -101,7 +104,10 @@ def mean_denoising_error(
     for rows in torch.split(torch.arange(len(data)), LOSS_BATCH):
         noise, uniform = _draws(data.places[rows], model.image_shape, seed)
         x = moved(to_unit_range(data.images[rows]), device)
-        labels = moved(data.labels[rows], device)
+        known = data.labels[rows]
+        if isinstance(model.text_embedder, CaptionEmbedder):
+            known = torch.full_like(known, model.num_classes)
+        labels = moved(known, device)
         for part in range(LOSS_TIMESTEPS):
             errors = trained_with.denoising_errors(
                 model, x, moved(noise[:, part], device), moved(uniform[:, part], device), labels

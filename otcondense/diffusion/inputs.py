@@ -1,7 +1,7 @@
 """Latents, tokens and text of a subset, read from their files into training data."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -15,6 +15,8 @@ from otcondense.diffusion.data import Moments, TrainingSet, fill, fits
 from otcondense.diffusion.node_tables import any_worker, tables_on
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.errors import InputError
+from otcondense.representations.captions import EMBEDDING
+from otcondense.representations.text_config import CAPTIONS
 from otcondense.store import (
     Representation,
     Store,
@@ -27,7 +29,7 @@ from otcondense.store import (
 HALF_BYTES = 2
 """Size of a float16."""
 MOMENTS = ("mean", "std")
-COLUMNS = {"latents": MOMENTS, "tokens": ("tokens",)}
+COLUMNS = {"latents": MOMENTS, "tokens": ("tokens",), CAPTIONS: (EMBEDDING,)}
 """Columns of the files of each kind; latents without a posterior have no `std`."""
 
 
@@ -42,19 +44,22 @@ class Inputs:
     tokens: str = ""
     """Directory of the tokens."""
     text: str = ""
-    """File of the text embeddings."""
+    """File of the text embeddings of class names."""
     autoencoder: str = ""
     """Name or folder of the model that decodes latents."""
+    captions: str = ""
+    """Directory of the embeddings of captions."""
 
     def used_kinds(self) -> Iterator[str]:
-        """Yield the kinds with a directory: latents, tokens, both or none."""
+        """Yield the kinds with a directory: latents, tokens, captions."""
         for kind in COLUMNS:
             if self.directory(kind):
                 yield kind
 
     def directory(self, kind: str) -> str:
-        """Return the directory of the latents or tokens."""
-        return {"latents": self.latents, "tokens": self.tokens}[kind]
+        """Return the directory of the latents, tokens or captions."""
+        places = {"latents": self.latents, "tokens": self.tokens, CAPTIONS: self.captions}
+        return places[kind]
 
 
 @dataclass(frozen=True)
@@ -97,23 +102,26 @@ def first_class(store: Store, inputs: Inputs) -> str:
 
 
 def representation(store: Store, inputs: Inputs, kind: str) -> Representation:
-    """Return the latents or tokens of a run."""
+    """Return the latents, tokens or captions of a run."""
     return Representation(store, inputs.directory(kind))
 
 
 def inputs_identity(store: Store, inputs: Inputs) -> list[str]:
-    """Return what decides the used latents, tokens and text.
+    """Return what decides the used latents, tokens, captions and text.
 
-    Returns: for latents and tokens the directory and the hash of the weights, for text the file and
-        the hash of its content.
+    Returns: for latents, tokens and captions the directory and the hash of the weights; for
+        captions also the fingerprints of the files, which know the captions; for the text of class
+        names the file and the hash of its content.
 
     Raises: InputError if they are missing.
     """
     found = []
     for kind in inputs.used_kinds():
-        first = _read_subset(store, inputs).first_class
-        facts = representation(store, inputs, kind).metadata(first)
+        subset, source = _read_subset(store, inputs), representation(store, inputs, kind)
+        facts = source.metadata(subset.first_class)
         found += [inputs.directory(kind), str(facts["weights_sha256"])]
+        if kind == CAPTIONS:
+            found += [str(source.metadata(each.name)["fingerprint"]) for each in subset.classes]
     if inputs.text:
         metadata = stored_metadata(store, inputs.text)
         if metadata is None:
@@ -134,10 +142,15 @@ def check_inputs(store: Store, inputs: Inputs, config: TrainingConfig) -> None:
 
     Raises: InputError naming the class file and the first image that is missing.
     """
-    for kind in config.representations:
+    for kind in config.stored_kinds:
         source = representation(store, inputs, kind)
         for each in _read_subset(store, inputs).classes:
-            source.check(each.name, each.images, mirrored=config.flip)
+            source.check(each.name, each.images, mirrored=_is_mirrored(config, kind))
+
+
+def _is_mirrored(config: TrainingConfig, kind: str) -> bool:
+    """Tell whether a training reads the mirror images of a kind; captions have none."""
+    return config.flip and kind != CAPTIONS
 
 
 def load_inputs(
@@ -147,11 +160,11 @@ def load_inputs(
     device: str,
     pixels: TrainingSet | None = None,
 ) -> TrainingSet:
-    """Return the training data: `pixels` or latents, with the tokens of the images if configured.
+    """Return the training data: `pixels` or latents, with tokens and captions if configured.
 
     Raises: InputError as `check_inputs` does.
     """
-    kinds = config.representations
+    kinds = config.stored_kinds
     if not kinds:
         assert pixels is not None
         return pixels
@@ -167,20 +180,20 @@ def load_inputs(
             names = tuple(name for name in COLUMNS[kind] if name in tables)
             columns = {name: tables[name] for name in names}
             readers = [
-                (each.places, _reader(source, each, names, mirrored=config.flip))
+                (each.places, _reader(source, each, names, _is_mirrored(config, kind)))
                 for each in subset.classes
             ]
             fill(columns, readers)
 
     tables = tables_on(device, shapes, fill_all, streamed=streamed)
-    tokens = tables.get("tokens")
+    tokens, captions = tables.get("tokens"), tables.get(EMBEDDING)
     if pixels is not None:
-        return TrainingSet(pixels.source, pixels.labels, tokens, streamed=streamed)
+        return replace(pixels, tokens=tokens, captions=captions, streamed=streamed)
     facts = representation(store, inputs, "latents").metadata(subset.first_class)
     scaling = (facts["scaling_factor"], facts["shift_factor"])
     moments = Moments(tables["mean"], tables.get("std"), *scaling)
     labels = torch.tensor(subset.labels, device=device)
-    return TrainingSet(moments, labels, tokens, streamed=streamed)
+    return TrainingSet(moments, labels, tokens, captions=captions, streamed=streamed)
 
 
 def _shapes(
@@ -188,9 +201,9 @@ def _shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Return the shape [images, orientations, ...] of each column that training reads."""
     images = len(subset.labels)
-    orientations = 2 if config.flip else 1
     shapes: dict[str, tuple[int, ...]] = {}
-    for kind in config.representations:
+    for kind in config.stored_kinds:
+        orientations = 2 if _is_mirrored(config, kind) else 1
         source = representation(store, inputs, kind)
         stored = source.row_shapes(subset.first_class)
         for column in COLUMNS[kind]:
@@ -200,9 +213,34 @@ def _shapes(
 
 
 def _reader(
-    source: Representation, each: _Class, columns: tuple[str, ...], *, mirrored: bool
+    source: Representation,
+    each: _Class,
+    columns: tuple[str, ...],
+    mirrored: bool,  # noqa: FBT001
 ) -> Callable[[], dict[str, Any]]:
     return partial(source.read, each.name, each.images, columns, mirrored=mirrored)
+
+
+def first_labels(store: Store, inputs: Inputs, count: int) -> list[int]:
+    """Return the classes of the first `count` images of the manifest."""
+    return _read_subset(store, inputs).labels[:count]
+
+
+def first_captions(store: Store, inputs: Inputs, count: int) -> Float16[np.ndarray, "n words e"]:
+    """Return the embeddings of the captions of the first `count` images of the manifest.
+
+    Raises: InputError if they are missing.
+    """
+    source = representation(store, inputs, CAPTIONS)
+    found: dict[int, np.ndarray] = {}
+    for each in _read_subset(store, inputs).classes:
+        wanted = [number for number, place in enumerate(each.places) if place < count]
+        if not wanted:
+            continue
+        images = [each.images[number] for number in wanted]
+        rows = source.read(each.name, images, (EMBEDDING,), mirrored=False)[EMBEDDING]
+        found |= {each.places[number]: row[0] for number, row in zip(wanted, rows, strict=True)}
+    return np.stack([found[place] for place in sorted(found)])
 
 
 def load_text(store: Store, inputs: Inputs, num_classes: int) -> Float16[Tensor, "classes t d"]:

@@ -9,7 +9,7 @@ Source: Peebles & Xie, "Scalable Diffusion Models with Transformers" (2023), sec
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float16, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -197,7 +197,7 @@ class Transformer(nn.Module):
         x: Float[Tensor, "n c h w"],
         t: Float[Tensor, " n"],
         labels: Int[Tensor, " n"],
-        text_labels: Int[Tensor, " n"] | None = None,
+        text: Int[Tensor, " n"] | Float16[Tensor, "n words e"] | None = None,
     ) -> Float[Tensor, "n k h w"] | tuple[Float[Tensor, "n k h w"], Float[Tensor, "n t d"]]:
         """Return the raw output; in training also the tokens of the projector, if there is one.
 
@@ -207,12 +207,13 @@ class Transformer(nn.Module):
             x: noisy images or latents.
             t: timesteps in the objective's own unit: [0, 1] for SiT, 0..999 for DiT.
             labels: class indices; `num_classes` is the null class.
-            text_labels: classes of the texts, if they differ from `labels`.
+            text: for a model of class names, the classes of the names if they differ from `labels`;
+                for a model of captions, their embeddings, None for no caption.
         """
         tokens = self.x_embedder(x) + self.pos_embed  # (N, T, D)
         c = self.t_embedder(t) + self.y_embedder(labels)  # (N, D)
         if self.text_embedder is not None:
-            c = c + self.text_embedder(labels if text_labels is None else text_labels)  # (N, D)
+            c = c + self.text_embedder(labels, text)  # (N, D)
         projected = None
         for depth, block in enumerate(self.blocks, start=1):
             tokens = block(tokens, c)  # (N, T, D)

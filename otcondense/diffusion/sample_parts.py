@@ -29,7 +29,10 @@ def part_name(part: int) -> str:
 
 
 def samples_fingerprint(
-    config: SamplerConfig, checkpoint: CheckpointState, weak: CheckpointState | None = None
+    config: SamplerConfig,
+    checkpoint: CheckpointState,
+    weak: CheckpointState | None = None,
+    prompts: str = "",
 ) -> str:
     """Return the fingerprint of samples: of the sampler and of the weights of its checkpoints.
 
@@ -37,6 +40,7 @@ def samples_fingerprint(
         config: the sampler.
         checkpoint: the checkpoint that is sampled.
         weak: the weak checkpoint of autoguidance.
+        prompts: fingerprint of the prompts of a model of captions.
     """
     assert (weak is None) == (config.autoguidance is None), "autoguidance has a weak checkpoint"
     settings = config.identity()
@@ -45,6 +49,8 @@ def samples_fingerprint(
     key = [SAMPLES_SCHEMA_VERSION, kept, weights, checkpoint.objective]
     if weak is not None:
         key.append(weak.files[config.weights].sha256)
+    if prompts:
+        key.append({"prompts": prompts})
     return fingerprint(key)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Float16, Int, UInt8
 from torch import Tensor
 
 from otcondense.diffusion.batches import batches
@@ -19,6 +19,7 @@ from otcondense.diffusion.random_streams import SAMPLE, generator, moved, stream
 from otcondense.diffusion.registry import check_noise_shift
 from otcondense.diffusion.sampler_config import SamplerConfig, of_trained, resolve_method
 from otcondense.diffusion.solvers import Noise, SolverSettings
+from otcondense.diffusion.text import CaptionEmbedder
 from otcondense.errors import InputError
 from otcondense.store.images import to_bytes
 
@@ -26,6 +27,7 @@ __all__ = [
     "Decode",
     "GuidedModel",
     "ImageNoise",
+    "Prompted",
     "SamplerConfig",
     "image_labels",
     "of_trained",
@@ -58,6 +60,16 @@ def image_labels(
         return classes[indices % len(classes)]
     drawn = [stream(config.seed, SAMPLE, LABEL, int(index)) % len(classes) for index in indices]
     return classes[drawn]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The captions that images are sampled from."""
+
+    of_images: Float16[Tensor, "b words e"]
+    """Embedding of the caption of each image."""
+    none: Float16[Tensor, "b words e"]
+    """Embedding of no caption, for each."""
 
 
 @runtime_checkable
@@ -93,6 +105,8 @@ class GuidedModel:
     """Timestep of clean images."""
     weak: SamplingModel | None = None
     """The weak model of autoguidance."""
+    text: Texts | None = None
+    """Captions, for a model of captions."""
 
     def scale(self, t: float) -> float:
         """Return the strength of guidance at time t."""
@@ -106,29 +120,55 @@ class GuidedModel:
         rounded = self.config.precision == "bfloat16"
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=rounded):
             if scale == 1:
-                return _output(self.model, x, times, self.labels)
+                return _output(self.model, x, times, self.labels, self._captions)
             good, bad = self._outputs(x, times)
 
         guided = min(self.config.guidance_channels or x.shape[1], x.shape[1])
         mixed = bad[:, :guided] + scale * (good[:, :guided] - bad[:, :guided])
         return torch.cat([mixed, good[:, guided:]], dim=1)
 
+    @property
+    def _captions(self) -> Tensor | None:
+        return None if self.text is None else self.text.of_images
+
     def _outputs(self, x: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
         """Return the output to lead to, and the one to lead away from."""
         if self.weak is not None:
-            good = _output(self.model, x, times, self.labels)
-            return good, _output(self.weak, x, times, self.labels)
+            good = _output(self.model, x, times, self.labels, self._captions)
+            return good, _output(self.weak, x, times, self.labels, self._captions)
         null = torch.full_like(self.labels, self.model.num_classes)
         labels = torch.cat([self.labels, null])
-        both = _output(self.model, torch.cat([x, x]), torch.cat([times, times]), labels)
+        text = None
+        if self.text is not None:
+            text = torch.cat([self.text.of_images, self.text.none])
+        both = _output(self.model, torch.cat([x, x]), torch.cat([times, times]), labels, text)
         of_class, of_null = both.chunk(2)
         return of_class, of_null
 
 
-def _output(model: SamplingModel, x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-    out = model(x, times, labels)
+def _output(
+    model: SamplingModel, x: Tensor, times: Tensor, labels: Tensor, text: Tensor | None
+) -> Tensor:
+    out: object
+    if text is None:
+        out = model(x, times, labels)
+    else:
+        assert isinstance(model, Transformer), "an ensemble has no captions"
+        out = model(x, times, labels, text)
     assert isinstance(out, Tensor), "a model that samples is not in training mode"
     return out.float()
+
+
+@dataclass(frozen=True, eq=False)
+class Prompted:
+    """Prompts with their classes, as a model of captions samples from them."""
+
+    embeddings: Float16[Tensor, "p words e"]
+    labels: Int[Tensor, " p"]
+
+    def rows(self, indices: Int[Tensor, " b"], config: SamplerConfig) -> Int[Tensor, " b"]:
+        """Return the prompt of each image: so many images of each in turn."""
+        return (indices // config.samples_per_prompt) % len(self.labels)
 
 
 class ImageNoise:
@@ -178,6 +218,7 @@ def sample_batch(
     config: SamplerConfig,
     decode: Decode | None = None,
     weak: Transformer | None = None,
+    prompts: Prompted | None = None,
 ) -> tuple[UInt8[Tensor, "b c h w"], Int[Tensor, " b"]]:
     """Sample the images of at most `batch_size` indices.
 
@@ -191,6 +232,7 @@ def sample_batch(
         config: the sampler.
         decode: turns the model's latents into images; None for a model of pixels.
         weak: the weak model of autoguidance, of the same training; None without autoguidance.
+        prompts: what a model of captions samples from; None samples it without captions.
 
     Returns: images as bytes and their classes, both on the CPU.
 
@@ -201,16 +243,27 @@ def sample_batch(
     assert (weak is None) == (config.autoguidance is None), "autoguidance needs its weak model"
     spare = config.batch_size - len(indices)
     padded = torch.cat([indices, indices[-1:].expand(spare)])
-    labels = image_labels(config, padded, model.num_classes)
-
     device = model.pos_embed.device
+    text = None
+    if prompts is None:
+        labels = image_labels(config, padded, model.num_classes)
+    else:
+        rows = prompts.rows(padded, config)
+        labels = prompts.labels[rows]
+        text = _texts(model, prompts.embeddings[rows], device)
     noise = ImageNoise(config.seed, padded, model.image_shape, device)
     # The first draw is the start, and no method draws more than once a step.
     with noise_ahead(noise, 1 + config.num_steps, device) as ready:
-        x = solve((model, weak), objective, moved(labels, device), config, ready)
+        x = solve((model, weak), objective, moved(labels, device), config, ready, text)
 
     images = to_bytes(x if decode is None else decode(x))
     return images[: len(indices)].cpu(), labels[: len(indices)]
+
+
+def _texts(model: Transformer, embeddings: Tensor, device: torch.device) -> Texts:
+    embedder = model.text_embedder
+    assert isinstance(embedder, CaptionEmbedder), "prompts are for models of captions"
+    return Texts(moved(embeddings, device), embedder.none(len(embeddings)))
 
 
 def solve(
@@ -219,15 +272,17 @@ def solve(
     labels: Int[Tensor, " b"],
     config: SamplerConfig,
     noise: Noise,
+    text: Texts | None = None,
 ) -> Tensor:
     """Return images or latents, sampled from the first draw of `noise`.
 
-    The models are the one to sample from, and the weak one of autoguidance.
+    The models are the one to sample from, and the weak one of autoguidance. Models of captions get
+    `text`.
     """
     check_noise_shift(config.noise_shift, objective)
     method = resolve_method(config, objective)
     settings = SolverSettings(method, config.num_steps, config.clip, config.noise_shift)
     trained_with = load_objective(objective)
     times = (trained_with.noise_time, trained_with.data_time)
-    guided = GuidedModel(models[0], labels, config, *times, weak=models[1])
+    guided = GuidedModel(models[0], labels, config, *times, weak=models[1], text=text)
     return trained_with.sample(guided, noise, settings)

@@ -1,6 +1,7 @@
 """The configuration of the samplers; it needs no torch."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -11,7 +12,16 @@ from otcondense.diffusion.schedule_constants import NUM_TIMESTEPS
 from otcondense.errors import InputError
 from otcondense.near_names import did_you_mean
 
-LATER_FIELDS = frozenset({"guidance_interval", "classes", "autoguidance", "noise_shift"})
+LATER_FIELDS = frozenset(
+    {
+        "guidance_interval",
+        "classes",
+        "autoguidance",
+        "noise_shift",
+        "prompts",
+        "samples_per_prompt",
+    }
+)
 """Fields that are newer than the first samples: left out of the identity at their default."""
 
 SHIFTED_METHODS = (AUTO, "heun", "euler")
@@ -62,6 +72,11 @@ class SamplerConfig(Config):
     """Balanced gives image i the class i mod classes, random draws it."""
     classes: tuple[int, ...] = ()
     """Class indices to sample; empty takes the classes that the model was trained on."""
+    prompts: str | None = None
+    """File of prompts for a model of captions: text with one prompt a line, or .jsonl with prompt
+    and class_name. Null takes the captions of the subset, in the order of its manifest."""
+    samples_per_prompt: int = Field(default=1, ge=1)
+    """Images of a prompt before the next one; after the last prompt comes the first one again."""
     clip: bool = True
     """Clip the predicted image to [-1, 1] at every DDPM or DDIM step: right for pixels, wrong for
     latents."""
@@ -121,9 +136,18 @@ class SamplerConfig(Config):
             return self
         return self.model_copy(update={"autoguidance": None})
 
+    def used_prompts(self, count: int) -> int:
+        """Return how many of `count` prompts have an image."""
+        return min(count, -(-self.num_samples // self.samples_per_prompt))
+
     def identity(self) -> dict[str, Any]:
-        """Return the settings that decide the content of samples, for names and fingerprints."""
+        """Return the settings that decide the content of samples, for names and fingerprints.
+
+        A file of prompts is known by its name; its content is in the fingerprint of the samples.
+        """
         kept = without_defaults(self, LATER_FIELDS)
+        if self.prompts is not None:
+            kept["prompts"] = Path(self.prompts).name
         return {name: value for name, value in kept.items() if name not in SPEED_FIELDS}
 
 

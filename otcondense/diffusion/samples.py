@@ -1,8 +1,9 @@
 """Sampled images on disk: one Parquet file for each part; finished parts are recognised."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pyarrow.parquet as pq
 from jaxtyping import Int, UInt8
 
 from otcondense.diffusion.sample_parts import (
@@ -13,7 +14,7 @@ from otcondense.diffusion.sample_parts import (
     sampling_units,
 )
 from otcondense.errors import InputError
-from otcondense.store import Store, fingerprint, read_fingerprint
+from otcondense.store import Store, fingerprint, read_columns, read_fingerprint
 from otcondense.store.images import read_images, write_images
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "part_name",
     "read_samples",
     "sample_files",
+    "sample_prompts",
     "samples_fingerprint",
     "sampling_units",
     "too_few_samples",
@@ -43,8 +45,9 @@ def write_part(
     part: SamplePart,
     samples: tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]],
     wanted: str,
+    prompts: Sequence[str] | None = None,
 ) -> None:
-    """Write the images and classes of one part with the fingerprint `wanted`."""
+    """Write the images, classes and prompts of one part with the fingerprint `wanted`."""
     images, labels = samples
     write_images(
         store,
@@ -52,6 +55,7 @@ def write_part(
         images,
         labels,
         indices=np.arange(part.first, part.first + part.count),
+        prompts=prompts,
         fingerprint=fingerprint([wanted, part.count]),
     )
 
@@ -79,6 +83,22 @@ def iterate_samples(
 def sample_files(store: Store, directory: str) -> list[str]:
     """Return the names of the files of samples below a directory, in the order of their indices."""
     return [name for name in store.list(directory) if name.rsplit("/", 1)[-1].startswith("part-")]
+
+
+def sample_prompts(store: Store, directory: str, num_samples: int) -> list[str] | None:
+    """Return the prompts of the first samples; None if they were not sampled from prompts.
+
+    Raises: InputError if there are fewer, or a part is damaged.
+    """
+    found: list[str] = []
+    for name in sample_files(store, directory):
+        with store.open(name) as opened:
+            if "prompt" not in pq.read_schema(opened).names:
+                return None
+        found += read_columns(store, name, ["prompt"]).column("prompt").to_pylist()
+        if len(found) >= num_samples:
+            return found[:num_samples]
+    raise too_few_samples(store, directory, num_samples, len(found))
 
 
 def too_few_samples(store: Store, directory: str, wanted: int, found: int) -> InputError:

@@ -18,6 +18,8 @@ from otcondense.diffusion.loss_lines import CURVE_FILE
 from otcondense.diffusion.training_config import TrainingConfig
 from otcondense.diffusion.weights import manifest_weights
 from otcondense.errors import InputError
+from otcondense.representations.captions import read_no_caption
+from otcondense.representations.text_config import no_caption_file
 from otcondense.store import Store
 from otcondense.store.images import read_images
 
@@ -204,13 +206,16 @@ class TrainJob:
 
     def attachments(self) -> Attachments:
         """Return the shapes and texts that the attached parts of the model are built for."""
-        text = None
-        if self.config.text:
+        text = no_caption = None
+        if self.config.has_captions:
+            file = no_caption_file(self.inputs.captions)
+            no_caption = torch.from_numpy(read_no_caption(self.store, file))
+        elif self.config.text:
             text = load_text(self.store, self.inputs, self.num_classes)
         width = None
         if self.config.alignment is not None:
             width = token_width(self.store, self.inputs)
-        return Attachments(text, width)
+        return Attachments(text, width, no_caption)
 
     def clear_outdated(self) -> None:
         """Remove the results of this training if its images or the number of classes changed since.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float16, Int
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -19,6 +19,7 @@ from otcondense.diffusion.model import Transformer, build_model, compile_blocks
 from otcondense.diffusion.objectives import Objective, load_objective
 from otcondense.diffusion.random_streams import DrawConfig, Draws, batch_indices, draw, moved
 from otcondense.diffusion.registry import resolve_objective
+from otcondense.diffusion.text import CaptionEmbedder
 from otcondense.diffusion.training_config import TrainingConfig
 
 __all__ = [
@@ -47,6 +48,8 @@ class Batch:
     """Targets of the alignment of the model's tokens."""
     weights: Float[Tensor, " b"] | None = None
     """Weight of each image in the loss; None is 1."""
+    captions: Float16[Tensor, "b words e"] | None = None
+    """Embeddings of the captions, none of them dropped."""
 
 
 @dataclass
@@ -140,7 +143,13 @@ def make_batch(
     if config.weighting == "manifest":
         assert data.weights is not None
         weights = data.weights[indices]
-    return Batch(data.source.take(indices, draws), data.labels[indices], draws, tokens, weights)
+    captions = None
+    if config.has_captions:
+        assert data.captions is not None
+        upright = torch.zeros_like(draws.flip)
+        captions = rows(data.captions, indices, upright).to(device, non_blocking=True)
+    x, labels = data.source.take(indices, draws), data.labels[indices]
+    return Batch(x, labels, draws, tokens, weights, captions)
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -157,13 +166,13 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 class _Network:
     """The network as objectives call it; it also keeps the projected tokens."""
 
-    def __init__(self, state: TrainState, text_labels: Int[Tensor, " b"] | None) -> None:
+    def __init__(self, state: TrainState, text: Tensor | None) -> None:
         self._network = state.network
-        self._text_labels = text_labels
+        self._text = text
         self.projected: Tensor | None = None
 
     def __call__(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        out: Tensor | tuple[Tensor, Tensor] = self._network(x, t, labels, self._text_labels)
+        out: Tensor | tuple[Tensor, Tensor] = self._network(x, t, labels, self._text)
         if isinstance(out, Tensor):
             return out
         out, self.projected = out
@@ -179,11 +188,7 @@ def batch_losses(state: TrainState, batch: Batch) -> dict[str, Float[Tensor, ""]
     draws = batch.draws
     null = state.model.num_classes
     labels = torch.where(draws.drop, null, batch.labels)
-    text_labels = None
-    if draws.text_drop is not None:
-        text_labels = torch.where(draws.text_drop, null, batch.labels)
-
-    network = _Network(state, text_labels)
+    network = _Network(state, _text_of(state, batch))
     rounded = state.config.precision == "bfloat16"
     with torch.autocast(batch.x.device.type, dtype=torch.bfloat16, enabled=rounded):
         losses = state.objective.losses(network, batch.x, draws.noise, draws.uniform, labels)
@@ -194,6 +199,16 @@ def batch_losses(state: TrainState, batch: Batch) -> dict[str, Float[Tensor, ""]
     assert batch.tokens is not None
     aligned = _weighted_mean(alignment_losses(network.projected, batch.tokens), batch.weights)
     return {"loss": loss + state.config.alignment.coefficient * aligned, "alignment": aligned}
+
+
+def _text_of(state: TrainState, batch: Batch) -> Tensor | None:
+    """Return what the model's text embedder gets: captions, classes of names, or nothing."""
+    drop = batch.draws.text_drop
+    if batch.captions is not None:
+        embedder = state.model.text_embedder
+        assert isinstance(embedder, CaptionEmbedder)
+        return embedder.dropped(batch.captions, batch.draws.drop if drop is None else drop)
+    return None if drop is None else torch.where(drop, state.model.num_classes, batch.labels)
 
 
 def _weighted_mean(

@@ -8,6 +8,7 @@ from otcondense.config import Config, without_defaults
 from otcondense.diffusion.alignment_config import AlignmentConfig
 from otcondense.diffusion.registry import AUTO, MOST_SHIFT, check_noise_shift, resolve_objective
 from otcondense.diffusion.sizes import ModelConfig
+from otcondense.representations.text_config import CAPTIONS
 
 SCHEDULING_FIELDS = frozenset(
     {
@@ -60,9 +61,10 @@ class TrainingConfig(Config):
     alignment: AlignmentConfig | None = None
     """Align inner tokens with the tokens of `otcondense extract_tokens` (REPA, and D2C's
     Attach); empty turns it off."""
-    text: bool = False
-    """Condition on the text embeddings of `otcondense extract_text` in addition to the class
-    (D2C's Attach)."""
+    text: bool | Literal["captions"] = False
+    """Condition on the text embeddings of `otcondense extract_text` in addition to the class: true
+    takes the name of the class (D2C's Attach), captions the caption of each image (with
+    text.of=captions)."""
     compat: Literal["none", "authors"] = "none"
     """authors: follow the released trainers. Text and class are dropped independently, the label
     table starts at standard deviation 1, and tokens are mirrored independently of the image. none
@@ -150,6 +152,11 @@ class TrainingConfig(Config):
         self._check_steps()
         self._check_shares()
         self._check_decay()
+        if self.has_captions and self.label_drop == 0:
+            raise ValueError(
+                "text=captions needs label_drop above 0, which trains the model without a caption "
+                "for guidance and the held-out loss, found 0"
+            )
         depth = self.model.size.depth
         if self.alignment is not None and not 1 <= self.alignment.depth <= depth:
             raise ValueError(
@@ -210,6 +217,16 @@ class TrainingConfig(Config):
         if self.alignment is not None:
             kinds.append("tokens")
         return kinds
+
+    @property
+    def stored_kinds(self) -> list[str]:
+        """The kinds with arrays for each image: latents, tokens, captions, all or none."""
+        return [*self.representations, *([CAPTIONS] if self.has_captions else [])]
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether the model is conditioned on the caption of each image."""
+        return self.text == CAPTIONS
 
     @property
     def extra_inputs(self) -> set[str]:

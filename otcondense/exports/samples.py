@@ -1,8 +1,9 @@
 """Samples in the formats of evaluators; a new format is one function and one line."""
 
 import io
+import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,19 @@ from otcondense.store.local_files import write_whole
 
 Parts = Iterator[tuple[UInt8[np.ndarray, "n c h w"], Int[np.ndarray, " n"]]]
 """Images and their classes, a batch at a time, in the order of their indices."""
+Prompts = Sequence[str] | None
+"""Prompt of each sample; None for samples of classes."""
 RGB = 3
 SHORTEST_NAME = 6
 """Digits of the index in the name of an image, at least."""
 
 
-def write_npz(parts: Parts, target: Path, count: int) -> None:
+def write_npz(
+    parts: Parts,
+    target: Path,
+    count: int,
+    prompts: Prompts = None,  # noqa: ARG001 - the format has none
+) -> None:
     """ADM's evaluator: `arr_0` uint8 [n, height, width, 3] and `arr_1` with the classes.
 
     One batch is in memory at a time. The date is fixed: the same samples give the same bytes.
@@ -48,8 +56,11 @@ def _rgb_bytes(images: UInt8[np.ndarray, "n c h w"]) -> bytes:
     return np.ascontiguousarray(rgb).tobytes()
 
 
-def write_png(parts: Parts, target: Path, count: int) -> None:
-    """A folder of 000000.png, 000001.png, … by image index."""
+def write_png(parts: Parts, target: Path, count: int, prompts: Prompts = None) -> None:
+    """A folder of 000000.png, 000001.png, … by image index.
+
+    Prompts are in metadata.jsonl, as `datasets` reads it: `file_name` and `prompt` in each line.
+    """
     target.mkdir()
     digits = max(SHORTEST_NAME, len(str(count - 1)))
     index = 0
@@ -57,6 +68,12 @@ def write_png(parts: Parts, target: Path, count: int) -> None:
         for image in images:
             (target / f"{index:0{digits}d}.png").write_bytes(_png(image))
             index += 1
+    if prompts is not None:
+        rows = [
+            json.dumps({"file_name": f"{number:0{digits}d}.png", "prompt": prompt})
+            for number, prompt in enumerate(prompts)
+        ]
+        (target / "metadata.jsonl").write_text("".join(f"{row}\n" for row in rows))
 
 
 def _png(image: UInt8[np.ndarray, "c h w"]) -> bytes:
@@ -69,12 +86,16 @@ def _png(image: UInt8[np.ndarray, "c h w"]) -> bytes:
     return file.getvalue()
 
 
-def write_parquet(parts: Parts, target: Path, count: int) -> None:
+def write_parquet(parts: Parts, target: Path, count: int, prompts: Prompts = None) -> None:
     """One file that `datasets` reads as images.
 
-    Its columns are `image` (struct of PNG bytes and path) and `label`, the class index.
+    Its columns are `image` (struct of PNG bytes and path) and `label`, the class index; and
+    `prompt`, if the samples have prompts.
     """
-    schema = described(pa.schema([("image", IMAGE), ("label", pa.int64())]), names=None)
+    fields = [("image", IMAGE), ("label", pa.int64())]
+    if prompts is not None:
+        fields.append(("prompt", pa.string()))
+    schema = described(pa.schema(fields), names=None)
     index = 0
     with parquet_writer(target, schema) as writer:
         for images, labels in parts:
@@ -83,23 +104,28 @@ def write_parquet(parts: Parts, target: Path, count: int) -> None:
                 rows.append({"bytes": _png(image), "path": f"{index:06d}.png"})
                 index += 1
             columns = [pa.array(rows, IMAGE), pa.array(labels, pa.int64())]
+            if prompts is not None:
+                columns.append(pa.array(prompts[index - len(rows) : index], pa.string()))
             writer.write_table(pa.table(columns, schema=schema))
     assert index == count
 
 
-SAMPLE_EXPORTS: dict[str, Callable[[Parts, Path, int], None]] = {
+SAMPLE_EXPORTS: dict[str, Callable[[Parts, Path, int, Prompts], None]] = {
     "npz": write_npz,
     "png": write_png,
     "parquet": write_parquet,
 }
-"""Writer of every format by its name; it gets the samples, the output and the number of samples."""
+"""Writer of every format by its name; it gets the samples, the output, the number of samples and
+their prompts."""
 
 
-def export_samples(parts: Parts, form: str, output: str, count: int) -> None:
+def export_samples(
+    parts: Parts, form: str, output: str, count: int, prompts: Prompts = None
+) -> None:
     """Write `count` samples as one file or folder, whole or not at all.
 
     Raises: InputError if the output exists, or there are fewer samples.
     """
     final = new_output(output)
     with write_whole(final) as temporary:
-        SAMPLE_EXPORTS[form](parts, temporary, count)
+        SAMPLE_EXPORTS[form](parts, temporary, count, prompts)

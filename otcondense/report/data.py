@@ -107,6 +107,8 @@ class SampleSheet:
     nearest_held_out: UInt8[np.ndarray, "n c h w"]
     training_distances: Float[np.ndarray, " n"]
     held_out_distances: Float[np.ndarray, " n"]
+    prompts: Sequence[str] = ()
+    """Text that each sample was made from; none for a model of classes."""
 
 
 @dataclass(frozen=True)

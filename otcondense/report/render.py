@@ -175,6 +175,7 @@ def _sample_view(sheet: SampleSheet) -> dict[str, Any]:
         "copies": int(copies.sum()),
         "count": len(sheet.samples),
         "ratio": f"{ratio:.2f}",
+        "prompts": sheet.prompts,
     }
 
 

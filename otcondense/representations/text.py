@@ -1,68 +1,96 @@
-"""T5 embeddings of class names.
+"""Embeddings of texts, class names or captions, by a text encoder of transformers.
 
-The text depends on the class alone, so in training a table with one row per class replaces the
-model.
+The name of a class depends on the class alone, so in training a table with one row per class
+replaces the model. Captions have an embedding for each image.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float16, UInt8
+from torch import Tensor
 
 from otcondense.devices import resolve_device
 from otcondense.errors import InputError
 from otcondense.representations.image_model import tensors_sha256
 from otcondense.representations.text_config import TextConfig
+from otcondense.representations.text_network import WANTED, load_text_network
 
 __all__ = ["TextConfig", "TextModel"]
 
+Embedded = tuple[Float16[np.ndarray, "b t d"], UInt8[np.ndarray, "b t"]]
+"""Embeddings of some texts, and their masks."""
+
 
 class TextModel:
-    """A T5 encoder with its tokenizer, in float32.
+    """A text encoder with its tokenizer, in float32.
 
-    Raises: InputError if transformers is not installed, or the model is neither a local folder nor
-        can be downloaded.
+    Raises: InputError as `load_text_network` does.
     """
 
     def __init__(self, config: TextConfig, *, assigned: bool | None = None) -> None:
         self._device = resolve_device(config.device, assigned=assigned, on_cpu="text.device=cpu")
-        try:
-            from transformers import AutoTokenizer, T5EncoderModel
-        except ImportError as error:
-            raise InputError(
-                "text embeddings need the package transformers; install otcondense[text]"
-            ) from error
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(config.model)
-            model: Any = T5EncoderModel.from_pretrained(
-                config.model, use_safetensors=True, dtype=torch.float32
-            )
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                "text.model must be a T5 model on the hub, or its local folder with .safetensors "
-                f"weights, found {config.model} ({reason}); "
-                "download it on a machine with a network and set its folder"
-            ) from error
+        self._tokenizer, model = load_text_network(config.model, config.max_tokens)
+        self._name = config.model
         self.sha256 = tensors_sha256(model)
         self._max_tokens = config.max_tokens
-        self._model = model.eval().requires_grad_(requires_grad=False).to(self._device)
+        self._model: Any = model.eval().requires_grad_(requires_grad=False).to(self._device)
 
-    @torch.inference_mode()
     def __call__(self, text: str) -> tuple[Float16[np.ndarray, "t d"], UInt8[np.ndarray, " t"]]:
         """Return the last hidden state of each token, and a mask that is 0 for padding.
 
         Both are padded to `max_tokens`.
         """
+        states, mask = self._states([text])
+        return states[0].half().cpu().numpy(), mask[0].to(torch.uint8).cpu().numpy()
+
+    def embed(self, texts: Sequence[str], batch_size: int) -> Embedded:
+        """Return the embeddings of texts, 0 at padding, and their masks.
+
+        The network gets batches of exactly `batch_size` texts; the last one is filled up with its
+        last text.
+
+        Raises: InputError if an embedding is not finite in float16.
+        """
+        parts = [
+            self._batch(texts[start : start + batch_size], batch_size)
+            for start in range(0, len(texts), batch_size)
+        ]
+        embeddings = np.concatenate([states for states, _ in parts])
+        is_bad = ~np.isfinite(embeddings).all(axis=(1, 2))
+        if is_bad.any():
+            raise InputError(
+                "text embeddings must be finite in float16, found NaN or infinite values from "
+                f"{self._name} for {texts[int(is_bad.argmax())]!r} and {int(is_bad.sum()) - 1} more"
+            )
+        return embeddings, np.concatenate([mask for _, mask in parts])
+
+    def _batch(self, texts: Sequence[str], batch_size: int) -> Embedded:
+        padded = [*texts, *[texts[-1]] * (batch_size - len(texts))]
+        states, mask = self._states(padded)
+        # A text without any token gives NaN in some encoders; it counts as 0, as padding does.
+        kept = torch.where(mask[..., None] > 0, states, 0.0)
+        count = len(texts)
+        return kept[:count].half().cpu().numpy(), mask[:count].to(torch.uint8).cpu().numpy()
+
+    @torch.inference_mode()
+    def _states(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return the last hidden states [b, t, d], and the mask [b, t]."""
         encoded = self._tokenizer(
-            text,
+            list(texts),
             padding="max_length",
             max_length=self._max_tokens,
             truncation=True,
             return_tensors="pt",
         )
         mask = encoded["attention_mask"].to(self._device)
-        output = self._model(input_ids=encoded["input_ids"].to(self._device), attention_mask=mask)
-        states = output.last_hidden_state[0]
-        return states.half().cpu().numpy(), mask[0].to(torch.uint8).cpu().numpy()
+        try:
+            output = self._model(
+                input_ids=encoded["input_ids"].to(self._device), attention_mask=mask
+            )
+            states: Tensor = output.last_hidden_state
+        except (AttributeError, TypeError) as error:
+            raise InputError(f"{WANTED}, found {self._name}, which gives no states") from error
+        return states, mask

@@ -1,5 +1,7 @@
 """Small labelled images as bytes in Parquet: the input of training, and the samples."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int, UInt8
@@ -19,6 +21,7 @@ def write_images(
     labels: Int[np.ndarray, " n"],
     *,
     indices: Int[np.ndarray, " n"] | None = None,
+    prompts: Sequence[str] | None = None,
     fingerprint: str,
 ) -> None:
     """Write images, whole or not at all.
@@ -29,6 +32,7 @@ def write_images(
         images: bytes of the pixels.
         labels: class index of each image.
         indices: index of each image; 0, 1, … by default.
+        prompts: text that each image was sampled from, if there is one.
         fingerprint: of the file.
     """
     assert len(images) == len(labels)
@@ -39,6 +43,9 @@ def write_images(
         array_field("image", images),
     ]
     columns = [pa.array(index, pa.int64()), pa.array(labels, pa.int32()), array_column(images)]
+    if prompts is not None:
+        fields.append(pa.field("prompt", pa.string()))
+        columns.append(pa.array(prompts, pa.string()))
     table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
     write_table(store, name, table, fingerprint=fingerprint)
 

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from otcondense.datasets.wanted import read_wanted
 from otcondense.diffusion.inputs import MOMENTS, Inputs, load_text
 from otcondense.errors import InputError
+from otcondense.representations.text_config import no_caption_file
 from otcondense.training_data.stored import StoredArrays
 from otcondense.training_data.subset import Subset, SubsetImage, run_subset
 
@@ -187,12 +188,17 @@ class SubsetDataset(Dataset[tuple[Any, ...]]):
     def text(self) -> Float16[Tensor, "classes t d"]:
         """Return the embeddings of the class names from `otcondense extract_text`.
 
-        Raises: InputError if there are none.
+        Raises: InputError if there are none, or the run embeds captions.
         """
         origin = self.subset.origin
         if origin.store is None:
             raise InputError(
                 f"text embeddings are in a run, found a subset that comes from {origin.name}"
+            )
+        directory = origin.places["text"].rpartition("/")[0]
+        if origin.store.exists(no_caption_file(directory)):
+            raise InputError(
+                f"text embeddings must be of class names, found those of captions in {origin.name}"
             )
         return load_text(origin.store, Inputs(text=origin.places["text"]), len(self.classes))
 

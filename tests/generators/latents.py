@@ -27,8 +27,13 @@ def image_rows(classes=3, per_class=4):
 
 
 def write_arrays(store: Store, directory: str, rows, arrays, **metadata) -> None:
-    """Write the file of one class: arrays [n, 2, ...], the image and its mirror image."""
-    keys = [(row[0], flipped, row[3]) for row in rows for flipped in (False, True)]
+    """Write the file of one class: arrays [n, 2, ...], the image and its mirror image.
+
+    Captions are [n, 1, ...]: they have no mirror image.
+    """
+    (orientations,) = {values.shape[1] for values in arrays.values()}
+    turned = (False, True)[:orientations]
+    keys = [(row[0], flipped, row[3]) for row in rows for flipped in turned]
     fields = [
         pa.field("image_id", pa.string()),
         pa.field("flipped", pa.bool_()),
@@ -91,6 +96,22 @@ def write_subset(store: Store, latent_shape=(4, 4, 4), tokens=(4, 6), rows=None)
         tokens="tokens/x",
         text="text/x/embeddings.parquet",
     )
+
+
+def write_captions(store: Store, rows=None, tokens=(3, 5)) -> str:
+    """Write the embeddings of captions, and of no caption; returns their directory."""
+    rows = rows or image_rows()
+    rng = np.random.default_rng(2)
+    for name in sorted({row[1] for row in rows}):
+        own = [row for row in rows if row[1] == name]
+        values = rng.normal(size=(len(own), 1, *tokens)).astype(np.float16)
+        write_arrays(store, "text/y", own, {"embedding": values})
+    table = pa.Table.from_arrays(
+        [array_column(np.ones((1, *tokens), np.float16))],
+        schema=pa.schema([array_field("embedding", np.ones((1, *tokens), np.float16))]),
+    )
+    write_table(store, "text/y/no_caption.parquet", table, fingerprint="x", weights_sha256="w")
+    return "text/y"
 
 
 def write_text(store: Store, classes: int, tokens=(3, 5)) -> None:

@@ -1,12 +1,13 @@
 """A tiny training on latents, with tokens and text."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from otcondense.diffusion import ModelConfig, TrainingConfig
 from otcondense.diffusion.train_job import TrainJob
 from otcondense.store import Store
-from tests.generators.latents import write_subset
+from tests.generators.latents import write_captions, write_subset
 
 RUN = "training/run"
 
@@ -15,6 +16,8 @@ def latent_job(root: Path, **settings: Any) -> TrainJob:
     """Write the inputs of a training below `root`, and return it."""
     store = Store(str(root))
     inputs = write_subset(store)
+    if settings.get("text") == "captions":
+        inputs = replace(inputs, text="", captions=write_captions(store))
     values = {
         "model": ModelConfig(name="DiT-demo/2", width=16, depth=2, num_heads=2),
         "data": "latents",

@@ -74,6 +74,32 @@ def write_timm(path: Path, name: str, **settings: object) -> str:
 
 def write_t5(folder: Path, words: tuple[str, ...]) -> str:
     """A T5 encoder and a tokenizer that knows some words."""
+    return write_text_encoder(folder, words, "t5")
+
+
+TEXT_ENCODERS: dict[str, tuple[str, str, dict[str, object]]] = {
+    "t5": ("T5EncoderModel", "T5Config", {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 1}),
+    "bert": ("BertModel", "BertConfig", {"hidden_size": 8, "max_position_embeddings": 16}),
+    "clip": ("CLIPTextModel", "CLIPTextConfig", {"hidden_size": 8, "max_position_embeddings": 16}),
+    "bart": ("BartModel", "BartConfig", {"d_model": 8, "max_position_embeddings": 16}),
+}
+"""Class and settings of a small model of each kind; the last one has a decoder."""
+SMALL = {
+    "num_heads": 2,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "pad_token_id": 0,
+    "eos_token_id": 0,
+}
+
+
+def write_text_encoder(folder: Path, words: tuple[str, ...], kind: str) -> str:
+    """A text encoder of transformers and a tokenizer that knows some words."""
     import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -84,8 +110,9 @@ def write_t5(folder: Path, words: tuple[str, ...]) -> str:
     transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>"
     ).save_pretrained(folder)
-    config = transformers.T5Config(
-        vocab_size=len(known), d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2
-    )
-    transformers.T5EncoderModel(config).save_pretrained(folder)
+    network, settings, sizes = TEXT_ENCODERS[kind]
+    made = getattr(transformers, settings)
+    small = {"num_heads": 2} if kind == "t5" else SMALL
+    config = made(vocab_size=len(known), **small, **sizes)
+    getattr(transformers, network)(config).save_pretrained(folder)
     return str(folder)

@@ -1,6 +1,7 @@
 """No step of a training or a sampler waits for the GPU, so that the CPU can run ahead of it."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import torch
@@ -35,25 +36,31 @@ def shapes() -> Iterator[None]:
 
 
 def training_set(data: str, *, tokens: bool) -> TrainingSet:
+    captions = torch.empty(IMAGES, 1, 3, 6, dtype=torch.float16, device=GPU)
     labels = torch.empty(IMAGES, dtype=torch.int64, device=GPU)
     targets = torch.empty(IMAGES, 2, 16, 12, dtype=torch.float16, device=GPU) if tokens else None
     if data == "pixels":
         pixels = torch.empty(IMAGES, 1, 8, 8, dtype=torch.uint8, device=GPU)
-        return TrainingSet(Pixels(pixels), labels, targets)
+        return TrainingSet(Pixels(pixels), labels, targets, captions=captions)
     moments = torch.empty(IMAGES, 2, 4, 8, 8, dtype=torch.float16, device=GPU)
-    return TrainingSet(Moments(moments, moments, scale=0.2, shift=0.1), labels, targets)
+    source = Moments(moments, moments, scale=0.2, shift=0.1)
+    return TrainingSet(source, labels, targets, captions=captions)
 
 
 @pytest.mark.parametrize(
-    ("family", "data", "attached"),
+    ("family", "data", "attached", "text"),
     [
-        ("DiT", "pixels", False),
-        ("SiT", "pixels", True),
-        ("DiT", "latents", True),
-        ("SiT", "latents", False),
+        ("DiT", "pixels", False, False),
+        ("SiT", "pixels", True, True),
+        ("DiT", "latents", True, True),
+        ("SiT", "latents", False, False),
+        ("SiT", "pixels", False, "captions"),
+        ("DiT", "latents", True, "captions"),
     ],
 )
-def test_a_training_step_does_not_wait(family: str, data: str, attached: bool) -> None:
+def test_a_training_step_does_not_wait(
+    family: str, data: str, attached: bool, text: bool | Literal["captions"]
+) -> None:
     config = TrainingConfig(
         model=ModelConfig(name=f"{family}-demo/2", **MODEL),
         data=data,
@@ -63,11 +70,11 @@ def test_a_training_step_does_not_wait(family: str, data: str, attached: bool) -
         checkpoint_steps=(),
         num_workers=1,
         alignment=AlignmentConfig(depth=1) if attached else None,
-        text=attached,
+        text=text,
         compat="authors" if attached else "none",
     )
     images = training_set(data, tokens=attached)
-    parts = Attachments(torch.zeros(CLASSES, 3, 6).half(), 12) if attached else Attachments()
+    parts = Attachments(torch.zeros(CLASSES, 3, 6).half(), 12, torch.zeros(3, 6).half())
     state = create_state(config, CLASSES, images.source.image_shape, GPU, parts)
     for step in range(WARM_UP):
         train_step(state, make_batch(config, step, images))

@@ -36,6 +36,8 @@ EVERYTHING = [
     "scores.denoising.checkpoint=scorer",
     "models.l2.training.subsets=[geometry_aware]",
     "groups.most=1000",
+    "models.l2.training.text=captions",
+    "text.of=captions",
 ]
 """A run with every stage: the paper's configuration with methods that need both kinds of scores."""
 
@@ -87,7 +89,12 @@ def files(run: Run) -> dict[str, list[str]]:
         ],
         "extract_latents": [class_file(latents, "a"), shard_file(latents, 1)],
         "extract_tokens": [class_file(tokens, "a"), shard_file(tokens, 1)],
-        "extract_text": [run.text_file()],
+        "extract_text": [
+            run.text_file(),
+            run.no_caption_file(),
+            class_file(run.text_directory(), "a"),
+            shard_file(run.text_directory(), 2),
+        ],
         "train": [
             run.images_file(method),
             f"{training}/metrics.jsonl",
@@ -99,7 +106,10 @@ def files(run: Run) -> dict[str, list[str]]:
             f"logs/{training}/tensorboard/events.out.tfevents.1",
             f"{training}/grids/step-000010.png",
         ],
-        "sample": [f"{run.samples_directory(model, method, step)}/part-00000.parquet"],
+        "sample": [
+            f"{run.samples_directory(model, method, step)}/part-00000.parquet",
+            run.prompts_file(model, method),
+        ],
         "evaluate": [
             run.metrics_file(model, method, step),
             subset_quality_file(run, method),

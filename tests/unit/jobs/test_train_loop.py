@@ -413,11 +413,12 @@ def test_out_of_memory_says_what_to_change(make_job, monkeypatch):
         run_loop(make_job(), Workers())
 
 
+@pytest.mark.parametrize("text", [True, "captions"])
 @pytest.mark.parametrize("streamed", [False, True])
-def test_training_on_latents_with_tokens_and_text(streamed, tmp_path):
+def test_training_on_latents_with_tokens_and_text(streamed, text, tmp_path):
     """Interrupted or not, from memory or a file: same checkpoints, and they can be sampled."""
     jobs = [
-        latent_job(tmp_path / name, resident_gb=0 if streamed else None)
+        latent_job(tmp_path / name, text=text, resident_gb=0 if streamed else None)
         for name in ("calm", "interrupted")
     ]
     for job in jobs:

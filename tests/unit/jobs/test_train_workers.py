@@ -80,7 +80,7 @@ def test_both_report_each_checkpoint_of_a_start(seen):
 
 
 def test_streamed_data_are_written_by_one_worker_of_a_machine(seen):
-    kinds, classes = 2, 3
+    kinds, classes = 3, 3  # latents, tokens, captions
     assert [each["classes"] for each in seen] == [{"classes": kinds * classes}, {}]
 
 

@@ -1,0 +1,19 @@
+"""The captions of the images that a run needs, for `extract_text` and `verify`."""
+
+from jobs.representations.chosen import chosen_images
+from jobs.run_directory.listing import run_listing
+from jobs.run_directory.run import Run
+from otcondense.representations.captions import captions_of
+from pipeline.represent import chosen_listing
+from pipeline.text_extraction import CaptionTarget
+
+
+def caption_target(run: Run) -> CaptionTarget:
+    """Return the images whose captions are embedded, their captions, and the directory.
+
+    Raises: InputError if features, subsets or captions are missing.
+    """
+    listing = chosen_listing(run_listing(run), chosen_images(run, run.config.text.images))
+    captions = captions_of(run.store, run.captions_file(), listing.table.column("image_id"))
+    directory, no_caption = run.text_directory(), run.no_caption_file()
+    return CaptionTarget(run.store, directory, no_caption, listing, captions)
