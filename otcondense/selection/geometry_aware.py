@@ -289,6 +289,42 @@ class GeometryAwareSelector(Selector):
         self.swap_optimal_ = False
         self.diagnostics_ = GeometryAwareDiagnostics()
 
+    def fit_from(
+        self, features: ArrayLike | None, start: Sequence[int], **data: ArrayLike | None
+    ) -> "GeometryAwareSelector":
+        """Swap from a given subset, in place of a greedy choice.
+
+        Parameters
+        ----------
+        features : array of numbers, [n, d], or None
+            As for `fit`.
+        start : sequence of int, [budget]
+            Different indices of images, which the swaps begin with.
+        **data : array or None
+            The other arguments of `fit`.
+
+        Returns
+        -------
+        GeometryAwareSelector
+            The selector itself.
+
+        Raises
+        ------
+        InputError
+            If `start` is no subset of `budget` images, or as `fit`.
+        """
+        self._check()
+        candidates = validate_candidates(features, **data)
+        budget = self._budget_for(candidates)
+        images = [int(each) for each in start]
+        if len(set(images)) != budget or not set(images) <= set(range(candidates.size)):
+            raise InputError(
+                f"start must hold budget ({budget}) different indices below {candidates.size}, "
+                f"found {images}"
+            )
+        self._choose(candidates, lambda scaled: self._select(scaled, budget, warm_start=images))
+        return self
+
     def partial_fit(
         self, features: ArrayLike | None, **data: ArrayLike | None
     ) -> "GeometryAwareSelector":
