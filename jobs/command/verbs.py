@@ -40,6 +40,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
         Verb(ALL, "Run all stages; finished work is skipped", Access.STARTS),
         *(Verb(stage.name, stage.summary, stage.access) for stage in STAGES),
         Verb("select", "Select a subset of features in files, without a run"),
+        Verb("stream", "Keep a subset of a stream of features, in one pass"),
     ),
     "Compare": (
         Verb("compare", "Compare methods over budgets, training lengths and seeds", Access.STARTS),

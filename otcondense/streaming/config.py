@@ -12,20 +12,9 @@ NO_BOUND: LowerBoundConfig | None = None
 """While images arrive, only swaps are made; the bound is computed when a result is asked for."""
 
 
-class StreamConfig(Config):
-    """The size of what is kept, and the objective.
+class StreamSettings(Config):
+    """What is kept of the stream, and the objective."""
 
-    Examples
-    --------
-    >>> from otcondense.streaming import StreamConfig
-    >>> StreamConfig(budget=5).reservoir
-    2000
-    """
-
-    budget: int = Field(default=10, ge=1)
-    """Number of images to keep of each class."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of the random samples of the stream."""
     reservoir: int = Field(default=2000, ge=2)
     """Images of the sample that stands for the stream so far; more than kappa * budget."""
     check_rows: int = Field(default=2000, ge=0)
@@ -54,6 +43,22 @@ class StreamConfig(Config):
     """Work on the lower bound; null skips it."""
     threads: int | None = Field(default=None, ge=1)
     """Number of threads; null is torch's setting. The result does not depend on it."""
+
+
+class StreamConfig(StreamSettings):
+    """All parameters of a selection from a stream.
+
+    Examples
+    --------
+    >>> from otcondense.streaming import StreamConfig
+    >>> StreamConfig(budget=5).reservoir
+    2000
+    """
+
+    budget: int = Field(default=10, ge=1)
+    """Number of images to keep of each class."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the random samples of the stream."""
 
     @model_validator(mode="after")
     def _check_reservoir(self) -> "StreamConfig":

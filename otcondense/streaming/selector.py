@@ -218,13 +218,24 @@ class StreamSelector:
         return pack(self.config, self._classes, totals)
 
     @classmethod
+    def from_config(cls, config: StreamConfig) -> "StreamSelector":
+        """Return a selector with validated parameters."""
+        made = cls()
+        made.config = config
+        return made
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether the images have ids of their own, and not only places."""
+        return bool(self._has_ids)
+
+    @classmethod
     def from_state(cls, state: StreamState) -> "StreamSelector":
         """Return the selector with a stored state, which goes on as if it had not stopped.
 
         Raises: InputError for the state of another version.
         """
-        made = cls()
-        made.config = state.facts.config
+        made = cls.from_config(state.facts.config)
         made._classes = unpack(state)
         made.seen_ = state.facts.seen
         made._has_ids = state.facts.has_ids

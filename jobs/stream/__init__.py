@@ -1,0 +1,1 @@
+"""A subset of a stream of features, in one pass and bounded memory."""
