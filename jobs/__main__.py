@@ -12,7 +12,6 @@ NAME_WIDTH = 18
 FIRST_COMMANDS = (
     ("run --dry-run", "what the example on digits will take"),
     ("run", "the example: from images to report.html"),
-    ("dashboard runs/demo", "its page, while it works and afterwards"),
 )
 """The commands to begin with, and what each is for."""
 COMMAND_WIDTH = 32

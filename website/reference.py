@@ -22,6 +22,7 @@ RESULTS = "benchmarks/results"
 PACKAGES = {
     "selection": "Selectors: fit one class, or all classes.",
     "grouping": "Groups of bounded size from features, with or without labels.",
+    "streaming": "A subset of a stream, in one pass.",
     "ot": "One-sided partial optimal transport: cost, problem, solvers.",
     "encoders": "Networks that give features, logits and confidences.",
     "datasets": "Sources of images, their listing and decoding.",

@@ -60,17 +60,18 @@ def report(output: str, selector: StreamSelector) -> None:
     classes = counted(len(choices), "class")
     note("stream", f"{kept:,} of {counted(selector.seen_, 'row')} in {classes}: {output}")
     for name, choice in list(choices.items())[:SHOWN]:
-        note("stream", f"{name}: {_bounds(choice)}")
+        note("stream", f"{name}: {_bounds(choice, selector.config.confidence)}")
     if len(choices) > SHOWN:
         note("stream", f"and {counted(len(choices) - SHOWN, 'other class')}")
 
 
-def _bounds(choice: StreamChoice) -> str:
+def _bounds(choice: StreamChoice, confidence: float) -> str:
     """Return the bounds of a class in words."""
     said = [f"objective {choice.objective:.4g} on the sample"]
-    if np.isfinite(choice.lower_bound) and choice.objective > 0:
-        gap = (choice.objective - choice.lower_bound) / choice.objective
+    if choice.lower_bound > 0:
+        gap = choice.objective / choice.lower_bound - 1
         said.append(f"at most {gap:.1%} above the best choice from it")
     if np.isfinite(choice.upper_bound):
-        said.append(f"at most {choice.upper_bound:.4g} on all {choice.seen:,} rows")
+        where = f"on all {choice.seen:,} rows ({confidence:.0%})"
+        said.append(f"at most {choice.upper_bound:.4g} {where}")
     return ", ".join(said)

@@ -39,6 +39,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "run": CONFIG,
     "select": ("features.npy", "--output", "subset.json"),
     "status": ("RUN",),
+    "stream": ("features.npy", "--output", "subset.json"),
     "submit": ("run",),
     "sweep": (*CONFIG, "--sweep", "demo"),
     "verify": ("RUN",),
