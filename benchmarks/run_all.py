@@ -20,6 +20,7 @@ BENCHMARKS = (
     "listing",
     "reading",
     "copies",
+    "streaming",
     "extraction",
     "scheduling",
     "page",

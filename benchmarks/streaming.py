@@ -88,7 +88,8 @@ def from_reservoir(features: np.ndarray, order: np.ndarray, budget: int) -> np.n
     """Return the choice from a uniform sample of the size of the reservoir, made at the end."""
     drawn = np.random.default_rng(0).permutation(order)[:RESERVOIR]
     found = GeometryAwareSelector(budget, rebuilds=0, lower_bound=None).fit(features[drawn])
-    return drawn[found.indices_]
+    chosen: np.ndarray = drawn[found.indices_]
+    return chosen
 
 
 def compare(name: str, features: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -1,6 +1,8 @@
 """`otcondense stream`: kinds of sources, and restarts at any moment."""
 
+import os
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -168,6 +170,22 @@ def test_a_followed_folder_ends_after_the_idle_time(tmp_path: Path, expected: li
     found = chosen(tmp_path, folder, "--follow", "--idle=1.5")
     thread.join()
     assert found == expected
+
+
+def test_the_first_ctrl_c_ends_a_followed_folder_with_a_subset(
+    tmp_path: Path, expected: list[str]
+) -> None:
+    folder = folder_of(tmp_path, "parquet")
+    press = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.getsignal(signal.SIGINT)
+    press.start()
+    found = chosen(tmp_path, folder, "--follow", f"--state={tmp_path / 'state'}")
+    press.join()
+    assert signal.getsignal(signal.SIGINT) == before
+    # Pressed while files are read, it leaves the rest for the next command.
+    assert (
+        found == expected or chosen(tmp_path, folder, f"--state={tmp_path / 'state'}") == expected
+    )
 
 
 def test_threads_do_not_matter(tmp_path: Path, expected: list[str]) -> None:
