@@ -42,13 +42,16 @@ class ObjectiveUnits:
 def transport_to(
     chosen: Float[np.ndarray, "k d"], others: Float[np.ndarray, "m d"], units: ObjectiveUnits
 ) -> float:
-    """Return the transport term from chosen images to others of equal weights, from above."""
+    """Return the transport term from chosen images to others of equal weights, from above.
+
+    It is solved in units of epsilon, so that the scale of the features does not matter.
+    """
     rows = torch.from_numpy(chosen.astype(np.float64))
     columns = torch.from_numpy(others.astype(np.float64))
     with one_thread():
         cost = torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist").square()
-        output = SemiDualNewton()(PartialProblem(cost, units.epsilon, units.kappa))
-        return float(output.value_upper_bound)
+        problem = PartialProblem(cost / units.epsilon, epsilon=1.0, kappa=units.kappa)
+        return units.epsilon * float(SemiDualNewton()(problem).value_upper_bound)
 
 
 def statistics_to(chosen: Float[np.ndarray, "k d"], moments: Moments) -> float:

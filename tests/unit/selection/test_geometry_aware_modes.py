@@ -226,6 +226,20 @@ def test_later_candidates_join_the_class():
         selector.partial_fit(None, cost=np.ones((3, 3)))
 
 
+def test_a_fit_from_a_swap_optimal_subset_keeps_it() -> None:
+    fitted = GeometryAwareSelector(3, rebuilds=0, lower_bound=None).fit(DATA.features)
+    again = GeometryAwareSelector(3, rebuilds=0, lower_bound=None)
+    again.fit_from(DATA.features, fitted.indices_.tolist())
+    assert again.greedy_indices_.tolist() == again.indices_.tolist() == fitted.indices_.tolist()
+    assert again.swap_optimal_
+
+
+@pytest.mark.parametrize("start", [[0, 1], [0, 1, 1], [0, 1, 10_000], [-1, 0, 1]])
+def test_a_start_that_is_no_subset_of_the_budget_is_refused(start: list[int]) -> None:
+    with pytest.raises(InputError, match="start must hold budget"):
+        GeometryAwareSelector(3).fit_from(DATA.features, start)
+
+
 def test_the_authors_reference_can_be_selected():
     options = {"budget": 3, "reference": "authors", "epsilon": 2.0, "alpha": 6.0, "beta": 1.0}
     selector = GeometryAwareSelector(**options).fit(DATA.features, cross_entropy=DATA.cross_entropy)

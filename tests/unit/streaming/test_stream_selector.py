@@ -132,6 +132,22 @@ def test_cosine_takes_images_at_unit_length() -> None:
     assert plain.ids_ == scaled.ids_
 
 
+@pytest.mark.parametrize("scale", [2.0**-60, 2.0**40])
+def test_the_scale_of_the_features_changes_only_the_units(scale: float) -> None:
+    plain = small().partial_fit(points(30))
+    scaled = small().partial_fit(points(30) * np.float32(scale))
+    assert scaled.ids_ == plain.ids_
+    assert scaled.objective_ == pytest.approx(plain.objective_ * scale**2)
+    assert scaled.upper_bound_ == pytest.approx(plain.upper_bound_ * scale**2)
+
+
+def test_equal_images_are_a_stream_too() -> None:
+    selector = small().partial_fit(np.ones((30, 3)))
+    assert len(set(selector.ids_)) == 2
+    assert selector.objective_ == pytest.approx(0, abs=1e-12)
+    assert selector.upper_bound_ == pytest.approx(0, abs=1e-12)
+
+
 REFUSED: dict[str, tuple[Callable[[StreamSelector], object], str]] = {
     "another width": (lambda s: s.partial_fit(np.ones((2, 4)), ids=[8, 9]), "another encoder"),
     "nan": (lambda s: s.partial_fit(np.full((1, 3), np.nan), ids=[8]), "must be finite"),
