@@ -1,6 +1,6 @@
 """A subset of a stream against the choice from all images at once.
 
-`python -m benchmarks.streaming [--quick]`
+`python -m benchmarks.streaming [--quick] [--reservoir 400]`
 
 The classes of made-up features and of scikit-learn's digits (64 pixels) arrive in four orders, in
 batches of 100. Every subset is measured on the whole class by the same objective, with the epsilon
@@ -31,8 +31,8 @@ BATCH = 100
 BUDGETS = (0.01, 0.05)
 """Shares of the images."""
 RESERVOIR = 400
-"""Images of the samples: fewer than any set here has, so that something is forgotten."""
-SETTINGS = {"reservoir": RESERVOIR, "check_rows": RESERVOIR, "block": 200, "lower_bound": None}
+"""Images of each sample: fewer than any set here has, so that something is forgotten."""
+BLOCK = 200
 DRAWS = 10
 KAPPA, EPSILON = 1.05, 0.05
 NEIGHBOURS = 5
@@ -76,23 +76,40 @@ class Judge:
         return density_coverage(self.features[chosen], self.features, NEIGHBOURS).coverage
 
 
-def streamed(features: np.ndarray, order: np.ndarray, budget: int) -> StreamSelector:
+def selector_of(budget: int, reservoir: int) -> StreamSelector:
+    """Return a selector before its stream."""
+    return StreamSelector(
+        budget,
+        reservoir=reservoir,
+        check_rows=reservoir,
+        block=min(BLOCK, reservoir),
+        lower_bound=None,
+    )
+
+
+def streamed(
+    features: np.ndarray, order: np.ndarray, budget: int, reservoir: int = RESERVOIR
+) -> StreamSelector:
     """Return the selector after a stream."""
-    selector = StreamSelector(budget, **SETTINGS)
+    selector = selector_of(budget, reservoir)
     for start in range(0, len(order), BATCH):
         selector.partial_fit(features[order[start : start + BATCH]])
     return selector
 
 
-def from_reservoir(features: np.ndarray, order: np.ndarray, budget: int) -> np.ndarray:
+def from_reservoir(
+    features: np.ndarray, order: np.ndarray, budget: int, reservoir: int = RESERVOIR
+) -> np.ndarray:
     """Return the choice from a uniform sample of the size of the reservoir, made at the end."""
-    drawn = np.random.default_rng(0).permutation(order)[:RESERVOIR]
+    drawn = np.random.default_rng(0).permutation(order)[:reservoir]
     found = GeometryAwareSelector(budget, rebuilds=0, lower_bound=None).fit(features[drawn])
     chosen: np.ndarray = drawn[found.indices_]
     return chosen
 
 
-def compare(name: str, features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def compare(
+    name: str, features: np.ndarray, labels: np.ndarray, reservoir: int
+) -> dict[str, float]:
     """Return the figures of one set."""
     judge = Judge(features)
     figures: dict[str, float] = {}
@@ -105,10 +122,10 @@ def compare(name: str, features: np.ndarray, labels: np.ndarray) -> dict[str, fl
         drawn = [generator.choice(len(features), budget, replace=False) for _ in range(DRAWS)]
         figures |= measured(f"{key}_offline", judge, [offline.indices_], best)
         figures |= measured(f"{key}_draws", judge, drawn, best)
-        sampled = from_reservoir(features, np.arange(len(features)), budget)
+        sampled = from_reservoir(features, np.arange(len(features)), budget, reservoir)
         figures |= measured(f"{key}_sample", judge, [sampled], best)
         for order_name, order in orders(features, labels).items():
-            selector = streamed(features, order, budget)
+            selector = streamed(features, order, budget, reservoir)
             chosen = order[selector.indices_]
             figures |= measured(f"{key}_{order_name}", judge, [chosen], best)
     return figures
@@ -122,10 +139,10 @@ def measured(name: str, judge: Judge, subsets: list[np.ndarray], best: float) ->
     return {f"{name}_objective": float(objective / best), f"{name}_coverage": float(coverage)}
 
 
-def long_stream(images: int, budget: int) -> dict[str, float]:
+def long_stream(images: int, budget: int, reservoir: int) -> dict[str, float]:
     """Return time and memory after a stream and after one ten times as long."""
     figures = {}
-    selector = StreamSelector(budget, **SETTINGS)
+    selector = selector_of(budget, reservoir)
     generator = np.random.default_rng(0)
     for name, count in (("n", images), ("10n", 10 * images)):
         started = time.process_time()
@@ -158,6 +175,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer images")
+    parser.add_argument("--reservoir", type=int, default=RESERVOIR, help="images [%(default)s]")
     options = parser.parse_args()
     size = 600 if options.quick else 2000
     sets: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
@@ -169,8 +187,8 @@ def main() -> None:
     for name, make in sets.items():
         features, labels = make()
         kept = slice(None, size)
-        figures |= compare(name, features[kept], labels[kept])
-    figures |= long_stream(400 if options.quick else 2000, 10)
+        figures |= compare(name, features[kept], labels[kept], options.reservoir)
+    figures |= long_stream(400 if options.quick else 2000, 10, options.reservoir)
     objectives = [
         value
         for name, value in figures.items()
