@@ -25,6 +25,9 @@ from otcondense.streaming import StreamSelector
 
 READERS = {".npy": npy_parts, ".npz": npz_parts, ".parquet": parquet_parts}
 """What reads a file, by its suffix."""
+AMPLE = 10
+"""Images of the reservoir for each of the budget, below which the subset fits the reservoir more
+than the stream (docs/streaming.md)."""
 INPUT = StreamFile(STANDARD_INPUT, "the standard input", 0)
 
 
@@ -41,6 +44,8 @@ def stream(options: argparse.Namespace) -> None:
         selector, position = checkpoint.load()
         if selector.seen_:
             note("stream", f"going on after {counted(selector.seen_, 'row')}")
+        if config.reservoir <= AMPLE * config.budget:
+            note("stream", f"a reservoir of more than {AMPLE} times the budget chooses better")
         reading = Reading(options, checkpoint, selector, position)
         reading.run()
         write_subset(with_home(options.output).absolute(), selector)

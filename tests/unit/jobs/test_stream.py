@@ -71,6 +71,7 @@ def test_the_subset_is_written_in_every_format(
     folder = folder_of(tmp_path, "parquet")
     printed = output_of("stream", [str(folder), f"--output={output}", *FAST])
     assert "4 of 36 rows in 2 classes" in printed
+    assert "a reservoir of more than 10 times the budget" in printed
     if suffix == ".npy":
         assert [IDS[each] for each in np.load(output)] == expected
     else:
