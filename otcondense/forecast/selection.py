@@ -8,6 +8,13 @@ import numpy as np
 
 from otcondense.forecast import measured
 from otcondense.forecast.stages import Stage, Term, Workers
+from otcondense.selection.large_class import has_cost_rows
+
+LARGE_SEARCH_SHARE = 0.4
+"""Time of a pair of a class without a matrix of costs, as a share of that of the measured classes:
+the kernel is float32, and visited in blocks that fit into the cache (benchmarks.large_class)."""
+LARGE_BOUND_SHARE = 0.1
+"""The same for the lower bound, which works on a limited number of rows."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +43,18 @@ def class_seconds(size: int, budget: int, *, bound: bool) -> float:
 
     The search is linear between the measured budgets and proportional outside, and quadratic in the
     size of the class, as the bound is. A class uses one core; two were measured, and one is taken
-    to need twice the time.
+    to need twice the time. A pair of a large class takes a smaller, measured share of that.
     """
     known = sorted(measured.SELECTION_SECONDS)
     seconds = [measured.SELECTION_SECONDS[each] for each in known]
     inside = float(np.interp(budget, known, seconds))
     outside = budget / float(np.clip(budget, known[0], known[-1]))
     search = inside * outside
-    total = search + (measured.BOUND_SECONDS if bound else 0.0)
+    bounding = measured.BOUND_SECONDS if bound else 0.0
+    if has_cost_rows(size):
+        search *= LARGE_SEARCH_SHARE
+        bounding *= LARGE_BOUND_SHARE
+    total = search + bounding
     return measured.CPU_CORES * total * (size / measured.SELECTION_IMAGES) ** 2
 
 

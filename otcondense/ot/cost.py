@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.ot.blocks import row_blocks
@@ -70,7 +70,16 @@ def _refine(
     y: Float[Tensor, "n d"],
 ) -> None:
     """Replace the costs that have lost their digits, in place."""
-    pairs = (cost < REFINED_BELOW * norms).nonzero()
+    refine_pairs(cost, (cost < REFINED_BELOW * norms).nonzero(), x, y)
+
+
+def refine_pairs(
+    cost: Float[Tensor, "m n"],
+    pairs: Int[Tensor, "p 2"],
+    x: Float[Tensor, "m d"],
+    y: Float[Tensor, "n d"],
+) -> None:
+    """Compute the costs of these pairs again from the difference of the rows, in place."""
     for part in torch.split(pairs, max(1, REFINED_VALUES // x.shape[1])):
         row = part[:, 0]
         column = part[:, 1]

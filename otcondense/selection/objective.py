@@ -10,9 +10,10 @@ from torch import Tensor
 
 from otcondense.errors import InputError
 from otcondense.ot import SquaredEuclidean
-from otcondense.ot.cost import median_cost
+from otcondense.ot.cost_rows import CostRows, median_of
 from otcondense.selection.candidates import Candidates
 from otcondense.selection.engine.problem import SubsetProblem
+from otcondense.selection.large_class import has_cost_rows
 from otcondense.selection.objective_config import ObjectiveConfig
 
 DEFAULT_ALPHA = 1.0
@@ -20,7 +21,6 @@ DEFAULT_ALPHA = 1.0
 
 DEFAULT_BETA = 0.05
 """Weight of the cross-entropy if `beta` is None."""
-
 
 LEAST_EPSILON = 1e-15
 """Least epsilon as a share of the median cost: float64 does not tell costs closer than that apart,
@@ -63,7 +63,7 @@ def build_problem(
     beta = _weight(config.beta, DEFAULT_BETA, "beta", "cross_entropy", candidates.cross_entropy)
 
     cost = _cost_matrix(candidates, workers)
-    units = Units(median_cost(cost), float(cost.max()))
+    units = Units(median_of(cost), float(cost.max()))
     epsilon = _epsilon(config, candidates.cost_unit, units)
     beta *= units.cost if config.scale == "relative" else 1 / candidates.cost_unit
 
@@ -111,8 +111,10 @@ def _epsilon(config: ObjectiveConfig, cost_unit: float, units: Units) -> float:
     )
 
 
-def _cost_matrix(candidates: Candidates, workers: int) -> Float[Tensor, "n n"]:
+def _cost_matrix(candidates: Candidates, workers: int) -> Float[Tensor, "n n"] | CostRows:
     if candidates.cost is None and candidates.features is not None:
+        if has_cost_rows(candidates.size, cost_is_given=False):
+            return CostRows(tensor(candidates.features), workers)
         return SquaredEuclidean(workers)(tensor(candidates.features))
     return tensor(candidates.require("cost", "GeometryAwareSelector"))
 

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.ot.blocks import row_blocks
+from otcondense.ot.cost_rows import CostRows, rows_at_once
 
 LOG_STEPS = 2
 """Newton steps for a candidate's potential at each dual point, without a kernel.
@@ -74,7 +75,7 @@ class TransportBounds:
     Each candidate's own potential is kept from one call to the next.
     """
 
-    cost_matrix: Float[Tensor, "n n"]
+    cost_matrix: Float[Tensor, "n n"] | CostRows
     b: Float[Tensor, " n"]
     epsilon: float
     kappa: float
@@ -89,7 +90,12 @@ class TransportBounds:
     _v: Float[Tensor, " n"] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.own = self.cost_matrix.new_zeros(len(self.cost_matrix))
+        self.own = torch.zeros_like(self.b)
+
+    @property
+    def rounding_share(self) -> float:
+        """Margin of the bounds for rounding, as a share of the potentials."""
+        return BOUND_ROUNDING
 
     def __call__(
         self,
@@ -118,7 +124,7 @@ class TransportBounds:
             bound = self._log_pass(prices, a, candidates)
 
         scale = abs(constant) + float(prices.abs().max()) + self.epsilon
-        return bound + constant - BOUND_ROUNDING * self.kappa * scale
+        return bound + constant - self.rounding_share * self.kappa * scale
 
     def drop_kernel(self) -> None:
         """Free the memory of the kernel; the next call computes it again."""
@@ -159,7 +165,7 @@ class TransportBounds:
         dtype = torch.float32 if largest < FLOAT32_EXPONENT else torch.float64
         # Prices may rise until products overflow, or until the raised smallest entries would count.
         self._room = min(HEADROOM[dtype] - largest, -FLOOR[dtype] / 2)
-        kernel = torch.empty(self.cost_matrix.shape, dtype=dtype)
+        kernel = torch.empty(len(self.b), len(self.b), dtype=dtype)
 
         def fill(rows: slice) -> None:
             kernel[rows] = self._exponent(rows).to(dtype).clamp_(min=FLOOR[dtype]).exp_()
@@ -202,7 +208,7 @@ class TransportBounds:
         dtype = kernel.dtype
         weight = torch.exp((prices - self._v) / self.epsilon).to(dtype)
         offset = math.log(a / self.kappa)
-        claims = _Claims(self.b.to(dtype), a, self.kappa)
+        claims = Claims(self.b.to(dtype), a, self.kappa)
 
         # Gathering rows costs a copy: for most of a class, all rows are bounded in place.
         everything = 2 * len(candidates) > len(self.b)
@@ -247,17 +253,48 @@ class TransportBounds:
             self.own[index] = self.epsilon * (own - offset)
             out[rows] = a * self.own[index] - self.epsilon * claimed
 
-        row_blocks(work, len(candidates), workers=self.workers)
+        at_once = rows_at_once(self.cost_matrix)
+        row_blocks(work, len(candidates), workers=self.workers, rows=at_once)
         return out
 
 
 @dataclass(frozen=True)
-class _Claims:
+class Sums:
+    """Sums over the class images for each candidate, from total = 1 / scale + kernel * weight."""
+
+    left: Float[Tensor, " m"]
+    """sum_j b_j / total_j."""
+    left_squared: Float[Tensor, " m"]
+    """sum_j b_j / total_j^2."""
+    logarithm: Float[Tensor, " m"]
+    """sum_j b_j log total_j."""
+
+
+@dataclass(frozen=True)
+class Claims:
     """What candidates claim of the class images, as a function of their scales."""
 
     mass: Float[Tensor, " n"]
     a: float
     kappa: float
+
+    @property
+    def longest_sum(self) -> int:
+        """Number of terms that are added up in the dtype of `mass`."""
+        return len(self.mass)
+
+    def sums(
+        self,
+        kernel: Float[Tensor, "m n"],
+        weight: Float[Tensor, " n"],
+        inverse: Float[Tensor, " m"],
+    ) -> Sums:
+        """Return the sums, in float64; `inverse` is 1 / scale. Each entry is visited once."""
+        total = torch.addcmul(inverse[:, None], kernel, weight)
+        left = total.reciprocal()
+        first = (left @ self.mass).double()
+        second = (left.square_() @ self.mass).double()
+        return Sums(first, second, (total.log_() @ self.mass).double())
 
     def after_a_step(
         self,
@@ -277,11 +314,10 @@ class _Claims:
         Returns: the steps, and upper bounds on the claims with their rounding errors.
         """
         inverse = log_scale.neg().exp().to(kernel.dtype)
-        total = torch.addcmul(inverse[:, None], kernel, weight)
-        left = total.reciprocal()
-        free = (left @ self.mass).double() * inverse
-        slope = free - (left.square_() @ self.mass).double() * inverse.double().square()
-        claimed = (total.log_() @ self.mass).double() + self.kappa * log_scale
+        sums = self.sums(kernel, weight, inverse)
+        free = sums.left * inverse
+        slope = free - sums.left_squared * inverse.double().square()
+        claimed = sums.logarithm + self.kappa * log_scale
 
         taken = self.kappa - free
         wanted = self.a - taken
@@ -301,6 +337,6 @@ class _Claims:
         """Return the rounding errors of `after_a_step`."""
         unit = torch.finfo(self.mass.dtype).eps
         # The sum of n terms adds up to n / 8 units.
-        relative = unit * (ENTRY_ROUNDING + len(self.mass) / 8)
+        relative = unit * (ENTRY_ROUNDING + self.longest_sum / 8)
         terms = claimed.abs() + self.kappa * (log_scale.abs() + length.expm1())
         return relative * terms + POTENTIAL_ROUNDING * unit * self.kappa

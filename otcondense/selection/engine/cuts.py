@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.ot import PartialOutput, PartialProblem, SemiDualNewton
+from otcondense.selection.engine.block_bounds import BlockBounds
 from otcondense.selection.engine.bounds import TransportBounds
 from otcondense.selection.engine.contest import Contest, Place
 from otcondense.selection.engine.problem import SubsetProblem
@@ -32,9 +33,8 @@ class CutSearch(Search):
     def __init__(self, problem: SubsetProblem, limits: SearchLimits, workers: int = 1) -> None:
         super().__init__(problem, limits)
         self._solver = SemiDualNewton()
-        self._bounds = TransportBounds(
-            problem.cost_matrix, problem.b, problem.epsilon, problem.kappa, workers
-        )
+        kind = BlockBounds if problem.is_large else TransportBounds
+        self._bounds = kind(problem.cost_matrix, problem.b, problem.epsilon, problem.kappa, workers)
 
     def at_epsilon(self, epsilon: float) -> "CutSearch":
         """Return a search from the current subset at another epsilon.
@@ -50,6 +50,10 @@ class CutSearch(Search):
         other.watcher = lambda _: self.tell()
         other.place_at(self.subset)
         return other
+
+    def drop_kernel(self) -> None:
+        """Free the memory of the bounds; the next contest computes their kernel again."""
+        self._bounds.drop_kernel()
 
     def place_at(self, subset: list[int]) -> None:
         self.subset = list(subset)
@@ -148,8 +152,9 @@ class CutSearch(Search):
         if place.size == 1 and problem.kappa == 1:
             # A single image without a dummy serves the whole class: the value itself is known.
             rounding = COST_ROUNDING * float(problem.cost_matrix.max())
-            return problem.cost_matrix[candidates] @ problem.b - rounding
-        return self._bounds(place.others, self._prices(place), place.size, candidates)
+            return problem.total_costs(candidates) - rounding
+        bounds = self._bounds(place.others, self._prices(place), place.size, candidates)
+        return bounds - problem.cost_rounding(place.rest, candidates)
 
     def _prices(self, place: Place) -> Float[Tensor, " n"]:
         """Return the prices that the other images and the dummy leave to the class images."""

@@ -237,6 +237,8 @@ class GeometryAwareFit:
         if self.config.lower_bound is None or (transport_cost and find_spec("ot") is None):
             return
 
+        if self.problem.is_large and isinstance(self.search, CutSearch):
+            self.search.drop_kernel()  # the bound needs as much memory
         bound = subset_lower_bound(
             replace(self.problem, epsilon=0.0) if transport_cost else self.problem,
             upper=self.search.value,

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.ot import PartialProblem, SemiDualNewton
-from otcondense.ot.cost import median_cost
+from otcondense.ot.cost_rows import median_of
 from otcondense.selection.engine.lower_bound_config import LowerBoundConfig
 from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.engine.relaxation import ROUNDED_BITS, DualPoint, Relaxation
@@ -147,7 +147,7 @@ class _Ascent:
         self.config = config
         self.relaxation = Relaxation(problem, workers)
         # The unit is 0 only if all costs are: any positive one is then right.
-        self.unit = median_cost(problem.cost_matrix) or 1.0
+        self.unit = median_of(problem.cost_matrix) or 1.0
         self.rounded = self.relaxation.rounded(self.unit)
         # The objective is certain to fewer digits than the costs.
         self.upper_in_units = coarse(abs(upper) / self.unit) or 1.0
@@ -170,6 +170,7 @@ class _Ascent:
             dual = SmoothedDual(self.rounded, rows, self._epsilon(current), tau)
             reached = dual.maximise(point, iterations)
             evaluations += dual.evaluations
+            del dual  # the next round needs its memory
 
             value, price = self.relaxation.certify(reached.times(self.unit))
             cheapest = self._cheapest(price, self._within(price, SLACK * tau * self.unit))

@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.ot import PartialOutput, PartialProblem, PotSolver, SemiDualNewton, Sinkhorn
+from otcondense.ot.cost_rows import CostRows
 from otcondense.selection.engine.statistics import Statistics, make_statistics
 
 SINKHORN_ITERATIONS = 100_000
@@ -32,8 +33,9 @@ class SubsetProblem:
     parameters by the median cost, and divided the absolute ones by the unit of cost.
     """
 
-    cost_matrix: Float[Tensor, "n n"]
-    """Row = chosen image, column = class image, float64, >= 0."""
+    cost_matrix: Float[Tensor, "n n"] | CostRows
+    """Row = chosen image, column = class image, float64, >= 0; of a large class, an object that
+    computes the rows that are asked for."""
     budget: int
     kappa: float
     epsilon: float
@@ -63,7 +65,7 @@ class SubsetProblem:
     def b(self) -> Float[Tensor, " n"]:
         """Column masses, sum kappa."""
         if self.weights is None:
-            return self.cost_matrix.new_full((self.size,), self.kappa / self.size)
+            return torch.full((self.size,), self.kappa / self.size, dtype=torch.float64)
         return self.kappa * self.weights
 
     @cached_property
@@ -71,7 +73,35 @@ class SubsetProblem:
         """Statistics of the class and of its subsets; None if alpha is 0."""
         if self.alpha == 0 or self.features is None:
             return None
-        return make_statistics(self.statistics, self.features, self.weights, self.workers)
+        return make_statistics(
+            self.statistics, self.features, self.weights, self.workers, is_large=self.is_large
+        )
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the class has no matrix of costs."""
+        return isinstance(self.cost_matrix, CostRows)
+
+    def total_costs(self, indices: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        """Return the cost from each image to the whole class, with the column masses."""
+        if isinstance(self.cost_matrix, CostRows):
+            return self.cost_matrix.times(indices, self.b)
+        return self.cost_matrix[indices] @ self.b
+
+    def cost_rounding(
+        self, rest: Int[Tensor, " r"], candidates: Int[Tensor, " m"]
+    ) -> Float[Tensor, " m"] | float:
+        """Return how much two computations of the transport term may differ by rounding of costs.
+
+        The rows of a large class are computed more than once, in blocks of different shapes. A plan
+        from `rest` and a candidate has the row masses 1 / k and at most the column masses b, so
+        that errors of the costs change its value by at most their means.
+        """
+        if not isinstance(self.cost_matrix, CostRows):
+            return 0.0
+        error = self.cost_matrix.rounding
+        size = len(rest) + 1
+        return (error[rest].sum() + error[candidates]) / size + self.b @ error
 
     def with_epsilon(self, epsilon: float) -> "SubsetProblem":
         """Return the problem at another epsilon; the statistics are not computed again."""

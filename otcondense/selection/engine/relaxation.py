@@ -34,6 +34,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otcondense.ot.blocks import row_blocks
+from otcondense.ot.cost_rows import rows_at_once
 from otcondense.selection.engine.problem import SubsetProblem
 from otcondense.selection.engine.statistics import TINY, DiagonalStatistics, class_weights
 
@@ -60,6 +61,15 @@ CERTIFIED_ROUNDING = 4
 
 OTHER_TERMS = 64
 """Number of terms added to the length of the sums in the margin of a certified value."""
+
+SAMPLED_COLUMNS = 2048
+"""Columns from which the first level of a row of a large class is guessed, evenly spaced."""
+
+LEVEL_VALUES = 1 << 18
+"""Entries of a block of rows whose levels are found at a time: 1 MB in float32."""
+
+LARGE_STEPS = 10
+"""Steps of the levels of a large class, all in float32."""
 
 LEVEL_STEP = 20
 """Largest step of a level, in units of epsilon; limits the quotient of nearly vanishing masses."""
@@ -128,6 +138,8 @@ def level_rows(
         step = torch.where(capped > share + tolerance, fall, rise)
         # If the capped columns take all the mass of a row, a whole interval of levels is optimal.
         step = torch.where((mass - share).abs() <= tolerance, 0, step)
+        if not bool(step.any()):
+            break  # further steps change nothing
 
         shift += step
         x += step[:, None]
@@ -135,6 +147,11 @@ def level_rows(
     total = x.clamp(min=0) @ b
     t = x.clamp_(max=0).exp_()
     return shift, t, total + t @ b
+
+
+def level_block(columns: int) -> int:
+    """Return the number of rows of a large class whose levels are found at a time."""
+    return max(1, LEVEL_VALUES // columns)
 
 
 @dataclass
@@ -261,6 +278,10 @@ class Relaxation:
 
         def work(rows: slice) -> None:
             reduced = problem.cost_matrix[rows] - point.g
+            if problem.is_large and epsilon > 0:
+                levels = None if cold else mu[rows]
+                price[rows], mu[rows] = self._large_block(reduced, levels, share)
+                return
             if epsilon == 0:
                 price[rows] = _cheapest(reduced, problem.b, share)
                 return
@@ -275,10 +296,45 @@ class Relaxation:
         def add_terms(rows: slice) -> None:
             price[rows] += self.row_terms(point, rows)
 
-        row_blocks(work, problem.size, workers=self.workers)
+        at_once = rows_at_once(problem.cost_matrix)
+        row_blocks(work, problem.size, workers=self.workers, rows=at_once)
         row_blocks(add_terms, problem.size, workers=self.workers)
         self.mu = mu
         return price
+
+    def _large_block(
+        self, reduced: Float[Tensor, "m n"], mu: Float[Tensor, " m"] | None, share: float
+    ) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
+        """Return the prices of some rows of a large class, and their levels.
+
+        The levels are found in float32. The price at a level is computed in float64: it is a lower
+        bound for any level, and an error of the level changes it by the square of that error.
+
+        Args:
+            reduced: costs less g.
+            mu: first levels; None guesses them.
+            share: mass of a row.
+        """
+        epsilon = self.problem.epsilon
+        b = self.problem.b
+        if mu is None:
+            some = reduced[:, :: max(1, len(b) // SAMPLED_COLUMNS)]
+            rank = max(1, math.ceil(some.shape[1] * share / self.problem.kappa))
+            mu = some.kthvalue(rank, dim=1).values
+        mu = mu.clone()
+        price = torch.empty_like(mu)
+        b32 = b.float()
+        x = (mu[:, None] - reduced).div_(epsilon).sub_(1)
+        for start in range(0, len(mu), level_block(len(b))):
+            rows = slice(start, start + level_block(len(b)))
+            shift, _, _ = level_rows(x[rows].float(), b32, share, LARGE_STEPS)
+            mu[rows] += epsilon * shift
+            exact = x[rows].add_(shift.double()[:, None])
+            _, _, spent = level_rows(exact, b, share, 0)
+            price[rows] = mu[rows] * share + epsilon * (
+                share * math.log(self.problem.kappa / share) - spent
+            )
+        return price, mu
 
     def certify(self, point: DualPoint) -> tuple[float, Float[Tensor, " n"]]:
         """Return the bound at a dual point less a margin for rounding, and all prices."""

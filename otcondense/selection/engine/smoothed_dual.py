@@ -9,7 +9,14 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from otcondense.ot.blocks import row_blocks
-from otcondense.selection.engine.relaxation import DualPoint, Relaxation, level_rows, rounded
+from otcondense.ot.cost_rows import rows_at_once
+from otcondense.selection.engine.relaxation import (
+    DualPoint,
+    Relaxation,
+    level_block,
+    level_rows,
+    rounded,
+)
 
 LOG_ROOM = (-20.0, 60.0)
 """Limits on the logarithm of the distance of q from the end of its domain.
@@ -79,8 +86,9 @@ class SmoothedDual:
         small = len(rows) * problem.size <= SMALL
         self.dtype = torch.float64 if small else torch.float32
         self.steps = SMALL_STEPS if small else LARGE_STEPS
-        cost = problem.cost_matrix[rows] / (epsilon * relaxation.unit)
-        self.cost = rounded(cost.clamp_(max=LARGEST_COST)).to(self.dtype)
+        self.block = level_block(problem.size) if problem.is_large else None
+        self.cost = torch.empty(len(rows), problem.size, dtype=self.dtype)
+        self._fill_cost()
         self.kernel = torch.empty_like(self.cost)
         self.b = problem.b.to(self.dtype)
         self.log_w = (problem.b / problem.kappa).log()
@@ -98,6 +106,17 @@ class SmoothedDual:
         self._rank = max(1, math.ceil(problem.size * self.share / problem.kappa))
         self.level: Float[Tensor, " m"] | None = None
         self.evaluations = 0
+
+    def _fill_cost(self) -> None:
+        """Compute the costs of the rows over epsilon."""
+
+        def fill(part: slice) -> None:
+            cost = self.problem.cost_matrix[self.rows[part]]
+            cost /= self.epsilon * self.relaxation.unit
+            self.cost[part] = rounded(cost.clamp_(max=LARGEST_COST))
+
+        at_once = rows_at_once(self.problem.cost_matrix)
+        row_blocks(fill, len(self.rows), workers=self.relaxation.workers, rows=at_once)
 
     def maximise(self, point: DualPoint, iterations: int) -> DualPoint:
         """Climb from a dual point with at most about `iterations` evaluations; return the end.
@@ -183,7 +202,7 @@ class SmoothedDual:
             level[rows] += shift
             price[rows] = (level[rows] + 1) * self.share - spent
 
-        row_blocks(work, len(price), workers=workers)
+        row_blocks(work, len(price), workers=workers, rows=self.block)
         entropy = self.share * math.log(self.problem.kappa / self.share)
         return self.epsilon * (price.double() + entropy)
 
@@ -203,7 +222,7 @@ class SmoothedDual:
         def start(rows: slice) -> None:
             level[rows] = (self.cost[rows] - reduced).kthvalue(self._rank, dim=1).values - 1
 
-        row_blocks(start, len(level), workers=self.relaxation.workers)
+        row_blocks(start, len(level), workers=self.relaxation.workers, rows=self.block)
         return level
 
     def _slopes(

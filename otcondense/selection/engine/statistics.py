@@ -3,11 +3,7 @@ r"""Distance of the mean and the spread of a subset from those of its class.
 diagonal: |mean_S - mean_T|^2 + |std_S - std_T|^2, unbiased variances, 0 for a single image.
 Source: arXiv:2606.05883, the mean-variance term.
 
-full: the squared Frechet distance of the Gaussians of subset and class with full covariances,
-|mean_S - mean_T|^2 + tr(A + B - 2 (B^1/2 A B^1/2)^1/2). Source: Dowson & Landau (1982), eq. 4. It
-goes beyond the paper, and needs only k-by-k problems: with G the Gram matrix of the centred
-features and M = G diag(w) G / (1 - sum w^2), the last trace is that of the root of the centred M_SS
-/ (k - 1).
+full: with full covariances (`covariance`).
 
 Bounds for many candidates at once rest on sqrt(v) <= (v / y + y) / 2 for every y > 0, and on the
 same inequality for traces of matrix roots.
@@ -38,23 +34,11 @@ SMALLEST_VARIANCE = 1e-12
 The linearisation has no limit at 0; the bound holds at any point.
 """
 
-SMALLEST_EIGENVALUE = 1e-6
-"""The same for the eigenvalues of a covariance."""
-
 TINY = 1e-300
 """Keeps a root positive where all variances are 0."""
 
 DIAGONAL_ROUNDING = 1e-13
 """Margin of the bound with standard deviations, as a share of its terms, which cancel."""
-
-FULL_ROUNDING = 1e-11
-"""Margin of the bound with full covariances, as a share of its terms, which cancel."""
-
-EIGENVALUE_ROUNDING = 1e-14
-"""Eigenvalues below this share of the largest, times their number, are 0 up to rounding.
-
-Without the limit, their roots would add to the trace.
-"""
 
 
 class PlaceStatistics(ABC):
@@ -202,108 +186,20 @@ class DiagonalPlace(PlaceStatistics):
         return value[candidates] if everything else value
 
 
-@dataclass(frozen=True)
-class FullStatistics(Statistics):
-    """Mean and full covariance, through the Gram matrix."""
-
-    gram: Float[Tensor, "n n"]
-    spread: Float[Tensor, "n n"]
-    """X Sigma_T X^T."""
-    trace: float
-    """Trace of the class covariance."""
-
-    @classmethod
-    def of(
-        cls, features: Float[Tensor, "n d"], weights: Float[Tensor, " n"] | None
-    ) -> "FullStatistics":
-        """Measure a class of centred features."""
-        mass = class_weights(len(features), weights, features)
-        gram = features @ features.T
-        spread = (gram * (mass / unbiased(mass))) @ gram
-        return cls(gram, (spread + spread.T) / 2, float(mass @ gram.diagonal()) / unbiased(mass))
-
-    def at(self, rest: Int[Tensor, " r"]) -> PlaceStatistics:
-        size = len(rest) + 1
-        own = self.gram.diagonal()
-        rows = self.gram[rest]
-        mean = (rows[:, rest].sum() + 2 * rows.sum(dim=0) + own) / size**2
-        if size > 1:
-            trace = (own[rest].sum() + own - size * mean) / (size - 1)
-        else:
-            trace = torch.zeros_like(mean)
-        return _FullPlace(self, rest, self.spread[rest], mean + trace + self.trace)
-
-
-@dataclass(frozen=True)
-class _FullPlace(PlaceStatistics):
-    of: FullStatistics
-    rest: Int[Tensor, " r"]
-    rows: Float[Tensor, "r n"]
-    known: Float[Tensor, " n"]
-    """All of the term but the trace of the root, for each image of the class."""
-
-    def exact(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-        size = len(self.rest) + 1
-        value = self.known[candidates]
-        if size == 1:
-            return value
-        rows = max(1, CHUNK_VALUES // size**2)
-        starts = range(0, len(candidates), rows)
-        roots = [self._roots(candidates[start : start + rows]) for start in starts]
-        return value - 2 * torch.cat(roots)
-
-    def _blocks(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, "m k k"]:
-        """Return the centred M_SS / (k - 1) with each candidate."""
-        size = len(self.rest) + 1
-        block = self.rows.new_empty(len(candidates), size, size)
-        block[:, :-1, :-1] = self.rows[:, self.rest]
-        block[:, :-1, -1] = self.rows[:, candidates].T
-        block[:, -1, :-1] = self.rows[:, candidates].T
-        block[:, -1, -1] = self.of.spread.diagonal()[candidates]
-        block -= block.mean(dim=1, keepdim=True)
-        block -= block.mean(dim=2, keepdim=True)
-        return block / (size - 1)
-
-    def _roots(self, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-        """Return the trace of the root with each candidate."""
-        values: Float[Tensor, "m k"] = torch.linalg.eigvalsh(self._blocks(candidates))
-        noise = EIGENVALUE_ROUNDING * values.shape[1] * values[:, -1:].clamp(min=0)
-        roots: Float[Tensor, " m"] = values.where(values > noise, 0.0).sqrt().sum(dim=1)
-        return roots
-
-    def lower_bound(self, reference: int, candidates: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-        size = len(self.rest) + 1
-        if size == 1:
-            return self.known[candidates]
-
-        # The trace of the root is linearised at its value with the reference image.
-        block = self._blocks(self.rest.new_tensor([reference]))[0]
-        values, vectors = torch.linalg.eigh(block)
-        smallest = SMALLEST_EIGENVALUE * values[-1].clamp(min=TINY)
-        roots = (values.clamp(min=0) + smallest).sqrt()
-        inverse = (vectors / roots) @ vectors.T / (size - 1)
-        inverse -= inverse.mean(dim=0, keepdim=True)
-        inverse -= inverse.mean(dim=1, keepdim=True)
-
-        total: Float[Tensor, " n"] = (
-            self.of.spread.diagonal() * inverse[-1, -1] + 2 * inverse[-1, :-1] @ self.rows
-        )
-        total += (inverse[:-1, :-1] * self.rows[:, self.rest]).sum()
-
-        # `roots` also holds the root of the constant direction, which is not part of the trace.
-        # That only lowers the bound.
-        bound: Float[Tensor, " n"] = self.known - total - roots.sum()
-        bound -= FULL_ROUNDING * (self.known.abs() + total.abs())
-        return bound[candidates]
-
-
 def make_statistics(
     kind: Literal["diagonal", "full"],
     features: Float[Tensor, "n d"],
     weights: Float[Tensor, " n"] | None,
     workers: int = 1,
+    *,
+    is_large: bool = False,
 ) -> Statistics:
-    """Return the statistics of a class of centred features."""
+    """Return the statistics of a class of centred features; a large one gets no n x n matrix."""
     if kind == "diagonal":
         return DiagonalStatistics.of(features, weights, workers)
+
+    from otcondense.selection.engine.covariance import FactoredStatistics, FullStatistics
+
+    if is_large:
+        return FactoredStatistics.of(features, weights)
     return FullStatistics.of(features, weights)

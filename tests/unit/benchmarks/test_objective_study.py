@@ -16,8 +16,9 @@ from benchmarks.objective_study.variants import DEFAULT, VARIANTS, ClassData, ch
 from otcondense.evaluation import frechet_distance
 from otcondense.selection import GeometryAwareSelector
 from otcondense.selection.candidates import validate_candidates
+from otcondense.selection.engine.covariance import FullStatistics
 from otcondense.selection.engine.search import SearchLimits
-from otcondense.selection.engine.statistics import DiagonalStatistics, FullStatistics
+from otcondense.selection.engine.statistics import DiagonalStatistics
 from otcondense.selection.geometry_aware_config import GeometryAwareConfig
 from otcondense.selection.objective import build_problem
 

@@ -255,8 +255,10 @@ def test_the_forecast_grows_with_the_class_and_is_checked_before_allocation():
     small = forecast(1300, 2048, 10)
     large = forecast(20_000, 2048, 10)
     assert small.memory_bytes < 1e9
-    assert large.memory_bytes < 24e9
+    assert large.memory_bytes < 5e9
+    assert forecast(20_000, 256, 10).memory_bytes < 3e9
+    assert forecast(20_000, 256, 10, cost_is_given=True).memory_bytes > 9e9
     assert large.seconds > small.seconds
     features = np.zeros((100_000, 1), dtype=np.float32)
-    with pytest.raises(InputError, match="forecast of 2"):
+    with pytest.raises(InputError, match="forecast of 4"):
         GeometryAwareSelector(budget=5, memory_limit_gb=10.0).fit(features)
