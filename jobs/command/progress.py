@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,7 @@ from otcondense.store import (
     progress_file,
     read_progress,
     write_progress,
+    write_units,
 )
 
 LOG = logging.getLogger(__name__)
@@ -27,6 +29,11 @@ WORK_PER_WRITE = 100
 
 With a slow store or ten thousand units, writing then takes at most a hundredth of the time.
 """
+UNITS_IN_ONE_FILE = 2000
+"""A stage of more units has a file of all units, and one of those that have changed since. The
+second is small, so that its counts are news after a second; the first has 40 MB for 100,000 units,
+and is written about once in a minute."""
+
 ENDED = ("done", "failed", "skipped")
 
 
@@ -41,9 +48,12 @@ class Progress:
         self._store = store
         self._state = StageProgress(stage=stage, title=title, unit=unit)
         self._units: dict[str, UnitProgress] = {}
+        self._changed: set[str] | None = None
+        """Units that have changed since the file of all units was written; None before."""
         self._ended = 0
         self._bar: tqdm[Any] | None = None
         self._next_write = 0.0
+        self._next_units = 0.0
 
     def __enter__(self) -> "Progress":
         return self
@@ -56,7 +66,8 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-            self._write(finished=error is None and self._state.done == self._state.total)
+            is_finished = error is None and self._state.done == self._state.total
+            self._write(finished=is_finished, is_last=True)
 
     def show(self, done: int, total: int, **figures: float) -> None:
         """Show that `done` of `total` are done, with `figures` such as the loss."""
@@ -83,6 +94,7 @@ class Progress:
     def follow(self, units: Sequence[UnitProgress]) -> None:
         """Show the units of the stage, in the order of work; the file lists finished ones too."""
         self._units = {unit.name: unit for unit in units}
+        self._changed = None
         self._ended = sum(unit.state in ENDED for unit in units)
         self.show(self._ended, len(units))
 
@@ -90,6 +102,8 @@ class Progress:
         """Show that the state of one unit has changed, by the names of `UnitProgress`."""
         before = self._units[name]
         after = self._units[name] = before.model_copy(update=changes)
+        if self._changed is not None:
+            self._changed.add(name)
         self._ended += (after.state in ENDED) - (before.state in ENDED)
         if after.state == "failed" and before.state != "failed":
             # At once: if all units fail for one reason, the user need not wait for the end.
@@ -114,7 +128,7 @@ class Progress:
         counts = {"done": total, "total": total, "before": total, "started": time.time()}
         self._state = self._state.model_copy(update=counts)
         if self._units or not self._is_noted():
-            self._write(finished=True)
+            self._write(finished=True, is_last=True)
 
     def _is_noted(self) -> bool:
         name = progress_file(self._state.stage)
@@ -125,21 +139,39 @@ class Progress:
         except InputError:
             return False
 
-    def _write(self, *, finished: bool) -> None:
-        changes = {
-            "units": tuple(self._units.values()),
-            "updated": time.time(),
-            "finished": finished,
-        }
+    def _write(self, *, finished: bool, is_last: bool = False) -> None:
+        is_large = len(self._units) > UNITS_IN_ONE_FILE
+        changes = {"updated": time.time(), "finished": finished, "has_units_file": is_large}
         self._state = self._state.model_copy(update=changes)
-        started = time.monotonic()
         try:
-            write_progress(self._store, self._state)
+            units = self._changed_units(is_last=is_last) if is_large else self._units.values()
+            state = self._state.model_copy(update={"units": tuple(units)})
+            self._next_write = _paced(lambda: write_progress(self._store, state), is_large=is_large)
         except OSError as error:
             # Progress may be lost, but it must not stop the work.
             LOG.warning("progress of %s is not written: %s", self._state.title, error)
-        ended = time.monotonic()
-        self._next_write = ended + max(SECONDS_BETWEEN_WRITES, WORK_PER_WRITE * (ended - started))
+            self._next_write = time.monotonic() + SECONDS_BETWEEN_WRITES
+
+    def _changed_units(self, *, is_last: bool) -> list[UnitProgress]:
+        """Return the units that the file of all units does not have as they are; write it if due.
+
+        Raises: OSError if it cannot be written.
+        """
+        if self._changed is None or is_last or time.monotonic() >= self._next_units:
+            units = tuple(self._units.values())
+            write = partial(write_units, self._store, self._state.stage, units)
+            self._next_units = _paced(write, is_large=True)
+            self._changed = set()
+        return [self._units[name] for name in sorted(self._changed)]
+
+
+def _paced(write: Callable[[], None], *, is_large: bool) -> float:
+    """Write a file; return when to do so again (`time.monotonic`)."""
+    started = time.monotonic()
+    write()
+    ended = time.monotonic()
+    shares = 2 if is_large else 1  # two files share the time that writing may take
+    return ended + max(SECONDS_BETWEEN_WRITES, shares * WORK_PER_WRITE * (ended - started))
 
 
 def note(title: str, text: str) -> None:

@@ -11,7 +11,7 @@ from jobs.run_directory.run import Run
 from jobs.run_directory.stages import ALL, STAGES, Stage, matches, place_of_bar, with_dependents
 from otcondense.byte_sizes import byte_size
 from otcondense.errors import InputError
-from otcondense.store import PROGRESS_DIRECTORY, set_aside
+from otcondense.store import PROGRESS_DIRECTORY, set_aside, units_file
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,12 @@ def _is_of_another_run(run: Run, name: str) -> bool:
 def _progress_of(names: Iterable[str], stage: Stage) -> list[str]:
     """Return the files of progress of a stage."""
     prefix = f"{PROGRESS_DIRECTORY}/"
-    keys = [name.removeprefix(prefix).removesuffix(".json") for name in names if prefix in name]
+    known = set(names)
+    keys = [name.removeprefix(prefix).removesuffix(".json") for name in known if prefix in name]
     place = STAGES.index(stage)
-    return [f"{prefix}{key}.json" for key in keys if place_of_bar(key) == place]
+    own = sorted(key for key in keys if place_of_bar(key) == place)
+    files = [f"{prefix}{key}.json" for key in own]
+    return files + [units_file(key) for key in own if units_file(key) in known]
 
 
 def confirm(deletion: Deletion, *, yes: bool, ask: Callable[[str], str] = input) -> None:

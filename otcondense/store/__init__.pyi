@@ -42,7 +42,9 @@ from .progress import UnitState as UnitState
 from .progress import progress_file as progress_file
 from .progress import read_all_progress as read_all_progress
 from .progress import read_progress as read_progress
+from .progress import units_file as units_file
 from .progress import write_progress as write_progress
+from .progress import write_units as write_units
 from .representations import Representation as Representation
 from .selection import GROUP as GROUP
 from .selection import MANIFEST_COLUMNS as MANIFEST_COLUMNS
@@ -136,6 +138,8 @@ __all__ = [
     "write_class_features",
     "write_class_selection",
     "write_groups",
+    "units_file",
     "write_progress",
+    "write_units",
     "write_table",
 ]

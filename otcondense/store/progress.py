@@ -1,23 +1,34 @@
 """Progress of each stage of a run, for the page, the status and the terminal.
 
-One small file for each stage, in `logs/`.
+One small file for each stage, in `logs/`. A stage of very many units has a second file with all of
+them, which is written less often; the small one then has those that have changed since.
 """
 
-from contextlib import suppress
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from otcondense.config import Config
 from otcondense.errors import InputError
 from otcondense.store.files import Store
 
 PROGRESS_DIRECTORY = "logs/progress"
+UNITS_DIRECTORY = "logs/units"
+"""Folder of the units of stages that have very many."""
 UnitState = Literal["queued", "running", "done", "failed", "skipped"]
 
 
-class UnitProgress(Config):
-    """Progress of one unit of work, such as the selection of a class by a method."""
+class UnitProgress(BaseModel):
+    """Progress of one unit of work, such as the selection of a class by a method.
+
+    It is no `Config`: the checks of what users write take 40 µs, and there can be 100,000 units.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str
     """Unique within its stage."""
@@ -50,6 +61,9 @@ class UnitProgress(Config):
     """Reason why it failed, or is retried."""
 
 
+UNITS = TypeAdapter(tuple[UnitProgress, ...])
+
+
 class StageProgress(Config):
     """Progress of one stage."""
 
@@ -73,6 +87,8 @@ class StageProgress(Config):
     """Figures next to the count in the progress bar, such as the loss."""
     units: tuple[UnitProgress, ...] = ()
     """In the order of work; empty if a stage only counts."""
+    has_units_file: bool = False
+    """Whether all units are in a file of their own; the stored `units` have changed since."""
 
     @property
     def eta_seconds(self) -> float | None:
@@ -89,24 +105,66 @@ def progress_file(stage: str) -> str:
     return f"{PROGRESS_DIRECTORY}/{stage.replace('/', '-')}.json"
 
 
+def units_file(stage: str) -> str:
+    """Return the name of the units of a stage that has very many."""
+    return f"{UNITS_DIRECTORY}/{stage.replace('/', '-')}.json"
+
+
 def write_progress(store: Store, progress: StageProgress) -> None:
     """Write the progress of a stage, whole or not at all."""
     text = progress.model_dump_json(exclude_defaults=True)
     store.write_bytes(progress_file(progress.stage), text.encode())
 
 
+def write_units(store: Store, stage: str, units: Sequence[UnitProgress]) -> None:
+    """Write all units of a stage, in the order of work, whole or not at all."""
+    store.write_bytes(units_file(stage), UNITS.dump_json(tuple(units), exclude_defaults=True))
+
+
 def read_progress(store: Store, name: str) -> StageProgress:
-    """Return the progress stored under `name`.
+    """Return the progress stored under `name`, with all units.
+
+    If a file of units is damaged or lost, those that have changed lately are left.
 
     Raises: InputError if the file is damaged.
     """
     try:
-        return StageProgress.model_validate_json(store.read_bytes(name))
+        stage = StageProgress.model_validate_json(store.read_bytes(name))
+        return _with_all_units(store, stage) if stage.has_units_file else stage
     except ValidationError as error:
         raise InputError(
             f"{store.path(name)} is damaged ({error.error_count()} faults); "
             "it is rewritten while the stage runs"
         ) from error
+
+
+def _with_all_units(store: Store, stage: StageProgress) -> StageProgress:
+    name = units_file(stage.stage)
+    units = {unit.name: unit for unit in _stored_units(store, name, store.state(name))}
+    units |= {unit.name: unit for unit in stage.units}
+    return stage.model_copy(update={"units": tuple(units.values())})
+
+
+@lru_cache(maxsize=1)
+def _stored_units(store: Store, name: str, state: str | None) -> tuple[UnitProgress, ...]:
+    """Return the units of a file; it is parsed once for each `state`, which is of the file."""
+    if state is None:
+        return ()
+    with suppress(ValidationError, OSError), _without_collection():
+        return UNITS.validate_json(store.read_bytes(name))
+    return ()
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep the garbage collector still: it would look at each of 100,000 new objects many times."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def read_all_progress(store: Store) -> list[StageProgress]:

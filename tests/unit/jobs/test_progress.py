@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from otcondense.store import (
     UnitProgress,
     progress_file,
     read_all_progress,
+    units_file,
     write_progress,
 )
 from tests.runs import start_run
@@ -299,3 +301,50 @@ def test_status_imports_no_heavy_library(store: Store) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "1/3 class" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("most", [2, 3])
+def test_a_stage_of_many_units_reads_the_same_from_two_files(
+    store: Store, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.command.progress.UNITS_IN_ONE_FILE", most)
+    ends = {"b": {"state": "done", "seconds": 2.0}, "c": {"state": "failed", "message": "bad"}}
+    stage = followed(store, ends)
+    assert store.exists(units_file("select_subset")) == (most < len(NAMES))
+    assert [unit.name for unit in stage.units] == list(NAMES)
+    assert [unit.state for unit in stage.units] == ["skipped", "done", "failed"]
+    assert (stage.before, stage.done, stage.total, stage.finished) == (1, 3, 3, True)
+
+
+def test_the_small_file_has_news_that_the_file_of_all_units_lacks(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.command.progress.UNITS_IN_ONE_FILE", 2)
+    monkeypatch.setattr("jobs.command.progress.SECONDS_BETWEEN_WRITES", 0.0)
+    monkeypatch.setattr("jobs.command.progress.WORK_PER_WRITE", 0.0)
+    name = units_file("select_subset")
+    with Progress(store, "select_subset", "select", "class") as progress:
+        progress.follow([UnitProgress(name=each) for each in NAMES])
+        monkeypatch.setattr("jobs.command.progress.WORK_PER_WRITE", 1e9)
+        progress._next_units = math.inf
+        progress.change("b", {"state": "done"})
+        written = store.state(name)
+        (stage,) = read_all_progress(store)
+        assert [unit.state for unit in stage.units] == ["queued", "done", "queued"]
+        assert StageProgress.model_validate_json(
+            store.read_bytes(progress_file("select_subset"))
+        ).units == (UnitProgress(name="b", state="done"),)
+        assert store.state(name) == written
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"[{}]", b"\xff", b"[1]"])
+def test_a_lost_file_of_units_leaves_the_counts(
+    store: Store, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.command.progress.UNITS_IN_ONE_FILE", 2)
+    followed(store, {"b": {"state": "done"}, "c": {"state": "done"}})
+    store.remove(units_file("select_subset"))
+    if content is not None:
+        store.write_bytes(units_file("select_subset"), content)
+    (stage,) = read_all_progress(store)
+    assert (stage.done, stage.total, stage.units) == (3, 3, ())
