@@ -15,7 +15,8 @@ from jobs.dashboard.access import Access, AccessMiddleware
 from jobs.dashboard.followed import FollowedRun
 from jobs.dashboard.mark_routes import add_marks
 from jobs.dashboard.replies import Pages, unless_known
-from jobs.dashboard.routes import add_class, add_map, add_overview, add_training
+from jobs.dashboard.routes import add_class, add_map, add_overview, add_report, add_training
+from jobs.dashboard.window_routes import add_windows
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
 from otcondense.datasets.names import ORDER_OF_CLASSES
@@ -37,6 +38,8 @@ def create_app(run: Run, access: Access) -> FastAPI:
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     pages = Pages(FollowedRun(run), _environment())
     add_overview(app, pages)
+    add_report(app, pages)
+    add_windows(app, pages)
     add_class(app, pages)
     add_map(app, pages)
     add_training(app, pages)

@@ -20,6 +20,8 @@ SLOW_FACTOR = 3.0
 """A running class is slow after this many times the median time of the finished ones."""
 READERS = 8
 """Threads that read selections: an object store answers slowly, but many requests at once."""
+MOST_READ = 2000
+"""Selections that are all read where no progress is kept; more would take minutes."""
 SIGNIFICANT_DIGITS = 6
 """Digits of a measure that are sent to the page, which shows four."""
 
@@ -38,8 +40,8 @@ class ClassState(Config):
     """By the names of `MEASURES`."""
 
 
-def class_states(run: Run, stages: Sequence[StageProgress], now: float) -> tuple[ClassState, ...]:
-    """Return every class and method, in the order of classes.
+def selection_progress(run: Run, stages: Sequence[StageProgress]) -> tuple[UnitProgress, ...]:
+    """Return the progress of every class and method.
 
     Without logs, these are the selections on disk; before the first one, the classes of the source
     as soon as it is listed.
@@ -47,8 +49,13 @@ def class_states(run: Run, stages: Sequence[StageProgress], now: float) -> tuple
     units = next((stage.units for stage in stages if stage.stage == SELECTION_BAR.key), None)
     if units is None:
         units = selections_on_disk(run) or tuple(_awaited(run))
-    usual = _usual_seconds(units)
-    return _in_order(_class_state(unit, usual, now) for unit in units)
+    return units
+
+
+def class_states(units: Sequence[UnitProgress], now: float) -> tuple[ClassState, ...]:
+    """Return every class and method, in the order of classes."""
+    usual = usual_seconds(units)
+    return _in_order(class_state(unit, usual, now) for unit in units)
 
 
 def _in_order(classes: Iterable[ClassState]) -> tuple[ClassState, ...]:
@@ -68,57 +75,87 @@ def _awaited(run: Run) -> Iterator[UnitProgress]:
             yield UnitProgress(name=f"{method}, class {name}", method=method, class_name=name)
 
 
-def _usual_seconds(units: Sequence[UnitProgress]) -> float:
+def usual_seconds(units: Sequence[UnitProgress]) -> float:
     """Return the median time of the finished classes; infinite if none has finished."""
     finished = [unit.seconds for unit in units if unit.state == "done" and unit.seconds]
     return statistics.median(finished) if finished else float("inf")
 
 
-def _class_state(unit: UnitProgress, usual: float, now: float) -> ClassState:
-    seconds = unit.seconds
-    state: str = unit.state
-    if unit.state == "running":
-        if unit.started:
-            seconds = now - unit.started
-        if (seconds or 0.0) > SLOW_FACTOR * usual:
-            state = "slow"
+def state_of(unit: UnitProgress, usual: float, now: float) -> str:
+    """Return the state of a class: one of `STATES`.
+
+    Args:
+        unit: the class.
+        usual: seconds that others took.
+        now: seconds since the epoch.
+    """
+    is_slow = unit.state == "running" and (_seconds(unit, now) or 0.0) > SLOW_FACTOR * usual
+    return "slow" if is_slow else unit.state
+
+
+def measures_of(unit: UnitProgress, now: float) -> dict[str, float | None]:
+    """Return the measures of a class by the names of `MEASURES`, and others."""
+    live: dict[str, float | None] = {
+        "objective": unit.objective,
+        "swaps": unit.swaps or None,
+        "seconds": _seconds(unit, now),
+        "size": unit.size,
+    }
+    return {**live, **unit.measures}
+
+
+def _seconds(unit: UnitProgress, now: float) -> float | None:
+    return now - unit.started if unit.state == "running" and unit.started else unit.seconds
+
+
+def class_state(unit: UnitProgress, usual: float, now: float) -> ClassState:
+    """Return a class as the page shows it; the arguments are those of `state_of`."""
+    measures: dict[str, float] = {}
+    for name, value in measures_of(unit, now).items():
+        if name in MEASURES and value is not None:
+            measures[name] = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
     return ClassState(
         method=unit.method,
         class_name=unit.class_name,
-        state=state,
+        state=state_of(unit, usual, now),
         step=unit.step,
         message=unit.message,
         attempts=unit.attempts,
-        measures=_measures(unit, seconds),
+        measures=measures,
     )
 
 
-def _measures(unit: UnitProgress, seconds: float | None) -> dict[str, float]:
-    live = {
-        "objective": unit.objective,
-        "swaps": unit.swaps or None,
-        "seconds": seconds,
-        "size": unit.size,
-    }
-    measures: dict[str, float] = {}
-    for name, value in {**live, **unit.measures}.items():
-        if name in MEASURES and value is not None:
-            measures[name] = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
-    return measures
-
-
 def selections_on_disk(run: Run) -> tuple[UnitProgress, ...]:
-    """Return the finished selections of a run as units of progress, read from their files."""
-    places: list[tuple[str, str]] = []
+    """Return the finished selections of a run as units of progress.
+
+    Above `MOST_READ` only their names are read; `with_stored_measures` reads some of the others.
+    """
+    found: list[UnitProgress] = []
     for method in run.config.selection.subsets:
-        places += [(method, name) for name in selected_classes(run, method)]
+        for name in selected_classes(run, method):
+            found.append(
+                UnitProgress(name=f"{method}, class {name}", method=method, class_name=name)
+            )
+    if len(found) > MOST_READ:
+        return tuple(each.model_copy(update={"state": "skipped"}) for each in found)
+    return tuple(_read(run, found))
+
+
+def with_stored_measures(run: Run, units: Sequence[UnitProgress]) -> list[UnitProgress]:
+    """Return units with their measures, from their files if the progress does not have them."""
+    lacking = [unit for unit in units if unit.state == "skipped" and not unit.measures]
+    read = {unit.name: unit for unit in _read(run, lacking)}
+    return [read.get(unit.name, unit) for unit in units]
+
+
+def _read(run: Run, units: Sequence[UnitProgress]) -> list[UnitProgress]:
     with ThreadPoolExecutor(READERS) as pool:
-        return tuple(pool.map(lambda place: _unit_on_disk(run, *place), places))
+        return list(pool.map(lambda unit: _unit_on_disk(run, unit), units))
 
 
-def _unit_on_disk(run: Run, method: str, class_name: str) -> UnitProgress:
-    summary = stored_summary(run.store, run.selection_directory(method), class_name)
-    unit = UnitProgress(name=f"{method}, class {class_name}", method=method, class_name=class_name)
+def _unit_on_disk(run: Run, unit: UnitProgress) -> UnitProgress:
+    directory = run.selection_directory(unit.method)
+    summary = stored_summary(run.store, directory, unit.class_name)
     if summary is None:
         message = f"its file is damaged; run `otcondense {SELECTION_BAR.key}` again"
         return unit.model_copy(update={"state": "failed", "message": message})

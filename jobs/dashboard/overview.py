@@ -14,7 +14,14 @@ from jobs.command.wording import (
     seconds_left,
     stage_state,
 )
-from jobs.dashboard.class_states import ClassState, class_states
+from jobs.dashboard.class_states import (
+    ClassState,
+    class_states,
+    selection_progress,
+    state_of,
+    usual_seconds,
+)
+from jobs.dashboard.class_window import MOST_SENT
 from jobs.run_directory.bars import Bar
 from jobs.run_directory.last_command import LastCommand, read_last_command
 from jobs.run_directory.run import Run
@@ -25,6 +32,8 @@ from otcondense.counts import counted
 from otcondense.durations import duration
 from otcondense.store import StageProgress, hash8, read_all_progress
 
+MOST_FAILURES = 200
+"""Failures that are sent; of many units, most fail for the same reason."""
 WAITING = "waiting"
 """State of a stage that has not begun."""
 RunState = Literal["waiting", "running", "silent", "stopped", "finished", "interrupted", "failed"]
@@ -90,8 +99,14 @@ class Overview(Config):
     methods: tuple[str, ...]
     counts: dict[str, int]
     """Classes by state."""
+    has_windows: bool = False
+    """Whether there are too many classes to send; `/api/classes` sends some of them."""
     classes: tuple[ClassState, ...]
+    """Each one under each method; empty if `has_windows`."""
     failures: tuple[Failure, ...]
+    """At most `MOST_FAILURES`."""
+    num_failures: int = 0
+    """All failed units."""
 
 
 def overview(run: Run) -> Overview:
@@ -104,7 +119,10 @@ def overview(run: Run) -> Overview:
     bars = bars_of(run.config)
     command = current_command(read_last_command(run.store), stages)
     views = tuple(_stage_views(bars, stages, now, command))
-    classes = class_states(run, stages, now)
+    units = selection_progress(run, stages)
+    usual = usual_seconds(units)
+    has_windows = len(units) > MOST_SENT * len(run.config.selection.subsets)
+    failures = tuple(_failures(stages))
     seconds = stage_seconds(run)
     configuration = hash8(run.config.model_dump(mode="json"))
     ended = [(stage.stage, stage.updated) for stage in stages if stage.finished]
@@ -125,9 +143,11 @@ def overview(run: Run) -> Overview:
         updated=updated,
         stages=views,
         methods=run.config.selection.subsets,
-        counts=dict(Counter(state.state for state in classes)),
-        classes=classes,
-        failures=tuple(_failures(stages)),
+        counts=dict(Counter(state_of(unit, usual, now) for unit in units)),
+        has_windows=has_windows,
+        classes=() if has_windows else class_states(units, now),
+        failures=failures[:MOST_FAILURES],
+        num_failures=len(failures),
     )
 
 

@@ -1,12 +1,13 @@
 """Answers of the page: rendered templates, and bodies that a browser may already have."""
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Condition
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
-from cachetools import TTLCache, cached
+from cachetools import Cache, TLRUCache, cached
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment
@@ -18,10 +19,40 @@ from otcondense.counts import plural_of
 
 TAG_DIGITS = 24
 """Hexadecimal digits of an ETag: 96 bits, enough to tell versions of one page apart."""
-
+COST_PAUSE = 10.0
+"""What takes long to make is kept for so many times as long: a page takes a tenth of a core."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Timed(Generic[Result]):
+    """A value, and the seconds that it took to make."""
+
+    value: Result
+    seconds: float
+
+    @classmethod
+    def of(cls, make: Callable[[], Result]) -> "Timed[Result]":
+        """Make a value."""
+        started = time.monotonic()
+        value = make()
+        return cls(value, time.monotonic() - started)
+
+
+def cache_by_cost(size: int, seconds: float) -> Cache[Any, Timed[Any]]:
+    """Return a cache of `Timed` values, each of which is kept as long as its cost demands.
+
+    Args:
+        size: values to keep.
+        seconds: the shortest time to keep a value.
+    """
+
+    def end(_key: object, made: Timed[Any], now: float) -> float:
+        return now + max(seconds, COST_PAUSE * made.seconds)
+
+    return TLRUCache(size, ttu=end, timer=time.monotonic)
 
 
 @dataclass(frozen=True)
@@ -37,7 +68,7 @@ class Pages:
         return self.followed.run
 
     def kept(
-        self, cache: TTLCache[Any, Any]
+        self, cache: Cache[Any, Any]
     ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
         """Keep results of a function until they are too old or the configuration has changed."""
 

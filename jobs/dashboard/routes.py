@@ -11,11 +11,12 @@ from jobs.answers.read import read_answer
 from jobs.dashboard.access import REPORT as REPORT_PATH
 from jobs.dashboard.atlas import Atlas, atlas
 from jobs.dashboard.class_view import class_view, read_selection
+from jobs.dashboard.class_window import WINDOW
 from jobs.dashboard.first_images import FirstImage, first_images
 from jobs.dashboard.measures import MEASURES, STATE_MEANINGS, STATES, words_for_scripts
 from jobs.dashboard.overview import Overview, overview
 from jobs.dashboard.pictures import chosen_picture, sample_sheet
-from jobs.dashboard.replies import Pages, unless_known
+from jobs.dashboard.replies import Pages, Timed, cache_by_cost, unless_known
 from jobs.dashboard.training_view import training_view
 from jobs.run_directory.run import REPORT
 from jobs.thumbnails.stored import Pictures, read_thumbnails
@@ -24,7 +25,7 @@ from otcondense.errors import InputError
 from otcondense.report.answer import Answer
 
 OVERVIEW_SECONDS = 1.0
-"""Greatest age of the overview; all viewers share one."""
+"""Greatest age of the overview, unless it takes long to read; all viewers share one."""
 ANSWER_SECONDS = 10.0
 """Greatest age of the answer: it is read from many files, and changes when a stage has ended."""
 PICTURE_BYTES = 64 * 2**20
@@ -46,12 +47,18 @@ Side = Annotated[int, Query(ge=16, le=LARGEST_SIDE)]
 
 
 def add_overview(app: FastAPI, pages: Pages) -> None:
-    """Add the first view, its data, its answer and the report."""
+    """Add the first view, its data and its answer."""
 
-    @pages.kept(TTLCache(1, OVERVIEW_SECONDS))
-    def current() -> tuple[Overview, bytes]:
+    def present() -> tuple[Overview, bytes]:
         view = overview(pages.run)
         return view, view.model_dump_json(exclude_defaults=True).encode()
+
+    @pages.kept(cache_by_cost(1, OVERVIEW_SECONDS))
+    def timed() -> Timed[tuple[Overview, bytes]]:
+        return Timed.of(present)
+
+    def current() -> tuple[Overview, bytes]:
+        return timed().value
 
     def answer() -> Answer | str:
         try:
@@ -76,6 +83,7 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
             "overview.html.j2",
             view=view,
             **answer_values(view.results),
+            window=WINDOW,
             measures=MEASURES,
             states=STATES,
             state_meanings=STATE_MEANINGS,
@@ -92,6 +100,10 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
         """Return the progress of the run."""
         _, body = current()
         return unless_known(request, body, "application/json", "no-cache")
+
+
+def add_report(app: FastAPI, pages: Pages) -> None:
+    """Add the report of the run."""
 
     @app.get(REPORT_PATH, response_class=HTMLResponse)
     def report() -> Response:

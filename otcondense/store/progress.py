@@ -129,7 +129,8 @@ def read_progress(store: Store, name: str) -> StageProgress:
     Raises: InputError if the file is damaged.
     """
     try:
-        stage = StageProgress.model_validate_json(store.read_bytes(name))
+        with _without_collection():
+            stage = StageProgress.model_validate_json(store.read_bytes(name))
         return _with_all_units(store, stage) if stage.has_units_file else stage
     except ValidationError as error:
         raise InputError(

@@ -15,6 +15,7 @@ from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
 from otcondense.store import UnitProgress, read_class_selection, selection_measures
 from tests.browser.looks import assert_accessible, assert_no_sideways_scrolling, keep, until
+from tests.generators.many_units import many_units, write_many_units
 from tests.generators.page_runs import BUDGET, HOSTILE, METHODS, make_run, write_units
 
 TOKEN = "a-token-of-the-test"
@@ -338,3 +339,31 @@ def test_every_view_is_accessible(run: Run, serve, open_page, view: str, scheme:
         expect(page.locator(".plot .main-svg").first).to_be_visible()
     keep(page, f"{scheme}-{view.strip('/').split('?')[0] or 'overview'}")
     assert_accessible(page)
+
+
+def test_very_many_classes_are_shown_in_parts(run: Run, serve, open_page, tmp_path: Path) -> None:
+    made = with_states(run, [], tmp_path)
+    units = many_units(20_000)
+    odd = {"class_name": HOSTILE, "name": HOSTILE, "state": "failed", "message": HOSTILE}
+    units[7] = units[7].model_copy(update=odd)
+    write_many_units(made.store, units, is_finished=False)
+    page = open_page(serve(made))
+    expect(page.locator("#shown")).to_have_text("1–500 of 20,000 classes")
+    expect(tiles(page)).to_have_count(500)
+    expect(tiles(page).first).to_have_attribute("data-state", "failed")
+    expect(page.locator("#failures")).to_contain_text(HOSTILE)
+    keep(page, "many")
+    assert_accessible(page)
+    page.get_by_role("button", name="Next 500").click()
+    expect(page.locator("#shown")).to_have_text("501–1,000 of 20,000 classes")
+    page.get_by_text("table", exact=True).click()
+    page.get_by_label("Search").fill("~00001")
+    expect(page.locator("#shown")).to_have_text("1–10 of 10 found in 20,000 classes")
+    expect(page.locator("#rows tr")).to_have_count(10)
+    page.get_by_role("button", name="images").click()
+    page.get_by_role("button", name="images").click()
+    expect(page.locator("#rows th").first).to_have_text("group~000019")
+    page.get_by_label("Search").fill("<script>")
+    expect(page.locator("#rows th")).to_have_text([HOSTILE])
+    assert page.evaluate("window.hacked") is None
+    assert_no_sideways_scrolling(page)

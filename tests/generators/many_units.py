@@ -3,11 +3,12 @@
 import time
 from collections.abc import Sequence
 
+from jobs.command.progress import ENDED
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
-from otcondense.store import StageProgress, UnitProgress, write_progress
+from otcondense.store import StageProgress, Store, UnitProgress, write_progress, write_units
 
 METHOD = "geometry_aware"
 IMAGES = 1000
@@ -43,7 +44,7 @@ def _changes(number: int, count: int, now: float, is_finished: bool) -> dict[str
     if not is_finished and number >= count - RUNNING:
         started = now - (600 if number == count - RUNNING else 2)
         return {"state": "running", "started": started, "step": "swaps", "chosen": BUDGET}
-    measures = {key: 1.0 + (number * 7919 % 10_007) / 10_007 for key in MEASURES}
+    measures = dict.fromkeys(MEASURES, 1.0 + number * 7919 % 10007 / 10007)
     measures["gap"] = measures["gap"] / 20
     return {
         "state": "done",
@@ -54,22 +55,23 @@ def _changes(number: int, count: int, now: float, is_finished: bool) -> dict[str
     }
 
 
-def stage_of(units: Sequence[UnitProgress], *, is_finished: bool = False) -> StageProgress:
-    """Return the progress of the selection with these units."""
+def write_many_units(store: Store, units: Sequence[UnitProgress], *, is_finished: bool) -> None:
+    """Write the progress of the selection with these units, in two files as its driver does."""
     now = time.time()
-    ended = sum(unit.state in ("done", "failed", "skipped") for unit in units)
     stage, title, unit = SELECTION_BAR
-    return StageProgress(
+    progress = StageProgress(
         stage=stage,
         title=title,
         unit=unit,
-        done=ended,
+        done=sum(unit.state in ENDED for unit in units),
         total=len(units),
         started=now - 60,
         updated=now,
         finished=is_finished,
-        units=tuple(units),
+        has_units_file=True,
     )
+    write_units(store, stage, units)
+    write_progress(store, progress)
 
 
 def run_of_many_units(root: str, count: int, *, is_finished: bool = False) -> Run:
@@ -83,5 +85,5 @@ def run_of_many_units(root: str, count: int, *, is_finished: bool = False) -> Ru
     run = Run(config)
     write_marker(run)
     units = many_units(count, is_finished=is_finished)
-    write_progress(run.store, stage_of(units, is_finished=is_finished))
+    write_many_units(run.store, units, is_finished=is_finished)
     return run

@@ -1,6 +1,7 @@
 // The live view of stages and classes. All text from the run is set as text, never as markup.
 import { headline } from "./headline.js";
 import { showTiles } from "./tiles.js";
+import { askSoon, askWindow, failuresLeft, showPart } from "./windows.js";
 import {
   address, canOpen, element, grouped, heading, isActive, measures, place, short, states, STATES,
   withUnit,
@@ -18,6 +19,7 @@ let tag = null;
 let places = new Map();
 let answered = null;
 let askAgain = 0;
+let wasSorted = false;
 
 const settings = () => Object.fromEntries(new FormData(controls));
 
@@ -52,11 +54,13 @@ function showStages() {
 function showFailures() {
   const failures = view.failures ?? [];
   place("failures-section").hidden = failures.length === 0;
-  place("failures").replaceChildren(...failures.map((failure) => {
+  const items = failures.map((failure) => {
     const item = element("li");
     item.append(element("strong", `${failure.stage}, ${failure.name}: `), failure.message);
     return item;
-  }));
+  });
+  items.push(...failuresLeft(failures.length, view.num_failures ?? 0));
+  place("failures").replaceChildren(...items);
 }
 
 function sortValue(item, order) {
@@ -129,23 +133,54 @@ function showTable(shown) {
   const columns = [["class_name", "class"], ["state", "state"]];
   columns.push(...keys.map((key) => [key, heading(key)]));
   const heads = columns.map(([key, title], position) => columnHead(key, title, position));
+  const focused = [...place("columns").children].indexOf(document.activeElement.parentElement);
   place("columns").replaceChildren(...heads);
+  place("columns").children[focused]?.firstChild.focus();
   place("rows").replaceChildren(...shown.map((item) => classRow(item, keys)));
 }
 
-function showClasses() {
-  const { method, view: form } = settings();
-  const shown = shownClasses();
-  const total = view.classes.filter((item) => item.method === method).length;
+function nounOf(count) {
+  const { unit } = document.body.dataset;
+  return count === 1 ? unit : { class: "classes", group: "groups" }[unit];
+}
+
+function draw(shown) {
+  const { colour, view: form } = settings();
   const asTable = form === "table";
   place("tiles").hidden = asTable;
   place("table").hidden = !asTable;
   place("legend").hidden = asTable;
-  const { unit } = document.body.dataset;
-  const noun = total === 1 ? unit : { class: "classes", group: "groups" }[unit];
-  place("shown").textContent = `${grouped(shown.length)} of ${grouped(total)} ${noun}`;
   if (asTable) showTable(shown);
-  else showTiles(shown, settings().colour);
+  else showTiles(shown, colour);
+}
+
+function showClasses() {
+  if (view.has_windows) {
+    askPart();
+    return;
+  }
+  const { method } = settings();
+  const shown = shownClasses();
+  const total = view.classes.filter((item) => item.method === method).length;
+  const noun = nounOf(total);
+  place("shown").textContent = `${grouped(shown.length)} of ${grouped(total)} ${noun}`;
+  draw(shown);
+}
+
+async function askPart() {
+  if (!wasSorted) {
+    wasSorted = true;
+    controls.elements.order.value = "state"; // failed and slow ones first
+  }
+  try {
+    await askWindow(settings(), (found) => {
+      showPart(found, nounOf(found.total), askPart);
+      draw(found.classes);
+      document.body.dataset.part = String(found.start);
+    });
+  } catch (error) {
+    place("shown").textContent = `The page's server does not answer (${error.message}).`;
+  }
 }
 
 function showNews() {
@@ -240,6 +275,9 @@ place("tiles").addEventListener("keydown", (event) => {
   next.tabIndex = 0;
   next.focus();
 });
-controls.addEventListener("input", () => view && showClasses());
+controls.addEventListener("input", () => {
+  if (view?.has_windows) askSoon(askPart);
+  else if (view) showClasses();
+});
 controls.addEventListener("submit", (event) => event.preventDefault());
 poll();
