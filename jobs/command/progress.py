@@ -34,6 +34,8 @@ UNITS_IN_ONE_FILE = 2000
 second is small, so that its counts are news after a second; the first has 40 MB for 100,000 units,
 and is written about once in a minute."""
 
+FAILURES_TOLD = 100
+"""Failures that are printed while a stage runs."""
 ENDED = ("done", "failed", "skipped")
 
 
@@ -54,6 +56,7 @@ class Progress:
         self._bar: tqdm[Any] | None = None
         self._next_write = 0.0
         self._next_units = 0.0
+        self._failures_told = 0
 
     def __enter__(self) -> "Progress":
         return self
@@ -107,8 +110,16 @@ class Progress:
         self._ended += (after.state in ENDED) - (before.state in ENDED)
         if after.state == "failed" and before.state != "failed":
             # At once: if all units fail for one reason, the user need not wait for the end.
-            tqdm.write(f"{'failed':<{TITLE_WIDTH}}: {name}: {after.message}")
+            self._tell_failure(f"{name}: {after.message}")
         self.show(self._ended, len(self._units))
+
+    def _tell_failure(self, sentence: str) -> None:
+        self._failures_told += 1
+        if self._failures_told <= FAILURES_TOLD:
+            tqdm.write(f"{'failed':<{TITLE_WIDTH}}: {sentence}")
+        if self._failures_told == FAILURES_TOLD:
+            more = "further failures are not printed here; `otcondense status` has them"
+            tqdm.write(f"{'failed':<{TITLE_WIDTH}}: {more}")
 
     def update(self, name: str, changes: Mapping[str, Any]) -> None:
         """Show the progress of a running unit; news of an ended unit is outdated."""

@@ -33,6 +33,9 @@ from otcondense.store import (
     stored_metadata,
 )
 
+MOST_LINES = 100
+"""Running units that are listed, and failed ones: more than that is for a program to read."""
+
 
 def status(directory: str, *, as_json: bool) -> int:
     """Print the state of every stage.
@@ -66,7 +69,7 @@ def print_status(
     command: LastCommand | None = None,
     proofs: Sequence[str] = (),
 ) -> None:
-    """Print one line for each stage, the running units, every failure, and how it all ended.
+    """Print one line for each stage, the running and failed units, and how it all ended.
 
     `proofs` are the lines about all groups of a subset.
     """
@@ -76,12 +79,21 @@ def print_status(
     for line in (*_budget_lines(stages), *proofs):
         print(line)
     unfinished = [each for each in stages if not (each.finished or is_at_rest(each, command))]
-    for unit in _units(unfinished, "running"):
-        print(f"running: {unit_line(unit, now)}")
-    for unit in _units(stages, "failed"):
-        print(f"failed: {unit.name}: {unit.message}")
+    running = [unit_line(unit, now) for unit in _units(unfinished, "running")]
+    failed = [f"{unit.name}: {unit.message}" for unit in _units(stages, "failed")]
+    for line in [*_shown("running", running), *_shown("failed", failed)]:
+        print(line)
     if command is not None:
         print(_command_line(command, stages, now))
+
+
+def _shown(state: str, lines: Sequence[str]) -> Iterator[str]:
+    """Yield the first lines of one state, and how many more there are."""
+    for line in lines[:MOST_LINES]:
+        yield f"{state}: {line}"
+    more = len(lines) - MOST_LINES
+    if more > 0:
+        yield f"{state}: {more:,} more; --json lists them all"
 
 
 def _command_line(command: LastCommand, stages: Sequence[StageProgress], now: float) -> str:

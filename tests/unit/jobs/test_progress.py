@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.command.progress import Progress
+from jobs.command.progress import FAILURES_TOLD, Progress
 from jobs.command.wording import stage_state
 from jobs.run_directory.last_command import LastCommand, write_last_command
 from jobs.status.__main__ import main
+from jobs.status.command import MOST_LINES, print_status
 from otcondense.durations import duration
 from otcondense.store import (
     StageProgress,
@@ -348,3 +349,18 @@ def test_a_lost_file_of_units_leaves_the_counts(
         store.write_bytes(units_file("select_subset"), content)
     (stage,) = read_all_progress(store)
     assert (stage.done, stage.total, stage.units) == (3, 3, ())
+
+
+def test_many_failures_are_printed_in_part(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"u{number}" for number in range(3 * MOST_LINES)]
+    with Progress(store, "select_subset", "select", "class") as progress:
+        progress.follow([UnitProgress(name=name) for name in names])
+        for name in names:
+            progress.change(name, {"state": "failed", "message": "no memory"})
+    assert capsys.readouterr().out.count("no memory") == FAILURES_TOLD
+    print_status(read_all_progress(store), time.time())
+    printed = capsys.readouterr().out
+    assert printed.count("no memory") == MOST_LINES
+    assert f"failed: {2 * MOST_LINES} more; --json lists them all" in printed
