@@ -1,7 +1,6 @@
 """Selection results, one Parquet file per class, and the manifest of a whole subset."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +28,7 @@ MANIFEST_TYPES = {
 MANIFEST_COLUMNS = tuple(MANIFEST_TYPES)
 GROUP = "group"
 """Column of the manifest of a run with groups, after all others."""
+MANIFEST_SCHEMA = pa.schema(list(MANIFEST_TYPES.items()))
 
 
 @dataclass(frozen=True)
@@ -153,34 +153,51 @@ def manifest_table(selections: list[ClassSelection]) -> pa.Table:
     that share times the number of images chosen from the class, so weights average 1 within a
     class without left-out images.
     """
-    rows: list[dict[str, object]] = []
-    for selection in sorted(selections, key=lambda each: each.class_index):
-        rows += _manifest_rows(selection)
-    arrays = []
-    for name, kind in MANIFEST_TYPES.items():
-        arrays.append(pa.array([row[name] for row in rows], kind, from_pandas=True))
-    return pa.Table.from_arrays(arrays, names=list(MANIFEST_COLUMNS))
+    ordered = sorted(selections, key=lambda each: each.class_index)
+    parts = [_manifest_part(each) for each in ordered]
+    return pa.concat_tables(parts).combine_chunks() if parts else MANIFEST_SCHEMA.empty_table()
 
 
-def _manifest_rows(selection: ClassSelection) -> Iterator[dict[str, object]]:
-    """Yield one row of the manifest for each chosen image of one class, in order of choice."""
-    shares = selection.represented_mass.tolist()
-    for choice, (index, share) in enumerate(zip(selection.indices, shares, strict=True)):
-        entropy = None
-        if selection.cross_entropy is not None:
-            entropy = float(selection.cross_entropy[index])
-        yield {
-            "image_id": selection.image_ids[index],
-            "class_name": selection.class_name,
-            "class_index": selection.class_index,
-            "choice": choice,
-            "rank": int(selection.rank[choice]),
-            "weight": share * len(selection.indices),
-            "represented_mass": share,
-            "gain": float(selection.gain[choice]),
-            "cross_entropy": entropy,
-            "sha256": selection.sha256[index],
-        }
+def chosen_only(selection: ClassSelection) -> ClassSelection:
+    """Return a selection without the images that are not chosen.
+
+    It gives the same rows of a manifest, and takes a hundredth of the memory: the selections of
+    10,000 groups are in memory at once.
+    """
+    own = np.arange(len(selection.indices))
+    entropy = selection.cross_entropy
+    return replace(
+        selection,
+        image_ids=[selection.image_ids[index] for index in selection.indices],
+        indices=own,
+        received_mass=selection.represented_mass,
+        assignment=own,
+        cross_entropy=None if entropy is None else entropy[selection.indices],
+        sha256=[selection.sha256[index] for index in selection.indices],
+    )
+
+
+def _manifest_part(selection: ClassSelection) -> pa.Table:
+    """Return the rows of the chosen images of one class, in order of choice."""
+    count = len(selection.indices)
+    share = selection.represented_mass
+    entropy = selection.cross_entropy
+    columns = {
+        "image_id": [selection.image_ids[index] for index in selection.indices],
+        "class_name": [selection.class_name] * count,
+        "class_index": np.full(count, selection.class_index),
+        "choice": np.arange(count),
+        "rank": selection.rank,
+        "weight": share * count,
+        "represented_mass": share,
+        "gain": selection.gain,
+        "cross_entropy": [None] * count if entropy is None else entropy[selection.indices],
+        "sha256": [selection.sha256[index] for index in selection.indices],
+    }
+    arrays = [
+        pa.array(columns[key], kind, from_pandas=True) for key, kind in MANIFEST_TYPES.items()
+    ]
+    return pa.Table.from_arrays(arrays, schema=MANIFEST_SCHEMA)
 
 
 def read_manifest(store: Store, name: str) -> pa.Table:
