@@ -109,6 +109,8 @@ def forecast_lines(results: Results) -> Iterator[str]:
             f"{stage} {value:.2f}" for stage, value in slopes(results, figure).items()
         )
         yield f"\nslope of {figure}: {found or 'needs two sizes'}"
+    if len(results) < 2:
+        return
     for rows, nodes in LARGER:
         yield f"\n{rows:,} rows on {nodes} nodes of 64 cores (extrapolated)"
         for each in outlook(results, rows, nodes):
@@ -128,6 +130,8 @@ def figures_of(results: Results) -> dict[str, Any]:
                 figures[f"{rows}_{stage}_{name}"] = round(value, 3)
         if "select" in stages:
             figures[f"{rows}_select_all_cpu_seconds"] = round(selection_seconds(results, rows), 1)
+    if len(results) < 2:
+        return figures
     for rows, nodes in LARGER:
         for each in outlook(results, rows, nodes):
             key = f"{rows}_{nodes}_nodes_{each.stage}"

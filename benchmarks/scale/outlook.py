@@ -15,8 +15,8 @@ PARALLEL = ("group", "select")
 """Stages whose work is spread over the cores of all nodes; others run in the driver."""
 OWN = ("write", "fill", "page")
 """Stages that are part of the benchmark, or have no work that grows as rows do."""
-LEAST_SLOPE = 0.0
-"""Figures do not fall with the size; what looks so is noise."""
+STEEP = 1.1
+"""Slope above which a figure grows faster than rows, and not by noise."""
 Figures = Mapping[str, float]
 Results = Mapping[int, Mapping[str, Figures]]
 """Figures of each stage, by the number of rows."""
@@ -68,7 +68,7 @@ def outlook(results: Results, rows: int, nodes: int) -> Iterator[Outlook]:
     """Yield each stage at another size, from its largest measured one and its slope.
 
     Spread stages take their seconds of CPU by the number of cores, and the memory of one worker
-    does not grow: a worker holds one part or one group. With one size, costs grow as rows do.
+    does not grow: a worker holds one part or one group. It needs two sizes.
     """
     for stage in _stages(results):
         if stage in OWN:
@@ -109,12 +109,19 @@ def _files(results: Results, stage: str, rows: int) -> float:
 
 
 def _at(results: Results, stage: str, figure: str, rows: int) -> float:
+    """Return a figure at another size, from the two largest measured ones.
+
+    The line through both, because what a process costs at its start does not grow; above
+    `STEEP`, the power of rows through both. Figures that fall stay as they are.
+    """
     known = _known(results, stage, figure)
-    if not known:
-        return 0.0
-    exponent = 1.0 if len(known) == 1 else max(LEAST_SLOPE, slope(known[-2], known[-1]))
-    size, value = known[-1]
-    return value * (rows / size) ** exponent
+    if len(known) < 2:
+        return known[-1][1] if known else 0.0
+    (before, less), (size, value) = known[-2:]
+    exponent = slope(known[-2], known[-1])
+    if exponent > STEEP:
+        return value * (rows / size) ** exponent
+    return value + max(0.0, value - less) / (size - before) * (rows - size)
 
 
 def _known(results: Results, stage: str, figure: str) -> list[tuple[int, float]]:

@@ -60,6 +60,11 @@ class Size:
         return self.folder / "run"
 
     @property
+    def logs(self) -> Path:
+        """The folder of what the stages print."""
+        return self.folder / "logs"
+
+    @property
     def config(self) -> Path:
         """The configuration of the run."""
         return self.folder / "scale.yaml"
@@ -96,8 +101,9 @@ def measure(stage: str, size: Size) -> Figures:
     if stage == "write":
         size.folder.mkdir(parents=True, exist_ok=True)
         write_config(size)
-    log = size.folder / f"{stage}.log"
-    notes = size.folder / f"{stage}.json"
+    size.logs.mkdir(exist_ok=True)
+    log = size.logs / f"{stage}.log"
+    notes = size.logs / f"{stage}.json"
     run = str(size.run)
     commands = {
         "write": ["benchmarks.scale.made_up", str(size.data), str(size.rows)],
@@ -111,7 +117,8 @@ def measure(stage: str, size: Size) -> Figures:
         "verify": ["jobs.verify", run],
         "status": ["jobs.status", run],
     }
-    figures: Figures = asdict(measured(commands[stage], size.folder, log))
+    grows = size.data if stage == "write" else size.run
+    figures: Figures = asdict(measured(commands[stage], grows, log))
     if notes.exists():
         figures |= json.loads(notes.read_text(encoding="utf-8"))
     return figures
