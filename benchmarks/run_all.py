@@ -24,6 +24,7 @@ BENCHMARKS = (
     "extraction",
     "scheduling",
     "page",
+    "many_classes",
     "load",
     "training",
     "ensembles",

@@ -4,7 +4,7 @@ from benchmarks.rows.data import DECODING, EXTRACTION, LISTING, READING
 from benchmarks.rows.gpu import GPU
 from benchmarks.rows.models import ENSEMBLES, EVALUATION, SAMPLING, SAVING, TRAINING
 from benchmarks.rows.row import Row
-from benchmarks.rows.running import LOAD, PAGE, REHEARSAL, SCHEDULING
+from benchmarks.rows.running import LOAD, MANY_CLASSES, PAGE, REHEARSAL, SCHEDULING
 from benchmarks.rows.selection import GAINS, LARGE_CLASS, SELECTION
 
 __all__ = ["SECTIONS", "Row"]
@@ -28,6 +28,7 @@ SECTIONS: dict[str, dict[str, tuple[Row, ...]]] = {
         "scheduling": SCHEDULING,
         "load": LOAD,
         "page": PAGE,
+        "many_classes": MANY_CLASSES,
         "cluster_rehearsal": REHEARSAL,
     },
     "One GPU": {"gpu_all": GPU},

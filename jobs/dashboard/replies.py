@@ -21,6 +21,8 @@ TAG_DIGITS = 24
 """Hexadecimal digits of an ETag: 96 bits, enough to tell versions of one page apart."""
 COST_PAUSE = 10.0
 """What takes long to make is kept for so many times as long: a page takes a tenth of a core."""
+LONGEST_PAUSE = 15.0
+"""Seconds after which it is made again nevertheless: the first time takes longer than the next."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -50,7 +52,7 @@ def cache_by_cost(size: int, seconds: float) -> Cache[Any, Timed[Any]]:
     """
 
     def end(_key: object, made: Timed[Any], now: float) -> float:
-        return now + max(seconds, COST_PAUSE * made.seconds)
+        return now + max(seconds, min(LONGEST_PAUSE, COST_PAUSE * made.seconds))
 
     return TLRUCache(size, ttu=end, timer=time.monotonic)
 
