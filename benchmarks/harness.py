@@ -65,16 +65,22 @@ def finish(
     name: str, figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]
 ) -> bool:
     """Print the missed bounds and the last line; say whether all bounds hold."""
-    broken = missed(figures, bounds)
-    for line in broken:
+    record = record_of(name, figures, bounds)
+    for line in missed(figures, bounds):
         print(f"missed: {line}")
-    record = {
+    print(json.dumps(record, sort_keys=True))
+    return bool(record["ok"])
+
+
+def record_of(
+    name: str, figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any]:
+    """Return what is kept of a benchmark."""
+    return {
         "benchmark": name,
         "figures": dict(figures),
         "bounds": {key: dict(value) for key, value in bounds.items()},
-        "ok": not broken,
+        "ok": not missed(figures, bounds),
         "machine": machine(),
         "commit": commit(),
     }
-    print(json.dumps(record, sort_keys=True))
-    return not broken

@@ -58,6 +58,14 @@ def file_name(record: dict[str, Any]) -> str:
     return f"{record['benchmark']}-{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}.json"
 
 
+def keep(record: dict[str, Any]) -> None:
+    """Write the result of a benchmark on this machine."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / file_name(record)).write_text(
+        json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -77,10 +85,7 @@ def main() -> None:
         if record is None or not record["ok"]:
             failed.append(name)
         if record is not None and not options.quick:
-            RESULTS.mkdir(exist_ok=True)
-            (RESULTS / file_name(record)).write_text(
-                json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8"
-            )
+            keep(record)
     if not options.quick:
         write_tables()
     if failed:

@@ -5,6 +5,7 @@ from benchmarks.rows.gpu import GPU
 from benchmarks.rows.models import ENSEMBLES, EVALUATION, SAMPLING, SAVING, TRAINING
 from benchmarks.rows.row import Row
 from benchmarks.rows.running import LOAD, MANY_CLASSES, PAGE, REHEARSAL, SCHEDULING
+from benchmarks.rows.scale import SCALE
 from benchmarks.rows.selection import GAINS, LARGE_CLASS, SELECTION
 
 __all__ = ["SECTIONS", "Row"]
@@ -31,6 +32,7 @@ SECTIONS: dict[str, dict[str, tuple[Row, ...]]] = {
         "many_classes": MANY_CLASSES,
         "cluster_rehearsal": REHEARSAL,
     },
+    "Features without labels": {"scale": SCALE},
     "One GPU": {"gpu_all": GPU},
 }
 """The tables, in their order: rows by benchmark under the title of a table."""

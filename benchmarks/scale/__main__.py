@@ -1,6 +1,6 @@
 """Every stage from listing to page for features without labels, at several sizes.
 
-`python -m benchmarks.scale [--rows 100000 1000000 10000000] [--quick] [--folder DIRECTORY]`
+`python -m benchmarks.scale [--rows 100000 1000000] [--quick] [--folder DIRECTORY] [--keep]`
 
 A finished stage of a size is kept in a file of the folder and not measured again. Of the groups, a
 fixed sample is selected for real; all others get made-up selections, so that manifest, verify,
@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import finish
+from benchmarks.harness import finish, record_of
+from benchmarks.run_all import keep
 from benchmarks.scale.outlook import Results, outlook, selection_seconds, slopes
 from benchmarks.scale.stages import STAGES, Size, bytes_needed, measure
+from benchmarks.tables import write_tables
 
 ROWS = (100_000, 1_000_000, 10_000_000)
 QUICK_ROWS = (20_000, 40_000)
@@ -32,12 +34,10 @@ SHOWN = ("seconds", "cpu_seconds", "peak_mib", "files", "written_mib")
 
 def main() -> None:
     arguments = parsed()
-    rows = QUICK_ROWS if arguments.quick else tuple(sorted(arguments.rows))
-    sampled = QUICK_SAMPLED if arguments.quick else SAMPLED
     if arguments.folder is not None:
-        raise SystemExit(run_all(arguments.folder, rows, sampled, arguments.workers))
+        raise SystemExit(run(arguments, arguments.folder))
     with tempfile.TemporaryDirectory() as folder:
-        raise SystemExit(run_all(Path(folder), rows, sampled, arguments.workers))
+        raise SystemExit(run(arguments, Path(folder)))
 
 
 def parsed() -> argparse.Namespace:
@@ -46,21 +46,28 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--quick", action="store_true", help="two sizes of some ten thousand rows")
     parser.add_argument("--folder", type=Path, help="keep files and finished measurements here")
+    parser.add_argument("--keep", action="store_true", help="write the result and the tables")
     parser.add_argument("--workers", type=int, default=0, help="processes of Ray; 0 without Ray")
     return parser.parse_args()
 
 
-def run_all(folder: Path, rows: tuple[int, ...], sampled: int, workers: int) -> int:
+def run(arguments: argparse.Namespace, folder: Path) -> int:
     """Measure all sizes, print the tables, and return the exit status."""
+    rows = QUICK_ROWS if arguments.quick else tuple(sorted(arguments.rows))
+    sampled = QUICK_SAMPLED if arguments.quick else SAMPLED
     folder.mkdir(parents=True, exist_ok=True)
     results: dict[int, dict[str, dict[str, float]]] = {}
     for count in rows:
-        size = Size(count, folder / str(count), sampled, workers)
+        size = Size(count, folder / str(count), sampled, arguments.workers)
         results[count] = measured_size(size)
         print_size(count, results[count])
     for line in forecast_lines(results):
         print(line)
-    return 0 if finish("scale", figures_of(results), {}) else 1
+    figures = figures_of(results)
+    if arguments.keep:
+        keep(record_of("scale", figures, {}))
+        write_tables()
+    return 0 if finish("scale", figures, {}) else 1
 
 
 def measured_size(size: Size) -> dict[str, dict[str, float]]:
@@ -130,6 +137,9 @@ def figures_of(results: Results) -> dict[str, Any]:
                 figures[f"{rows}_{stage}_{name}"] = round(value, 3)
         if "select" in stages:
             figures[f"{rows}_select_all_cpu_seconds"] = round(selection_seconds(results, rows), 1)
+    for name in ("seconds", "peak_mib"):
+        for stage, value in slopes(results, name).items():
+            figures[f"slope_{stage}_{name}"] = round(value, 3)
     if len(results) < 2:
         return figures
     for rows, nodes in LARGER:
