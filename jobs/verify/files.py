@@ -1,9 +1,12 @@
 """Checks of one stored file that need no configuration of the run."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.run_directory.marker import DESCRIPTION, is_description_damaged
 from jobs.run_directory.stages import command_of, verb_of
@@ -13,6 +16,12 @@ from otcondense.store import Store, read_columns, read_unchanged, table_metadata
 CLASS = "/class_name="
 DUPLICATE = "an image is listed twice"
 MISSING = "the file is missing"
+READERS = 8
+"""Threads that read small files: an object store answers slowly, but many requests at once."""
+SMALL_BYTES = 16 * 2**20
+"""Files up to this size are read by several threads; larger ones would fill the memory."""
+BATCH = 1024
+"""Files whose facts are waited for together."""
 READ_ERRORS = (InputError, pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 """Errors that a damaged table or JSON file can cause."""
 
@@ -57,18 +66,46 @@ def read_facts(store: Store) -> tuple[dict[str, Facts], list[Problem]]:
     """
     facts: dict[str, Facts] = {}
     problems: list[Problem] = []
-    for name in store.list():
-        try:
-            if name.endswith(".parquet"):
-                facts[name] = _facts(read_unchanged(store, name))
-            elif name.endswith(".json") and not name.startswith("logs/"):
-                store.read_json(name)
-        except READ_ERRORS as error:
-            reason = " ".join(str(error).split())
-            problems.append(Problem(name, f"damaged ({reason})"))
+    names = store.list()
+    for name, found in zip(names, _read_all(store, names), strict=True):
+        if isinstance(found, Problem):
+            problems.append(found)
+        elif found is not None:
+            facts[name] = found
     if is_description_damaged(store):
         problems.append(Problem(DESCRIPTION, "damaged: it differs from run.json"))
     return facts, problems
+
+
+def _read_all(store: Store, names: Sequence[str]) -> Iterator[Facts | Problem | None]:
+    """Yield what each file holds, in order; small ones are read by several threads."""
+    with ThreadPoolExecutor(READERS) as pool:
+        for start in range(0, len(names), BATCH):
+            batch = names[start : start + BATCH]
+            small = [name for name in batch if _is_small(store, name)]
+            read = dict(zip(small, pool.map(partial(_read, store), small), strict=True))
+            for name in batch:
+                yield read[name] if name in read else _read(store, name)
+
+
+def _is_small(store: Store, name: str) -> bool:
+    try:
+        return store.size(name) <= SMALL_BYTES
+    except OSError:  # it is read by itself, and found damaged
+        return False
+
+
+def _read(store: Store, name: str) -> Facts | Problem | None:
+    """Return the facts of a table, what is wrong with a file, or None."""
+    try:
+        if name.endswith(".parquet"):
+            return _facts(read_unchanged(store, name))
+        if name.endswith(".json") and not name.startswith("logs/"):
+            store.read_json(name)
+    except READ_ERRORS as error:
+        reason = " ".join(str(error).split())
+        return Problem(name, f"damaged ({reason})")
+    return None
 
 
 def _facts(table: pa.Table) -> Facts:
@@ -110,7 +147,9 @@ def check_class_file(name: str, facts: Facts) -> Iterator[Problem]:
             yield Problem(name, found)
 
 
-def read_hashes(store: Store, name: str) -> dict[str, str]:
-    """Return the SHA-256 of every image of a feature file, by image_id."""
+def read_hashes(store: Store, name: str, image_ids: Collection[str]) -> dict[str, str]:
+    """Return the SHA-256 of some images of a feature file, by image_id; others are not kept."""
     table = read_columns(store, name, ("image_id", "sha256"))
-    return dict(zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True))
+    wanted = pc.is_in(table.column("image_id"), value_set=pa.array(image_ids, pa.string()))
+    found = table.filter(wanted)
+    return dict(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))

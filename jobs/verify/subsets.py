@@ -146,22 +146,27 @@ def _check_content(
 def _check_rows(
     evidence: Evidence, name: str, manifest: pa.Table, broken: set[str]
 ) -> Iterator[Problem]:
-    rows = manifest.select(["image_id", "class_name", "sha256"]).to_pylist()
-    if len({row["image_id"] for row in rows}) != len(rows):
+    if len(manifest.column("image_id").unique()) != len(manifest):
         yield Problem(name, DUPLICATE)
 
     directory = evidence.run.features_directory(evidence.run.config.encoder)
-    for class_name in sorted({row["class_name"] for row in rows}):
+    for class_name, expected in sorted(_hashes_by_class(manifest).items()):
         files = class_files(evidence.run.store, directory, class_name)
         if any(file not in evidence.facts or file in broken for file in files):
             continue
         hashes: dict[str, str] = {}
         for file in files:
-            hashes |= read_hashes(evidence.run.store, file)
-        of_class = [row for row in rows if row["class_name"] == class_name]
-        wrong = [
-            row["image_id"] for row in of_class if hashes.get(row["image_id"]) != row["sha256"]
-        ]
+            hashes |= read_hashes(evidence.run.store, file, expected.keys())
+        wrong = [image_id for image_id in expected if hashes.get(image_id) != expected[image_id]]
         if wrong:
             found = f"{wrong[0]} and {len(wrong) - 1} more are not images of {files[0]}"
             yield Problem(name, found)
+
+
+def _hashes_by_class(manifest: pa.Table) -> dict[str, dict[str, str]]:
+    """Return the SHA-256 of the chosen images of each class, by their ids, in one pass."""
+    columns = [manifest.column(each).to_pylist() for each in ("class_name", "image_id", "sha256")]
+    found: dict[str, dict[str, str]] = {}
+    for class_name, image_id, digest in zip(*columns, strict=True):
+        found.setdefault(class_name, {})[image_id] = digest
+    return found
