@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.harness import finish, record_of
 from benchmarks.run_all import keep
+from benchmarks.scale.documented import LARGER, write_page
 from benchmarks.scale.outlook import Results, outlook, selection_seconds, slopes
 from benchmarks.scale.stages import STAGES, Size, bytes_needed, measure
 from benchmarks.tables import write_tables
@@ -26,8 +27,6 @@ QUICK_ROWS = (20_000, 40_000)
 SAMPLED = 50
 """Groups that are selected for real: a few minutes on one core."""
 QUICK_SAMPLED = 4
-LARGER = ((100_000_000, 4), (1_000_000_000, 16))
-"""Rows and nodes of the forecast."""
 GIB = 2**30
 SHOWN = ("seconds", "cpu_seconds", "peak_mib", "files", "written_mib")
 
@@ -67,6 +66,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> int:
     if arguments.keep:
         keep(record_of("scale", figures, {}))
         write_tables()
+        write_page(results)
     return 0 if finish("scale", figures, {}) else 1
 
 
