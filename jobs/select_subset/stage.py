@@ -25,6 +25,7 @@ from jobs.run_directory.subset_manifest import (
     manifest_metadata,
     subset_manifest,
 )
+from jobs.select_subset.finished import FinishedSelections
 from jobs.select_subset.held_out import write_held_out_hashes
 from jobs.work_units.listed import Listed
 from jobs.work_units.paths import path_units
@@ -36,6 +37,7 @@ from otcondense.store import (
     ClassSelection,
     SelectionSummary,
     UnitProgress,
+    chosen_only,
     read_class_selection,
     read_fingerprint,
     selection_file,
@@ -93,7 +95,9 @@ def is_done(run: Run, unit: SelectionUnit) -> bool:
 
 def _select(run: Run, units: list[SelectionUnit], bar: Bar, what: str) -> None:
     """Select what is missing, and say how much was there."""
-    open_units = [unit for unit in units if not is_done(run, unit)]
+    finished = FinishedSelections(run.store)
+    open_units = [unit for unit in units if not finished.has(unit)]
+    finished.save()
     open_names = {unit.name for unit in open_units}
     outcome = PoolOutcome()
     with Progress(run.store, *bar) as progress:
@@ -102,6 +106,8 @@ def _select(run: Run, units: list[SelectionUnit], bar: Bar, what: str) -> None:
         )
         if open_units:
             outcome = run_pool(run, open_units, progress)
+    finished.add(unit for unit in open_units if unit.name in outcome.results)
+    finished.save()
     refuse_failures(outcome, len(open_units), f"{what}s")
     ending = earlier_part(len(units) - len(open_units), len(units), what)
     note("select", f"{counted(len(units), what)} of a {unit_word(run.config)}{ending}")
@@ -188,16 +194,16 @@ def _write_manifest(run: Run, method: str, class_names: list[str]) -> list[Class
 
 
 def _with_present_index(run: Run, method: str, class_name: str, index: int) -> ClassSelection:
-    """Return the selection of a class or group; its file is written again if it has a new index.
+    """Return the chosen images of a class or group; its file is written again for a new index.
 
     A class that comes or goes changes the indices of others, but not what is chosen from them.
     """
     directory = run.selection_directory(method)
     stored = read_class_selection(run.store, directory, class_name)
     if stored.class_index == index:
-        return stored
+        return chosen_only(stored)
     made_from = read_fingerprint(run.store, selection_file(directory, class_name))
     assert made_from is not None
     present = replace(stored, class_index=index)
     write_class_selection(run.store, directory, present, fingerprint=made_from)
-    return present
+    return chosen_only(present)

@@ -50,6 +50,7 @@ from .selection import GROUP as GROUP
 from .selection import MANIFEST_COLUMNS as MANIFEST_COLUMNS
 from .selection import SELECTION_SCHEMA_VERSION as SELECTION_SCHEMA_VERSION
 from .selection import ClassSelection as ClassSelection
+from .selection import chosen_only as chosen_only
 from .selection import manifest_table as manifest_table
 from .selection import read_class_selection as read_class_selection
 from .selection import read_manifest as read_manifest
@@ -101,6 +102,7 @@ __all__ = [
     "array_column",
     "array_field",
     "canonical_json",
+    "chosen_only",
     "class_file",
     "class_files",
     "fingerprint",

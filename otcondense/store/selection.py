@@ -53,6 +53,13 @@ class ClassSelection:
     """Increase of the objective if each chosen image is left out of the subset; nan if unknown."""
     summary: SelectionSummary = field(default_factory=SelectionSummary)
     """Objective, terms, lower bound, history and diagnostics."""
+    left_away: int = 0
+    """Images of the class that `chosen_only` has left away."""
+
+    @property
+    def size(self) -> int:
+        """Number of images of the class."""
+        return len(self.image_ids) + self.left_away
 
     @property
     def represented_mass(self) -> Float[np.ndarray, " budget"]:
@@ -174,6 +181,7 @@ def chosen_only(selection: ClassSelection) -> ClassSelection:
         assignment=own,
         cross_entropy=None if entropy is None else entropy[selection.indices],
         sha256=[selection.sha256[index] for index in selection.indices],
+        left_away=selection.size - len(own),
     )
 
 
