@@ -11,6 +11,7 @@ from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import DUPLICATE, MISSING, Problem, read_hashes
 from otcondense.errors import InputError
 from otcondense.store import (
+    chosen_only,
     class_files,
     read_class_selection,
     read_manifest,
@@ -137,7 +138,7 @@ def _check_content(
     ]
     if not classes or any(name.startswith(f"{directory}/") for name in broken):
         return
-    selections = [read_class_selection(store, directory, name) for name in classes]
+    selections = [chosen_only(read_class_selection(store, directory, name)) for name in classes]
     expected = known("manifests", lambda: subset_manifest(evidence.run, selections))
     if expected is not None and not expected.equals(manifest.replace_schema_metadata(None)):
         yield Problem(evidence.run.manifest(method), "differs from the selections of its classes")
