@@ -101,10 +101,16 @@ def _sorted(
     if wanted.order == "class_name":
         return units[::-1] if wanted.down else units
     value = _value_of(wanted.order, usual, now)
-    valued = [(value(unit), unit) for unit in units]
-    known = [each for each in valued if each[0] is not None]
+    known: list[tuple[float, UnitProgress]] = []
+    unknown: list[UnitProgress] = []
+    for unit in units:
+        number = value(unit)
+        if number is None:
+            unknown.append(unit)
+        else:
+            known.append((number, unit))
     known.sort(key=lambda each: each[0], reverse=wanted.down)
-    return [unit for _, unit in known] + [unit for number, unit in valued if number is None]
+    return [unit for _, unit in known] + unknown
 
 
 def _value_of(order: str, usual: float, now: float) -> Callable[[UnitProgress], float | None]:
