@@ -6,6 +6,7 @@ Finished files carry fingerprints and are skipped, so that a killed run loses it
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from otcondense.grouping.balance import Limits
 from otcondense.grouping.coarse import cells_of, joined_cells
@@ -21,7 +22,6 @@ from pipeline.group_cells import (
     split_cell,
     write_cells,
 )
-from pipeline.group_crew import GroupCrew
 from pipeline.group_levels import (
     LevelPart,
     Opened,
@@ -32,6 +32,9 @@ from pipeline.group_levels import (
     read_centres,
 )
 from pipeline.group_plan import Cell, GroupPlan
+
+if TYPE_CHECKING:
+    from pipeline.group_crew import GroupCrew
 
 OnProgress = Callable[[int, int], None]
 """Gets the number of images that are done, and their total."""
@@ -64,7 +67,7 @@ class _Steps:
 
 
 def make_groups(
-    plan: GroupPlan, crew: Callable[[], GroupCrew], on_progress: OnProgress
+    plan: GroupPlan, crew: "Callable[[], GroupCrew]", on_progress: OnProgress
 ) -> GroupingResult:
     """Write the groups of all roots, their features and scores, and last the table.
 
@@ -135,7 +138,7 @@ def expected_files(plan: GroupPlan, table: GroupTable) -> Iterator[tuple[str, st
             yield file, expected, size
 
 
-def _cells(plan: GroupPlan, runner: GroupCrew, steps: _Steps) -> list[Cell]:
+def _cells(plan: GroupPlan, runner: "GroupCrew", steps: _Steps) -> list[Cell]:
     """Divide the roots, level by level, into cells that one worker holds."""
     most = max(plan.cell_rows, plan.config.most)
     pending = [Cell(root.number, 0, (), root.size) for root in plan.roots]
@@ -150,7 +153,7 @@ def _cells(plan: GroupPlan, runner: GroupCrew, steps: _Steps) -> list[Cell]:
 
 
 def _divided(
-    plan: GroupPlan, runner: GroupCrew, large: Sequence[Cell], steps: _Steps
+    plan: GroupPlan, runner: "GroupCrew", large: Sequence[Cell], steps: _Steps
 ) -> list[Cell]:
     """Return the cells of the next level of some cells, all of one level."""
     opened = _opened(plan, large)
