@@ -1,12 +1,16 @@
 """Groups: computed from the current features, and the table agrees with the files."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import MISSING, Problem
 from otcondense.store import GroupTable, groups_file, read_groups
-from pipeline.group_plan import GroupPlan
-from pipeline.grouping import expected_files
+
+if TYPE_CHECKING:
+    from pipeline.group_plan import GroupPlan
 
 
 def check_groups(evidence: Evidence) -> Iterator[Problem]:
@@ -40,6 +44,8 @@ def check_groups(evidence: Evidence) -> Iterator[Problem]:
 
 def _check_files(evidence: Evidence, plan: GroupPlan, table: GroupTable) -> Iterator[Problem]:
     """Check the files of every group against the table, and that there are no others."""
+    from pipeline.grouping import expected_files
+
     expected = set()
     for name, fingerprint, size in expected_files(plan, table):
         expected.add(name)
