@@ -1,5 +1,7 @@
 """Counts with their nouns, the same in every table, page and report."""
 
+from collections.abc import Sequence
+
 ENDINGS = ("s", "x", "ch", "sh")
 """Nouns that end in one of these take es: classes, batches."""
 HARD = ("epoch",)
@@ -23,3 +25,10 @@ def plural_of(noun: str) -> str:
         return ""
     takes_es = noun.endswith(ENDINGS) and noun not in HARD
     return noun + ("es" if takes_es else "s")
+
+
+def range_and_sum(counts: Sequence[int], unit: str = "class") -> str:
+    """Return numbers of images in words, such as "3 to 12 images a class, 520 in all"."""
+    few, many = min(counts, default=0), max(counts, default=0)
+    each = f"{few}" if few == many else f"{few} to {many}"
+    return f"{each} images a {unit}, {sum(counts)} in all"

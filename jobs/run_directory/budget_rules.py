@@ -227,10 +227,3 @@ def _filled(
         else:
             high = middle
     return dict(zip(weights, at(low), strict=True))
-
-
-def range_and_sum(counts: Sequence[int], unit: str = "class") -> str:
-    """Return numbers of images in words, such as "3 to 12 images a class, 520 in all"."""
-    few, many = min(counts, default=0), max(counts, default=0)
-    each = f"{few}" if few == many else f"{few} to {many}"
-    return f"{each} images a {unit}, {sum(counts)} in all"

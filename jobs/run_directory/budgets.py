@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from jobs.run_directory.budget_rules import describe, is_exact, range_and_sum, resolve
+from jobs.run_directory.budget_rules import describe, is_exact, resolve
 from jobs.run_directory.groups import selected_sizes
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.named_images import matched
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SelectionConfig, Subset
-from otcondense.counts import counted
+from otcondense.counts import counted, range_and_sum
 from otcondense.errors import InputError
 from otcondense.grouping.config import GroupConfig
 from otcondense.selection.objective_config import BALANCED_KAPPA, admissible_kappa

@@ -16,21 +16,18 @@ from jobs.command.wording import (
     stage_state,
 )
 from jobs.run_directory.bars import SELECTION_BAR
-from jobs.run_directory.budget_rules import range_and_sum
 from jobs.run_directory.last_command import LastCommand, read_last_command
 from jobs.run_directory.marker import read_marker, store_of
 from jobs.run_directory.stages import place_of_bar
-from otcondense.counts import counted
+from otcondense.counts import counted, range_and_sum
 from otcondense.durations import duration
 from otcondense.errors import InputError
 from otcondense.near_paths import found_at
-from otcondense.selection.composed import COMPOSED, Composed
 from otcondense.store import (
     StageProgress,
     Store,
     UnitProgress,
     read_all_progress,
-    stored_metadata,
 )
 
 MOST_LINES = 100
@@ -144,7 +141,13 @@ def _budget_lines(stages: Sequence[StageProgress]) -> Iterator[str]:
 
 def _proof_lines(store: Store, *, grouped: bool) -> Iterator[str]:
     """Yield objective, bound and gap of all groups of each subset that was chosen from groups."""
-    for name in store.entries() if grouped else ():
+    if not grouped:
+        return
+    # Other runs do not wait for NumPy and Arrow.
+    from otcondense.selection.composed import COMPOSED, Composed
+    from otcondense.store import stored_metadata
+
+    for name in store.entries():
         if not name.startswith("subset-"):
             continue
         metadata = stored_metadata(store, name) or {}
