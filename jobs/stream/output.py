@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from jobs.command.progress import note
 from otcondense.counts import counted
 from otcondense.store import Store, canonical_json
+from otcondense.shares import gap_text
 from otcondense.streaming import StreamChoice, StreamSelector
 
 SUFFIXES = (".json", ".npy", ".parquet")
@@ -70,7 +71,7 @@ def _bounds(choice: StreamChoice, confidence: float) -> str:
     said = [f"objective {choice.objective:.4g} on the sample"]
     if choice.lower_bound > 0:
         gap = choice.objective / choice.lower_bound - 1
-        said.append(f"at most {gap:.1%} above the best choice from it")
+        said.append(f"at most {gap_text(gap)} above the best choice from it")
     if np.isfinite(choice.upper_bound):
         where = f"on all {choice.seen:,} rows ({confidence:.0%})"
         said.append(f"at most {choice.upper_bound:.4g} {where}")

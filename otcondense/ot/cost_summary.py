@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sized
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +25,7 @@ EXACT_WIDTH = 1e-14
 """A bracket of this relative width is one value up to rounding."""
 
 
+@runtime_checkable
 class Rows(Sized, Protocol):
     """Rows of a square matrix of costs."""
 
