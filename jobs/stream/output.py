@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from jobs.command.progress import note
 from otcondense.counts import counted
-from otcondense.store import Store, canonical_json
 from otcondense.shares import gap_text
+from otcondense.store import Store, canonical_json
 from otcondense.streaming import StreamChoice, StreamSelector
 
 SUFFIXES = (".json", ".npy", ".parquet")

@@ -28,6 +28,8 @@ SIZES = {"a": 30, "b": 18, "c": 5}
 MOST = 10
 """Most images of a group: class c is one group."""
 DIMENSIONS = 6
+QUICK = {"rebuilds": 0, "lower_bound": {"max_iterations": 30, "enumerate_up_to": 0}}
+"""Settings of the geometry-aware selector: the search is tested elsewhere."""
 
 
 def grouped_run(root: Path, labels: str = "keep", **settings: Any) -> Run:
@@ -40,7 +42,7 @@ def grouped_run(root: Path, labels: str = "keep", **settings: Any) -> Run:
     """
     if not (root / "images").exists():
         _write_images(root / "images")
-    values = {
+    values: dict[str, Any] = {
         "run": str(root / "run"),
         "source": {"path": str(root / "images")},
         "encoder": {"name": "resnet18"},
@@ -52,6 +54,8 @@ def grouped_run(root: Path, labels: str = "keep", **settings: Any) -> Run:
     }
     if labels == "ignore":
         values["selection"] = {"budget": 16, **settings}
+    made = values["selection"].setdefault("settings", {})
+    made["geometry_aware"] = {**QUICK, **made.get("geometry_aware", {})}
     (root / "c.yaml").write_text(yaml.safe_dump(values))
     run = Run(load_config(str(root / "c.yaml"), []))
     write_marker(run)

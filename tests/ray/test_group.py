@@ -14,7 +14,7 @@ from tests.generators.grouped import FEATURES, plan_of, write_inputs
 from tests.runs import results
 
 
-@pytest.mark.parametrize("labels", ["keep", "ignore"])
+@pytest.mark.parametrize("labels", ["ignore", pytest.param("keep", marks=pytest.mark.slow)])
 def test_tasks_on_a_cluster_give_the_same_bytes(
     tmp_path: Path, ray_cluster: None, labels: str
 ) -> None:

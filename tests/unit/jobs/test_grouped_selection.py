@@ -197,6 +197,7 @@ def test_a_run_of_groups_verifies_and_a_changed_file_is_found(tmp_path: Path) ->
     assert selection_file(directory, first) in {each.file for each in problems(run)}
 
 
+@pytest.mark.slow
 def test_a_path_that_is_missing_is_found(tmp_path: Path) -> None:
     run = grouped_run(tmp_path, methods=["random"], allocation="objective")
     select_subset(run)
@@ -230,7 +231,9 @@ def test_finished_paths_are_skipped_and_their_settings_count(tmp_path: Path) -> 
     assert other.manifest("random") != run.manifest("random")
 
 
-@pytest.mark.parametrize("allocation", ["proportional", "objective"])
+@pytest.mark.parametrize(
+    "allocation", ["proportional", pytest.param("objective", marks=pytest.mark.slow)]
+)
 def test_nested_budgets_nest_in_every_group(allocation: str, tmp_path: Path) -> None:
     values: dict[str, Any] = {"budgets": [6, 7, 12], "budget": 10}
     run = grouped_run(tmp_path, "ignore", methods=["random"], allocation=allocation, **values)
