@@ -11,7 +11,7 @@ from otcondense.representations import TextConfig, TextModel
 from otcondense.representations.captions import (
     EMPTY,
     TextRows,
-    captions_fingerprint,
+    class_captions_fingerprint,
     no_caption_fingerprint,
     write_no_caption,
 )
@@ -57,7 +57,7 @@ class CaptionTarget:
 
 
 @dataclass(frozen=True, eq=False)
-class CaptionWork:
+class TextWork:
     """The fingerprints of the embeddings of captions."""
 
     target: CaptionTarget
@@ -69,7 +69,7 @@ class CaptionWork:
         place = self.target.listing.rows_of(name)
         captions = self.target.captions.slice(place.start, len(place)).to_pylist()
         rows = [(*image, caption) for image, caption in zip(images, captions, strict=True)]
-        return captions_fingerprint(self.config, self.weights_sha256, name, rows)
+        return class_captions_fingerprint(self.config, self.weights_sha256, name, rows)
 
 
 def extract_captions(
@@ -98,7 +98,7 @@ def extract_captions(
     def encode(plans: Sequence[ClassPlan], on_images: OnImages) -> None:
         _encode_classes(target, extraction, plans, on_images, _encoder(resources, cluster))
 
-    work = CaptionWork(target, config, sha256)
+    work = TextWork(target, config, sha256)
     plans = [plan_class(target.listing, name, work) for name in target.listing.names]
     return extract_with(target, plans, encode, on_progress)
 

@@ -31,8 +31,9 @@ class Places(TypedDict):
     latents: str
     tokens: str
     text: str
+    """Directory of the embeddings of class names, or of captions."""
     captions: str
-    """Of all images of the source; there is no such file without `source.captions`."""
+    """Texts of all images of the source; there is no such file without `source.captions`."""
 
 
 def places_of(run: Run, method: str) -> Places:
@@ -53,7 +54,7 @@ def places_of(run: Run, method: str) -> Places:
         manifest=manifest,
         latents=run.representation_directory("latents", config.latents),
         tokens=run.representation_directory("tokens", config.tokens),
-        text=run.text_file(),
+        text=run.text_directory(),
         captions=run.captions_file(),
     )
 

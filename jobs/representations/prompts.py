@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 
+from jobs.run_directory.captions import run_captions
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.diffusion.inputs import Inputs, first_captions
@@ -17,7 +17,6 @@ from otcondense.diffusion.prompts import (
     write_prompts,
 )
 from otcondense.errors import InputError
-from otcondense.representations.captions import captions_of
 from otcondense.store import read_manifest, stored_metadata
 
 
@@ -36,10 +35,10 @@ def prompts_of(run: Run, model: str, method: str) -> list[Prompt]:
 def _captions(run: Run, method: str) -> list[Prompt]:
     """Return the captions of a subset in the order of its manifest."""
     manifest = read_manifest(run.store, run.manifest(method))
-    ids = manifest.column("image_id").cast(pa.string())
-    captions = captions_of(run.store, run.captions_file(), ids).to_pylist()
+    captions = run_captions(run, manifest.column("image_id"))
+    assert captions is not None, "training.text=captions needs source.captions"
     classes = manifest.column("class_index").to_pylist()
-    return [Prompt(*each) for each in zip(captions, classes, strict=True)]
+    return [Prompt(*each) for each in zip(captions.to_pylist(), classes, strict=True)]
 
 
 def mark_of(run: Run, prompts: Sequence[Prompt]) -> str:

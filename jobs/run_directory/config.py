@@ -13,7 +13,7 @@ from jobs.run_directory.encoder_rules import (
 from jobs.run_directory.model_config import ModelConfigs, PixelConfig, ScoresConfig
 from jobs.run_directory.paths import is_outside
 from jobs.run_directory.selection_config import SelectionConfig
-from jobs.run_directory.text_rules import check_text
+from jobs.run_directory.text_rules import check_source_captions, check_text
 from jobs.run_directory.trackers_config import TrackersConfig
 from otcondense.config import Config
 from otcondense.datasets import FashionConfig, SourceConfig
@@ -23,6 +23,7 @@ from otcondense.encoders.encoder_config import SEEN_FIELDS
 from otcondense.evaluation import EvaluationConfig
 from otcondense.grouping.config import GroupConfig
 from otcondense.representations import LatentConfig, TextConfig, TokenConfig
+from otcondense.representations.text_config import CAPTIONS
 from pipeline.cluster_config import ClusterConfig
 from pipeline.extraction_config import ExtractionConfig, RepresentationResources
 
@@ -109,11 +110,11 @@ class RunConfig(Config):
         self._check_written()
         self._check_subsets()
         self._check_source()
+        check_text(self.models, self.text)
         self._check_captions()
         self._check_scores()
         self._check_latents()
         self._check_held_out_loss()
-        check_text(self.models, self.text)
         return self
 
     def _check_names(self) -> None:
@@ -183,11 +184,12 @@ class RunConfig(Config):
                 f"{readers[0]}.input must be image, found caption: captions are read next to "
                 "images, so list their network in encoders behind another one"
             )
-        if self.source.captions is None and (self.captioning or self.confidence.aligning):
-            raise ValueError(
-                "input=caption and confidence.kind=alignment need source.captions, found null; say "
-                "where the captions are"
-            )
+        needs = {
+            "input=caption": bool(self.captioning),
+            "confidence.kind=alignment": self.confidence.aligning is not None,
+            "text.of=captions": self.text.of == CAPTIONS,
+        }
+        check_source_captions(self.source, needs)
 
     def _check_scores(self) -> None:
         checkpoint = self.scores.denoising.checkpoint

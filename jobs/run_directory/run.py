@@ -16,7 +16,7 @@ from otcondense.representations import (
     LatentConfig,
     RepresentationConfig,
 )
-from otcondense.representations.text_config import CAPTIONS, no_caption_file
+from otcondense.representations.text_config import CAPTIONS, class_names_file, no_caption_file
 from otcondense.selection.registry import versioned
 from otcondense.store import (
     CONFIDENCES_SCHEMA_VERSION,
@@ -286,7 +286,7 @@ class Run:
 
     def text_file(self) -> str:
         """Return the name of the text embeddings of the class names."""
-        return f"{self.text_directory()}/embeddings.parquet"
+        return class_names_file(self.text_directory())
 
     def no_caption_file(self) -> str:
         """Return the name of the embedding of no caption; those of captions lie in the folder."""

@@ -71,7 +71,7 @@ def _check_captions(evidence: Evidence) -> Iterator[Problem]:
     from jobs.representations.captions import caption_target
     from otcondense.representations.captions import no_caption_fingerprint
     from pipeline.represent import plan_class
-    from pipeline.text_extraction import CaptionWork
+    from pipeline.text_extraction import TextWork
 
     target = known("captions", lambda: caption_target(run))
     if target is None:
@@ -83,7 +83,7 @@ def _check_captions(evidence: Evidence) -> Iterator[Problem]:
         facts = evidence.facts.get(file)
         expected = None
         if facts is not None and is_class:
-            work = CaptionWork(target, config, facts.weights_sha256)
+            work = TextWork(target, config, facts.weights_sha256)
             expected = plan_class(target.listing, name, work).fingerprint
         elif facts is not None:
             expected = no_caption_fingerprint(config, facts.weights_sha256)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from otcondense.devices import resolve_device
 from otcondense.encoders.encoder_config import EncoderConfig
-from otcondense.encoders.transformers_model import load_library, quiet, refusing
 from otcondense.errors import InputError
+from otcondense.text_networks import load_text_network
 
 MOST_TOKENS = 256
 """Tokens of a caption that sentence encoders read at most: as many as they were trained with; CLIP
@@ -65,30 +65,19 @@ class CaptionModel:
         Raises: InputError if the library, the network or its tokenizer is missing, or its kind is
             not known here.
         """
-        library = load_library(config.name)
         place = config.transformers_name
         assert place is not None, "a text network is one of transformers"
-        with quiet(library), refusing(config.name):
-            settings = library.AutoConfig.from_pretrained(place, trust_remote_code=False)
-            self._family = _family(config.name, settings.model_type, joint=joint)
-            self._tokenizer = library.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-            net, report = getattr(library, self._family.network).from_pretrained(
-                place,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
-        wrong = [name for name in report["missing_keys"] if "pooler" not in name]
-        if wrong or self._tokenizer.pad_token_id is None:
-            raise InputError(
-                f"{config.name} must be a whole {self._family.network} with a tokenizer that pads, "
-                f"found {f'no {wrong[0]}' if wrong else 'no padding token'}; take another model"
-            )
+
+        def class_of(settings: Any) -> str:
+            return _family(config.name, settings.model_type, joint=joint).network
+
+        self._tokenizer, net = load_text_network(config.name, place, class_of, "transformers")
+        self._family = _family(config.name, net.config.model_type, joint=joint)
         self._device = torch.device(resolve_device(config.device))
         self._net = net.eval().requires_grad_(requires_grad=False).to(self._device)
         self._batch_size = config.batch_size
-        self._tokens = _length(self._tokenizer, getattr(settings, self._family.settings, settings))
+        read = getattr(net.config, self._family.settings, net.config)
+        self._tokens = _length(self._tokenizer, read)
         self.sha256 = _digest(net, self._tokenizer, self._tokens)
 
     @property

@@ -8,8 +8,9 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from otcondense.encoders.transformers_model import load_library, quiet, unusable
+from otcondense.encoders.transformers_model import unusable
 from otcondense.errors import InputError
+from otcondense.transformers_library import load_library, quiet
 
 FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 """Pillow's numbers of resizing filters, which preprocessor_config.json uses."""

@@ -11,11 +11,7 @@ from torch import Tensor, nn
 
 from otcondense.encoders.encoder_config import EncoderConfig
 from otcondense.errors import InputError
-
-EXTRA = "pip install 'otcondense[transformers]'"
-"""Command for the library."""
-LONGEST_REASON = 300
-"""Characters of the library's reason in a message; some are pages long."""
+from otcondense.transformers_library import load_library, quiet, reason_of
 
 
 @dataclass(frozen=True)
@@ -153,37 +149,6 @@ def _pooling(config: EncoderConfig, family: Family, kind: str) -> str:
     return chosen
 
 
-def load_library(name: str) -> Any:
-    """Return the module transformers.
-
-    Args:
-        name: what needs it, for a message.
-
-    Raises: InputError with the command that installs it.
-    """
-    try:
-        import transformers
-    except ImportError as error:
-        raise InputError(f"{name} needs the package transformers; run {EXTRA}") from error
-    return transformers
-
-
-@contextmanager
-def quiet(library: Any) -> Iterator[None]:
-    """Silence bars, and the list of weights that are not used, such as those of a text network."""
-    logging = library.utils.logging
-    verbosity = logging.get_verbosity()
-    had_bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if had_bars:
-            logging.enable_progress_bar()
-
-
 @contextmanager
 def refusing(name: str) -> Iterator[None]:
     """Turn the library's errors about a model that cannot be loaded into one that names it."""
@@ -197,9 +162,8 @@ def refusing(name: str) -> Iterator[None]:
 
 def unusable(name: str, error: Exception) -> InputError:
     """Return the error of a model that cannot be loaded."""
-    lines = " ".join(str(error).split()) or type(error).__name__
     return InputError(
         f"{name} must be a model on the hub, or a folder with config.json, "
         f"preprocessor_config.json and .safetensors weights, found none that can be loaded "
-        f"({lines[:LONGEST_REASON]}); run prefetch where there is a network, or name its folder"
+        f"({reason_of(error)}); run prefetch where there is a network, or name its folder"
     )

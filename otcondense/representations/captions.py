@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Float16, UInt8
 
-from otcondense.counts import counted
 from otcondense.errors import InputError
 from otcondense.representations.representation_config import REPRESENTATIONS_SCHEMA_VERSION
 from otcondense.representations.text_config import TextConfig
@@ -26,42 +24,9 @@ EMPTY = ""
 """The caption of no caption: what guidance leads away from."""
 EMBEDDING = "embedding"
 MASK = "mask"
-SET_CAPTIONS = "set source.captions and run `otcondense extract_features` again"
 
 
-def captions_of(store: Store, name: str, image_ids: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Return the caption of each image, in the order of the ids.
-
-    Args:
-        store: the run.
-        name: file of the captions of the source, with the columns `image_id` and `caption`.
-        image_ids: of the wanted images.
-
-    Raises: InputError if there is no such file, it is damaged, or an image has no caption in it.
-    """
-    if not store.exists(name):
-        raise InputError(
-            f"text.of=captions needs a caption for each image, found none in the run; "
-            f"{SET_CAPTIONS}"
-        )
-    table = read_table(store, name)
-    known = table.column("image_id").cast(pa.large_string()).combine_chunks()
-    wanted = image_ids.cast(pa.large_string())
-    if isinstance(wanted, pa.ChunkedArray):
-        wanted = wanted.combine_chunks()
-    captions = table.column("caption").cast(pa.large_string())
-    found = captions.take(pc.index_in(wanted, value_set=known)).combine_chunks()
-    is_missing = pc.or_(pc.is_null(found), pc.equal(pc.utf8_trim_whitespace(found), EMPTY))
-    missing = wanted.filter(pc.fill_null(is_missing, fill_value=True))
-    if len(missing):
-        raise InputError(
-            f"every image must have a caption in {store.path(name)}, found none for "
-            f"{counted(len(missing), 'image')}, the first is {missing[0].as_py()}; {SET_CAPTIONS}"
-        )
-    return found
-
-
-def captions_fingerprint(
+def class_captions_fingerprint(
     config: TextConfig, sha256: str, class_name: str, rows: Sequence[tuple[str, str, str]]
 ) -> str:
     """Return the fingerprint of the embeddings of one class.

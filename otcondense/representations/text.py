@@ -16,9 +16,22 @@ from otcondense.devices import resolve_device
 from otcondense.errors import InputError
 from otcondense.representations.image_model import tensors_sha256
 from otcondense.representations.text_config import TextConfig
-from otcondense.representations.text_network import WANTED, load_text_network
+from otcondense.text_networks import load_text_network
 
 __all__ = ["TextConfig", "TextModel"]
+
+TEXT_HALVES = {
+    "t5": "T5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "umt5": "UMT5EncoderModel",
+    "clip": "CLIPTextModel",
+    "clip_text_model": "CLIPTextModel",
+    "siglip": "SiglipTextModel",
+    "siglip_text_model": "SiglipTextModel",
+}
+"""Class with the text encoder alone, by the `model_type` of config.json; every other model without
+a decoder is loaded whole."""
+WANTED = "must be a text encoder (T5, CLIP, BERT or their like)"
 
 Embedded = tuple[Float16[np.ndarray, "b t d"], UInt8[np.ndarray, "b t"]]
 """Embeddings of some texts, and their masks."""
@@ -27,16 +40,27 @@ Embedded = tuple[Float16[np.ndarray, "b t d"], UInt8[np.ndarray, "b t"]]
 class TextModel:
     """A text encoder with its tokenizer, in float32.
 
-    Raises: InputError as `load_text_network` does.
+    Raises: InputError as `load_text_network` does, or if the model is no text encoder or has fewer
+        positions than `max_tokens`.
     """
 
     def __init__(self, config: TextConfig, *, assigned: bool | None = None) -> None:
         self._device = resolve_device(config.device, assigned=assigned, on_cpu="text.device=cpu")
-        self._tokenizer, model = load_text_network(config.model, config.max_tokens)
-        self._name = config.model
-        self.sha256 = tensors_sha256(model)
+        self._what = f"text.model={config.model}"
+        self._tokenizer, net = load_text_network(self._what, config.model, self._class_of, "text")
+        _check_positions(net.config, config)
+        self.sha256 = tensors_sha256(net)
         self._max_tokens = config.max_tokens
-        self._model: Any = model.eval().requires_grad_(requires_grad=False).to(self._device)
+        self._model: Any = net.eval().requires_grad_(requires_grad=False).to(self._device)
+
+    def _class_of(self, settings: Any) -> str:
+        half = TEXT_HALVES.get(settings.model_type)
+        if half is None and getattr(settings, "is_encoder_decoder", False):
+            raise InputError(
+                f"{self._what} {WANTED}, found a {settings.model_type} with a decoder; "
+                "take another model"
+            )
+        return half or "AutoModel"
 
     def __call__(self, text: str) -> tuple[Float16[np.ndarray, "t d"], UInt8[np.ndarray, " t"]]:
         """Return the last hidden state of each token, and a mask that is 0 for padding.
@@ -63,7 +87,7 @@ class TextModel:
         if is_bad.any():
             raise InputError(
                 "text embeddings must be finite in float16, found NaN or infinite values from "
-                f"{self._name} for {texts[int(is_bad.argmax())]!r} and {int(is_bad.sum()) - 1} more"
+                f"{self._what} for {texts[int(is_bad.argmax())]!r} and {int(is_bad.sum()) - 1} more"
             )
         return embeddings, np.concatenate([mask for _, mask in parts])
 
@@ -92,5 +116,16 @@ class TextModel:
             )
             states: Tensor = output.last_hidden_state
         except (AttributeError, TypeError) as error:
-            raise InputError(f"{WANTED}, found {self._name}, which gives no states") from error
+            raise InputError(
+                f"{self._what} {WANTED}, found one that gives no states; take another model"
+            ) from error
         return states, mask
+
+
+def _check_positions(settings: Any, config: TextConfig) -> None:
+    positions = getattr(settings, "max_position_embeddings", None)
+    if positions is not None and config.max_tokens > positions:
+        raise InputError(
+            f"text.max_tokens must be at most {positions}, the positions of {config.model}, "
+            f"found {config.max_tokens}"
+        )

@@ -14,6 +14,11 @@ CAPTION_FIELDS = ("images", "batch_size")
 """Settings of captions alone."""
 
 
+def class_names_file(directory: str) -> str:
+    """Return the file of the embeddings of the class names, in their directory."""
+    return f"{directory}/embeddings.parquet"
+
+
 def no_caption_file(directory: str) -> str:
     """Return the file of the embedding of no caption, in the directory of the captions."""
     return f"{directory}/no_caption.parquet"

@@ -15,7 +15,9 @@ from torch.utils.data import Dataset
 from otcondense.datasets.wanted import read_wanted
 from otcondense.diffusion.inputs import MOMENTS, Inputs, load_text
 from otcondense.errors import InputError
-from otcondense.representations.text_config import no_caption_file
+from otcondense.representations.captions import EMBEDDING, read_no_caption
+from otcondense.representations.text_config import class_names_file, no_caption_file
+from otcondense.store import Store
 from otcondense.training_data.stored import StoredArrays
 from otcondense.training_data.subset import Subset, SubsetImage, run_subset
 
@@ -185,22 +187,47 @@ class SubsetDataset(Dataset[tuple[Any, ...]]):
     def _tokens(self) -> StoredArrays:
         return StoredArrays(self.subset, "tokens", ("tokens",), mirrored=self._mirror)
 
-    def text(self) -> Float16[Tensor, "classes t d"]:
-        """Return the embeddings of the class names from `otcondense extract_text`.
+    def text(self) -> Float16[Tensor, "rows t d"]:
+        """Return the embeddings from `otcondense extract_text`, 0 at padding.
 
-        Raises: InputError if there are none, or the run embeds captions.
+        Of class names there is a row for each class, of captions one for each item. Captions of
+        many images take much memory; `caption` reads those of a class when it needs one.
+
+        Raises: InputError if there are none.
         """
+        store, directory = self._text_place()
+        if store.exists(no_caption_file(directory)):
+            return torch.stack([self.caption(index) for index in range(len(self))])
+        file = class_names_file(directory)
+        return load_text(store, Inputs(text=file), len(self.classes))
+
+    def caption(self, index: int) -> Float16[Tensor, "t d"]:
+        """Return the embedding of one image's caption, with `text.of=captions`, 0 at padding.
+
+        Raises: InputError if there is none.
+        """
+        return torch.from_numpy(self._embeddings.arrays(index)[EMBEDDING][0])
+
+    def no_caption(self) -> Float16[Tensor, "t d"]:
+        """Return the embedding of no caption, which guidance leads away from.
+
+        Raises: InputError if there is none.
+        """
+        store, directory = self._text_place()
+        return torch.from_numpy(read_no_caption(store, no_caption_file(directory)))
+
+    @cached_property
+    def _embeddings(self) -> StoredArrays:
+        return StoredArrays(self.subset, "text", (EMBEDDING,), mirrored=False)
+
+    def _text_place(self) -> tuple[Store, str]:
+        """Return the run, and the directory of its text embeddings."""
         origin = self.subset.origin
         if origin.store is None:
             raise InputError(
                 f"text embeddings are in a run, found a subset that comes from {origin.name}"
             )
-        directory = origin.places["text"].rpartition("/")[0]
-        if origin.store.exists(no_caption_file(directory)):
-            raise InputError(
-                f"text embeddings must be of class names, found those of captions in {origin.name}"
-            )
-        return load_text(origin.store, Inputs(text=origin.places["text"]), len(self.classes))
+        return origin.store, origin.places["text"]
 
 
 def _refuse_without_captions(subset: Subset) -> None:
