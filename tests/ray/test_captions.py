@@ -9,7 +9,7 @@ from jobs.command.settings import load_config
 from jobs.run_directory.run import Run
 from jobs.verify.command import verify
 from tests.runs import results
-from tests.unit.jobs.test_captions_way import config, write_captions
+from tests.unit.jobs.test_captions_way import config
 from tests.verbs import call
 
 __all__ = ["config"]
@@ -32,8 +32,6 @@ def made(plain: str, root: Path, name: str, *, use_ray: bool, num_workers: int) 
     run = Run(load_config(str(path), []))
     for verb in VERBS:
         call(verb, ["--config", str(path)])
-        if verb == "extract_features":
-            write_captions(run)
     assert verify(run) == []
     return run
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -14,12 +13,12 @@ from sklearn.datasets import load_digits
 
 from jobs.command.exit import MISTAKE
 from jobs.command.settings import load_config
-from jobs.run_directory.listing import run_listing
 from jobs.run_directory.results import read_metrics
 from jobs.run_directory.run import Run
 from jobs.verify.command import verify
 from otcondense.diffusion.samples import read_samples, sample_prompts
-from otcondense.store import write_table
+from otcondense.representations import TextModel
+from otcondense.training_data import SubsetDataset
 from tests.generators.weights import write_text_encoder, write_timm
 from tests.verbs import call
 
@@ -54,18 +53,17 @@ def write_digits(root: Path) -> None:
                 Image.fromarray(pixels).save(folder / f"{name}-{row:04d}.png")
 
 
-def write_captions(run: Run, word: str = "handwritten") -> None:
-    """The table that a source with captions has; the second image of a class has another one."""
-    ids = run_listing(run).table.column("image_id").to_pylist()
-    captions = [f"a {word} {each.split('/')[1].split('-')[0]}" for each in ids]
-    table = pa.table({"image_id": ids, "caption": captions})
-    write_table(run.store, run.captions_file(), table, fingerprint="captions")
+def write_captions(root: Path, word: str = "handwritten") -> None:
+    """A caption next to each image."""
+    for image in (root / "train" / "digit").glob("*.png"):
+        image.with_suffix(".txt").write_text(f"a {word} {image.name.split('-')[0]}\n")
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("captions")
     write_digits(root)
+    write_captions(root)
     encoder = {
         "name": "test_resnet",
         "weights": write_timm(root / "e.safetensors", "test_resnet"),
@@ -75,7 +73,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> str:
     }
     values = {
         "run": str(root / "run"),
-        "source": {"path": str(root / "train")},
+        "source": {"path": str(root / "train"), "captions": "txt"},
         "held_out": {"path": str(root / "held_out")},
         "encoder": encoder,
         "cluster": {"use_ray": False},
@@ -116,9 +114,11 @@ def mistake(verb: str, config: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_the_whole_way(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(load_config(config, []))
+    captions = run.store.read_bytes(run.captions_file())
+    run.store.remove(run.captions_file())
     error = mistake("extract_text", config, capsys)
-    assert "needs a caption for each image, found none in the run; set source.captions" in error
-    write_captions(run)
+    assert "is missing; run `otcondense extract_features` first" in " ".join(error.split())
+    run.store.write_bytes(run.captions_file(), captions)
     error = mistake("train", config, capsys)
     assert "run `otcondense extract_text` first" in error
     for verb in ("extract_text", "train", "sample", "evaluate", "report"):
@@ -126,6 +126,7 @@ def test_the_whole_way(config: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert verify(run) == []
     _check_samples_of_captions(run)
     _check_exports(config, run, tmp_path)
+    _check_data_set(run)
     _check_prompts_of_a_file(config, tmp_path, capsys)
     _check_changed_captions(run, config)
 
@@ -156,6 +157,16 @@ def _check_exports(config: str, run: Run, root: Path) -> None:
     assert all((root / "png" / row["file_name"]).exists() for row in rows)
     assert pq.read_table(root / "parquet").column("prompt").to_pylist() == prompts
     assert sorted(np.load(root / "npz").files) == ["arr_0", "arr_1"]
+
+
+def _check_data_set(run: Run) -> None:
+    """The embeddings of captions in the order of the items, and that of none."""
+    data = SubsetDataset(run.store.root, "random", captions=True)
+    model = TextModel(run.config.text)
+    expected, _ = model.embed([caption for _, _, caption in data], 2)
+    assert np.array_equal(data.text(), expected)
+    assert np.array_equal(data.caption(3), expected[3])
+    assert np.array_equal(data.no_caption(), model.embed([""], 2)[0][0])
 
 
 def _check_prompts_of_a_file(config: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,7 +204,9 @@ def _check_changed_captions(run: Run, config: str) -> None:
     names = [f"{run.training_directory('sit', 'random')}/checkpoints/step-000004/ema.safetensors"]
     names.append(f"{run.samples_directory('sit', 'random', 4)}/part-00000.parquet")
     before = [run.store.read_bytes(name) for name in names]
-    write_captions(run, word="a a")
+    write_captions(Path(config).parent, word="a a")
+    assert [each.file for each in verify(run)] == [run.captions_file()]
+    call("extract_features", ["--config", config])
     assert verify(run) != []
     for verb in ("extract_text", "train", "sample"):
         call(verb, ["--config", config])

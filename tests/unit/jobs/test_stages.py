@@ -31,6 +31,7 @@ from pipeline.shard_files import shard_file
 
 EVERYTHING = [
     "source.path=images",
+    "source.captions=txt",
     "held_out.path=others",
     "selection.methods=[geometry_aware, ccs, d2c]",
     "scores.denoising.checkpoint=scorer",

@@ -13,10 +13,9 @@ from otcondense.representations import TextConfig, TextModel
 from otcondense.representations.captions import (
     EMBEDDING,
     MASK,
-    captions_of,
     read_no_caption,
 )
-from otcondense.store import Store, class_file, read_array, read_table, write_table
+from otcondense.store import Store, class_file, read_array, read_table
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.text_extraction import CaptionTarget, extract_captions
 from pipeline.text_worker import CaptionActor, CaptionExtraction, CaptionWorker, shard_of
@@ -167,31 +166,6 @@ def test_models_that_cannot_embed_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         TextModel(config_of(models[kind], **settings))
-
-
-def test_weights_in_a_pickle_are_not_read(models: dict[str, str], tmp_path: Path) -> None:
-    import shutil
-
-    import torch
-    from safetensors.torch import load_file
-
-    folder = Path(shutil.copytree(models["bert"], tmp_path / "pickle"))
-    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(InputError, match=r"with \.safetensors weights"):
-        TextModel(config_of(str(folder)))
-
-
-def test_captions_that_are_missing_are_counted(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    wanted = pa.array(["a", "b", "c", "d"])
-    with pytest.raises(InputError, match=r"needs a caption for each image, found none in the run"):
-        captions_of(store, "c.parquet", wanted)
-    table = pa.table({"image_id": ["a", "b", "d", "e"], "caption": ["one", " ", None, "two"]})
-    write_table(store, "c.parquet", table, fingerprint="x")
-    with pytest.raises(InputError, match=r"found none for 3 images, the first is b; set source\."):
-        captions_of(store, "c.parquet", wanted)
-    assert captions_of(store, "c.parquet", pa.array(["e", "a"])).to_pylist() == ["two", "one"]
 
 
 @pytest.mark.parametrize(

@@ -309,10 +309,13 @@ def mistakes(run: Run, data: SubsetDataset, tmp_path: Path) -> dict[str, tuple[A
         "latents": (lambda: SubsetDataset(data.subset, latents=True), "otcondense extract_latents"),
         "tokens": (lambda: data.tokens(0), "otcondense extract_tokens"),
         "text": (data.text, "otcondense extract_text"),
+        "caption": (lambda: data.caption(0), "otcondense extract_text"),
+        "no caption": (data.no_caption, "otcondense extract_text"),
         "moments": (lambda: data.moments(0), "set latents=True"),
         "no images": (lambda: exported_subset(tmp_path / "list.parquet"), "found no column image"),
         "of no run": (lambda: SubsetDataset(alone, latents=True), "name the run"),
         "text of no run": (lambda: SubsetDataset(alone).text(), "text embeddings are in a run"),
+        "caption of no run": (lambda: SubsetDataset(alone).caption(0), "text are in a run"),
         "no manifest": (
             lambda: manifest_subset(tmp_path / "y", run.config.source),
             "there is no subset manifest",
