@@ -140,7 +140,7 @@ def test_samples_follow_the_caption() -> None:
     data = TrainingSet(Pixels(images), torch.zeros(2, dtype=torch.long), captions=captions)
     settings = {"learning_rate": 1e-2, "ema_decay": 0.9, "global_batch_size": 16}
     state = create_state(config(**settings), 1, SHAPE, "cpu", PARTS)
-    for step in range(300):
+    for step in range(150):
         train_step(state, make_batch(state.config, step, data))
     sampler = SamplerConfig(num_samples=8, batch_size=8, num_steps=20, samples_per_prompt=4)
     prompted = Prompted(captions[:, 0], torch.zeros(2, dtype=torch.long))

@@ -81,7 +81,7 @@ def test_another_network_or_vocabulary_has_another_digest(
 def test_a_network_of_another_kind_is_refused(names: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"one of clip, siglip .*found bert"):
         CaptionModel(config_of(names["bert"]), joint=True)
-    with pytest.raises(InputError, match="must be a model on the hub, or a folder"):
+    with pytest.raises(InputError, match="must be a text network on the hub, or a folder"):
         CaptionModel(config_of(f"transformers:{tmp_path}"))
     from tests.generators.vision_models import write_model
 
