@@ -24,7 +24,9 @@ def made(plain: str, root: Path, name: str, *, use_ray: bool, num_workers: int) 
     values = yaml.safe_load(Path(plain).read_text())
     values["run"] = str(root / name)
     values["cluster"] = {"use_ray": use_ray}
-    values["representations"] = {"num_encoders": 2, "cpus_per_encoder": 0.5}
+    # Two workers of the training need both cores: none may still belong to the stage before.
+    encoders = 0 if num_workers else 2
+    values["representations"] = {"num_encoders": encoders, "cpus_per_encoder": 0.5}
     values["samplers"] = {"num_actors": 2, "num_cpus": 0.5}
     values["models"]["sit"]["training"]["num_workers"] = num_workers
     path = root / f"{name}.yaml"
