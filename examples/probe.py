@@ -73,8 +73,9 @@ class Probe:
 
 def chosen(probe: Probe, method: str, budget: int, seed: int = 0) -> Rows:
     """Return the rows that a method chooses, `budget` of each class."""
-    settings = {"lower_bound": None} if method == "geometry_aware" else {}
-    selector = SELECTORS[method](budget=budget, seed=seed, **settings)
+    selector = SELECTORS[method](budget=budget, seed=seed)
+    if method == "geometry_aware":
+        selector.set_params(lower_bound=None)
     found: Rows = ClassSelector(selector).fit(probe.features, probe.labels).indices_
     return found
 

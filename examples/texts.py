@@ -118,7 +118,8 @@ def tfidf(texts: list[str]) -> Float32[np.ndarray, "n d"]:
 
     counts = TfidfVectorizer(min_df=3, sublinear_tf=True, stop_words="english").fit_transform(texts)
     reduced = TruncatedSVD(128, random_state=0).fit_transform(counts)
-    return reduced.astype(np.float32)
+    found: Float32[np.ndarray, "n d"] = reduced.astype(np.float32)
+    return found
 
 
 if __name__ == "__main__":
