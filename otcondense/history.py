@@ -13,7 +13,7 @@ class Step:
     step: int
     """Number of the step, from 0."""
     stage: str
-    """Part of the algorithm: greedy, swap or rebuild."""
+    """Part of the algorithm: greedy, swap, rebuild or polish."""
     added: int
     """Position of the image that came in."""
     removed: int | None

@@ -18,7 +18,7 @@ class Moment:
     """
 
     stage: str
-    """Current stage: cost matrix, greedy, swaps, lower bound or rebuilds."""
+    """Current stage: cost matrix, greedy, swaps, lower bound, rebuilds or polish."""
     chosen: int = 0
     """Number of images in the subset so far."""
     swaps: int = 0
