@@ -1,5 +1,6 @@
 """One selector on one class."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,34 +40,66 @@ def run_selector(
 
     Raises: InputError naming the class if it has too few images, or not those of the settings.
     """
-    include = _positions(features, settings.get("include", []))
-    exclude = _positions(features, settings.get("exclude", []))
-    reduced = reduce_class(features, rules, include, exclude)
-    _check_candidates(features, reduced, settings)
-    rows = reduced.rows
-    arguments = {**settings, "include": reduced.include, "exclude": reduced.exclude}
-    arguments["seed"] = class_seed(settings.get("seed", 0), features.class_name)
+    prepared = PreparedClass.of(features, settings, rules)
+    selector = prepared.selector(method).watch(watcher)
+    selector.fit(**prepared.data(), difficulty=_rows(difficulty, prepared.reduced.rows))
+    return prepared.selection(selector)
 
-    selector = SELECTORS[method](**arguments)
-    selector.watch(watcher).fit(
-        features.features[rows],
-        cross_entropy=_rows(features.cross_entropy, rows),
-        logits=_rows(features.logits, rows),
-        difficulty=_rows(difficulty, rows),
-    )
-    return ClassSelection(
-        class_name=features.class_name,
-        class_index=features.class_index,
-        image_ids=features.image_ids,
-        indices=rows[selector.indices_],
-        received_mass=reduced.mass(selector.received_mass_),
-        assignment=reduced.assignment(selector.assignment_),
-        cross_entropy=features.cross_entropy,
-        sha256=features.sha256,
-        rank=selector.rank_,
-        gain=selector.gain_,
-        summary=_summary(selector, reduced),
-    )
+
+@dataclass(frozen=True)
+class PreparedClass:
+    """A class as a selector sees it, and the way back to all of its images."""
+
+    features: ClassFeatures
+    reduced: ReducedClass
+    settings: dict[str, Any]
+    """Keyword arguments of the selector; `include` and `exclude` hold places in `reduced.rows`."""
+
+    @classmethod
+    def of(
+        cls, features: ClassFeatures, settings: dict[str, Any], rules: CopyRules
+    ) -> "PreparedClass":
+        """Find copies, held-out images and those that must or must not be chosen.
+
+        Raises: InputError as `run_selector`.
+        """
+        include = _positions(features, settings.get("include", []))
+        exclude = _positions(features, settings.get("exclude", []))
+        reduced = reduce_class(features, rules, include, exclude)
+        _check_candidates(features, reduced, settings)
+        arguments = {**settings, "include": reduced.include, "exclude": reduced.exclude}
+        arguments["seed"] = class_seed(settings.get("seed", 0), features.class_name)
+        return cls(features, reduced, arguments)
+
+    def selector(self, method: str) -> Selector:
+        """Return an unfitted selector with the settings."""
+        return SELECTORS[method](**self.settings)
+
+    def data(self) -> dict[str, Any]:
+        """Return the arguments of `fit` that every class has."""
+        rows, features = self.reduced.rows, self.features
+        return {
+            "features": features.features[rows],
+            "cross_entropy": _rows(features.cross_entropy, rows),
+            "logits": _rows(features.logits, rows),
+        }
+
+    def selection(self, selector: Selector) -> ClassSelection:
+        """Return the result of a fitted selector for every image of the class."""
+        reduced, features = self.reduced, self.features
+        return ClassSelection(
+            class_name=features.class_name,
+            class_index=features.class_index,
+            image_ids=features.image_ids,
+            indices=reduced.rows[selector.indices_],
+            received_mass=reduced.mass(selector.received_mass_),
+            assignment=reduced.assignment(selector.assignment_),
+            cross_entropy=features.cross_entropy,
+            sha256=features.sha256,
+            rank=selector.rank_,
+            gain=selector.gain_,
+            summary=_summary(selector, reduced),
+        )
 
 
 def _rows(

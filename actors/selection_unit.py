@@ -65,6 +65,21 @@ class SelectionUnit:
     refuses_held_out: bool = False
     """Whether an image that is also held out is an error; it is left out otherwise."""
 
+    @property
+    def results(self) -> "tuple[SelectionUnit, ...]":
+        """The selections that the unit writes: itself."""
+        return (self,)
+
+    def rules(self, store: Store) -> CopyRules:
+        """Return what to do about copies.
+
+        Raises: MissingInputError without the hashes of held-out images.
+        """
+        held_out: frozenset[str] = frozenset()
+        if self.held_out_hashes is not None:
+            held_out = _read_hashes(store, self.held_out_hashes)
+        return CopyRules(self.duplicates, self.near_copies, held_out, self.refuses_held_out)
+
 
 def select_unit(
     store: Store,
@@ -87,11 +102,7 @@ def select_unit(
 
     Raises: InputError as `run_selector`, MissingInputError without the hashes of held-out images.
     """
-    held_out: frozenset[str] = frozenset()
-    if unit.held_out_hashes is not None:
-        held_out = _read_hashes(store, unit.held_out_hashes)
-    rules = CopyRules(unit.duplicates, unit.near_copies, held_out, unit.refuses_held_out)
-    return _Choice(store, features, unit, rules, difficulty, watcher).whole()
+    return _Choice(store, features, unit, unit.rules(store), difficulty, watcher).whole()
 
 
 @dataclass(frozen=True)

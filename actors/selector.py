@@ -9,6 +9,7 @@ import ray
 from jaxtyping import Float
 from ray.actor import ActorHandle
 
+from actors.polish_unit import PolishUnit, polish_unit
 from actors.reporter import Reporter, this_worker
 from actors.selection_unit import SelectionUnit, select_unit
 from actors.units import UnitChanges, progress_of
@@ -49,10 +50,13 @@ class ClassSelector:
         self._confidence_directory = confidence_directory
         self._watcher_of = watcher_of or partial(Reporter, board)
 
-    def run(self, unit: SelectionUnit) -> UnitChanges:
-        """Select one class and return the progress of its finished selection."""
+    def run(self, unit: SelectionUnit | PolishUnit) -> UnitChanges:
+        """Select or polish one class and return the progress of its finished selection."""
         watcher = self._watcher_of(unit.name)
         watcher(Moment("read"))
+        if isinstance(unit, PolishUnit):
+            changes = polish_unit(self._store, unit, self._features, watcher)
+            return {**changes, "worker": this_worker()}
         features = self._features(unit.class_name)
         difficulty = self._difficulty(unit, features)
 

@@ -47,6 +47,7 @@ GROUP_BAR = Bar("group", "group", "image")
 SELECTION_BAR = Bar("select_subset", "select", "class")
 GROUP_SELECTION_BAR = SELECTION_BAR._replace(unit="group")
 PATHS_BAR = Bar("select_subset-paths", "paths of groups", "group")
+POLISH_BAR = Bar("select_subset-polish", "polish groups", "class")
 LATENTS_BAR = Bar("extract_latents", "latents", "image")
 TOKENS_BAR = Bar("extract_tokens", "tokens", "image")
 CAPTIONS_BAR = Bar("extract_text", "text", "caption")
@@ -105,7 +106,9 @@ def selection_bar(config: RunConfig) -> Bar:
 
 
 def selection_bars(config: RunConfig) -> Iterable[Bar]:
-    """Yield the bars of the selection: the paths of groups, if they share the budget, then it."""
+    """Yield the bars of the selection, and of what is done for its groups before and after it."""
     if config.groups is not None and config.selection.allocation == "objective":
         yield PATHS_BAR
     yield selection_bar(config)
+    if config.groups is not None and config.selection.polish:
+        yield POLISH_BAR

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.identity import identity
 from jobs.run_directory.marker import store_of
+from jobs.run_directory.polish_rules import POLISHED
 from otcondense.encoders import EncoderConfig
 from otcondense.errors import MissingInputError
 from otcondense.representations import (
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 PATH_METHOD = "geometry_aware"
 """Method whose objective shares budgets among groups, for the subsets of all methods."""
+POLISH_VERSION = 1
+"""Raised when the same settings polish to other images."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +169,18 @@ class Run:
             return None
         return f"held_out/sha256-{hash8([identity(held_out)])}.parquet"
 
+    def is_polished(self, subset: str) -> bool:
+        """Tell whether the choices of groups are improved together, for one subset by its name."""
+        selection = self.config.selection
+        is_of_method = selection.subset(subset).method == POLISHED
+        return selection.polish and self.config.groups is not None and is_of_method
+
     def selection_key(self, subset: str) -> list[Any]:
         """Return the inputs of the selection of one subset, by its name."""
+        polished: list[Any] = ["polish", POLISH_VERSION] if self.is_polished(subset) else []
+        return [*self._unpolished_key(subset), *polished]
+
+    def _unpolished_key(self, subset: str) -> list[Any]:
         selection = self.config.selection
         chosen = selection.subset(subset)
         method = chosen.method
@@ -221,6 +234,13 @@ class Run:
     def selection_directory(self, method: str) -> str:
         """Return the directory of the selections by `method`; it holds one directory per class."""
         return f"selection/{method}-{hash8(self.selection_key(method))}"
+
+    def unpolished_directory(self, method: str) -> str:
+        """Return the directory of what each group chooses by itself, of a subset by its name.
+
+        It is the directory of the selections, unless they are polished.
+        """
+        return f"selection/{method}-{hash8(self._unpolished_key(method))}"
 
     def manifest(self, method: str) -> str:
         """Return the name of the manifest of the subset that `method` chose."""

@@ -16,6 +16,7 @@ from jobs.run_directory.budget_rules import (
     plain_budget,
 )
 from jobs.run_directory.id_lists import read_ids
+from jobs.run_directory.polish_rules import POLISHED, check_polish
 from otcondense.config import Config
 from otcondense.near_names import did_you_mean
 from otcondense.selection import SELECTORS
@@ -97,6 +98,10 @@ class SelectionConfig(Config):
     allocation: Literal["proportional", "sqrt", "uniform", "objective"] = "proportional"
     """With groups, how the budget of a class is shared among its groups: by size, by the root of
     the size, equally, or by how much the objective gains from each further image."""
+    polish: bool = False
+    """With groups, improve the choices of all groups of a class together: geometry_aware swaps
+    until their statistics are those of the whole class; a class of more than 131,072 images keeps
+    the choices of its groups."""
     seed: int = Field(default=0, ge=0)
     """Seed of the methods that draw at random; each class derives its own from it."""
     small_class: Literal["error", "take_all"] = "error"
@@ -175,6 +180,8 @@ class SelectionConfig(Config):
             )
         for method in self.methods:
             self.selector_settings(method, 1)
+        if self.polish and POLISHED in self.methods:
+            check_polish(self.budgets, self.selector_settings(POLISHED, 1))
 
     @property
     def subsets(self) -> tuple[str, ...]:

@@ -1,10 +1,13 @@
 """Select the subset of every class: `otcondense select_subset`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from actors.board import BoardLink, open_board
 from actors.here import run_here
+from actors.polish_unit import PolishUnit
 from actors.pool import Pool, PoolOutcome, refuse_failures
 from actors.reporter import changes_of
 from actors.selection_unit import SelectionUnit
@@ -15,7 +18,7 @@ from jobs.cluster.sizing import PoolWork, sized_pool
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.command.wording import earlier_part
-from jobs.run_directory.bars import PATHS_BAR, SELECTION_BAR, Bar, selection_bar
+from jobs.run_directory.bars import PATHS_BAR, POLISH_BAR, SELECTION_BAR, Bar, selection_bar
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.copy_facts import copy_facts
 from jobs.run_directory.groups import class_indices, unit_word
@@ -27,8 +30,10 @@ from jobs.run_directory.subset_manifest import (
 )
 from jobs.select_subset.finished import FinishedSelections
 from jobs.select_subset.held_out import write_held_out_hashes
+from jobs.select_subset.polish_facts import polish_facts
 from jobs.work_units.listed import Listed
 from jobs.work_units.paths import path_units
+from jobs.work_units.polish import left_unpolished, polish_units
 from jobs.work_units.selection import selection_units
 from otcondense.counts import counted
 from otcondense.datasets import order_classes
@@ -46,6 +51,9 @@ from otcondense.store import (
     write_table,
 )
 
+Work = SelectionUnit | PolishUnit
+"""What the pool works on."""
+
 
 def select_subset(run: Run) -> None:
     """Choose every subset from every class, then write the manifest of each subset."""
@@ -60,6 +68,7 @@ def select_subset(run: Run) -> None:
     for subset in run.config.selection.subsets:
         units += selection_units(run, subset, listed)
     _select(run, units, selection_bar(run.config), "selection")
+    _polish(run, listed, units)
 
     for name, text in write_manifests(run, listed).items():
         note("select", f"{name}: {text}")
@@ -93,10 +102,21 @@ def is_done(run: Run, unit: SelectionUnit) -> bool:
     return stored == unit.fingerprint
 
 
-def _select(run: Run, units: list[SelectionUnit], bar: Bar, what: str) -> None:
+def _polish(run: Run, listed: Listed, selections: list[SelectionUnit]) -> None:
+    """Improve the selections of groups together, if the run asks for it."""
+    units = list(polish_units(run, listed.groups, selections))
+    if units:
+        for sentence in left_unpolished(run, listed.groups):
+            note("select", sentence)
+        _select(run, units, POLISH_BAR, "polished choice")
+        for sentence in polish_facts(run, units):
+            note("select", sentence)
+
+
+def _select(run: Run, units: Sequence[Work], bar: Bar, what: str) -> None:
     """Select what is missing, and say how much was there."""
     finished = FinishedSelections(run.store)
-    open_units = [unit for unit in units if not finished.has(unit)]
+    open_units = [unit for unit in units if not all(map(finished.has, unit.results))]
     finished.save()
     open_names = {unit.name for unit in open_units}
     outcome = PoolOutcome()
@@ -106,15 +126,17 @@ def _select(run: Run, units: list[SelectionUnit], bar: Bar, what: str) -> None:
         )
         if open_units:
             outcome = run_pool(run, open_units, progress)
-    finished.add(unit for unit in open_units if unit.name in outcome.results)
+    done = [unit.results for unit in open_units if unit.name in outcome.results]
+    finished.add(chain.from_iterable(done))
     finished.save()
     refuse_failures(outcome, len(open_units), f"{what}s")
     ending = earlier_part(len(units) - len(open_units), len(units), what)
-    note("select", f"{counted(len(units), what)} of a {unit_word(run.config)}{ending}")
+    of = "class" if bar == POLISH_BAR else unit_word(run.config)
+    note("select", f"{counted(len(units), what)} of a {of}{ending}")
 
 
 def run_pool(
-    run: Run, open_units: list[SelectionUnit], progress: Progress, selector: Any = SelectorActor
+    run: Run, open_units: Sequence[Work], progress: Progress, selector: Any = SelectorActor
 ) -> PoolOutcome:
     """Select classes with a pool of actors and show their progress.
 
@@ -147,7 +169,7 @@ def run_pool(
     return Pool(backend, pool).run(open_units, change, tick)
 
 
-def _run_here(run: Run, open_units: list[SelectionUnit], progress: Progress) -> PoolOutcome:
+def _run_here(run: Run, open_units: Sequence[Work], progress: Progress) -> PoolOutcome:
     """Select one class after another in this process and show its progress."""
 
     def watcher_of(name: str) -> Watcher:
@@ -162,17 +184,19 @@ def _run_here(run: Run, open_units: list[SelectionUnit], progress: Progress) -> 
     return run_here(worker, open_units, progress.change)
 
 
-def progress_of_unit(run: Run, unit: SelectionUnit, *, is_open: bool) -> UnitProgress:
+def progress_of_unit(run: Run, unit: Work, *, is_open: bool) -> UnitProgress:
     """Return the progress of a selection before the pool starts."""
     queued = UnitProgress(
         name=unit.name,
         class_name=unit.class_name,
         method=unit.subset,
         size=unit.size,
-        budget=min(unit.settings["budget"], unit.size),
+        budget=sum(min(each.settings["budget"], each.size) for each in unit.results),
     )
     if is_open:
         return queued
+    if isinstance(unit, PolishUnit):
+        return queued.model_copy(update={"state": "skipped"})
     summary = stored_summary(run.store, unit.directory, unit.class_name) or SelectionSummary()
     return queued.model_copy(update={"state": "skipped", **progress_of(summary)})
 

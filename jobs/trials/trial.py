@@ -171,6 +171,8 @@ def _settings(base: RunConfig) -> Values:
         for name in ("part", "held_out_share"):
             if source.get(name) is None:
                 source.pop(name, None)
+    if base.groups is None or not base.selection.polish:
+        del plain["selection"]["polish"]
     if plain["groups"] is None:
         del plain["groups"]
         plain["selection"].pop("allocation", None)

@@ -1,6 +1,8 @@
 """Selections and manifests: computed from the current features, and consistent with each other."""
 
 from collections.abc import Collection, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -17,6 +19,10 @@ from otcondense.store import (
     read_manifest,
     selection_file,
 )
+
+if TYPE_CHECKING:
+    from actors.selection_unit import SelectionUnit
+    from jobs.work_units.listed import Listed
 
 
 def check_selections(evidence: Evidence) -> Iterator[Problem]:
@@ -49,10 +55,27 @@ def check_selections(evidence: Evidence) -> Iterator[Problem]:
     if problems:
         return  # the numbers of images are not known
     for subset in started:
-        for unit in selection_units(run, subset, listed, _selectable(evidence, subset, groups)):
+        units = selection_units(run, subset, listed, _selectable(evidence, subset, groups))
+        if run.is_polished(subset):
+            by_themselves = list(units)
+            for unit in by_themselves:
+                name = selection_file(unit.directory, unit.class_name)
+                yield from evidence.check(name, unit.fingerprint)
+            units = _polished(run, listed, by_themselves)
+        for unit in units:
             name = selection_file(unit.directory, unit.class_name)
             yield from evidence.check(name, unit.fingerprint)
             yield from _check_index(evidence, name, indices[unit.class_name])
+
+
+def _polished(
+    run: Run, listed: "Listed", units: "list[SelectionUnit]"
+) -> "Iterator[SelectionUnit]":
+    """Yield the polished selections of the classes whose groups are all there."""
+    from jobs.work_units.polish import polish_units
+
+    polished = polish_units(run, listed.groups, units)
+    return chain.from_iterable(unit.results for unit in polished)
 
 
 def groups_of(evidence: Evidence) -> Collection[str] | None:

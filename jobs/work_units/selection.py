@@ -74,7 +74,7 @@ def _unit(
         size=groups.sizes[class_name],
         settings=settings,
         difficulty_directory=run.selection_difficulties(method),
-        directory=run.selection_directory(subset.name),
+        directory=run.unpolished_directory(subset.name),
         fingerprint=unit_fingerprint(run, method, class_name, settings, numbers),
         smaller=tuple(path),
         duplicates=selection.duplicates_of(method),
