@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,16 +115,14 @@ def through_groups(
 ) -> Int[np.ndarray, " k"]:
     """Choose from groups, whose budgets are proportional to their sizes.
 
-    Polished choices begin with the transport term alone, then swap under the statistics of the
-    whole.
+    Polished choices begin with those of the groups, then swap under the statistics of the whole.
     """
     labels = split_rows(features.astype(np.float32), GroupConfig(most=most)).labels
     groups = [np.flatnonzero(labels == number) for number in range(labels.max() + 1)]
     sizes = {str(number): len(rows) for number, rows in enumerate(groups)}
     weights = {name: float(size) for name, size in sizes.items()}
     numbers = allocate(budget, weights, dict.fromkeys(sizes, 1), sizes)
-    settings = {"alpha": 0.0} if polished else {}
-    settings |= {} if bound else {"lower_bound": None, "rebuilds": 0}
+    settings: dict[str, Any] = {} if bound else {"lower_bound": None, "rebuilds": 0}
     chosen = []
     for number, rows in zip(numbers.values(), groups, strict=True):
         selector = GeometryAwareSelector(budget=number, small_class="take_all", **settings)
