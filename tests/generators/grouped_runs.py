@@ -30,6 +30,8 @@ MOST = 10
 DIMENSIONS = 6
 QUICK = {"rebuilds": 0, "lower_bound": {"max_iterations": 30, "enumerate_up_to": 0}}
 """Settings of the geometry-aware selector: the search is tested elsewhere."""
+HERE: dict[str, Any] = {"pool": {"num_actors": 0}}
+"""Settings with which the process that asks for a selection makes it, without Ray."""
 
 
 def grouped_run(root: Path, labels: str = "keep", **settings: Any) -> Run:
@@ -50,10 +52,10 @@ def grouped_run(root: Path, labels: str = "keep", **settings: Any) -> Run:
         "cluster": {"use_ray": False},
         "scores": {"denoising": {"checkpoint": "scorer"}},
         "groups": {"most": MOST, "labels": labels},
-        "selection": {"budget": 8, "small_class": "take_all", **settings},
+        "selection": {"budget": 8, "small_class": "take_all", **HERE, **settings},
     }
     if labels == "ignore":
-        values["selection"] = {"budget": 16, **settings}
+        values["selection"] = {"budget": 16, **HERE, **settings}
     made = values["selection"].setdefault("settings", {})
     made["geometry_aware"] = {**QUICK, **made.get("geometry_aware", {})}
     (root / "c.yaml").write_text(yaml.safe_dump(values))

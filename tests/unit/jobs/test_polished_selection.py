@@ -37,16 +37,11 @@ METHOD = "geometry_aware"
 METHODS = [METHOD, "random"]
 
 
-def made_run(root: Path, labels: str = "keep", **settings: Any) -> Run:
-    """Return a run whose selections are made in this process; nothing is selected yet."""
-    return grouped_run(root, labels, pool={"num_actors": 0}, **settings)
-
-
 @pytest.fixture(scope="module", params=["keep", "ignore"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return a run whose subsets are chosen and polished; tests only read it."""
     root = tmp_path_factory.mktemp("polished")
-    made = made_run(root, request.param, methods=METHODS, polish=True)
+    made = grouped_run(root, request.param, methods=METHODS, polish=True)
     select_subset(made)
     return made
 
@@ -162,8 +157,8 @@ def test_the_end_of_the_stage_says_what_was_improved(
 
 
 def test_the_choices_before_are_those_of_a_run_without_polishing(tmp_path: Path) -> None:
-    plain = made_run(tmp_path, methods=METHODS)
-    polished = made_run(tmp_path, methods=METHODS, polish=True)
+    plain = grouped_run(tmp_path, methods=METHODS)
+    polished = grouped_run(tmp_path, methods=METHODS, polish=True)
     directory = plain.selection_directory(METHOD)
     assert polished.unpolished_directory(METHOD) == directory
     assert polished.selection_directory(METHOD) != directory
@@ -174,7 +169,7 @@ def test_the_choices_before_are_those_of_a_run_without_polishing(tmp_path: Path)
 def test_a_missing_or_foreign_file_is_found_and_written_again_with_equal_bytes(
     tmp_path: Path,
 ) -> None:
-    run = made_run(tmp_path, methods=[METHOD], polish=True)
+    run = grouped_run(tmp_path, methods=[METHOD], polish=True)
     select_subset(run)
     directory = run.selection_directory(METHOD)
     first, second = (
@@ -191,7 +186,7 @@ def test_a_missing_or_foreign_file_is_found_and_written_again_with_equal_bytes(
 
 def test_images_that_must_and_must_not_be_chosen_stay_so(tmp_path: Path) -> None:
     kept, out = ["a/01.png", "a/02.png"], ["b/00.png", "b/01.png"]
-    run = made_run(tmp_path, "ignore", methods=[METHOD], include=kept, exclude=out, polish=True)
+    run = grouped_run(tmp_path, "ignore", methods=[METHOD], include=kept, exclude=out, polish=True)
     select_subset(run)
     ids = read_manifest(run.store, run.manifest(METHOD)).column("image_id").to_pylist()
     assert set(kept) < set(ids)
@@ -202,7 +197,7 @@ def test_a_class_that_is_too_large_keeps_its_choices_and_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(units, "MOST_POLISHED", SIZES["a"] - 1)
-    run = made_run(tmp_path, methods=[METHOD], polish=True)
+    run = grouped_run(tmp_path, methods=[METHOD], polish=True)
     select_subset(run)
     for name, (own, polished) in pairs(run).items():
         if name.startswith("a~"):
@@ -215,7 +210,7 @@ def test_a_class_that_is_too_large_keeps_its_choices_and_is_named(
 def test_a_changed_selection_of_a_group_polishes_its_class_again(tmp_path: Path) -> None:
     made = []
     for kept in ([], ["a/01.png"]):
-        run = made_run(tmp_path, methods=[METHOD], include=kept, polish=True)
+        run = grouped_run(tmp_path, methods=[METHOD], include=kept, polish=True)
         listed = Listed.of(run)
         made.append(list(polish_units(run, listed.groups, selection_units(run, METHOD, listed))))
     assert not any(is_done(run, result) for unit in made[0] for result in unit.results)
@@ -230,7 +225,7 @@ def test_the_subset_of_a_trial_is_polished_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selecting, "_with_actors", lambda run: run)
-    run = made_run(tmp_path, methods=[METHOD], polish=True)
+    run = grouped_run(tmp_path, methods=[METHOD], polish=True)
     trial = Trial({"selection.budget": 8}, run, "0a1b2c3d")
     assert select_trials([trial]) == [trial]
     assert problems(run) == []
@@ -250,10 +245,10 @@ def test_settings_that_do_not_go_with_polishing_are_refused(
     settings: dict[str, Any], named: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=named):
-        made_run(tmp_path, methods=[METHOD], polish=True, **settings)
+        grouped_run(tmp_path, methods=[METHOD], polish=True, **settings)
 
 
 def test_other_methods_are_not_polished(tmp_path: Path) -> None:
-    run = made_run(tmp_path, methods=["random"], budgets=[8, 12], polish=True)
+    run = grouped_run(tmp_path, methods=["random"], budgets=[8, 12], polish=True)
     assert not any(map(run.is_polished, run.config.selection.subsets))
     assert load_config(str(tmp_path / "c.yaml"), []).selection.polish
