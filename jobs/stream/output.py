@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from jobs.command.progress import note
 from otcondense.counts import counted
-from otcondense.shares import gap_text
+from otcondense.shares import gap_text, percent
 from otcondense.store import Store, canonical_json
 from otcondense.streaming import StreamChoice, StreamSelector
 
@@ -73,6 +73,6 @@ def _bounds(choice: StreamChoice, confidence: float) -> str:
         gap = choice.objective / choice.lower_bound - 1
         said.append(f"at most {gap_text(gap)} above the best choice from it")
     if np.isfinite(choice.upper_bound):
-        where = f"on all {choice.seen:,} rows ({confidence:.0%})"
+        where = f"on all {choice.seen:,} rows ({percent(confidence, 0)})"
         said.append(f"at most {choice.upper_bound:.4g} {where}")
     return ", ".join(said)

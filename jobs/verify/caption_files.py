@@ -1,15 +1,19 @@
 """Features of captions, and the agreement of images with them: one file for each class."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import Problem
-from jobs.work_units.captions import alignment_work, caption_features_work
 from otcondense.datasets import order_classes
 from otcondense.datasets.stored_captions import captions_fingerprint
 from otcondense.encoders import AlignmentConfig, EncoderConfig
 from otcondense.store import class_file, class_files, fingerprint
-from pipeline.caption_work import CaptionWork, references_of
+
+if TYPE_CHECKING:
+    from pipeline.caption_work import CaptionWork
 
 
 def check_captions(evidence: Evidence) -> Iterator[Problem]:
@@ -22,12 +26,17 @@ def check_captions(evidence: Evidence) -> Iterator[Problem]:
 
 def check_caption_features(evidence: Evidence, encoder: EncoderConfig) -> Iterator[Problem]:
     """Check the features that one text network made of captions."""
+    # Runs without captions are checked without torch.
+    from jobs.work_units.captions import caption_features_work
+
     work = caption_features_work(evidence.run, encoder)
     yield from _check(evidence, work, encoder, None)
 
 
 def check_alignment(evidence: Evidence, _directory: str) -> Iterator[Problem]:
     """Check the agreement of images with their captions."""
+    from jobs.work_units.captions import alignment_work
+
     config = evidence.run.config.confidence.alignment
     yield from _check(evidence, alignment_work(evidence.run), config.encoder, config)
 
@@ -59,6 +68,7 @@ def _fingerprints(
     Raises: InputError if the network cannot be loaded.
     """
     from otcondense.encoders.caption_model import CaptionModel
+    from pipeline.caption_work import references_of
 
     store = evidence.run.store
     files = [file for name in work.class_names for file in class_files(store, work.features, name)]

@@ -1,5 +1,7 @@
 """The budget of a class, shared among its groups."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
