@@ -161,9 +161,10 @@ def _quality(about: About) -> str:
         else ""
     )
     return (
-        "The objective is the cost of the chosen images (lower is better). No subset of the same "
-        "size is below the lower bound, so that the objective exceeds the best possible one by at "
-        "most the gap. `left out` is the share of a class that no chosen image represents.\n\n"
+        "The objective is the cost of the chosen images (lower is better). In each class (in runs "
+        "with groups, in each group), no subset of the same size is below the lower bound: the "
+        "objective exceeds the best possible one by at most the gap. `left out` is the share that "
+        "no chosen image represents.\n\n"
         f"{class_table(about.classes)}{optimal}"
     )
 
