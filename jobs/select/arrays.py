@@ -1,28 +1,18 @@
 """Arrays of features, labels and confidences from .npy, .npz, Parquet and text files."""
 
-import struct
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from jobs.select.columns import read_column
-from otcondense import npy
+from otcondense import npy, npz
 from otcondense.datasets.parquet_open import open_parquet
 from otcondense.errors import InputError
 from otcondense.near_names import near_path
-from otcondense.reading import DAMAGED_ARCHIVE, RefusedFileError, open_regular, read_text
+from otcondense.reading import RefusedFileError, open_regular, read_text
 
 SUFFIXES = (".npy", ".npz", ".parquet")
-MEMBER = ".npy"
-"""Suffix of an array in an .npz file."""
-EXPANSION = 100
-"""Bytes of an array that a byte of an .npz file may stand for; zeros could be a thousand."""
-FLOOR = 2**26
-"""Bytes that any array may have."""
 SHOWN = 5
 """Names that a message lists."""
 
@@ -40,9 +30,8 @@ class ArrayFile:
         Raises: InputError if it is missing or damaged.
         """
         if self.path.endswith(".npz"):
-            with _archive(self.path) as archive:
-                members = archive.namelist()
-            return tuple(name.removesuffix(MEMBER) for name in members if name.endswith(MEMBER))
+            with npz.opened(self.path) as archive:
+                return tuple(npz.names_of(archive))
         if self.path.endswith(".parquet"):
             with open_parquet(self.path) as opened:
                 return tuple(opened.schema.names)
@@ -57,7 +46,8 @@ class ArrayFile:
         Raises: InputError if it is missing, damaged or larger than the file can hold.
         """
         if self.path.endswith(".npz"):
-            return _member(self.path, name)
+            with npz.opened(self.path) as archive:
+                return npz.read_member(self.path, archive, name)
         if self.path.endswith(".parquet"):
             return read_column(self.path, name)
         if self.path.endswith(".npy"):
@@ -149,31 +139,6 @@ def find_features(file: ArrayFile) -> np.ndarray:
     raise InputError(f"{where} must be finite, found {found:g} in row {row}; leave such rows out")
 
 
-@contextmanager
-def _archive(path: str) -> Iterator[zipfile.ZipFile]:
-    with open_regular(path) as file:
-        try:
-            archive = zipfile.ZipFile(file)
-        except (*DAMAGED_ARCHIVE, ValueError, struct.error) as error:
-            raise InputError(
-                f"{path} is not a readable .npz file ({error}); write it again with numpy.savez"
-            ) from error
-        with archive:
-            yield archive
-
-
-def _member(path: str, name: str) -> np.ndarray:
-    with _archive(path) as archive, npy.readable(path):
-        info = archive.getinfo(f"{name}{MEMBER}")
-        try:
-            with archive.open(info) as file:
-                header = npy.read_header(file)
-                _check_size(path, header.size_bytes, info.compress_size)
-                return npy.read_array(file, header)
-        except DAMAGED_ARCHIVE as error:
-            raise ValueError(str(error) or type(error).__name__) from error
-
-
 def _array(path: str) -> np.ndarray:
     with open_regular(path) as file, npy.readable(path):
         header = npy.read_header(file)
@@ -183,11 +148,3 @@ def _array(path: str) -> np.ndarray:
             raise ValueError(f"it claims {header.text} and has {held} bytes")
         file.seek(start)
         return npy.read_array(file, header)
-
-
-def _check_size(path: str, claimed: int, stored: int) -> None:
-    if claimed > max(EXPANSION * stored, FLOOR):
-        raise InputError(
-            f"{path} must hold about as much as it takes, found an array of {claimed:,} bytes in "
-            f"{stored:,}; is it the right file?"
-        )

@@ -1,24 +1,14 @@
 """Files of NumPy as parts of a stream."""
 
-import struct
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from jobs.stream.parts import FEATURES, KINDS, Columns, Part, rows_of_a_part
-from otcondense import npy
+from otcondense import npy, npz
 from otcondense.errors import InputError
-from otcondense.reading import DAMAGED_ARCHIVE, check_size, open_regular
-
-MEMBER = ".npy"
-"""Suffix of an array in an .npz file."""
-EXPANSION = 100
-"""Bytes of an array that a byte of an .npz file may stand for; zeros could be a thousand."""
-FLOOR = 2**26
-"""Bytes that any array may have."""
+from otcondense.reading import open_regular
 
 
 def npy_parts(path: str, start: int, columns: Columns) -> Iterator[Part]:
@@ -42,7 +32,7 @@ def npy_parts(path: str, start: int, columns: Columns) -> Iterator[Part]:
 
 
 def _read(file: Any, first: int, header: npy.Header, start: int) -> Iterator[Part]:
-    """Yield the rows of an array in C order, of which only a part is in memory."""
+    """Yield the rows of an array in C order; only some are in memory at a time."""
     count, width = header.shape
     row_bytes = header.dtype.itemsize * width
     step = rows_of_a_part(row_bytes)
@@ -58,10 +48,9 @@ def npz_parts(path: str, start: int, columns: Columns) -> Iterator[Part]:
 
     Raises: InputError if it is damaged, has no features, or arrays of other lengths.
     """
-    with _archive(path) as archive:
-        names = [name.removesuffix(MEMBER) for name in archive.namelist() if MEMBER in name]
-        used = columns.of(path, names)
-        arrays = {kind: _member(path, archive, name) for kind, name in used.items()}
+    with npz.opened(path) as archive:
+        used = columns.of(path, npz.names_of(archive))
+        arrays = {kind: npz.read_member(path, archive, name) for kind, name in used.items()}
     features = arrays[FEATURES]
     _check_form(f"{FEATURES} in {path}", features.dtype, features.shape)
     for kind in KINDS:
@@ -81,32 +70,6 @@ def _cut(arrays: dict[str, np.ndarray], start: int) -> Iterator[Part]:
         rows = slice(row, row + step)
         named = {kind: npy.plain_values(arrays[kind][rows]) for kind in KINDS if kind in arrays}
         yield Part(features[rows], **named)
-
-
-@contextmanager
-def _archive(path: str) -> Iterator[zipfile.ZipFile]:
-    with open_regular(path) as file:
-        try:
-            archive = zipfile.ZipFile(file)
-        except (*DAMAGED_ARCHIVE, ValueError, struct.error) as error:
-            raise InputError(
-                f"{path} is not a readable .npz file ({error}); write it again with numpy.savez"
-            ) from error
-        with archive:
-            yield archive
-
-
-def _member(path: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    with npy.readable(path):
-        info = archive.getinfo(f"{name}{MEMBER}")
-        try:
-            with archive.open(info) as file:
-                header = npy.read_header(file)
-                allowed = max(EXPANSION * info.compress_size, FLOOR)
-                check_size(f"{name} in {path}", header.size_bytes, allowed)
-                return npy.read_array(file, header)
-        except DAMAGED_ARCHIVE as error:
-            raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _check_form(where: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
