@@ -77,7 +77,7 @@ def fill(run: Run) -> None:
 def made_up(
     unit: SelectionUnit, image_ids: list[str], sha256: list[str], *, index: int
 ) -> ClassSelection:
-    """Return a selection of evenly spaced images, each of which represents its neighbours."""
+    """Return a selection of evenly spaced images; each represents its neighbours."""
     size = len(image_ids)
     budget = min(size, int(unit.settings["budget"]))
     chosen = np.linspace(0, size - 1, budget).round().astype(np.int64)

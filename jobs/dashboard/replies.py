@@ -44,7 +44,7 @@ class Timed(Generic[Result]):
 
 
 def cache_by_cost(size: int, seconds: float) -> Cache[Any, Timed[Any]]:
-    """Return a cache of `Timed` values, each of which is kept as long as its cost demands.
+    """Return a cache of `Timed` values; each is kept as long as its cost demands.
 
     Args:
         size: values to keep.

@@ -145,7 +145,7 @@ def too_few_for_groups(class_name: str, budget: int, count: str) -> InputError:
     """
     return InputError(
         f"selection.budget gives class {class_name} {counted(budget, 'image')}, but it has {count} "
-        "groups, each of which gives one or more; raise the budget, raise groups.most, or leave "
+        "groups, and each gives one or more; raise the budget, raise groups.most, or leave "
         "groups out"
     )
 

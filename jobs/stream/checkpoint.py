@@ -59,7 +59,7 @@ class Position:
         return None if found.is_done else found.rows
 
     def check_files(self, listed: Sequence[StreamFile]) -> None:
-        """Refuse a source that has lost a file of which only a part was read.
+        """Refuse a source that has lost a file that was read only in part.
 
         Raises: InputError naming the file.
         """

@@ -43,7 +43,8 @@ def list_files(source: str) -> list[StreamFile]:
     if path.is_file():
         return [_file(source, path)]
     if PATTERN & set(source):
-        found = sorted(glob.iglob(str(path), recursive=True))  # noqa: PTH207 - the pattern may be absolute
+        # The pattern may be absolute, which Path.glob refuses.
+        found = sorted(glob.iglob(str(path), recursive=True))  # noqa: PTH207
         return [_file(each, Path(each)) for each in found if _is_whole(Path(each))]
     raise InputError(
         f"SOURCE must be a file, a folder, a pattern or -, found nothing at {source}"

@@ -1,4 +1,4 @@
-"""Arrays in .npy files, here or in a store, of which some rows are read."""
+"""Some rows of arrays in .npy files, here or in a store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

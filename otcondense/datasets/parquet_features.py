@@ -1,4 +1,4 @@
-"""Features in Parquet files: columns of lists of numbers, of which some rows are read."""
+"""Some rows of features in Parquet files: columns of lists of numbers."""
 
 from collections.abc import Iterator
 from typing import Any

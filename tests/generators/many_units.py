@@ -21,7 +21,7 @@ RUNNING = 64
 
 
 def many_units(count: int, *, is_finished: bool = False) -> list[UnitProgress]:
-    """Return units of which most are done, some failed and, unless finished, 64 run, one slowly."""
+    """Return units: most are done, some failed; unless finished, 64 run, one of them slowly."""
     now = time.time()
     units = []
     for number in range(count):
