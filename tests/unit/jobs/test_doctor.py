@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,11 +26,20 @@ from otcondense.errors import InputError
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """An empty home directory, and no setting of Ray."""
+    """An empty home directory, no setting of Ray, and disks with free space."""
+    set_disk_usage(monkeypatch, free_gib=100, used=0.5)
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
+
+
+def set_disk_usage(monkeypatch, *, free_gib, used):
+    """Give every disk so much free space, and so large a used share."""
+    free = free_gib * 2**30
+    total = int(free / (1 - used))
+    usage = SimpleNamespace(total=total, used=total - free, free=free)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
 
 
 def verdicts(findings):
@@ -209,12 +219,7 @@ def test_storage_of_an_unknown_kind():
     ("used", "free_gib", "verdict"), [(0.5, 100, "ok"), (0.99, 5, "wrong"), (0.5, 5, "note")]
 )
 def test_disk_space_is_checked(monkeypatch, tmp_path, used, free_gib, verdict):
-    free = free_gib * 2**30
-    total = int(free / (1 - used))
-    monkeypatch.setattr(
-        "shutil.disk_usage",
-        lambda _: type("Usage", (), {"total": total, "used": total - free, "free": free}),
-    )
+    set_disk_usage(monkeypatch, free_gib=free_gib, used=used)
     assert storage.free_space("disk", tmp_path).verdict == verdict
 
 
