@@ -121,10 +121,11 @@ def _check_candidates(
         return
     found = reduced.summary
     raise InputError(
-        f"selection.budget is {budget}, but only {reduced.candidates} of the {features.size} "
-        f"images of class {features.class_name} can be chosen: {found.exact} are exact copies, "
-        f"{found.near} near copies, {found.held_out} held-out images, or they are excluded; lower "
-        "it, or set selection.small_class=take_all or selection.duplicates=keep"
+        f"selection.budget asks {features.class_name} for {budget} images, but only "
+        f"{reduced.candidates} of its {features.size} can be chosen: {found.exact} are exact "
+        f"copies, {found.near} near copies, {found.held_out} held-out images, or they are "
+        "excluded; lower the budget, or set selection.small_class=take_all or "
+        "selection.duplicates=keep"
     )
 
 

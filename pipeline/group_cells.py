@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Int
 
 from otcondense.grouping.split import split_rows
@@ -93,26 +94,35 @@ def group_files(plan: GroupPlan, name: str) -> list[str]:
     return [class_file(directory, name) for directory in (plan.directory, *places)]
 
 
-def write_cell(plan: GroupPlan, named: NamedCell) -> None:
+def write_cell(plan: GroupPlan, named: NamedCell) -> tuple[int, ...]:
     """Write the files of the groups of a cell that are not there yet.
+
+    Returns: images of each group whose bytes differ.
 
     Raises: as `split_cell`.
     """
     cell = named.cell
     root = plan.roots[cell.root]
-    open_groups = []
+    distinct: dict[int, int] = {}
     for place, name in enumerate(named.names):
         expected = group_fingerprint(root, name, named.first + place)
-        stored = [read_fingerprint(plan.store, file) for file in group_files(plan, name)]
-        if any(each != expected for each in stored):
-            open_groups.append(place)
-    if not open_groups:
-        return
-    rows = gather(plan, cell)
-    labels = _labels(plan, cell, rows)
-    for place in open_groups:
-        members = rows.take(np.flatnonzero(labels == place))
-        _write_group(plan, root, members, named.names[place], named.first + place)
+        files = group_files(plan, name)
+        if all(read_fingerprint(plan.store, file) == expected for file in files):
+            distinct[place] = _distinct(read_table(plan.store, files[0]))
+    open_groups = [place for place in range(len(named.names)) if place not in distinct]
+    if open_groups:
+        rows = gather(plan, cell)
+        labels = _labels(plan, cell, rows)
+        for place in open_groups:
+            members = rows.take(np.flatnonzero(labels == place))
+            _write_group(plan, root, members, named.names[place], named.first + place)
+            distinct[place] = _distinct(members)
+    return tuple(distinct[place] for place in range(len(named.names)))
+
+
+def _distinct(rows: pa.Table) -> int:
+    """Return the number of images whose bytes differ."""
+    return int(pc.count_distinct(rows.column("sha256")).as_py())
 
 
 def _labels(plan: GroupPlan, cell: Cell, rows: pa.Table) -> Int[np.ndarray, " n"]:
@@ -166,7 +176,6 @@ def in_batches(cells: Sequence[NamedCell], rows: int) -> list[list[NamedCell]]:
     return batches
 
 
-def write_cells(plan: GroupPlan, batch: Sequence[NamedCell]) -> None:
-    """Write the files of the groups of some cells, in one task."""
-    for each in batch:
-        write_cell(plan, each)
+def write_cells(plan: GroupPlan, batch: Sequence[NamedCell]) -> list[tuple[int, ...]]:
+    """Write the files of the groups of some cells, in one task; returns as `write_cell`."""
+    return [write_cell(plan, each) for each in batch]

@@ -95,10 +95,12 @@ def make_groups(
         split[cell] = found
         steps.add(cell.size)
     named = _named(plan, cells, split)
-    for batch, _ in runner.map(write_cells, in_batches(named, BATCH_ROWS)):
+    distinct: dict[Cell, tuple[int, ...]] = {}
+    for batch, counts in runner.map(write_cells, in_batches(named, BATCH_ROWS)):
+        distinct |= {each.cell: count for each, count in zip(batch, counts, strict=True)}
         steps.add(sum(each.cell.size for each in batch))
 
-    table = _table(plan, named, split)
+    table = _table(plan, named, split, distinct)
     write_groups(plan.store, plan.directory, table, fingerprint=plan.fingerprint)
     for file, expected, size in expected_files(plan, table):
         checked.add(file, expected, size)  # written just now: the next start need not read it
@@ -219,18 +221,25 @@ def _named(plan: GroupPlan, cells: Sequence[Cell], split: dict[Cell, SplitCell])
     return named
 
 
-def _table(plan: GroupPlan, named: Sequence[NamedCell], split: dict[Cell, SplitCell]) -> GroupTable:
+def _table(
+    plan: GroupPlan,
+    named: Sequence[NamedCell],
+    split: dict[Cell, SplitCell],
+    distinct: dict[Cell, tuple[int, ...]],
+) -> GroupTable:
     names: list[str] = []
     class_names: list[str] = []
     sizes: list[int] = []
+    different: list[int] = []
     for each in named:
         names += each.names
         class_names += [plan.roots[each.cell.root].name] * len(each.names)
         sizes += split[each.cell].sizes
+        different += distinct[each.cell]
     cut = 0
     for cell, found in split.items():
         cut += cell.size if cell.of_equal else found.cut
-    return GroupTable(names, class_names, sizes, cut)
+    return GroupTable(names, class_names, sizes, different, cut)
 
 
 def _tidy(plan: GroupPlan, table: GroupTable, checked: Checked) -> None:

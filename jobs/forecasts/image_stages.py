@@ -1,7 +1,7 @@
 """The forecast of the stages up to the inputs of the training."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 
 from jobs.forecasts.networks import (
@@ -12,14 +12,12 @@ from jobs.forecasts.networks import (
 )
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import RunConfig
-from jobs.run_directory.groups import expected_units, selected_sizes, unit_word
-from jobs.run_directory.selection_config import Subset
+from jobs.run_directory.groups import selected_sizes
 from otcondense.counts import counted
 from otcondense.encoders import EncoderConfig
 from otcondense.encoders.arithmetic import encoder_size
 from otcondense.forecast.encoding import EncodingWork, Images, Network, encoding_stage, text_stage
 from otcondense.forecast.hardware import Hardware
-from otcondense.forecast.selection import SelectionWork, selection_stage
 from otcondense.forecast.stages import Stage, Workers, workers_of
 from otcondense.representations.representation_config import RepresentationConfig
 from otcondense.representations.text_config import CAPTIONS
@@ -75,26 +73,6 @@ def feature_stage(
     )
     workers = extraction_workers(config.extraction, hardware, encoder.device)
     return encoding_stage(work, hardware, workers)
-
-
-def subset_stage(
-    config: RunConfig, subset: Subset, facts: SourceFacts, hardware: Hardware
-) -> Stage:
-    """Return the time of selecting one subset, on cores only."""
-    sizes = selected_sizes(config, facts.sizes)
-    budgets = resolve(subset.budgets[-1], sizes)
-    settings = config.selection.selector_settings(subset.method, 1)
-    units = expected_units(config, sizes, budgets)
-    work = SelectionWork(
-        title=f"{subset.name}, {counted(len(units), unit_word(config))}",
-        sizes=[unit.size for unit in units],
-        budgets=[unit.budget for unit in units],
-        method=subset.method,
-        bound=settings.get("lower_bound") is not None,
-    )
-    pool = config.selection.pool
-    workers = workers_of(hardware, asked=pool.num_actors, gpus_each=0, cores_each=pool.num_cpus)
-    return replace(selection_stage(work, workers), subject=(subset.name,))
 
 
 def selected_images(config: RunConfig, facts: SourceFacts) -> int:

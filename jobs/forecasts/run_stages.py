@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from jobs.forecasts.group_stage import group_stages
-from jobs.forecasts.image_stages import SourceFacts, feature_stage, input_stages, subset_stage
+from jobs.forecasts.image_stages import SourceFacts, feature_stage, input_stages
 from jobs.forecasts.model_stages import (
     evaluation_stages,
     model_stage,
@@ -12,6 +12,7 @@ from jobs.forecasts.model_stages import (
     trainings_at_once,
     trains_here,
 )
+from jobs.forecasts.subset_stage import subset_stage
 from jobs.run_directory.config import RunConfig
 from otcondense.forecast.hardware import Hardware
 from otcondense.forecast.stages import Stage

@@ -48,7 +48,8 @@ def sentences(result: GroupingResult, plan: GroupPlan) -> list[str]:
     if table.cut:
         found.append(
             f"{counted(table.cut, 'image')} have the same features as more others than fit into a "
-            f"group of {plan.config.most:,}; they are in groups in the order of their ids"
+            f"group of {plan.config.most:,}; they are in groups in the order of their ids, and "
+            "each of these groups gives one or more of them"
         )
     return found
 

@@ -1,10 +1,11 @@
 """Checks of the selection's images and budgets against the source."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from jobs.run_directory.budget_rules import describe, is_exact, resolve
-from jobs.run_directory.groups import selected_sizes
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.groups import expected_units, selected_sizes
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.named_images import matched
 from jobs.run_directory.run import Run
@@ -98,12 +99,13 @@ def check_budgets(run: Run) -> list[str]:
     selection = run.config.selection
     forced = forced_images(run)
     sizes = class_sizes(run)
-    sentences = []
+    sentences: list[str] = []
     for subset in selection.subsets_of(selection.methods[0]) if selection.methods else ():
         budgets = resolve(subset.budgets[-1], sizes)
         _check_sizes(selection, subset, budgets, sizes)
         _check_groups(run.config.groups, budgets, sizes)
         _check_forced(forced, budgets)
+        sentences += _about_groups(run.config, budgets, sizes)
         sentences += _about_budget(subset, budgets, sizes)
         sentences += _about_balanced_classes(selection, sizes, budgets)
     return sentences
@@ -133,6 +135,20 @@ def _check_groups(
         fewest = -(-size // groups.most)
         if budgets[class_name] < fewest:
             raise too_few_for_groups(class_name, budgets[class_name], f"at least {fewest}")
+
+
+def _about_groups(
+    config: RunConfig, budgets: Mapping[str, int], sizes: Mapping[str, int]
+) -> Iterator[str]:
+    """Yield a sentence for each class that may have more groups than images to choose."""
+    for class_name, size in sizes.items():
+        budget = budgets[class_name]
+        expected = len(expected_units(config, {class_name: size}, {class_name: budget}))
+        if config.groups is not None and budget < expected:
+            yield (
+                f"class {class_name} will have about {expected} groups, and each gives one or "
+                f"more images: a budget of {budget} may be too small; raise it, or groups.most"
+            )
 
 
 def too_few_for_groups(class_name: str, budget: int, count: str) -> InputError:

@@ -12,6 +12,7 @@ from jobs.run_directory.encoder_rules import (
 )
 from jobs.run_directory.model_config import ModelConfigs, PixelConfig, ScoresConfig
 from jobs.run_directory.paths import is_outside
+from jobs.run_directory.polish_rules import check_group_settings
 from jobs.run_directory.selection_config import SelectionConfig
 from jobs.run_directory.text_rules import check_source_captions, check_text
 from jobs.run_directory.trackers_config import TrackersConfig
@@ -109,6 +110,7 @@ class RunConfig(Config):
         self._check_names()
         self._check_written()
         self._check_subsets()
+        check_group_settings(self.selection, has_groups=self.groups is not None)
         self._check_source()
         check_text(self.models, self.text)
         self._check_captions()

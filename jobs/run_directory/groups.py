@@ -15,6 +15,8 @@ class Groups:
 
     sizes: dict[str, int]
     """Images of each group, by its name."""
+    distinct: dict[str, int]
+    """Images of each group whose bytes differ; of a class without groups, all images."""
     class_of: dict[str, str]
     """Class of each group, by the name of the group."""
 
@@ -80,10 +82,11 @@ def selection_groups(run: Run) -> Groups:
     directory = run.groups_directory()
     if directory is None:
         sizes = run_listing(run).sizes
-        return Groups(sizes, {name: name for name in sizes})
+        return Groups(sizes, sizes, {name: name for name in sizes})
     table = read_groups(run.store, directory)
     sizes = dict(zip(table.names, table.sizes, strict=True))
-    return Groups(sizes, dict(zip(table.names, table.class_names, strict=True)))
+    distinct = dict(zip(table.names, table.distinct, strict=True))
+    return Groups(sizes, distinct, dict(zip(table.names, table.class_names, strict=True)))
 
 
 def class_indices(run: Run) -> dict[str, int]:

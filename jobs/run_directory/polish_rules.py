@@ -1,8 +1,12 @@
-"""Which settings go with `selection.polish`."""
+"""Which settings of a selection go with groups, and with `selection.polish`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from jobs.run_directory.selection_config import SelectionConfig
+
+OF_GROUPS = ("allocation", "polish")
+"""Settings of a selection that have no effect without groups."""
 POLISHED = "geometry_aware"
 """The method whose choices can be polished."""
 NEEDED = {
@@ -14,24 +18,43 @@ NEEDED = {
 """Settings of the method for which swaps under the statistics of a whole class are known."""
 
 
-def check_polish(budgets: Sequence[int | str], settings: Mapping[str, Any]) -> None:
-    """Check the settings of a run that polishes.
+def check_group_settings(selection: SelectionConfig, *, has_groups: bool) -> None:
+    """Check the settings of a selection that are about groups.
 
     Args:
-        budgets: the nested budgets, if there are any.
-        settings: of the method, defaults filled in.
+        selection: the settings.
+        has_groups: whether the run has groups.
 
-    Raises: ValueError for settings that do not go with polishing.
+    Raises: ValueError for settings that have no effect without groups, or do not go with polishing.
     """
+    if not has_groups:
+        _check_no_effect(selection)
+    elif selection.polish and POLISHED in selection.methods:
+        _check_polish(selection.budgets, selection.selector_settings(POLISHED, 1))
+
+
+def _check_no_effect(selection: SelectionConfig) -> None:
+    for name in OF_GROUPS:
+        value = getattr(selection, name)
+        if value != SelectionConfig.model_fields[name].default:
+            raise ValueError(
+                f"selection.{name}={value} is for groups, found groups=null; set groups.most, or "
+                f"leave selection.{name} out"
+            )
+
+
+def _check_polish(budgets: Sequence[int | str], settings: dict[str, Any]) -> None:
+    """Check the nested budgets, if there are any, and the settings of the polished method."""
     if budgets:
         raise ValueError(
-            "polish needs one budget, since swaps would break the nesting of subsets, found "
-            f"budgets {list(budgets)}; set budget instead, or polish=false"
+            "selection.polish needs one budget, since swaps would break the nesting of subsets, "
+            f"found selection.budgets {list(budgets)}; set selection.budget instead, or "
+            "selection.polish=false"
         )
     for name, needed in NEEDED.items():
         if settings[name] != needed:
             expected = "null" if needed is None else needed
             raise ValueError(
-                f"polish needs settings.{POLISHED}.{name}={expected}, found {settings[name]}; "
-                "change it, or set polish=false"
+                f"selection.polish needs selection.settings.{POLISHED}.{name}={expected}, found "
+                f"{settings[name]}; change it, or set selection.polish=false"
             )

@@ -16,7 +16,6 @@ from jobs.run_directory.budget_rules import (
     plain_budget,
 )
 from jobs.run_directory.id_lists import read_ids
-from jobs.run_directory.polish_rules import POLISHED, check_polish
 from otcondense.config import Config
 from otcondense.near_names import did_you_mean
 from otcondense.selection import SELECTORS
@@ -180,8 +179,6 @@ class SelectionConfig(Config):
             )
         for method in self.methods:
             self.selector_settings(method, 1)
-        if self.polish and POLISHED in self.methods:
-            check_polish(self.budgets, self.selector_settings(POLISHED, 1))
 
     @property
     def subsets(self) -> tuple[str, ...]:

@@ -25,7 +25,10 @@ def polish_facts(run: Run, units: Iterable[PolishUnit]) -> Iterator[str]:
         after = sum(size * value for size, _, value in classes) / total
         of = "the class" if len(classes) == 1 else f"{counted(len(classes), 'class')} (mean)"
         change = f"from {before:.4g} to {after:.4g}"
-        yield f"{subset}: polishing took the statistics term of {of} {change}"
+        yield (
+            f"{subset}: polishing took the statistics term of {of} {change}; the gap counts that "
+            "of each group by itself, so it can be larger than without polishing"
+        )
 
 
 def _statistics(run: Run, unit: PolishUnit) -> tuple[float, float]:

@@ -26,7 +26,7 @@ class ClassOfGroups:
     least: dict[str, int]
     """Images that each group gives at least: 1, and those that must be chosen."""
     most: dict[str, int]
-    """Images that each group can give: those that may be chosen."""
+    """Images that each group can give: those that may be chosen, exact copies counted once."""
 
     def number(self, budget: int) -> int:
         """Return the images to choose: a class with fewer gives all that it has.
@@ -46,9 +46,16 @@ class ClassOfGroups:
 
 
 def classes_of_groups(
-    groups: Groups, forced: Mapping[str, ForcedImages]
+    groups: Groups, forced: Mapping[str, ForcedImages], *, has_copies: bool
 ) -> Iterator[ClassOfGroups]:
-    """Yield each class with its groups, in the order of the classes."""
+    """Yield each class with its groups, in the order of the classes.
+
+    Args:
+        groups: the groups of all classes.
+        forced: images that must or must not be chosen, by group.
+        has_copies: whether exact copies may be chosen like other images.
+    """
+    candidates = groups.sizes if has_copies else groups.distinct
     members: dict[str, list[str]] = {}
     for name, of_class in groups.class_of.items():
         members.setdefault(of_class, []).append(name)
@@ -56,7 +63,9 @@ def classes_of_groups(
         sizes = {name: groups.sizes[name] for name in names}
         lists = {name: forced.get(name, NOT_FORCED) for name in names}
         least = {name: max(1, len(each.include)) for name, each in lists.items()}
-        most = {name: max(least[name], sizes[name] - len(lists[name].exclude)) for name in names}
+        most = {}
+        for name in names:
+            most[name] = max(least[name], candidates[name] - len(lists[name].exclude))
         yield ClassOfGroups(of_class, sizes, least, most)
 
 

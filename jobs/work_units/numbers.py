@@ -25,7 +25,8 @@ def numbers_of_groups(run: Run, subset: Subset, listed: Listed) -> list[dict[str
         return budgets
     selection = run.config.selection
     found: list[dict[str, int]] = [{} for _ in budgets]
-    for each in classes_of_groups(listed.groups, listed.forced):
+    has_copies = selection.duplicates_of(subset.method) == "keep"
+    for each in classes_of_groups(listed.groups, listed.forced, has_copies=has_copies):
         wanted = [of_classes[each.name] for of_classes in budgets]
         if selection.small_class == "error" and is_exact(subset.budgets[-1], each.name):
             _check_size(each, wanted[-1])
@@ -47,5 +48,6 @@ def _check_size(of: ClassOfGroups, budget: int) -> None:
     if budget > available:
         raise InputError(
             f"selection.budget is {budget}, but the groups of class {of.name} have {available} "
-            "images that may be chosen; lower it, or set selection.small_class=take_all"
+            "images that may be chosen, exact copies counted once; lower it, or set "
+            "selection.small_class=take_all or selection.duplicates=keep"
         )

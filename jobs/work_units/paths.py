@@ -42,7 +42,8 @@ def path_units(run: Run, listed: Listed) -> Iterator[SelectionUnit]:
             "settings.geometry_aware.reference=authors; choose another allocation"
         )
     lengths: dict[str, int] = {}
-    for each in classes_of_groups(listed.groups, listed.forced):
+    has_copies = selection.duplicates_of(PATH_METHOD) == "keep"
+    for each in classes_of_groups(listed.groups, listed.forced, has_copies=has_copies):
         if len(each.sizes) > 1:
             lengths |= _lengths(run, each, listed)
     sizes = listed.groups.sizes

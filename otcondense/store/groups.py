@@ -12,7 +12,7 @@ from otcondense.errors import MissingInputError
 from otcondense.store.files import Store
 from otcondense.store.tables import read_table, table_metadata, write_table
 
-GROUPS_SCHEMA_VERSION = 1
+GROUPS_SCHEMA_VERSION = 2
 ALL_CLASSES = "all"
 """Name of the class of all images, if labels are ignored."""
 
@@ -27,6 +27,8 @@ class GroupTable:
     """The class that each group is a part of; `ALL_CLASSES` if labels are ignored."""
     sizes: Sequence[int]
     """Images of each group, >= 1."""
+    distinct: Sequence[int]
+    """Images of each group whose bytes differ, >= 1: exact copies count once."""
     cut: int = 0
     """Images of more equal ones than fit into a group, which are cut in the order of their ids."""
 
@@ -42,11 +44,12 @@ def write_groups(store: Store, directory: str, groups: GroupTable, *, fingerprin
         pa.array(groups.names, pa.string()),
         pa.array(groups.class_names, pa.string()),
         pa.array(groups.sizes, pa.int64()),
+        pa.array(groups.distinct, pa.int64()),
     ]
     write_table(
         store,
         groups_file(directory),
-        pa.Table.from_arrays(columns, names=["group_name", "class_name", "size"]),
+        pa.Table.from_arrays(columns, names=["group_name", "class_name", "size", "distinct"]),
         fingerprint=fingerprint,
         schema_version=GROUPS_SCHEMA_VERSION,
         cut=groups.cut,
@@ -66,5 +69,6 @@ def read_groups(store: Store, directory: str) -> GroupTable:
         names=table.column("group_name").to_pylist(),
         class_names=table.column("class_name").to_pylist(),
         sizes=table.column("size").to_pylist(),
+        distinct=table.column("distinct").to_pylist(),
         cut=int(table_metadata(table)["cut"]),
     )

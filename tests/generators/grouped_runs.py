@@ -107,7 +107,10 @@ def write_made_groups(run: Run) -> None:
     classes = [run.features_view().read(run.store, name) for name in SIZES]
     if run.config.groups.labels == "ignore":
         classes = [_joined(classes)]
-    names, of, sizes = [], [], []
+    names: list[str] = []
+    of: list[str] = []
+    sizes: list[int] = []
+    distinct: list[int] = []
     for whole in classes:
         for name, rows in _split(whole, run.config.groups.most):
             group = _rows_of(whole, rows, name, len(names))
@@ -116,7 +119,8 @@ def write_made_groups(run: Run) -> None:
             names.append(name)
             of.append(whole.class_name)
             sizes.append(len(rows))
-    write_groups(run.store, directory, GroupTable(names, of, sizes), fingerprint="g")
+            distinct.append(len(set(group.sha256)))
+    write_groups(run.store, directory, GroupTable(names, of, sizes, distinct), fingerprint="g")
 
 
 def _write_scores(run: Run, group: ClassFeatures) -> None:

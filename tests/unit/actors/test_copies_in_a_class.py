@@ -231,7 +231,7 @@ def test_a_group_that_is_excluded_as_a_whole_has_no_candidate() -> None:
 @pytest.mark.parametrize("policy", ["merge", "drop"])
 def test_too_few_different_images_are_refused_by_class_or_taken_whole(policy: Any) -> None:
     rules = CopyRules(policy, 0.2)
-    with pytest.raises(InputError, match="only 30 of the 40 images of class c can be chosen: 10"):
+    with pytest.raises(InputError, match="only 30 of its 40 can be chosen: 10"):
         select("random", rules, budget=31)
     whole = select("random", rules, budget=31, small_class="take_all")
     assert sorted(whole.indices.tolist()) == list(range(30))

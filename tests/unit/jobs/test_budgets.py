@@ -17,7 +17,9 @@ from otcondense.errors import InputError
 KAPPA: dict[str, Any] = {"settings": {"geometry_aware": {"kappa": 1.5}}}
 
 
-def run_of(root: Path, sizes: dict[str, int], **selection: Any) -> Run:
+def run_of(
+    root: Path, sizes: dict[str, int], groups: dict[str, Any] | None = None, **selection: Any
+) -> Run:
     for name, count in sizes.items():
         (root / "images" / name).mkdir(parents=True)
         for number in range(count):
@@ -28,6 +30,7 @@ def run_of(root: Path, sizes: dict[str, int], **selection: Any) -> Run:
         "held_out": {"path": str(root / "images")},
         "encoder": {"name": "resnet18"},
         "selection": selection,
+        "groups": groups,
     }
     path = root / "c.yaml"
     path.write_text(yaml.safe_dump(values))
@@ -83,3 +86,16 @@ def test_other_methods_have_no_kappa() -> None:
 def test_a_class_below_the_budget_is_still_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="class a has 3 images"):
         check_budgets(run_of(tmp_path, {"a": 3}, budget=4))
+
+
+@pytest.mark.parametrize(("labels", "name"), [("keep", "a"), ("ignore", "all")])
+def test_a_budget_that_may_be_below_the_number_of_groups_is_named(
+    labels: str, name: str, tmp_path: Path
+) -> None:
+    groups = {"most": 10, "labels": labels}
+    run = run_of(tmp_path, {"a": 60}, groups, budget=8, methods=["random"])
+    (said,) = check_budgets(run)
+    assert said.startswith(f"class {name} will have about 12 groups")
+    assert not check_budgets(run_of(tmp_path / "more", {"a": 60}, groups, budget=12))
+    with pytest.raises(InputError, match="at least 6 groups"):
+        check_budgets(run_of(tmp_path / "few", {"a": 60}, groups, budget=5))

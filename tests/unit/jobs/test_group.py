@@ -22,6 +22,7 @@ from otcondense.store import (
     read_class_features,
     read_fingerprint,
     read_groups,
+    read_manifest,
     write_class_features,
 )
 from tests.verbs import call, output_of
@@ -93,6 +94,9 @@ def test_copies_beyond_the_bound_are_told(grouped: Path, tmp_path: Path) -> None
     call("extract_features", ["--config", str(tmp_path / "config.yaml"), *SETTINGS])
     said = output_of("group", [str(tmp_path / "run"), *SETTINGS])
     assert "images have the same features as more others than fit into a group of 60" in said
+    call("select_subset", [str(tmp_path / "run"), *SETTINGS, "selection.pool.num_actors=0"])
+    run = read_run(str(tmp_path / "run"))
+    assert len(read_manifest(run.store, run.manifest("random"))) == 30
 
 
 def test_a_run_without_groups_says_what_to_set(run: Run) -> None:

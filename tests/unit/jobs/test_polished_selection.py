@@ -248,6 +248,14 @@ def test_settings_that_do_not_go_with_polishing_are_refused(
         grouped_run(tmp_path, methods=[METHOD], polish=True, **settings)
 
 
+@pytest.mark.parametrize("setting", ["polish=true", "allocation=objective", "allocation=uniform"])
+def test_settings_of_groups_are_refused_without_groups(setting: str, tmp_path: Path) -> None:
+    grouped_run(tmp_path, methods=[METHOD])
+    config = str(tmp_path / "c.yaml")
+    with pytest.raises(InputError, match=r"is for groups, found groups=null; set groups\.most"):
+        load_config(config, ["groups=null", f"selection.{setting}"])
+
+
 def test_other_methods_are_not_polished(tmp_path: Path) -> None:
     run = grouped_run(tmp_path, methods=["random"], budgets=[8, 12], polish=True)
     assert not any(map(run.is_polished, run.config.selection.subsets))

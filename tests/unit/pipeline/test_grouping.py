@@ -100,6 +100,7 @@ def test_every_image_is_in_one_group_with_all_that_is_known_of_it(
         scores = read_class_difficulties(store, f"{plan.directory}/{SCORES}", name, group.image_ids)
         assert (group.class_name, group.class_index) == (name, index)
         assert MOST // 8 <= group.size == table.sizes[index] <= MOST
+        assert table.distinct[index] == len(set(group.sha256))
         for row, image_id in enumerate(group.image_ids):
             of_class = whole[image_id.split("/")[0]]
             place = of_class.image_ids.index(image_id)
