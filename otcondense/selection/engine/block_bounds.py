@@ -29,6 +29,7 @@ from otcondense.selection.engine.bounds import (
     Claims,
     Sums,
     TransportBounds,
+    column_weights,
 )
 
 BLOCK_COLUMNS = 1024
@@ -48,9 +49,6 @@ ROOM = 30.0
 
 Products then reach e^80, and float32 holds e^88.
 """
-
-LEAST_WEIGHT = math.exp(-80)
-"""Weights of the columns are raised to this, which lowers the bound; smaller ones lose digits."""
 
 LOOSE = 0.01
 """A bound is loose if the cut entries may claim this much too much, in units of epsilon.
@@ -152,7 +150,7 @@ class BlockBounds(TransportBounds):
         """Return the bounds of candidates whose cut entries hardly matter."""
         assert self._kernel is not None
         kernel = self._kernel
-        weight = torch.exp((prices - self._v) / self.epsilon).clamp_(min=LEAST_WEIGHT).float()
+        weight = column_weights((prices - self._v) / self.epsilon, torch.float32)
         offset = math.log(a / self.kappa)
         claims = _BlockClaims(self.b.float(), a, self.kappa)
 

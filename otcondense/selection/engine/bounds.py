@@ -40,6 +40,12 @@ The squares of the inverse scales must be float32 numbers.
 FLOOR = {torch.float32: -60.0, torch.float64: -500.0}
 """Smallest exponent of the kernel; raising smaller entries to it only lowers the bound."""
 
+LEAST_WEIGHT = {torch.float32: -80.0, torch.float64: -650.0}
+"""Smallest logarithm of a column's weight; raising smaller weights to it only lowers the bound.
+
+A weight that underflows would claim too little, and raise the bound.
+"""
+
 FLOAT32_EXPONENT = 60
 """Largest exponent for which a float32 kernel is used."""
 
@@ -206,7 +212,7 @@ class TransportBounds:
         assert self._kernel is not None
         kernel = self._kernel
         dtype = kernel.dtype
-        weight = torch.exp((prices - self._v) / self.epsilon).to(dtype)
+        weight = column_weights((prices - self._v) / self.epsilon, dtype)
         offset = math.log(a / self.kappa)
         claims = Claims(self.b.to(dtype), a, self.kappa)
 
@@ -256,6 +262,11 @@ class TransportBounds:
         at_once = rows_at_once(self.cost_matrix)
         row_blocks(work, len(candidates), workers=self.workers, rows=at_once)
         return out
+
+
+def column_weights(rise: Float[Tensor, " n"], dtype: torch.dtype) -> Float[Tensor, " n"]:
+    """Return the weights of columns whose prices have risen by so much, in units of epsilon."""
+    return rise.clamp(min=LEAST_WEIGHT[dtype]).exp_().to(dtype)
 
 
 @dataclass(frozen=True)
