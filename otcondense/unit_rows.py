@@ -19,13 +19,14 @@ cosine cost, for every method."""
 
 
 def unit_rows(
-    features: Float[np.ndarray, "n d"], names: Sequence[str] | None = None
+    features: Float[np.ndarray, "n d"], names: Sequence[str] | None = None, first_row: int = 0
 ) -> Float[np.ndarray, "n d"]:
     """Return the rows divided by their lengths, in their own type; computed in float64.
 
     Args:
         features: finite numbers.
         names: of the rows, for a message; None counts them.
+        first_row: number of the first of them, for a message.
 
     Raises: InputError for a row of zeros, which has no direction.
     """
@@ -33,7 +34,7 @@ def unit_rows(
     largest = np.abs(rows).max(axis=1, initial=0.0)
     if not largest.all():
         row = int((largest == 0).argmax())
-        named = f"row {row}" if names is None else names[row]
+        named = f"row {first_row + row}" if names is None else names[row]
         raise InputError(
             f"features of {named} must not all be 0 for normalize=l2 and the cosine cost: they "
             "have no direction; leave the image out, or take squared distances"

@@ -72,8 +72,13 @@ def _column_without_numbers(table: Any) -> str:
     return ""
 
 
-def as_matrix(name: str, values: Any) -> NDArray[Any]:
+def as_matrix(name: str, values: Any, first_row: int = 0) -> NDArray[Any]:
     """Return finite numbers with rows and columns, as `as_numbers` does.
+
+    Args:
+        name: of the argument, for messages.
+        values: the rows.
+        first_row: number of the first of them, for messages.
 
     Raises: InputError with the name of the argument, the expected and the found value.
     """
@@ -87,7 +92,7 @@ def as_matrix(name: str, values: Any) -> NDArray[Any]:
         )
     if not len(array):
         raise InputError(f"{name} must hold at least one image, found shape {array.shape}")
-    _check_finite(name, array)
+    _check_finite(name, array, first_row)
     return array
 
 
@@ -109,10 +114,10 @@ def as_rows(
     return array
 
 
-def _check_finite(name: str, array: NDArray[Any]) -> None:
+def _check_finite(name: str, array: NDArray[Any], first_row: int = 0) -> None:
     finite = np.isfinite(array)
     if not finite.all():
-        first = int(np.argwhere(~finite)[0][0])
+        first = first_row + int(np.argwhere(~finite)[0][0])
         raise InputError(
             f"{name} must be finite, found {int((~finite).sum())} NaN or infinite value(s), "
             f"the first in row {first}"

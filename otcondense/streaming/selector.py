@@ -97,6 +97,7 @@ class StreamSelector:
         batch: ArrayLike,
         ids: Sequence[object] | ArrayLike | None = None,
         labels: Sequence[object] | ArrayLike | None = None,
+        first_row: int = 0,
     ) -> "StreamSelector":
         """Let a batch of images arrive.
 
@@ -111,6 +112,9 @@ class StreamSelector:
             that name is still in memory. Given with every batch, or never.
         labels : sequence of text or numbers, [m], or None
             Class of each image; new classes may appear. Given with every batch, or never.
+        first_row : int, default 0
+            Number that messages give to the first row of the batch: its place in the file or the
+            table that the batch is a part of.
 
         Returns
         -------
@@ -124,15 +128,19 @@ class StreamSelector:
             ids, and ids or labels that are missing or of another number.
         """
         width = self._width if self._classes else None
-        features = narrow_features(batch, width, self.config.cost)
+        features = narrow_features(batch, width, self.config.cost, first_row)
         count = len(features)
         check_same("ids", self._has_ids, ids)
         check_same("labels", self._has_labels, labels)
         arrival = np.arange(self.seen_, self.seen_ + count)
-        names = tuple(map(str, arrival.tolist())) if ids is None else texts_of("ids", ids, count)
+        names = tuple(map(str, arrival.tolist()))
         if ids is not None:
-            check_new(names, (each for kept in self._classes.values() for each in kept.in_memory))
-        of_class = (ONE_CLASS,) * count if labels is None else texts_of("labels", labels, count)
+            names = texts_of("ids", ids, count, first_row)
+            in_memory = (each for kept in self._classes.values() for each in kept.in_memory)
+            check_new(names, in_memory, first_row)
+        of_class = (ONE_CLASS,) * count
+        if labels is not None:
+            of_class = texts_of("labels", labels, count, first_row)
         self._arrive(StreamRows(features, arrival, names), of_class)
         self._has_ids = ids is not None
         self._has_labels = labels is not None

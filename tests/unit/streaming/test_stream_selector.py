@@ -159,8 +159,8 @@ REFUSED: dict[str, tuple[Callable[[StreamSelector], object], str]] = {
     "ids repeated in the stream": (lambda s: s.partial_fit(np.ones((1, 3)), ids=[0]), "different"),
     "too few ids": (lambda s: s.partial_fit(np.ones((2, 3)), ids=[8]), "each of 2 rows"),
     "an empty id": (lambda s: s.partial_fit(np.ones((1, 3)), ids=[""]), "found '' in row 0"),
-    "no ids": (lambda s: s.partial_fit(np.ones((1, 3))), "every batch or never"),
-    "labels": (lambda s: s.partial_fit(np.ones((1, 3)), ids=[8], labels=[1]), "every batch"),
+    "no ids": (lambda s: s.partial_fit(np.ones((1, 3))), "all images or with none"),
+    "labels": (lambda s: s.partial_fit(np.ones((1, 3)), ids=[8], labels=[1]), "all images"),
     "another state": (lambda s: s.merge(small(3)), "same settings"),
     "the same images": (lambda s: s.merge(small().partial_fit(points(9), ids=range(9))), "second"),
     "no ids to merge": (lambda s: s.merge(small().partial_fit(points(9))), "ids in both"),
@@ -175,6 +175,21 @@ def test_a_refused_batch_leaves_the_state_as_it_was(name: str) -> None:
     with pytest.raises(InputError, match=sentence):
         act(selector)
     assert facts(selector) == before
+
+
+NAMED: dict[str, tuple[Callable[[StreamSelector], object], str]] = {
+    "nan": (lambda s: s.partial_fit([[1.0] * 3, [np.nan] * 3], first_row=7), "in row 8"),
+    "ids": (lambda s: s.partial_fit(np.ones((2, 3)), ["x", ""], first_row=7), "in row 8"),
+    "a pair": (lambda s: s.partial_fit(np.ones((2, 3)), ["x", "x"], first_row=7), "rows 7 and 8"),
+    "labels": (lambda s: s.partial_fit(np.ones((1, 3)), None, [None], first_row=8), "in row 8"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_rows_are_counted_from_the_number_that_the_batch_begins_with(name: str) -> None:
+    act, sentence = NAMED[name]
+    with pytest.raises(InputError, match=sentence):
+        act(small())
 
 
 @pytest.mark.parametrize(
