@@ -16,6 +16,10 @@ from otcondense.streaming import StreamChoice, StreamSelector
 SUFFIXES = (".json", ".npy", ".parquet")
 SHOWN = 10
 """Classes whose bounds are printed."""
+SAMPLE_AND_STREAM = (
+    "a bound on all rows can be below the objective on the sample: the sample is some of the rows, "
+    "and these can be harder to represent than all of them"
+)
 
 
 def write_subset(target: Path, selector: StreamSelector) -> None:
@@ -64,14 +68,15 @@ def report(output: str, selector: StreamSelector) -> None:
         note("stream", f"{name}: {_bounds(choice, selector.config.confidence)}")
     if len(choices) > SHOWN:
         note("stream", f"and {counted(len(choices) - SHOWN, 'other class')}")
+    if any(each.upper_bound < each.objective for each in choices.values()):
+        note("stream", SAMPLE_AND_STREAM)
 
 
 def _bounds(choice: StreamChoice, confidence: float) -> str:
     """Return the bounds of a class in words."""
     said = [f"objective {choice.objective:.4g} on the sample"]
-    if choice.lower_bound > 0:
-        gap = choice.objective / choice.lower_bound - 1
-        said.append(f"at most {gap_text(gap)} above the best choice from it")
+    if np.isfinite(choice.gap):
+        said.append(f"gap {gap_text(choice.gap)} to the best choice from it")
     if np.isfinite(choice.upper_bound):
         where = f"on all {choice.seen:,} rows ({percent(confidence, 0)})"
         said.append(f"at most {choice.upper_bound:.4g} {where}")

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from otcondense.selection import GeometryAwareSelector
+from otcondense.selection.gap import gap
 from otcondense.streaming.rows import StreamRows
 
 
@@ -30,6 +31,14 @@ class StreamChoice:
     """Whether no single swap with an image in memory lowers the objective."""
     represented_mass: Float64[np.ndarray, " k"]
     """Share of the reservoir that each kept image represents."""
+
+    @property
+    def gap(self) -> float:
+        """Share of the objective by which that of the best choice in memory may be lower.
+
+        It is 1 - lower_bound / objective; nan without a lower bound.
+        """
+        return gap(self.objective, self.lower_bound)
 
 
 def choose(
