@@ -3,7 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from jobs.stream.files import STANDARD_INPUT, StreamFile
+from jobs.stream.stamps import NAME as STAMPS
+from jobs.stream.stamps import Stamp, Stamps, read_stamps
+from jobs.stream.taken import FileRead
 from otcondense.config import Config
 from otcondense.errors import InputError
 from otcondense.store import Store, fingerprint
@@ -13,17 +18,8 @@ from otcondense.streaming.state import StreamFacts
 
 NAME = "stream.parquet"
 """File of the state."""
-
-
-class FileRead(Config):
-    """How far a file was read."""
-
-    name: str
-    size: int
-    """In bytes, when it was read; 0 for the standard input."""
-    rows: int
-    """Rows that were read."""
-    is_done: bool
+AT_THE_END = frozenset({"small_class", "confidence", "lower_bound", "threads"})
+"""Settings that the state does not depend on: another result may be asked of it."""
 
 
 class Facts(Config):
@@ -42,21 +38,16 @@ class Position:
     files: dict[str, FileRead] = field(default_factory=dict)
     dtype: str = ""
     """Type of the features; empty before the first."""
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    """Of the files, when they were read."""
 
-    def start_of(self, file: StreamFile) -> int | None:
-        """Return the row from which a file is read; None if it was read to its end.
+    def of(self, file: StreamFile) -> FileRead:
+        """Return how far a file was read."""
+        return self.files.get(file.name, FileRead(name=file.name))
 
-        Raises: InputError if it has another size than when it was read.
-        """
-        found = self.files.get(file.name)
-        if found is None:
-            return 0
-        if found.size != file.size:
-            raise InputError(
-                f"{file.path} must stay as it was read ({found.size} bytes), found {file.size} "
-                "bytes; restore it, or begin again with another --state"
-            )
-        return None if found.is_done else found.rows
+    def is_unchanged(self, file: StreamFile) -> bool:
+        """Tell whether a file is certainly the one that was read, without a look into it."""
+        return file.stamp is not None and self.stamps.get(file.name) == file.stamp
 
     def check_files(self, listed: Sequence[StreamFile]) -> None:
         """Refuse a source that has lost a file that was read only in part.
@@ -71,9 +62,11 @@ class Position:
                     f"{found.rows} rows; restore it, or begin again with another --state"
                 )
 
-    def note_rows(self, file: StreamFile, rows: int, *, is_done: bool) -> None:
-        """Note that a file was read up to a row."""
-        self.files[file.name] = FileRead(name=file.name, size=file.size, rows=rows, is_done=is_done)
+    def note(self, file: StreamFile, read: FileRead) -> None:
+        """Note how far a file was read."""
+        self.files[file.name] = read
+        if file.stamp is not None:
+            self.stamps[file.name] = file.stamp
 
     def check_dtype(self, where: str, dtype: str) -> None:
         """Refuse features of another type than those before.
@@ -85,7 +78,6 @@ class Position:
                 f"{where} must hold {self.dtype} as the rows before, found {dtype}; do the "
                 "features come from another encoder?"
             )
-        self.dtype = dtype
 
 
 @dataclass(frozen=True)
@@ -105,11 +97,12 @@ class Checkpoint:
         if self.store is None or not self.store.exists(NAME):
             return StreamSelector.from_config(self.config), Position()
         table = read_table(self.store, NAME)
-        stored = table_metadata(table)
-        facts = Facts.model_validate(stored["facts"])
+        facts = _facts(self.store.path(NAME), table_metadata(table)["facts"])
         _check_settings(self.store.path(), facts.stream.config, self.config)
-        position = Position({each.name: each for each in facts.files}, facts.dtype)
-        return StreamSelector.from_state(StreamState(facts.stream, table)), position
+        stream = facts.stream.model_copy(update={"config": self.config})
+        stamps = read_stamps(self.store).files
+        position = Position({each.name: each for each in facts.files}, facts.dtype, stamps)
+        return StreamSelector.from_state(StreamState(stream, table)), position
 
     def save(self, selector: StreamSelector, position: Position) -> None:
         """Store the stream, whole or not at all."""
@@ -120,13 +113,24 @@ class Checkpoint:
         facts = Facts(stream=state.facts, dtype=position.dtype, files=files)
         print_of = fingerprint(self.config)
         write_table(self.store, NAME, state.images, fingerprint=print_of, facts=facts)
+        self.store.write_json(STAMPS, Stamps(files=position.stamps))
+
+
+def _facts(where: str, stored: object) -> Facts:
+    try:
+        return Facts.model_validate(stored)
+    except ValidationError as error:
+        raise InputError(
+            f"{where} must be the state of a stream of this version of OTCondense, found another "
+            "one; begin again with another --state"
+        ) from error
 
 
 def _check_settings(where: str, stored: StreamConfig, wanted: StreamConfig) -> None:
     before: Mapping[str, object] = stored.model_dump(mode="json")
     now = wanted.model_dump(mode="json")
     for name, value in now.items():
-        if name != "threads" and before[name] != value:
+        if name not in AT_THE_END and before[name] != value:
             raise InputError(
                 f"--state {where} was begun with {name}={before[name]}, found {value}; use the "
                 "same settings, or another --state"

@@ -15,6 +15,7 @@ from jobs.stream.numpy_files import npy_parts, npz_parts
 from jobs.stream.output import SUFFIXES, report, write_subset
 from jobs.stream.parts import Columns, Part
 from jobs.stream.settings import read_settings
+from jobs.stream.taken import FileRead, new_parts
 from jobs.stream.waiting import Waiting
 from otcondense.counts import counted
 from otcondense.errors import InputError
@@ -28,7 +29,7 @@ READERS = {".npy": npy_parts, ".npz": npz_parts, ".parquet": parquet_parts}
 AMPLE = 10
 """Images of the reservoir for each of the budget, below which the subset fits the reservoir more
 than the stream (docs/streaming.md)."""
-INPUT = StreamFile(STANDARD_INPUT, "the standard input", 0)
+INPUT = StreamFile(STANDARD_INPUT, "the standard input", None)
 
 
 def stream(options: argparse.Namespace) -> None:
@@ -48,6 +49,11 @@ def stream(options: argparse.Namespace) -> None:
             note("stream", f"a reservoir of more than {AMPLE} times the budget chooses better")
         reading = Reading(options, checkpoint, selector, position)
         reading.run()
+        if not selector.seen_:
+            raise InputError(
+                f"SOURCE must hold rows of features, found none at {options.source}; run the "
+                "command again when some have come"
+            )
         write_subset(with_home(options.output).absolute(), selector)
         report(options.output, selector)
 
@@ -106,33 +112,42 @@ class Reading:
 
     def _read(self, file: StreamFile) -> bool:
         """Read what is left of a file; return whether there was anything left."""
-        start = self.position.start_of(file)
-        if start is None:
+        before = read = self.position.of(file)
+        if before.is_done and self.position.is_unchanged(file):
             return False
-        rows = start
-        for part in self._parts(file, start):
-            self.position.check_dtype(f"features in {file.path}", part.features.dtype.name)
+        for part in self._new_parts(file, before):
             self._arrive(file, part)
-            rows += len(part)
-            self.position.note_rows(file, rows, is_done=False)
+            read = read.after(part)
+            self.position.note(file, read)
             self.is_saved = False
             self._save_sometimes(len(part))
+        if not read.rows:
+            note("stream", f"{file.path} has no rows")
         if file is not INPUT:
-            self.position.note_rows(file, rows, is_done=True)
+            self.position.note(file, read.model_copy(update={"is_done": True}))
             self.is_saved = False
-        return True
+        return not before.is_done or read.rows > before.rows
+
+    def _new_parts(self, file: StreamFile, before: FileRead) -> Iterator[Part]:
+        """Return what is left of a file; one that may have changed is compared with what it was."""
+        if self.position.is_unchanged(file):
+            return self._parts(file, before.rows)
+        return new_parts(file.path, before, self._parts(file, 0))
 
     def _parts(self, file: StreamFile, start: int) -> Iterator[Part]:
         columns = Columns(self.options.ids, self.options.labels)
         if file is INPUT:
-            return arrow_parts(sys.stdin.buffer, start, columns)
+            return arrow_parts(sys.stdin.buffer, columns)
         return READERS[Path(file.path).suffix](file.path, start, columns)
 
     def _arrive(self, file: StreamFile, part: Part) -> None:
+        dtype = part.features.dtype.name
+        self.position.check_dtype(f"features in {file.path}", dtype)
         try:
-            self.selector.partial_fit(part.features, ids=part.ids, labels=part.labels)
+            self.selector.partial_fit(part.features, part.ids, part.labels, part.first)
         except InputError as error:
             raise InputError(f"{file.path}: {error}") from error
+        self.position.dtype = dtype
 
     def _save_sometimes(self, rows: int) -> None:
         """Store the state, unless hardly anything has come: many files may hold a few rows each."""

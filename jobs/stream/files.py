@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.stream.stamps import Stamp
 from otcondense.errors import InputError
 from otcondense.near_names import near_path
 from otcondense.reading import with_home
@@ -23,8 +24,8 @@ class StreamFile:
     name: str
     """Below the folder of the stream, else the path that the user or a pattern gives."""
     path: str
-    size: int
-    """In bytes."""
+    stamp: Stamp | None
+    """None for the standard input, which has none."""
 
 
 def is_followed(source: str) -> bool:
@@ -33,7 +34,7 @@ def is_followed(source: str) -> bool:
 
 
 def list_files(source: str) -> list[StreamFile]:
-    """Return the files of a source in the order of their names; none that is empty so far.
+    """Return the files of a source in the order of their names; none that is still being written.
 
     Raises: InputError if the source is no file of a known kind, no folder and no pattern.
     """
@@ -72,4 +73,4 @@ def _file(name: str, path: Path) -> StreamFile:
             f"a file of a stream must end in {', '.join(SUFFIXES)}, found {path}; "
             "write one with numpy.save, a row for each image"
         )
-    return StreamFile(name, str(path), path.stat().st_size)
+    return StreamFile(name, str(path), Stamp.of(path))

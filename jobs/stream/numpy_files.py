@@ -40,7 +40,7 @@ def _read(file: Any, first: int, header: npy.Header, start: int) -> Iterator[Par
         rows = min(count - row, step)
         file.seek(first + row * row_bytes)
         part = npy.Header((rows, width), header.dtype, is_fortran=False)
-        yield Part(npy.read_array(file, part))
+        yield Part(row, npy.read_array(file, part))
 
 
 def npz_parts(path: str, start: int, columns: Columns) -> Iterator[Part]:
@@ -69,7 +69,7 @@ def _cut(arrays: dict[str, np.ndarray], start: int) -> Iterator[Part]:
     for row in range(start, len(features), step):
         rows = slice(row, row + step)
         named = {kind: npy.plain_values(arrays[kind][rows]) for kind in KINDS if kind in arrays}
-        yield Part(features[rows], **named)
+        yield Part(row, features[rows], **named)
 
 
 def _check_form(where: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:

@@ -40,7 +40,7 @@ class Columns:
             if named is not None and named not in names:
                 raise InputError(
                     f"--{kind} must name a column of {where}, found {named}"
-                    f"{did_you_mean(named, names)}"
+                    f"{did_you_mean(named, names) or _where_instead(kind)}"
                 )
             if (named or kind) in names:
                 used[kind] = named or kind
@@ -51,6 +51,8 @@ class Columns:
 class Part:
     """Some rows of a stream."""
 
+    first: int
+    """Number of its first row in the file, from 0."""
     features: np.ndarray
     ids: list[Any] | None = None
     labels: list[Any] | None = None
@@ -58,7 +60,27 @@ class Part:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def end(self) -> int:
+        """Number of the row after its last one."""
+        return self.first + len(self)
+
+    def cut(self, rows: slice) -> "Part":
+        """Return some of its rows."""
+        start, _, _ = rows.indices(len(self))
+        ids = None if self.ids is None else self.ids[rows]
+        labels = None if self.labels is None else self.labels[rows]
+        return Part(self.first + start, self.features[rows], ids, labels)
+
 
 def rows_of_a_part(row_bytes: int) -> int:
     """Return the number of rows of a part, given the bytes of a row of features."""
     return max(1, min(PART_ROWS, PART_BYTES // max(1, row_bytes)))
+
+
+def _where_instead(kind: str) -> str:
+    """Return where ids and labels are to be, for who named something else than a column."""
+    return (
+        f"; put {kind} into the same file as the features, as with numpy.savez('all.npz', "
+        f"{FEATURES}=..., {kind}=...), and leave --{kind} out"
+    )

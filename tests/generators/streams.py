@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,12 @@ def folder_of(root: Path, kind: str) -> Path:
     return folder
 
 
-def ipc() -> bytes:
-    """Return the stream as Arrow record batches."""
+def ipc(rows: pa.Table | None = None) -> bytes:
+    """Return rows, by default the whole stream, as Arrow record batches."""
+    rows = table() if rows is None else rows
     sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table().schema) as writer:
-        writer.write_table(table(), max_chunksize=5)
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows, max_chunksize=5)
     return sink.getvalue()
 
 
@@ -108,3 +110,57 @@ def chosen(root: Path, source: object, *words: str) -> list[Any]:
     call("stream", [str(source), f"--output={output}", *FAST, *words])
     found: list[Any] = json.loads(output.read_text())
     return found
+
+
+def refusal(capsys: pytest.CaptureFixture[str], root: Path, source: object, *words: str) -> str:
+    """Return the one sentence with which a command is refused."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        chosen(root, source, *words)
+    said = capsys.readouterr().err
+    assert said.count("error:") == 1
+    assert "Traceback" not in said
+    return said
+
+
+FIRST, LAST = 9, 18
+"""Rows of the second of four files."""
+SMALL_PART = 4
+"""Rows of a part here."""
+BAD = 6
+"""Row of a file that is refused; it is not in the first part."""
+
+
+def with_value(row: int, value: float) -> np.ndarray:
+    """Return the features with a number in one row."""
+    features = points(ROWS)[FIRST:LAST]
+    features[row, 1] = value
+    return features
+
+
+@dataclass
+class Rows:
+    """What a file holds."""
+
+    features: Any = field(default_factory=lambda: points(ROWS)[FIRST:LAST])
+    ids: list[Any] = field(default_factory=lambda: IDS[FIRST:LAST])
+    labels: list[Any] = field(default_factory=lambda: LABELS[FIRST:LAST])
+
+    def table(self) -> pa.Table:
+        """Return the rows as columns."""
+        columns = {"features": list(self.features), "ids": self.ids, "labels": self.labels}
+        kind = getattr(self.features, "dtype", np.dtype(np.float32))
+        return pa.table(columns | {"features": pa.array(columns["features"], lists(kind))})
+
+    def write(self, path: Path) -> None:
+        """Write the rows in the format of the suffix."""
+        if path.suffix == ".npy":
+            np.save(path, self.features)
+        elif path.suffix == ".npz":
+            np.savez_compressed(path, features=self.features, ids=self.ids, labels=self.labels)
+        else:
+            pq.write_table(self.table(), path, row_group_size=3)
+
+
+def lists(kind: np.dtype[Any]) -> pa.DataType:
+    return pa.list_(pa.from_numpy_dtype(kind))

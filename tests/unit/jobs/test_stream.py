@@ -5,18 +5,24 @@ import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.stream.output import report
+from otcondense.selection.gap import gap
+from otcondense.shares import gap_text
 from otcondense.store import Store
+from otcondense.streaming import StreamChoice, StreamSelector
 from tests.generators.streams import (
     FAST,
     IDS,
     LABELS,
     ROWS,
+    Rows,
     chosen,
     folder_of,
     ipc,
@@ -191,3 +197,44 @@ def test_the_first_ctrl_c_ends_a_followed_folder_with_a_subset(
 
 def test_threads_do_not_matter(tmp_path: Path, expected: list[str]) -> None:
     assert chosen(tmp_path, folder_of(tmp_path, "npz"), "threads=2") == expected
+
+
+def test_what_the_state_does_not_depend_on_may_change(tmp_path: Path) -> None:
+    path, state = tmp_path / "few.npz", f"--state={tmp_path / 'state'}"
+    Rows().write(path)
+    words = [str(path), f"--output={tmp_path / 's.json'}", *FAST, "--budget=5", state]
+    with pytest.raises(SystemExit):
+        output_of("stream", words)  # class b has fewer rows
+    later = output_of("stream", [*words, "small_class=take_all", "confidence=0.9"])
+    assert "going on after 9 rows" in later
+    assert "(90 %)" in later
+
+
+def shown(
+    capsys: pytest.CaptureFixture[str], objective: float, lower: float, upper: float
+) -> tuple[StreamChoice, str]:
+    """Return a choice with such figures, and what is printed about it."""
+    selector = StreamSelector(2, reservoir=12, check_rows=10, lower_bound=None)
+    found = selector.partial_fit(points(ROWS)).choices_["all"]
+    choice = replace(found, objective=objective, lower_bound=lower, upper_bound=upper)
+    selector.__dict__["choices_"] = {"all": choice}
+    report("subset.json", selector)
+    return choice, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lower", [0.0, 6.0, 8.0, float("nan")])
+def test_the_gap_is_defined_as_in_every_selection(
+    capsys: pytest.CaptureFixture[str], lower: float
+) -> None:
+    choice, printed = shown(capsys, 8.0, lower, 9.0)
+    is_known = lower == lower
+    assert choice.gap == gap(8.0, lower) or not is_known
+    assert (f"gap {gap_text(1 - lower / 8)} to" if is_known else "8 on the sample, at") in printed
+
+
+@pytest.mark.parametrize("upper", [7.0, 9.0, float("nan")])
+def test_a_bound_below_the_objective_is_explained(
+    capsys: pytest.CaptureFixture[str], upper: float
+) -> None:
+    _, printed = shown(capsys, 8.0, 6.0, upper)
+    assert ("a bound on all rows can be below" in printed) == (upper == 7)

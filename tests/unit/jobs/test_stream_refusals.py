@@ -9,7 +9,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.generators.streams import chosen, folder_of, ipc, send, table, write_parquet
+from jobs.stream import parts
+from tests.generators.streams import (
+    BAD,
+    IDS,
+    LABELS,
+    SMALL_PART,
+    Rows,
+    chosen,
+    folder_of,
+    ipc,
+    refusal,
+    send,
+    table,
+    with_value,
+    write_parquet,
+)
 from tests.verbs import call
 
 LISTS = pa.list_(pa.float32())
@@ -84,17 +99,6 @@ def test_a_refused_file_is_one_sentence_and_loses_nothing(
     assert chosen(tmp_path, folder, state) == expected
 
 
-@pytest.mark.parametrize("kind", ["npy", "npz"])
-def test_numpy_files_that_end_too_early_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
-) -> None:
-    folder = folder_of(tmp_path, kind)
-    cut(sorted(folder.iterdir())[-1])
-    with pytest.raises(SystemExit):
-        chosen(tmp_path, folder)
-    assert f".{kind}" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("left", [0, 10, -20])
 def test_a_stream_of_arrow_that_ends_early_is_refused_and_can_be_sent_again(
     tmp_path: Path,
@@ -156,6 +160,11 @@ WRONG: dict[str, tuple[list[str], str]] = {
         ["npz", "--output=s.json", "--budget=50", "reservoir=12"],
         "reservoir must be larger",
     ),
+    "labels in a file of their own": (
+        ["npy", "--output=s.json", "--labels=y.npy"],
+        "put labels into the same file as the features, as with numpy.savez(",
+    ),
+    "no row at all": (["none.npy", "--output=s.json"], "SOURCE must hold rows of features"),
     "more than has come": (["npz", "--output=s.json", "--budget=30"], "class a: budget"),
     "an unknown setting": (["npz", "--output=s.json", "resevoir=3"], "reservoir"),
     "an option as a setting": (["npz", "--output=s.json", "budget=3"], "use --budget"),
@@ -176,6 +185,8 @@ def test_a_mistake_is_answered_with_one_sentence(
     words, sentence = WRONG[name]
     monkeypatch.chdir(tmp_path)
     folder_of(tmp_path, "npz")
+    folder_of(tmp_path, "npy")
+    np.save("none.npy", np.empty((0, 3), np.float32))
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.csv").write_text("")
     with pytest.raises(SystemExit) as ended:
@@ -184,3 +195,51 @@ def test_a_mistake_is_answered_with_one_sentence(
     assert ended.value.code == 2
     assert sentence in said
     assert "Traceback" not in said
+
+
+def with_row(values: list[Any], value: Any) -> list[Any]:
+    return [*values[:BAD], value, *values[BAD + 1 :]]
+
+
+COLUMNS = ("parquet", "arrow")
+NAMED = ("npz", *COLUMNS)
+ALL = ("npy", *NAMED)
+"""Kinds of sources in which a fault can be."""
+FAULTS: dict[str, tuple[Callable[[], Rows], tuple[str, ...], list[str]]] = {
+    "a number that is missing": (lambda: Rows(with_value(BAD, np.nan)), ALL, []),
+    "too large": (lambda: Rows(np.where(np.arange(9)[:, None] == BAD, 1e300, 1.0)), ALL, []),
+    "no direction": (
+        lambda: Rows(np.where(np.arange(9)[:, None] == BAD, 0.0, 1.0)),
+        ALL,
+        ["cost=cosine"],
+    ),
+    "an empty id": (lambda: Rows(ids=with_row(IDS[:9], "")), NAMED, []),
+    "an empty label": (lambda: Rows(labels=with_row(LABELS[:9], "")), NAMED, []),
+    "an id twice in a part": (lambda: Rows(ids=with_row(IDS[:9], IDS[5])), NAMED, []),
+    "an id twice in the stream": (lambda: Rows(ids=with_row(IDS[:9], IDS[0])), NAMED, []),
+    "no id": (lambda: Rows(ids=with_row(IDS[:9], None)), COLUMNS, []),
+    "no features": (lambda: Rows(with_row([[1.0, 2.0]] * 9, None)), COLUMNS, []),
+    "a gap": (lambda: Rows(with_row([[1.0, 2.0]] * 9, [None, 1.0])), COLUMNS, []),
+    "another length": (lambda: Rows(with_row([[1.0, 2.0]] * 9, [1.0])), COLUMNS, []),
+    "no numbers": (lambda: Rows(with_row([[1.0, 2.0]] * 9, [])), COLUMNS, []),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_refused_row_is_counted_from_the_start_of_its_file(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    make, kinds, words = FAULTS[fault]
+    monkeypatch.setattr(parts, "PART_ROWS", SMALL_PART)
+    for kind in kinds:
+        path = tmp_path / f"file.{kind}"
+        if kind == "arrow":
+            send(monkeypatch, ipc(make().table()))
+        else:
+            make().write(path)
+        said = refusal(capsys, tmp_path, "-" if kind == "arrow" else path, *words)
+        assert f"row {BAD}" in said or f"and {BAD}" in said
+        assert (str(path) if kind != "arrow" else "the standard input") in said
