@@ -16,6 +16,7 @@ BENCHMARKS = (
     "selection",
     "gains",
     "large_class",
+    "groups",
     "decoding",
     "listing",
     "reading",

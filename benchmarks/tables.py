@@ -18,7 +18,7 @@ LARGE = 1000.0
 """From here on, numbers are rounded to whole ones."""
 
 ROWS = {name: rows for benchmarks in SECTIONS.values() for name, rows in benchmarks.items()}
-"""The rows of each benchmark."""
+"""The rows of each benchmark that has some; others have tables of their own."""
 
 Bound = dict[Literal["at_least", "at_most"], float]
 
@@ -103,7 +103,7 @@ def _missed(results: Sequence[Result]) -> str:
 
 
 def _missed_by(result: Result) -> Iterator[str]:
-    for row in ROWS[result.benchmark]:
+    for row in ROWS.get(result.benchmark, ()):
         for names, unit in ((row.ours, row.unit), (row.ratio, row.ratio_unit)):
             for name in names.split():
                 bound = result.bounds.get(name)

@@ -6,12 +6,20 @@ from benchmarks.rows.models import ENSEMBLES, EVALUATION, SAMPLING, SAVING, TRAI
 from benchmarks.rows.row import Row
 from benchmarks.rows.running import LOAD, MANY_CLASSES, PAGE, REHEARSAL, SCHEDULING
 from benchmarks.rows.scale import SCALE
-from benchmarks.rows.selection import GAINS, LARGE_CLASS, SELECTION
+from benchmarks.rows.selection import GAINS, GROUPS, LARGE_CLASS, SELECTION
+from benchmarks.rows.streams import COPIES, STREAMING
 
 __all__ = ["SECTIONS", "Row"]
 
 SECTIONS: dict[str, dict[str, tuple[Row, ...]]] = {
-    "Selection": {"selection": SELECTION, "gains": GAINS, "large_class": LARGE_CLASS},
+    "Selection": {
+        "selection": SELECTION,
+        "gains": GAINS,
+        "large_class": LARGE_CLASS,
+        "groups": GROUPS,
+        "copies": COPIES,
+    },
+    "Streams": {"streaming": STREAMING},
     "Reading images and features": {
         "decoding": DECODING,
         "listing": LISTING,

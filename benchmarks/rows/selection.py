@@ -1,8 +1,11 @@
 """Rows about the selection."""
 
+from collections.abc import Iterator
+
 from benchmarks.rows.row import Row
 
 PLAIN_EVALUATION = "the paper's evaluation, written plainly, extrapolated"
+EXACT = "exact search, 400 s at most"
 AUTHORS_SEARCH = "subset of the published search"
 
 
@@ -70,6 +73,38 @@ LARGE_CLASS = (
         "matrix_cpu_seconds",
     ),
 )
+GROUP_CASES = {
+    "2000x64": (500, 1000),
+    "2000x256": (500, 1000),
+    "8000x64": (1000, 2000, 4000),
+    "8000x256": (1000, 2000, 4000),
+}
+"""Made-up classes, and the largest groups of each."""
+
+
+def _groups() -> Iterator[Row]:
+    for case, sizes in GROUP_CASES.items():
+        images, width = case.split("x")
+        chosen = f"1 % of {int(images):,} images with {width} features"
+        for most in sizes:
+            name = f"{case}_groups_of_{most}"
+            for words, key in (("", name), (", polished", f"{name}_polished")):
+                yield Row(
+                    f"objective: {chosen} from groups of at most {most:,}{words}",
+                    key,
+                    "of the exact search's",
+                    "random subset",
+                    f"{case}_random",
+                )
+                yield Row("its time", f"{key}_seconds", "s", EXACT, f"{case}_exact_seconds")
+    for count in ("20000", "200000"):
+        chosen = f"choose 1 % of {int(count):,} images from groups of at most 2,000"
+        yield Row(f"{chosen}, with all bounds", f"seconds_{count}", "s")
+        yield Row("its peak memory", f"peak_memory_gb_{count}", "GB")
+    yield Row("exponent of that time", ratio="slope", ratio_unit="(1 is linear)")
+
+
+GROUPS = tuple(_groups())
 GAINS = tuple(
     Row(
         f"gain of each of {budget} of 1,300 images, 384 features",

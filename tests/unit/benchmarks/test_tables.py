@@ -2,9 +2,12 @@
 
 import pytest
 
+from benchmarks.run_all import BENCHMARKS
 from benchmarks.tables import README, ROWS, read_results, tables, with_tables
 
 RESULTS = read_results()
+WITH_OWN_TABLES = {"outliers"}
+"""Benchmarks whose tables are in docs."""
 
 
 def names_of(benchmark):
@@ -29,6 +32,11 @@ def test_every_row_names_a_figure_that_is_measured(benchmark) -> None:
         if result.benchmark == benchmark:
             measured |= set(result.figures)
     assert names_of(benchmark) <= measured
+
+
+@pytest.mark.parametrize("benchmark", sorted({*BENCHMARKS, "scale", "gpu_all"} - WITH_OWN_TABLES))
+def test_every_benchmark_has_rows(benchmark) -> None:
+    assert ROWS[benchmark]
 
 
 def test_a_missed_bound_is_named_first_and_in_its_row() -> None:
