@@ -2,18 +2,17 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 
 from jobs.answers.class_copies import copies_across_classes
-from jobs.run_directory.groups import selection_groups
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES
 from otcondense.report.answer import LeftOut
-from otcondense.store import CopySummary, read_table, stored_summary
+from otcondense.store import CopySummary, read_table
 from pipeline.quarantine import quarantine_file
 
 SHOWN = 3
@@ -27,18 +26,21 @@ POLICIES = {
 """What was done with copies, by policy."""
 
 
-def left_out(run: Run, chosen: Mapping[str, Mapping[str, int]]) -> Iterator[LeftOut]:
+def left_out(
+    run: Run, chosen: Mapping[str, Mapping[str, int]], copies: Sequence[CopySummary]
+) -> Iterator[LeftOut]:
     """Yield the reasons for which images were no candidates.
 
     Args:
         run: the run; its features are extracted.
         chosen: by method and class, the number of chosen images.
+        copies: of all classes or groups; every method sees them alike.
 
     Raises: InputError if the source is needed and cannot be listed.
     """
     yield from _unreadable(run)
     yield from _ignored(run)
-    yield from _copies(run, next(iter(chosen), None))
+    yield from _copies(copies)
     yield from copies_across_classes(run)
     yield from _small_classes(run, next(iter(chosen.values()), {}))
 
@@ -121,11 +123,7 @@ def _is_visible_image(name: str) -> bool:
     return parts.suffix.lower() in IMAGE_SUFFIXES and not is_hidden
 
 
-def _copies(run: Run, method: str | None) -> Iterator[LeftOut]:
-    """Yield the copies in all classes, which every method sees alike."""
-    if method is None:
-        return
-    found = [each for each in _copy_summaries(run, method) if each is not None]
+def _copies(found: Sequence[CopySummary]) -> Iterator[LeftOut]:
     for policy, meaning in POLICIES.items():
         of_policy = [each for each in found if each.policy == policy]
         exact = sum(each.exact for each in of_policy)
@@ -137,13 +135,6 @@ def _copies(run: Run, method: str | None) -> Iterator[LeftOut]:
     held_out = sum(each.held_out for each in found)
     if held_out:
         yield LeftOut(held_out, "image", "equal to a held-out image", done="left out of the class")
-
-
-def _copy_summaries(run: Run, method: str) -> Iterator[CopySummary | None]:
-    directory = run.selection_directory(method)
-    for name in selection_groups(run).sizes:
-        summary = stored_summary(run.store, directory, name)
-        yield None if summary is None else summary.copies
 
 
 def _small_classes(run: Run, chosen: Mapping[str, int]) -> Iterator[LeftOut]:

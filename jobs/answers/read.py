@@ -3,7 +3,8 @@
 import math
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.answers.draws import (
@@ -23,7 +24,7 @@ from jobs.run_directory.subset_manifest import stored_composed
 from otcondense.datasets import SOURCES, SourceConfig, list_images
 from otcondense.reading import with_home
 from otcondense.report.answer import Answer, Compared, RandomComparison, SubsetAnswer
-from otcondense.store import read_manifest, stored_summary
+from otcondense.store import CopySummary, read_manifest, stored_summary
 
 MODEL_METRICS = ("fid", "mind", "coverage", "recall", "held_out_loss")
 """Metrics of trained models that the answer tells."""
@@ -39,12 +40,14 @@ def read_answer(run: Run) -> Answer:
         if run.store.exists(run.manifest(subset.name)):
             manifest = read_manifest(run.store, run.manifest(subset.name))
             chosen[subset.name] = chosen_by_class(manifest)
-    subsets = tuple(_subset(run, name, counts) for name, counts in chosen.items())
+    units = {name: list(_units(run, name)) for name in chosen}
+    subsets = tuple(_subset(run, name, counts, units[name]) for name, counts in chosen.items())
+    copies = [unit.copies for unit in next(iter(units.values()), []) if unit.copies is not None]
     is_compared = any(subset.compared for subset in subsets)
     return Answer(
         run=run.store.root,
         subsets=subsets,
-        left_out=tuple(left_out(run, chosen)) if chosen else (),
+        left_out=tuple(left_out(run, chosen, copies)) if chosen else (),
         not_compared="" if is_compared or not subsets else _why_not(run),
         remark=short_training(run) if subsets else "",
         next_command=next_command(run, subsets),
@@ -58,7 +61,27 @@ def _in_order(run: Run) -> list[Subset]:
     return sorted(every, key=lambda subset: subset.method == BASELINE)
 
 
-def _subset(run: Run, name: str, counts: Mapping[str, int]) -> SubsetAnswer:
+@dataclass(frozen=True)
+class _Unit:
+    """What the answer tells of the selection from one class or group."""
+
+    weight: int
+    """1, or the images of a group."""
+    left_out_share: float
+    copies: CopySummary | None
+
+
+def _units(run: Run, name: str) -> Iterator[_Unit]:
+    """Yield the selections of a subset; each is opened once."""
+    directory = run.selection_directory(name)
+    for each, size in selection_groups(run).sizes.items():
+        summary = stored_summary(run.store, directory, each)
+        if summary is not None:
+            weight = 1 if run.config.groups is None else size
+            yield _Unit(weight, summary.left_out_share, summary.copies)
+
+
+def _subset(run: Run, name: str, counts: Mapping[str, int], units: Sequence[_Unit]) -> SubsetAnswer:
     sizes = readable(run)
     is_baseline = run.config.selection.subset(name).method == BASELINE
     return SubsetAnswer(
@@ -67,26 +90,21 @@ def _subset(run: Run, name: str, counts: Mapping[str, int]) -> SubsetAnswer:
         num_chosen=sum(counts.values()),
         num_images=sum(sizes.get(each, 0) for each in counts),
         num_classes=len(counts),
-        unrepresented=_unrepresented(run, name),
+        unrepresented=_unrepresented(units),
         proof=_proof(run, name),
         compared=() if is_baseline else tuple(comparisons(run, name)),
     )
 
 
-def _unrepresented(run: Run, name: str) -> float | None:
+def _unrepresented(units: Sequence[_Unit]) -> float | None:
     """Return the share of the images that no chosen one represents: the mean over classes.
 
     Groups count by their images.
     """
-    directory = run.selection_directory(name)
-    sizes = selection_groups(run).sizes
     lost, total = 0.0, 0
-    for each, size in sizes.items():
-        summary = stored_summary(run.store, directory, each)
-        if summary is not None:
-            weight = 1 if run.config.groups is None else size
-            lost += weight * summary.left_out_share
-            total += weight
+    for unit in units:
+        lost += unit.weight * unit.left_out_share
+        total += unit.weight
     return lost / total if total else None
 
 

@@ -28,6 +28,8 @@ OVERVIEW_SECONDS = 1.0
 """Greatest age of the overview, unless it takes long to read; all viewers share one."""
 ANSWER_SECONDS = 10.0
 """Greatest age of the answer: it is read from many files, and changes when a stage has ended."""
+LATER: dict[str, object] = {"found": "The answer is being read."}
+"""Stands for the answer of many classes or groups until it is read: a file of each is opened."""
 PICTURE_BYTES = 64 * 2**20
 """Pictures of all viewers that are kept in memory."""
 PICTURE_SECONDS = 3600
@@ -66,8 +68,11 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
         except (InputError, OSError) as error:
             return f"The answer cannot be read from here: {error}"
 
-    @pages.kept(TTLCache(1, ANSWER_SECONDS))
-    def answer_values(_results: str) -> dict[str, object]:
+    @pages.kept(cache_by_cost(1, ANSWER_SECONDS))
+    def timed_answer(_results: str) -> Timed[dict[str, object]]:
+        return Timed.of(answer_values)
+
+    def answer_values() -> dict[str, object]:
         found = answer()
         firsts: tuple[FirstImage, ...] = ()
         if isinstance(found, Answer) and found.subsets:
@@ -77,12 +82,14 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
 
     @app.get("/", response_class=HTMLResponse)
     def first_view() -> Response:
-        """Show the answer, all stages and all classes."""
+        """Show the answer, all stages and all classes; the answer comes later if there are many."""
         view, _ = current()
+        values = LATER if view.has_windows else timed_answer(view.results).value
         return pages.render(
             "overview.html.j2",
             view=view,
-            **answer_values(view.results),
+            **values,
+            is_answered=not view.has_windows,
             window=WINDOW,
             measures=MEASURES,
             states=STATES,
@@ -93,7 +100,7 @@ def add_overview(app: FastAPI, pages: Pages) -> None:
     @app.get("/answer", response_class=HTMLResponse)
     def answer_alone() -> Response:
         """Return the answer alone, for the first view while the run goes on."""
-        return pages.render("answer.html.j2", **answer_values(current()[0].results))
+        return pages.render("answer.html.j2", **timed_answer(current()[0].results).value)
 
     @app.get("/api/run", response_model=Overview)
     def run_state(request: Request) -> Response:

@@ -352,6 +352,7 @@ def test_very_many_classes_are_shown_in_parts(run: Run, serve, open_page, tmp_pa
     expect(tiles(page)).to_have_count(500)
     expect(tiles(page).first).to_have_attribute("data-state", "failed")
     expect(page.locator("#failures")).to_contain_text(HOSTILE)
+    expect(page.locator("#answer")).to_be_empty()  # it came later, and nothing is chosen yet
     keep(page, "many")
     assert_accessible(page)
     page.get_by_role("button", name="Next 500").click()

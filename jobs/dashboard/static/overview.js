@@ -215,7 +215,7 @@ async function showAnswer() {
   const isFirst = answered === null;
   answered = view.results;
   askAgain = isNew ? Date.now() + SETTLE_MS : Infinity;
-  if (isFirst) return; // the page came with its answer
+  if (isFirst && "answered" in document.body.dataset) return; // the page came with its answer
   const answer = await fetch("/answer", { cache: "no-store" });
   if (!answer.ok) return;
   const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -107,6 +107,21 @@ def test_the_overview_of_many_classes_is_small_and_counts_all(large: Run) -> Non
     assert (window["total"], window["matching"]) == (COUNT, view.counts["running"])
 
 
+def test_the_first_view_of_many_classes_opens_no_selection(
+    large: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client(large) as page:
+        with monkeypatch.context() as patched:
+            patched.setattr("jobs.dashboard.routes.read_answer", pytest.fail)
+            first = page.get("/").text
+        answer = page.get("/answer").text
+    assert "data-answered" not in first
+    assert "The answer is being read." in first
+    assert "of 18 images" in answer or "images in" in answer
+    with client(Run(large.config)) as page:
+        assert page.get("/answer").text == answer
+
+
 def test_the_overview_lists_some_of_many_failures(changed: Run) -> None:
     units = [each.model_copy(update={"state": "failed"}) for each in many_units(3 * MOST_FAILURES)]
     write_many_units(changed.store, units, is_finished=True)
