@@ -36,6 +36,7 @@ def _rows() -> Iterator[Row]:
         names_of("{}_select_all_cpu_seconds", SIZES),
         "s",
     )
+    yield Row("read the answer of the page", names_of("{}_page_answer_seconds", SIZES), "s")
     for stage in ("import", "group", "manifest", "verify"):
         yield Row(f"memory to {stage}", names_of(f"{{}}_{stage}_peak_mib", SIZES), "MiB")
 

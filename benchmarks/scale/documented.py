@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmarks.harness import machine
 from benchmarks.scale.outlook import Results, outlook, selection_seconds, slopes
+from otcondense.counts import counted
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 START = "<!-- tables: written by `python -m benchmarks.scale --keep` -->"
@@ -28,8 +29,8 @@ def tables(results: Results) -> str:
     sizes = sorted(results)
     found = machine()
     lines = [
-        f"Measured on {found['cores']} cores of {found['cpu']}; seconds, and MiB of memory of all "
-        "processes of the stage at its peak.",
+        f"Measured on {counted(found['cores'], 'core')} of {found['cpu']}; seconds, and MiB of "
+        "memory of all processes of the stage at its peak.",
         "",
         "| stage | " + " | ".join(f"{size:,} rows" for size in sizes) + " | exponent |",
         "|---" * (len(sizes) + 2) + "|",
@@ -52,6 +53,9 @@ def _measured(results: Results, sizes: list[int]) -> Iterator[str]:
             cells.append(cell)
         exponent = f"{exponents[stage]:.2f}" if stage in exponents else ""
         yield f"| {words} | " + " | ".join(cells) + f" | {exponent} |"
+    answers = [results[size].get("page", {}).get("answer_seconds") for size in sizes]
+    cells = ["" if each is None else f"{each:,.1f} s" for each in answers]
+    yield "| its answer, which comes later | " + " | ".join(cells) + " | |"
     files = [sum(each.get("files", 0) for each in results[size].values()) for size in sizes]
     yield "| files of the run | " + " | ".join(f"{each:,.0f}" for each in files) + " | |"
 

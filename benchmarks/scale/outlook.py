@@ -4,15 +4,23 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from benchmarks.scale.made_up import WIDTH
+
 CORES_OF_NODE = 64
 NODE_MIB = 256 * 1024
 """Memory of a node with 64 cores, as clouds rent them."""
 LONGEST_HOURS = 24.0
 """A stage that takes longer is said to break: nobody waits for it."""
+NODE_BYTES_A_SECOND = 10**9
+"""What a node reads and writes on shared storage, as parallel file systems give it."""
+PASSES = {"group": 6, "select": 1}
+"""Stages whose work is spread over the cores of all nodes, and how often they read or write all
+features. A grouping draws its samples, reads and writes the rows of a level, reads them to split
+cells and to write groups, and writes the groups. Other stages run in the driver."""
+ROW_BYTES = WIDTH * 4
+"""Features of a row in float32."""
 MOST_FILES = 10_000_000
 """Files of a run; listing them takes 10,000 requests of 1,000 names at an object store."""
-PARALLEL = ("group", "select")
-"""Stages whose work is spread over the cores of all nodes; others run in the driver."""
 OWN = ("write", "fill", "page")
 """Stages that are part of the benchmark, or have no work that grows as rows do."""
 STEEP = 1.1
@@ -67,24 +75,27 @@ def slopes(results: Results, figure: str) -> dict[str, float]:
 def outlook(results: Results, rows: int, nodes: int) -> Iterator[Outlook]:
     """Yield each stage at another size, from its largest measured one and its slope.
 
-    Spread stages take their seconds of CPU by the number of cores, and the memory of one worker
-    does not grow: a worker holds one part or one group. It needs two sizes.
+    Spread stages take their seconds of CPU by the number of cores, or the time of their reads and
+    writes if that is longer. The memory of one worker does not grow: a worker holds one part or one
+    group. It needs two sizes.
     """
     for stage in _stages(results):
         if stage in OWN:
             continue
-        is_spread = stage in PARALLEL
+        is_spread = stage in PASSES
         seconds = _at(results, stage, "cpu_seconds" if is_spread else "seconds", rows)
         if stage == "select":
             seconds = selection_seconds(results, rows)
-        cores = nodes * CORES_OF_NODE if is_spread else 1
+        if is_spread:
+            traffic = PASSES[stage] * rows * ROW_BYTES / (nodes * NODE_BYTES_A_SECOND)
+            seconds = max(seconds / (nodes * CORES_OF_NODE), traffic)
         largest = results[max(size for size in results if stage in results[size])][stage]
         peak = largest["peak_mib"] if is_spread else _at(results, stage, "peak_mib", rows)
         yield Outlook(
             stage=stage,
             rows=rows,
             nodes=nodes,
-            hours=seconds / cores / 3600,
+            hours=seconds / 3600,
             peak_gib=peak / 1024,
             files=_files(results, stage, rows),
         )

@@ -132,6 +132,7 @@ def page(size: Size) -> Figures:
         with httpx.Client(base_url=address, timeout=600) as client:
             figures = {
                 "first_view_seconds": _seconds(lambda: client.get("/").raise_for_status()),
+                "answer_seconds": _seconds(lambda: client.get("/answer").raise_for_status()),
                 "overview_seconds": _seconds(lambda: client.get("/api/run").raise_for_status()),
                 "window_seconds": _seconds(lambda: _window(client)),
             }
