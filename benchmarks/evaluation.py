@@ -4,7 +4,6 @@
 """
 
 import argparse
-import resource
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from benchmarks.harness import finish
 from benchmarks.synthetic import pooled_features
 from otcondense.evaluation.frechet import feature_statistics, frechet_distance_of_statistics
 from otcondense.evaluation.manifold import density_coverage, precision_recall
+from otcondense.machine import peak_memory
 
 IMAGES = 50_000
 YARDSTICK_IMAGES = 20_000
@@ -95,7 +95,7 @@ def main() -> None:
     samples = pooled_features(count, WIDTH, 1)
     held_out = pooled_features(count, WIDTH, 2)
     figures, _ = ours(samples, held_out, "50k")
-    figures["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    figures["peak_memory_gb"] = peak_memory() / 1e9
     samples = samples[:few].clone()
     held_out = held_out[:few].clone()
     our_times: dict[str, float] = {}

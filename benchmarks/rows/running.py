@@ -69,6 +69,7 @@ MANY_CLASSES = (
     Row("write what has changed, each second", "news_seconds", "s"),
     Row("change one in the driver", "change_ms", "ms"),
     Row("`otcondense status`", "status_seconds", "s"),
+    Row("its lines", "status_lines"),
 )
 REHEARSAL = (
     Row(

@@ -1,7 +1,9 @@
-"""Facts about the machine on systems that do not tell all of them, such as macOS."""
+"""Facts about the machine, also on systems that do not tell all of them, such as macOS."""
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,11 +53,21 @@ def test_half_of_the_memory_is_free_where_the_system_does_not_tell(
     assert machine.free_memory() == machine.total_memory() // 2
 
 
-def test_memory_is_in_bytes_on_each_system(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_in_bytes_on_each_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     linux = machine.peak_memory()
     assert linux > 10**7
+    monkeypatch.setattr(machine, "STATUS", tmp_path / "none")
+    assert machine.peak_memory() >= 0.9 * linux
+    linux = machine.peak_memory()
     monkeypatch.setattr("sys.platform", "darwin")
     assert machine.peak_memory() == pytest.approx(linux / 1024, rel=0.1)
+
+
+def test_the_peak_of_a_process_is_not_that_of_its_parent() -> None:
+    large = bytearray(400 * 2**20)
+    script = "from otcondense import machine; print(machine.peak_memory())"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert int(run.stdout) < len(large)
 
 
 def test_a_process_kept_to_one_cpu_has_one() -> None:
