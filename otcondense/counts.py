@@ -28,7 +28,12 @@ def plural_of(noun: str) -> str:
 
 
 def range_and_sum(counts: Sequence[int], unit: str = "class") -> str:
-    """Return numbers of images in words, such as "3 to 12 images a class, 520 in all"."""
+    """Return numbers of images in words, such as "3 to 12 images a class, 520 in all".
+
+    One number alone is that of all images.
+    """
+    if len(counts) == 1:
+        return counted(counts[0], "image")
     few, many = min(counts, default=0), max(counts, default=0)
     each = f"{few}" if few == many else f"{few} to {many}"
     return f"{each} images a {unit}, {sum(counts)} in all"

@@ -1,19 +1,22 @@
 """What a run knows of one of its subsets, for the card, read from its files."""
 
 import inspect
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from jobs.answers.known_sources import with_known
 from jobs.answers.read import comparisons
+from jobs.answers.selections import finished_selections, read_units, unrepresented
 from jobs.answers.short_training import short_training
-from jobs.run_directory.budget_rules import describe
 from jobs.run_directory.config import BASELINE
 from jobs.run_directory.copy_facts import copy_facts
+from jobs.run_directory.groups import budget_words, ignores_labels, unit_word
 from jobs.run_directory.marker import read_marker
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SHARED_FIELDS
+from jobs.run_directory.subset_manifest import stored_composed
 from otcondense.counts import counted
 from otcondense.encoders.origins import TRANSFORMERS, transformers_name
 from otcondense.errors import MissingInputError
@@ -23,9 +26,6 @@ from otcondense.selection import SELECTORS
 from otcondense.store import (
     ClassSelection,
     canonical_json,
-    read_class_selection,
-    read_manifest,
-    selected_names,
     selection_measures,
 )
 
@@ -52,12 +52,15 @@ def card_facts(
     Raises: MissingInputError if the subset has not been selected yet; InputError if a file is
         damaged.
     """
-    classes = list(_selections(run, subset))
+    classes = list(finished_selections(run, subset))
     return About(
         licence=licence,
         origin=with_known(origin, run.config),
         choice=_choice(run, subset, classes),
         classes=tuple(map(_class_facts, classes)),
+        unit=unit_word(run.config),
+        whole="all images" if ignores_labels(run.config) else "its class",
+        together=_together(run, subset),
         measured=tuple(_measured(run, subset)),
         compared=tuple(comparisons(run, subset)),
         remark=short_training(run),
@@ -65,11 +68,22 @@ def card_facts(
     )
 
 
-def _selections(run: Run, subset: str) -> Iterator[ClassSelection]:
-    manifest = read_manifest(run.store, run.manifest(subset))
-    for name in selected_names(manifest):
-        with suppress(MissingInputError):  # the manifest alone is enough to export
-            yield read_class_selection(run.store, run.selection_directory(subset), name)
+def _together(run: Run, subset: str) -> dict[str, float] | None:
+    """Return the measures of all groups together; None without groups."""
+    if run.config.groups is None:
+        return None
+    measures = {}
+    composed = stored_composed(run, subset)
+    if composed is not None:
+        measures = {
+            "objective": composed.objective,
+            "lower_bound": composed.lower_bound,
+            "gap": composed.gap,
+        }
+    with suppress(MissingInputError):  # the manifest alone is enough to export
+        left_out = unrepresented(read_units(run, subset))
+        measures |= {} if left_out is None else {"left_out_share": left_out}
+    return {name: value for name, value in measures.items() if math.isfinite(value)}
 
 
 def _choice(run: Run, subset: str, classes: list[ClassSelection]) -> Choice:
@@ -80,7 +94,7 @@ def _choice(run: Run, subset: str, classes: list[ClassSelection]) -> Choice:
     return Choice(
         method=chosen.method,
         meaning=(inspect.getdoc(SELECTORS[chosen.method]) or "").partition("\n")[0],
-        budget=describe(chosen.budgets[-1]),
+        budget=budget_words(run.config, chosen.budgets[-1]),
         seed=selection.seed,
         settings=dict(_settings(selection.selector_settings(chosen.method, 1))),
         compared=compared,
@@ -95,7 +109,8 @@ def _looked_at(run: Run, method: str) -> tuple[str, str]:
     """Return what a method compared, and the network if its features decided."""
     kind = SELECTORS[method].difficulty_kind
     if method == BASELINE:
-        return "nothing: every image of a class is as likely as any other", ""
+        unit = unit_word(run.config)
+        return f"nothing: every image of a {unit} is as likely as any other", ""
     if kind is not None:
         used = dict[str, str](run.config.selection.difficulty).get(method, kind)
         return f"scores of difficulty ({used})", ""
@@ -139,7 +154,12 @@ def public_name(name: str) -> str:
 
 def _others(run: Run, classes: list[ClassSelection]) -> dict[str, str]:
     selection = run.config.selection
-    found = copy_facts(classes)
+    groups = run.config.groups
+    found = {}
+    if groups is not None:
+        of = "all images" if ignores_labels(run.config) else "each class"
+        found["chosen from"] = f"groups of at most {counted(groups.most, 'image')} of {of}"
+    found |= copy_facts(classes)
     forced = {"had to be chosen": selection.included(), "must not be chosen": selection.excluded()}
     for name, ids in forced.items():
         if ids:

@@ -3,16 +3,18 @@
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 
 from jobs.answers.class_copies import copies_across_classes
+from jobs.run_directory.groups import ignores_labels, selection_groups, unit_word
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.datasets.suffixes import IMAGE_SUFFIXES
 from otcondense.report.answer import LeftOut
-from otcondense.store import CopySummary, read_table
+from otcondense.store import CopySummary, name_column, read_table
 from pipeline.quarantine import quarantine_file
 
 SHOWN = 3
@@ -26,27 +28,49 @@ POLICIES = {
 """What was done with copies, by policy."""
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """How many images a subset has."""
+
+    counts: dict[str, int]
+    """Of each class, or of each group, in the order of the manifest."""
+    num_classes: int
+    """Classes of the chosen images in the source."""
+
+
+def chosen_of(manifest: pa.Table) -> Chosen:
+    """Return how many images a subset has."""
+    column = name_column(manifest)
+    counts = manifest.group_by(column, use_threads=False).aggregate([([], "count_all")])
+    columns = [counts.column(each).to_pylist() for each in (column, "count_all")]
+    num_classes = len(manifest.column("class_name").unique())
+    return Chosen(dict(zip(*columns, strict=True)), num_classes)
+
+
 def left_out(
-    run: Run, chosen: Mapping[str, Mapping[str, int]], copies: Sequence[CopySummary]
+    run: Run, chosen: Mapping[str, Chosen], copies: Sequence[CopySummary]
 ) -> Iterator[LeftOut]:
     """Yield the reasons for which images were no candidates.
 
     Args:
         run: the run; its features are extracted.
-        chosen: by method and class, the number of chosen images.
+        chosen: by method.
         copies: of all classes or groups; every method sees them alike.
 
     Raises: InputError if the source is needed and cannot be listed.
     """
     yield from _unreadable(run)
     yield from _ignored(run)
-    yield from _copies(copies)
-    yield from copies_across_classes(run)
-    yield from _small_classes(run, next(iter(chosen.values()), {}))
+    yield from _copies(copies, unit_word(run.config))
+    if not ignores_labels(run.config):
+        yield from copies_across_classes(run)
+    yield from _small_classes(run, next(iter(chosen.values()), None))
 
 
-def readable(run: Run) -> dict[str, int]:
-    """Return the number of images of each class that can be read."""
+def candidates(run: Run) -> dict[str, int]:
+    """Return the number of images of each class, or of each group, that can be read."""
+    if run.config.groups is not None:
+        return selection_groups(run).sizes
     lost = _unreadable_by_class(run)
     return {name: size - lost[name] for name, size in run_listing(run).sizes.items()}
 
@@ -123,36 +147,33 @@ def _is_visible_image(name: str) -> bool:
     return parts.suffix.lower() in IMAGE_SUFFIXES and not is_hidden
 
 
-def _copies(found: Sequence[CopySummary]) -> Iterator[LeftOut]:
+def _copies(found: Sequence[CopySummary], unit: str) -> Iterator[LeftOut]:
     for policy, meaning in POLICIES.items():
         of_policy = [each for each in found if each.policy == policy]
         exact = sum(each.exact for each in of_policy)
         near = sum(each.near for each in of_policy)
         if exact:
-            yield LeftOut(exact, "image", "equal to another one of the class", done=meaning)
+            yield LeftOut(exact, "image", f"equal to another one of the {unit}", done=meaning)
         if near:
-            yield LeftOut(near, "image", "nearly equal to another one of the class", done=meaning)
+            yield LeftOut(near, "image", f"nearly equal to another one of the {unit}", done=meaning)
     held_out = sum(each.held_out for each in found)
     if held_out:
-        yield LeftOut(held_out, "image", "equal to a held-out image", done="left out of the class")
+        yield LeftOut(
+            held_out, "image", "equal to a held-out image", done=f"left out of the {unit}"
+        )
 
 
-def _small_classes(run: Run, chosen: Mapping[str, int]) -> Iterator[LeftOut]:
-    """Yield the classes in which nothing was chosen because all images were taken."""
-    sizes = readable(run)
-    small = [name for name, count in chosen.items() if count >= sizes.get(name, 0)]
+def _small_classes(run: Run, chosen: Chosen | None) -> Iterator[LeftOut]:
+    """Yield the classes or groups in which nothing was chosen because all images were taken."""
+    if chosen is None:
+        return
+    sizes = candidates(run)
+    small = [name for name, count in chosen.counts.items() if count >= sizes.get(name, 0)]
     if small:
         yield LeftOut(
             count=len(small),
-            what="class",
+            what=unit_word(run.config),
             reason="with no more images than the budget",
             examples=tuple(small[:SHOWN]),
             done="taken whole, nothing was selected there",
         )
-
-
-def chosen_by_class(manifest: pa.Table) -> dict[str, int]:
-    """Return the number of chosen images of each class, in the order of the manifest."""
-    counts = manifest.group_by("class_name", use_threads=False).aggregate([([], "count_all")])
-    names = counts.column("class_name").to_pylist()
-    return dict(zip(names, counts.column("count_all").to_pylist(), strict=True))

@@ -4,7 +4,6 @@ import math
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.answers.draws import (
@@ -13,10 +12,10 @@ from jobs.answers.draws import (
     DrawRecord,
     read_draws,
 )
-from jobs.answers.left_out import chosen_by_class, left_out, readable
+from jobs.answers.left_out import Chosen, candidates, chosen_of, left_out
+from jobs.answers.selections import Unit, read_units, unrepresented
 from jobs.answers.short_training import short_training
 from jobs.run_directory.config import BASELINE
-from jobs.run_directory.groups import selection_groups
 from jobs.run_directory.results import CheckpointMetrics, read_metrics
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import Subset
@@ -24,7 +23,7 @@ from jobs.run_directory.subset_manifest import stored_composed
 from otcondense.datasets import SOURCES, SourceConfig, list_images
 from otcondense.reading import with_home
 from otcondense.report.answer import Answer, Compared, RandomComparison, SubsetAnswer
-from otcondense.store import CopySummary, read_manifest, stored_summary
+from otcondense.store import read_manifest
 
 MODEL_METRICS = ("fid", "mind", "coverage", "recall", "held_out_loss")
 """Metrics of trained models that the answer tells."""
@@ -35,13 +34,13 @@ def read_answer(run: Run) -> Answer:
 
     Raises: InputError if a manifest is damaged, or the source is needed and cannot be listed.
     """
-    chosen: dict[str, dict[str, int]] = {}
+    chosen: dict[str, Chosen] = {}
     for subset in _in_order(run):
         if run.store.exists(run.manifest(subset.name)):
             manifest = read_manifest(run.store, run.manifest(subset.name))
-            chosen[subset.name] = chosen_by_class(manifest)
-    units = {name: list(_units(run, name)) for name in chosen}
-    subsets = tuple(_subset(run, name, counts, units[name]) for name, counts in chosen.items())
+            chosen[subset.name] = chosen_of(manifest)
+    units = {name: list(read_units(run, name)) for name in chosen}
+    subsets = tuple(_subset(run, name, found, units[name]) for name, found in chosen.items())
     copies = [unit.copies for unit in next(iter(units.values()), []) if unit.copies is not None]
     is_compared = any(subset.compared for subset in subsets)
     return Answer(
@@ -61,51 +60,19 @@ def _in_order(run: Run) -> list[Subset]:
     return sorted(every, key=lambda subset: subset.method == BASELINE)
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """What the answer tells of the selection from one class or group."""
-
-    weight: int
-    """1, or the images of a group."""
-    left_out_share: float
-    copies: CopySummary | None
-
-
-def _units(run: Run, name: str) -> Iterator[_Unit]:
-    """Yield the selections of a subset; each is opened once."""
-    directory = run.selection_directory(name)
-    for each, size in selection_groups(run).sizes.items():
-        summary = stored_summary(run.store, directory, each)
-        if summary is not None:
-            weight = 1 if run.config.groups is None else size
-            yield _Unit(weight, summary.left_out_share, summary.copies)
-
-
-def _subset(run: Run, name: str, counts: Mapping[str, int], units: Sequence[_Unit]) -> SubsetAnswer:
-    sizes = readable(run)
+def _subset(run: Run, name: str, found: Chosen, units: Sequence[Unit]) -> SubsetAnswer:
+    sizes = candidates(run)
     is_baseline = run.config.selection.subset(name).method == BASELINE
     return SubsetAnswer(
         method=name,
         manifest=run.store.path(run.manifest(name)),
-        num_chosen=sum(counts.values()),
-        num_images=sum(sizes.get(each, 0) for each in counts),
-        num_classes=len(counts),
-        unrepresented=_unrepresented(units),
+        num_chosen=sum(found.counts.values()),
+        num_images=sum(sizes.get(each, 0) for each in found.counts),
+        num_classes=found.num_classes,
+        unrepresented=unrepresented(units),
         proof=_proof(run, name),
         compared=() if is_baseline else tuple(comparisons(run, name)),
     )
-
-
-def _unrepresented(units: Sequence[_Unit]) -> float | None:
-    """Return the share of the images that no chosen one represents: the mean over classes.
-
-    Groups count by their images.
-    """
-    lost, total = 0.0, 0
-    for unit in units:
-        lost += unit.weight * unit.left_out_share
-        total += unit.weight
-    return lost / total if total else None
 
 
 def _proof(run: Run, name: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jobs.dashboard.class_view import check_method, selected_classes
+from jobs.run_directory.groups import unit_word
 from jobs.run_directory.run import Run
 from otcondense.config import Config
 from otcondense.errors import InputError
@@ -74,8 +75,9 @@ def atlas(run: Run, method: str) -> Atlas:
     names = selected_classes(run, method)
     found = list(_classes(run, method, names))
     if not found:
+        unit = unit_word(run.config)
         raise InputError(
-            f"no class selected by {method} has features in this run; the map needs both"
+            f"no {unit} selected by {method} has features in this run; the map needs both"
         )
     features = np.concatenate([each.features for each in found])
     means = np.stack([each.mean for each in found])

@@ -10,6 +10,7 @@ from actors.units import progress_of
 from jobs.dashboard.class_view import selected_classes
 from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.bars import SELECTION_BAR
+from jobs.run_directory.groups import unit_word
 from jobs.run_directory.run import Run
 from otcondense.config import Config
 from otcondense.datasets import order_classes
@@ -69,10 +70,21 @@ def _in_order(classes: Iterable[ClassState]) -> tuple[ClassState, ...]:
 
 
 def _awaited(run: Run) -> Iterator[UnitProgress]:
-    """Yield the selections that will be made, while the source's features are extracted."""
+    """Yield the selections that will be made, while the source's features are extracted.
+
+    Groups are not known then.
+    """
+    if run.config.groups is not None:
+        return
     for method in run.config.selection.subsets:
         for name in stored_classes(run.store, run.config.source):
-            yield UnitProgress(name=f"{method}, class {name}", method=method, class_name=name)
+            yield _named(run, method, name)
+
+
+def _named(run: Run, method: str, class_name: str) -> UnitProgress:
+    """Return a selection of which only the name is known."""
+    name = f"{method}, {unit_word(run.config)} {class_name}"
+    return UnitProgress(name=name, method=method, class_name=class_name)
 
 
 def usual_seconds(units: Sequence[UnitProgress]) -> float:
@@ -132,10 +144,7 @@ def selections_on_disk(run: Run) -> tuple[UnitProgress, ...]:
     """
     found: list[UnitProgress] = []
     for method in run.config.selection.subsets:
-        for name in selected_classes(run, method):
-            found.append(
-                UnitProgress(name=f"{method}, class {name}", method=method, class_name=name)
-            )
+        found += [_named(run, method, name) for name in selected_classes(run, method)]
     if len(found) > MOST_READ:
         return tuple(each.model_copy(update={"state": "skipped"}) for each in found)
     return tuple(_read(run, found))

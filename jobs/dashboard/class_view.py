@@ -12,6 +12,7 @@ import numpy as np
 
 from jobs.dashboard.measures import MEASURES
 from jobs.run_directory.captions import captions_to_show
+from jobs.run_directory.groups import unit_word
 from jobs.run_directory.run import Run
 from otcondense.datasets import order_classes
 from otcondense.errors import InputError
@@ -101,12 +102,12 @@ def class_view(run: Run, method: str, class_name: str, number: int = 0) -> Class
         method=method,
         class_name=class_name,
         num_images=len(selection.image_ids),
-        proof=_proof(selection, measures),
+        proof=_proof(selection, measures, unit_word(run.config)),
         figures=_figures(measures),
         chosen=tuple(_chosen(selection)),
         left_out=tuple(_image(selection, int(row)) for row in left_out[:LEFT_OUT_SHOWN]),
         num_left_out=len(left_out),
-        history=_history(selection, method, number, run.config.selection.subsets),
+        history=_history(run, selection, method, number),
         map=_map(run, selection, method, number),
         neighbours=_neighbours(selected_classes(run, method), class_name),
         captions=captions_to_show(run, [selection.image_ids[row] for row in selection.indices]),
@@ -139,7 +140,8 @@ def read_selection(run: Run, method: str, class_name: str) -> ClassSelection:
     check_method(run, method)
     directory = run.selection_directory(method)
     if not _is_plain(class_name) or not run.store.exists(selection_file(directory, class_name)):
-        raise InputError(f"class {class_name!r} has no selection by {method} in this run")
+        unit = unit_word(run.config)
+        raise InputError(f"{unit} {class_name!r} has no selection by {method} in this run")
     return read_class_selection(run.store, directory, class_name)
 
 
@@ -162,9 +164,9 @@ def _is_plain(class_name: str) -> bool:
     )
 
 
-def _proof(selection: ClassSelection, measures: dict[str, float]) -> str:
+def _proof(selection: ClassSelection, measures: dict[str, float], unit: str) -> str:
     if selection.summary.diagnostics.get("take_all"):
-        return "The class has no more images than the budget: all of them were chosen."
+        return f"The {unit} has no more images than the budget: all of them were chosen."
     if measures.get("swap_optimal"):
         gap = measures.get("gap", 1.0)
         if gap < LARGEST_GAP:
@@ -202,11 +204,10 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _history(
-    selection: ClassSelection, method: str, number: int, methods: tuple[str, ...]
-) -> Plot | None:
+def _history(run: Run, selection: ClassSelection, method: str, number: int) -> Plot | None:
     data = class_history(selection, method)
-    return None if data is None else history_plot(data, number, methods)
+    methods, unit = run.config.selection.subsets, unit_word(run.config)
+    return None if data is None else history_plot(data, number, methods, unit)
 
 
 def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot | None:
@@ -215,4 +216,4 @@ def _map(run: Run, selection: ClassSelection, method: str, number: int) -> Plot 
         return None
     features = view.read(run.store, selection.class_name).features
     data = class_map(features, {method: selection}, with_assignment=True)
-    return map_plot(data, number, run.config.selection.subsets)
+    return map_plot(data, number, run.config.selection.subsets, unit_word(run.config))

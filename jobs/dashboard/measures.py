@@ -15,9 +15,14 @@ class Measure:
     title: str
     unit: str
     """After the value; % for shares, whose values are 0 to 1."""
-    meaning: str
+    template: str
+    """What it is; `{unit}` stands for a class or a group."""
     is_bound: bool = False
     """Whether it is proven, so that it is rounded up."""
+
+    def meaning(self, unit: str) -> str:
+        """Return what it is, for selections of a class or a group."""
+        return self.template.format(unit=unit)
 
     def text(self, value: float) -> str:
         """Return a value with its unit; `withUnit` in overview.js does the same."""
@@ -35,7 +40,7 @@ MEASURES = {
         "What the selection makes small: the mean cost of the images to the chosen ones that "
         "represent them, plus the terms of statistics and confidence. The cost of two images is "
         "the squared distance of their features, so the unit depends on the encoder: compare "
-        "methods within a class.",
+        "methods within a {unit}.",
     ),
     "gap": Measure(
         "gap to the bound",
@@ -45,29 +50,29 @@ MEASURES = {
         is_bound=True,
     ),
     "transport": Measure(
-        "transport term", "", "Part of the objective: the cost of representing the class."
+        "transport term", "", "Part of the objective: the cost of representing the {unit}."
     ),
     "statistics": Measure(
         "statistics term",
         "",
-        "Part of the objective: how far the mean and spread of the subset are from the class's.",
+        "Part of the objective: how far the mean and spread of the subset are from the {unit}'s.",
     ),
     "confidence": Measure(
         "confidence term",
         "",
         "Part of the objective: the mean cross-entropy of the chosen images, which is high for "
-        "images that a classifier finds untypical of the class.",
+        "images that a classifier finds untypical of its class.",
     ),
     "left_out_share": Measure(
-        "left out", "%", "Images of the class that no chosen image represents: outliers."
+        "left out", "%", "Images of the {unit} that no chosen image represents: outliers."
     ),
-    "seconds": Measure("time", "s", "Time of the selection of this class."),
+    "seconds": Measure("time", "s", "Time of the selection of this {unit}."),
     "swaps": Measure(
         "swaps",
         "",
         "How often the search exchanged a chosen image for one that makes the objective smaller.",
     ),
-    "size": Measure("images", "", "Images of the class."),
+    "size": Measure("images", "", "Images of the {unit}."),
 }
 """Each measure by its name in a selection, in the order of the page."""
 

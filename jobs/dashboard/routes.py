@@ -168,7 +168,7 @@ def add_class(app: FastAPI, pages: Pages) -> None:
         """Return one image of a class, by its row in the class."""
         known = image_ids(method, name)
         if row >= len(known):
-            raise InputError(f"row must be one of the {len(known)} of class {name!r}, found {row}")
+            raise InputError(f"row must be one of the {len(known)} of {name!r}, found {row}")
         data = small_picture(method, known[row], side)
         return unless_known(request, data, media_type(data), "private, no-cache")
 

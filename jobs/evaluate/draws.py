@@ -20,7 +20,7 @@ from jobs.judging.full_images import class_names, contents, extract_held_out, he
 from jobs.run_directory.bars import DRAWS_BAR
 from jobs.run_directory.budgets import forced_ids
 from jobs.run_directory.config import BASELINE
-from jobs.run_directory.groups import selection_groups
+from jobs.run_directory.groups import ignores_labels, selection_groups
 from jobs.run_directory.held_out import read_held_out_hashes
 from jobs.run_directory.identity import identity
 from jobs.run_directory.run import Run
@@ -169,10 +169,8 @@ class _Judged:
 
 def _judged(run: Run, class_name: str) -> _Judged:
     """Return the images of a class through the judge, or of all classes if labels are ignored."""
-    groups = run.config.groups
-    ignores = groups is not None and groups.labels == "ignore"
     directory = run.features_directory(run.config.judge_or_encoder)
-    names = class_names(run) if ignores else [class_name]
+    names = class_names(run) if ignores_labels(run.config) else [class_name]
     found = [read_class_features(run.store, directory, name) for name in names]
     image_ids = [image_id for each in found for image_id in each.image_ids]
     return _Judged(image_ids, np.concatenate([each.features for each in found]))

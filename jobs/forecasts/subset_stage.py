@@ -6,12 +6,11 @@ from dataclasses import replace
 from jobs.forecasts.image_stages import SourceFacts
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.config import RunConfig
-from jobs.run_directory.groups import ExpectedUnit, expected_units, selected_sizes, unit_word
+from jobs.run_directory.groups import ExpectedUnit, expected_units, expected_words, selected_sizes
 from jobs.run_directory.polish_rules import POLISHED
 from jobs.run_directory.selection_config import Subset
 from jobs.work_units.paths import PATH_FACTOR
 from jobs.work_units.polish import MOST_POLISHED
-from otcondense.counts import counted
 from otcondense.forecast.hardware import Hardware
 from otcondense.forecast.selection import (
     SelectionWork,
@@ -43,7 +42,7 @@ def subset_stage(
 def _work(config: RunConfig, subset: Subset, units: list[ExpectedUnit]) -> SelectionWork:
     settings = config.selection.selector_settings(subset.method, 1)
     return SelectionWork(
-        title=f"{subset.name}, {counted(len(units), unit_word(config))}",
+        title=f"{subset.name}, {expected_words(config, len(units))}",
         sizes=[unit.size for unit in units],
         budgets=[unit.budget for unit in units],
         method=subset.method,

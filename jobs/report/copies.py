@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
-from jobs.run_directory.budget_rules import describe
-from jobs.run_directory.selection_config import SelectionConfig
+from jobs.run_directory.config import RunConfig
+from jobs.run_directory.groups import budget_words
 from otcondense.report import CopyRow
 from otcondense.store import ClassSelection, CopyExample, CopySummary
 
 
-def budget_facts(selection: SelectionConfig) -> dict[str, str]:
+def budget_facts(config: RunConfig) -> dict[str, str]:
     """Return the budgets of a configuration in words."""
-    budgets = selection.budgets or (selection.budget,)
-    return {"budget": "; ".join(describe(budget) for budget in budgets)}
+    budgets = config.selection.budgets or (config.selection.budget,)
+    return {"budget": "; ".join(budget_words(config, budget) for budget in budgets)}
 
 
 def copy_rows(selections: Mapping[str, list[ClassSelection]]) -> Iterator[CopyRow]:

@@ -1,27 +1,30 @@
 """Collects the data of the report from the files of a run."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import torch
 import yaml
 
 from jobs.answers.read import read_answer
+from jobs.answers.selections import finished_selections
 from jobs.judging.evaluation import Evaluation
 from jobs.judging.run_images import chosen_images
 from jobs.report.copies import budget_facts, copy_rows
 from jobs.report.histories import Selections, histories, histories_note
 from jobs.run_directory.copy_facts import copy_facts
+from jobs.run_directory.groups import unit_word
 from jobs.run_directory.marker import describe
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
 from jobs.run_directory.run import Run
 from jobs.run_directory.stage_log import stage_seconds
 from jobs.thumbnails.stored import FULL_CLASSES, FULL_IMAGES, Pictures, write_thumbnails
+from otcondense.counts import counted, plural_of
+from otcondense.datasets import order_classes
 from otcondense.datasets.images import ListedImages
 from otcondense.diffusion.loss_lines import CURVE_FILE
 from otcondense.diffusion.samples import read_samples, sample_prompts
 from otcondense.encoders import weights_sha256
-from otcondense.errors import MissingInputError
 from otcondense.evaluation import ImageSet, nearest_neighbours
 from otcondense.report import (
     ClassCard,
@@ -40,12 +43,7 @@ from otcondense.report import (
     loss_curve,
     published_for,
 )
-from otcondense.store import (
-    ClassSelection,
-    read_class_selection,
-    read_manifest,
-    selected_names,
-)
+from otcondense.store import ClassSelection
 
 SHEET_SAMPLES = 30
 """Samples that the report shows with their nearest images."""
@@ -65,6 +63,7 @@ def collect(run: Run) -> ReportData:
     config = run.config.model_dump(mode="json")
     return ReportData(
         title=f"OTCondense: {run.config.run}",
+        unit=unit_word(run.config),
         answer=read_answer(run) if selections else None,
         facts=_facts(run, selections),
         metrics=tuple(_metric_rows(run, records)),
@@ -78,7 +77,7 @@ def collect(run: Run) -> ReportData:
         sample_sheets=tuple(_sample_sheets(run, records)),
         feature_maps=tuple(_feature_maps(run, selections)),
         histories=tuple(histories(selections)),
-        histories_note=histories_note(selections),
+        histories_note=histories_note(selections, unit_word(run.config)),
         loss_curves=tuple(_loss_curves(run)),
         stage_times=tuple(StageTime(name, seconds) for name, seconds in stage_seconds(run).items()),
         config_yaml=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
@@ -87,22 +86,21 @@ def collect(run: Run) -> ReportData:
 
 
 def _selections(run: Run) -> Selections:
-    """Return the finished selections of each method, by class."""
+    """Return the finished selections of each method, by class or group."""
     found: dict[str, list[ClassSelection]] = {}
     for method in run.config.selection.subsets:
         if run.store.exists(run.manifest(method)):
-            manifest = read_manifest(run.store, run.manifest(method))
-            names = selected_names(manifest)
-            directory = run.selection_directory(method)
-            found[method] = list(_class_selections(run, directory, names))
+            found[method] = list(finished_selections(run, method))
     return found
 
 
-def _class_selections(run: Run, directory: str, names: Iterable[str]) -> Iterator[ClassSelection]:
-    """Yield the selections of classes; one that is being made again is left out."""
-    for name in names:
-        with suppress(MissingInputError):
-            yield read_class_selection(run.store, directory, name)
+def _by_name(selections: Selections) -> dict[str, dict[str, ClassSelection]]:
+    """Return the finished selections of each class or group by method, in the order of classes."""
+    found: dict[str, dict[str, ClassSelection]] = {}
+    for method, classes in selections.items():
+        for each in classes:
+            found.setdefault(each.class_name, {})[method] = each
+    return {name: found[name] for name in order_classes(found)}
 
 
 def _facts(run: Run, selections: Selections) -> dict[str, str]:
@@ -111,15 +109,16 @@ def _facts(run: Run, selections: Selections) -> dict[str, str]:
     if not source.has_images:
         facts["source"] = f"{source.path} (features without images, so the report shows none)"
     if selections:
-        facts |= budget_facts(run.config.selection)
+        facts |= budget_facts(run.config)
+    unit = unit_word(run.config)
     for method, classes in selections.items():
-        facts["classes"] = f"{len(classes):,}"
+        facts[plural_of(unit)] = f"{len(classes):,}"
         facts["images"] = f"{sum(len(each.image_ids) for each in classes):,}"
         facts["chosen"] = f"{sum(len(each.indices) for each in classes):,}"
         facts |= copy_facts(classes)
         proven = sum(bool(each.summary.swap_optimal) for each in classes)
         if proven:
-            facts[f"{method}: proven swap-optimal"] = f"{proven:,} of {len(classes):,} classes"
+            facts[f"{method}: proven swap-optimal"] = f"{proven:,} of {counted(len(classes), unit)}"
     return facts
 
 
@@ -170,11 +169,10 @@ def _class_sheets(run: Run, selections: Selections) -> Iterator[ClassSheet]:
     if not run.config.source.has_images:
         return
     pictures = {method: write_thumbnails(run, method) for method in selections}
-    names = [each.class_name for each in next(iter(selections.values()), [])]
-    for number, name in enumerate(names[:FULL_CLASSES]):
+    for name, found in islice(_by_name(selections).items(), FULL_CLASSES):
         images, counts = {}, {}
-        for method, classes in selections.items():
-            chosen = [classes[number].image_ids[row] for row in classes[number].indices]
+        for method, selection in found.items():
+            chosen = [selection.image_ids[row] for row in selection.indices]
             images[method] = tuple(_shown(chosen, pictures[method]))
             counts[method] = len(chosen)
         yield ClassSheet(name, images, counts)
@@ -189,10 +187,8 @@ def _shown(image_ids: Sequence[str], pictures: Pictures) -> Iterator[Thumbnail]:
 def _class_cards(records: list[CheckpointMetrics], selections: Selections) -> Iterator[ClassCard]:
     # The records are in the order of steps: the last checkpoint of each model and method stays.
     last = {(row.model, row.method): row.record.class_frechet_distance for row in records}
-    names = [each.class_name for each in next(iter(selections.values()), [])]
-    for number, name in enumerate(names):
-        for method, classes in selections.items():
-            selection = classes[number]
+    for name, found in _by_name(selections).items():
+        for method, selection in found.items():
             distances = {}
             for (model, trained_on), by_class in last.items():
                 if trained_on == method and name in by_class:
@@ -284,14 +280,10 @@ def _sample_sheet(
 
 def _feature_maps(run: Run, selections: Selections) -> Iterator[FeatureMap]:
     """Yield the map of one class: the first one, unless its features are missing."""
-    first = {method: classes[0] for method, classes in selections.items() if classes}
-    if not first:
-        return
-    class_name = next(iter(first.values())).class_name
     view = run.selection_view()
-    if view.is_there(run.store, class_name):
-        features = view.read(run.store, class_name).features
-        yield class_map(features, first)
+    for name, first in islice(_by_name(selections).items(), 1):
+        if view.is_there(run.store, name):
+            yield class_map(view.read(run.store, name).features, first)
 
 
 def _loss_curves(run: Run) -> Iterator[LossCurve]:

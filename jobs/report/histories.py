@@ -22,15 +22,20 @@ def histories(selections: Selections) -> Iterator[ObjectiveHistory]:
                 yield history
 
 
-def histories_note(selections: Selections) -> str:
-    """Return which classes and methods have no history and why; empty if all have one."""
-    return " ".join(_notes(selections))
+def histories_note(selections: Selections, unit: str) -> str:
+    """Return which classes and methods have no history and why; empty if all have one.
+
+    Args:
+        selections: the finished ones.
+        unit: what each is of, a class or a group.
+    """
+    return " ".join(_notes(selections, unit))
 
 
-def _notes(selections: Selections) -> Iterator[str]:
+def _notes(selections: Selections, unit: str) -> Iterator[str]:
     size = max((len(classes) for classes in selections.values()), default=0)
     if size > HISTORY_CLASSES:
-        yield f"The first {HISTORY_CLASSES} of {counted(size, 'class')}; the page has all of them."
+        yield f"The first {HISTORY_CLASSES} of {counted(size, unit)}; the page has all of them."
     whole: dict[str, None] = {}
     for method, classes in selections.items():
         missing = [each for each in classes[:HISTORY_CLASSES] if not class_history(each, method)]

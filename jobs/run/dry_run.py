@@ -10,7 +10,7 @@ from jobs.forecasts.printing import print_time, print_total
 from jobs.forecasts.run_stages import later_stages
 from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.budgets import in_numbers
-from jobs.run_directory.groups import expected_units, selected_sizes, unit_word
+from jobs.run_directory.groups import expected_units, expected_words, selected_sizes
 from jobs.run_directory.run import Run
 from otcondense.byte_sizes import byte_size
 from otcondense.counts import counted
@@ -75,7 +75,7 @@ def _print_selection(run: Run, known: Known) -> None:
         note(
             "select",
             f"{counted(len(selection.methods), 'method')}, "
-            f"{counted(len(units), unit_word(run.config))}, "
+            f"{expected_words(run.config, len(units))}, "
             f"{in_numbers(budgets, sizes)}; memory of a worker: {byte_size(memory)} and features",
         )
 

@@ -116,12 +116,19 @@ def _meaning(budget: int | str) -> int | Decimal:
     return found
 
 
-def describe(budget: Budget) -> str:
-    """Return a budget in words."""
-    if not isinstance(budget, dict):
-        if isinstance(budget, int):
-            return f"{budget} a class"
-        return f"{budget.removesuffix('%')} % of each class"
+def describe(budget: Budget, *, of_all: bool = False) -> str:
+    """Return a budget in words.
+
+    Args:
+        budget: the budget.
+        of_all: whether it is that of all images together, not of each class.
+    """
+    if of_all and isinstance(budget, dict):
+        budget = budget["total"] if is_total(budget) else next(iter(budget.values()))
+    if isinstance(budget, int):
+        return f"{budget} {'in all' if of_all else 'a class'}"
+    if isinstance(budget, str):
+        return f"{budget.removesuffix('%')} % of {'all images' if of_all else 'each class'}"
     if is_total(budget):
         return f"{budget['total']} in all, {budget.get('allocation', ALLOCATIONS[0])}"
     return "a number for each class"

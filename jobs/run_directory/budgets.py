@@ -3,16 +3,21 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from jobs.run_directory.budget_rules import describe, is_exact, resolve
+from jobs.run_directory.budget_rules import is_exact, resolve
 from jobs.run_directory.config import RunConfig
-from jobs.run_directory.groups import expected_units, selected_sizes
+from jobs.run_directory.groups import (
+    budget_words,
+    expected_units,
+    holder_words,
+    ignores_labels,
+    selected_sizes,
+)
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.named_images import matched
 from jobs.run_directory.run import Run
 from jobs.run_directory.selection_config import SelectionConfig, Subset
 from otcondense.counts import counted, range_and_sum
 from otcondense.errors import InputError
-from otcondense.grouping.config import GroupConfig
 from otcondense.selection.objective_config import BALANCED_KAPPA, admissible_kappa
 from otcondense.store import ALL_CLASSES
 
@@ -82,8 +87,7 @@ def _ids(names: Iterable[str], ids: Mapping[str, str]) -> list[str]:
 def _classes(run: Run, wanted: set[str]) -> dict[str, str]:
     listing = run_listing(run)
     records = listing.take(listing.find(wanted).values())
-    groups = run.config.groups
-    if groups is not None and groups.labels == "ignore":
+    if ignores_labels(run.config):
         return {record.image_id: ALL_CLASSES for record in records}
     return {record.image_id: record.class_name for record in records}
 
@@ -96,45 +100,45 @@ def check_budgets(run: Run) -> list[str]:
 
     Raises: InputError naming class, budget and number of images.
     """
-    selection = run.config.selection
+    config = run.config
+    selection = config.selection
     forced = forced_images(run)
     sizes = class_sizes(run)
     sentences: list[str] = []
     for subset in selection.subsets_of(selection.methods[0]) if selection.methods else ():
         budgets = resolve(subset.budgets[-1], sizes)
-        _check_sizes(selection, subset, budgets, sizes)
-        _check_groups(run.config.groups, budgets, sizes)
-        _check_forced(forced, budgets)
-        sentences += _about_groups(run.config, budgets, sizes)
-        sentences += _about_budget(subset, budgets, sizes)
-        sentences += _about_balanced_classes(selection, sizes, budgets)
+        _check_sizes(config, subset, budgets, sizes)
+        _check_groups(config, budgets, sizes)
+        _check_forced(config, forced, budgets)
+        sentences += _about_groups(config, budgets, sizes)
+        sentences += _about_budget(config, subset, budgets, sizes)
+        sentences += _about_balanced_classes(config, sizes, budgets)
     return sentences
 
 
 def _check_sizes(
-    selection: SelectionConfig, subset: Subset, budgets: Mapping[str, int], sizes: Mapping[str, int]
+    config: RunConfig, subset: Subset, budgets: Mapping[str, int], sizes: Mapping[str, int]
 ) -> None:
-    if selection.small_class == "take_all":
+    if config.selection.small_class == "take_all":
         return
     for class_name, size in sizes.items():
         budget = budgets[class_name]
         if budget > size and is_exact(subset.budgets[-1], class_name):
             raise InputError(
-                f"selection.budget is {budget}, but class {class_name} has {size} images; "
-                "lower it, or set selection.small_class=take_all"
+                f"selection.budget is {budget}, but {holder_words(config, class_name)} has {size} "
+                "images; lower it, or set selection.small_class=take_all"
             )
 
 
-def _check_groups(
-    groups: GroupConfig | None, budgets: Mapping[str, int], sizes: Mapping[str, int]
-) -> None:
+def _check_groups(config: RunConfig, budgets: Mapping[str, int], sizes: Mapping[str, int]) -> None:
     """Refuse a budget below the least number of groups, before the images are grouped."""
-    if groups is None:
+    if config.groups is None:
         return
     for class_name, size in sizes.items():
-        fewest = -(-size // groups.most)
+        fewest = -(-size // config.groups.most)
         if budgets[class_name] < fewest:
-            raise too_few_for_groups(class_name, budgets[class_name], f"at least {fewest}")
+            holder = holder_words(config, class_name)
+            raise too_few_for_groups(holder, budgets[class_name], f"at least {fewest}")
 
 
 def _about_groups(
@@ -146,43 +150,46 @@ def _about_groups(
         expected = len(expected_units(config, {class_name: size}, {class_name: budget}))
         if config.groups is not None and budget < expected:
             yield (
-                f"class {class_name} will have about {expected} groups, and each gives one or "
-                f"more images: a budget of {budget} may be too small; raise it, or groups.most"
+                f"{holder_words(config, class_name)} will have about {expected} groups, and each "
+                f"gives one or more images: a budget of {budget} may be too small; raise it, or "
+                "groups.most"
             )
 
 
-def too_few_for_groups(class_name: str, budget: int, count: str) -> InputError:
+def too_few_for_groups(holder: str, budget: int, count: str) -> InputError:
     """Return the error of a class with more groups than images to choose.
 
     Args:
-        class_name: the class.
+        holder: the class in words.
         budget: its images to choose.
         count: its groups, in words.
     """
     return InputError(
-        f"selection.budget gives class {class_name} {counted(budget, 'image')}, but it has {count} "
-        "groups, and each gives one or more; raise the budget, raise groups.most, or leave "
-        "groups out"
+        f"selection.budget gives {holder} {counted(budget, 'image')}, but "
+        f"it has {count} groups, and each gives one or more; raise the budget, raise groups.most, "
+        "or leave groups out"
     )
 
 
-def _check_forced(forced: Mapping[str, ForcedImages], budgets: Mapping[str, int]) -> None:
+def _check_forced(
+    config: RunConfig, forced: Mapping[str, ForcedImages], budgets: Mapping[str, int]
+) -> None:
     for class_name, images in forced.items():
         if len(images.include) > budgets[class_name]:
             raise InputError(
-                f"class {class_name} must have at most its budget of {budgets[class_name]} images "
-                "in selection.include and selection.start together, found "
-                f"{len(images.include)}; raise the budget"
+                f"{holder_words(config, class_name)} must have at most its budget of "
+                f"{budgets[class_name]} images in selection.include and selection.start together, "
+                f"found {len(images.include)}; raise the budget"
             )
 
 
 def _about_budget(
-    subset: Subset, budgets: Mapping[str, int], sizes: Mapping[str, int]
+    config: RunConfig, subset: Subset, budgets: Mapping[str, int], sizes: Mapping[str, int]
 ) -> list[str]:
     budget = subset.budgets[-1]
     if isinstance(budget, int) and len(subset.budgets) == 1:
         return []
-    return [f"budget of {describe(budget)}: {in_numbers(budgets, sizes)}"]
+    return [f"budget of {budget_words(config, budget)}: {in_numbers(budgets, sizes)}"]
 
 
 def in_numbers(budgets: Mapping[str, int], sizes: Mapping[str, int]) -> str:
@@ -209,13 +216,15 @@ def balanced_classes(
 
 
 def _about_balanced_classes(
-    selection: SelectionConfig, sizes: Mapping[str, int], budgets: Mapping[str, int]
+    config: RunConfig, sizes: Mapping[str, int], budgets: Mapping[str, int]
 ) -> list[str]:
-    found = balanced_classes(selection, sizes, budgets)
+    found = balanced_classes(config.selection, sizes, budgets)
     if not found:
         return []
+    if ignores_labels(config):
+        return [f"kappa is lowered to {BALANCED_KAPPA:g}: the source has so few images"]
     return [
-        f"kappa is lowered to {BALANCED_KAPPA:g} for {len(found)} class(es) of at most "
+        f"kappa is lowered to {BALANCED_KAPPA:g} for {counted(len(found), 'class')} of at most "
         f"kappa * budget images: {_shortened(found)}"
     ]
 

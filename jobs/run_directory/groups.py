@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jobs.run_directory.budget_rules import Budget, describe
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from otcondense.counts import counted
 from otcondense.store import ALL_CLASSES, read_groups
 
 
@@ -19,6 +21,12 @@ class Groups:
     """Images of each group whose bytes differ; of a class without groups, all images."""
     class_of: dict[str, str]
     """Class of each group, by the name of the group."""
+    ignores_labels: bool = False
+    """Whether the groups are of all images together, as one class."""
+
+    def holder(self, class_name: str) -> str:
+        """Return what has a budget, for messages: a class, or the source without labels."""
+        return _holder(class_name, ignores=self.ignores_labels)
 
     def class_sizes(self) -> dict[str, int]:
         """Return the images of each class, in the order of the classes."""
@@ -34,6 +42,31 @@ def unit_word(config: RunConfig) -> str:
     return "class" if config.groups is None else "group"
 
 
+def expected_words(config: RunConfig, count: int) -> str:
+    """Return a number of classes or groups in words; before the images are grouped, it is rough."""
+    about = "" if config.groups is None else "about "
+    return f"{about}{counted(count, unit_word(config))}"
+
+
+def ignores_labels(config: RunConfig) -> bool:
+    """Tell whether all images are grouped together, and the budget is that of all of them."""
+    return config.groups is not None and config.groups.labels == "ignore"
+
+
+def holder_words(config: RunConfig, class_name: str) -> str:
+    """Return what has a budget, for messages, before there are groups; see `Groups.holder`."""
+    return _holder(class_name, ignores=ignores_labels(config))
+
+
+def _holder(class_name: str, *, ignores: bool) -> str:
+    return "the source" if ignores else f"class {class_name}"
+
+
+def budget_words(config: RunConfig, budget: Budget) -> str:
+    """Return a budget in words, such as 10 a class; of all images if labels are ignored."""
+    return describe(budget, of_all=ignores_labels(config))
+
+
 def selected_sizes(config: RunConfig, sizes: Mapping[str, int]) -> dict[str, int]:
     """Return the images of each class that has a budget: all are one if labels are ignored.
 
@@ -41,7 +74,7 @@ def selected_sizes(config: RunConfig, sizes: Mapping[str, int]) -> dict[str, int
         config: of the run.
         sizes: images of each class of the source.
     """
-    if config.groups is not None and config.groups.labels == "ignore":
+    if ignores_labels(config):
         return {ALL_CLASSES: sum(sizes.values())}
     return dict(sizes)
 
@@ -86,7 +119,8 @@ def selection_groups(run: Run) -> Groups:
     table = read_groups(run.store, directory)
     sizes = dict(zip(table.names, table.sizes, strict=True))
     distinct = dict(zip(table.names, table.distinct, strict=True))
-    return Groups(sizes, distinct, dict(zip(table.names, table.class_names, strict=True)))
+    class_of = dict(zip(table.names, table.class_names, strict=True))
+    return Groups(sizes, distinct, class_of, ignores_labels(run.config))
 
 
 def class_indices(run: Run) -> dict[str, int]:

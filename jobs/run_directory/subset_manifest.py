@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jobs.run_directory.groups import Groups, selection_groups
+from jobs.run_directory.groups import Groups, ignores_labels, selection_groups
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from otcondense.errors import InputError
@@ -35,7 +35,7 @@ def subset_manifest(run: Run, selections: list[ClassSelection]) -> pa.Table:
 def _true_classes(run: Run, groups: Groups, plain: pa.Table) -> TrueClasses:
     listing = run_listing(run)
     names = [groups.class_of[name] for name in plain.column("class_name").to_pylist()]
-    if run.config.groups is not None and run.config.groups.labels == "ignore":
+    if ignores_labels(run.config):
         ids = plain.column("image_id").to_pylist()
         rows = listing.find(ids)
         missing = [image_id for image_id in ids if image_id not in rows]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from actors.polish_unit import POLISH, PolishUnit
+from jobs.run_directory.groups import ignores_labels
 from jobs.run_directory.run import Run
 from otcondense.counts import counted
 from otcondense.store import stored_summary
@@ -24,6 +25,7 @@ def polish_facts(run: Run, units: Iterable[PolishUnit]) -> Iterator[str]:
         before = sum(size * value for size, value, _ in classes) / total
         after = sum(size * value for size, _, value in classes) / total
         of = "the class" if len(classes) == 1 else f"{counted(len(classes), 'class')} (mean)"
+        of = "all images" if ignores_labels(run.config) else of
         change = f"from {before:.4g} to {after:.4g}"
         yield (
             f"{subset}: polishing took the statistics term of {of} {change}; the gap counts that "

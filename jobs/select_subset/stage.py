@@ -131,8 +131,9 @@ def _select(run: Run, units: Sequence[Work], bar: Bar, what: str) -> None:
     finished.save()
     refuse_failures(outcome, len(open_units), f"{what}s")
     ending = earlier_part(len(units) - len(open_units), len(units), what)
-    of = "class" if bar == POLISH_BAR else unit_word(run.config)
-    note("select", f"{counted(len(units), what)} of a {of}{ending}")
+    names = {each.class_name for unit in units for each in unit.results}
+    of = counted(len(names), unit_word(run.config))
+    note("select", f"{counted(len(units), what)} from {of}{ending}")
 
 
 def run_pool(

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from jobs.command.exit import DONE, PROBLEMS
@@ -25,13 +26,15 @@ from otcondense.errors import InputError
 from otcondense.near_paths import found_at
 from otcondense.store import (
     StageProgress,
-    Store,
     UnitProgress,
     read_all_progress,
 )
 
 MOST_LINES = 100
 """Running units that are listed, and failed ones: more than that is for a program to read."""
+
+LEAST_WIDTHS = (35, 15, 13, 13)
+"""Of the columns but the last, so that most runs have the same table."""
 
 
 def status(directory: str, *, as_json: bool) -> int:
@@ -49,8 +52,7 @@ def status(directory: str, *, as_json: bool) -> int:
     command = current_command(read_last_command(store), stages)
     now = time.time()
     configuration = marker.configuration or {}
-    grouped = configuration.get("groups") is not None
-    proofs = list(_proof_lines(store, grouped=grouped))
+    proofs = _proof_lines(directory) if configuration.get("groups") is not None else []
     if as_json:
         values = [_as_json(stage, now, command) for stage in stages]
         last = None if command is None else command.model_dump(mode="json")
@@ -70,9 +72,10 @@ def print_status(
 
     `proofs` are the lines about all groups of a subset.
     """
-    print(f"{'stage':<36}{'done':>16}{'last start':>14}{'left':>14}  state")
-    for stage in stages:
-        print(_stage_line(stage, now, command))
+    rows: list[tuple[str, ...]] = [("stage", "done", "last start", "left", "state")]
+    rows += [_stage_row(stage, now, command) for stage in stages]
+    for line in _table(rows):
+        print(line)
     for line in (*_budget_lines(stages), *proofs):
         print(line)
     unfinished = [each for each in stages if not (each.finished or is_at_rest(each, command))]
@@ -116,13 +119,27 @@ def _work(command: LastCommand, stages: Sequence[StageProgress], now: float) -> 
     return "between stages" if silent < SILENT_SECONDS else f"no news for {duration(silent)}"
 
 
-def _stage_line(stage: StageProgress, now: float, command: LastCommand | None) -> str:
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the lines of a table, its first column on the left and all others on the right.
+
+    Each column is as wide as its longest cell needs, so that no two of them run together.
+    """
+    *columns, _ = zip(*rows, strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    first, *others = map(max, widths, LEAST_WIDTHS)
+    for title, *cells, state in rows:
+        padded = [f"{cell:>{width}}" for cell, width in zip(cells, others, strict=True)]
+        yield " ".join([f"{title:<{first}}", *padded]) + f"  {state}"
+
+
+def _stage_row(stage: StageProgress, now: float, command: LastCommand | None) -> tuple[str, ...]:
+    """Return the cells of a stage."""
     count = f"{stage.done:,}/{counted(stage.total, stage.unit)}"
     taken = "" if is_earlier(stage) else duration(stage.updated - stage.started)
     seconds = seconds_left(stage, command)
     left = "" if seconds is None else duration(seconds)
     state = stage_state(stage, now, command)
-    return f"{stage.title:<36}{count:>16}{taken:>14}{left:>14}  {state}"
+    return stage.title, count, taken, left, state
 
 
 def _budget_lines(stages: Sequence[StageProgress]) -> Iterator[str]:
@@ -139,20 +156,23 @@ def _budget_lines(stages: Sequence[StageProgress]) -> Iterator[str]:
             yield f"budget: {subset}: {range_and_sum(counts, unit_of)}"
 
 
-def _proof_lines(store: Store, *, grouped: bool) -> Iterator[str]:
-    """Yield objective, bound and gap of all groups of each subset that was chosen from groups."""
-    if not grouped:
-        return
-    # Other runs do not wait for NumPy and Arrow.
-    from otcondense.selection.composed import COMPOSED, Composed
-    from otcondense.store import stored_metadata
+def _proof_lines(directory: str) -> list[str]:
+    """Return objective, bound and gap of all groups of each subset of a run with groups.
 
-    for name in store.entries():
-        if not name.startswith("subset-"):
-            continue
-        metadata = stored_metadata(store, name) or {}
-        if COMPOSED in metadata:
-            yield f"{metadata['method']}: {Composed.from_json(metadata[COMPOSED]).words()}"
+    Subsets of earlier settings are left out, and all are if the run cannot be opened any more: what
+    its stages have done is shown nevertheless.
+    """
+    # Other runs do not wait for NumPy and Arrow.
+    from jobs.run_directory.opening import read_run
+    from jobs.run_directory.subset_manifest import stored_composed
+
+    lines = []
+    with suppress(InputError):
+        run = read_run(directory)
+        for subset in run.config.selection.subsets:
+            found = stored_composed(run, subset)
+            lines += [] if found is None else [f"{subset}: {found.words()}"]
+    return lines
 
 
 def _units(stages: Sequence[StageProgress], state: str) -> list[UnitProgress]:

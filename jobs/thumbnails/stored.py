@@ -4,6 +4,7 @@ It is made from the images of the source, not from the pixels that a model is tr
 whether or not a model is trained. A run without it opens as before: its page reads the source.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 
@@ -12,15 +13,18 @@ import pyarrow.compute as pc
 
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
+from otcondense.datasets import order_classes
 from otcondense.datasets.thumbnails import THUMBNAIL_SIDE, thumbnails
 from otcondense.datasets.wanted import manifest_images
 from otcondense.errors import InputError
 from otcondense.store import (
     fingerprint,
     hash8,
+    name_column,
     read_fingerprint,
     read_manifest,
     read_table,
+    selected_names,
     write_table,
 )
 
@@ -83,16 +87,25 @@ def _key(run: Run, method: str) -> str:
 def kept_rows(manifest: pa.Table) -> pa.Table:
     """Return the rows of a manifest whose thumbnails are kept.
 
-    These are the first choices of the first classes, as many as the report shows; then the first
-    choices of all others, then the second ones, and so on, while there is room.
+    These are the first choices of the first classes or groups, as many as the report shows; then
+    the first choices of all others, then the second ones, and so on, while there is room.
     """
-    classes = pc.unique(manifest.column("class_name")).slice(0, FULL_CLASSES)
-    choice = manifest.column("choice")
-    is_shown = pc.and_(
-        pc.is_in(manifest.column("class_name"), classes), pc.less(choice, FULL_IMAGES)
-    )
+    name = manifest.column(name_column(manifest))
+    first = pa.array(order_classes(selected_names(manifest))[:FULL_CLASSES], pa.string())
+    is_shown = pc.and_(pc.is_in(name, first), pc.less(_choices(manifest), FULL_IMAGES))
     shown = manifest.filter(is_shown)
     rest = manifest.filter(pc.invert(is_shown))
     order = pc.sort_indices(rest, [("choice", "ascending"), ("class_index", "ascending")])
     room = max(0, MOST - len(shown))
     return pa.concat_tables([shown, rest.take(order.slice(0, room))])
+
+
+def _choices(manifest: pa.Table) -> pa.Array:
+    """Return the number of each image within its class or group, in the order of choice."""
+    seen: Counter[str] = Counter()
+    numbers = [0] * len(manifest)
+    names = manifest.column(name_column(manifest)).to_pylist()
+    for row in pc.sort_indices(manifest, [("choice", "ascending")]).to_pylist():
+        numbers[row] = seen[names[row]]
+        seen[names[row]] += 1
+    return pa.array(numbers, pa.int64())

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from jobs.answers.draws import read_draws
+from jobs.answers.selections import read_units, unrepresented
 from jobs.run_directory.results import CheckpointMetrics, read_metrics, read_subset_quality
 from jobs.run_directory.run import Run
 from jobs.run_directory.subset_manifest import stored_composed
@@ -32,7 +33,7 @@ def selection_rows(run: Run) -> Iterator[tuple[str, dict[str, float]]]:
     They are: `images`, `classes`; means over the classes of `objective`, `lower_bound`,
     `left_out_share` and `swap_optimal` (the share of classes proven swap-optimal); `gap` of the
     means, a share of the objective. What a method does not have is left out. A run with groups has
-    `groups`, means over the groups, and objective and bound of all groups together.
+    `groups`, the share of groups proven swap-optimal, and the other figures of all groups together.
     """
     for subset in run.config.selection.subsets:
         if run.store.exists(run.manifest(subset)):
@@ -55,12 +56,13 @@ def _selection(run: Run, subset: str) -> dict[str, float]:
 
 
 def _of_groups(run: Run, subset: str) -> dict[str, float]:
-    """Return objective and lower bound of all groups together."""
+    """Return objective, lower bound and share left out of all groups together."""
+    values = {"left_out_share": unrepresented(read_units(run, subset))}
     found = stored_composed(run, subset)
-    if found is None:
-        return {}
-    values = {"objective": found.objective, "lower_bound": found.lower_bound}
-    return {name: value for name, value in values.items() if math.isfinite(value)}
+    if found is not None:
+        values |= {"objective": found.objective, "lower_bound": found.lower_bound}
+    known = {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in known.items() if math.isfinite(value)}
 
 
 def _means(summaries: list[SelectionSummary]) -> dict[str, float]:

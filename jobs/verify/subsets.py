@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jobs.run_directory.groups import class_indices, selection_groups
+from jobs.run_directory.groups import class_indices, selection_groups, unit_word
 from jobs.run_directory.run import Run
 from jobs.run_directory.subset_manifest import subset_manifest
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import DUPLICATE, MISSING, Problem, read_hashes
+from otcondense.counts import plural_of
 from otcondense.errors import InputError
 from otcondense.store import (
     chosen_only,
@@ -164,7 +165,8 @@ def _check_content(
     selections = [chosen_only(read_class_selection(store, directory, name)) for name in classes]
     expected = known("manifests", lambda: subset_manifest(evidence.run, selections))
     if expected is not None and not expected.equals(manifest.replace_schema_metadata(None)):
-        yield Problem(evidence.run.manifest(method), "differs from the selections of its classes")
+        units = plural_of(unit_word(evidence.run.config))
+        yield Problem(evidence.run.manifest(method), f"differs from the selections of its {units}")
 
 
 def _check_rows(

@@ -21,6 +21,8 @@ class ClassOfGroups:
     """The groups of one class, and what limits the images that each can give."""
 
     name: str
+    holder: str
+    """The class in words, for messages."""
     sizes: dict[str, int]
     """Images of each group."""
     least: dict[str, int]
@@ -35,11 +37,11 @@ class ClassOfGroups:
         """
         needed = sum(self.least.values())
         if budget < len(self.sizes):
-            raise too_few_for_groups(self.name, budget, str(len(self.sizes)))
+            raise too_few_for_groups(self.holder, budget, str(len(self.sizes)))
         if budget < needed:
             raise InputError(
-                f"selection.budget gives class {self.name} {budget} images, but its groups must "
-                f"give {needed}: those of selection.include and selection.start, and one of each "
+                f"selection.budget gives {self.holder} {budget} images, but its groups must give "
+                f"{needed}: those of selection.include and selection.start, and one of each "
                 "other group; raise the budget or groups.most"
             )
         return min(budget, max(needed, sum(self.most.values())))
@@ -66,7 +68,7 @@ def classes_of_groups(
         most = {}
         for name in names:
             most[name] = max(least[name], candidates[name] - len(lists[name].exclude))
-        yield ClassOfGroups(of_class, sizes, least, most)
+        yield ClassOfGroups(of_class, groups.holder(of_class), sizes, least, most)
 
 
 def shared(of: ClassOfGroups, budgets: Sequence[int], rule: str) -> list[dict[str, int]]:

@@ -40,7 +40,9 @@ def polish_units(
             continue
         sources = [found[name] for name in names[of_class]]
         if _is_polished(len(sources), sizes[of_class]):
-            yield _unit(run, f"{subset}, polish class {of_class}", of_class, sources)
+            yield _unit(
+                run, f"{subset}, polish the groups of {groups.holder(of_class)}", of_class, sources
+            )
         else:
             for source in sources:
                 yield _unit(run, f"{source.name}, kept", source.class_name, [source])
@@ -52,8 +54,8 @@ def left_unpolished(run: Run, groups: Groups) -> list[str]:
         return []
     names = _names(groups)
     return [
-        f"class {name} keeps the choices of its {len(names[name]):,} groups: it has {size:,} "
-        f"images, and selection.polish is for at most {MOST_POLISHED:,}"
+        f"{groups.holder(name)} keeps the choices of its {len(names[name]):,} groups: it has "
+        f"{size:,} images, and selection.polish is for at most {MOST_POLISHED:,}"
         for name, size in groups.class_sizes().items()
         if len(names[name]) > 1 and not _is_polished(len(names[name]), size)
     ]

@@ -170,6 +170,8 @@ class ReportData:
     """All data of a report; it skips sections without data."""
 
     title: str
+    unit: str = "class"
+    """What images were chosen from, for one: a class or a group."""
     answer: Answer | None = None
     """What the run found; the report begins with it."""
     summary: str = ""

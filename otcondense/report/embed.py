@@ -26,18 +26,18 @@ class Plot:
     """The figure in words, for screen readers and pages without JavaScript."""
 
 
-def map_plot(data: FeatureMap, number: int, methods: Sequence[str]) -> Plot:
-    """Return the map of a class."""
+def map_plot(data: FeatureMap, number: int, methods: Sequence[str], unit: str) -> Plot:
+    """Return the map of a class or a group, whichever `unit` says."""
     chosen = ", ".join(f"{len(rows)} chosen by {method}" for method, rows in data.chosen.items())
     words = (
-        f"The {len(data.features):,} images of class {data.class_name} in the two main directions "
+        f"The {len(data.features):,} images of {unit} {data.class_name} in the two main directions "
         f"of their features; {chosen}."
     )
     return embed(f"map-{number}", feature_map(data, methods), words)
 
 
-def history_plot(data: ObjectiveHistory, number: int, methods: Sequence[str]) -> Plot:
-    """Return the objective of a class after each step."""
+def history_plot(data: ObjectiveHistory, number: int, methods: Sequence[str], unit: str) -> Plot:
+    """Return the objective of a class or a group, whichever `unit` says, after each step."""
     final = float(data.objective[-1])
     bound = ""
     if data.bound is not None:
@@ -45,8 +45,8 @@ def history_plot(data: ObjectiveHistory, number: int, methods: Sequence[str]) ->
         words = f" (gap {gap_text(share)})" if math.isfinite(share) else ""
         bound = f" Proven: no subset of this size is below {data.bound:.5g}{words}."
     words = (
-        f"Class {data.class_name}, {data.method}: the objective ends at {final:.5g} after "
-        f"{len(data.objective)} steps.{bound}"
+        f"{unit.capitalize()} {data.class_name}, {data.method}: the objective ends at "
+        f"{final:.5g} after {len(data.objective)} steps.{bound}"
     )
     return embed(f"history-{number}", objective_history(data, methods), words)
 

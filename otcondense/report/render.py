@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from otcondense.counts import plural_of
 from otcondense.datasets.thumbnails import THUMBNAIL_SIDE, media_type
 from otcondense.evaluation.registry import metrics_of
 from otcondense.report.data import ClassCard, ClassSheet, ReportData, SampleSheet, Thumbnail
@@ -61,10 +62,13 @@ def _context(data: ReportData) -> dict[str, Any]:
     published = [(row, _published_cells(row)) for row in data.published]
     classes = {card.class_name for card in data.class_cards}
     seconds = [each.seconds for each in data.stage_times]
-    maps = [map_plot(each, number, methods) for number, each in enumerate(data.feature_maps)]
-    histories = [history_plot(each, number, methods) for number, each in enumerate(data.histories)]
+    unit = data.unit
+    maps = [map_plot(each, at, methods, unit) for at, each in enumerate(data.feature_maps)]
+    histories = [history_plot(each, at, methods, unit) for at, each in enumerate(data.histories)]
     return {
         "data": data,
+        "unit": data.unit,
+        "units": plural_of(data.unit),
         "legend": legend,
         "tables": metric_tables(data.metrics),
         "copying_tables": metric_tables(data.metrics, COPYING),

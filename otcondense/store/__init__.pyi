@@ -52,6 +52,7 @@ from .selection import SELECTION_SCHEMA_VERSION as SELECTION_SCHEMA_VERSION
 from .selection import ClassSelection as ClassSelection
 from .selection import chosen_only as chosen_only
 from .selection import manifest_table as manifest_table
+from .selection import name_column as name_column
 from .selection import read_class_selection as read_class_selection
 from .selection import read_manifest as read_manifest
 from .selection import selected_names as selected_names
@@ -111,6 +112,7 @@ __all__ = [
     "hash8",
     "is_driven",
     "manifest_table",
+    "name_column",
     "progress_file",
     "put_back",
     "read_all_progress",

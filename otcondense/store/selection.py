@@ -227,5 +227,9 @@ def read_manifest(store: Store, name: str) -> pa.Table:
 
 def selected_names(manifest: pa.Table) -> list[str]:
     """Return the names of the selections of a manifest, in its order: of its groups or classes."""
-    column = GROUP if GROUP in manifest.column_names else "class_name"
-    return list(dict.fromkeys(manifest.column(column).to_pylist()))
+    return list(dict.fromkeys(manifest.column(name_column(manifest)).to_pylist()))
+
+
+def name_column(manifest: pa.Table) -> str:
+    """Return the column that names the selection of each image: of its group or its class."""
+    return GROUP if GROUP in manifest.column_names else "class_name"

@@ -238,11 +238,12 @@ function showNames() {
 function showNews(found) {
   const chosen = points.filter((each) => each.isChosen).length;
   const others = points.length - chosen;
-  const shown = `${text(classes.length, "class", "classes")}: ${chosen.toLocaleString("en")} of `
+  const { unit, units } = document.body.dataset;
+  const shown = `${text(classes.length, unit, units)}: ${chosen.toLocaleString("en")} of `
     + `${text(found.num_chosen, "chosen image", "chosen images")}, `
     + `${text(others, "other image", "other images")}.`;
   const missing = found.missing
-    ? ` The features of ${text(found.missing, "class", "classes")} have been deleted.`
+    ? ` The features of ${text(found.missing, unit, units)} have been deleted.`
     : "";
   place("news").textContent = shown + missing;
   const shares = found.shares.map((each) => percent(each, 0)).join(" and ");

@@ -130,7 +130,7 @@ function classRow(item, keys) {
 function showTable(shown) {
   const hasValue = (key) => shown.some((item) => item.measures?.[key] !== undefined);
   const keys = Object.keys(measures).filter(hasValue);
-  const columns = [["class_name", "class"], ["state", "state"]];
+  const columns = [["class_name", document.body.dataset.unit], ["state", "state"]];
   columns.push(...keys.map((key) => [key, heading(key)]));
   const heads = columns.map(([key, title], position) => columnHead(key, title, position));
   const focused = [...place("columns").children].indexOf(document.activeElement.parentElement);
@@ -140,8 +140,8 @@ function showTable(shown) {
 }
 
 function nounOf(count) {
-  const { unit } = document.body.dataset;
-  return count === 1 ? unit : { class: "classes", group: "groups" }[unit];
+  const { unit, units } = document.body.dataset;
+  return count === 1 ? unit : units;
 }
 
 function draw(shown) {

@@ -78,7 +78,7 @@ function showLegend(shown, colour, scale) {
 }
 
 function scaleLegend(key, scale) {
-  if (scale.isEmpty) return [element("span", "no class has this measure")];
+  if (scale.isEmpty) return [element("span", `no ${document.body.dataset.unit} has this measure`)];
   const ramp = element("i", undefined, { className: "ramp" });
   return [element("span", withUnit(key, scale.low)), ramp, element("span", withUnit(key, scale.high))];
 }

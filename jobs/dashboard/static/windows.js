@@ -16,7 +16,7 @@ export async function askWindow(settings, draw) {
   const answer = await fetch(`/api/classes?${new URLSearchParams(words)}`, { cache: "no-store" });
   if (own !== asked) return;
   if (!answer.ok) {
-    place("shown").textContent = `The page cannot read the classes: ${await answer.text()}`;
+    place("shown").textContent = `The page cannot read the ${document.body.dataset.units}: ${await answer.text()}`;
     return;
   }
   const found = { total: 0, matching: 0, start: 0, classes: [], ...await answer.json() };

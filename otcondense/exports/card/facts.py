@@ -59,7 +59,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class ClassFacts:
-    """What the selection of one class found."""
+    """What the selection of one class or group found."""
 
     name: str
     num_images: int
@@ -89,6 +89,13 @@ class About:
     origin: Origin = Origin()
     choice: Choice | None = None
     classes: tuple[ClassFacts, ...] = ()
+    """What each class found; in a run with groups, what each group found."""
+    unit: str = "class"
+    """What each of `classes` is, for one: a class or a group."""
+    whole: str = "its class"
+    """What an image represents a share of: its class, or all images."""
+    together: Mapping[str, float] | None = None
+    """Measures of all groups together, by the names of `ClassFacts.measures`; None of classes."""
     measured: tuple[Measured, ...] = ()
     compared: tuple[Compared, ...] = ()
     """With random draws."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import fmean
 
 import pyarrow as pa
 
@@ -19,17 +20,17 @@ MEANINGS = {
     "class_index": "rank of the class name among all classes, from 0",
     "choice": "order of choice within the class, from 0",
     "rank": "order by `gain` within the class, the largest first, from 0",
-    "weight": "`represented_mass` times the number of images chosen from the class",
-    "represented_mass": "share of its class that the image represents, 0 to 1",
+    "weight": "`represented_mass` times the number of images chosen from {whole}",
+    "represented_mass": "share of {whole} that the image represents, 0 to 1",
     "gain": "increase of the objective if the image is left out; null if unknown",
     "cross_entropy": "cross-entropy of the true class in nats; null without a classifier",
     "sha256": "SHA-256 of the source file",
-    "group": "group of images of the class, or of all images, that it was chosen from",
+    "group": "group of images near each other that it was chosen from",
     "image": "the image, as in the source",
     "label": "`class_index` with the names of the classes",
     "text": "the caption of the image, as in the source",
 }
-"""Columns, for the card."""
+"""Columns, for the card; `{whole}` is the class of an image, or all images."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,11 @@ def _sections(about: About, files: Files) -> Iterator[tuple[str, str]]:
     yield (
         "Columns",
         table(
-            ("column", "meaning"), [[f"`{name}`", MEANINGS[name]] for name in files.schema.names]
+            ("column", "meaning"),
+            [
+                [f"`{name}`", MEANINGS[name].format(whole=about.whole)]
+                for name in files.schema.names
+            ],
         ),
     )
     yield "How the images were chosen", "" if about.choice is None else _choice(about.choice)
@@ -156,16 +161,25 @@ def _quality(about: About) -> str:
     proven = sum(each.measures.get("swap_optimal", 0) > 0 for each in about.classes)
     optimal = (
         f"\nNo swap of a single image lowers the objective: proven for {proven} of "
-        f"{counted(len(about.classes), 'class')}.\n"
+        f"{counted(len(about.classes), about.unit)}.\n"
         if proven
         else ""
     )
     return (
-        "The objective is the cost of the chosen images (lower is better). In each class (in runs "
-        "with groups, in each group), no subset of the same size is below the lower bound: the "
-        "objective exceeds the best possible one by at most the gap. `left out` is the share that "
-        "no chosen image represents.\n\n"
-        f"{class_table(about.classes)}{optimal}"
+        f"The objective is the cost of the chosen images (lower is better). In each {about.unit}, "
+        "no subset of the same size is below the lower bound: the objective exceeds the best "
+        f"possible one by at most the gap.{_about_groups(about)} `left out` is the share that no "
+        f"chosen image represents.\n\n{class_table(about)}{optimal}"
+    )
+
+
+def _about_groups(about: About) -> str:
+    """Return what the row of all groups says; nothing for classes."""
+    if about.together is None:
+        return ""
+    return (
+        " The last row has all groups together, each weighted with its number of images: no other "
+        "choice of as many images from each group is below its bound."
     )
 
 
@@ -205,12 +219,11 @@ def _limit_lines(about: About, files: Files) -> Iterator[str]:
             f"The images were compared by features of {escaped(about.choice.encoder)}: what these "
             "do not tell apart does not count."
         )
-    shares = [each.measures.get("left_out_share", 0.0) for each in about.classes]
-    if any(shares):
+    left_out = _left_out(about)
+    if left_out:
         yield (
-            "Unusual images are left out on purpose: on average, no chosen image represents "
-            f"{100 * sum(shares) / len(shares):.1f} % of the images of a class. Do not measure "
-            "rare cases with this subset."
+            f"Unusual images are left out on purpose: no chosen image represents {left_out}. Do "
+            "not measure rare cases with this subset."
         )
     yield (
         "A small subset has fewer kinds of images than its source. Biases of the source, and wrong "
@@ -228,6 +241,15 @@ def _limit_lines(about: About, files: Files) -> Iterator[str]:
         yield "It was not compared with random draws when this card was written."
     if not files.has_images:
         yield "The images themselves are not passed on here; their licence is that of the source."
+
+
+def _left_out(about: About) -> str:
+    """Return which share of the images is left out, in words; empty for nothing."""
+    if about.together is not None:
+        share = about.together.get("left_out_share", 0.0)
+        return f"{100 * share:.1f} % of the images" if share else ""
+    shares = [each.measures.get("left_out_share", 0.0) for each in about.classes]
+    return f"{100 * fmean(shares):.1f} % of the images of a class on average" if any(shares) else ""
 
 
 def _licence(about: About) -> str:

@@ -1,49 +1,63 @@
 """The figures of a card as tables: objective with its bound, metrics, random draws."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from otcondense.counts import counted
 from otcondense.evaluation.registry import METRICS
-from otcondense.exports.card.facts import ClassFacts, Measured
+from otcondense.exports.card.facts import About, ClassFacts, Measured
 from otcondense.exports.card.markdown import escaped, table
 from otcondense.report.answer import Compared, RandomComparison
 from otcondense.shares import gap_text, percent
 
 MOST_CLASSES = 100
-"""Classes that get a row each; of more, the card shows the means only."""
+"""Classes or groups that get a row each; of more, the card shows the last row only."""
 DIGITS = 4
 """Digits of objectives and bounds."""
 UNKNOWN = "-"
 """Cell of a figure that the method does not have."""
 
 
-def class_table(classes: Sequence[ClassFacts]) -> str:
-    """Return objective, bound and gap of each class, with the mean of all classes last."""
-    rows = [_class_row(escaped(each.name), [each]) for each in classes[:MOST_CLASSES]]
-    if len(classes) > MOST_CLASSES:
-        rows = []
-    rows.append(_class_row(f"**mean of {counted(len(classes), 'class')}**", classes))
-    columns = ("class", "images", "chosen", "objective", "lower bound", "gap at most", "left out")
-    return table(columns, rows)
+def class_table(about: About) -> str:
+    """Return objective, bound and gap of each class, with the mean of all classes last.
+
+    Groups have all of them together last: their sums, one objective and one bound.
+    """
+    classes = about.classes
+    rows = []
+    if len(classes) <= MOST_CLASSES:
+        rows = [_row(escaped(each.name), [each], each.measures) for each in classes]
+    every = counted(len(classes), about.unit)
+    if about.together is None:
+        rows.append(_row(f"**mean of {every}**", classes, _means(classes)))
+    else:
+        images = sum(each.num_images for each in classes)
+        chosen = sum(each.num_chosen for each in classes)
+        sums = ClassFacts("", images, chosen, about.together)
+        rows.append(_row(f"**{every} together**", [sums], about.together))
+    columns = ("images", "chosen", "objective", "lower bound", "gap at most", "left out")
+    return table((about.unit, *columns), rows)
 
 
-def _class_row(title: str, classes: Sequence[ClassFacts]) -> list[str]:
+def _row(title: str, classes: Sequence[ClassFacts], measures: Mapping[str, float]) -> list[str]:
     return [
         title,
         _count([each.num_images for each in classes]),
         _count([each.num_chosen for each in classes]),
-        _number(_mean(classes, "objective")),
-        _number(_mean(classes, "lower_bound")),
-        _gap(_mean(classes, "gap")),
-        _share(_mean(classes, "left_out_share")),
+        _number(measures.get("objective")),
+        _number(measures.get("lower_bound")),
+        _gap(measures.get("gap")),
+        _share(measures.get("left_out_share")),
     ]
 
 
-def _mean(classes: Sequence[ClassFacts], name: str) -> float | None:
-    """Return the mean of a measure; None unless every class has it."""
-    values = [each.measures[name] for each in classes if name in each.measures]
-    return fmean(values) if len(values) == len(classes) else None
+def _means(classes: Sequence[ClassFacts]) -> dict[str, float]:
+    """Return the mean of each measure that every class has."""
+    means = {}
+    for name in ("objective", "lower_bound", "gap", "left_out_share"):
+        if all(name in each.measures for each in classes):
+            means[name] = fmean(each.measures[name] for each in classes)
+    return means
 
 
 def _count(values: Sequence[int]) -> str:

@@ -42,7 +42,7 @@ def test_classes_just_above_the_budget_are_named(small_class: str, tmp_path: Pat
     sizes = {"a-50": 50, "b-51": 51, "c-52": 52, "d-53": 53}
     said = check_budgets(run_of(tmp_path, sizes, budget=50, small_class=small_class))
     assert said == [
-        "kappa is lowered to 1 for 2 class(es) of at most kappa * budget images: b-51, c-52"
+        "kappa is lowered to 1 for 2 classes of at most kappa * budget images: b-51, c-52"
     ]
 
 
@@ -55,7 +55,7 @@ def test_a_dry_run_names_them_before_it_measures_anything(
     monkeypatch.setattr(dry_run, "known_of", measure)
     with pytest.raises(InputError, match="measured"):
         dry_run.forecast_features(run_of(tmp_path, {"a": 4, "b": 9}, budget=3, **KAPPA))
-    assert "kappa is lowered to 1 for 1 class(es)" in capsys.readouterr().out
+    assert "kappa is lowered to 1 for 1 class of" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
