@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from actors.pool_config import PoolConfig
 from jobs.run_directory.encoder_rules import (
     check_encoders,
+    check_given,
     check_others,
     with_first_encoder,
 )
@@ -52,7 +53,8 @@ class RunConfig(Config):
     held_out: SourceConfig | None = None
     """Images of the same classes that only the evaluation sees."""
     encoder: EncoderConfig = EncoderConfig()
-    """Network whose features and logits the selection uses; unused if the source holds features."""
+    """Network whose features and logits the selection uses; of a source that holds features, only
+    normalize counts."""
     encoders: tuple[EncoderConfig, ...] = ()
     """Several networks in place of encoder, such as [dinov2-b14, clip-l14]: each extracts its own
     features, and the selection sees them joined, each scaled so that the median squared distance in
@@ -176,6 +178,8 @@ class RunConfig(Config):
                 "confidence.kind=alignment need images, which "
                 f"source.kind={self.source.kind} does not have; leave them out"
             )
+        if not self.source.has_images:
+            check_given(self.encoder, self.source.kind)
 
     def _check_captions(self) -> None:
         readers = [name for name, each in self.others.items() if each.input != "image"]

@@ -10,16 +10,19 @@ def with_first_encoder(values: Any) -> Any:
     """Return settings in which `encoder` is the first of `encoders`, if there are several.
 
     A name alone stands for an encoder of this name. `encoder: null` counts as left out, so that a
-    configuration that others build on can be given several encoders.
+    configuration that others build on can be given several encoders, or features.
     """
-    if not isinstance(values, Mapping) or not values.get("encoders"):
+    if not isinstance(values, Mapping):
+        return values
+    if values.get("encoder") is None:
+        values = {name: each for name, each in values.items() if name != "encoder"}
+    if not values.get("encoders"):
         return values
     several = values["encoders"]
     if not isinstance(several, (list, tuple)):
         return values
     named = [{"name": each} if isinstance(each, str) else each for each in several]
-    encoder = values.get("encoder")
-    return {**values, "encoders": named, "encoder": named[0] if encoder is None else encoder}
+    return {"encoder": named[0], **values, "encoders": named}
 
 
 def check_encoders(encoder: EncoderConfig, several: Sequence[EncoderConfig]) -> None:
@@ -45,6 +48,23 @@ def check_encoders(encoder: EncoderConfig, several: Sequence[EncoderConfig]) -> 
             raise ValueError(
                 f"encoders must differ, found {each.name} twice with the same settings; raise its "
                 "weight instead"
+            )
+
+
+def check_given(encoder: EncoderConfig, source_kind: str) -> None:
+    """Refuse settings of a network for features that are given.
+
+    How the selection sees features is set for given ones too.
+
+    Raises: ValueError.
+    """
+    plain = EncoderConfig()
+    for field in EncoderConfig.model_fields:
+        found = getattr(encoder, field)
+        if field not in SEEN_FIELDS and found != getattr(plain, field):
+            raise ValueError(
+                f"encoder.{field} is for images, found {found} with source.kind={source_kind}: its "
+                "features are given, and no network is run; leave encoder out, or set encoder=null"
             )
 
 

@@ -157,6 +157,31 @@ def test_the_cosine_of_given_features_is_told(tmp_path: Path) -> None:
     assert _looked_at(run, "k_means") == ("given features (of length 1)", "")
 
 
+UNUSED = {
+    "name": "test_resnet",
+    "weights": "w.safetensors",
+    "image_size": 32,
+    "batch_size": 7,
+    "device": "cpu",
+    "precision": "bfloat16",
+}
+"""Settings that say how images become features."""
+
+
+@pytest.mark.parametrize("field", UNUSED)
+def test_settings_of_a_network_are_refused_for_given_features(field: str, tmp_path: Path) -> None:
+    source = {"kind": "features", "path": str(tmp_path)}
+    with pytest.raises(ValidationError, match=rf"encoder\.{field} is for images"):
+        run_of(tmp_path, tmp_path, source=source, encoder={field: UNUSED[field]})
+
+
+@pytest.mark.parametrize("encoder", [None, {}, {"normalize": "l2"}])
+def test_how_the_selection_sees_given_features_can_be_set(encoder: Any, tmp_path: Path) -> None:
+    source = {"kind": "features", "path": str(tmp_path)}
+    run = run_of(tmp_path, tmp_path, source=source, encoder=encoder)
+    assert run.features_view().parts[0].is_unit == bool(encoder)
+
+
 def test_exported_features_are_those_that_the_selection_sees(images: Path, tmp_path: Path) -> None:
     from argparse import Namespace
 
