@@ -51,6 +51,19 @@ def load_text_network(
     return tokenizer, net
 
 
+def check_text_network(what: str, place: str, class_of: Callable[[Any], str], extra: str) -> None:
+    """Check settings and tokenizer of a text network; its weights are not read.
+
+    The arguments are those of `load_text_network`.
+
+    Raises: InputError as `load_text_network` does, for what can be known without the weights.
+    """
+    library = load_library(what, extra)
+    with quiet(library), _refusing(what):
+        class_of(library.AutoConfig.from_pretrained(place, trust_remote_code=False))
+        library.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+
+
 @contextmanager
 def _refusing(what: str) -> Iterator[None]:
     """Turn the library's errors about a network that cannot be loaded into one that names it."""

@@ -20,6 +20,8 @@ from otcondense.errors import InputError
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
+WEIGHTS = ".safetensors"
+"""End of the names of files of weights."""
 BLOCK_BYTES = 1 << 24
 """Bytes that are hashed at a time: large files do not fit into memory."""
 
@@ -109,7 +111,13 @@ def _own_files(need: Need) -> list[Path]:
             f"{need.used_for} needs {root}, found nothing there; "
             "copy it to this machine or correct the path"
         )
-    return [root] if root.is_file() else _files_below(root)
+    paths = [root] if root.is_file() else _files_below(root)
+    if root.is_dir() and not any(path.suffix == WEIGHTS for path in paths):
+        raise InputError(
+            f"{need.used_for} needs {WEIGHTS} weights in {root}, found none; "
+            "copy them there or correct the path"
+        )
+    return paths
 
 
 def _here(need: Need) -> list[WeightFile]:

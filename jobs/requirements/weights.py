@@ -85,7 +85,7 @@ def needs(config: RunConfig, kinds: Sequence[str] = ()) -> list[Need]:
     every = [
         *_image_needs(config),
         *_encoder_needs(config),
-        *_evaluation_needs(config),
+        *evaluation_needs(config),
         *(_representation_need(config, kind) for kind in kinds),
     ]
     unique: dict[tuple[str, tuple[str, ...]], Need] = {}
@@ -112,7 +112,8 @@ def _encoder_needs(config: RunConfig) -> Iterator[Need]:
             yield Need(f"captions: {place}", place, patterns)
 
 
-def _evaluation_needs(config: RunConfig) -> Iterator[Need]:
+def evaluation_needs(config: RunConfig) -> Iterator[Need]:
+    """Yield what the metrics of samples need."""
     settings = config.evaluation
     if settings.network == "inception":
         place = settings.inception_weights or INCEPTION

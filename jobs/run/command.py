@@ -6,6 +6,7 @@ from contextlib import suppress
 from jobs.answers.read import read_answer
 from jobs.evaluate.table import print_table
 from jobs.requirements.compiler import check_compiler
+from jobs.requirements.present import check_weights
 from jobs.run_directory.run import Run
 from jobs.run_directory.stage_log import log_stage, print_stages
 from jobs.run_directory.stages import Stage, stages_of
@@ -16,9 +17,11 @@ from otcondense.report.answer import answer_lines
 def run_all(run: Run) -> None:
     """Run every stage, the report last, and print what was found; finished work is skipped.
 
-    Raises: InputError before the first stage if a training could not be compiled on this machine.
+    Raises: InputError before the first stage if a training could not be compiled on this machine,
+        or if weights are missing.
     """
     check_compiler(run)
+    check_weights(run)
     for stage in stages_of(run.config):
         if stage.name == "report":
             print_table(run)

@@ -1,7 +1,7 @@
 """Text networks of transformers that turn captions into embeddings of one length."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from otcondense.devices import resolve_device
 from otcondense.encoders.encoder_config import EncoderConfig
 from otcondense.errors import InputError
-from otcondense.text_networks import load_text_network
+from otcondense.text_networks import check_text_network, load_text_network
 
 MOST_TOKENS = 256
 """Tokens of a caption that sentence encoders read at most: as many as they were trained with; CLIP
@@ -65,13 +65,7 @@ class CaptionModel:
         Raises: InputError if the library, the network or its tokenizer is missing, or its kind is
             not known here.
         """
-        place = config.transformers_name
-        assert place is not None, "a text network is one of transformers"
-
-        def class_of(settings: Any) -> str:
-            return _family(config.name, settings.model_type, joint=joint).network
-
-        self._tokenizer, net = load_text_network(config.name, place, class_of, "transformers")
+        self._tokenizer, net = load_text_network(*_network(config, joint=joint), "transformers")
         self._family = _family(config.name, net.config.model_type, joint=joint)
         self._device = torch.device(resolve_device(config.device))
         self._net = net.eval().requires_grad_(requires_grad=False).to(self._device)
@@ -124,6 +118,27 @@ class CaptionModel:
         projection = getattr(self._net, "text_projection", None)
         embedded: Tensor = pooled if projection is None else projection(pooled)
         return embedded
+
+
+def check_caption_model(config: EncoderConfig, *, joint: bool = False) -> None:
+    """Check a text network by its settings and its tokenizer, before its weights are needed.
+
+    The arguments are those of `CaptionModel`.
+
+    Raises: InputError as `CaptionModel` does, for what can be known without the weights.
+    """
+    check_text_network(*_network(config, joint=joint), "transformers")
+
+
+def _network(config: EncoderConfig, *, joint: bool) -> tuple[str, str, Callable[[Any], str]]:
+    """Return name and place of a text network, and what takes its settings to its class."""
+    place = config.transformers_name
+    assert place is not None, "a text network is one of transformers"
+
+    def class_of(settings: Any) -> str:
+        return _family(config.name, settings.model_type, joint=joint).network
+
+    return config.name, place, class_of
 
 
 def _family(name: str, kind: str, *, joint: bool) -> TextFamily:

@@ -5,6 +5,7 @@ replaces the model. Captions have an embedding for each image.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from otcondense.devices import resolve_device
 from otcondense.errors import InputError
 from otcondense.representations.image_model import tensors_sha256
 from otcondense.representations.text_config import TextConfig
-from otcondense.text_networks import load_text_network
+from otcondense.text_networks import check_text_network, load_text_network
 
 __all__ = ["TextConfig", "TextModel"]
 
@@ -46,21 +47,13 @@ class TextModel:
 
     def __init__(self, config: TextConfig, *, assigned: bool | None = None) -> None:
         self._device = resolve_device(config.device, assigned=assigned, on_cpu="text.device=cpu")
-        self._what = f"text.model={config.model}"
-        self._tokenizer, net = load_text_network(self._what, config.model, self._class_of, "text")
+        self._what = _what(config)
+        class_of = partial(_class_of, self._what)
+        self._tokenizer, net = load_text_network(self._what, config.model, class_of, "text")
         _check_positions(net.config, config)
         self.sha256 = tensors_sha256(net)
         self._max_tokens = config.max_tokens
         self._model: Any = net.eval().requires_grad_(requires_grad=False).to(self._device)
-
-    def _class_of(self, settings: Any) -> str:
-        half = TEXT_HALVES.get(settings.model_type)
-        if half is None and getattr(settings, "is_encoder_decoder", False):
-            raise InputError(
-                f"{self._what} {WANTED}, found a {settings.model_type} with a decoder; "
-                "take another model"
-            )
-        return half or "AutoModel"
 
     def __call__(self, text: str) -> tuple[Float16[np.ndarray, "t d"], UInt8[np.ndarray, " t"]]:
         """Return the last hidden state of each token, and a mask that is 0 for padding.
@@ -120,6 +113,32 @@ class TextModel:
                 f"{self._what} {WANTED}, found one that gives no states; take another model"
             ) from error
         return states, mask
+
+
+def check_text_model(config: TextConfig) -> None:
+    """Check a text encoder by its settings and its tokenizer, before its weights are needed.
+
+    Raises: InputError as `TextModel` does, for what can be known without the weights.
+    """
+
+    def class_of(settings: Any) -> str:
+        _check_positions(settings, config)
+        return _class_of(_what(config), settings)
+
+    check_text_network(_what(config), config.model, class_of, "text")
+
+
+def _what(config: TextConfig) -> str:
+    return f"text.model={config.model}"
+
+
+def _class_of(what: str, settings: Any) -> str:
+    half = TEXT_HALVES.get(settings.model_type)
+    if half is None and getattr(settings, "is_encoder_decoder", False):
+        raise InputError(
+            f"{what} {WANTED}, found a {settings.model_type} with a decoder; take another model"
+        )
+    return half or "AutoModel"
 
 
 def _check_positions(settings: Any, config: TextConfig) -> None:

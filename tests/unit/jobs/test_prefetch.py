@@ -199,9 +199,9 @@ def test_a_missing_local_file_is_named(capsys):
 def test_files_of_one_name_in_different_folders_are_distinct(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / "model" / folder).mkdir(parents=True)
-        (tmp_path / "model" / folder / "config.json").write_text(folder)
+        (tmp_path / "model" / folder / "model.safetensors").write_text(folder)
     found = describe(Need("latents", str(tmp_path / "model")))
-    assert [file.name for file in found] == ["a/config.json", "b/config.json"]
+    assert [file.name for file in found] == ["a/model.safetensors", "b/model.safetensors"]
     assert [sha256_file(fetch(file)) for file in found] == [file.sha256 for file in found]
 
 
