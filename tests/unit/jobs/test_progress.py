@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import re
 import subprocess
 import sys
 import time
@@ -12,9 +13,11 @@ import pytest
 
 from jobs.command.progress import FAILURES_TOLD, Progress
 from jobs.command.wording import stage_state
+from jobs.run_directory.bars import GROUP_SELECTION_BAR, POLISH_BAR, Bar
 from jobs.run_directory.last_command import LastCommand, write_last_command
 from jobs.status.__main__ import main
 from jobs.status.command import MOST_LINES, print_status
+from otcondense.counts import counted
 from otcondense.durations import duration
 from otcondense.store import (
     StageProgress,
@@ -156,6 +159,25 @@ def test_status_names_stages_and_failures(store: Store, capsys: pytest.CaptureFi
     assert ended.value.code == 1
     assert "2/3 class" in printed
     assert "failed: b: features are missing" in printed
+
+
+@pytest.mark.parametrize("total", [1, 1_400, 1_400_000_000])
+def test_no_two_columns_of_status_run_together(
+    total: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bars = [
+        Bar("a", "encode for the judge (tf_efficientnet_lite2.in1k)", "image"),
+        POLISH_BAR,
+        GROUP_SELECTION_BAR,
+    ]
+    stages = [StageProgress(stage=key, title=title, unit=unit) for key, title, unit in bars]
+    counts = {"total": total, "done": total, "started": 0.0, "updated": 9e9, "finished": True}
+    print_status([each.model_copy(update=counts) for each in stages], now=9e9)
+    head, *lines = capsys.readouterr().out.splitlines()
+    for line, bar in zip(lines, bars, strict=True):
+        count = f"{total:,}/{counted(total, bar.unit)}"
+        assert re.fullmatch(rf"{re.escape(bar.title)} +{count} +\S.*  finished", line)
+        assert line.index("  finished") == head.index("  state")
 
 
 def test_status_names_the_unit_at_work(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
