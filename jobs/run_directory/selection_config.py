@@ -115,9 +115,9 @@ class SelectionConfig(Config):
     """File of the ids chosen so far, such as the manifest of a subset: they are kept, come first,
     and the choice goes on from them."""
     duplicates: Literal["merge", "keep", "drop"] = "merge"
-    """Exact copies (equal bytes) and near copies in a class: merge makes one candidate of a group
-    and keeps its weight in the class, drop removes the copies from the class, keep treats them as
-    images like all others. reference=authors knows no candidates: there merge is keep."""
+    """Exact copies (equal bytes) and near copies in a class: merge makes one candidate of a set
+    of copies and keeps its weight in the class, drop removes the copies from the class, keep treats
+    them as images like all others. reference=authors knows no candidates: there merge is keep."""
     near_copies: float = Field(default=0.2, ge=0, lt=1)
     """Images are near copies if their features are closer than this share of the usual distance in
     the class, the median distance to the fifth nearest image; 0 finds exact copies only."""
