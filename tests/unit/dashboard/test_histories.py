@@ -24,8 +24,8 @@ def test_the_report_says_which_objectives_it_does_not_draw_and_why(run: Run) -> 
         for (method, each), taken in zip(found.items(), whole, strict=True)
     }
     assert [each.class_name for each in histories(selections)] == ["ant"] * (HISTORY_CLASSES - 1)
-    assert histories_note(selections) == (
+    assert histories_note(selections, "class") == (
         f"The first {HISTORY_CLASSES} of {HISTORY_CLASSES + 2} classes; the page has all of them. "
         "random follows no objective that could be drawn. Taken whole, without a step: rare."
     )
-    assert histories_note({"geometry_aware": [found["geometry_aware"]]}) == ""
+    assert histories_note({"geometry_aware": [found["geometry_aware"]]}, "class") == ""

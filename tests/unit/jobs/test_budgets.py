@@ -88,14 +88,14 @@ def test_a_class_below_the_budget_is_still_refused(tmp_path: Path) -> None:
         check_budgets(run_of(tmp_path, {"a": 3}, budget=4))
 
 
-@pytest.mark.parametrize(("labels", "name"), [("keep", "a"), ("ignore", "all")])
+@pytest.mark.parametrize(("labels", "name"), [("keep", "class a"), ("ignore", "the source")])
 def test_a_budget_that_may_be_below_the_number_of_groups_is_named(
     labels: str, name: str, tmp_path: Path
 ) -> None:
     groups = {"most": 10, "labels": labels}
     run = run_of(tmp_path, {"a": 60}, groups, budget=8, methods=["random"])
     (said,) = check_budgets(run)
-    assert said.startswith(f"class {name} will have about 12 groups")
+    assert said.startswith(f"{name} will have about 12 groups")
     assert not check_budgets(run_of(tmp_path / "more", {"a": 60}, groups, budget=12))
     with pytest.raises(InputError, match="at least 6 groups"):
         check_budgets(run_of(tmp_path / "few", {"a": 60}, groups, budget=5))
