@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32
 
+from jobs.answers.selections import read_units, unrepresented
 from jobs.judging.full_images import class_names, contents, extract_held_out, held_out_run
 from jobs.run_directory.groups import selection_groups
 from jobs.run_directory.run import Run
@@ -83,6 +84,8 @@ def measure_subset(run: Run, reference: str) -> dict[str, float]:
     composed = stored_composed(run, method)
     if composed is not None:
         means["objective"] = float(f"{composed.objective:.9g}")
+    if run.config.groups is not None:
+        means["left_out_share"] = float(f"{unrepresented(read_units(run, method)) or 0.0:.9g}")
     return {name: float(value) for name, value in {**quality, **means}.items()}
 
 
