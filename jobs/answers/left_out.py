@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.answers.class_copies import copies_across_classes
 from jobs.run_directory.groups import ignores_labels, selection_groups, unit_word
@@ -36,6 +37,8 @@ class Chosen:
     """Of each class, or of each group, in the order of the manifest."""
     num_classes: int
     """Classes of the chosen images in the source."""
+    equal: tuple[str, ...] = ()
+    """Ids of the chosen images that have the same bytes as another chosen one."""
 
 
 def chosen_of(manifest: pa.Table) -> Chosen:
@@ -44,7 +47,15 @@ def chosen_of(manifest: pa.Table) -> Chosen:
     counts = manifest.group_by(column, use_threads=False).aggregate([([], "count_all")])
     columns = [counts.column(each).to_pylist() for each in (column, "count_all")]
     num_classes = len(manifest.column("class_name").unique())
-    return Chosen(dict(zip(*columns, strict=True)), num_classes)
+    return Chosen(dict(zip(*columns, strict=True)), num_classes, tuple(_equal(manifest)))
+
+
+def _equal(manifest: pa.Table) -> list[str]:
+    times = manifest.group_by("sha256", use_threads=False).aggregate([([], "count_all")])
+    several = times.filter(pc.greater(times.column("count_all"), 1)).column("sha256")
+    rows = manifest.filter(pc.is_in(manifest.column("sha256"), several.combine_chunks()))
+    ids: list[str] = rows.sort_by("image_id").column("image_id").to_pylist()
+    return ids
 
 
 def left_out(
@@ -64,6 +75,8 @@ def left_out(
     yield from _copies(copies, unit_word(run.config))
     if not ignores_labels(run.config):
         yield from copies_across_classes(run)
+    if run.config.groups is not None:
+        yield from _equal_choices(next(iter(chosen.values())))
     yield from _small_classes(run, next(iter(chosen.values()), None))
 
 
@@ -160,6 +173,19 @@ def _copies(found: Sequence[CopySummary], unit: str) -> Iterator[LeftOut]:
     if held_out:
         yield LeftOut(
             held_out, "image", "equal to a held-out image", done=f"left out of the {unit}"
+        )
+
+
+def _equal_choices(chosen: Chosen) -> Iterator[LeftOut]:
+    """Yield the chosen images that are copies: those in several groups are not compared."""
+    if chosen.equal:
+        yield LeftOut(
+            count=len(chosen.equal),
+            what="chosen image",
+            reason="with the same bytes as another chosen one",
+            examples=chosen.equal[:SHOWN],
+            done="kept: copies in several groups are not compared",
+            is_kept=True,
         )
 
 

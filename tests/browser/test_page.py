@@ -46,9 +46,7 @@ def test_classes_of_a_finished_run_can_be_coloured_sorted_and_searched(
 ) -> None:
     page = open_page(serve(run))
     expect(tiles(page)).to_have_count(len(CLASSES))
-    expect(page.locator("#news")).to_contain_text(
-        f"Selections of a class: {len(CLASSES) * len(METHODS)} done"
-    )
+    expect(page.locator("#news")).to_contain_text(f"Selections: {len(CLASSES) * len(METHODS)} done")
     expect(page.locator("#news")).to_contain_text("Finished on")
     expect(page.locator("#answer")).to_contain_text("Not compared with random draws")
     keep(page, "finished")
@@ -229,7 +227,7 @@ def test_a_live_run_updates_without_a_reload(run: Run, serve, open_page, tmp_pat
     ]
     live = with_states(run, units, tmp_path)
     page = open_page(serve(live))
-    expect(page.locator("#news")).to_have_text("Running. Selections of a class: 3 queued.")
+    expect(page.locator("#news")).to_have_text("Running. Selections: 3 queued.")
     started = {
         "state": "running",
         "started": time.time(),

@@ -186,7 +186,7 @@ async function askPart() {
 function showNews() {
   const known = STATES.filter((state) => view.counts?.[state]);
   const counts = known.map((state) => `${grouped(view.counts[state])} ${states[state]}`);
-  const selections = counts.length ? ` Selections of a ${document.body.dataset.unit}: ${counts.join(", ")}.` : "";
+  const selections = counts.length ? ` Selections: ${counts.join(", ")}.` : "";
   const text = `${headline(view)}.${selections}`;
   // Screen readers announce every change of this element.
   if (place("news").textContent !== text) place("news").textContent = text;

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from jobs.answers.card_facts import card_facts
+from jobs.answers.left_out import Chosen, chosen_of
 from jobs.answers.read import read_answer
 from jobs.dashboard.atlas import atlas
 from jobs.dashboard.class_states import selections_on_disk
@@ -152,6 +154,17 @@ def test_the_objective_is_the_weighted_mean_of_those_of_the_groups(run: Run) -> 
         objective = read_class_selection(run.store, directory, name).summary.objective
         total += size / sum(sizes.values()) * (objective or 0.0)
     assert found.objective == pytest.approx(total)
+
+
+def test_equal_images_that_several_groups_chose_are_named() -> None:
+    columns = {
+        "image_id": ["a/3", "a/1", "a/2", "a/0"],
+        "class_name": ["a"] * 4,
+        "group": ["a~1", "a~1", "a~2", "a~3"],
+        "sha256": ["x", "y", "x", "z"],
+    }
+    found = chosen_of(pa.table(columns))
+    assert found == Chosen({"a~1": 2, "a~2": 1, "a~3": 1}, 1, ("a/2", "a/3"))
 
 
 def test_pictures_are_made_of_the_chosen_images(run: Run) -> None:
