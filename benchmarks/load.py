@@ -30,9 +30,9 @@ from PIL import Image
 from actors.class_selection import run_selector
 from benchmarks.harness import finish
 from benchmarks.page import METHOD, draw_in_browser, make_run, make_selection, serving
-from jobs.report.data import SHEET_CLASSES
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
+from jobs.thumbnails.stored import kept_rows
 from otcondense.store import (
     manifest_table,
     read_class_features,
@@ -239,7 +239,7 @@ def large_report(run: Run, classes: int) -> dict[str, float]:
 
 
 def write_subset(run: Run, classes: int) -> None:
-    """Write the manifest of all classes, and the chosen images of the classes in the report.
+    """Write the manifest of all classes, and the chosen images that the report reads.
 
     All images have the same content.
     """
@@ -251,11 +251,11 @@ def write_subset(run: Run, classes: int) -> None:
         selection = make_selection(number)
         hashes = [digest] * len(selection.image_ids)
         selections.append(replace(selection, sha256=hashes))
-    for selection in selections[:SHEET_CLASSES]:
-        (source / selection.class_name).mkdir()
-        for index in selection.indices:
-            (source / selection.image_ids[index]).write_bytes(image)
     table = manifest_table(selections)
+    for image_id in kept_rows(table).column("image_id").to_pylist():
+        path = source / image_id
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(image)
     write_table(run.store, run.manifest(METHOD), table, fingerprint="m")
 
 

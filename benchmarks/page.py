@@ -27,6 +27,7 @@ from actors.units import progress_of
 from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
 from jobs.dashboard.class_states import selections_on_disk
+from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
@@ -54,10 +55,12 @@ OPENED = 8
 def make_run(root: Path, classes: int) -> Run:
     """Write all selections, the features of the opened classes, and the progress of the stage."""
     selection = {"methods": [METHOD], "budget": BUDGET}
+    images = root / "images"
+    images.mkdir()
     run = Run(
         RunConfig(
             run=str(root / "run"),
-            source={"path": str(root)},
+            source={"path": str(images)},
             confidence={"kind": "none"},
             selection=selection,
         )
@@ -74,26 +77,34 @@ def make_run(root: Path, classes: int) -> Run:
                 make_features(made),
                 fingerprint="f",
             )
-        shared = {
-            "name": f"{METHOD}, class {made.class_name}",
-            "class_name": made.class_name,
-            "method": METHOD,
-            "size": IMAGES,
-        }
-        units.append(UnitProgress(**shared, state="done", seconds=1.0, **progress_of(made.summary)))
+        units.append(finished_unit(made))
     now = time.time()
-    counts = {
-        "done": classes,
-        "total": classes,
-        "started": now,
-        "updated": now,
-        "finished": True,
-        "units": tuple(units),
-    }
-    write_progress(
-        run.store, StageProgress(stage="select_subset", title="select", unit="class", **counts)
+    progress = StageProgress(
+        stage=SELECTION_BAR.key,
+        title=SELECTION_BAR.title,
+        unit=SELECTION_BAR.unit,
+        done=classes,
+        total=classes,
+        started=now,
+        updated=now,
+        finished=True,
+        units=tuple(units),
     )
+    write_progress(run.store, progress)
     return run
+
+
+def finished_unit(selection: ClassSelection) -> UnitProgress:
+    """Return the progress of a class that is selected."""
+    unit = UnitProgress(
+        name=f"{METHOD}, class {selection.class_name}",
+        class_name=selection.class_name,
+        method=METHOD,
+        size=IMAGES,
+        state="done",
+        seconds=1.0,
+    )
+    return unit.model_copy(update={**progress_of(selection.summary)})
 
 
 def make_selection(number: int) -> ClassSelection:
