@@ -14,32 +14,41 @@ import heapq
 import logging
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import ray
+from ray.actor import ActorHandle
 
-import actors.selector
+from actors.polish_unit import PolishUnit
 from actors.pool import Pool, PoolConfig
 from actors.reporter import Reporter
 from actors.selection_unit import SelectionUnit
 from actors.selector import ClassSelector
-from actors.units import UnitChanges
+from actors.units import Unit, UnitChanges
 from actors.workers import RayBackend
 from benchmarks.harness import finish
 from benchmarks.synthetic import synthetic_class
 from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress
-from jobs.run_directory.bars import SELECTION_BAR
+from jobs.run_directory.bars import SELECTION_BAR, Bar
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
 from jobs.select_subset.stage import run_pool
 from otcondense.selection import Moment
-from otcondense.store import ClassFeatures, UnitProgress, write_class_features
+from otcondense.store import (
+    ClassFeatures,
+    FeatureView,
+    Store,
+    UnitProgress,
+    write_class_features,
+)
 
 SMALLEST = 732
 LARGEST = 1300
@@ -70,29 +79,46 @@ class TimedReporter(Reporter):
     def __call__(self, moment: Moment) -> None:
         started = time.perf_counter()
         super().__call__(moment)
-        TimedReporter.seconds += time.perf_counter() - started
+        self.seconds += time.perf_counter() - started
 
 
 @ray.remote
 class TimedSelector(ClassSelector):
     """A selector that measures its own work and the time of its reports."""
 
-    def run(self, unit: SelectionUnit) -> TimedChanges:
-        actors.selector.Reporter = TimedReporter  # type: ignore[misc]
-        TimedReporter.seconds = 0.0
+    def __init__(
+        self,
+        root: str,
+        features: FeatureView,
+        confidence_directory: str | None,
+        board: ActorHandle[Any],
+    ) -> None:
+        super().__init__(root, features, confidence_directory, watcher_of=self._watch)
+        self._board = board
+
+    def _watch(self, name: str) -> TimedReporter:
+        self._reporter = TimedReporter(self._board, name)
+        return self._reporter
+
+    def run(self, unit: SelectionUnit | PolishUnit) -> TimedChanges:
         started = time.perf_counter()
         result = super().run(unit)
         return {
             **result,
             "work_seconds": time.perf_counter() - started,
-            "report_seconds": TimedReporter.seconds,
+            "report_seconds": self._reporter.seconds,
         }
 
 
 class TimedProgress(Progress):
-    """A progress that measures the time that the driver spends on it."""
+    """A progress that measures the driver's time for it, and keeps the times of the workers."""
 
-    spent = 0.0
+    def __init__(self, store: Store, bar: Bar) -> None:
+        super().__init__(store, *bar)
+        self.spent = 0.0
+        self.work: dict[str, float] = {}
+        """Seconds inside the actor, by unit."""
+        self.reports = 0.0
 
     def show(self, done: int, total: int, **figures: float) -> None:
         started = time.perf_counter()
@@ -100,7 +126,10 @@ class TimedProgress(Progress):
         self.spent += time.perf_counter() - started
 
     def change(self, name: str, changes: Mapping[str, Any]) -> None:
-        known = {key: value for key, value in changes.items() if not key.endswith("_seconds")}
+        known = dict(changes)
+        if changes.get("state") == "done":
+            self.work[name] = known.pop("work_seconds")
+            self.reports += known.pop("report_seconds")
         super().change(name, known)
 
 
@@ -185,7 +214,8 @@ def real_run(run: Run, units: list[SelectionUnit], num_actors: int) -> Measured:
         )
     )
     clock = WaitClock()
-    with TimedProgress(run.store, SELECTION_BAR.key, f"{num_actors} actors", "class") as progress:
+    progress = TimedProgress(run.store, SELECTION_BAR._replace(title=f"{num_actors} actors"))
+    with progress:
         progress.follow(
             [
                 UnitProgress(name=unit.name, class_name=unit.class_name, size=unit.size)
@@ -196,12 +226,9 @@ def real_run(run: Run, units: list[SelectionUnit], num_actors: int) -> Measured:
             outcome = run_pool(run, own_units, progress, TimedSelector)
         spent = progress.spent
     assert not outcome.failures, outcome.failures
-    results = outcome.results
-    work = {name: result["work_seconds"] for name, result in results.items()}
-    reports = sum(result["report_seconds"] for result in results.values())
     return Measured(
-        work=work,
-        reports=reports,
+        work=progress.work,
+        reports=progress.reports,
         progress=spent,
         wall=clock.ended - clock.begun,
         waited=clock.waited,
@@ -219,35 +246,32 @@ class WaitClock:
     waited = 0.0
 
     def __enter__(self) -> "WaitClock":
-        self._start_worker = RayBackend.start_worker
-        self._submit = RayBackend.submit
-        self._wait = RayBackend.wait
-        clock = self
+        self._patches = ExitStack()
+        real_start = RayBackend.start_worker
+        real_submit = RayBackend.submit
+        real_wait = RayBackend.wait
 
         def start_worker(backend: RayBackend) -> tuple[Any, Any]:
-            clock.requested = clock.requested or time.perf_counter()
-            return clock._start_worker(backend)
+            self.requested = self.requested or time.perf_counter()
+            return real_start(backend)
 
-        def submit(backend: RayBackend, worker: Any, unit: SelectionUnit) -> Any:
-            clock.begun = clock.begun or time.perf_counter()
-            return clock._submit(backend, worker, unit)
+        def submit(backend: RayBackend, worker: Any, unit: Unit) -> Any:
+            self.begun = self.begun or time.perf_counter()
+            return real_submit(backend, worker, unit)
 
         def wait(backend: RayBackend, pending: Collection[Any], seconds: float) -> list[Any]:
             entered = time.perf_counter()
-            done = clock._wait(backend, pending, seconds)
-            clock.ended = time.perf_counter()
-            clock.waited += clock.ended - entered if clock.begun else 0.0
+            done = real_wait(backend, pending, seconds)
+            self.ended = time.perf_counter()
+            self.waited += self.ended - entered if self.begun else 0.0
             return done
 
-        RayBackend.start_worker = start_worker  # type: ignore[method-assign]
-        RayBackend.submit = submit  # type: ignore[method-assign,assignment]
-        RayBackend.wait = wait  # type: ignore[method-assign]
+        for timed in (start_worker, submit, wait):
+            self._patches.enter_context(patch.object(RayBackend, timed.__name__, timed))
         return self
 
     def __exit__(self, *_: object) -> None:
-        RayBackend.start_worker = self._start_worker  # type: ignore[method-assign]
-        RayBackend.submit = self._submit  # type: ignore[method-assign]
-        RayBackend.wait = self._wait  # type: ignore[method-assign]
+        self._patches.close()
 
 
 @dataclass
@@ -260,7 +284,7 @@ class SimulatedBackend:
     """Seconds of the driver for each unit."""
     clock: float = 0.0
     _events: list[tuple[float, int]] = field(default_factory=list)
-    _numbers: Any = field(default_factory=count)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def _pending(self, end: float) -> int:
         number = next(self._numbers)
@@ -270,7 +294,7 @@ class SimulatedBackend:
     def start_worker(self) -> tuple[int, int]:
         return 0, self._pending(self.clock)
 
-    def submit(self, worker: int, unit: SelectionUnit) -> int:  # noqa: ARG002
+    def submit(self, worker: int, unit: Unit) -> int:  # noqa: ARG002
         self.clock += self.dispatch
         return self._pending(self.clock + self.seconds[unit.name])
 
