@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from timm.data.transforms_factory import create_transform
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate
 
-from benchmarks.harness import finish
+from benchmarks.harness import Bounds, finish
 from otcondense.datasets import decode_image
 from otcondense.datasets.decoding import opened
 from otcondense.datasets.fast_decoding import as_tensor, image_pixels, jpeg_operator
@@ -41,7 +41,7 @@ TEXTURE = 8
 MOST_PIXELS = 10**8
 CROPS = 24
 """Parts of the sample photographs, whose features are compared."""
-BOUNDS = {
+BOUNDS: Bounds = {
     "cpu_ratio_500x375": {"at_least": 1.5},
     "cpu_ratio_1280x960": {"at_least": 1.6},
     "bare_ratio_500x375": {"at_least": 0.7},
@@ -202,7 +202,8 @@ def crops() -> list[bytes]:
     for number in range(CROPS):
         image = photographs()[number % 2]
         side = int(rng.integers(250, 420))
-        left, top = rng.integers(0, image.width - side), rng.integers(0, image.height - side)
+        left = int(rng.integers(0, image.width - side))
+        top = int(rng.integers(0, image.height - side))
         part = image.crop((left, top, left + side, top + side))
         files.append(jpeg(part, (side, side)))
     return files
@@ -216,10 +217,7 @@ def scaled_figures(sample: Sample, repeats: int) -> dict[str, float]:
     figures = {}
     whole = sample.new().int()
     for reserve in (1, 2):
-        sides: dict[str, Side] = {
-            "whole": sample.new,
-            "scaled": lambda reserve=reserve: sample.scaled(reserve),
-        }
+        sides: dict[str, Side] = {"whole": sample.new, "scaled": partial(sample.scaled, reserve)}
         times = cpu_ms(sides, repeats)
         found = (sample.scaled(reserve).int() - whole).abs()
         figures[f"scaled_{reserve}_cpu_ratio"] = times["whole"] / times["scaled"]

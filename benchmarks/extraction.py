@@ -155,7 +155,7 @@ def driver(root: Path, size: Size) -> dict[str, float]:
     print(
         f"finished features of {MANY_CLASSES} classes recognised in {figures['recognise_s']:.1f} s"
     )
-    ray.shutdown()  # type: ignore[no-untyped-call]
+    ray.shutdown()
     return figures | {"driver_growth_MiB": peaks[-1] - peaks[0], "driver_MiB": peaks[-1]}
 
 

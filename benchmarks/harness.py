@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-BOUND_KINDS = ("at_most", "at_least")
+Bounds = Mapping[str, Mapping[str, float]]
+"""What is asked of figures, by their names: {"at_most": value}, {"at_least": value} or both."""
 
 
 def machine() -> dict[str, Any]:
@@ -45,11 +46,8 @@ def commit() -> str:
     return result.stdout.strip() or "unknown"
 
 
-def missed(figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return the names of the figures that miss their bound.
-
-    A bound is {"at_most": value} or {"at_least": value} under the name of the figure.
-    """
+def missed(figures: Mapping[str, Any], bounds: Bounds) -> list[str]:
+    """Return the names of the figures that miss their bound."""
     broken = []
     for name, bound in bounds.items():
         value = figures[name]
@@ -61,9 +59,7 @@ def missed(figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]
     return broken
 
 
-def finish(
-    name: str, figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]
-) -> bool:
+def finish(name: str, figures: Mapping[str, Any], bounds: Bounds) -> bool:
     """Print the missed bounds and the last line; say whether all bounds hold."""
     record = record_of(name, figures, bounds)
     for line in missed(figures, bounds):
@@ -72,9 +68,7 @@ def finish(
     return bool(record["ok"])
 
 
-def record_of(
-    name: str, figures: Mapping[str, Any], bounds: Mapping[str, Mapping[str, float]]
-) -> dict[str, Any]:
+def record_of(name: str, figures: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     """Return what is kept of a benchmark."""
     return {
         "benchmark": name,

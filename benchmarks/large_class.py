@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from benchmarks.harness import finish
+from benchmarks.harness import Bounds, finish
 from benchmarks.synthetic import SyntheticClass, synthetic_class
 from otcondense.ot.lazy import lazy_linear_value
 from otcondense.selection import GeometryAwareSelector, large_class
@@ -63,7 +63,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:<26}{value:>14.5g}")
 
-    bounds = {
+    bounds: Bounds = {
         "proof_seconds": {"at_most": MOST_SECONDS},
         "peak_memory_gb": {"at_most": MOST_GB},
         "proven": {"at_least": 1},
@@ -110,6 +110,7 @@ def _yardsticks(selector: GeometryAwareSelector, data: SyntheticClass) -> dict[s
     problem, _ = build_problem(selector.config, candidates, torch.get_num_threads())
     medoids = k_medoids(problem, workers=torch.get_num_threads())
     value = selector.diagnostics_.lp_value
+    assert value is not None
     subset = torch.from_numpy(selector.indices_)
 
     start = time.process_time()

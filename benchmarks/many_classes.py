@@ -47,8 +47,15 @@ def make_units(count: int) -> list[UnitProgress]:
     units = []
     for number in range(count):
         name = f"group~{number:06d}"
-        known = {"name": f"{METHOD}, class {name}", "class_name": name, "method": METHOD}
-        unit = UnitProgress(**known, size=1000, budget=10, attempts=1, state="queued")
+        unit = UnitProgress(
+            name=f"{METHOD}, class {name}",
+            class_name=name,
+            method=METHOD,
+            size=1000,
+            budget=10,
+            attempts=1,
+            state="queued",
+        )
         if number % FAILED_EVERY == 1:
             unit = unit.model_copy(update={"state": "failed", "message": "no memory"})
         elif number < count - RUNNING:

@@ -7,6 +7,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -83,7 +84,7 @@ def cpu(root: Path, *, quick: bool) -> dict[str, float]:
         method="euler", num_steps=STEPS, cfg_scale=SCALE, num_samples=count, batch_size=BATCH
     )
     interval = everywhere.model_copy(update={"guidance_interval": (0.3, 1.0)})
-    sides = {
+    sides: dict[str, Callable[[Path], None]] = {
         "plain": lambda at: plain(model, at, count),
         "here": lambda at: here(model, at, everywhere),
         "interval": lambda at: here(model, at, interval),

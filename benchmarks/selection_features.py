@@ -39,7 +39,9 @@ def read_classes(path: str) -> dict[str, np.ndarray]:
 
 def cut(features: np.ndarray, size: int) -> np.ndarray:
     """Return `size` rows, evenly spread over the class."""
-    return features[np.linspace(0, len(features) - 1, size).round().astype(int)]
+    rows = np.linspace(0, len(features) - 1, size).round().astype(int)
+    part: np.ndarray = features[rows]
+    return part
 
 
 def cpu_seconds(features: np.ndarray, budget: int, **options: Any) -> tuple[float, Any]:

@@ -30,9 +30,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, place, content=notebook_page(path)))
     for page in files.documentation_pages():
         LINKS.translate(page.content_string, page.src_uri)
-    for path in sorted(LINKS.needed):
-        inside = str(ROOT / path)
-        files.append(File.generated(config, f"{FILES}/{path}", abs_src_path=inside))
+    for needed in sorted(LINKS.needed):
+        inside = str(ROOT / needed)
+        files.append(File.generated(config, f"{FILES}/{needed}", abs_src_path=inside))
     return files
 
 

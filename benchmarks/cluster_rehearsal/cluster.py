@@ -64,7 +64,7 @@ class PodCluster:
 @contextmanager
 def pods(count: int, pod: Pod) -> Iterator[PodCluster]:
     """Start a head and `count` pods; `RAY_ADDRESS` names the cluster as long as it is there."""
-    cluster = Cluster(
+    cluster: Any = Cluster(  # some of its methods have no annotations
         initialize_head=True,
         head_node_args={"num_cpus": 0, "num_gpus": 0, "object_store_memory": OBJECT_STORE_BYTES},
     )

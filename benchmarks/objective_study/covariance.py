@@ -70,6 +70,7 @@ class _Place(PlaceStatistics):
         value = self._known()[candidates] + self.others.exact(candidates)
         if self.size == 1:
             return value
+        roots: Float[Tensor, "m r"]
         roots = torch.linalg.eigvalsh(self._covariances(candidates)).clamp(min=0).sqrt()
         return value - 2 * roots.sum(dim=1)
 
@@ -79,6 +80,8 @@ class _Place(PlaceStatistics):
         if self.size == 1:
             return known + rest
         place = torch.tensor([reference])
+        values: Float[Tensor, " r"]
+        vectors: Float[Tensor, "r r"]
         values, vectors = torch.linalg.eigh(self._covariances(place)[0])
         roots = (values.clamp(min=0) + SMALLEST * values[-1].clamp(min=TINY)).sqrt()
         inverse = (vectors / roots) @ vectors.T

@@ -1,5 +1,7 @@
 """The methods, and what is measured of their choice."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Int
@@ -12,7 +14,9 @@ from otcondense.selection import SELECTORS
 KAPPAS = (1.0, 1.05, 1.1, 1.2, 1.5)
 KAPPAS_ALONE = (1.0, 1.05, 1.2, 1.5)
 """The same without confidences: only partial transport can then leave outliers out."""
-FAST: dict[str, object] = {"lower_bound": None, "rebuilds": 0}
+Settings = dict[str, Any]
+"""Keyword arguments of a selector."""
+FAST: Settings = {"lower_bound": None, "rebuilds": 0}
 """The bound does not change the choice. Rebuilds take most of the time and lower the objective by
 0.1 % in the median."""
 OTHERS = (
@@ -29,7 +33,7 @@ OTHERS = (
     "zcore",
     "subzerocore",
 )
-METHODS: dict[str, tuple[str, dict[str, object]]] = {
+METHODS: dict[str, tuple[str, Settings]] = {
     **{f"kappa {kappa:g}": ("geometry_aware", {"kappa": kappa, **FAST}) for kappa in KAPPAS},
     **{
         f"kappa {kappa:g}, beta 0": ("geometry_aware", {"kappa": kappa, "beta": 0, **FAST})

@@ -1,7 +1,7 @@
 """Letters: common and rare fonts, and outliers (noise, another letter, one upside down)."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,15 +89,15 @@ class Letters:
         )
 
 
-def _records(folder: Path) -> list[ImageRecord]:
+def _records(folder: Path) -> Sequence[ImageRecord]:
     return list_images(SourceConfig(path=str(folder)))
 
 
-def _kinds(records: list[ImageRecord]) -> np.ndarray:
+def _kinds(records: Sequence[ImageRecord]) -> np.ndarray:
     return np.array([KINDS[Path(record.path).name.split("-")[0]] for record in records])
 
 
-def _pictures(records: list[ImageRecord]) -> UInt8[Tensor, "n 1 h w"]:
+def _pictures(records: Sequence[ImageRecord]) -> UInt8[Tensor, "n 1 h w"]:
     pictures = []
     for record in records:
         image = decode_image(read_image_bytes(record.path), channels=1, max_pixels=MOST_PIXELS)

@@ -49,11 +49,12 @@ class Pool:
 class ImageSet(Protocol):
     """A set whose repeats differ in the images, in what is held out, or in both."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the rows of the table call it."""
 
     def draw(self, repeat: int) -> list[Pool]:
         """Return the pools of one repeat, one for each encoder."""
-        ...
 
 
 def probed(

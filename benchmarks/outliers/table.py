@@ -142,9 +142,16 @@ def _paired(one: dict[int, Row], two: dict[int, Row], measure: str) -> Mean:
 
 
 def _row(values: dict[str, str]) -> Row:
-    whole = {name: int(values[name]) for name in ("images", "budget", "repeat")}
     measured = {name: float(values[name]) for name in MEASURES}
-    return Row(values["set"], values["encoder"], method=values["method"], **whole, **measured)
+    return Row(
+        values["set"],
+        values["encoder"],
+        int(values["images"]),
+        int(values["budget"]),
+        values["method"],
+        int(values["repeat"]),
+        **measured,
+    )
 
 
 def _line(each: Summary) -> dict[str, object]:

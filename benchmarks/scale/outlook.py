@@ -131,7 +131,8 @@ def _at(results: Results, stage: str, figure: str, rows: int) -> float:
     (before, less), (size, value) = known[-2:]
     exponent = slope(known[-2], known[-1])
     if exponent > STEEP:
-        return value * (rows / size) ** exponent
+        growth: float = (rows / size) ** exponent
+        return value * growth
     return value + max(0.0, value - less) / (size - before) * (rows - size)
 
 
