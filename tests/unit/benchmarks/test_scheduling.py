@@ -5,13 +5,8 @@ from pathlib import Path
 import pytest
 
 from actors.workers import RayBackend
-from benchmarks.scheduling import (
-    Measured,
-    TimedProgress,
-    WaitClock,
-    make_units,
-    replayed_efficiency,
-)
+from benchmarks.scheduling import Measured, make_units, replayed_efficiency
+from benchmarks.timed_pool import TimedProgress, WaitClock
 from jobs.run_directory.bars import SELECTION_BAR
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
