@@ -1,41 +1,123 @@
-"""Features of captions, and the agreement of images with their captions: a file for each class.
+"""The plan of the work on captions: files to write, and the pieces that workers take.
 
-Both follow the features of images, whose files say which images of a class there are. They are
-computed in the process of the command.
+Both features of captions and the agreement of images with them follow the features of images, whose
+files say which images of a class there are. Files and pieces depend on these alone, never on the
+number of workers or on what an earlier start finished.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
-from otcondense.datasets import captions_of, read_captions
-from otcondense.encoders import AlignmentConfig, EncoderConfig, cross_entropy, entropy, max_prob
-from otcondense.encoders.alignment import OWN, alignment_logits, reference_captions
-from otcondense.encoders.caption_model import CaptionModel
-from otcondense.store import (
-    ClassConfidences,
-    ClassFeatures,
-    Store,
-    class_file,
-    class_files,
-    fingerprint,
-    read_class_features,
-    read_columns,
-    read_fingerprint,
-    read_part,
-    write_class_confidences,
-    write_class_features,
-)
+from otcondense.datasets import captions_of
+from otcondense.store import Store, class_file, class_files, fingerprint, read_columns
 from pipeline.fingerprints import content_of
+from pipeline.shards import FOLDER
 
-ROWS = 4096
-"""Images that are compared with the reference captions together: 32 MB of logits for 1,024."""
-OnClass = Callable[[int, int], None]
-"""Gets the number of files that are done, and their total."""
+PIECE_ROWS = 4096
+"""Captions of a piece at most, unless one batch has more: it is what a killed worker loses. A core
+reads them with the text network of CLIP-L/14 in about twenty minutes."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One file to write, of a class or a part of it."""
+
+    name: str
+    """Of the class."""
+    number: int
+    """Of the first of its feature files: that of the part, or 0."""
+    sizes: tuple[int, ...]
+    """Images in each of its feature files."""
+    start: int
+    """Place of its first caption among all."""
+    file: str
+    expected: str
+    """Fingerprint of the file."""
+
+    @property
+    def size(self) -> int:
+        """Number of its images."""
+        return sum(self.sizes)
+
+    @property
+    def parts(self) -> range:
+        """Numbers of its feature files."""
+        return range(self.number, self.number + len(self.sizes))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Images of a feature file that follow each other; one worker reads their captions."""
+
+    number: int
+    """Among all pieces."""
+    unit: int
+    """Place of its unit."""
+    part: int
+    """Number of the feature file."""
+    start: int
+    """First row of the feature file."""
+    stop: int
+    caption: int
+    """Place of its first caption among all."""
+
+    @property
+    def size(self) -> int:
+        """Number of its images."""
+        return self.stop - self.start
+
+    @property
+    def rows(self) -> slice:
+        """Its rows of the feature file."""
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionPlan:
+    """All files to write, with the captions that they are made of."""
+
+    units: tuple[Unit, ...]
+    captions: pa.LargeStringArray
+    """Caption of every image, in the order of the units and of their feature files."""
+    batch_size: int
+    """A piece has whole batches."""
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """The pieces of all units, in their order."""
+        step = max(1, PIECE_ROWS // self.batch_size) * self.batch_size
+        found: list[Piece] = []
+        for place, unit in enumerate(self.units):
+            first = unit.start
+            for part, size in zip(unit.parts, unit.sizes, strict=True):
+                for start in range(0, size, step):
+                    stop = min(start + step, size)
+                    found.append(Piece(len(found), place, part, start, stop, first + start))
+                first += size
+        return found
+
+    @cached_property
+    def pieces_of(self) -> list[list[Piece]]:
+        """The pieces of each unit."""
+        found: list[list[Piece]] = [[] for _ in self.units]
+        for piece in self.pieces:
+            found[piece.unit].append(piece)
+        return found
+
+    def is_whole(self, piece: Piece) -> bool:
+        """Tell whether a piece is all of its unit."""
+        return piece.size == self.units[piece.unit].size
+
+    def texts(self, piece: Piece) -> list[str]:
+        """Return the captions of a piece."""
+        texts: list[str] = self.captions.slice(piece.caption, piece.size).to_pylist()
+        return texts
 
 
 @dataclass(frozen=True)
@@ -53,177 +135,60 @@ class CaptionWork:
     key: str
     """Fingerprint of all settings."""
 
-    def units(self, shared: list[str], *, in_parts: bool) -> list["Unit"]:
+    def plan(self, shared: Sequence[str], *, in_parts: bool, batch_size: int) -> CaptionPlan:
         """Return the files to write.
 
         Args:
             shared: digests of the network, and of captions that all images are compared with.
             in_parts: whether a large class has a file for each part, as its features have.
+            batch_size: captions that the network reads together.
 
         Raises: MissingInputError if features or captions are missing, InputError if an image with
             features has no caption.
         """
-        files: list[tuple[str, list[str]]] = []
-        for name in self.class_names:
-            of_class = class_files(self.store, self.features, name)
-            files += [(name, [file]) for file in of_class] if in_parts else [(name, of_class)]
-        ids = [self._ids(each) for _, each in files]
-        texts = captions_of(self.store, self.captions, pa.concat_arrays(ids))
-        found = []
-        numbers: dict[str, int] = {}
-        start = 0
-        for (name, each), of_unit in zip(files, ids, strict=True):
-            number = numbers.get(name, 0)
-            numbers[name] = number + 1
-            captions = texts.slice(start, len(of_unit)).to_pylist()
-            start += len(of_unit)
-            contents = [content_of(self.store, file) for file in each]
+        files = list(self._files(in_parts=in_parts))
+        ids = [[self._ids(file) for file in of_unit] for _, _, of_unit in files]
+        every = [each for of_unit in ids for each in of_unit]
+        texts = captions_of(self.store, self.captions, pa.concat_arrays(every))
+        ends = np.cumsum([sum(map(len, of_unit)) for of_unit in ids]).tolist()
+        units = []
+        for (name, number, of_unit), known, (start, stop) in zip(
+            files, ids, pairwise([0, *ends]), strict=True
+        ):
+            captions = _by_id(texts.slice(start, stop - start), known)
+            contents = [content_of(self.store, file) for file in of_unit]
             key = fingerprint([self.key, *contents, *shared, fingerprint(captions)])
-            found.append(
-                Unit(name, number, captions, class_file(self.directory, name, number), key)
-            )
-        return found
+            sizes = tuple(map(len, known))
+            file = class_file(self.directory, name, number)
+            units.append(Unit(name, number, sizes, start, file, key))
+        return CaptionPlan(tuple(units), texts, batch_size)
 
-    def _ids(self, files: list[str]) -> pa.Array:
-        """Return the ids of the images in some files of a class, sorted."""
-        columns = [read_columns(self.store, file, ["image_id"]) for file in files]
-        ids = pa.concat_tables(columns).column("image_id").combine_chunks()
-        return ids if len(files) == 1 else ids.take(pc.sort_indices(ids))
+    def _files(self, *, in_parts: bool) -> Iterator[tuple[str, int, list[str]]]:
+        """Yield class, number and feature files of each file to write."""
+        for name in self.class_names:
+            files = class_files(self.store, self.features, name)
+            if in_parts:
+                yield from ((name, number, [file]) for number, file in enumerate(files))
+            else:
+                yield name, 0, files
 
+    def _ids(self, file: str) -> pa.Array:
+        ids = read_columns(self.store, file, ["image_id"]).column("image_id")
+        return ids.combine_chunks()
 
-@dataclass(frozen=True)
-class Unit:
-    """One file to write, of a class or a part of it."""
-
-    name: str
-    """Of the class."""
-    number: int
-    """Of the part."""
-    captions: list[str]
-    """Of its images, in their order."""
-    file: str
-    expected: str
-    """Fingerprint of the file."""
-
-    def is_done(self, store: Store) -> bool:
-        """Tell whether the file is there with its fingerprint."""
-        return read_fingerprint(store, self.file) == self.expected
+    def piece_file(self, piece: Piece) -> str:
+        """Return the name of the file of a piece, which lies there until its unit is written."""
+        return f"{self.directory}/{FOLDER}/{piece.number:06d}.parquet"
 
 
-def encode_captions(work: CaptionWork, encoder: EncoderConfig, on_class: OnClass) -> int:
-    """Write the embeddings of the captions of every class as features.
+def _by_id(captions: pa.Array, ids: Sequence[pa.Array]) -> list[str]:
+    """Return the captions of a unit in the order of the ids of its images.
 
     Args:
-        work: what is read and written.
-        encoder: the text network.
-        on_class: called after every file.
-
-    Returns: number of files that were already there.
-
-    Raises: InputError if the network cannot be used, or an image has no caption;
-        MissingInputError if features or captions are missing.
+        captions: in the order of its feature files.
+        ids: of the images in each of them.
     """
-    model = CaptionModel(encoder)
-    units = work.units([model.sha256], in_parts=True)
-    skipped = 0
-    for done, unit in enumerate(units, 1):
-        if unit.is_done(work.store):
-            skipped += 1
-        else:
-            images = read_part(work.store, work.features, unit.name, unit.number)
-            made = _caption_features(images, model.embed(unit.captions))
-            write_class_features(work.store, work.directory, made, fingerprint=unit.expected)
-        on_class(done, len(units))
-    return skipped
-
-
-def _caption_features(images: ClassFeatures, features: np.ndarray) -> ClassFeatures:
-    return ClassFeatures(
-        class_name=images.class_name,
-        class_index=images.class_index,
-        image_ids=images.image_ids,
-        features=features,
-        logits=None,
-        cross_entropy=None,
-        entropy=None,
-        max_prob=None,
-        width=images.width,
-        height=images.height,
-        sha256=images.sha256,
-        part=images.part,
-    )
-
-
-def score_by_alignment(work: CaptionWork, config: AlignmentConfig, on_class: OnClass) -> int:
-    """Write how well the images of every class agree with their captions, as confidences.
-
-    Args:
-        work: what is read and written; its features are those of the same network.
-        config: the network and the number of other captions.
-        on_class: called after every file.
-
-    Returns: number of files that were already there.
-
-    Raises: InputError and MissingInputError as `encode_captions`.
-    """
-    model = CaptionModel(config.encoder, joint=True)
-    references = references_of(work, config)
-    units = work.units([model.sha256, fingerprint(references)], in_parts=False)
-    embedded: torch.Tensor | None = None
-    skipped = 0
-    for done, unit in enumerate(units, 1):
-        if unit.is_done(work.store):
-            skipped += 1
-        else:
-            if embedded is None:
-                embedded = torch.from_numpy(model.embed(references))
-            images = read_class_features(work.store, work.features, unit.name)
-            made = _agreement(images, unit.captions, model, references, embedded)
-            write_class_confidences(work.store, work.directory, made, fingerprint=unit.expected)
-        on_class(done, len(units))
-    return skipped
-
-
-def references_of(work: CaptionWork, config: AlignmentConfig) -> list[str]:
-    """Return the captions that all images are compared with.
-
-    Raises: MissingInputError if the captions are missing.
-    """
-    every = read_captions(work.store, work.captions).column("caption")
-    return reference_captions(pc.unique(every).to_pylist(), config.others)
-
-
-def _agreement(
-    images: ClassFeatures,
-    texts: list[str],
-    model: CaptionModel,
-    references: list[str],
-    embedded: torch.Tensor,
-) -> ClassConfidences:
-    """Return the confidences of one class, some images at a time."""
-    own = model.embed(texts)
-    place = {text: number for number, text in enumerate(references)}
-    numbers = torch.tensor([place.get(text, -1) for text in texts])
-    parts: dict[str, list[np.ndarray]] = {"cross_entropy": [], "entropy": [], "max_prob": []}
-    for start in range(0, images.size, ROWS):
-        rows = slice(start, start + ROWS)
-        is_own = numbers[rows, None] == torch.arange(len(references))
-        logits = alignment_logits(
-            torch.from_numpy(images.features[rows]),
-            torch.from_numpy(own[rows]),
-            embedded,
-            is_own,
-            model.scale,
-        )
-        labels = torch.full((len(logits),), OWN)
-        parts["cross_entropy"].append(cross_entropy(logits, labels).numpy())
-        parts["entropy"].append(entropy(logits).numpy())
-        parts["max_prob"].append(max_prob(logits).numpy())
-    joined = {name: np.concatenate(values) for name, values in parts.items()}
-    return ClassConfidences(
-        class_name=images.class_name,
-        class_index=images.class_index,
-        image_ids=images.image_ids,
-        logits=None,
-        **joined,
-    )
+    if len(ids) > 1:
+        captions = captions.take(pc.sort_indices(pa.concat_arrays(ids)))
+    found: list[str] = captions.to_pylist()
+    return found

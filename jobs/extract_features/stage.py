@@ -15,7 +15,7 @@ from otcondense.counts import counted
 from otcondense.datasets.labels import shorten
 from otcondense.encoders import EncoderConfig
 from otcondense.store import fingerprint
-from pipeline.caption_work import encode_captions, score_by_alignment
+from pipeline.caption_run import CaptionResult, encode_captions, score_by_alignment
 from pipeline.classifier_check import worse_than_chance
 from pipeline.extract import ExtractionResult, extract_listed, feature_target
 from pipeline.given_features import import_features
@@ -133,20 +133,31 @@ def _import(run: Run) -> None:
 def _read_captions(run: Run, encoder: EncoderConfig) -> None:
     bar = caption_bar(encoder)
     with Progress(run.store, *bar) as progress:
-        skipped = encode_captions(caption_features_work(run, encoder), encoder, progress.show)
-    _note_classes(run, bar.title, skipped)
+        result = encode_captions(
+            caption_features_work(run, encoder),
+            encoder,
+            run.config.extraction,
+            progress.show,
+            run.config.cluster,
+        )
+    _note_classes(bar.title, result)
 
 
 def _align(run: Run) -> None:
     with Progress(run.store, *ALIGNMENT_BAR) as progress:
-        config = run.config.confidence.alignment
-        skipped = score_by_alignment(alignment_work(run), config, progress.show)
-    _note_classes(run, ALIGNMENT_BAR.title, skipped)
+        result = score_by_alignment(
+            alignment_work(run),
+            run.config.confidence.alignment,
+            run.config.extraction,
+            progress.show,
+            run.config.cluster,
+        )
+    _note_classes(ALIGNMENT_BAR.title, result)
 
 
-def _note_classes(run: Run, title: str, skipped: int) -> None:
-    total = len(run_listing(run).names)
-    note(title, counted(total, "class") + earlier_part(skipped, total, "class"))
+def _note_classes(title: str, result: CaptionResult) -> None:
+    earlier = earlier_part(result.classes_skipped, result.classes, "class")
+    note(title, counted(result.classes, "class") + earlier)
 
 
 def _probe(run: Run) -> None:

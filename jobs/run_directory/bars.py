@@ -32,7 +32,7 @@ def extraction_bar(config: RunConfig, encoder: EncoderConfig) -> Bar:
 
 def caption_bar(encoder: EncoderConfig) -> Bar:
     """Return the bar of one network that reads captions."""
-    return Bar(f"extract_features-{encoder.file_name}", f"read captions {encoder.name}", "class")
+    return Bar(f"extract_features-{encoder.file_name}", f"read captions {encoder.name}", "caption")
 
 
 def training_bar(model: str, method: str) -> Bar:
@@ -40,7 +40,7 @@ def training_bar(model: str, method: str) -> Bar:
     return Bar(f"train-{model}-{method}", f"train {model} on {method}", "step")
 
 
-ALIGNMENT_BAR = Bar("extract_features-alignment", "compare images and captions", "class")
+ALIGNMENT_BAR = Bar("extract_features-alignment", "compare images and captions", "image")
 IMPORT_BAR = Bar("extract_features-given", "import features", "row")
 SCORE_BAR = Bar("score", "score", "class")
 GROUP_BAR = Bar("group", "group", "image")

@@ -113,6 +113,7 @@ STAGES: tuple[Stage, ...] = (
             f"features/*{SHARD_PART}",
             f"scores/probe{CLASS_PART}",
             f"scores/alignment{CLASS_PART}",
+            f"scores/alignment{SHARD_PART}",
             f"listing/source-{HASH}.parquet",
             f"listing/others-{HASH}.parquet",
             f"listing/captions-{HASH}.parquet",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jobs.verify.evidence import Evidence, known
 from jobs.verify.files import Problem
 from otcondense.datasets import order_classes
 from otcondense.datasets.stored_captions import captions_fingerprint
-from otcondense.encoders import AlignmentConfig, EncoderConfig
-from otcondense.store import class_file, class_files, fingerprint
+from otcondense.encoders import EncoderConfig
+from otcondense.store import class_file, class_files
 
 if TYPE_CHECKING:
+    from pipeline.caption_kinds import CaptionKind
     from pipeline.caption_work import CaptionWork
 
 
@@ -28,28 +30,28 @@ def check_caption_features(evidence: Evidence, encoder: EncoderConfig) -> Iterat
     """Check the features that one text network made of captions."""
     # Runs without captions are checked without torch.
     from jobs.work_units.captions import caption_features_work
+    from pipeline.caption_kinds import CaptionFeatures
 
     work = caption_features_work(evidence.run, encoder)
-    yield from _check(evidence, work, encoder, None)
+    yield from _check(evidence, work, encoder.name, lambda: CaptionFeatures(encoder))
 
 
 def check_alignment(evidence: Evidence, _directory: str) -> Iterator[Problem]:
     """Check the agreement of images with their captions."""
     from jobs.work_units.captions import alignment_work
+    from pipeline.caption_kinds import CaptionAgreement
 
     config = evidence.run.config.confidence.alignment
-    yield from _check(evidence, alignment_work(evidence.run), config.encoder, config)
+    work = alignment_work(evidence.run)
+    kind = partial(CaptionAgreement.of, work, config)
+    yield from _check(evidence, work, config.encoder.name, kind)
 
 
 def _check(
-    evidence: Evidence,
-    work: CaptionWork,
-    encoder: EncoderConfig,
-    alignment: AlignmentConfig | None,
+    evidence: Evidence, work: CaptionWork, network: str, kind: Callable[[], CaptionKind]
 ) -> Iterator[Problem]:
     expected = known(
-        f"fingerprints of the captions by {encoder.name}",
-        lambda: _fingerprints(evidence, work, encoder, alignment),
+        f"fingerprints of the captions by {network}", lambda: _fingerprints(evidence, work, kind)
     )
     names = order_classes(evidence.images)
     wanted = expected or dict.fromkeys(class_file(work.directory, name) for name in names)
@@ -58,25 +60,17 @@ def _check(
 
 
 def _fingerprints(
-    evidence: Evidence,
-    work: CaptionWork,
-    encoder: EncoderConfig,
-    alignment: AlignmentConfig | None,
+    evidence: Evidence, work: CaptionWork, kind: Callable[[], CaptionKind]
 ) -> dict[str, str]:
     """Return the fingerprint that each file would get now; none without features.
 
     Raises: InputError if the network cannot be loaded.
     """
-    from otcondense.encoders.caption_model import CaptionModel
-    from pipeline.caption_work import references_of
+    from pipeline.caption_worker import CaptionJob
 
     store = evidence.run.store
     files = [file for name in work.class_names for file in class_files(store, work.features, name)]
     if not all(file in evidence.facts for file in files):
         return {}
-    model = CaptionModel(encoder, joint=alignment is not None)
-    shared = [model.sha256]
-    if alignment is not None:
-        shared.append(fingerprint(references_of(work, alignment)))
-    units = work.units(shared, in_parts=alignment is None)
+    units = CaptionJob.of(work, kind()).plan.units
     return {unit.file: unit.expected for unit in units}

@@ -55,19 +55,23 @@ tokens, as sentence encoders have it (Reimers and Gurevych, arXiv:1908.10084).
 class CaptionModel:
     """A text network with its tokenizer, in float32."""
 
-    def __init__(self, config: EncoderConfig, *, joint: bool = False) -> None:
+    def __init__(
+        self, config: EncoderConfig, *, joint: bool = False, assigned: bool | None = None
+    ) -> None:
         """Load the network.
 
         Args:
             config: its name, batch size and device.
             joint: whether it must embed images in the same space.
+            assigned: whether the cluster gives this process a GPU; None without a cluster.
 
-        Raises: InputError if the library, the network or its tokenizer is missing, or its kind is
-            not known here.
+        Raises: InputError if the library, the network or its tokenizer is missing, its kind is
+            not known here, or there is no GPU for it.
         """
+        device = resolve_device(config.device, assigned=assigned)
         self._tokenizer, net = load_text_network(*_network(config, joint=joint), "transformers")
         self._family = _family(config.name, net.config.model_type, joint=joint)
-        self._device = torch.device(resolve_device(config.device))
+        self._device = torch.device(device)
         self._net = net.eval().requires_grad_(requires_grad=False).to(self._device)
         self._batch_size = config.batch_size
         read = getattr(net.config, self._family.settings, net.config)

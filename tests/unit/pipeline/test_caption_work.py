@@ -17,10 +17,13 @@ from otcondense.store import (
     write_class_features,
 )
 from otcondense.store.features import PartOf
-from pipeline.caption_work import CaptionWork, encode_captions, score_by_alignment
+from pipeline.caption_run import CaptionResult, encode_captions, score_by_alignment
+from pipeline.caption_work import CaptionWork
+from pipeline.extraction_config import ExtractionConfig
 from tests.generators.vision_models import PROJECTED, write_model
 
 COUNT = 9
+HERE = ExtractionConfig(num_encoders=0)
 TEXTS = [f"a cat {'grey ' * number}" for number in range(COUNT)]
 
 
@@ -57,6 +60,10 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
+def unseen(_done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
+
+
 def work_of(store: Store, directory: str) -> CaptionWork:
     return CaptionWork(store, "captions", "images", directory, ["given"], "key")
 
@@ -69,9 +76,11 @@ def encoder(tmp_path: Path, **more: str) -> EncoderConfig:
 def test_features_of_captions_have_the_same_parts(store: Store, tmp_path: Path) -> None:
     reader = encoder(tmp_path, input="caption")
     shown: list[tuple[int, int]] = []
-    assert encode_captions(work_of(store, "texts"), reader, lambda *at: shown.append(at)) == 0
-    assert shown == [(1, 2), (2, 2)]
-    assert encode_captions(work_of(store, "texts"), reader, lambda *_: None) == 2
+    work = work_of(store, "texts")
+    made = encode_captions(work, reader, HERE, lambda *at: shown.append(at))
+    assert made == CaptionResult(1, 0)
+    assert shown == [(0, COUNT), (COUNT, COUNT)]
+    assert encode_captions(work, reader, HERE, unseen) == CaptionResult(1, 1)
     view = FeatureView((FeaturePart("images"), FeaturePart("texts")))
     whole = view.read(store, "given")
     assert whole.features.shape == (COUNT, 2 * PROJECTED)
@@ -82,8 +91,8 @@ def test_features_of_captions_have_the_same_parts(store: Store, tmp_path: Path) 
 def test_the_agreement_of_a_class_is_in_one_file(store: Store, tmp_path: Path) -> None:
     config = AlignmentConfig(encoder=encoder(tmp_path), others=3)
     work = work_of(store, "scores")
-    assert score_by_alignment(work, config, lambda *_: None) == 0
-    assert score_by_alignment(work, config, lambda *_: None) == 1
+    assert score_by_alignment(work, config, HERE, unseen) == CaptionResult(1, 0)
+    assert score_by_alignment(work, config, HERE, unseen) == CaptionResult(1, 1)
     features = read_class_features(store, "images", "given")
     found = with_confidences(store, features, "scores")
     assert found.cross_entropy is not None
