@@ -30,8 +30,8 @@ def load_text_network(
         can be downloaded, lacks some of its weights, or has a tokenizer that cannot pad.
     """
     library = load_library(what, extra)
+    settings = network_settings(what, place, extra)
     with quiet(library), _refusing(what):
-        settings = library.AutoConfig.from_pretrained(place, trust_remote_code=False)
         network = class_of(settings)
         tokenizer = library.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
         net, report = getattr(library, network).from_pretrained(
@@ -59,9 +59,25 @@ def check_text_network(what: str, place: str, class_of: Callable[[Any], str], ex
     Raises: InputError as `load_text_network` does, for what can be known without the weights.
     """
     library = load_library(what, extra)
+    settings = network_settings(what, place, extra)
     with quiet(library), _refusing(what):
-        class_of(library.AutoConfig.from_pretrained(place, trust_remote_code=False))
+        class_of(settings)
         library.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+
+
+def network_settings(what: str, place: str, extra: str) -> Any:
+    """Return the settings of a text network, of its config.json; no weights are loaded.
+
+    Args:
+        what: the network as the configuration names it, for messages.
+        place: repository on the hub, or a local folder.
+        extra: of this package, which installs transformers.
+
+    Raises: InputError if transformers is not installed, or there is no such network.
+    """
+    library = load_library(what, extra)
+    with quiet(library), _refusing(what):
+        return library.AutoConfig.from_pretrained(place, trust_remote_code=False)
 
 
 @contextmanager

@@ -85,13 +85,13 @@ class CaptionPlan:
     units: tuple[Unit, ...]
     captions: pa.LargeStringArray
     """Caption of every image, in the order of the units and of their feature files."""
-    batch_size: int
-    """A piece has whole batches."""
+    piece_rows: int
+    """Captions of a piece at most."""
 
     @cached_property
     def pieces(self) -> list[Piece]:
         """The pieces of all units, in their order."""
-        step = max(1, PIECE_ROWS // self.batch_size) * self.batch_size
+        step = self.piece_rows
         found: list[Piece] = []
         for place, unit in enumerate(self.units):
             first = unit.start
@@ -141,7 +141,7 @@ class CaptionWork:
         Args:
             shared: digests of the network, and of captions that all images are compared with.
             in_parts: whether a large class has a file for each part, as its features have.
-            batch_size: captions that the network reads together.
+            batch_size: captions that the network reads together; a piece has whole batches.
 
         Raises: MissingInputError if features or captions are missing, InputError if an image with
             features has no caption.
@@ -161,7 +161,8 @@ class CaptionWork:
             sizes = tuple(map(len, known))
             file = class_file(self.directory, name, number)
             units.append(Unit(name, number, sizes, start, file, key))
-        return CaptionPlan(tuple(units), texts, batch_size)
+        piece_rows = max(1, PIECE_ROWS // batch_size) * batch_size
+        return CaptionPlan(tuple(units), texts, piece_rows)
 
     def _files(self, *, in_parts: bool) -> Iterator[tuple[str, int, list[str]]]:
         """Yield class, number and feature files of each file to write."""

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from jobs.command.progress import note
-from jobs.forecasts.finished import Finished, finished_features
+from jobs.forecasts.caption_stages import CaptionForecast, caption_forecasts
+from jobs.forecasts.finished import Finished, finished_features, finished_files
 from jobs.forecasts.image_stages import feature_stage
 from jobs.forecasts.known import Known, known_of
 from jobs.forecasts.printing import print_time
-from jobs.run_directory.bars import extraction_bar
+from jobs.run_directory.bars import ALIGNMENT_BAR, extraction_bar
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.listing import run_listing, scan_source
 from jobs.run_directory.run import Run
@@ -47,15 +48,37 @@ def forecast_features(run: Run, on: str | None = None) -> Known:
         note("import features", f"{rows} rows of {run.config.source.path}; no images, no encoder")
     for encoder in run.config.extracting:
         _print(run, encoder, known)
-    readers = [*run.config.captioning, run.config.confidence.aligning]
-    for reader in dict.fromkeys(each.name for each in readers if each is not None):
-        note("captions", f"{len(run_listing(run))} read by {reader}; the time is not forecast")
+    for reading in _readings(run, known):
+        _print_reading(run, reading, known)
     return known
 
 
 def feature_stages(run: Run, known: Known) -> list[Stage]:
-    """Return the extraction of each network, with the time of the classes that are left."""
-    return [_rest(run, encoder, known) for encoder in run.config.extracting]
+    """Return the work of each network, with the time of the classes that are left."""
+    seen = [_rest(run, encoder, known) for encoder in run.config.extracting]
+    return seen + [_read(run, each, known).rest(each.stage) for each in _readings(run, known)]
+
+
+def _readings(run: Run, known: Known) -> list[CaptionForecast]:
+    return list(caption_forecasts(run.config, known.facts, known.hardware))
+
+
+def _read(run: Run, reading: CaptionForecast, known: Known) -> Finished:
+    """Return how much of the work on captions is there."""
+    directory = run.features_directory(reading.encoder)
+    if reading.bar == ALIGNMENT_BAR:
+        directory = str(run.confidence_directory())
+    return finished_files(run, directory, list(known.facts.sizes))
+
+
+def _print_reading(run: Run, reading: CaptionForecast, known: Known) -> None:
+    note(reading.bar.title, reading.stage.title)
+    finished = _read(run, reading, known)
+    if finished.text:
+        note("", finished.text)
+    if not finished.is_all:
+        note("", f"storage: {byte_size(reading.stored_bytes)}")
+        print_time(finished.rest(reading.stage), known.hardware)
 
 
 def _rest(run: Run, encoder: EncoderConfig, known: Known) -> Stage:

@@ -55,7 +55,11 @@ NOTHING = Finished(0, 0, "")
 
 def finished_features(run: Run, encoder: EncoderConfig, classes: Sequence[str]) -> Finished:
     """Return how many classes have features of a network."""
-    directory = run.features_directory(encoder)
+    return finished_files(run, run.features_directory(encoder), classes)
+
+
+def finished_files(run: Run, directory: str, classes: Sequence[str]) -> Finished:
+    """Return how many classes have all their files in a directory."""
     is_there = [_is_extracted(run, directory, name) for name in classes]
     return Finished(sum(is_there), len(is_there), "class")
 

@@ -7,6 +7,7 @@ from jobs.run_directory.config import RunConfig
 from otcondense.byte_sizes import byte_size
 from otcondense.counts import counted
 from otcondense.encoders.arithmetic import encoder_size
+from otcondense.encoders.caption_size import caption_size
 from otcondense.forecast.grouping import GroupingWork, grouping_stage
 from otcondense.forecast.hardware import Hardware
 from otcondense.forecast.stages import Stage
@@ -39,4 +40,6 @@ def _width(config: RunConfig, facts: SourceFacts) -> int:
     """Return the features of an image; given ones are taken to be float32."""
     if not config.source.has_images:
         return max(1, round(facts.mean_bytes / FLOAT_BYTES))
-    return sum(encoder_size(encoder).width for encoder in config.selecting)
+    seen = [encoder_size(each).width for each in config.selecting if each.input == "image"]
+    read = [caption_size(each).width for each in config.captioning]
+    return sum(seen) + sum(read)

@@ -100,14 +100,17 @@ def input_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> I
 
 
 def _texts(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> Stage:
-    """Return the time of the text embeddings, as of flan-t5-xl and by one worker."""
-    texts, unit = len(facts.sizes), "class name"
+    """Return the time of the text embeddings, as of flan-t5-xl; one worker embeds class names."""
+    device = config.text.device
     if config.text.of == CAPTIONS:
         is_all = config.text.images == "source"
         texts, unit = (facts.images if is_all else selected_images(config, facts)), "caption"
-    uses_gpu = config.text.device != "cpu" and hardware.gpus > 0
+        workers = extraction_workers(config.representations, hardware, device)
+    else:
+        texts, unit = len(facts.sizes), "class name"
+        workers = Workers(1, on_gpus=device != "cpu" and hardware.gpus > 0)
     flops = text_flops(texts, config.text.max_tokens)
-    return text_stage(counted(texts, unit), T5_BYTES, flops, hardware, on_gpu=uses_gpu)
+    return text_stage(counted(texts, unit), T5_BYTES, flops, hardware, workers)
 
 
 def _latents(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> Stage:

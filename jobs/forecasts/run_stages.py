@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from jobs.forecasts.caption_stages import caption_forecasts
 from jobs.forecasts.group_stage import group_stages
 from jobs.forecasts.image_stages import SourceFacts, feature_stage, input_stages
 from jobs.forecasts.model_stages import (
@@ -24,6 +25,7 @@ def run_stages(config: RunConfig, facts: SourceFacts, hardware: Hardware) -> lis
     Raises: InputError if there is no such network, or a budget does not fit the classes.
     """
     features = [feature_stage(config, each, facts, hardware) for each in config.extracting]
+    features += [each.stage for each in caption_forecasts(config, facts, hardware)]
     return features + later_stages(config, facts, hardware)
 
 

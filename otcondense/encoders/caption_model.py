@@ -33,6 +33,12 @@ class TextFamily:
     pads_all: bool = False
     """Whether padding counts as text: it was trained so."""
 
+    def projected(self, net: Any, pooled: Tensor) -> Tensor:
+        """Return the embeddings of texts in the space of images, from the pooled states."""
+        projection = getattr(net, "text_projection", None)
+        embedded: Tensor = pooled if projection is None else projection(pooled)
+        return embedded
+
 
 TEXT_FAMILIES = {
     "clip": TextFamily("CLIPModel", is_joint=True, settings="text_config"),
@@ -70,7 +76,7 @@ class CaptionModel:
         """
         device = resolve_device(config.device, assigned=assigned)
         self._tokenizer, net = load_text_network(*_network(config, joint=joint), "transformers")
-        self._family = _family(config.name, net.config.model_type, joint=joint)
+        self._family = caption_family(config.name, net.config.model_type, joint=joint)
         self._device = torch.device(device)
         self._net = net.eval().requires_grad_(requires_grad=False).to(self._device)
         self._batch_size = config.batch_size
@@ -119,9 +125,7 @@ class CaptionModel:
         if self._family.pads_all:
             inputs = {"input_ids": inputs["input_ids"]}
         pooled: Tensor = self._net.text_model(**inputs).pooler_output
-        projection = getattr(self._net, "text_projection", None)
-        embedded: Tensor = pooled if projection is None else projection(pooled)
-        return embedded
+        return self._family.projected(self._net, pooled)
 
 
 def check_caption_model(config: EncoderConfig, *, joint: bool = False) -> None:
@@ -140,12 +144,21 @@ def _network(config: EncoderConfig, *, joint: bool) -> tuple[str, str, Callable[
     assert place is not None, "a text network is one of transformers"
 
     def class_of(settings: Any) -> str:
-        return _family(config.name, settings.model_type, joint=joint).network
+        return caption_family(config.name, settings.model_type, joint=joint).network
 
     return config.name, place, class_of
 
 
-def _family(name: str, kind: str, *, joint: bool) -> TextFamily:
+def caption_family(name: str, kind: str, *, joint: bool) -> TextFamily:
+    """Return the kind of a text network.
+
+    Args:
+        name: of the network, for a message.
+        kind: `model_type` in its config.json.
+        joint: whether it must embed images in the same space.
+
+    Raises: InputError if it is not known here.
+    """
     known = {each: found for each, found in TEXT_FAMILIES.items() if found.is_joint or not joint}
     if kind not in known:
         what = "images and texts" if joint else "texts"
@@ -156,14 +169,18 @@ def _family(name: str, kind: str, *, joint: bool) -> TextFamily:
     return known[kind]
 
 
+def most_tokens(settings: Any) -> int:
+    """Return the tokens that a text network reads at most, by its settings in config.json."""
+    positions = getattr(settings, "max_position_embeddings", None)
+    if positions is None:
+        return MOST_TOKENS
+    # RoBERTa's first positions are those of padding.
+    return min(MOST_TOKENS, int(positions) - 2 * ("roberta" in settings.model_type))
+
+
 def _length(tokenizer: Any, settings: Any) -> int:
     """Return the tokens that each caption is padded or cut to."""
-    limits = [MOST_TOKENS, int(tokenizer.model_max_length)]
-    positions = getattr(settings, "max_position_embeddings", None)
-    if positions is not None:
-        # RoBERTa's first positions are those of padding.
-        limits.append(int(positions) - 2 * ("roberta" in settings.model_type))
-    return min(limits)
+    return min(most_tokens(settings), int(tokenizer.model_max_length))
 
 
 def _digest(net: Any, tokenizer: Any, tokens: int) -> str:

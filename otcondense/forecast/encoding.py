@@ -1,9 +1,12 @@
-"""Time of the stages that read, decode and encode images, and of the text embeddings."""
+"""Time of the stages that read, decode and encode images, and of those that read texts."""
 
 from dataclasses import dataclass
 
 from otcondense.forecast.hardware import GIGA, TERA, Hardware, Precision
 from otcondense.forecast.stages import Stage, Term, Workers, beside
+
+DOUBLE_SHARE = 0.5
+"""Speed of a core in float64 as a share of that in float32: its registers hold half as many."""
 
 
 @dataclass(frozen=True)
@@ -83,21 +86,58 @@ def encoding_stage(work: EncodingWork, hardware: Hardware, workers: Workers) -> 
     return Stage(work.name, work.title, terms, workers)
 
 
+@dataclass(frozen=True)
+class ReadingWork:
+    """Captions that a text network reads: as features, or to compare images with them."""
+
+    title: str
+    captions: int
+    flops: float
+    """Of one caption, forward."""
+    stored_bytes: int
+    """Results of one caption."""
+    shared: int = 0
+    """Captions that each worker reads first, and compares every image with."""
+    width: int = 0
+    """Numbers of the embedding of an image that is compared; 0 for features."""
+
+
+def reading_stage(work: ReadingWork, hardware: Hardware, workers: Workers) -> Stage:
+    """Return the time of the captions of a run.
+
+    Networks read in float32. Images are compared on one core of each worker, in float64.
+    """
+    own = work.captions / workers.count
+    encoding = (own + work.shared) * work.flops / _text_speed(hardware, workers)
+    terms = [Term("encoding", encoding)]
+    if work.width:
+        products = 2 * own * (work.shared + 1) * work.width
+        seconds = products / (DOUBLE_SHARE * hardware.core_tflops * TERA)
+        terms.append(Term("comparing", seconds))
+    written = work.captions * work.stored_bytes / (hardware.storage_gb_per_s * GIGA)
+    return Stage("extract_features", work.title, (*terms, Term("writing", written)), workers)
+
+
 def text_stage(
-    title: str, weights_bytes: float, flops: float, hardware: Hardware, *, on_gpu: bool
+    title: str, weights_bytes: float, flops: float, hardware: Hardware, workers: Workers
 ) -> Stage:
-    """Return the time of the text embeddings, made by one worker.
+    """Return the time of the text embeddings.
 
     Args:
         title: what is embedded.
         weights_bytes: size of the model's files.
         flops: arithmetic of all texts.
         hardware: where.
-        on_gpu: whether the model works on a GPU.
+        workers: the devices that share the texts; each loads the model.
     """
-    speed = hardware.encoder_float32_tflops if on_gpu else hardware.core_tflops
     terms = (
         Term("loading", weights_bytes / (hardware.storage_gb_per_s * GIGA)),
-        Term("encoding", flops / (speed * TERA)),
+        Term("encoding", flops / workers.count / _text_speed(hardware, workers)),
     )
-    return Stage("extract_text", title, terms, Workers(1, on_gpu))
+    return Stage("extract_text", title, terms, workers)
+
+
+def _text_speed(hardware: Hardware, workers: Workers) -> float:
+    """Return the arithmetic a second of each GPU or core in a text network, in float32."""
+    speed = hardware.encoder_float32_tflops if workers.on_gpus else hardware.core_tflops
+    return speed * TERA

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, CLIPModel
 from otcondense.encoders import AlignmentConfig, EncoderConfig, cross_entropy
 from otcondense.encoders.alignment import OWN, alignment_logits, reference_captions
 from otcondense.encoders.caption_model import CaptionModel
+from otcondense.encoders.caption_size import caption_size
 from otcondense.errors import InputError
 from tests.generators.vision_models import PROJECTED, TEXT_KINDS, WIDTH, write_text_model
 
@@ -40,6 +41,27 @@ def test_each_caption_has_its_embedding_in_any_batch(names: dict[str, str], kind
     larger = CaptionModel(config_of(names[kind], batch_size=8)).embed(TEXTS)
     assert larger == pytest.approx(found, abs=1e-5)
     assert len(np.unique(found, axis=0)) == len(TEXTS)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_text_network_is_counted_without_its_weights(names: dict[str, str], kind: str) -> None:
+    is_joint = kind in {"clip", "siglip"}
+    config = config_of(names[kind])
+    counted = caption_size(config, joint=is_joint)
+    model = CaptionModel(config)
+    assert counted.width == model.embed(TEXTS).shape[1]
+    net = model._net.text_model if is_joint else model._net
+    used = [each for name, each in net.named_parameters() if "embed" not in name]
+    tokens = counted.flops / (2 * sum(each.numel() for each in used if each.ndim == 2))
+    assert 60 < tokens < 800  # 64 or 256, and the attention, which is much of so small a network
+    if not is_joint:
+        with pytest.raises(InputError, match="must be a network for images and texts"):
+            caption_size(config, joint=True)
+
+
+def test_a_text_network_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match="transformers:/absent must be a text network on the hub"):
+        caption_size(config_of("transformers:/absent"))
 
 
 @pytest.mark.parametrize("kind", ALL)

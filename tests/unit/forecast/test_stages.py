@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from otcondense.forecast.encoding import EncodingWork, Images, Network, encoding_stage
+from otcondense.forecast.encoding import (
+    EncodingWork,
+    Images,
+    Network,
+    ReadingWork,
+    encoding_stage,
+    reading_stage,
+    text_stage,
+)
 from otcondense.forecast.evaluation import EvaluationWork, evaluation_stage
 from otcondense.forecast.grouping import GroupingWork, grouping_stage
 from otcondense.forecast.hardware import PRESETS, Hardware, Precision
@@ -110,6 +118,29 @@ def test_an_extraction_shares_cores_and_not_gpus() -> None:
     shown = [term.name for term in on_cores.terms if not term.hidden]
     assert shown[:2] == ["decoding", "encoding"]
     assert seconds(on_cores)["encoding"] == pytest.approx(1000 * 2 * 10e9 / (96 * 0.05e12))
+
+
+def test_workers_share_captions_and_not_those_that_all_images_are_compared_with() -> None:
+    work = ReadingWork("", 10_000_000, flops=13e9, stored_bytes=3000)
+    features = seconds(reading_stage(work, NODE, EIGHT))
+    assert features.keys() == {"encoding", "writing"}
+    assert features["encoding"] == pytest.approx(1e7 * 13e9 / (8 * 24.5e12))
+    assert features["writing"] == pytest.approx(1e7 * 3000 / 1e9)
+    compared = replace(work, shared=1023, width=768)
+    found = seconds(reading_stage(compared, NODE, EIGHT))
+    assert found["encoding"] == pytest.approx((1e7 / 8 + 1023) * 13e9 / 24.5e12)
+    assert found["comparing"] == pytest.approx(2 * 1e7 / 8 * 1024 * 768 / 0.025e12)
+    on_cores = seconds(reading_stage(work, NODE, Workers(96, on_gpus=False)))
+    assert on_cores["encoding"] == pytest.approx(1e7 * 13e9 / (96 * 0.05e12))
+
+
+def test_workers_share_the_texts_of_a_training() -> None:
+    one, eight = (
+        seconds(text_stage("", 11e9, 1e15, NODE, Workers(count, on_gpus=True))) for count in (1, 8)
+    )
+    assert one["encoding"] == pytest.approx(1e15 / 24.5e12)
+    assert one["encoding"] == pytest.approx(8 * eight["encoding"])
+    assert one["loading"] == eight["loading"] == pytest.approx(11)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,17 @@ from pydantic import ValidationError
 
 from jobs.extract_features.dry_run import forecast_features
 from jobs.extract_features.stage import extract
+from jobs.forecasts.image_stages import SourceFacts
+from jobs.forecasts.run_stages import run_stages
 from jobs.requirements.weights import needs
 from jobs.run_directory.config import RunConfig
 from jobs.run_directory.run import Run
 from jobs.select_subset.stage import select_subset
 from jobs.verify.command import verify
+from otcondense.forecast.hardware import PRESETS
+from otcondense.forecast.stages import Workers, total_seconds
 from otcondense.store import class_file, read_class_features, read_class_selection
+from pipeline.extraction_config import ExtractionConfig
 from tests.generators.vision_models import WIDTH, write_model, write_text_model
 from tests.unit.jobs.test_captions_of_runs import run_of
 
@@ -83,7 +88,23 @@ def test_the_selection_sees_captions(
     extract(run)
     assert contents(run) == before
     forecast_features(run)
-    assert "24 read by" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("24 captions read by") == 2
+
+
+def test_the_forecast_counts_what_reads_captions(models: dict[str, str], tmp_path: Path) -> None:
+    run = run_of(tmp_path, "parquet", **settings(models), groups={"most": 1000})
+    facts = SourceFacts({"cat": 20_000}, 1e3)
+    stages = run_stages(run.config, facts, PRESETS["8xH100"])
+    found = [stage for stage in stages if "captions read by" in stage.title]
+    assert [{term.name for term in stage.terms} for stage in found] == [
+        {"encoding", "writing"},
+        {"encoding", "comparing", "writing"},
+    ]
+    assert all(stage.workers == Workers(1, on_gpus=False) for stage in found)  # device=cpu, here
+    parallel = run.config.model_copy(update={"extraction": ExtractionConfig()})
+    shared = run_stages(parallel, facts, PRESETS["8xH100"])
+    assert total_seconds(shared) < total_seconds(stages) / 2
+    assert any(stage.name == "group" for stage in stages)
 
 
 def test_another_order_of_work_gives_the_same_bytes(models: dict[str, str], tmp_path: Path) -> None:
