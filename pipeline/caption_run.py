@@ -28,7 +28,7 @@ from pipeline.extract import OnProgress
 from pipeline.extraction_config import ExtractionConfig
 from pipeline.failures import packed, raise_packed
 from pipeline.run_shards import LOOKERS
-from pipeline.shards import FOLDER
+from pipeline.shard_files import shard_folder
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _read_all(
     for number in still_open:
         checked.add(units[number].file, units[number].expected, units[number].size)
     checked.save()
-    work.store.remove(f"{work.directory}/{FOLDER}")
+    work.store.remove(shard_folder(work.directory))
     changed = {units[number].name for number in still_open}
     return CaptionResult(len(work.class_names), len(work.class_names) - len(changed))
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from otcondense.datasets import captions_of
 from otcondense.store import Store, class_file, class_files, fingerprint, read_columns
 from pipeline.fingerprints import content_of
-from pipeline.shards import FOLDER
+from pipeline.shard_files import shard_file
 
 PIECE_ROWS = 4096
 """Captions of a piece at most, unless one batch has more: it is what a killed worker loses. A core
@@ -179,7 +179,7 @@ class CaptionWork:
 
     def piece_file(self, piece: Piece) -> str:
         """Return the name of the file of a piece, which lies there until its unit is written."""
-        return f"{self.directory}/{FOLDER}/{piece.number:06d}.parquet"
+        return shard_file(self.directory, piece.number)
 
 
 def _by_id(captions: pa.Array, ids: Sequence[pa.Array]) -> list[str]:

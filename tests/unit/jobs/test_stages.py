@@ -68,6 +68,7 @@ def files(run: Run) -> dict[str, list[str]]:
             class_quarantine_file(features, "a", 12),
             class_file("scores/probe-0a1b2c3d", "a"),
             class_file("scores/alignment-0a1b2c3d", "a"),
+            shard_file("scores/alignment-0a1b2c3d", 3),
             listing_file(run.config.source),
             others_file(run.config.source),
             run.captions_file(),
