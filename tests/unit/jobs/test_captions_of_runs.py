@@ -53,7 +53,7 @@ def run_of(root: Path, layout: str, texts: Any = TEXTS, **settings: Any) -> Run:
     values = {
         "run": str(root / "run"),
         "source": {**source, **settings.pop("source", {})},
-        "encoder": {"name": "pixels", "image_size": 8},
+        "encoder": None if made.kind == "features" else {"name": "pixels", "image_size": 8},
         "confidence": {"kind": "none"},
         "extraction": {"num_encoders": 0},
         "selection": {
