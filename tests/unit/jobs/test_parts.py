@@ -112,7 +112,7 @@ def make_run(root: Path, kind: str, name: str = "run", **settings: Any) -> Run:
     values = {
         "run": str(root / name),
         "source": {"path": str(data), **SETTINGS[kind]},
-        "encoder": PIXELS,
+        "encoder": None if SETTINGS[kind]["kind"] == "features" else PIXELS,
         "confidence": {"kind": "none"},
         "extraction": {"num_encoders": 0},
         "selection": {"budget": 3, "methods": METHODS, "pool": {"num_actors": 0}},
