@@ -35,5 +35,5 @@ def range_and_sum(counts: Sequence[int], unit: str = "class") -> str:
     if len(counts) == 1:
         return counted(counts[0], "image")
     few, many = min(counts, default=0), max(counts, default=0)
-    each = f"{few}" if few == many else f"{few} to {many}"
-    return f"{each} images a {unit}, {sum(counts)} in all"
+    each = counted(few, "image") if few == many else f"{few:,} to {many:,} images"
+    return f"{each} a {unit}, {sum(counts):,} in all"

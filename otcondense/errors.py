@@ -26,8 +26,8 @@ class InputError(ValueError):
     """
 
 
-class MissingInputError(InputError):
-    """A file of a run that an earlier stage has to write: missing, damaged or of other images.
+class RunFileError(InputError):
+    """A file of a run that cannot be used, and that a stage has to write.
 
     The message does not say which command writes the file. Commands know, and add it.
     """
@@ -40,6 +40,14 @@ class MissingInputError(InputError):
     def __reduce__(self) -> tuple[Any, ...]:
         # Without it, pickle would create the error from its message alone.
         return type(self), (str(self), self.file)
+
+
+class MissingInputError(RunFileError):
+    """A file of a run that is missing, or of other images: a stage has not written it yet."""
+
+
+class DamagedInputError(RunFileError):
+    """A file of a run that does not have the content it was written with."""
 
 
 def storage_fault(error: BaseException) -> OSError | None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otcondense.datasets import order_classes
-from otcondense.errors import InputError, MissingInputError
+from otcondense.errors import DamagedInputError, InputError, MissingInputError
 from otcondense.grouping.config import GroupConfig
 from otcondense.store import (
     ALL_CLASSES,
@@ -147,8 +148,8 @@ def plan_groups(
         key: fingerprint of all settings of the stage.
         cell_rows: images that one worker groups at a time; None follows the memory.
 
-    Raises: MissingInputError if features, confidences or scores are missing; InputError if the
-        features of several classes cannot be compared.
+    Raises: RunFileError if features, confidences or scores are missing, damaged or of another
+        encoder; InputError if the features of several classes cannot be compared.
     """
     names = order_classes(class_names)
     _check_comparable(inputs.view, names, config)
@@ -160,6 +161,11 @@ def plan_groups(
     settings = [key, cell_rows]
     for name, members in alone if config.labels == "keep" else together:
         roots.append(_root(inputs, len(roots), name, members, settings))
+    for of_encoder in inputs.view.directories:
+        files: list[str] = []
+        for name in names:
+            files += class_files(inputs.store, of_encoder, name)
+        _check_one_encoder(inputs.store, files)
     return GroupPlan(inputs, directory, config, tuple(roots), cell_rows)
 
 
@@ -190,10 +196,9 @@ def _rows_that_fit(inputs: GroupInputs, class_name: str) -> int:
 def _rows_of(store: Store, name: str) -> int:
     """Return the rows of a stored table.
 
-    Raises: MissingInputError if it is not there.
+    Raises: RunFileError if it is missing or damaged.
     """
-    if not store.exists(name):
-        raise MissingInputError(f"{store.path(name)} is missing", name)
+    _content(store, name)
     with store.open(name) as file:
         return int(pq.read_metadata(file).num_rows)
 
@@ -213,12 +218,38 @@ def _root(
     return Root(number, name, tuple(parts), fingerprint([name, *settings, contents]))
 
 
+def _check_one_encoder(store: Store, names: Sequence[str]) -> None:
+    """Check that features are of one width and type.
+
+    Raises: DamagedInputError naming the first file that has others than the file before.
+    """
+    before = None
+    for name in names:
+        with store.open(name) as file:
+            found = pq.read_schema(file).field("features")
+        if before is not None and not found.equals(before, check_metadata=True):
+            raise DamagedInputError(
+                f"{store.path(name)} must hold features of the same width and type as the other "
+                f"files of its folder, found {_shape(found)} and {_shape(before)}: it is of "
+                "another encoder",
+                name,
+            )
+        before = found
+
+
+def _shape(field: pa.Field) -> str:
+    facts = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+    return f"{facts.get('shape')} of {facts.get('dtype')}"
+
+
 def _content(store: Store, name: str) -> str:
     """Return the digest of the content of a stored table.
 
-    Raises: MissingInputError if it is missing or damaged.
+    Raises: RunFileError if it is missing or damaged.
     """
+    if not store.exists(name):
+        raise MissingInputError(f"{store.path(name)} is missing", name)
     metadata = stored_metadata(store, name)
     if metadata is None:
-        raise MissingInputError(f"{store.path(name)} is missing or damaged", name)
+        raise DamagedInputError(f"{store.path(name)} is damaged", name)
     return str(metadata["content"])

@@ -91,9 +91,10 @@ def source_rows(inputs: GroupInputs, part: SourcePart) -> pa.Table:
 def _check_finite(features: Float32[np.ndarray, "n d"], image_ids: Sequence[str]) -> None:
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
+        more = f" and {len(bad) - 1:,} more" if len(bad) > 1 else ""
         raise InputError(
             "features to group must be finite, found NaN or infinite values for "
-            f"{image_ids[bad[0]]} and {len(bad) - 1} more; extract the features again"
+            f"{image_ids[bad[0]]}{more}; correct the features, or extract them again"
         )
 
 

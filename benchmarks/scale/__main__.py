@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.harness import finish, record_of
 from benchmarks.run_all import keep
 from benchmarks.scale.documented import LARGER, write_page
-from benchmarks.scale.outlook import Results, outlook, selection_seconds, slopes
+from benchmarks.scale.outlook import Results, has_outlook, outlook, selection_seconds, slopes
 from benchmarks.scale.stages import STAGES, Size, bytes_needed, measure
 from benchmarks.tables import write_tables
 
@@ -116,7 +116,7 @@ def forecast_lines(results: Results) -> Iterator[str]:
             f"{stage} {value:.2f}" for stage, value in slopes(results, figure).items()
         )
         yield f"\nslope of {figure}: {found or 'needs two sizes'}"
-    if len(results) < 2:
+    if not has_outlook(results):
         return
     for rows, nodes in LARGER:
         yield f"\n{rows:,} rows on {nodes} nodes of 64 cores (extrapolated)"
@@ -140,7 +140,7 @@ def figures_of(results: Results) -> dict[str, Any]:
     for name in ("seconds", "peak_mib"):
         for stage, value in slopes(results, name).items():
             figures[f"slope_{stage}_{name}"] = round(value, 3)
-    if len(results) < 2:
+    if not has_outlook(results):
         return figures
     for rows, nodes in LARGER:
         for each in outlook(results, rows, nodes):

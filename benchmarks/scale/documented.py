@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness import machine
-from benchmarks.scale.outlook import Results, outlook, selection_seconds, slopes
+from benchmarks.scale.outlook import Results, has_outlook, outlook, selection_seconds, slopes
 from otcondense.counts import counted
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
@@ -37,7 +37,7 @@ def tables(results: Results) -> str:
         *_measured(results, sizes),
         *_extrapolated(results, sizes),
     ]
-    if len(sizes) > 1:
+    if has_outlook(results):
         for rows, nodes in LARGER:
             lines += ["", *_forecast(results, rows, nodes)]
     return "\n".join(lines)

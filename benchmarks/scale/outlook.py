@@ -23,6 +23,8 @@ MOST_FILES = 10_000_000
 """Files of a run; listing them takes 10,000 requests of 1,000 names at an object store."""
 OWN = ("write", "fill", "page")
 """Stages that are part of the benchmark, or have no work that grows as rows do."""
+LEAST_ROWS = 1_000_000
+"""Rows of the largest size that is taken further: in smaller ones, starts hide what grows."""
 STEEP = 1.1
 """Slope above which a figure grows faster than rows, and not by noise."""
 Figures = Mapping[str, float]
@@ -70,6 +72,11 @@ def slopes(results: Results, figure: str) -> dict[str, float]:
         if len(known) > 1:
             found[stage] = slope(known[-2], known[-1])
     return found
+
+
+def has_outlook(results: Results) -> bool:
+    """Tell whether two sizes were measured, and one that says something of larger ones."""
+    return len(results) > 1 and max(results) >= LEAST_ROWS
 
 
 def outlook(results: Results, rows: int, nodes: int) -> Iterator[Outlook]:

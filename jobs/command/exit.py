@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.run_directory.stages import command_of
-from otcondense.errors import InputError, MissingInputError, remote_fault, storage_fault
+from otcondense.errors import (
+    InputError,
+    MissingInputError,
+    RunFileError,
+    remote_fault,
+    storage_fault,
+)
 
 DONE = 0
 PROBLEMS = 1
@@ -78,9 +84,10 @@ def fault_of(error: BaseException) -> str | None:
 
     Returns: None for any other error.
     """
-    if isinstance(error, MissingInputError):
+    if isinstance(error, RunFileError):
+        when = "first" if isinstance(error, MissingInputError) else "again"
         command = command_of(error.file)
-        return f"{error}; run {command} first, with the same run and settings"
+        return f"{error}; run {command} {when}, with the same run and settings"
     if isinstance(error, InputError):
         return str(error)
     storage = storage_fault(error)

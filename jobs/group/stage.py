@@ -47,9 +47,9 @@ def sentences(result: GroupingResult, plan: GroupPlan) -> list[str]:
         found.append(f"{single:,} of {counted(len(plan.roots), 'class')} are one group each")
     if table.cut:
         found.append(
-            f"{counted(table.cut, 'image')} have the same features as more others than fit into a "
-            f"group of {plan.config.most:,}; they are in groups in the order of their ids, and "
-            "each of these groups gives one or more of them"
+            f"{counted(table.cut, 'image')} are copies, by their features, that do not fit into "
+            f"one group of {plan.config.most:,}: they are in several in the order of their ids, "
+            "and each of these groups gives one or more of them"
         )
     return found
 

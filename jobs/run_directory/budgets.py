@@ -19,7 +19,7 @@ from jobs.run_directory.selection_config import SelectionConfig, Subset
 from otcondense.counts import counted, range_and_sum
 from otcondense.errors import InputError
 from otcondense.selection.objective_config import BALANCED_KAPPA, admissible_kappa
-from otcondense.store import ALL_CLASSES
+from otcondense.store import ALL_CLASSES, groups_file
 
 LISTS = "selection.include, selection.exclude and selection.start"
 """The settings that name images."""
@@ -105,12 +105,16 @@ def check_budgets(run: Run) -> list[str]:
     forced = forced_images(run)
     sizes = class_sizes(run)
     sentences: list[str] = []
+    # Estimates of groups serve until there are some; the selection then refuses by their number.
+    directory = run.groups_directory()
+    is_grouped = directory is not None and run.store.exists(groups_file(directory))
     for subset in selection.subsets_of(selection.methods[0]) if selection.methods else ():
         budgets = resolve(subset.budgets[-1], sizes)
         _check_sizes(config, subset, budgets, sizes)
-        _check_groups(config, budgets, sizes)
         _check_forced(config, forced, budgets)
-        sentences += _about_groups(config, budgets, sizes)
+        _check_groups(config, budgets, sizes)
+        if not is_grouped:
+            sentences += _about_groups(config, budgets, sizes)
         sentences += _about_budget(config, subset, budgets, sizes)
         sentences += _about_balanced_classes(config, sizes, budgets)
     return sentences

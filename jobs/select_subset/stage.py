@@ -19,6 +19,7 @@ from jobs.cluster.start import start_ray
 from jobs.command.progress import Progress, note
 from jobs.command.wording import earlier_part
 from jobs.run_directory.bars import PATHS_BAR, POLISH_BAR, SELECTION_BAR, Bar, selection_bar
+from jobs.run_directory.budget_rules import resolve
 from jobs.run_directory.budgets import check_budgets
 from jobs.run_directory.copy_facts import copy_facts
 from jobs.run_directory.groups import class_indices, unit_word
@@ -86,8 +87,24 @@ def write_manifests(run: Run, listed: Listed) -> dict[str, str]:
     for subset in run.config.selection.subsets:
         selections = _write_manifest(run, subset, names)
         facts |= copy_facts(selections)
+        facts |= _lacking(run, listed, subset, selections)
         facts |= _group_facts(listed, subset, selections) if run.config.groups else {}
     return facts
+
+
+def _lacking(
+    run: Run, listed: Listed, subset: str, selections: list[ClassSelection]
+) -> dict[str, str]:
+    """Return a sentence about a subset with fewer images than its budget, by its name."""
+    asked = sum(resolve(run.config.selection.subset(subset).budgets[-1], listed.sizes).values())
+    chosen = sum(len(each.indices) for each in selections)
+    if chosen >= asked:
+        return {}
+    words = (
+        f"{counted(chosen, 'image')} of the {asked:,} that its budget asks for: there are no more "
+        "that may be chosen (small_class=take_all)"
+    )
+    return {f"budget of {subset}": words}
 
 
 def _group_facts(listed: Listed, subset: str, selections: list[ClassSelection]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from otcondense.counts import counted
 from otcondense.selection.gap import gap
 from otcondense.shares import gap_text
 
@@ -52,7 +53,7 @@ class Composed:
     def words(self) -> str:
         """Return objective, bound and gap in words."""
         whole = f" ({self.num_whole:,} taken whole)" if self.num_whole else ""
-        text = f"objective of {self.num_groups:,} groups{whole} {self.objective:.6g}"
+        text = f"objective of {counted(self.num_groups, 'group')}{whole} {self.objective:.6g}"
         if math.isfinite(self.gap):
             text += (
                 f", at least {self.lower_bound:.6g} for any other images with these numbers: "

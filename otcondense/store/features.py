@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float, Float32, Int32
 
-from otcondense.errors import InputError
+from otcondense.errors import DamagedInputError, InputError
 from otcondense.store.files import Store
 from otcondense.store.logits import stored_logits
 from otcondense.store.tables import (
@@ -218,18 +218,21 @@ def read_class_features(store: Store, directory: str, class_name: str) -> ClassF
 def read_part(store: Store, directory: str, class_name: str, number: int) -> ClassFeatures:
     """Return the features of a part of a class; part 0 of a small class is all of it.
 
-    Raises: InputError if the file is damaged, MissingInputError if it is missing.
+    Raises: DamagedInputError if it is damaged or of another class, MissingInputError if it is
+        missing.
     """
     name = class_file(directory, class_name, number)
     table = read_table(store, name)
     metadata = table_metadata(table)
     part = PartOf.of_facts(metadata)
-    if part.number != number:
-        raise InputError(
+    found = str(metadata["class_name"])
+    if (part.number, found) != (number, class_name):
+        raise DamagedInputError(
             f"{store.path(name)} must hold part {number} of class {class_name}, found part "
-            f"{part.number}; run the stage again to redo it"
+            f"{part.number} of class {found}",
+            name,
         )
-    return features_of_table(table, str(metadata["class_name"]), int(metadata["class_index"]), part)
+    return features_of_table(table, found, int(metadata["class_index"]), part)
 
 
 def _together(where: str, parts: Sequence[ClassFeatures]) -> ClassFeatures:

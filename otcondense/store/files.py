@@ -18,7 +18,7 @@ from fsspec.spec import AbstractBufferedFile
 from pydantic import BaseModel
 
 from otcondense.credentials import WHERE_INSTEAD, has_credentials
-from otcondense.errors import InputError
+from otcondense.errors import DamagedInputError, InputError
 from otcondense.store.json_text import DIGEST, Line, canonical_json, digest_of, parse_lines
 from otcondense.store.local_files import (
     HIDDEN,
@@ -152,19 +152,16 @@ class Store:
     def read_json(self, name: str) -> dict[str, Any]:
         """Return the JSON object stored under `name`, its content checked against its own digest.
 
-        Raises: InputError if the file is not one that `write_json` wrote, or was changed since.
+        Raises: DamagedInputError if `write_json` did not write the file, or it was changed since.
         """
         try:
             value = dict(json.loads(self.read_bytes(name)))
             written = value.pop(DIGEST)
         except (ValueError, TypeError, KeyError) as error:
-            raise InputError(
-                f"{self.path(name)} is damaged ({error}); run the stage again to redo it"
-            ) from error
+            raise DamagedInputError(f"{self.path(name)} is damaged ({error})", name) from error
         if digest_of(value) != written:
-            raise InputError(
-                f"{self.path(name)} does not have the content it was written with; "
-                "run the stage again to redo it"
+            raise DamagedInputError(
+                f"{self.path(name)} does not have the content it was written with", name
             )
         return value
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from otcondense.errors import InputError, MissingInputError
+from otcondense.errors import DamagedInputError, InputError, MissingInputError
 from otcondense.store.files import Store
 from otcondense.store.json_text import canonical_json
 
@@ -157,7 +157,8 @@ def _checked_metadata(schema: pa.Schema) -> dict[str, Any]:
 def read_table(store: Store, name: str) -> pa.Table:
     """Return the table stored under `name`; its content and its metadata match their digests.
 
-    Raises: InputError if `write_table` did not write the file, or it was changed since.
+    Raises: DamagedInputError if `write_table` did not write the file, or it was changed since;
+        MissingInputError if it is missing.
     """
     return _read(store, name)[1]
 
@@ -167,7 +168,7 @@ def read_columns(store: Store, name: str, columns: Sequence[str]) -> pa.Table:
 
     Only the metadata are checked against their digest.
 
-    Raises: InputError as `read_table`.
+    Raises: RunFileError as `read_table`.
     """
     with _readable(store, name), store.open(name) as file:
         _checked_metadata(pq.read_schema(file))
@@ -181,31 +182,28 @@ def _read(store: Store, name: str) -> tuple[bytes, pa.Table]:
         kept = _checked_metadata(table.schema)
     if table_digest(table) != kept["content"]:
         _forget_checks(store)
-        raise InputError(
-            f"{store.path(name)} does not have the content it was written with; "
-            "run the stage again to redo it"
+        raise DamagedInputError(
+            f"{store.path(name)} does not have the content it was written with", name
         )
     return data, table
 
 
 @contextmanager
 def _readable(store: Store, name: str) -> Iterator[None]:
-    """Turn the errors of a file that cannot be read into an InputError that names it."""
+    """Turn the errors of a file that cannot be read into a RunFileError that names it."""
     try:
         yield
     except (pa.ArrowException, ValueError) as error:
         _forget_checks(store)
-        raise InputError(
-            f"{store.path(name)} is not a readable Parquet file of ours ({error}); "
-            "run the stage again to redo it"
+        reason = " ".join(str(error).split())
+        raise DamagedInputError(
+            f"{store.path(name)} is not a readable Parquet file of ours ({reason})", name
         ) from error
     except FileNotFoundError as error:
         raise MissingInputError(f"{store.path(name)} is missing", name) from error
     except OSError as error:
         _forget_checks(store)
-        raise InputError(
-            f"{store.path(name)} is damaged ({error}); run the stage again to redo it"
-        ) from error
+        raise DamagedInputError(f"{store.path(name)} is damaged ({error})", name) from error
 
 
 def _forget_checks(store: Store) -> None:
@@ -222,20 +220,18 @@ def read_unchanged(store: Store, name: str) -> pa.Table:
 
     The table is written again in memory: not a bit may differ.
 
-    Raises: InputError as `read_table`, or if another program than pyarrow wrote the file, or the
+    Raises: RunFileError as `read_table`, or if another program than pyarrow wrote the file, or the
         same version would write other bytes.
     """
     data, table = _read(store, name)
     writer = _writer(data)
     if not WRITER.fullmatch(writer):
-        raise InputError(
-            f"{store.path(name)} was written by {writer!r}, expected a version of pyarrow; "
-            "run the stage again to redo it"
+        raise DamagedInputError(
+            f"{store.path(name)} was written by {writer!r}, expected a version of pyarrow", name
         )
     if writer.endswith(f" {pa.__version__}") and not _parquet(table).equals(pa.py_buffer(data)):
-        raise InputError(
-            f"{store.path(name)} is damaged: its content is whole, its metadata are not; "
-            "run the stage again to redo it"
+        raise DamagedInputError(
+            f"{store.path(name)} is damaged: its content is whole, its metadata are not", name
         )
     return table
 

@@ -93,7 +93,7 @@ def test_copies_beyond_the_bound_are_told(grouped: Path, tmp_path: Path) -> None
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     call("extract_features", ["--config", str(tmp_path / "config.yaml"), *SETTINGS])
     said = output_of("group", [str(tmp_path / "run"), *SETTINGS])
-    assert "images have the same features as more others than fit into a group of 60" in said
+    assert "copies, by their features, that do not fit into one group of 60" in said
     call("select_subset", [str(tmp_path / "run"), *SETTINGS, "selection.pool.num_actors=0"])
     run = read_run(str(tmp_path / "run"))
     assert len(read_manifest(run.store, run.manifest("random"))) == 30

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otcondense.errors import InputError, MissingInputError
+from otcondense.errors import DamagedInputError, InputError, MissingInputError
 from otcondense.grouping.config import GroupConfig
 from otcondense.store import (
     ClassDifficulties,
@@ -245,6 +245,40 @@ def test_what_is_missing_is_named(tmp_path: Path, directory: str, labels: str) -
         made(plan_of(tmp_path, labels=labels))
 
 
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:900])
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 3] ^= 0x10
+    file.write_bytes(bytes(data))
+
+
+def of_another_class(file: Path) -> None:
+    cat = file.parents[1] / "class_name=cat" / file.name
+    file.write_bytes(cat.read_bytes())
+
+
+def of_another_encoder(file: Path) -> None:
+    owls = images_of("owl", SIZES["owl"])
+    wider = replace(owls, features=np.tile(owls.features, 2))
+    write_class_features(Store(str(file.parents[3])), FEATURES, wider, fingerprint="g")
+
+
+@pytest.mark.parametrize("labels", ["keep", "ignore"])
+@pytest.mark.parametrize("spoil", [cut, flip, of_another_class, of_another_encoder])
+def test_a_feature_file_that_cannot_be_used_is_named(
+    tmp_path: Path, spoil: Callable[[Path], None], labels: str
+) -> None:
+    write_inputs(Store(str(tmp_path)))
+    name = class_file(FEATURES, "owl")
+    spoil(tmp_path / name)
+    with pytest.raises(DamagedInputError, match="class_name=owl") as stop:
+        made(plan_of(tmp_path, labels=labels))
+    assert stop.value.file == name
+
+
 @pytest.mark.parametrize("directory", [CONFIDENCES, SCORES])
 def test_confidences_and_scores_of_other_images_are_refused(tmp_path: Path, directory: str) -> None:
     store = Store(str(tmp_path))
@@ -265,7 +299,7 @@ def test_features_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     owls = images_of("owl", SIZES["owl"])
     owls.features[5, 1] = np.nan
     write_class_features(store, FEATURES, owls, fingerprint="g")
-    with pytest.raises(InputError, match=r"infinite values for owl/0005\.png and 0 more"):
+    with pytest.raises(InputError, match=r"infinite values for owl/0005\.png; correct"):
         made(plan_of(tmp_path))
 
 

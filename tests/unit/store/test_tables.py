@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from otcondense.errors import InputError, MissingInputError
+from otcondense.errors import DamagedInputError, InputError, MissingInputError
 from otcondense.history import Step
 from otcondense.store import (
     ClassFeatures,
@@ -136,8 +136,9 @@ def test_a_damaged_table_is_named_and_has_no_fingerprint(tmp_path: Path, damage:
     if damage == "flip":
         data[len(data) // 4] ^= 0x10
     store.write_bytes(name, bytes({"truncate": data[:-20], "flip": data, "empty": b""}[damage]))
-    with pytest.raises(InputError, match=r"(?s)part-0.parquet.*run the stage again"):
+    with pytest.raises(DamagedInputError, match=r"^[^\n]*part-0.parquet [^\n]*$") as stop:
         read_table(store, name)
+    assert stop.value.file == name
     assert read_fingerprint(store, name) is None
 
 
