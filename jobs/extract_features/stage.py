@@ -8,6 +8,7 @@ from jobs.command.wording import EARLIER, earlier_part
 from jobs.extract_features.prepare import prepare
 from jobs.run_directory.bars import ALIGNMENT_BAR, IMPORT_BAR, caption_bar, extraction_bar
 from jobs.run_directory.budgets import check_budgets
+from jobs.run_directory.encoder_rules import unused_for_given
 from jobs.run_directory.listing import run_listing
 from jobs.run_directory.run import Run
 from jobs.work_units.captions import alignment_work, caption_features_work
@@ -128,6 +129,10 @@ def _import(run: Run) -> None:
             progress.show,
         )
     note("import features", f"{counted(result.num_images, 'row')} of {_classes(result)}; no images")
+    unused = [f"encoder.{name}" for name in unused_for_given(run.config.encoder)]
+    if unused:
+        words = f"{', '.join(unused)} say how images become features"
+        note("import features", f"{words}: not used, since the features are given")
 
 
 def _read_captions(run: Run, encoder: EncoderConfig) -> None:

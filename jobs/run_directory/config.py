@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from actors.pool_config import PoolConfig
 from jobs.run_directory.encoder_rules import (
     check_encoders,
-    check_given,
     check_others,
     with_first_encoder,
 )
@@ -178,8 +177,6 @@ class RunConfig(Config):
                 "confidence.kind=alignment need images, which "
                 f"source.kind={self.source.kind} does not have; leave them out"
             )
-        if not self.source.has_images:
-            check_given(self.encoder, self.source.kind)
 
     def _check_captions(self) -> None:
         readers = [name for name, each in self.others.items() if each.input != "image"]

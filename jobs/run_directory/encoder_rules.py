@@ -51,21 +51,15 @@ def check_encoders(encoder: EncoderConfig, several: Sequence[EncoderConfig]) -> 
             )
 
 
-def check_given(encoder: EncoderConfig, source_kind: str) -> None:
-    """Refuse settings of a network for features that are given.
+def unused_for_given(encoder: EncoderConfig) -> list[str]:
+    """Return the settings of a network that say nothing of features that are given.
 
-    How the selection sees features is set for given ones too.
-
-    Raises: ValueError.
+    How the selection sees features is set for given ones too. A shared configuration may have an
+    encoder for other sources, so that these settings are no mistake.
     """
     plain = EncoderConfig()
-    for field in EncoderConfig.model_fields:
-        found = getattr(encoder, field)
-        if field not in SEEN_FIELDS and found != getattr(plain, field):
-            raise ValueError(
-                f"encoder.{field} is for images, found {found} with source.kind={source_kind}: its "
-                "features are given, and no network is run; leave encoder out, or set encoder=null"
-            )
+    names = [name for name in EncoderConfig.model_fields if name not in SEEN_FIELDS]
+    return [name for name in names if getattr(encoder, name) != getattr(plain, name)]
 
 
 def check_others(others: Mapping[str, EncoderConfig]) -> None:

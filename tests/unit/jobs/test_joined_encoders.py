@@ -15,6 +15,7 @@ from jobs.extract_features.dry_run import forecast_features
 from jobs.extract_features.stage import extract
 from jobs.report.data import collect
 from jobs.run_directory.config import RunConfig
+from jobs.run_directory.encoder_rules import unused_for_given
 from jobs.run_directory.marker import write_marker
 from jobs.run_directory.run import Run
 from jobs.select_subset.stage import select_subset
@@ -169,10 +170,10 @@ UNUSED = {
 
 
 @pytest.mark.parametrize("field", UNUSED)
-def test_settings_of_a_network_are_refused_for_given_features(field: str, tmp_path: Path) -> None:
+def test_settings_of_a_network_are_named_for_given_features(field: str, tmp_path: Path) -> None:
     source = {"kind": "features", "path": str(tmp_path)}
-    with pytest.raises(ValidationError, match=rf"encoder\.{field} is for images"):
-        run_of(tmp_path, tmp_path, source=source, encoder={field: UNUSED[field]})
+    run = run_of(tmp_path, tmp_path, source=source, encoder={field: UNUSED[field]})
+    assert unused_for_given(run.config.encoder) == [field]
 
 
 @pytest.mark.parametrize("encoder", [None, {}, {"normalize": "l2"}])
@@ -180,6 +181,7 @@ def test_how_the_selection_sees_given_features_can_be_set(encoder: Any, tmp_path
     source = {"kind": "features", "path": str(tmp_path)}
     run = run_of(tmp_path, tmp_path, source=source, encoder=encoder)
     assert run.features_view().parts[0].is_unit == bool(encoder)
+    assert unused_for_given(run.config.encoder) == []
 
 
 def test_exported_features_are_those_that_the_selection_sees(images: Path, tmp_path: Path) -> None:
