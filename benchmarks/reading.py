@@ -49,7 +49,7 @@ FILES = 4
 MOST_READ = 1.05
 """Bytes read for each byte of the source: once, with the listing and the weights."""
 MOST_READ_QUICK = 1.1
-"""The same of a tenth of the images, of which the weights are 2 %."""
+"""The same of a tenth of the images: the weights are 2 % of what is read."""
 SEED = 0
 COUNTER = "rchar"
 """Entry of /proc/self/io: bytes that the process read, from a disk or from memory."""

@@ -82,7 +82,7 @@ def _awaited(run: Run) -> Iterator[UnitProgress]:
 
 
 def _named(run: Run, method: str, class_name: str) -> UnitProgress:
-    """Return a selection of which only the name is known."""
+    """Return a selection that is known by its name only."""
     name = f"{method}, {unit_word(run.config)} {class_name}"
     return UnitProgress(name=name, method=method, class_name=class_name)
 

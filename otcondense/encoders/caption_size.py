@@ -38,7 +38,7 @@ def caption_size(config: EncoderConfig, *, joint: bool = False) -> CaptionSize:
 
 
 @lru_cache(maxsize=16)
-def _counted(name: str, place: str, joint: bool) -> CaptionSize:  # noqa: FBT001 - a key of the cache
+def _counted(name: str, place: str, joint: bool) -> CaptionSize:  # noqa: FBT001 - a cache key
     settings = network_settings(name, place, "transformers")
     family = caption_family(name, settings.model_type, joint=joint)
     library = load_library(name)
